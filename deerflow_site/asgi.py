@@ -1,0 +1,105 @@
+"""One ASGI application: lifespan, the API on a lean handler, the rest on Django's, and websockets."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
+django_site = get_asgi_application()  # first, because it loads the apps that the imports below need
+
+from channels.auth import AuthMiddlewareStack  # noqa: E402
+from channels.routing import URLRouter  # noqa: E402
+from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
+from django.urls import URLPattern, re_path  # noqa: E402
+
+from deerflow_site.handler import LeanHandler  # noqa: E402
+from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
+from deerflow_site.limits import BodyLimit, refuse  # noqa: E402
+from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
+from runs.routing import websocket_urlpatterns  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+#: The paths of the API: these, and what lies below them.
+API_PREFIXES = (
+    "/assistants",
+    "/docs",
+    "/info",
+    "/metrics",
+    "/ok",
+    "/openapi.json",
+    "/runs",
+    "/store",
+    "/threads",
+)
+
+
+async def reject(scope: Scope, receive: Receive, send: Send) -> None:
+    """Turn a websocket away before the handshake, which the client sees as 403."""
+    await receive()
+    await send({"type": "websocket.close"})
+
+
+def websocket_application(routes: list[URLPattern]) -> Application:
+    authenticated = AuthMiddlewareStack(URLRouter([*routes, re_path("", reject)]))
+    same_site = AllowedHostsOriginValidator(authenticated)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        # Only a browser carries somebody's cookies to a foreign site's socket, and it sends an Origin. Other
+        # clients send none, and the validator would turn them away.
+        from_browser = any(name == b"origin" for name, _ in scope["headers"])
+        await (same_site if from_browser else authenticated)(scope, receive, send)
+
+    return application
+
+
+class Site:
+    """Dispatches by scope type and path, once the runtime is open."""
+
+    def __init__(
+        self, lifespan: Lifespan, *, api: Application, site: Application, websocket: Application
+    ) -> None:
+        self.lifespan = lifespan
+        self.api = BodyLimit(api)
+        self.site = BodyLimit(site)
+        self.websocket = websocket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self.lifespan(scope, receive, send)
+        if self.lifespan.state is State.STARTING:
+            await self._open()
+        serving = self.lifespan.state in (State.READY, State.DRAINING)
+        if scope["type"] == "websocket":
+            return await (self.websocket if serving else reject)(scope, receive, send)
+        if not serving:
+            return await refuse(send, 503, self._why_not())
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        api = "/" + path[1:].partition("/")[0] in API_PREFIXES
+        return await (self.api if api else self.site)(scope, receive, send)
+
+    async def _open(self) -> None:
+        """Open the runtime for a server that sent no lifespan, such as the plain `daphne` command."""
+        if not self.lifespan.begun and "daphne.server" in sys.modules:
+            from deerflow_site.server import drain_before_exit
+
+            drain_before_exit(self.lifespan)
+        try:
+            await self.lifespan.startup()
+        except Exception as error:
+            logger.error("The server could not start: %s", error)
+
+    def _why_not(self) -> str:
+        if self.lifespan.state is State.CLOSED:
+            return "The server is shutting down."
+        error = self.lifespan.error
+        return str(error) if hasattr(error, "exit_code") else "The server could not start: its log says why."
+
+
+application = Site(
+    lifespan, api=LeanHandler(), site=django_site, websocket=websocket_application(websocket_urlpatterns)
+)

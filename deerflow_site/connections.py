@@ -1,0 +1,158 @@
+"""A client's connection under Daphne: back-pressure both ways, the body limit, and close codes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne import http_protocol, ws_protocol
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from deerflow_site.lifespan import State
+from deerflow_site.limits import detail_json, too_large
+from deerflow_site.types import Message
+from runs.conf import settings
+
+#: Messages of one websocket that may wait for the application before its socket is read no further.
+INBOX = 32
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Shut while the transport's write buffer is full: who writes, waits here, instead of filling memory."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def passed(self) -> None:
+        await self._open.wait()
+
+    def pauseProducing(self) -> None:
+        self._open.clear()
+
+    def resumeProducing(self) -> None:
+        self._open.set()
+        if self._transport.disconnecting:
+            # The transport closes once it has flushed, but not while it has a producer that it had paused.
+            self._transport.unregisterProducer()
+
+    def stopProducing(self) -> None:
+        self._open.set()
+
+
+class Inbox(asyncio.Queue[Message]):
+    """What a websocket's client has sent and its application not read. When full, the socket is not read."""
+
+    transport: Any = None
+
+    def put_nowait(self, item: Message) -> None:
+        super().put_nowait(item)
+        if self.transport is not None and self.qsize() == INBOX:
+            self.transport.pauseProducing()
+
+    async def get(self) -> Message:
+        item = await super().get()
+        if self.transport is not None and self.qsize() == INBOX - 1:
+            self.transport.resumeProducing()
+        return item
+
+
+class Request(http_protocol.WebRequest):
+    """An HTTP request whose body is limited while it arrives: Twisted stores it all before Daphne sees it."""
+
+    gate: Gate | None = None
+    _received = 0
+    _refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        if length is not None and length > settings.BODY_LIMIT:
+            self._refuse()
+        else:
+            super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if not self._refused and self._received > settings.BODY_LIMIT:
+            self._refuse()
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if not self._refused:
+            super().requestReceived(command, path, version)
+
+    def _refuse(self) -> None:
+        self._refused = True
+        self.requestHeaders.removeHeader(b"Expect")  # or "100 Continue" would follow
+        body = detail_json(too_large(settings.BODY_LIMIT))
+        head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        self.channel.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        self.channel.loseConnection()
+
+    def handle_reply(self, message: Message) -> None:
+        if self.channel is not None and message.get("more_body") and self.gate is None:
+            self.gate = Gate(self.transport)
+            self.registerProducer(self.gate, True)
+        if message.get("type") == "http.response.start" and self.server.lifespan.state is not State.READY:
+            # So that a client or proxy which keeps connections open takes the next request elsewhere.
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            self.channel.persistent = False
+        super().handle_reply(message)
+
+    def finish(self) -> None:
+        if self.gate is not None:
+            self.unregisterProducer()
+            self.gate.stopProducing()
+        super().finish()
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if self._response_started:
+            # Too late for a 500, and trying it would raise and end the server's periodic checks for good.
+            self.channel.loseConnection()
+        else:
+            super().handle_exception(exception)
+
+    def disconnect(self) -> None:
+        """Tell the application that its client is gone, though it is not yet."""
+        if self.application_queue is not None and not self.finished:
+            self.send_disconnect()
+
+
+class HTTPFactory(http_protocol.HTTPFactory):
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
+
+
+class WebSocketProtocol(ws_protocol.WebSocketProtocol):
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.gate = Gate(self.transport)
+        # The HTTP channel that took the handshake is the transport's producer until now.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self.gate, True)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if hasattr(self, "server"):  # a handshake that was refused never got as far as onConnect(), which sets it
+            super().onClose(wasClean, code, reason)
+
+    def handle_reply(self, message: Message) -> None:
+        if message.get("type") == "websocket.close" and self.state != self.STATE_CONNECTING:
+            self.close_with(message.get("code") or 1000, message.get("reason"))
+        else:
+            super().handle_reply(message)
+
+    def close_with(self, code: int, reason: str | None = None) -> None:
+        """Close with any code: sendClose() refuses those of servers, 1001 and 1011 to 1014."""
+        if self.state == self.STATE_OPEN:
+            # A control frame holds 125 bytes, two of them are the code (RFC 6455, 5.5).
+            text = (reason or "").encode()[:123].decode(errors="ignore").encode()
+            self.sendCloseFrame(code=code, reasonUtf8=text)
+
+
+class WebSocketFactory(ws_protocol.WebSocketFactory):
+    protocol = WebSocketProtocol

@@ -1,0 +1,167 @@
+"""The site's settings, from the environment; with none at all, safe for local development.
+
+Local development means: no `SECRET_KEY` is given. Then `DEBUG` is on, a generated secret is kept in
+`DATA_DIR`, only loopback hosts are served, and requests without credentials act as one built-in local user.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+import dj_database_url
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def env(name: str, default: str = "") -> str:
+    return os.environ.get(name, "").strip() or default
+
+
+def env_bool(name: str, *, default: bool) -> bool:
+    value = env(name).lower()
+    if value in {"", "1", "true", "yes", "on", "0", "false", "no", "off"}:
+        return default if not value else value in {"1", "true", "yes", "on"}
+    raise ValueError(f"{name} must be true or false, not {value!r}.")
+
+
+def env_number(name: str, default: float) -> float:
+    value = env(name)
+    try:
+        return float(value) if value else default
+    except ValueError:
+        raise ValueError(f"{name} must be a number, not {value!r}.") from None
+
+
+def local_secret(path: Path) -> str:
+    """The secret of this machine's development site, generated once and readable by its owner alone."""
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(secrets.token_urlsafe(50))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / "var"))).resolve()
+LOCAL_DEVELOPMENT = not env("SECRET_KEY")
+SECRET_KEY = env("SECRET_KEY") or local_secret(DATA_DIR / "secret_key")
+DEBUG = env_bool("DEBUG", default=LOCAL_DEVELOPMENT)
+ALLOWED_HOSTS = [host.strip() for host in env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
+
+INSTALLED_APPS = [
+    # Before "daphne" and "django.contrib.staticfiles": the first app that has a `runserver` command wins.
+    "runs",
+    "threads",
+    "channels",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "deerflow_site.urls"
+ASGI_APPLICATION = "deerflow_site.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+
+SQLITE_OPTIONS = {
+    # A deferred transaction that reads and then writes cannot wait for another writer: it fails at once with
+    # "database is locked". IMMEDIATE takes the write lock first, and `timeout` seconds is how long it waits.
+    "transaction_mode": "IMMEDIATE",
+    "timeout": 30,
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=30000;",
+}
+DATABASES = {
+    "default": dj_database_url.parse(
+        env("DATABASE_URL", f"sqlite:///{DATA_DIR / 'db.sqlite3'}"), conn_max_age=0
+    )
+}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
+    Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        **DATABASES["default"].get("OPTIONS", {}),
+        "pool": {"min_size": 1, "max_size": int(env_number("DATABASE_POOL", 24)), "timeout": 10},
+    }
+
+BODY_LIMIT = 8 * 1024 * 1024
+# Django's own limit: what the API accepts, the rest of the site does too.
+DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
+RUNS = {
+    "GRAPHS": {},
+    "LANGGRAPH_JSON": env("LANGGRAPH_JSON"),
+    "CONCURRENCY": int(env_number("RUN_CONCURRENCY", 100)),
+    "DRAIN_SECONDS": env_number("DRAIN_SECONDS", 20),
+    "RECOVERY": env("RUN_RECOVERY", "resume"),
+    "ON_SHUTDOWN": env("ON_SHUTDOWN", "requeue"),
+    "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
+    "LOCAL_USER": LOCAL_DEVELOPMENT,
+    "BODY_LIMIT": BODY_LIMIT,
+}
+if not RUNS["LANGGRAPH_JSON"]:
+    RUNS["GRAPHS"]["agent"] = {
+        "path": "deerflow_site.graphs.agent:graph",
+        "description": "Research over a bundled document collection, with a human review of the draft.",
+    }
+
+LOG_LEVEL = env("LOG_LEVEL", "INFO").upper()
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    "loggers": {
+        "daphne": {"level": "WARNING"},
+        "httpx": {"level": "WARNING"},
+        "django": {"handlers": [], "propagate": True},
+        # One line a request is Django's development server's habit; here a 4xx is the client's business.
+        "django.request": {"level": "ERROR"},
+    },
+}
+
+if not LOCAL_DEVELOPMENT and not DEBUG:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=True)
+    SECURE_CONTENT_TYPE_NOSNIFF = True
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", default=False) else None

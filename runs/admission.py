@@ -1,0 +1,226 @@
+"""Admission: the decision, on create, what happens to the thread's other runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from runs import cancellation, runtime
+from runs.assistants import find_assistant
+from runs.exceptions import InvalidRequest, NotFound, ThreadBusy
+from runs.models import Assistant, MultitaskStrategy, Run
+from runs.requests import RunRequest
+from threads.database import in_database
+from threads.ids import new_id
+from threads.models import Thread, ThreadStatus
+from threads.querysets import Principal
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A run that exists, and what its admission owes to others once it is committed."""
+
+    run: Run
+    claimed: bool
+    #: Running runs whose owners were asked to stop.
+    superseded: list[UUID]
+    #: Pending runs that ended, for their readers.
+    ended: list[UUID]
+    #: Pending runs that were rolled back and are gone.
+    removed: list[UUID]
+
+
+async def create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
+    """Create a run on a thread, or on a temporary one; return after the commit, when it cannot be lost any more.
+
+    Raises:
+        NotFound: No such assistant or thread.
+        ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
+        InvalidRequest: An unknown graph name, or an answer that names none of several questions.
+    """
+    # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
+    # nobody executes.
+    admission = asyncio.create_task(
+        _create_run(request, principal=principal, thread_id=thread_id), context=contextvars.Context()
+    )
+    return await asyncio.shield(admission)
+
+
+async def _create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
+    current = runtime.current()
+    manager = current.manager
+    slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
+    try:
+        admitted = await in_database(
+            admit,
+            request,
+            user_id=principal.user_id,
+            thread_id=thread_id,
+            worker_id=slot.worker_id if slot else None,
+        )
+    except BaseException:
+        if slot is not None:
+            slot.release()
+        raise
+    if slot is not None:
+        if admitted.claimed:
+            slot.start(admitted.run)
+        else:
+            slot.release()
+    for run_id in (*admitted.superseded, *admitted.ended, *admitted.removed):
+        current.cancelled(run_id)
+    if not admitted.claimed:
+        current.work_added()
+    return admitted.run
+
+
+def admit(
+    request: RunRequest, *, user_id: int, thread_id: UUID | None, worker_id: UUID | None = None
+) -> Admitted:
+    """Insert a pending run, in one transaction that locks its thread.
+
+    Args:
+        worker_id: A worker with a free slot, which claims the run at once, in the same transaction, if the thread
+            is free: the run begins without a queue's delay.
+    """
+    now = timezone.now()
+    assistant = find_assistant(request.assistant_id, user_id=user_id)
+    with transaction.atomic():
+        thread = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
+        in_flight = (
+            list(Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt"))
+            if thread_id is not None
+            else []
+        )
+        if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
+            raise ThreadBusy
+        run = _insert(request, assistant, thread, user_id=user_id, now=now)
+        admitted = Admitted(run, False, [], [], [])
+        if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
+            _supersede(in_flight, request.multitask_strategy, admitted, now)
+        claimed = worker_id is not None and not in_flight
+        if claimed and worker_id is not None:
+            epoch = thread.epoch + 1
+            Thread.objects.filter(id=thread.id).update(status=ThreadStatus.BUSY, updated_at=now, epoch=epoch)
+            Run.objects.claim(run.id, worker_id=worker_id, epoch=epoch, now=now)
+            run.epoch, run.attempt = epoch, 1
+        else:
+            Thread.objects.filter(id=thread.id).update(status=ThreadStatus.BUSY, updated_at=now)
+    run.thread = thread
+    run.assistant = assistant
+    return Admitted(run, claimed, admitted.superseded, admitted.ended, admitted.removed)
+
+
+def _thread(
+    request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None, now: datetime
+) -> Thread:
+    """The run's thread, locked; made if it is a stateless run's, or if the request says so."""
+    if thread_id is not None:
+        found = Thread.objects.visible().filter(id=thread_id).locked().first()
+        if found is not None:
+            if found.user_id != user_id:
+                raise NotFound("Thread or assistant not found.")
+            if "graph_id" not in found.metadata:
+                found.metadata |= {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+                found.save(update_fields=["metadata"])
+            return found
+        if request.if_not_exists != "create":
+            raise NotFound("Thread or assistant not found.")
+    metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+    thread = Thread(
+        id=thread_id or new_id(),
+        user_id=user_id,
+        status=ThreadStatus.BUSY,
+        metadata={**metadata, **request.metadata},
+        config=request.config,
+        created_at=now,
+        updated_at=now,
+        state_updated_at=now,
+    )
+    thread.save(force_insert=True)
+    return thread
+
+
+def _insert(
+    request: RunRequest, assistant: Assistant, thread: Thread, *, user_id: int, now: datetime
+) -> Run:
+    metadata = {**assistant.metadata, **thread.metadata, **request.metadata, "assistant_id": str(assistant.id)}
+    run = Run(
+        id=new_id(),
+        thread_id=thread.id,
+        assistant_id=assistant.id,
+        user_id=user_id,
+        metadata=metadata,
+        kwargs=_kwargs(request, assistant, thread),
+        multitask_strategy=request.multitask_strategy,
+        temporary=request.temporary,
+        created_at=now,
+        updated_at=now,
+        due_at=now + timedelta(seconds=request.after_seconds),
+    )
+    run.save(force_insert=True)
+    return run
+
+
+def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:
+    """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
+    configurable = {
+        **assistant.config.get("configurable", {}),
+        **thread.config.get("configurable", {}),
+        **request.config.get("configurable", {}),
+    }
+    return {
+        "input": request.input,
+        "command": _bind(request.command, thread),
+        "checkpoint": request.checkpoint,
+        "config": {**assistant.config, **request.config, "configurable": configurable},
+        "context": {**assistant.context, **request.context},
+        "stream_mode": request.stream_modes,
+        "subgraphs": request.stream_subgraphs,
+        "resumable": request.stream_resumable,
+        "interrupt_before": request.interrupt_before,
+        "interrupt_after": request.interrupt_after,
+        "durability": request.durability,
+        "feedback_keys": request.feedback_keys,
+        "temporary": request.temporary,
+    }
+
+
+def _bind(command: dict[str, Any] | None, thread: Thread) -> dict[str, Any] | None:
+    """Bind a plain answer to the question that waits now, so that it can reach no later one.
+
+    A client has seen a question only when the thread has it: the events that show one are published together with
+    the end of the run that asked.
+    """
+    if not command or command.get("resume") is None:
+        return command
+    answer = command["resume"]
+    questions = [question["id"] for asked in thread.interrupts.values() for question in asked]
+    if isinstance(answer, dict) and answer and all(is_interrupt_id(key) for key in answer):
+        return command
+    if len(questions) > 1:
+        raise InvalidRequest(
+            f"{len(questions)} questions wait for an answer; resume with {{interrupt_id: answer}}."
+        )
+    return {**command, "resume": {questions[0]: answer} if questions else {}}
+
+
+def is_interrupt_id(key: object) -> bool:
+    """Whether a key has the form of LangGraph's interrupt ids, 32 hexadecimal digits."""
+    return isinstance(key, str) and len(key) == 32 and all(digit in "0123456789abcdef" for digit in key)
+
+
+def _supersede(in_flight: list[Run], action: str, admitted: Admitted, now: datetime) -> None:
+    for other in in_flight:
+        outcome = cancellation.request(other, action, now=now)
+        {
+            cancellation.ASKED: admitted.superseded,
+            cancellation.ENDED: admitted.ended,
+            cancellation.REMOVED: admitted.removed,
+        }[outcome].append(other.id)

@@ -1,0 +1,36 @@
+"""Creating a run for a client that may leave meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from uuid import UUID
+
+from runs.admission import create_run
+from runs.api.schemas import RunCreate
+from runs.api.streaming import background, cancel_left
+from runs.models import Run
+from threads.querysets import Principal
+
+
+async def admit(
+    body: RunCreate, *, thread_id: UUID | None, principal: Principal, attended: bool = False
+) -> Run:
+    """Create the run that a body asks for. A client that leaves does not interrupt the admission.
+
+    Args:
+        attended: Whether the request goes on until the run's end, so that `on_disconnect` means something.
+    """
+    wanted = body.request(stateless=thread_id is None)
+    creating = background(create_run(wanted, principal=principal, thread_id=thread_id))
+    try:
+        return await asyncio.shield(creating)
+    except asyncio.CancelledError:
+        if attended and wanted.on_disconnect == "cancel":
+            creating.add_done_callback(partial(_cancel_created, principal=principal))
+        raise
+
+
+def _cancel_created(creating: asyncio.Task[Run], *, principal: Principal) -> None:
+    if not creating.cancelled() and creating.exception() is None:
+        cancel_left(creating.result().id, principal=principal)

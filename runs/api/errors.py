@@ -1,0 +1,95 @@
+"""Errors as clients see them: always `{"detail": "<one sentence>"}`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.errors import ValidationError
+
+from runs.conf import settings
+from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBusy
+from runs.graphs import GraphNotFound
+from runs.requests import ContradictoryRequest
+from runs.serialization import encode
+
+logger = logging.getLogger(__name__)
+
+STATUSES: dict[type[Exception], int] = {
+    ContradictoryRequest: 400,
+    InvalidRequest: 422,
+    NotFound: 404,
+    GraphNotFound: 404,
+    NothingToCancel: 404,
+    ThreadBusy: 409,
+}
+IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
+
+
+def refusal(status: int, detail: str) -> HttpResponse:
+    return HttpResponse(encode({"detail": detail}), status=status, content_type="application/json")
+
+
+def install(api: NinjaAPI) -> None:
+    """Make the API answer each of its errors."""
+    for error_class, status in STATUSES.items():
+        api.add_exception_handler(error_class, _answer(status))
+    api.add_exception_handler(ValidationError, _invalid)
+    api.add_exception_handler(RequestDataTooBig, _too_big)
+    api.add_exception_handler(DisallowedHost, _wrong_host)
+    api.add_exception_handler(OperationalError, _no_database)
+    api.add_exception_handler(InterfaceError, _no_database)
+    api.add_exception_handler(Exception, _failed)
+
+
+def _answer(status: int) -> Any:
+    def answer(request: HttpRequest, error: Exception) -> HttpResponse:
+        return refusal(status, str(error))
+
+    return answer
+
+
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    return refusal(422, sentence(error.errors))
+
+
+def sentence(errors: list[dict[str, Any]]) -> str:
+    """The first of pydantic's errors as one sentence. The place of an error is (source, parameter, field, …)."""
+    first = errors[0]
+    source, *place = first["loc"]
+    if source == "path":
+        return f"Invalid {IDS.get(str(place[-1]), str(place[-1]))}: must be a UUID"
+    if source == "body":
+        place = place[1:]
+    # Pydantic also names the members of a union there.
+    name = ".".join(str(part) for part in place if isinstance(part, int) or part.isidentifier())
+    if first["type"] == "missing":
+        return f"{name} is required."
+    if first["type"] == "model_attributes_type":
+        return "The request body must be a JSON object."
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]}."
+
+
+def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
+    return refusal(413, f"Request body is larger than {settings.BODY_LIMIT} bytes.")
+
+
+def _wrong_host(request: HttpRequest, error: Exception) -> HttpResponse:
+    return refusal(400, "The Host header names a host that this server does not serve; see ALLOWED_HOSTS.")
+
+
+def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("%s %r failed: %s", request.method, request.path, error)
+    response = refusal(503, "The database does not answer; try again.")
+    response["Retry-After"] = "1"
+    return response
+
+
+def _failed(request: HttpRequest, error: Exception) -> HttpResponse:
+    logger.error("%s %r failed.", request.method, request.path, exc_info=error)
+    return refusal(500, "Internal Server Error")

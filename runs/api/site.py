@@ -1,0 +1,66 @@
+"""The API: all its routers, its errors, its JSON, and who may use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+from ninja.renderers import BaseRenderer
+
+from runs.api import assistants, errors, runs, states, streams, system
+from runs.api.identity import principal_of
+from runs.api.parsing import JSONParser
+from runs.conf import settings
+from runs.serialization import encode
+from threads.api import routes as threads
+
+DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
+A request acts as the user who is logged in to this site."""
+
+
+class JSON(BaseRenderer):
+    media_type = "application/json"
+
+    def render(self, request: HttpRequest, data: Any, *, response_status: int) -> str:
+        return encode(data)
+
+
+class API(NinjaAPI):
+    def get_content_type(self) -> str:
+        """JSON is UTF-8 without saying so (RFC 8259 §8.1)."""
+        return "application/json"
+
+
+def build() -> API:
+    api = API(
+        title="Agents",
+        version=system.API_VERSION,
+        description=DESCRIPTION,
+        urls_namespace="api",
+        auth=principal_of,
+        renderer=JSON(),
+        parser=JSONParser(depth=lambda: settings.JSON_DEPTH),
+    )
+    errors.install(api)
+    for router in (
+        system.router,
+        assistants.router,
+        threads.router,
+        states.router,
+        # "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
+        streams.router,
+        runs.router,
+        streams.stateless,
+        runs.stateless,
+    ):
+        api.add_router("", router)
+    return api
+
+
+api = build()
+
+
+async def not_found(request: HttpRequest) -> HttpResponse:
+    """What no other view answers."""
+    return errors.refusal(404, "Not Found")

@@ -1,0 +1,55 @@
+"""Runs and assistants as clients see them (wire protocol §1.1 and §2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from runs.models import Assistant, Run
+from threads.api.wire import timestamp
+
+#: A field's name, the column that it needs, and what it shows.
+RUN_FIELDS: dict[str, tuple[str, Callable[[Run], Any]]] = {
+    "run_id": ("id", lambda run: str(run.id)),
+    "thread_id": ("thread", lambda run: str(run.thread_id)),
+    "assistant_id": ("assistant", lambda run: str(run.assistant_id)),
+    "metadata": ("metadata", lambda run: run.metadata),
+    "status": ("status", lambda run: run.status),
+    "kwargs": ("kwargs", lambda run: run_kwargs(run)),
+    "multitask_strategy": ("multitask_strategy", lambda run: run.multitask_strategy),
+    "created_at": ("created_at", lambda run: timestamp(run.created_at)),
+    "updated_at": ("updated_at", lambda run: timestamp(run.updated_at)),
+    "langsmith_session_name": ("id", lambda run: None),
+}
+
+
+def run_columns(select: Collection[str] | None = None) -> list[str]:
+    """The columns that `run_json` needs: never the large ones that no client sees."""
+    return [column for name, (column, _) in RUN_FIELDS.items() if not select or name in select]
+
+
+def run_json(run: Run, select: Collection[str] | None = None) -> dict[str, Any]:
+    """A run, or the selected fields of it."""
+    return {name: show(run) for name, (_, show) in RUN_FIELDS.items() if not select or name in select}
+
+
+def run_kwargs(run: Run) -> dict[str, Any]:
+    durability = run.kwargs.get("durability")
+    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
+
+
+def assistant_json(assistant: Assistant, select: Collection[str] | None = None) -> dict[str, Any]:
+    """An assistant, or the selected fields of it."""
+    shown = {
+        "assistant_id": str(assistant.id),
+        "graph_id": assistant.graph_id,
+        "config": assistant.config,
+        "context": assistant.context,
+        "metadata": assistant.metadata,
+        "name": assistant.name,
+        "created_at": timestamp(assistant.created_at),
+        "updated_at": timestamp(assistant.updated_at),
+        "version": assistant.version,
+        "description": assistant.description,
+    }
+    return {name: value for name, value in shown.items() if not select or name in select}

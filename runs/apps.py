@@ -1,0 +1,21 @@
+"""The application that runs graphs."""
+
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class RunsConfig(AppConfig):
+    """Runs and everything that executes them.
+
+    `ready()` must not touch the database: it runs for `migrate` and `--help` too. It registers the system checks
+    and the receivers, and arms recovery, which the lifespan executes before the first request is served.
+    """
+
+    name = "runs"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from runs import checks, recovery, signals, startup  # noqa: F401
+
+        startup.on_startup(recovery.recover_at_startup)

@@ -1,0 +1,55 @@
+"""Assistants: finding the one that a client names, and the system's own, one per graph."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid5
+
+from django.utils import timezone
+
+from runs import graphs
+from runs.exceptions import InvalidRequest, NotFound
+from runs.models import Assistant
+
+#: The reference server's namespace for system assistants: uuid5(namespace, graph name).
+SYSTEM_ASSISTANTS = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
+
+
+def system_assistant_id(graph: str) -> UUID:
+    return uuid5(SYSTEM_ASSISTANTS, graph)
+
+
+def find_assistant(name: str, *, user_id: int) -> Assistant:
+    """The assistant with this id, or a graph's system assistant by the graph's name."""
+    try:
+        assistant_id = UUID(name)
+    except ValueError:
+        if name not in graphs.names():
+            raise InvalidRequest(
+                f"Invalid assistant: '{name}'. Must be either:\n- A valid assistant UUID, or\n"
+                f"- One of the registered graphs: {', '.join(graphs.names())}"
+            ) from None
+        assistant_id = system_assistant_id(name)
+    found = Assistant.objects.filter(id=assistant_id).first()
+    if found is None or found.user_id not in (None, user_id):
+        raise NotFound("Thread or assistant not found.")
+    return found
+
+
+def create_system_assistants(names: list[str]) -> None:
+    """Make sure that each graph has its system assistant."""
+    now = timezone.now()
+    Assistant.objects.bulk_create(
+        [
+            Assistant(
+                id=system_assistant_id(name),
+                graph_id=name,
+                name=name,
+                description=graphs.registration(name).description or None,
+                metadata={"created_by": "system"},
+                created_at=now,
+                updated_at=now,
+            )
+            for name in names
+        ],
+        ignore_conflicts=True,
+    )

@@ -1,0 +1,134 @@
+"""Cancelling runs: the request is written to the row first, the first one wins, then the owner is woken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from runs import runtime
+from runs.conf import settings
+from runs.events import is_settled
+from runs.exceptions import NothingToCancel, NotFound
+from runs.housekeeping import remove_run
+from runs.models import CancelAction, Run, RunStatus
+from threads.database import in_database
+from threads.models import Thread, ThreadStatus
+from threads.querysets import Principal
+
+
+class Outcome(Enum):
+    #: The owner was asked to stop the run.
+    ASKED = "asked"
+    #: It had not begun, and is `interrupted` now.
+    ENDED = "ended"
+    #: It had not begun, and is gone now.
+    REMOVED = "removed"
+
+
+ASKED, ENDED, REMOVED = Outcome
+
+
+async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Principal, action: str) -> None:
+    """Cancel a pending run at once, or ask the owner of a running one to stop it.
+
+    Raises NothingToCancel when there is no such run, or it is already final.
+    """
+    await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
+    runtime.current().cancelled(run_id)
+
+
+def cancel(
+    run_id: UUID, *, action: str, thread_id: UUID | None = None, user_id: int | None = None
+) -> Outcome:
+    """Cancel one run, in one transaction that locks its thread.
+
+    Args:
+        user_id: Whose run it must be; None for an operator, who may cancel any.
+    """
+    owned = Run.objects.filter(id=run_id)
+    if thread_id is not None:
+        owned = owned.filter(thread=thread_id)
+    if user_id is not None:
+        owned = owned.filter(user=user_id)
+    with transaction.atomic():
+        thread = Thread.objects.filter(runs__in=owned).locked().first()
+        run = owned.first() if thread is not None else None
+        if thread is None or run is None:
+            raise NothingToCancel("No runs found to cancel.")
+        if run.status not in (RunStatus.PENDING, RunStatus.RUNNING):
+            raise NothingToCancel(
+                "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs "
+                "haven't been deleted or completed."
+            )
+        now = timezone.now()
+        outcome = request(run, action, now=now)
+        if outcome is not ASKED:
+            rest_thread(thread, after=run, now=now)
+        return outcome
+
+
+def request(run: Run, action: str, *, now: datetime) -> Outcome:
+    """Cancel a run in flight whose thread the caller has locked; the caller settles the thread's status."""
+    if run.status == RunStatus.RUNNING:
+        Run.objects.request_cancel(run.id, action, now=now)
+        return ASKED
+    if action == CancelAction.ROLLBACK:
+        if run.attempt:
+            # It has checkpoints: the worker that claims it next removes them.
+            Run.objects.filter(id=run.id, cancel_action="").update(
+                cancel_action=action, cancel_requested_at=now, due_at=now, updated_at=now
+            )
+            return ASKED
+        remove_run(run.id)
+        return REMOVED
+    Run.objects.filter(id=run.id).move(
+        RunStatus.PENDING, RunStatus.INTERRUPTED, now=now, cancel_action=action, cancel_requested_at=now
+    )
+    return ENDED
+
+
+def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
+    """Give a locked thread its status after a run that ended without having executed since its last claim."""
+    if Run.objects.in_flight().filter(thread=thread).exists():
+        status = ThreadStatus.BUSY
+    elif thread.interrupts or after.attempt:
+        # A run that had begun left steps undone.
+        status = ThreadStatus.INTERRUPTED
+    else:
+        status = ThreadStatus.ERROR if thread.error else ThreadStatus.IDLE
+    Thread.objects.filter(id=thread.id).update(status=status, updated_at=now)
+
+
+async def settled(run_id: UUID) -> None:
+    """Wait until a run is terminal or gone."""
+    wakeups = runtime.current().wakeups
+    while not await in_database(is_settled, run_id):
+        await wakeups.wait(run_id, settings.EVENT_POLL)
+
+
+async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:
+    """Delete a run; one in flight is stopped, and keeps the thread busy until it has.
+
+    Raises NotFound.
+    """
+    await in_database(_delete, run_id, thread_id=thread_id, user_id=principal.user_id)
+    runtime.current().cancelled(run_id)
+
+
+def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:
+    with transaction.atomic():
+        thread = Thread.objects.filter(id=thread_id, user=user_id).locked().first()
+        run = Run.objects.filter(id=run_id, thread=thread_id).first() if thread is not None else None
+        if thread is None or run is None:
+            raise NotFound("Run not found")
+        now = timezone.now()
+        if run.status == RunStatus.RUNNING:
+            # Fences the owner's writes from here on; it notices, and stops.
+            Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
+        remove_run(run.id)
+        if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
+            rest_thread(thread, after=run, now=now)

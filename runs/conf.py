@@ -1,0 +1,73 @@
+"""Typed settings with defaults, read from the `RUNS` dictionary of Django's settings each time.
+
+Reading each time makes `override_settings(RUNS=…)` work in tests, with nothing to reset. `checks.py` reports
+unknown names and values that are not allowed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings as django_settings
+
+CHOICES = {"RECOVERY": ("resume", "error"), "ON_SHUTDOWN": ("requeue", "interrupt")}
+
+
+class RunSettings:
+    """What can be configured, with its default. Times are in seconds, sizes in bytes."""
+
+    #: Graph name to "module:object", or to {"path": …, "description": …}.
+    GRAPHS: dict[str, Any] = {}
+    #: Path of a langgraph.json whose `graphs` are registered too; "" for none.
+    LANGGRAPH_JSON: str = ""
+    #: Modules whose classes checkpoints may restore, besides those that the graphs' schemas name.
+    CHECKPOINT_MODULES: tuple[str, ...] = ()
+    #: The checkpoints' own file when the database is SQLite.
+    CHECKPOINTS_FILE: str | Path = "var/checkpoints.sqlite3"
+
+    #: Runs that one process executes at once.
+    CONCURRENCY: int = 100
+    #: Wall-clock limit of one run, over all its attempts' current one; 0 for none.
+    RUN_TIMEOUT: float = 3600.0
+    #: How long a cancelled node may ignore its cancellation before its run is abandoned.
+    CANCEL_GRACE: float = 5.0
+    #: What happens to a run whose process died: `resume` it, or mark it `error`.
+    RECOVERY: str = "resume"
+    #: Attempts that may end with a dead process before the run ends in `error`.
+    MAX_ATTEMPTS: int = 3
+
+    #: How long the shutdown may take, status writes included.
+    DRAIN_SECONDS: float = 20.0
+    #: What becomes of a run that the shutdown stopped: back to `pending` (`requeue`), or `interrupted`.
+    ON_SHUTDOWN: str = "requeue"
+
+    #: Until when the database believes that a silent worker is alive.
+    LEASE: float = 30.0
+    HEARTBEAT: float = 5.0
+    SWEEP: float = 5.0
+    #: How often pending runs are looked for when no wake-up came.
+    POLL: float = 1.0
+
+    #: Longest time that an event waits for others before it is written to the log.
+    EVENT_FLUSH: float = 0.03
+    #: Events of one run kept in memory for readers of this process.
+    EVENT_BUFFER: int = 2048
+    #: How often a reader looks at the log of a run that another process executes.
+    EVENT_POLL: float = 0.2
+    #: Comment interval of an idle event stream; stock clients reconnect after 6 to 30 s of silence.
+    STREAM_HEARTBEAT: float = 5.0
+
+    #: Largest request body.
+    BODY_LIMIT: int = 8 * 1024 * 1024
+    #: Deepest nesting of a JSON body.
+    JSON_DEPTH: int = 64
+    #: Whether a request without credentials acts as the built-in local user.
+    LOCAL_USER: bool = False
+
+    def __getattribute__(self, name: str) -> Any:
+        default = super().__getattribute__(name)
+        return getattr(django_settings, "RUNS", {}).get(name, default) if name.isupper() else default
+
+
+settings = RunSettings()

@@ -1,0 +1,125 @@
+"""The event log's table: appending in batches, reading from a position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection, transaction
+from django.db.models import Q
+
+from runs.models import Run, RunEvent
+from threads.models import Thread
+
+#: (epoch, seq): where an event stands in its run; before the first event it is START.
+Position = tuple[int, int]
+START: Position = (0, 0)
+
+EVENTS, RUNS, THREADS = RunEvent._meta.db_table, Run._meta.db_table, Thread._meta.db_table
+
+# The same fence as a checkpoint's: nothing of an old epoch is added after a takeover, nothing to a deleted run.
+APPEND = f"""
+WITH live AS MATERIALIZED (
+    SELECT r.id AS run_id
+    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS f(run_id, thread_id, epoch)
+    JOIN {THREADS} t ON t.id = f.thread_id AND t.epoch = f.epoch
+    JOIN {RUNS} r ON r.id = f.run_id AND r.status = 'running'
+    ORDER BY t.id FOR KEY SHARE OF t
+), added AS (
+    INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
+    SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
+    FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::text[], %s::text[]) AS e(run_id, epoch, seq, event, data)
+    JOIN live l USING (run_id)
+    ON CONFLICT DO NOTHING
+)
+SELECT run_id FROM live
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One entry of a run's stream: a stream mode, with a subgraph's namespace, and the JSON that clients receive."""
+
+    epoch: int
+    seq: int
+    name: str
+    data: str
+
+    @property
+    def position(self) -> Position:
+        return (self.epoch, self.seq)
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """New events of one run, written under one epoch of its thread."""
+
+    run_id: UUID
+    thread_id: UUID
+    epoch: int
+    events: Sequence[Event]
+
+
+def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
+    """Add events to the log in one transaction; return the runs whose owner still was one.
+
+    Those of the others are refused as a whole. Adding an event again changes nothing.
+    """
+    if connection.vendor == "postgresql":
+        return _append_postgres(parts, now)
+    with transaction.atomic():
+        running = set(
+            Run.objects.filter(status="running", id__in=[part.run_id for part in parts]).values_list("id", "epoch")
+        )
+        live = [part for part in parts if (part.run_id, part.epoch) in running]
+        with connection.cursor() as cursor:
+            cursor.executemany(
+                f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
+                "VALUES (%s, %s, %s, %s, %s, %s)",
+                [
+                    (part.run_id.hex, event.epoch, event.seq, event.name, event.data, now)
+                    for part in live
+                    for event in part.events
+                ],
+            )
+    return {part.run_id for part in live}
+
+
+def _append_postgres(parts: Sequence[Part], now: datetime) -> set[UUID]:
+    rows = [(part.run_id, e.epoch, e.seq, e.name, e.data) for part in parts for e in part.events]
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 5
+    with connection.cursor() as cursor:
+        cursor.execute(
+            APPEND,
+            [
+                [part.run_id for part in parts],
+                [part.thread_id for part in parts],
+                [part.epoch for part in parts],
+                now,
+                *columns,
+            ],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+def read(run_id: UUID, after: Position, *, limit: int = 500) -> list[Event]:
+    """The events of a run after a position, oldest first."""
+    epoch, seq = after
+    rows = (
+        RunEvent.objects.filter(Q(epoch__gt=epoch) | Q(epoch=epoch, seq__gt=seq), run_id=run_id)
+        .order_by("epoch", "seq")
+        .values_list("epoch", "seq", "event", "data")[:limit]
+    )
+    return [Event(*row) for row in rows]
+
+
+def last_position(run_id: UUID) -> Position:
+    """The position of a run's newest event in the log."""
+    found = RunEvent.objects.filter(run_id=run_id).order_by("-epoch", "-seq").values_list("epoch", "seq").first()
+    return found or START

@@ -1,0 +1,46 @@
+"""What can go wrong around a run. A class's docstring is its message when none is given."""
+
+from __future__ import annotations
+
+
+class RunsError(Exception):
+    """Something went wrong around a run."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip())
+
+
+class StartupError(RunsError):
+    """The server cannot start."""
+
+    def __init__(self, message: str | None = None, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class ThreadBusy(RunsError):
+    """Thread is already running a task. Wait for it to finish or choose a different multitask strategy."""
+
+
+class NotFound(RunsError):
+    """Not Found"""
+
+
+class InvalidRequest(RunsError):
+    """The request is not valid."""
+
+
+class NothingToCancel(RunsError):
+    """No runs found to cancel."""
+
+
+class RunLost(RunsError):
+    """This process does not own the run any more; another one took it over, or it was deleted."""
+
+
+class RunAbandoned(RunsError):
+    """A node ignored its cancellation; the run was sealed and left behind."""
+
+
+class GraphGone(RunsError):
+    """The graph or a node that this run needs does not exist in the present code."""

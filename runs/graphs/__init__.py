@@ -1,0 +1,151 @@
+"""The registry of graphs: which there are, and a compiled one for each use.
+
+Graphs come from `RUNS["GRAPHS"]`, from a `langgraph.json` (`RUNS["LANGGRAPH_JSON"]`), and from `graphs.py` modules
+of installed apps that call `register`. They are found at the first use of this module, and imported at their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, TypeVar
+
+from django.core.checks import CheckMessage, Error
+from django.core.signals import setting_changed
+from langchain_core.runnables import RunnableConfig
+
+from runs.graphs import sources
+from runs.graphs.loading import Factory, Graph, describe
+from runs.graphs.registry import GraphLoadError, GraphNotFound, Registry
+from runs.graphs.schemas import TypeKey
+from runs.graphs.sources import Registration
+
+__all__ = [
+    "Graph",
+    "GraphLoadError",
+    "GraphNotFound",
+    "Registration",
+    "checkpoint_types",
+    "load_all",
+    "names",
+    "open_graph",
+    "problems",
+    "register",
+    "registration",
+    "reset",
+]
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_registry: Registry | None = None
+# Reentrant: a `graphs` module may use the registry while it is being discovered.
+_lock = threading.RLock()
+
+
+def _current() -> Registry:
+    global _registry
+    registry = _registry
+    if registry is None:
+        with _lock:
+            registry = _registry = _registry or Registry()
+    return registry
+
+
+def reset() -> None:
+    """Forget what was found and loaded, so that the next use looks again; imported modules stay imported."""
+    global _registry
+    _registry = None
+
+
+def _on_setting_changed(*, setting: str, **_: Any) -> None:
+    if setting in ("RUNS", "INSTALLED_APPS"):
+        reset()
+
+
+setting_changed.connect(_on_setting_changed, dispatch_uid="runs.graphs")
+
+
+def register(name: str, *, description: str = "") -> Callable[[T], T]:
+    """Register a graph or, as a decorator, the factory of one: `register("agent")(graph)`."""
+    module = sys._getframe(1).f_globals["__name__"]
+
+    def keep(value: T) -> T:
+        sources.remember(name, value, description=description, module=module)
+        reset()
+        return value
+
+    return keep
+
+
+def names() -> list[str]:
+    """The registered names, sorted. Only the apps' `graphs` modules are imported for it."""
+    return sorted(_current().entries)
+
+
+def registration(name: str) -> Registration:
+    """What is known about a graph without loading it."""
+    return _current().entry(name).registration
+
+
+@asynccontextmanager
+async def open_graph(name: str, config: RunnableConfig, *, runtime: Any = None) -> AsyncIterator[Graph]:
+    """The compiled graph `name`, without a checkpointer of its own.
+
+    A static graph is the same object each time. A factory is called each time, with `config` and `runtime` if it
+    takes them, on the event loop: one that blocks should be asynchronous instead. What it opened closes afterwards.
+    """
+    registry = _current()
+    source = registry.load(name)
+    if not isinstance(source, Factory):
+        yield source
+        return
+    failure: BaseException | None = None
+    async with AsyncExitStack() as stack:
+        try:
+            built = await source.enter(stack, config, runtime)
+        except (Exception, SystemExit) as error:
+            raise GraphLoadError(f"{registry.title(name)} cannot be built: {describe(error)}.") from error
+        graph, had_checkpointer = registry.without_checkpointer(name, built)
+        if had_checkpointer:
+            logger.warning("%s builds graphs with a checkpointer, which is ignored.", registry.title(name))
+        try:
+            yield graph
+        except BaseException as error:
+            failure = error
+            raise
+    # A factory's cleanup may swallow what ended the run, a cancellation above all; that is not for it to decide.
+    if failure is not None:
+        raise failure
+
+
+def load_all() -> dict[str, Exception]:
+    """Import every graph, log what else is wrong with them, and return the failures by name."""
+    registry = _current()
+    failures = registry.load_all()
+    for note in registry.notes():
+        logger.log(note.level, "%s (%s)", note.msg, note.id)
+    return dict(failures)
+
+
+def problems() -> list[CheckMessage]:
+    """What the system checks say about the graphs; imports every one."""
+    registry = _current()
+    failures = [
+        Error(str(failure), hint=f"Correct it or its entry in {source}.", id="runs.E001")
+        for name, failure in registry.load_all().items()
+        if (source := registry.entry(name).registration.source)
+    ]
+    return [*failures, *registry.notes()]
+
+
+def checkpoint_types(graph: Graph | None = None) -> frozenset[TypeKey]:
+    """The classes that checkpoints may restore, for `JsonPlusSerializer(allowed_msgpack_modules=…)`.
+
+    They are those in the schemas of the static graphs loaded so far and of `graph` (one that a factory has just
+    built), and those of `RUNS["CHECKPOINT_MODULES"]`. The serializer itself always allows LangChain's messages.
+    """
+    return _current().types(graph)

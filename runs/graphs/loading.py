@@ -1,0 +1,203 @@
+"""From "module:object" to something that makes a compiled graph: import, recognise, call."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import sysconfig
+import traceback
+import zlib
+from collections.abc import Callable
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from dataclasses import dataclass
+from operator import attrgetter
+from os.path import relpath
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph.pregel import Pregel
+
+Graph = Pregel[Any, Any, Any, Any]
+
+
+def import_object(path: str, *, folder: Path | None = None) -> Any:
+    """What `"pkg.module:object"` names, or `"file.py:object"` relative to `folder`."""
+    where, separator, name = path.rpartition(":")
+    if not (separator and where and name):
+        raise ValueError(f"{path!r} is not of the form 'package.module:object'")
+    is_file = where.endswith(".py") or "/" in where or "\\" in where
+    if is_file and folder is None:
+        raise ValueError(f"{path!r} is a file, which only a langgraph.json can name; name a module instead")
+    module = _import_file(folder / where, folder) if is_file and folder else importlib.import_module(where)
+    try:
+        return attrgetter(name)(module)
+    except AttributeError:
+        graphs = sorted(key for key, value in vars(module).items() if isinstance(value, (Pregel, StateGraph)))
+        known = f"; its graphs are {', '.join(graphs)}" if graphs else ""
+        raise AttributeError(f"module {where!r} has no {name!r}{known}") from None
+
+
+def _import_file(file: Path, folder: Path) -> ModuleType:
+    file = file.resolve()
+    if not file.is_file():
+        raise FileNotFoundError(f"there is no file {file}")
+    if file.suffix != ".py":
+        raise ValueError(f"{file} is not a Python file")
+    name = _importable_name(file, folder)
+    if name is not None:
+        return importlib.import_module(name)
+    # Checkpoints store the module's name beside a class's, so it must be the same in each process and place.
+    where = Path(relpath(file, folder)).as_posix()
+    name = f"langgraph_json_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{zlib.crc32(where.encode()):08x}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} cannot be imported")
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _importable_name(file: Path, folder: Path) -> str | None:
+    """The name by which a sibling would import `file`; one module must not exist twice under two names."""
+    if not file.is_relative_to(folder):
+        return None
+    parts = file.relative_to(folder).with_suffix("").parts
+    if not all(part.isidentifier() for part in parts):
+        return None
+    name = ".".join(parts)
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # A parent of that name is something else, or no package.
+        return None
+    return name if spec is not None and spec.origin and Path(spec.origin).resolve() == file else None
+
+
+def compiled(value: object) -> Graph:
+    """`value` as a compiled graph; TypeError if it is none and cannot become one."""
+    graph = value.compile() if isinstance(value, StateGraph) else value
+    if not isinstance(graph, Pregel):
+        raise TypeError(f"expected a compiled graph or a StateGraph, not {type(value).__qualname__}")
+    return graph
+
+
+def without_checkpointer(graph: Graph) -> Graph:
+    """`graph` itself, or a copy without the checkpointer that it was compiled with.
+
+    `Pregel.copy()` would lose how the graph coerces its output to its schema (measured with langgraph 1.2.22).
+    A saver of the graph's own yields to the one in the config, but `checkpointer=False` would win over it.
+    """
+    if graph.checkpointer is None:
+        return graph
+    stripped = copy.copy(graph)
+    stripped.checkpointer = None
+    return stripped
+
+
+@dataclass(frozen=True)
+class Factory:
+    """A callable that makes a graph, with the arguments that it takes, decided once."""
+
+    call: Callable[..., Any]
+    #: The name of each parameter that is passed, None for a positional one, and "config" or "runtime".
+    wants: tuple[tuple[str | None, str], ...]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any]) -> Factory:
+        if inspect.isasyncgenfunction(function):
+            function = asynccontextmanager(function)
+        elif inspect.isgeneratorfunction(function):
+            function = contextmanager(function)
+        return cls(function, _wants(function))
+
+    async def enter(self, stack: AsyncExitStack, config: RunnableConfig, runtime: Any) -> Graph:
+        """Call the factory; what it opened closes with `stack`."""
+        given = {"config": config, "runtime": runtime}
+        args = [given[what] for name, what in self.wants if name is None]
+        value = self.call(*args, **{name: given[what] for name, what in self.wants if name is not None})
+        if inspect.isawaitable(value):
+            value = await value
+        if isinstance(value, AbstractAsyncContextManager):
+            value = await stack.enter_async_context(value)
+        elif isinstance(value, AbstractContextManager):
+            value = stack.enter_context(value)
+        return compiled(value)
+
+
+def _wants(function: Callable[..., Any]) -> tuple[tuple[str | None, str], ...]:
+    parameters = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    known = {parameter.name: what for parameter in parameters if (what := _meaning(parameter))}
+    left = [what for what in ("config", "runtime") if what not in known.values()]
+    for parameter in parameters:
+        if parameter.name not in known and parameter.default is parameter.empty:
+            if not left:
+                signature = inspect.signature(function)
+                raise TypeError(f"a graph factory takes (), (config) or (config, runtime), not {signature}")
+            known[parameter.name] = left.pop(0)
+    return tuple(
+        (None if parameter.kind is parameter.POSITIONAL_ONLY else parameter.name, known[parameter.name])
+        for parameter in parameters
+        if parameter.name in known
+    )
+
+
+def _meaning(parameter: inspect.Parameter) -> str | None:
+    # By its text, an annotation reads the same as a string, a class, an alias and part of a union.
+    annotation = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
+    if "RunnableConfig" in annotation:
+        return "config"
+    if "Runtime" in annotation:
+        return "runtime"
+    return parameter.name if parameter.name in ("config", "runtime") else None
+
+
+def source_of(value: object) -> Graph | Factory:
+    """A graph that is the same for every run, or the factory of one."""
+    if isinstance(value, (Pregel, StateGraph)):
+        return compiled(value)
+    if callable(value):
+        return Factory.of(value)
+    kind = type(value).__qualname__
+    raise TypeError(f"expected a compiled graph, a StateGraph or a factory of one, not {kind}")
+
+
+def describe(error: BaseException) -> str:
+    """The exception's type and message, and the innermost line of user code that led to it."""
+    if isinstance(error, SyntaxError):
+        return f"{type(error).__name__}: {error.msg} ({error.filename}:{error.lineno})"
+    text = f"{type(error).__name__}: {error}".removesuffix(": ")
+    paths = sysconfig.get_paths()
+    libraries, stdlib = (
+        (paths["purelib"], paths["platlib"]),
+        (paths["stdlib"], "<", str(Path(__file__).parent)),
+    )
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename.startswith(libraries) or not frame.filename.startswith(stdlib)
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(libraries)]
+    where = (own or frames)[-1:]
+    return f"{text} ({where[0].filename}:{where[0].lineno})" if where else text

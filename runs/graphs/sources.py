@@ -1,0 +1,139 @@
+"""Where graphs come from: the setting, a langgraph.json, and the `graphs` modules of installed apps."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error, Warning
+from django.utils.module_loading import module_has_submodule
+
+from runs.conf import settings
+from runs.graphs.loading import describe, import_object
+
+SETTING = "RUNS['GRAPHS']"
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A graph's name, what it is for, and where it was registered, for people to read."""
+
+    name: str
+    description: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A registration and how to get at the object that it names."""
+
+    registration: Registration
+    load: Callable[[], Any]
+
+
+#: What `register` was told, with the module that told it. A module is imported once, so this outlives `reset`.
+_registered: list[tuple[str, Entry]] = []
+
+
+def remember(name: str, value: object, *, description: str, module: str) -> None:
+    """Keep what the module `module` registered."""
+    if complaint := complain_about(name):
+        raise ValueError(f"register({name!r}): {complaint}.")
+    _registered.append((module, Entry(Registration(name, description, module), lambda: value)))
+
+
+def complain_about(name: object) -> str | None:
+    """Why `name` cannot be a graph's name, or None."""
+    if not isinstance(name, str) or not 1 <= len(name) <= 255:
+        return "a graph's name is a text of 1 to 255 characters"
+    if "/" in name or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+        return "a graph's name has no '/' and no control characters"
+    return None
+
+
+def discover() -> tuple[dict[str, Entry], list[CheckMessage]]:
+    """All registered graphs by name, and what is wrong with their registrations. No graph is loaded."""
+    entries: dict[str, Entry] = {}
+    problems: list[CheckMessage] = []
+    for found in (*_from_setting(), *_from_json(), *_from_apps()):
+        if isinstance(found, CheckMessage):
+            problems.append(found)
+            continue
+        name, source = found.registration.name, found.registration.source
+        if (first := entries.setdefault(name, found)) is not found:
+            message = f"Graph {name!r} is registered twice, by {first.registration.source} and by {source}."
+            problems.append(Error(message, hint="Rename or remove one of them.", id="runs.E002"))
+    return entries, problems
+
+
+def _from_setting() -> Iterator[Entry | CheckMessage]:
+    if isinstance(settings.GRAPHS, Mapping):  # Of any other type, the check of the settings complains.
+        yield from _entries(settings.GRAPHS, SETTING, problem_id="runs.E004")
+
+
+def _from_json() -> Iterator[Entry | CheckMessage]:
+    if not settings.LANGGRAPH_JSON:
+        return
+    path = Path(str(settings.LANGGRAPH_JSON)).resolve()
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        graphs = content["graphs"]
+        if not isinstance(graphs, dict):
+            raise TypeError("its 'graphs' is not an object")
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        reason = "it has no 'graphs'" if isinstance(error, KeyError) else str(error)
+        hint = 'It needs at least {"graphs": {"agent": "./agent.py:graph"}}; RUNS[\'LANGGRAPH_JSON\'] is its path.'
+        yield Error(f"{path} cannot be read: {reason}.", hint=hint, id="runs.E005")
+        return
+    # Last, so that a file named like an installed package does not replace it for the whole server.
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    yield from _entries(graphs, path.name, folder=path.parent, problem_id="runs.E005")
+    ignored = [key for key in content if key not in ("graphs", "$schema")]
+    for name, value in graphs.items():
+        if isinstance(value, dict):
+            ignored += [f"graphs.{name}.{key}" for key in value if key not in ("path", "description")]
+    if ignored:
+        message = f"{path} has settings that are ignored: {', '.join(ignored)}."
+        hint = "Install the dependencies and set the environment of the graphs before the server starts."
+        yield Warning(message, hint=hint, id="runs.W002")
+
+
+def _entries(
+    graphs: Mapping[Any, Any], source: str, *, folder: Path | None = None, problem_id: str
+) -> Iterator[Entry | CheckMessage]:
+    for name, value in graphs.items():
+        fields = value if isinstance(value, Mapping) else {"path": value}
+        path, description = fields.get("path"), fields.get("description") or ""
+        if complaint := complain_about(name):
+            yield Error(f"Graph {name!r} of {source} is left out: {complaint}.", id=problem_id)
+        elif isinstance(path, str) and isinstance(description, str):
+            yield Entry(Registration(name, description, source), partial(import_object, path, folder=folder))
+        else:
+            hint = "Write 'module:object', or {'path': 'module:object', 'description': 'what it is for'}."
+            yield Error(f"Graph {name!r} of {source} is left out: it has no path.", hint=hint, id=problem_id)
+
+
+def _from_apps() -> Iterator[Entry | CheckMessage]:
+    for app in apps.get_app_configs():
+        name = f"{app.name}.graphs"
+        # This very package bears the name that is looked for: it is the registry, and no app's graphs. Django's
+        # `autodiscover_modules` cannot leave an app out, and would let one app's failure hide the others' graphs.
+        if name == __package__ or not module_has_submodule(app.module, "graphs"):
+            continue
+        try:
+            importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            hint = f"Correct the module, or remove {app.name!r} from INSTALLED_APPS."
+            yield Error(f"{name} cannot be imported: {describe(error)}.", hint=hint, id="runs.E001")
+    # A module that is not loaded any more takes its graphs with it, or importing it again would register them twice.
+    _registered[:] = [(module, entry) for module, entry in _registered if module in sys.modules]
+    yield from (entry for _, entry in _registered)

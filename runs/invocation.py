@@ -1,0 +1,135 @@
+"""What a graph is invoked with: the resume rule, and the configuration. Pure: no Django, no database.
+
+The resume rule: never "invoke with None", never "send the same input again"; both are wrong at some crash point
+(durability §2.2, §2.3). If the thread's latest root checkpoint names this run, the run has begun and goes on with
+`None`; otherwise it gets its original input or command. An answer goes only to a question that is waiting now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from langgraph.types import Command, Send
+
+#: What LangGraph calls the client's stream modes; the others have the same name.
+LANGGRAPH_MODES = {"messages-tuple": "messages"}
+#: Needed by execution itself: the values for the run's result, the updates to see a question or a breakpoint.
+ALWAYS = ("values", "updates")
+
+
+def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> bool:
+    """Whether the thread's latest root checkpoint is this run's."""
+    return (checkpoint_metadata or {}).get("run_id") == run_id
+
+
+def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[str] = ()) -> Any:
+    """The graph's input by the resume rule.
+
+    Args:
+        waiting: Ids of the interrupts that wait for an answer now.
+    """
+    if begun:
+        return None
+    command = kwargs.get("command")
+    if command is None:
+        return kwargs.get("input")
+    return to_command(command, waiting)
+
+
+def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:
+    """A client's command. Of its answers only those to waiting questions are kept.
+
+    LangGraph accepts the first interrupt id of a task for the task's later questions too, so that an answer that was
+    consumed before a crash would reach the next question.
+    """
+    resume = command.get("resume")
+    if isinstance(resume, Mapping):
+        resume = {key: answer for key, answer in resume.items() if key in waiting}
+    return Command(update=command.get("update"), resume=resume, goto=_goto(command.get("goto")))
+
+
+def _goto(goto: Any) -> Any:
+    if goto is None:
+        return ()
+    if isinstance(goto, Sequence) and not isinstance(goto, str):
+        return [_goto(each) for each in goto]
+    return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
+
+
+def langgraph_modes(requested: Sequence[str]) -> list[str]:
+    """The modes to stream with, for what the client asked."""
+    modes = {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
+    return sorted(modes | set(ALWAYS))
+
+
+def discloses_question(mode: str, data: Any) -> bool:
+    """Whether an event shows that the graph asks a person something.
+
+    Such events are published together with the end of the run: a client that has seen a question can count on the
+    thread knowing it, and an answer can be bound to it.
+    """
+    if not isinstance(data, Mapping):
+        return False
+    match mode:
+        case "values" | "updates":
+            return "__interrupt__" in data
+        case "tasks":
+            return bool(data.get("interrupts"))
+        case "checkpoints":
+            return any(task.get("interrupts") for task in data.get("tasks", ()))
+        case "debug":
+            payload = data.get("payload") or {}
+            return discloses_question("tasks", payload) or discloses_question("checkpoints", payload)
+        case "events":
+            chunk = (data.get("data") or {}).get("chunk")
+            return isinstance(chunk, tuple) and len(chunk) > 1 and discloses_question(chunk[-2], chunk[-1])
+    return False
+
+
+def graph_config(
+    kwargs: Mapping[str, Any],
+    *,
+    run_id: str,
+    thread_id: str,
+    assistant_id: str,
+    graph_id: str,
+    user_id: str,
+    attempt: int,
+    metadata: Mapping[str, Any],
+    begun: bool,
+) -> dict[str, Any]:
+    """The configuration of an invocation. The server's own keys are set after the client's, never before."""
+    given = kwargs.get("config") or {}
+    configurable = {
+        **(given.get("configurable") or {}),
+        "run_id": run_id,
+        "thread_id": thread_id,
+        "assistant_id": assistant_id,
+        "graph_id": graph_id,
+        "user_id": user_id,
+        "langgraph_auth_user_id": user_id,
+        "langgraph_auth_permissions": [],
+    }
+    checkpoint = kwargs.get("checkpoint") or {}
+    if not begun:
+        # Later attempts go on from the thread's newest checkpoint, which the fork has made.
+        for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
+            if checkpoint.get(key) is not None:
+                configurable[key] = checkpoint[key]
+    config: dict[str, Any] = {
+        "configurable": configurable,
+        "metadata": {
+            **metadata,
+            "run_id": run_id,
+            "thread_id": thread_id,
+            "assistant_id": assistant_id,
+            "graph_id": graph_id,
+            "user_id": user_id,
+            "run_attempt": attempt,
+        },
+    }
+    for key in ("tags", "recursion_limit", "max_concurrency"):
+        if given.get(key) is not None:
+            config[key] = given[key]
+    return config

@@ -1,0 +1,217 @@
+"""Who is alive: a worker's identity, its lease, and the proof that a process is gone.
+
+A lease says until when the database believes in a silent worker, by the database's clock; the worker itself believes
+in it a margin shorter, by its monotonic clock. Death is known at once, not after a lease: on PostgreSQL a worker
+holds a session advisory lock, which the server frees with the connection; on SQLite the one executing process holds an
+OS lock on a file beside the database, and whoever gets that lock knows that every earlier worker is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import socket
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+from django.utils import timezone
+
+from runs.conf import settings
+from runs.exceptions import StartupError
+from runs.models import Worker
+from threads.checkpoints.postgres import connection_string
+from threads.database import in_database
+from threads.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+
+
+def lock_key(worker_id: UUID) -> int:
+    """A worker's PostgreSQL advisory lock: 63 bits of its id."""
+    return worker_id.int & (2**63 - 1)
+
+
+def lock_path() -> Path:
+    """The file beside the SQLite database whose lock the executing process holds."""
+    name = Path(str(connection.settings_dict["NAME"]))
+    return name.with_name(name.name + ".lock")
+
+
+@contextmanager
+def sole_executor() -> Iterator[bool]:
+    """On SQLite, hold the lock of the one executing process; yields whether it was free."""
+    path = lock_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        _note_holder(file)
+        try:
+            yield True
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _note_holder(file: IO[str]) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+
+
+def dead_workers(*, sole: bool) -> list[UUID]:
+    """Workers that are not marked as stopped, and whose process is gone or has lost its lease.
+
+    Args:
+        sole: Whether the caller holds SQLite's lock, which proves all workers but its own dead.
+    """
+    candidates = Worker.objects.filter(stopped_at__isnull=True)
+    if connection.vendor != "postgresql":
+        return list(candidates.values_list("id", flat=True)) if sole else []
+    dead = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT id, lease_expires_at <= now() FROM {Worker._meta.db_table} WHERE stopped_at IS NULL"
+        )
+        for worker_id, expired in cursor.fetchall():
+            # The lock of a transaction: taken only to learn that it was free, and given back at its end.
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_key(worker_id)])
+            if expired or cursor.fetchone() == (True,):
+                dead.append(worker_id)
+    return dead
+
+
+def mark_stopped(worker_ids: Collection[UUID]) -> None:
+    Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=timezone.now())
+
+
+def mark_draining(worker_id: UUID) -> None:
+    Worker.objects.filter(id=worker_id).update(draining=True)
+
+
+class Lease:
+    """This process's worker row, and how long it may be trusted."""
+
+    def __init__(self) -> None:
+        self.worker_id = new_id()
+        self._trusted_until = 0.0
+        self._db: psycopg.AsyncConnection[Any] | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether no other process can believe this one dead yet; on SQLite the lock says so, whatever the clock."""
+        return connection.vendor != "postgresql" or asyncio.get_running_loop().time() < self._trusted_until
+
+    async def begin(self, *, concurrency: int) -> None:
+        """Insert the worker's row; on PostgreSQL take its lock first, on a connection of its own."""
+        await self._connect()
+        await in_database(register, self.worker_id, concurrency)
+        await self.renew()
+
+    async def _connect(self) -> None:
+        if connection.vendor != "postgresql":
+            return
+        self._db = await psycopg.AsyncConnection.connect(connection_string(), autocommit=True, connect_timeout=5)
+        await self._db.execute("SELECT pg_advisory_lock(%s)", [lock_key(self.worker_id)])
+
+    async def renew(self) -> bool:
+        """Renew the lease; return False if others have declared this worker dead.
+
+        Raises what the database raises when it cannot be reached; the lease then runs on.
+        """
+        began = asyncio.get_running_loop().time()
+        margin = settings.LEASE / 6
+        if connection.vendor == "postgresql":
+            alive = await self._renew_postgres()
+        else:
+            alive = await in_database(renew, self.worker_id)
+        if alive:
+            self._trusted_until = began + settings.LEASE - margin
+        return alive
+
+    async def _renew_postgres(self) -> bool:
+        try:
+            async with asyncio.timeout(settings.HEARTBEAT):
+                if self._db is None or self._db.closed:
+                    await self._connect()
+                assert self._db is not None
+                cursor = await self._db.execute(
+                    f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), "
+                    "lease_expires_at = now() + make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL",
+                    [settings.LEASE, self.worker_id],
+                )
+                return cursor.rowcount == 1
+        except (psycopg.Error, TimeoutError):
+            if self._db is not None:
+                with contextlib.suppress(Exception):
+                    await self._db.close()
+            self._db = None
+            raise
+
+    async def abandon(self) -> None:
+        """Let go of a lease that others have ended."""
+        if self._db is not None:
+            await self._db.close()
+
+    async def end(self) -> None:
+        """Give the lease up."""
+        self._trusted_until = 0.0
+        try:
+            await in_database(mark_stopped, [self.worker_id])
+        finally:
+            if self._db is not None:
+                await self._db.close()
+
+
+def register(worker_id: UUID, concurrency: int) -> None:
+    now = timezone.now()
+    Worker.objects.create(
+        id=worker_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=VERSION,
+        concurrency=concurrency,
+        started_at=now,
+        heartbeat_at=now,
+        lease_expires_at=now + timedelta(seconds=settings.LEASE),
+    )
+
+
+def renew(worker_id: UUID) -> bool:
+    now = timezone.now()
+    return (
+        Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(
+            heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)
+        )
+        == 1
+    )
+
+
+@asynccontextmanager
+async def executing_alone() -> AsyncIterator[None]:
+    """On SQLite, be the one process that executes runs on this database, or refuse to start (exit code 3)."""
+    if connection.vendor == "postgresql":
+        yield
+        return
+    with sole_executor() as sole:
+        if not sole:
+            raise StartupError(
+                f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
+                "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
+                exit_code=3,
+            )
+        yield

@@ -1,0 +1,69 @@
+"""`manage.py runserver`: Django's development server, on the same server as `manage.py serve`."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from django.core.management.base import CommandError
+from django.core.management.commands import runserver
+
+from runs.management.commands.serve import require_migrated_database
+
+logger = logging.getLogger("django.server")
+
+
+def log_request(protocol: str, action: str, details: dict[str, Any]) -> None:
+    if action == "complete":
+        status = {"status_code": details["status"]}
+        logger.info('"%(method)s %(path)s" %(status)s', details, extra=status)
+
+
+class DevelopmentServer:
+    """Our server behind the interface of `wsgiref`'s, which is what Django's command drives."""
+
+    def __init__(self, address: tuple[str, int], handler: object, *, ipv6: bool = False) -> None:
+        self.host, self.server_port = address
+
+    def set_app(self, application: Any) -> None:
+        self.application = application
+
+    def serve_forever(self) -> None:
+        from deerflow_site.lifespan import lifespan
+        from deerflow_site.server import Server
+
+        server = Server(
+            self.application, lifespan, host=self.host, port=self.server_port, action_logger=log_request
+        )
+        server.run()
+
+
+class Command(runserver.Command):
+    """With `--noreload` it drains like `serve`.
+
+    The reloader's server lives in a daemon thread that ends with the process at each change of the code: no
+    drain is possible there, and the next process recovers the runs.
+    """
+
+    server_cls = DevelopmentServer
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        require_migrated_database()
+        super().handle(*args, **{**options, "use_threading": False})
+
+    def get_handler(self, *args: Any, **options: Any) -> Any:
+        from deerflow_site.asgi import application
+
+        return application
+
+    def inner_run(self, *args: Any, **options: Any) -> None:
+        try:
+            super().inner_run(*args, **options)
+        except Exception as error:
+            if not hasattr(error, "exit_code"):
+                raise
+            if options["use_reloader"]:
+                self.stderr.write(f"Error: {error}")
+                os._exit(1)  # never 3, which tells the reloader to start again
+            raise CommandError(str(error), returncode=error.exit_code) from error

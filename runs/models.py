@@ -1,0 +1,196 @@
+"""Runs, and what executes and describes them."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet
+from threads.fields import TextJSONField
+from threads.ids import new_id
+from threads.models import Thread
+
+
+class RunStatus(models.TextChoices):
+    #: Accepted, waiting for a worker, for its thread, or for its time.
+    PENDING = "pending"
+    #: A worker executes it.
+    RUNNING = "running"
+    #: The graph ended, or stopped at a question.
+    SUCCESS = "success"
+    #: The graph raised, or its process was lost too often.
+    ERROR = "error"
+    #: It ran longer than its wall-clock limit.
+    TIMEOUT = "timeout"
+    #: It was cancelled.
+    INTERRUPTED = "interrupted"
+
+
+class MultitaskStrategy(models.TextChoices):
+    """What a new run does about the thread's other runs."""
+
+    ENQUEUE = "enqueue"
+    REJECT = "reject"
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
+
+
+class CancelAction(models.TextChoices):
+    #: Keep the checkpoints.
+    INTERRUPT = "interrupt"
+    #: Remove the run and its checkpoints; the thread becomes what it was.
+    ROLLBACK = "rollback"
+
+
+class Durability(models.TextChoices):
+    """When a step's result lands: before the next step, beside it, or at the end."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+    EXIT = "exit"
+
+
+class Assistant(models.Model):
+    """A graph with a configuration. Each graph has one system assistant, which belongs to no user."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
+    graph_id = models.CharField(max_length=255)
+    name = models.CharField(max_length=255, default="Untitled")
+    description = models.TextField(null=True)  # noqa: DJ001 - the wire format tells null from ""
+    config = TextJSONField(default=dict)
+    context = TextJSONField(default=dict)
+    metadata = models.JSONField(default=dict)
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    objects = AssistantQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Worker(models.Model):
+    """A process that executes runs. The database believes it alive until its lease ends."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=64)
+    concurrency = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    lease_expires_at = models.DateTimeField(db_index=True)
+    draining = models.BooleanField(default=False)
+    #: When it gave up its lease, or was found dead.
+    stopped_at = models.DateTimeField(null=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"
+
+
+class Run(models.Model):
+    """One execution of an assistant on a thread.
+
+    States: initial `pending`; final `success`, `error`, `timeout` and `interrupted`. The allowed arrows, each one a
+    conditional UPDATE on `RunQuerySet` and nowhere else:
+
+        pending -> running       claimed: attempt, epoch and thread epoch grow; the owner is set
+        pending -> interrupted   cancelled before it began
+        pending -> error         it can never be executed (its graph is gone)
+        running -> pending       drained (no attempt is charged), or resumed after its process was lost
+        running -> success       the graph ended or asked a question
+        running -> error         the graph raised, or its process was lost and policy or attempts say so
+        running -> timeout       the wall-clock limit was reached
+        running -> interrupted   cancelled, or stopped by a shutdown whose policy says so
+
+    A rolled-back run is deleted, from `pending` or `running`. Nothing leaves a final state. An owner writes only
+    with the epoch that it claimed, so that a process that lost the run changes nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs")
+    assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.PENDING)
+    metadata = models.JSONField(default=dict)
+    #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests`).
+    kwargs = TextJSONField(default=dict)
+    multitask_strategy = models.CharField(
+        max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
+    )
+    #: Delete the thread with the run's end (a stateless run).
+    temporary = models.BooleanField(default=False)
+    #: What becomes of the run when its process is lost; "" for the setting.
+    recovery = models.CharField(max_length=6, blank=True, default="")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    #: Not executed before this time (`after_seconds`).
+    due_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    #: How often it was claimed.
+    attempt = models.PositiveIntegerField(default=0)
+    #: Attempts that ended because their process was lost.
+    lost_attempts = models.PositiveIntegerField(default=0)
+    #: The thread's epoch under which the present attempt writes; 0 before the first.
+    epoch = models.PositiveBigIntegerField(default=0)
+    worker = models.ForeignKey(Worker, null=True, on_delete=models.SET_NULL, related_name="runs")
+    #: First request wins.
+    cancel_action = models.CharField(max_length=9, choices=CancelAction, blank=True, default="")
+    cancel_requested_at = models.DateTimeField(null=True)
+    #: {"error": class, "message": …} of a run that ended in `error` or `timeout`.
+    error = TextJSONField(null=True)
+    #: The checkpoint that the thread stood at before the run, with its writes, for a rollback.
+    base = TextJSONField(null=True)
+    event_count = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveIntegerField(default=0)
+    output_tokens = models.PositiveIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
+            models.Index(fields=["thread", "-created_at"], name="runs_of_thread"),
+            models.Index(
+                fields=["thread"], condition=Q(status__in=("pending", "running")), name="runs_in_flight"
+            ),
+            models.Index(fields=["worker"], condition=Q(status="running"), name="runs_owned"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread"], condition=Q(status="running"), name="runs_one_running_per_thread"
+            ),
+            models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="runs_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status="running") | Q(worker__isnull=False, epoch__gt=0, attempt__gt=0),
+                name="runs_running_is_owned",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class RunEvent(models.Model):
+    """One entry of a run's stream. (epoch, seq) only grows, also across a crash; it is the event's id."""
+
+    pk = models.CompositePrimaryKey("run_id", "epoch", "seq")
+    #: No database constraint: one would cost a lookup and a lock per event. The run's deletion deletes its events.
+    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events")
+    epoch = models.PositiveBigIntegerField()
+    seq = models.PositiveIntegerField()
+    #: The stream mode, with the namespace of a subgraph: "values", "updates|node:task".
+    event = models.TextField()
+    #: The JSON that a client receives.
+    data = models.TextField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"

@@ -1,0 +1,132 @@
+"""Runs as server-sent events, the wire format of LangGraph Server (§3). Pure: no Django, no database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+import orjson
+
+from runs.protocols.messages import MessageAccumulator
+
+#: (epoch, seq): where an event stands in its run.
+Position = tuple[int, int]
+
+#: A position before the first event: everything is replayed.
+START: Final[Position] = (0, 0)
+#: No position: only what happens from now on.
+LIVE: Final = None
+
+HEARTBEAT = b": heartbeat\r\n\r\n"
+CONTENT_TYPE = "text/event-stream; charset=utf-8"
+#: Events that every reader gets, whatever the modes.
+ALWAYS = frozenset({"metadata", "error", "end"})
+
+_ID = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
+
+
+class LogEvent(Protocol):
+    """An entry of a run's event log: a stream mode with a subgraph's namespace, and JSON."""
+
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def data(self) -> str: ...
+
+
+def frame(event: str, data: str, event_id: str | None = None) -> bytes:
+    """One event on the wire; `data` is JSON on one line."""
+    tail = f"id: {event_id}\r\n\r\n" if event_id else "\r\n"
+    return f"event: {event}\r\ndata: {data}\r\n{tail}".encode()
+
+
+def parse_last_event_id(text: str | None) -> Position | None:
+    """Where a reader goes on, from its `Last-Event-ID`.
+
+    `-1`, `-` and `0` mean the start, no header means live. So does the start what is no id of ours: the reference
+    replays nothing then, which loses events; a repeated one is what clients can live with.
+    """
+    if text is None or not text.strip():
+        return LIVE
+    found = _ID.fullmatch(text.strip())
+    return (int(found[1]), int(found[2])) if found else START
+
+
+def modes_of(values: Iterable[str]) -> list[str]:
+    """The stream modes of a query: repeated, separated by commas, or a JSON list, which clients all send."""
+    modes: list[str] = []
+    for value in values:
+        text = value.strip()
+        if text.startswith("["):
+            try:
+                parsed = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                parsed = []
+            modes += [mode for mode in parsed if isinstance(mode, str)]
+        else:
+            modes += [mode for part in text.split(",") if (mode := part.strip())]
+    return list(dict.fromkeys(modes))
+
+
+def narrowed(requested: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """The modes of a reader that wants only some of those that the run was created with.
+
+    No wish means all. A wish for either form of messages means whichever form the run was created with.
+    """
+    if not wanted:
+        return list(requested)
+    messages = [mode for mode in requested if mode.startswith("messages")]
+    modes: list[str] = []
+    for mode in wanted:
+        modes += messages if messages and mode.startswith("messages") else [mode]
+    return list(dict.fromkeys(modes))
+
+
+class Projection:
+    """What one reader sees of a run's event log, event by event, in the log's order."""
+
+    def __init__(self, modes: Iterable[str], *, subgraphs: bool) -> None:
+        self._modes = frozenset(modes)
+        self._subgraphs = subgraphs
+        self._messages = MessageAccumulator() if "messages" in self._modes else None
+
+    @property
+    def cumulative(self) -> bool:
+        """Whether a frame depends on earlier events, so that a reader who begins later must be primed with them."""
+        return self._messages is not None
+
+    def prime(self, event: LogEvent) -> None:
+        """Take note of an event that the reader has had already."""
+        if self._messages is not None:
+            self.feed(event)
+
+    def feed(self, event: LogEvent) -> list[tuple[str, str]]:
+        """The frames of one event, as (event name, JSON); none if the reader did not ask for it."""
+        mode, _, namespace = event.name.partition("|")
+        if mode in ALWAYS:
+            if mode == "metadata" and self._messages is not None:
+                self._messages.restart()
+            return [(event.name, event.data)]
+        if namespace and not self._subgraphs:
+            return []
+        if mode != "messages":
+            wanted = mode in self._modes or event.name in self._modes
+            return [(event.name, event.data)] if wanted else []
+        frames = [(event.name, event.data)] if "messages-tuple" in self._modes else []
+        if self._messages is not None:
+            frames += self._messages.feed(event.data)
+        return frames
+
+    def frames(self, event: LogEvent) -> bytes:
+        """The same on the wire. Of several frames the last carries the id: who has it has all of them."""
+        found = self.feed(event)
+        if not found:
+            return b""
+        last = found.pop()
+        head = b"".join(frame(name, data) for name, data in found)
+        return head + frame(*last, f"{event.epoch}-{event.seq}")

@@ -1,0 +1,107 @@
+"""The vocabulary of queries on runs. Every status change is one of the transitions here, and nothing else is."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
+
+from threads.querysets import Principal
+
+if TYPE_CHECKING:
+    from runs.models import Assistant, Run, Worker
+
+PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = (
+    "pending", "running", "success", "error", "timeout", "interrupted",
+)  # fmt: skip
+IN_FLIGHT = (PENDING, RUNNING)
+TERMINAL = frozenset({SUCCESS, ERROR, TIMEOUT, INTERRUPTED})
+#: The arrows of the state machine in `Run`'s docstring.
+ARROWS = frozenset(
+    {
+        (PENDING, RUNNING),
+        (PENDING, INTERRUPTED),
+        (PENDING, ERROR),
+        (RUNNING, PENDING),
+        (RUNNING, SUCCESS),
+        (RUNNING, ERROR),
+        (RUNNING, TIMEOUT),
+        (RUNNING, INTERRUPTED),
+    }
+)
+
+
+class AssistantQuerySet(models.QuerySet["Assistant"]):
+    def for_principal(self, principal: Principal) -> AssistantQuerySet:
+        """The principal's own, and the system's, which are everybody's."""
+        return self.filter(Q(user_id=principal.user_id) | Q(user__isnull=True))
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    def alive(self, now: datetime) -> WorkerQuerySet:
+        return self.filter(stopped_at__isnull=True, lease_expires_at__gt=now)
+
+
+class RunQuerySet(models.QuerySet["Run"]):
+    def for_principal(self, principal: Principal) -> RunQuerySet:
+        return self.filter(user_id=principal.user_id)
+
+    def in_flight(self) -> RunQuerySet:
+        return self.filter(status__in=IN_FLIGHT)
+
+    def claimable(self, now: datetime) -> RunQuerySet:
+        """Pending and due, on a thread where nothing runs, and first in its thread's queue."""
+        siblings = self.model.objects.filter(thread=OuterRef("thread"))
+        ahead = siblings.filter(status=PENDING, due_at__lte=now).filter(
+            Q(due_at__lt=OuterRef("due_at")) | Q(due_at=OuterRef("due_at"), id__lt=OuterRef("id"))
+        )
+        return (
+            self.filter(status=PENDING, due_at__lte=now)
+            .filter(~Exists(siblings.filter(status=RUNNING)), ~Exists(ahead))
+            .order_by("due_at", "id")
+        )
+
+    def owned_by(self, workers: Iterable[uuid.UUID]) -> RunQuerySet:
+        return self.filter(status=RUNNING, worker__in=list(workers))
+
+    def move(self, source: str, target: str, /, *, now: datetime, **changes: Any) -> bool:
+        """Move the one run of this queryset from `source` to `target`; return whether it was there.
+
+        Raises ValueError for an arrow that the state machine does not have.
+        """
+        if (source, target) not in ARROWS:
+            raise ValueError(f"A run cannot go from {source} to {target}.")
+        if target in TERMINAL:
+            changes.update(finished_at=now, worker=None)
+        return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
+
+    def claim(self, run_id: uuid.UUID, *, worker_id: uuid.UUID, epoch: int, now: datetime) -> bool:
+        """Give a pending run to a worker, under the thread's new epoch."""
+        return self.filter(id=run_id, epoch__lt=epoch).move(
+            PENDING, RUNNING, now=now, worker=worker_id, epoch=epoch, attempt=F("attempt") + 1,
+            started_at=Coalesce("started_at", now),
+        )  # fmt: skip
+
+    def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
+        """Write the final status of a running run as its owner; False means that this process lost the run."""
+        return self.filter(id=run_id, epoch=epoch).move(RUNNING, status, now=now, **changes)
+
+    def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
+        """Put a running run back; `lost` charges the attempt, a drain does not."""
+        return self.filter(id=run_id, epoch=epoch).move(
+            RUNNING, PENDING, now=now, worker=None, lost_attempts=F("lost_attempts") + int(lost), **changes
+        )
+
+    def request_cancel(self, run_id: uuid.UUID, action: str, *, now: datetime) -> bool:
+        """Ask the owner of a running run to stop it; the first request wins."""
+        return (
+            self.filter(id=run_id, status=RUNNING, cancel_action="").update(
+                cancel_action=action, cancel_requested_at=now, updated_at=now
+            )
+            == 1
+        )

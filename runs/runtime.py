@@ -1,0 +1,112 @@
+"""The runtime of this process: what the lifespan opens, and what everything else finds by `current()`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from runs import graphs, startup
+from runs.assistants import create_system_assistants
+from runs.conf import settings
+from runs.events import EventHub
+from runs.leases import executing_alone
+from runs.manager import RunManager
+from runs.wakeups import WORK, Wakeups
+from threads.checkpoints import CheckpointStorage, open_checkpoints
+from threads.database import in_database, threads
+
+logger = logging.getLogger(__name__)
+
+_current: Runtime | None = None
+
+
+@dataclass(slots=True)
+class Runtime:
+    """The parts that live as long as the process serves."""
+
+    storage: CheckpointStorage
+    hub: EventHub
+    wakeups: Wakeups
+    #: None in a process that only serves.
+    manager: RunManager | None = None
+    draining: bool = False
+
+    @property
+    def executes(self) -> bool:
+        return self.manager is not None
+
+    def stop_claiming(self) -> None:
+        """Be ready for no more work; called once a shutdown has begun."""
+        self.draining = True
+        if self.manager is not None:
+            self.manager.stop_claiming()
+
+    def cancelled(self, run_id: UUID) -> None:
+        """Tell this process that something was asked of a run, or that it ended."""
+        self.wakeups.ring(run_id)
+        self.wakeups.ring(WORK)
+        if self.manager is not None:
+            self.manager.look()
+
+    def work_added(self) -> None:
+        """Tell this process that a run waits."""
+        self.wakeups.ring(WORK)
+
+
+def current() -> Runtime:
+    """This process's runtime. Raises RuntimeError outside its lifespan."""
+    if _current is None:
+        raise RuntimeError("The runtime is not open: requests are served inside the lifespan only.")
+    return _current
+
+
+@asynccontextmanager
+async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
+    """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.
+
+    The order holds by construction: the manager is entered last, and its exit is the drain.
+
+    Args:
+        execute: Whether this process executes runs, or only serves.
+
+    Raises StartupError when it cannot.
+    """
+    global _current
+    async with AsyncExitStack() as stack:
+        stack.callback(_forget)
+        stack.push_async_callback(asyncio.to_thread, threads.close)
+        if execute:
+            await stack.enter_async_context(executing_alone())
+        for name, error in graphs.load_all().items():
+            logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
+        serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
+        storage = await stack.enter_async_context(
+            open_checkpoints(file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=settings.LEASE * 2 / 3)
+        )
+        wakeups = Wakeups()
+        opened = Runtime(storage, EventHub(wakeups), wakeups)
+        stack.callback(opened.hub.close)
+        await in_database(create_system_assistants, graphs.names())
+        if execute:
+            opened.manager = await stack.enter_async_context(
+                RunManager(storage=storage, hub=opened.hub, wakeups=wakeups)
+            )
+            for step in startup.steps():
+                await step(opened.manager)
+            opened.manager.begin()
+        _current = opened
+        try:
+            yield opened
+        finally:
+            opened.stop_claiming()
+
+
+def _forget() -> None:
+    global _current
+    _current = None

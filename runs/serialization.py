@@ -1,0 +1,86 @@
+"""JSON as the reference server writes it, for whatever a graph's state holds.
+
+Messages and other pydantic objects become their `model_dump`, exceptions {"error", "message"}, NaN null, bytes base64;
+lone surrogates, which no encoder accepts, are replaced (`langgraph_server_api.md` §3.3: facts of the wire).
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections import deque
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import PurePath
+from re import Pattern
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+
+
+def encode(value: Any) -> str:
+    """Return compact JSON; never fails for what a graph can hold, at worst an object becomes its `str`."""
+    try:
+        return orjson.dumps(value, default=_default, option=OPTIONS).decode()
+    except (TypeError, ValueError, RecursionError):
+        return orjson.dumps(_plain(value), option=OPTIONS).decode()
+
+
+def decode(text: str | bytes) -> Any:
+    return orjson.loads(text)
+
+
+def _default(value: Any) -> Any:
+    match value:
+        case BaseModel():
+            return value.model_dump()
+        case BaseException():
+            return {"error": type(value).__name__, "message": str(value)}
+        case bytes() | bytearray() | memoryview():
+            return base64.b64encode(value).decode()
+        case Mapping():
+            return dict(value)
+        case set() | frozenset() | deque():
+            return list(value)
+        case timedelta():
+            return value.total_seconds()
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case Pattern():
+            return value.pattern
+        case type():
+            return value.__name__
+        case PurePath():
+            return str(value)
+    if hasattr(value, "to_json") and callable(value.to_json) and not isinstance(value, type):
+        return value.to_json()
+    if hasattr(value, "_asdict"):
+        return value._asdict()
+    return str(value)
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """The value in types that orjson takes as they are: the slow way, for what made the fast way fail."""
+    if depth > 200:
+        return str(type(value).__name__)
+    match value:
+        case None | bool() | float():
+            return value
+        case int():
+            return value if -(2**63) <= value < 2**64 else str(value)
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case Mapping():
+            return {_plain(str(key), depth): _plain(each, depth + 1) for key, each in value.items()}
+        case list() | tuple() | set() | frozenset() | deque():
+            return [_plain(each, depth + 1) for each in value]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
+    try:
+        return _plain(_default(value), depth + 1)
+    except Exception:
+        return str(type(value).__name__)

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from deerflow_site.graphs.review import HINT, NO_FEEDBACK, Verdict, read_answer
+
+
+@pytest.mark.parametrize("answer", [True, "approve", " Approved. ", "yes", "LGTM", {"action": "approve"}])
+def test_an_explicit_yes_approves(answer: Any) -> None:
+    assert read_answer(answer) == Verdict(approved=True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "feedback"),
+    [
+        ("Shorter, please.", "Shorter, please."),
+        ("yes, but shorter", "yes, but shorter"),
+        ({"action": "revise", "feedback": " shorter "}, "shorter"),
+        ({"feedback": "shorter"}, "shorter"),
+        ({"action": False, "feedback": "shorter"}, "shorter"),
+    ],
+)
+def test_what_to_change_is_feedback(answer: Any, feedback: str) -> None:
+    assert read_answer(answer) == Verdict(feedback=feedback)
+
+
+@pytest.mark.parametrize(
+    "answer", [False, "no", "reject", {"action": "revise"}, {"action": "revise", "feedback": 3}]
+)
+def test_a_no_without_feedback_asks_what_to_change(answer: Any) -> None:
+    assert read_answer(answer) == Verdict(hint=NO_FEEDBACK)
+
+
+@pytest.mark.parametrize(
+    "answer", [None, "", "  ", 1, [], ["approve"], {}, {"action": "aprove"}, {"action": 1}]
+)
+def test_what_cannot_be_read_is_asked_again(answer: Any) -> None:
+    assert read_answer(answer) == Verdict(hint=HINT)

@@ -1,0 +1,28 @@
+"""The site's settings, on a throw-away database. The SQLite one is a file: threads cannot share one in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+DATA = Path(tempfile.mkdtemp(prefix="runs-tests-"))
+os.environ["DATA_DIR"] = str(DATA)
+os.environ.pop("SECRET_KEY", None)
+
+from deerflow_site.settings import *  # noqa: E402, F403
+from deerflow_site.settings import DATABASES, RUNS  # noqa: E402
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
+
+RUNS = {
+    **RUNS,
+    "GRAPHS": {"agent": "deerflow_site.graphs.agent:graph", **{name: f"tests.graphs:{name}" for name in (
+        "steps", "parallel", "questions", "failing", "stubborn", "talking", "nested", "sleeping"
+    )}},
+    "LEASE": 6.0,
+    "HEARTBEAT": 1.0,
+    "SWEEP": 0.5,
+    "POLL": 0.2,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""The HTTP interface to threads: a router that the site's API includes."""

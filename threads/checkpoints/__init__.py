@@ -1,0 +1,22 @@
+"""LangGraph's checkpoints: opening their storage, and the one way to write them.
+
+    ThreadWriter ──rows──► GroupCommit ──one transaction──► PostgresCheckpoints | SqliteCheckpoints
+
+A `ThreadWriter` is the saver that LangGraph sees: made for one run, it encodes, shields, tracks, fences and seals.
+It owns no connection: it hands its rows to the process's one `GroupCommit` and waits for the commit, so that the
+writes of many runs share transactions.
+"""
+
+from threads.checkpoints.rows import Fenced, Rows, Sealed, StorageFailed
+from threads.checkpoints.storage import CheckpointStorage, open_checkpoints
+from threads.checkpoints.writer import ThreadWriter
+
+__all__ = [
+    "CheckpointStorage",
+    "Fenced",
+    "Rows",
+    "Sealed",
+    "StorageFailed",
+    "ThreadWriter",
+    "open_checkpoints",
+]

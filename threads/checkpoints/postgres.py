@@ -1,0 +1,281 @@
+"""Checkpoints in PostgreSQL: one statement per batch, each thread's rows fenced by its own epoch."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import math
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import orjson
+import psycopg
+from django.db import connection
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_serializable_checkpoint_metadata,
+)
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from threads.checkpoints.commits import GroupCommit, Unavailable
+from threads.checkpoints.rows import Batch, Fenced, Rows
+from threads.checkpoints.storage import CheckpointStorage, Snapshot
+from threads.models import Thread
+
+THREADS = Thread._meta.db_table
+
+# A key-share lock waits for a takeover's FOR UPDATE and makes the takeover wait for this statement. Whoever waited
+# sees the new epoch: PostgreSQL re-checks the join against the row's newest version.
+FENCE = f"""
+WITH live AS MATERIALIZED (
+    SELECT t.id, t.id::text AS thread_id
+    FROM {THREADS} t JOIN unnest(%(threads)s::uuid[], %(epochs)s::bigint[]) AS f(id, epoch)
+        ON t.id = f.id AND t.epoch = f.epoch
+    ORDER BY t.id FOR KEY SHARE OF t
+)"""
+BLOBS = """, blobs AS (
+    INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+    SELECT l.thread_id, r.ns, r.channel, r.version, r.type, r.blob
+    FROM unnest(%(b0)s::uuid[], %(b1)s::text[], %(b2)s::text[], %(b3)s::text[], %(b4)s::text[], %(b5)s::bytea[])
+        AS r(id, ns, channel, version, type, blob) JOIN live l USING (id)
+    ON CONFLICT (thread_id, checkpoint_ns, channel, version) DO NOTHING
+)"""
+CHECKPOINTS = """, saved AS (
+    INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
+    SELECT l.thread_id, r.ns, r.checkpoint_id, r.parent, r.checkpoint::jsonb, r.metadata::jsonb
+    FROM unnest(%(c0)s::uuid[], %(c1)s::text[], %(c2)s::text[], %(c3)s::text[], %(c4)s::text[], %(c5)s::text[])
+        AS r(id, ns, checkpoint_id, parent, checkpoint, metadata) JOIN live l USING (id)
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
+        DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
+)"""
+WRITES = """, {name} AS (
+    INSERT INTO checkpoint_writes
+        (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, blob)
+    SELECT l.thread_id, r.ns, r.checkpoint_id, r.task_id, r.idx, r.task_path, r.channel, r.type, r.blob
+    FROM unnest(%({p}0)s::uuid[], %({p}1)s::text[], %({p}2)s::text[], %({p}3)s::text[], %({p}4)s::int[],
+        %({p}5)s::text[], %({p}6)s::text[], %({p}7)s::text[], %({p}8)s::bytea[])
+        AS r(id, ns, checkpoint_id, task_id, idx, task_path, channel, type, blob) JOIN live l USING (id)
+    ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id, task_id, idx) {conflict}
+)"""
+REPLACE = WRITES.format(
+    name="replaced",
+    p="w",
+    conflict="DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob",
+)
+ADD = WRITES.format(name="added", p="a", conflict="DO NOTHING")
+
+HEADS = """
+SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id FROM checkpoints
+WHERE thread_id = %(thread)s ORDER BY checkpoint_ns, checkpoint_id DESC
+"""
+SNAPSHOT = f"""
+SELECT w.checkpoint_ns, w.checkpoint_id, w.task_id, w.idx, w.task_path, w.channel, w.type, w.blob
+FROM checkpoint_writes w JOIN ({HEADS}) h USING (checkpoint_ns, checkpoint_id) WHERE w.thread_id = %(thread)s
+"""
+
+
+@functools.cache
+def statement(*, blobs: bool, checkpoints: bool, replaced: bool, added: bool) -> str:
+    """The one statement of a batch, with the parts that it needs; PostgreSQL prepares each variant once."""
+    return "".join(
+        (
+            FENCE,
+            BLOBS if blobs else "",
+            CHECKPOINTS if checkpoints else "",
+            REPLACE if replaced else "",
+            ADD if added else "",
+            " SELECT id FROM live",
+        )
+    )
+
+
+def columns(prefix: str, rows: dict[tuple[Any, ...], tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """The rows of one table as one array per column."""
+    flat = [(*key, *values) for key, values in rows.items()]
+    return {f"{prefix}{index}": list(column) for index, column in enumerate(zip(*flat, strict=True))}
+
+
+def is_inline(value: Any) -> bool:
+    """Whether a channel's value is kept in the checkpoint's jsonb, as the stock saver keeps simple values.
+
+    What jsonb refuses (NUL, lone surrogates, NaN, integers beyond 64 bits) goes to a blob instead.
+    """
+    match value:
+        case None | bool():
+            return True
+        case int():
+            return -(2**63) <= value < 2**63
+        case float():
+            return math.isfinite(value)
+        case str():
+            return _is_plain(value)
+    return False
+
+
+def _is_plain(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\x00" not in value
+
+
+class PostgresCheckpoints(CheckpointStorage):
+    """The stock saver's tables, beside Django's, so that a write and its fence share a transaction."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool[Any], *, serde: JsonPlusSerializer, retry_seconds: float
+    ) -> None:
+        self.serde = serde
+        self.commits = GroupCommit(self._commit, retry_seconds=retry_seconds)
+        self._pool = pool
+
+    def reader(self) -> BaseCheckpointSaver[str]:
+        # A saver holds its lock around every operation; one per reader lets them use the whole pool.
+        return AsyncPostgresSaver(self._pool, serde=self.serde)
+
+    def encode_checkpoint(
+        self,
+        rows: Rows,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> int:
+        configurable = config["configurable"]
+        ns = configurable.get("checkpoint_ns", "")
+        inline, large = {}, {}
+        for channel, value in checkpoint["channel_values"].items():
+            (inline if is_inline(value) else large)[channel] = value
+        size = 0
+        for channel, version in new_versions.items():
+            if channel in large:
+                kind, blob = self.serde.dumps_typed(large[channel])
+                rows.blobs[ns, channel, str(version)] = (kind, blob)
+                size += len(blob)
+        # A snapshot of a delta channel is marked by `true` beside its blob, as in the stock saver.
+        inline.update({channel: True for channel, value in large.items() if is_delta_snapshot(value)})
+        encoded = orjson.dumps({**checkpoint, "channel_values": inline}, option=orjson.OPT_NON_STR_KEYS)
+        described = orjson.dumps(
+            get_serializable_checkpoint_metadata(config, metadata), option=orjson.OPT_NON_STR_KEYS, default=str
+        )
+        rows.checkpoints[ns, checkpoint["id"]] = (
+            configurable.get("checkpoint_id"),
+            encoded.decode(),
+            described.decode(),
+        )
+        return size + len(encoded)
+
+    async def _commit(self, batch: Batch) -> set[UUID]:
+        parameters: dict[str, list[Any]] = {
+            "threads": list(batch.fences),
+            "epochs": list(batch.fences.values()),
+            **columns("b", batch.blobs),
+            **columns("c", batch.checkpoints),
+            **columns("w", batch.replaced),
+            **columns("a", batch.added),
+        }
+        query = statement(
+            blobs=bool(batch.blobs),
+            checkpoints=bool(batch.checkpoints),
+            replaced=bool(batch.replaced),
+            added=bool(batch.added),
+        )
+        try:
+            async with self._pool.connection() as db:
+                cursor = await db.execute(query, parameters)
+                return {row["id"] for row in await cursor.fetchall()}
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise Unavailable(str(error)) from error
+
+    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
+        async with self._pool.connection() as db, db.transaction():
+            for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
+                await db.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ANY(%s)", [[str(each) for each in thread_ids]]
+                )
+
+    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
+        async with self._pool.connection() as db:
+            cursor = await db.execute(SNAPSHOT, {"thread": str(thread_id)})
+            rows = [list(row.values()) for row in await cursor.fetchall()]
+        return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
+
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
+    ) -> None:
+        thread = str(thread_id)
+        async with self._pool.connection() as db, db.transaction():
+            fence = await db.execute(
+                f"SELECT 1 FROM {THREADS} WHERE id = %s AND epoch = %s FOR KEY SHARE", [thread_id, epoch]
+            )
+            if await fence.fetchone() is None:
+                raise Fenced
+            await db.execute(
+                """WITH gone AS (
+                    DELETE FROM checkpoints WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s
+                    RETURNING checkpoint_ns, checkpoint_id)
+                DELETE FROM checkpoint_writes w USING gone g
+                WHERE w.thread_id = %(thread)s AND (w.checkpoint_ns, w.checkpoint_id)
+                    = (g.checkpoint_ns, g.checkpoint_id)""",
+                {"thread": thread, "run": str(run_id)},
+            )
+            if writes is None:
+                return
+            await db.execute(
+                f"""DELETE FROM checkpoint_writes w USING ({HEADS}) h
+                WHERE w.thread_id = %(thread)s AND (w.checkpoint_ns, w.checkpoint_id)
+                    = (h.checkpoint_ns, h.checkpoint_id)""",
+                {"thread": thread},
+            )
+            for row in writes:
+                await db.execute(
+                    """INSERT INTO checkpoint_writes
+                    (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, blob)
+                    VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+                    [thread, *row[:-1], base64.b64decode(row[-1])],
+                )
+
+
+def is_delta_snapshot(value: Any) -> bool:
+    return type(value).__name__ == "_DeltaSnapshot"
+
+
+def connection_string(database: Any = connection) -> str:
+    """How one of Django's connections reaches PostgreSQL, for psycopg."""
+    parameters = {
+        key: value
+        for key, value in database.get_connection_params().items()
+        if key not in {"cursor_factory", "context", "prepare_threshold", "row_factory", "pool", "client_encoding"}
+        and value is not None
+        and isinstance(value, str | int)
+    }
+    return psycopg.conninfo.make_conninfo("", **parameters)
+
+
+@asynccontextmanager
+async def open_postgres(
+    *, serde: JsonPlusSerializer, retry_seconds: float, connections: int
+) -> AsyncIterator[PostgresCheckpoints]:
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        connection_string(),
+        min_size=2,
+        max_size=connections,
+        open=False,
+        timeout=10,
+        kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+    )
+    await pool.open(wait=True, timeout=10)
+    try:
+        yield PostgresCheckpoints(pool, serde=serde, retry_seconds=retry_seconds)
+    finally:
+        await pool.close(timeout=2)

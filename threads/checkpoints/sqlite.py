@@ -1,0 +1,171 @@
+"""Checkpoints in a SQLite file of their own. One process executes, so that no fence is needed beside the seal."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from threads.checkpoints.commits import GroupCommit, Unavailable
+from threads.checkpoints.rows import Batch, Rows
+from threads.checkpoints.storage import CheckpointStorage, Snapshot
+
+T = TypeVar("T")
+
+CHECKPOINT = """INSERT OR REPLACE INTO checkpoints
+    (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+    VALUES (?, ?, ?, ?, ?, ?, ?)"""
+WRITE = """INSERT OR {verb} INTO writes
+    (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+REPLACE, ADD = WRITE.format(verb="REPLACE"), WRITE.format(verb="IGNORE")
+HEADS = """SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints
+    WHERE thread_id = :thread GROUP BY checkpoint_ns"""
+OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
+    WHERE thread_id = :thread AND json_extract(CAST(metadata AS TEXT), '$.run_id') = :run"""
+
+
+class SqliteCheckpoints(CheckpointStorage):
+    """The stock saver's tables in one file: a stock saver reads, one thread with one connection writes."""
+
+    def __init__(self, reader: AsyncSqliteSaver, file: Path, *, retry_seconds: float) -> None:
+        self.serde = reader.serde  # type: ignore[assignment]
+        self.commits = GroupCommit(self._commit, retry_seconds=retry_seconds)
+        self._reader = reader
+        self._file = file
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
+        self._db: sqlite3.Connection | None = None
+
+    def reader(self) -> BaseCheckpointSaver[str]:
+        return self._reader
+
+    def encode_checkpoint(
+        self,
+        rows: Rows,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> int:
+        configurable = config["configurable"]
+        kind, blob = self.serde.dumps_typed(checkpoint)
+        described = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False, default=str)
+        rows.checkpoints[configurable.get("checkpoint_ns", ""), checkpoint["id"]] = (
+            configurable.get("checkpoint_id"),
+            kind,
+            blob,
+            described.encode("utf-8", "ignore"),
+        )
+        return len(blob)
+
+    async def _commit(self, batch: Batch) -> set[UUID]:
+        def write(db: sqlite3.Connection) -> None:
+            for query, rows in (
+                (CHECKPOINT, batch.checkpoints),
+                (REPLACE, batch.replaced),
+                (ADD, batch.added),
+            ):
+                db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])
+
+        try:
+            await self._transaction(write)
+        except sqlite3.OperationalError as error:
+            raise Unavailable(str(error)) from error
+        return set(batch.fences)
+
+    async def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        def run() -> T:
+            if self._db is None:
+                self._db = sqlite3.connect(self._file, timeout=30, isolation_level="IMMEDIATE")
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+            with self._db:
+                return function(self._db)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
+        def delete(db: sqlite3.Connection) -> None:
+            for table in ("checkpoints", "writes"):
+                db.executemany(f"DELETE FROM {table} WHERE thread_id = ?", [(str(each),) for each in thread_ids])
+
+        await self._transaction(delete)
+
+    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
+        def read(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return db.execute(
+                f"""SELECT checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value FROM writes
+                WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({HEADS})""",
+                {"thread": str(thread_id)},
+            ).fetchall()
+
+        rows = await self._transaction(read)
+        return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
+
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
+    ) -> None:
+        names = {"thread": str(thread_id), "run": str(run_id)}
+
+        def remove(db: sqlite3.Connection) -> None:
+            db.execute(
+                f"DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({OF_RUN})",
+                names,
+            )
+            db.execute(
+                f"DELETE FROM checkpoints WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({OF_RUN})",
+                names,
+            )
+            if writes is None:
+                return
+            db.execute(
+                f"DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({HEADS})", names
+            )
+            db.executemany(
+                REPLACE, [(str(thread_id), *row[:-1], base64.b64decode(row[-1])) for row in writes]
+            )
+
+        await self._transaction(remove)
+
+    async def close(self) -> None:
+        def close() -> None:
+            if self._db is not None:
+                self._db.close()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, close)
+        self._thread.shutdown(wait=False)
+
+
+@asynccontextmanager
+async def open_sqlite(
+    file: str | Path, *, serde: JsonPlusSerializer, retry_seconds: float
+) -> AsyncIterator[SqliteCheckpoints]:
+    path = Path(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    async with aiosqlite.connect(path, timeout=30) as db:
+        reader = AsyncSqliteSaver(db, serde=serde)
+        await reader.setup()
+        storage = SqliteCheckpoints(reader, path, retry_seconds=retry_seconds)
+        try:
+            yield storage
+        finally:
+            await storage.close()

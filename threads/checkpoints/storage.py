@@ -1,0 +1,110 @@
+"""Opening the checkpoint storage of this site's database."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP as REPLACED
+from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from threads.checkpoints.commits import GroupCommit
+from threads.checkpoints.rows import Rows
+
+#: Pending writes of a thread's newest checkpoints, as JSON-ready rows, for putting them back.
+Snapshot = list[list[Any]]
+
+
+class CheckpointStorage(ABC):
+    """LangGraph's checkpoint tables in one database: the tables and encodings of the stock saver."""
+
+    serde: JsonPlusSerializer
+    commits: GroupCommit
+
+    @abstractmethod
+    def reader(self) -> BaseCheckpointSaver[str]:
+        """A stock saver for reading; its writing methods must not be used."""
+
+    @abstractmethod
+    def encode_checkpoint(
+        self,
+        rows: Rows,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> int:
+        """Add a checkpoint's rows; return their size in bytes."""
+
+    def encode_writes(
+        self,
+        rows: Rows,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+    ) -> int:
+        """Add a task's pending writes; return their size in bytes."""
+        configurable = config["configurable"]
+        place = (str(configurable.get("checkpoint_ns", "")), str(configurable["checkpoint_id"]))
+        rows.replace = all(channel in REPLACED for channel, _ in writes)
+        size = 0
+        for index, (channel, value) in enumerate(writes):
+            kind, blob = self.serde.dumps_typed(value)
+            size += len(blob)
+            rows.writes[*place, task_id, REPLACED.get(channel, index)] = (task_path, channel, kind, blob)
+        return size
+
+    @abstractmethod
+    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
+        """Delete everything of these threads."""
+
+    @abstractmethod
+    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
+        """The pending writes of the newest checkpoint of each namespace of a thread."""
+
+    @abstractmethod
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
+    ) -> None:
+        """Remove a run's checkpoints and put back what it overwrote. Idempotent.
+
+        Args:
+            writes: The snapshot taken before the run's first write to a checkpoint that it had found; None when it
+                wrote to none.
+
+        Raises Fenced if the epoch is over.
+        """
+
+
+@asynccontextmanager
+async def open_checkpoints(
+    *, file: str | Path, serde: JsonPlusSerializer, retry_seconds: float = 20.0, connections: int = 10
+) -> AsyncIterator[CheckpointStorage]:
+    """Open the storage beside Django's default database: on PostgreSQL in it, on SQLite in `file`.
+
+    Args:
+        retry_seconds: How long a write is retried while the database is unavailable.
+        connections: The largest number of PostgreSQL connections.
+    """
+    if connection.vendor == "postgresql":
+        from threads.checkpoints.postgres import open_postgres
+
+        opened = open_postgres(serde=serde, retry_seconds=retry_seconds, connections=connections)
+    else:
+        from threads.checkpoints.sqlite import open_sqlite
+
+        opened = open_sqlite(file, serde=serde, retry_seconds=retry_seconds)
+    async with opened as storage:
+        try:
+            yield storage
+        finally:
+            await storage.commits.close()
+

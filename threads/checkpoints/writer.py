@@ -1,0 +1,238 @@
+"""ThreadWriter: the saver of one writer of one thread."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+
+from threads.checkpoints.rows import Rows, Sealed
+from threads.checkpoints.storage import CheckpointStorage
+
+T = TypeVar("T")
+
+#: A value this large is serialised off the event loop, in bytes. Below it, a thread hop costs more than the work.
+LARGE = 256 * 1024
+
+
+class ThreadWriter(BaseCheckpointSaver[str]):
+    """All checkpoint reads and writes of one run, under one epoch of its thread.
+
+    Shield: a write that began lands even if the run's task is cancelled meanwhile, and the cancellation is delivered
+    after it. Track and seal: `quiesce()` waits for the writes in flight, `seal()` refuses later ones. Fence: the
+    storage checks the epoch in each transaction. A write that fails for good calls `on_failure`: in `async`
+    durability LangGraph would run on for nothing (reference: measured, durability §2.8).
+
+    Args:
+        on_failure: Called once with the error of the first write that failed for good.
+        run_id: The run that writes, as its checkpoints' metadata name it.
+        on_base: Awaited once, before the first pending write to a checkpoint that the run found and did not make: what
+            it overwrites there could not be rolled back otherwise.
+    """
+
+    def __init__(
+        self,
+        storage: CheckpointStorage,
+        *,
+        thread_id: UUID,
+        epoch: int,
+        run_id: UUID | None = None,
+        on_failure: Callable[[Exception], None] = lambda _: None,
+        on_base: Callable[[], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        super().__init__(serde=storage.serde)
+        self._storage = storage
+        self._reader = storage.reader()
+        self._thread_id = thread_id
+        self._epoch = epoch
+        self._on_failure = on_failure
+        self._on_base = on_base
+        self._run_id = str(run_id)
+        self._base_lock = asyncio.Lock()
+        self._found: set[tuple[str, str]] = set()
+        self._failed = False
+        self._sealed = False
+        self._in_flight: set[asyncio.Future[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self._largest = 0
+
+    # --- track and seal
+
+    def seal(self) -> None:
+        """Refuse every later write."""
+        self._sealed = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether a write is in flight."""
+        return bool(self._in_flight)
+
+    async def quiesce(self) -> None:
+        """Wait until no write is in flight; a write may begin meanwhile unless the writer is sealed."""
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    # --- writes
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        rows = self._rows()
+        await self._encode(self._storage.encode_checkpoint, rows, config, checkpoint, metadata, new_versions)
+        await self._land(rows)
+        return {
+            "configurable": {
+                "thread_id": config["configurable"]["thread_id"],
+                "checkpoint_ns": config["configurable"].get("checkpoint_ns", ""),
+                "checkpoint_id": checkpoint["id"],
+            }
+        }
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        rows = self._rows()
+        configurable = config["configurable"]
+        if (configurable.get("checkpoint_ns", ""), configurable["checkpoint_id"]) in self._found:
+            await self._keep_base()
+        await self._encode(self._storage.encode_writes, rows, config, writes, task_id, task_path)
+        await self._land(rows)
+
+    async def _keep_base(self) -> None:
+        async with self._base_lock:
+            if self._on_base is not None:
+                await self._shielded(asyncio.ensure_future(self._on_base()))
+                self._on_base = None
+
+    def _rows(self) -> Rows:
+        if self._sealed:
+            raise Sealed
+        return Rows(thread_id=self._thread_id, epoch=self._epoch)
+
+    async def _encode(self, encode: Callable[..., int], rows: Rows, *args: Any) -> None:
+        if self._largest < LARGE:
+            self._largest = max(self._largest, encode(rows, *args))
+        else:
+            await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+
+    async def _land(self, rows: Rows) -> None:
+        if self._sealed:
+            raise Sealed
+        future = self._storage.commits.submit(rows)
+        self._in_flight.add(future)
+        future.add_done_callback(self._landed)
+        await self._shielded(future)
+
+    def _landed(self, future: asyncio.Future[None]) -> None:
+        self._in_flight.discard(future)
+        error = future.exception()
+        if isinstance(error, Exception) and not self._failed and not self._sealed:
+            self._failed = True
+            self._on_failure(error)
+
+    async def _shielded(self, future: asyncio.Future[T]) -> T:
+        """Wait for a future without cancelling it; a cancellation meanwhile is delivered after its end."""
+        cancelled: asyncio.CancelledError | None = None
+        while not future.done():
+            try:
+                await asyncio.wait([future])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        if cancelled is not None:
+            future.exception()
+            raise cancelled
+        return future.result()
+
+    # --- reads
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        found = await self._reader.aget_tuple(config)
+        if found is not None and (found.metadata or {}).get("run_id") != self._run_id:
+            place = found.config["configurable"]
+            self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
+        return found
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        async for found in self._reader.alist(config, filter=filter, before=before, limit=limit):
+            yield found
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        return await self._reader.aget_delta_channel_history(config=config, channels=channels)
+
+    def with_allowlist(self, extra_allowlist: Any) -> ThreadWriter:
+        """This object: a clone would have a seal of its own. The storage's serializer knows what is allowed."""
+        return self
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        return self._reader.get_next_version(current, channel)
+
+    # --- for synchronous nodes that call a subgraph: they run in threads beside the loop
+
+    def _wait(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        found: CheckpointTuple | None = self._wait(self.aget_tuple(config))
+        return found
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        async def collect() -> Sequence[CheckpointTuple]:
+            return [found async for found in self.alist(config, filter=filter, before=before, limit=limit)]
+
+        yield from self._wait(collect())
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        saved: RunnableConfig = self._wait(self.aput(config, checkpoint, metadata, new_versions))
+        return saved
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        self._wait(self.aput_writes(config, writes, task_id, task_path))
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        history: Mapping[str, DeltaChannelHistory] = self._wait(
+            self.aget_delta_channel_history(config=config, channels=channels)
+        )
+        return history
+
+

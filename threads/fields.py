@@ -1,0 +1,33 @@
+"""JSON columns for values that graphs and clients send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class Encoded(str):
+    """Text that is JSON already."""
+
+    __slots__ = ()
+
+
+class TextJSONField(models.TextField):
+    """JSON kept as the text that was written: nothing is reordered, and nothing is parsed by the database.
+
+    For payloads that no query looks into; a jsonb column would reorder their keys, refuse NUL, and cost a parse.
+    """
+
+    def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
+        return None if value is None else orjson.loads(value)
+
+    def to_python(self, value: Any) -> Any:
+        return value
+
+    def get_prep_value(self, value: Any) -> str | None:
+        if value is None or isinstance(value, Encoded):
+            return value
+        return orjson.dumps(value).decode()

@@ -1,0 +1,34 @@
+"""Database triggers for numbers that only grow: a mistake in any program cannot turn a fence back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+POSTGRES = """
+CREATE OR REPLACE FUNCTION {table}_{column}_only_grows() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '{table}.{column} only grows: % to % refused', OLD.{column}, NEW.{column}
+    USING ERRCODE = 'check_violation'; END $$;
+CREATE TRIGGER {table}_{column}_only_grows BEFORE UPDATE ON {table}
+    FOR EACH ROW WHEN (NEW.{column} < OLD.{column}) EXECUTE FUNCTION {table}_{column}_only_grows();
+"""
+SQLITE = """
+CREATE TRIGGER {table}_{column}_only_grows BEFORE UPDATE ON {table}
+    FOR EACH ROW WHEN NEW.{column} < OLD.{column} BEGIN SELECT RAISE(ABORT, '{table}.{column} only grows'); END
+"""
+
+
+def only_grows(table: str, column: str) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The two functions of a `RunPython` operation that adds and removes the trigger."""
+
+    def add(apps: Any, schema_editor: Any) -> None:
+        template = POSTGRES if schema_editor.connection.vendor == "postgresql" else SQLITE
+        schema_editor.execute(template.format(table=table, column=column), params=None)
+
+    def remove(apps: Any, schema_editor: Any) -> None:
+        on = f" ON {table}" if schema_editor.connection.vendor == "postgresql" else ""
+        schema_editor.execute(f"DROP TRIGGER {table}_{column}_only_grows{on}", params=None)
+        if on:
+            schema_editor.execute(f"DROP FUNCTION {table}_{column}_only_grows()", params=None)
+
+    return add, remove

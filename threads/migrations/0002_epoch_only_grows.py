@@ -1,0 +1,8 @@
+from django.db import migrations
+
+from threads.growth import only_grows
+
+
+class Migration(migrations.Migration):
+    dependencies = [("threads", "0001_initial")]
+    operations = [migrations.RunPython(*only_grows("threads_thread", "epoch"))]

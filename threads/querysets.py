@@ -1,0 +1,35 @@
+"""The vocabulary of queries on threads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from django.db import models
+
+if TYPE_CHECKING:
+    from threads.models import Thread
+
+
+class Principal(Protocol):
+    """Whoever asks: one user of the site."""
+
+    @property
+    def user_id(self) -> int: ...
+
+
+class ThreadQuerySet(models.QuerySet["Thread"]):
+    def for_principal(self, principal: Principal) -> ThreadQuerySet:
+        """Only what belongs to this principal; the one way from a request to a thread."""
+        return self.filter(user_id=principal.user_id)
+
+    def visible(self) -> ThreadQuerySet:
+        """Without those of finished stateless runs, which wait for their removal."""
+        return self.filter(discarded_at__isnull=True)
+
+    def locked(self) -> ThreadQuerySet:
+        """Lock the rows until the transaction ends, after every writer of the present epoch has committed.
+
+        On PostgreSQL `FOR UPDATE` waits for the `FOR KEY SHARE` of checkpoint and event writes in flight.
+        SQLite's `BEGIN IMMEDIATE` has already locked the whole database.
+        """
+        return self.select_for_update(of=("self",))

@@ -1,0 +1,103 @@
+"""A thread's state, read through its graph, in the shape of the reference server's ThreadState."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.types import PregelTask, StateSnapshot
+
+from threads.models import Thread
+
+#: Fields of a checkpoint's address that clients see.
+ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
+
+
+class Graphs(Protocol):
+    """How this module reaches a graph by its name; `runs` has the registry, and `threads` never imports it."""
+
+    def __call__(self, name: str, config: Any) -> AbstractAsyncContextManager[Any]: ...
+
+
+async def read_state(
+    thread: Thread,
+    *,
+    open_graph: Graphs,
+    saver: BaseCheckpointSaver[str],
+    subgraphs: bool = False,
+    checkpoint: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the state at a checkpoint, or the latest; of a thread that no graph has run on, the empty state."""
+    graph_id = thread.metadata.get("graph_id")
+    if not graph_id:
+        return empty_state()
+    configurable: dict[str, Any] = {"thread_id": str(thread.id)}
+    for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
+        if checkpoint and checkpoint.get(key) is not None:
+            configurable[key] = checkpoint[key]
+    config: dict[str, Any] = {"configurable": configurable}
+    async with open_graph(graph_id, config) as graph:
+        bound = copy.copy(graph)
+        bound.checkpointer = saver
+        snapshot = await bound.aget_state(config, subgraphs=subgraphs)
+    return thread_state(snapshot)
+
+
+def empty_state() -> dict[str, Any]:
+    return {
+        "values": {},
+        "next": [],
+        "tasks": [],
+        "metadata": None,
+        "created_at": None,
+        "checkpoint": None,
+        "parent_checkpoint": None,
+        "interrupts": [],
+        "checkpoint_id": None,
+        "parent_checkpoint_id": None,
+    }
+
+
+def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
+    """LangGraph's snapshot as clients receive it (wire protocol §5)."""
+    checkpoint, parent = _address(snapshot.config), _address(snapshot.parent_config)
+    if snapshot.created_at is None and not (checkpoint and checkpoint.get("checkpoint_id")):
+        return empty_state()
+    return {
+        "values": snapshot.values,
+        "next": list(snapshot.next),
+        "tasks": [_task(task) for task in snapshot.tasks],
+        "metadata": snapshot.metadata,
+        "created_at": snapshot.created_at,
+        "checkpoint": checkpoint,
+        "parent_checkpoint": parent,
+        "interrupts": [_interrupt(each) for each in snapshot.interrupts],
+        "checkpoint_id": checkpoint.get("checkpoint_id") if checkpoint else None,
+        "parent_checkpoint_id": parent.get("checkpoint_id") if parent else None,
+    }
+
+
+def _address(config: Any) -> dict[str, Any] | None:
+    configurable = (config or {}).get("configurable") or {}
+    return {key: configurable[key] for key in ADDRESS if configurable.get(key) is not None} or None
+
+
+def _interrupt(interrupt: Any) -> dict[str, Any]:
+    return {"id": interrupt.id, "value": interrupt.value}
+
+
+def _task(task: PregelTask) -> dict[str, Any]:
+    nested = task.state if isinstance(task.state, StateSnapshot) else None
+    return {
+        "id": task.id,
+        "name": task.name,
+        "path": list(task.path),
+        "error": repr(task.error) if task.error is not None else None,
+        "interrupts": [_interrupt(each) for each in task.interrupts],
+        "checkpoint": _address(task.state) if isinstance(task.state, dict) else None,
+        "state": thread_state(nested) if nested is not None else None,
+        "result": task.result,
+    }
