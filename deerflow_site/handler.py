@@ -18,6 +18,8 @@ from deerflow_site.types import Receive, Scope, Send
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[GetResponse], GetResponse]
 
+WITHOUT_BODY = (204, 304)
+
 
 class LeanHandler(ASGIHandler):
     """Serves asynchronous views with only the asynchronous `middleware` given here, first is outermost.
@@ -63,6 +65,8 @@ class LeanHandler(ASGIHandler):
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(self.listen_for_disconnect(receive))
                 response: Any = await self.run_get_response(request)
+                if not response.streaming and response.status_code not in WITHOUT_BODY:
+                    response.headers.setdefault("Content-Length", str(len(response.content)))
                 try:
                     await self.send_response(response, send)
                 finally:

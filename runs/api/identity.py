@@ -56,7 +56,9 @@ async def principal_of(request: HttpRequest) -> Principal:
     request.get_host()
     unsafe = request.method not in SAFE_METHODS
     session_key = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME)
-    user_id = await in_database(session_user_id, session_key) if session_key else None
+    # A quoted cookie may hold any character, which not every database takes.
+    known = session_key and session_key.isprintable()
+    user_id = await in_database(session_user_id, session_key) if known else None
     if user_id is not None:
         if unsafe and (reason := csrf_failure(request)):
             raise HttpError(403, f"CSRF check failed: {reason}")

@@ -65,7 +65,7 @@ def _too_deep(depth: int) -> str:
 def _deeper(data: Any, depth: int) -> bool:
     """Whether containers are nested more than `depth` levels deep, without recursion."""
     level = [data]
-    for _ in range(depth + 1):
+    for _ in range(depth):
         level = [
             each
             for container in level

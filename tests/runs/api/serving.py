@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
@@ -14,13 +14,10 @@ from runs.runtime import runtime
 
 
 class Server(uvicorn.Server):
-    """Uvicorn without its signal handlers, which belong to the test runner here."""
-
-    def install_signal_handlers(self) -> None:
-        pass
-
-    async def serving(self) -> None:
-        await self.serve()
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the test runner."""
+        yield
 
 
 @asynccontextmanager
@@ -28,9 +25,9 @@ async def served() -> AsyncIterator[str]:
     """Open a runtime and serve the API; give its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(LeanHandler(), lifespan="off", log_level="error", timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
+        server = Server(config)
         async with runtime():
-            task = asyncio.create_task(server._serve(sockets=[listener]))
+            task = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 while not server.started:
                     await asyncio.sleep(0.005)

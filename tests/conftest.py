@@ -1,0 +1,48 @@
+"""Fixtures: a database, a runtime inside the test's own process, and real servers as subprocesses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.driving import Driver
+
+
+@pytest.fixture
+def trace_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the graphs of `tests.graphs` note what they execute."""
+    path = tmp_path / "trace"
+    monkeypatch.setenv("TRACE_FILE", str(path))
+    return path
+
+
+@pytest.fixture
+def run_settings(settings: Any, tmp_path: Path) -> Iterator[Any]:
+    """Change a run setting: `run_settings(LEASE=2)`. The checkpoints of each test have a file of their own."""
+    base = {**settings.RUNS, "CHECKPOINTS_FILE": tmp_path / "checkpoints.sqlite3"}
+
+    def change(**changes: Any) -> None:
+        settings.RUNS = {**settings.RUNS, **changes}
+
+    settings.RUNS = base
+    yield change
+
+
+@pytest.fixture
+async def driver(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
+    """The runtime, open in this process, and a user who asks it for runs."""
+    from runs.runtime import runtime
+    from threads.database import threads
+
+    async with runtime() as opened:
+        yield await Driver.create(opened, trace_file)
+    threads.close()
+
+
+@pytest.fixture(scope="session")
+def on_postgres() -> bool:
+    return os.environ.get("DATABASE_URL", "").startswith("postgres")

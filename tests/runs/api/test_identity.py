@@ -1,0 +1,125 @@
+"""Who a request acts as."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest
+from django.test import AsyncRequestFactory
+from ninja.errors import AuthenticationError, HttpError
+from pytest_django import Settings
+
+from runs.api.identity import Principal, from_elsewhere, principal_of
+from tests.runs.api.fixtures import logged_in
+from threads.database import in_database
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CSRF = "a" * 32
+
+
+@pytest.fixture(autouse=True)
+def no_local_user(settings: Settings) -> None:
+    settings.RUNS = {**settings.RUNS, "LOCAL_USER": False}
+
+
+def with_local_user(settings: Settings) -> None:
+    settings.RUNS = {**settings.RUNS, "LOCAL_USER": True}
+
+
+def asked(method: str = "GET", *, cookies: dict[str, str] | None = None, **headers: str) -> HttpRequest:
+    request = AsyncRequestFactory().generic(method, "/threads")
+    request.COOKIES.update(cookies or {})
+    request.META.update({f"HTTP_{name.upper()}": value for name, value in headers.items()})
+    return request
+
+
+def user_id(username: str) -> int:
+    return get_user_model().objects.get(username=username).pk
+
+
+async def refused(request: HttpRequest) -> HttpError:
+    with pytest.raises(HttpError) as caught:
+        await principal_of(request)
+    return caught.value
+
+
+async def test_nobody_is_nobody() -> None:
+    error = await refused(asked())
+    assert isinstance(error, AuthenticationError)
+    assert (error.status_code, str(error)) == (401, "Authentication is required: log in to this site.")
+
+
+async def test_a_session_is_its_user() -> None:
+    cookies = await in_database(logged_in, "ada")
+    assert await principal_of(asked(cookies=cookies)) == Principal(await in_database(user_id, "ada"))
+
+
+@pytest.mark.parametrize("key", ["", "x", "\0" * 32, "a" * 32, "../../etc"])
+async def test_a_session_that_does_not_exist_is_nobody(key: str) -> None:
+    cookies = {django_settings.SESSION_COOKIE_NAME: key}
+    assert (await refused(asked(cookies=cookies))).status_code == 401
+
+
+@pytest.mark.parametrize("change", [{"is_active": False}, {"password": "changed"}])
+async def test_a_session_ends_with_its_user_and_with_the_password(change: dict[str, Any]) -> None:
+    cookies = await in_database(logged_in, "ada")
+    await in_database(lambda: get_user_model().objects.filter(username="ada").update(**change))
+    assert (await refused(asked(cookies=cookies))).status_code == 401
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_a_session_changes_nothing_without_a_csrf_token(method: str) -> None:
+    cookies = await in_database(logged_in, "ada")
+    error = await refused(asked(method, cookies=cookies))
+    assert error.status_code == 403
+    assert "CSRF" in str(error)
+
+
+async def test_a_session_changes_what_it_likes_with_the_csrf_token() -> None:
+    cookies = await in_database(logged_in, "ada")
+    request = asked("POST", cookies=cookies, X_CSRFToken=CSRF)
+    assert await principal_of(request) == Principal(await in_database(user_id, "ada"))
+
+
+async def test_a_token_does_not_help_another_sites_page() -> None:
+    cookies = await in_database(logged_in, "ada")
+    request = asked("POST", cookies=cookies, X_CSRFToken=CSRF, Origin="https://evil.example")
+    assert (await refused(request)).status_code == 403
+
+
+async def test_without_credentials_local_development_has_one_user(settings: Settings) -> None:
+    with_local_user(settings)
+    principal = await principal_of(asked("POST"))
+    assert principal == await principal_of(asked())
+    local = await in_database(get_user_model().objects.get, username="local")
+    assert principal == Principal(local.pk)
+    assert not local.has_usable_password()
+    assert not local.is_staff
+
+
+async def test_a_session_goes_before_the_local_user(settings: Settings) -> None:
+    with_local_user(settings)
+    cookies = await in_database(logged_in, "ada")
+    assert await principal_of(asked(cookies=cookies)) == Principal(await in_database(user_id, "ada"))
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://", "x"])
+async def test_another_sites_page_cannot_act_as_the_local_user(settings: Settings, origin: str) -> None:
+    with_local_user(settings)
+    assert (await refused(asked("POST", Origin=origin))).status_code == 403
+
+
+@pytest.mark.parametrize("origin", ["http://testserver", "http://testserver:3000", None])
+def test_this_sites_own_pages_come_from_its_hosts(origin: str | None) -> None:
+    assert not from_elsewhere(origin)
+
+
+async def test_a_foreign_host_name_is_refused(settings: Settings) -> None:
+    with_local_user(settings)
+    with pytest.raises(DisallowedHost):
+        await principal_of(asked(Host="evil.example"))
