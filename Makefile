@@ -1,0 +1,46 @@
+# `make run` and `make test` set everything up by themselves. UV is found, or installed into .uv.
+
+PORT ?= 8000
+HOST ?= 127.0.0.1
+UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
+RUN := $(UV) run --frozen --quiet
+PYTHON ?= python3
+
+.PHONY: help install run test check format bench migrations clean
+
+help:
+	@echo "make run [PORT=8001]  install, migrate and serve"
+	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL"
+	@echo "make check            lint, format check, types, Django's checks"
+	@echo "make bench            measure against a bare LangGraph loop"
+
+.uv/bin/uv:
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+install: $(filter .uv/bin/uv,$(UV))
+	$(UV) sync --frozen --quiet --python "$(PYTHON)"
+
+run: install
+	$(RUN) python manage.py migrate --verbosity 0
+	exec $(RUN) python manage.py serve --host $(HOST) --port $(PORT)
+
+test: install
+	$(RUN) python -m tests
+
+check: install
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy .
+	$(RUN) python manage.py check
+	$(RUN) python manage.py makemigrations --check --dry-run
+
+format: install
+	$(RUN) ruff check --fix .
+	$(RUN) ruff format .
+
+bench: install
+	$(RUN) python -m tests.bench
+
+clean:
+	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache

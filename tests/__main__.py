@@ -1,0 +1,52 @@
+"""Run the whole test-suite: once on SQLite, once on PostgreSQL. Further arguments go to pytest."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import AbstractContextManager, nullcontext
+
+from tests.postgres import server
+
+
+class Given:
+    """A PostgreSQL that somebody else runs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+
+def run(label: str, arguments: list[str], **environment: str) -> int:
+    print(f"\n=== {label} ===", flush=True)
+    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", "2"), *arguments]
+    kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
+    return subprocess.run(command, env={**kept, **environment}).returncode
+
+
+#: Settings of a site, which would change what is tested.
+OWN_SETTINGS = {
+    "DATABASE_URL", "DATA_DIR", "LANGGRAPH_JSON", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "AGENT_MODEL",
+    "RUN_CONCURRENCY", "DRAIN_SECONDS", "RUN_RECOVERY", "ON_SHUTDOWN", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE",
+}  # fmt: skip
+
+
+def postgres() -> AbstractContextManager[object]:
+    url = os.environ.get("TEST_DATABASE_URL")
+    return nullcontext(Given(url)) if url else server()
+
+
+def main(arguments: list[str]) -> int:
+    failed = run("SQLite", arguments)
+    try:
+        with postgres() as database:
+            failed |= run("PostgreSQL", arguments, DATABASE_URL=database.url)  # type: ignore[attr-defined]
+    except LookupError as missing:
+        print(f"\nSKIPPED on PostgreSQL: {missing}.", flush=True)
+        if os.environ.get("CI"):
+            failed |= 1
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
