@@ -122,6 +122,9 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 else:
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
+        # Prepared statements: planning the few statements of a run each time would cost as much as executing them.
+        "server_side_binding": True,
+        "prepare_threshold": 2,
         "pool": {"min_size": 1, "max_size": int(env_number("DATABASE_POOL", 24)), "timeout": 10},
     }
 

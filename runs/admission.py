@@ -17,6 +17,7 @@ from runs.assistants import find_assistant
 from runs.exceptions import InvalidRequest, NotFound, ThreadBusy
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.requests import RunRequest
+from threads import statements
 from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread, ThreadStatus
@@ -100,21 +101,20 @@ def admit(
         )
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
-        run = _insert(request, assistant, thread, user_id=user_id, now=now)
-        admitted = Admitted(run, False, [], [], [])
+        run = _compose(request, assistant, thread, user_id=user_id, now=now)
+        changes: dict[str, Any] = {"status": ThreadStatus.BUSY, "updated_at": now}
+        claimed = worker_id is not None and not in_flight
+        if claimed:
+            run.claim(worker_id, epoch=thread.epoch + 1, now=now)
+            changes["epoch"] = run.epoch
+        statements.insert(run)
+        admitted = Admitted(run, claimed, [], [], [])
         if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
             _supersede(in_flight, request.multitask_strategy, admitted, now)
-        claimed = worker_id is not None and not in_flight
-        if claimed and worker_id is not None:
-            epoch = thread.epoch + 1
-            Thread.objects.filter(id=thread.id).update(status=ThreadStatus.BUSY, updated_at=now, epoch=epoch)
-            Run.objects.claim(run.id, worker_id=worker_id, epoch=epoch, now=now)
-            run.epoch, run.attempt = epoch, 1
-        else:
-            Thread.objects.filter(id=thread.id).update(status=ThreadStatus.BUSY, updated_at=now)
+        statements.update(Thread, changes, {"id": thread.id})
     run.thread = thread
     run.assistant = assistant
-    return Admitted(run, claimed, admitted.superseded, admitted.ended, admitted.removed)
+    return admitted
 
 
 def _thread(
@@ -122,9 +122,9 @@ def _thread(
 ) -> Thread:
     """The run's thread, locked; made if it is a stateless run's, or if the request says so."""
     if thread_id is not None:
-        found = Thread.objects.visible().filter(id=thread_id).locked().first()
+        found = statements.get(Thread, {"id": thread_id}, lock=True)
         if found is not None:
-            if found.user_id != user_id:
+            if found.user_id != user_id or found.discarded_at is not None:
                 raise NotFound("Thread or assistant not found.")
             if "graph_id" not in found.metadata:
                 found.metadata |= {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
@@ -143,15 +143,15 @@ def _thread(
         updated_at=now,
         state_updated_at=now,
     )
-    thread.save(force_insert=True)
+    statements.insert(thread)
     return thread
 
 
-def _insert(
+def _compose(
     request: RunRequest, assistant: Assistant, thread: Thread, *, user_id: int, now: datetime
 ) -> Run:
     metadata = {**assistant.metadata, **thread.metadata, **request.metadata, "assistant_id": str(assistant.id)}
-    run = Run(
+    return Run(
         id=new_id(),
         thread_id=thread.id,
         assistant_id=assistant.id,
@@ -164,8 +164,6 @@ def _insert(
         updated_at=now,
         due_at=now + timedelta(seconds=request.after_seconds),
     )
-    run.save(force_insert=True)
-    return run
 
 
 def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 from runs import graphs
 from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Assistant
+from threads import statements
 
 #: The reference server's namespace for system assistants: uuid5(namespace, graph name).
 SYSTEM_ASSISTANTS = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
@@ -29,7 +30,7 @@ def find_assistant(name: str, *, user_id: int) -> Assistant:
                 f"- One of the registered graphs: {', '.join(graphs.names())}"
             ) from None
         assistant_id = system_assistant_id(name)
-    found = Assistant.objects.filter(id=assistant_id).first()
+    found = statements.get(Assistant, {"id": assistant_id})
     if found is None or found.user_id not in (None, user_id):
         raise NotFound("Thread or assistant not found.")
     return found

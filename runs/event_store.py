@@ -73,7 +73,7 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
     """
     if connection.vendor == "postgresql":
         return _append_postgres(parts, now)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         running = set(
             Run.objects.filter(status="running", id__in=[part.run_id for part in parts]).values_list("id", "epoch")
         )

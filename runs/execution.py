@@ -129,6 +129,10 @@ class Execution:
             source = graph_input(kwargs, begun=begun, waiting=waiting)
             async for namespace, mode, data in self._chunks(source, config):
                 self._publish(namespace, mode, data)
+                if mode == "updates" and not namespace:
+                    # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any number
+                    # of steps; a death may repeat one. The graph goes on only when it is asked for the next chunk.
+                    await self._writer.caught_up()
                 if self._stream.full:
                     await self._stream.room()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet
+from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread
@@ -155,6 +158,7 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
+        permissions = [("operate_run", "Can cancel and reconcile runs")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
             models.Index(fields=["thread", "-created_at"], name="runs_of_thread"),
@@ -176,6 +180,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    def claim(self, worker_id: UUID | None, *, epoch: int, now: datetime) -> None:
+        """Claim a run that is not inserted yet: `pending -> running` within its admission."""
+        check_arrow(self.status, RunStatus.RUNNING)
+        self.status, self.worker_id, self.started_at = RunStatus.RUNNING, worker_id, now
+        self.epoch, self.attempt = epoch, self.attempt + 1
 
 
 class RunEvent(models.Model):

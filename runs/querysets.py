@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Coalesce
 
+from threads import statements
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ ARROWS = frozenset(
         (RUNNING, INTERRUPTED),
     }
 )
+
+
+def check_arrow(source: str, target: str) -> None:
+    """Raise ValueError for an arrow that the state machine does not have."""
+    if (source, target) not in ARROWS:
+        raise ValueError(f"A run cannot go from {source} to {target}.")
 
 
 class AssistantQuerySet(models.QuerySet["Assistant"]):
@@ -74,8 +81,7 @@ class RunQuerySet(models.QuerySet["Run"]):
 
         Raises ValueError for an arrow that the state machine does not have.
         """
-        if (source, target) not in ARROWS:
-            raise ValueError(f"A run cannot go from {source} to {target}.")
+        check_arrow(source, target)
         if target in TERMINAL:
             changes.update(finished_at=now, worker=None)
         return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
@@ -89,7 +95,9 @@ class RunQuerySet(models.QuerySet["Run"]):
 
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
         """Write the final status of a running run as its owner; False means that this process lost the run."""
-        return self.filter(id=run_id, epoch=epoch).move(RUNNING, status, now=now, **changes)
+        check_arrow(RUNNING, status)
+        changes |= {"status": status, "finished_at": now, "updated_at": now, "worker_id": None}
+        return statements.update(self.model, changes, {"id": run_id, "epoch": epoch, "status": RUNNING})
 
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
         """Put a running run back; `lost` charges the attempt, a drain does not."""

@@ -16,12 +16,21 @@ from runs.exceptions import InvalidRequest
 
 #: Names of `configurable` that belong to the server or to LangGraph; a caller's values are dropped.
 RESERVED_CONFIGURABLE = frozenset(
-    """thread_id run_id checkpoint_id checkpoint_ns checkpoint_map user_id graph_id assistant_id
-    langgraph_request_id""".split()
+    [
+        "thread_id",
+        "run_id",
+        "checkpoint_id",
+        "checkpoint_ns",
+        "checkpoint_map",
+        "user_id",
+        "graph_id",
+        "assistant_id",
+        "langgraph_request_id",
+    ]
 )
 #: Names of the metadata that belong to the server; a caller's values are dropped.
 RESERVED_METADATA = frozenset(
-    "thread_id assistant_id run_id cron_id user_id counters_since_delta_snapshot".split()
+    ["thread_id", "assistant_id", "run_id", "cron_id", "user_id", "counters_since_delta_snapshot"]
 )
 RESERVED_PREFIXES = ("__", "langgraph_auth_")
 
@@ -103,11 +112,11 @@ def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:
     config = sanitised_config(request.config)
     if config.get("configurable") and request.context:
         raise ContradictoryRequest(BOTH_CONFIGURABLE_AND_CONTEXT)
-    asked = request.checkpoint or request.config.get("configurable") or {}
+    checkpoint = sanitised_checkpoint(request.checkpoint or request.config.get("configurable") or {})
     return replace(
         request,
         command=sanitised_command(request.command),
-        checkpoint=None if stateless else sanitised_checkpoint(asked),
+        checkpoint=None if stateless else checkpoint,
         metadata=sanitised_metadata({**(request.config.get("metadata") or {}), **request.metadata}),
         config=config,
         stream_modes=list(dict.fromkeys(request.stream_modes)) or ["values"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -36,6 +36,7 @@ class Runtime:
     #: None in a process that only serves.
     manager: RunManager | None = None
     draining: bool = False
+    loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
 
     @property
     def executes(self) -> bool:
@@ -64,6 +65,17 @@ def current() -> Runtime:
     if _current is None:
         raise RuntimeError("The runtime is not open: requests are served inside the lifespan only.")
     return _current
+
+
+def notify_cancelled(run_id: UUID) -> None:
+    """`Runtime.cancelled` for synchronous code, from any thread; in a process without a runtime, nothing.
+
+    Only a wake-up: whoever executes the run or reads it finds by itself, a poll later, what was written to its row.
+    """
+    opened = _current
+    if opened is not None:
+        with suppress(RuntimeError):  # the loop closed meanwhile
+            opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from runs.exceptions import RunLost
 from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
 from runs.outcomes import Ending, Outcome
+from threads import statements
 from threads.models import Thread
 
 STATUS = {
@@ -22,6 +23,8 @@ STATUS = {
     Ending.TIMEOUT: RunStatus.TIMEOUT,
     Ending.INTERRUPTED: RunStatus.INTERRUPTED,
 }
+
+OTHERS_IN_FLIGHT = "thread_id = %s AND id <> %s AND status IN ('pending', 'running')"
 
 
 def settle(run: Run, outcome: Outcome, part: Part) -> bool:
@@ -34,7 +37,7 @@ def settle(run: Run, outcome: Outcome, part: Part) -> bool:
     now = timezone.now()
     busy = False
     with transaction.atomic():
-        thread = Thread.objects.filter(id=run.thread_id, epoch=run.epoch).locked().first()
+        thread = statements.get(Thread, {"id": run.thread_id, "epoch": run.epoch}, lock=True)
         if thread is None:
             raise RunLost
         if outcome.ending is not Ending.ROLLED_BACK and part.events:
@@ -66,7 +69,7 @@ def settle(run: Run, outcome: Outcome, part: Part) -> bool:
 
 def _leave(thread: Thread, run: Run, outcome: Outcome, now: datetime) -> bool:
     """Write down the thread after the run; return whether other runs wait on it."""
-    busy = Run.objects.in_flight().filter(thread=thread.id).exclude(id=run.id).exists()
+    busy = statements.exists(Run, OTHERS_IN_FLIGHT, {"thread_id": thread.id, "id": run.id})
     changes: dict[str, Any] = {
         "status": outcome.thread_status(busy=busy),
         "interrupts": outcome.interrupts,
@@ -77,5 +80,5 @@ def _leave(thread: Thread, run: Run, outcome: Outcome, now: datetime) -> bool:
         changes |= {"values": outcome.values, "state_updated_at": now}
     if run.temporary and not busy:
         changes["discarded_at"] = now
-    Thread.objects.filter(id=thread.id).update(**changes)
+    statements.update(Thread, changes, {"id": thread.id})
     return busy

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: SQLite has one writer at a time, whatever the number of threads; a few more let readers pass a waiting writer.
-THREADS = {"sqlite": 4, "postgresql": 12}
+#: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
+THREADS = {"sqlite": 1, "postgresql": 12}
 
 #: A function to call, and where its result goes; None ends a thread.
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -78,6 +78,8 @@ class DatabaseThreads:
 
 
 def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
+    # With DEBUG, Django would keep the text of every query of this thread, which never ends a request.
+    connection.make_debug_cursor = connection.make_cursor  # type: ignore[method-assign]
     while (job := jobs.get()) is not None:
         call, loop, future = job
         result: Any = None

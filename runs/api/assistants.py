@@ -59,4 +59,6 @@ def _page(search: AssistantSearch, *, principal: Principal) -> list[Assistant]:
         assistants = assistants.filter(containing("metadata", search.metadata))
     column = "id" if search.sort_by == "assistant_id" else search.sort_by
     sign = "-" if search.sort_order == "desc" else ""
-    return list(assistants.order_by(sign + column, sign + "id")[search.offset : search.offset + search.limit + 1])
+    return list(
+        assistants.order_by(sign + column, sign + "id")[search.offset : search.offset + search.limit + 1]
+    )

@@ -36,14 +36,17 @@ def refusal(status: int, detail: str) -> HttpResponse:
 
 def install(api: NinjaAPI) -> None:
     """Make the API answer each of its errors."""
-    for error_class, status in STATUSES.items():
-        api.add_exception_handler(error_class, _answer(status))
-    api.add_exception_handler(ValidationError, _invalid)
-    api.add_exception_handler(RequestDataTooBig, _too_big)
-    api.add_exception_handler(DisallowedHost, _wrong_host)
-    api.add_exception_handler(OperationalError, _no_database)
-    api.add_exception_handler(InterfaceError, _no_database)
-    api.add_exception_handler(Exception, _failed)
+    handlers: dict[type[Exception], Any] = {
+        **{error_class: _answer(status) for error_class, status in STATUSES.items()},
+        ValidationError: _invalid,
+        RequestDataTooBig: _too_big,
+        DisallowedHost: _wrong_host,
+        OperationalError: _no_database,
+        InterfaceError: _no_database,
+        Exception: _failed,
+    }
+    for error_class, handler in handlers.items():
+        api.add_exception_handler(error_class, handler)
 
 
 def _answer(status: int) -> Any:
@@ -69,7 +72,7 @@ def sentence(errors: list[dict[str, Any]]) -> str:
     name = ".".join(str(part) for part in place if isinstance(part, int) or part.isidentifier())
     if first["type"] == "missing":
         return f"{name} is required."
-    if first["type"] == "model_attributes_type":
+    if first["type"] in ("model_type", "model_attributes_type"):
         return "The request body must be a JSON object."
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{name}: {message[:1].lower()}{message[1:]}."

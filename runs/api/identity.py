@@ -56,9 +56,10 @@ async def principal_of(request: HttpRequest) -> Principal:
     request.get_host()
     unsafe = request.method not in SAFE_METHODS
     session_key = request.COOKIES.get(django_settings.SESSION_COOKIE_NAME)
+    user_id = None
     # A quoted cookie may hold any character, which not every database takes.
-    known = session_key and session_key.isprintable()
-    user_id = await in_database(session_user_id, session_key) if known else None
+    if session_key and session_key.isprintable():
+        user_id = await in_database(session_user_id, session_key)
     if user_id is not None:
         if unsafe and (reason := csrf_failure(request)):
             raise HttpError(403, f"CSRF check failed: {reason}")
@@ -73,7 +74,7 @@ async def principal_of(request: HttpRequest) -> Principal:
 def session_user_id(session_key: str) -> int | None:
     """The id of the active user whose session this is. Reads only: it renews and rotates nothing."""
     session: Mapping[str, Any] = import_module(django_settings.SESSION_ENGINE).SessionStore(session_key)
-    backend_path = session.get(BACKEND_SESSION_KEY)
+    backend_path = session.get(BACKEND_SESSION_KEY, "")
     if backend_path not in django_settings.AUTHENTICATION_BACKENDS:
         return None
     user_id = get_user_model()._meta.pk.to_python(session[SESSION_KEY])
@@ -126,7 +127,7 @@ def csrf_failure(request: HttpRequest) -> str | None:
     check = _CsrfCheck(lambda request: HttpResponse())
     headers = _Headers(request)
     check.process_request(headers)
-    refused = check.process_view(headers, principal_of, (), {})
+    refused = check.process_view(headers, check.get_response, (), {})
     return refused.content.decode() if refused is not None else None
 
 
@@ -134,5 +135,8 @@ def from_elsewhere(origin: str | None) -> bool:
     """Whether a browser says that the page which sends the request is not one of this site's hosts."""
     if origin is None:
         return False
-    domain, _ = split_domain_port(urlsplit(origin).netloc)
+    try:
+        domain, _ = split_domain_port(urlsplit(origin).netloc)
+    except ValueError:
+        return True
     return not domain or not validate_host(domain, django_settings.ALLOWED_HOSTS)

@@ -14,7 +14,7 @@ from runs.api.schemas import Limit, Offset, RunCreate
 from runs.api.wire import run_columns, run_json
 from runs.cancellation import cancel_run, delete_run, settled
 from runs.exceptions import NotFound
-from runs.models import Run
+from runs.models import Run, RunStatus
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
 from threads.api.routes import find_thread
@@ -24,8 +24,9 @@ from threads.querysets import Principal
 router = Router(tags=["Runs"])
 stateless = Router(tags=["Stateless runs"])
 
+Body = Annotated[RunCreate, JSONBody(...)]
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
-Field = Literal[
+Shown = Literal[
     "run_id",
     "thread_id",
     "assistant_id",
@@ -36,6 +37,7 @@ Field = Literal[
     "created_at",
     "updated_at",
 ]
+Select = Annotated[list[Shown], Query([], description="Only these fields, each one a parameter.")]
 
 
 def find_run(
@@ -60,31 +62,31 @@ def list_of_runs(
 
 
 @router.post("/threads/{thread_id}/runs", summary="Create a run in the background")
-async def create_run(
-    request: Request, thread_id: UUID, body: Annotated[RunCreate, JSONBody(...)]
-) -> HttpResponse:
-    run = await admit(body, thread_id=thread_id, principal=request.auth)
-    return HttpResponse(
-        encode(run_json(run)), content_type="application/json", headers=contents(request, run.id, thread_id)
-    )
+async def create_run(request: Request, thread_id: UUID, body: Body) -> HttpResponse:
+    return await _create(request, body, thread_id=thread_id)
 
 
 @stateless.post("/runs", summary="Create a run on a thread of its own")
-async def create_stateless_run(request: Request, body: Annotated[RunCreate, JSONBody(...)]) -> HttpResponse:
-    run = await admit(body, thread_id=None, principal=request.auth)
-    return HttpResponse(
-        encode(run_json(run)), content_type="application/json", headers=contents(request, run.id, None)
-    )
+async def create_stateless_run(request: Request, body: Body) -> HttpResponse:
+    return await _create(request, body, thread_id=None)
+
+
+async def _create(request: Request, body: RunCreate, *, thread_id: UUID | None) -> HttpResponse:
+    run = await admit(body, thread_id=thread_id, principal=request.auth)
+    # The run as it was accepted, which clients rely on; it may run already.
+    accepted = run_json(run) | {"status": RunStatus.PENDING}
+    headers = contents(request, run.id, thread_id)
+    return HttpResponse(encode(accepted), content_type="application/json", headers=headers)
 
 
 @router.get("/threads/{thread_id}/runs", summary="List a thread's runs, newest first")
 async def list_runs(
     request: Request,
     thread_id: UUID,
+    select: Select,
     limit: Limit = 10,
     offset: Offset = 0,
     status: Status | None = None,
-    select: list[Field] = Query([]),
 ) -> list[dict[str, Any]]:
     return await in_database(
         list_of_runs,
@@ -111,7 +113,9 @@ async def remove_run(request: Request, thread_id: UUID, run_id: UUID) -> HttpRes
     return HttpResponse(status=204)
 
 
-@router.post("/threads/{thread_id}/runs/{run_id}/cancel", summary="Cancel a run", response={202: None, 200: dict})
+@router.post(
+    "/threads/{thread_id}/runs/{run_id}/cancel", summary="Cancel a run", response={202: None, 200: dict}
+)
 async def cancel(
     request: Request,
     thread_id: UUID,

@@ -43,14 +43,17 @@ Nodes = Annotated[Literal["*"] | list[str], BeforeValidator(_nodes)]
 class RunCreate(Schema):
     """A run to be created. Unknown fields are ignored, and null is the same as absent."""
 
-    assistant_id: str = Field(min_length=1, max_length=255, description="An assistant's id, or a graph's name.")
+    assistant_id: str = Field(
+        min_length=1, max_length=255, description="An assistant's id, or a graph's name."
+    )
     input: Any = Field(None, description="The graph's input; not used when there is a command.")
     command: dict[str, Any] | None = Field(None, description="`update`, `goto` and `resume`.")
     checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread to go on from.")
     checkpoint_id: str | None = Field(None, description="The same, by the checkpoint's id alone.")
     metadata: dict[str, Any] = {}
     config: dict[str, Any] = Field(
-        {}, description="`tags`, `recursion_limit`, `max_concurrency` and `configurable`; the rest is ignored."
+        {},
+        description="`tags`, `recursion_limit`, `max_concurrency` and `configurable`; the rest is ignored.",
     )
     context: dict[str, Any] = {}
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")

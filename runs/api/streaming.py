@@ -124,9 +124,7 @@ def waited_result(
     return response(result_chunks(run_id), content_type="application/json", headers=headers, left=left)
 
 
-async def event_chunks(
-    run_id: UUID, after: Position | None, projection: Projection
-) -> AsyncIterator[bytes]:
+async def event_chunks(run_id: UUID, after: Position | None, projection: Projection) -> AsyncIterator[bytes]:
     """The frames of a run's events; a heartbeat when none was due for a while, also if others had events."""
     now = asyncio.get_running_loop().time
     sent = now()

@@ -32,7 +32,9 @@ stateless = Router(tags=["Stateless runs"])
 
 Body = Annotated[RunCreate, JSONBody(...)]
 LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
-Modes = Annotated[list[str], Query([], description="Only these of the run's modes: repeated, with commas, or JSON.")]
+Modes = Annotated[
+    list[str], Query([], description="Only these of the run's modes: repeated, with commas, or JSON.")
+]
 
 
 def _left(request: Request, run: Run, *, cancel: bool) -> Callable[[], None] | None:
@@ -101,7 +103,9 @@ async def join_stream(
     cancel_on_disconnect: bool = False,
 ) -> StreamingHttpResponse:
     """Go on after `Last-Event-ID`; from the start if that is `-1`; without it, from now on."""
-    return await _join_stream(request, run_id, thread_id, last_event_id, stream_mode, cancel=cancel_on_disconnect)
+    return await _join_stream(
+        request, run_id, thread_id, last_event_id, stream_mode, cancel=cancel_on_disconnect
+    )
 
 
 @stateless.get("/runs/{run_id}/stream", summary="Stream a run's events, without naming its thread")

@@ -8,6 +8,12 @@ from typing import Any
 from runs.models import Assistant, Run
 from threads.api.wire import timestamp
 
+
+def _kwargs(run: Run) -> dict[str, Any]:
+    durability = run.kwargs.get("durability")
+    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
+
+
 #: A field's name, the column that it needs, and what it shows.
 RUN_FIELDS: dict[str, tuple[str, Callable[[Run], Any]]] = {
     "run_id": ("id", lambda run: str(run.id)),
@@ -15,7 +21,7 @@ RUN_FIELDS: dict[str, tuple[str, Callable[[Run], Any]]] = {
     "assistant_id": ("assistant", lambda run: str(run.assistant_id)),
     "metadata": ("metadata", lambda run: run.metadata),
     "status": ("status", lambda run: run.status),
-    "kwargs": ("kwargs", lambda run: run_kwargs(run)),
+    "kwargs": ("kwargs", _kwargs),
     "multitask_strategy": ("multitask_strategy", lambda run: run.multitask_strategy),
     "created_at": ("created_at", lambda run: timestamp(run.created_at)),
     "updated_at": ("updated_at", lambda run: timestamp(run.updated_at)),
@@ -31,11 +37,6 @@ def run_columns(select: Collection[str] | None = None) -> list[str]:
 def run_json(run: Run, select: Collection[str] | None = None) -> dict[str, Any]:
     """A run, or the selected fields of it."""
     return {name: show(run) for name, (_, show) in RUN_FIELDS.items() if not select or name in select}
-
-
-def run_kwargs(run: Run) -> dict[str, Any]:
-    durability = run.kwargs.get("durability")
-    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
 
 
 def assistant_json(assistant: Assistant, select: Collection[str] | None = None) -> dict[str, Any]:

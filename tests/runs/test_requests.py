@@ -40,7 +40,14 @@ def test_reserved_names_of_metadata_never_pass(name: str) -> None:
 
 
 def test_of_a_configuration_only_the_known_keys_pass() -> None:
-    config = {"tags": ["a"], "recursion_limit": 5, "max_concurrency": 2, "callbacks": ["x"], "run_id": "y", "store": {}}
+    config = {
+        "tags": ["a"],
+        "recursion_limit": 5,
+        "max_concurrency": 2,
+        "callbacks": ["x"],
+        "run_id": "y",
+        "store": {},
+    }
     assert request(config=config).config == {"tags": ["a"], "recursion_limit": 5, "max_concurrency": 2}
 
 
@@ -101,7 +108,7 @@ def test_an_update_is_an_object_or_pairs(update: Any) -> None:
 
 @pytest.mark.parametrize("update", ["x", 1, [1], [["a"]], [["a", 1, 2]], [[1, 2]]])
 def test_other_updates_are_refused(update: Any) -> None:
-    with pytest.raises(InvalidRequest, match="command.update"):
+    with pytest.raises(InvalidRequest, match=r"command\.update"):
         request(command={"update": update})
 
 
@@ -112,12 +119,12 @@ def test_a_destination_is_a_node_or_something_sent_to_one(goto: Any) -> None:
 
 @pytest.mark.parametrize("goto", [1, [1], {"input": 1}, {"node": 5}, [["n"]]])
 def test_other_destinations_are_refused(goto: Any) -> None:
-    with pytest.raises(InvalidRequest, match="command.goto"):
+    with pytest.raises(InvalidRequest, match=r"command\.goto"):
         request(command={"goto": goto})
 
 
 def test_an_answer_needs_a_thread() -> None:
-    with pytest.raises(ContradictoryRequest, match="You must provide a thread_id when resuming."):
+    with pytest.raises(ContradictoryRequest, match="You must provide a thread_id when resuming"):
         request(stateless=True, command={"resume": "yes"})
 
 
@@ -141,7 +148,13 @@ def test_a_checkpoint_without_an_id_is_the_latest() -> None:
 
 @pytest.mark.parametrize(
     "checkpoint",
-    [{"checkpoint_id": "x"}, {"checkpoint_id": 5}, {"checkpoint_map": {"": "x"}}, {"checkpoint_map": [1]}, {"checkpoint_ns": 1}],
+    [
+        {"checkpoint_id": "x"},
+        {"checkpoint_id": 5},
+        {"checkpoint_map": {"": "x"}},
+        {"checkpoint_map": [1]},
+        {"checkpoint_ns": 1},
+    ],
 )
 def test_what_is_no_checkpoint_is_refused(checkpoint: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):

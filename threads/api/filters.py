@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.db import connection
-from django.db.models import JSONField, Q, Value
-from django.db.models.fields.json import KeyTransform, KeyTransformExact
+from django.db.models import BooleanField, F, Func, JSONField, Q, Value
+
+#: The name in SQL, on SQLite, of `contains`.
+SQLITE_FUNCTION = "json_contains"
 
 
 def containing(column: str, wanted: dict[str, Any]) -> Q:
-    """Rows whose JSON object has all that is wanted: every key, with objects compared in the same way.
+    """Rows whose JSON has everything that is wanted, as PostgreSQL's `@>` says.
 
-    Keys and values are parameters, never parts of the query or of its lookups.
+    To be used on the thread that executes the query: SQLite learns the operation for that thread's connection.
     """
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__contains": wanted})
-    condition = Q()
-    for transform, value in _leaves(column, wanted):
-        condition &= Q(KeyTransformExact(transform, Value(value, JSONField())))
-    return condition
+    connection.ensure_connection()
+    connection.connection.create_function(SQLITE_FUNCTION, 2, _contains_text, deterministic=True)
+    condition = Func(
+        F(column), Value(wanted, JSONField()), function=SQLITE_FUNCTION, output_field=BooleanField()
+    )
+    return Q(condition)
 
 
-def _leaves(source: Any, wanted: dict[str, Any]) -> list[tuple[KeyTransform, Any]]:
-    found: list[tuple[KeyTransform, Any]] = []
-    for key, value in wanted.items():
-        transform = KeyTransform(key, source)
-        found += _leaves(transform, value) if isinstance(value, dict) and value else [(transform, value)]
-    return found
+def _contains_text(document: str, wanted: str) -> bool:
+    return contains(json.loads(document), json.loads(wanted))
+
+
+def contains(document: Any, wanted: Any) -> bool:
+    """Whether an object has all wanted keys, a list all wanted elements in any order, and a scalar is the same."""
+    if isinstance(wanted, dict):
+        return isinstance(document, dict) and all(
+            key in document and contains(document[key], value) for key, value in wanted.items()
+        )
+    if isinstance(wanted, list):
+        return isinstance(document, list) and all(
+            any(contains(each, value) for each in document) for value in wanted
+        )
+    if isinstance(wanted, bool) or isinstance(document, bool):
+        return document is wanted
+    return not isinstance(document, dict | list) and bool(document == wanted)

@@ -35,7 +35,9 @@ class JSONBodyModel(BodyModel):
     """What Ninja makes of a view's body; the API's parser reads it, an empty one too, and raises its own errors."""
 
     @classmethod
-    def get_request_data(cls, request: HttpRequest, api: NinjaAPI, path_params: dict[str, Any]) -> dict[str, Any]:
+    def get_request_data(
+        cls, request: HttpRequest, api: NinjaAPI, path_params: dict[str, Any]
+    ) -> dict[str, Any]:
         data: Any = api.parser.parse_body(request)
         name = getattr(cls, "__read_from_single_attr__", None)
         return {name: data} if name else data

@@ -61,4 +61,3 @@ def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
 @router.get("/threads/{thread_id}", summary="Get a thread")
 async def get_thread(request: Request, thread_id: UUID) -> dict[str, Any]:
     return thread_json(await in_database(find_thread, thread_id, principal=request.auth))
-

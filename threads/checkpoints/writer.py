@@ -61,9 +61,11 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         self._run_id = str(run_id)
         self._base_lock = asyncio.Lock()
         self._found: set[tuple[str, str]] = set()
+        self._wrote = False
         self._failed = False
         self._sealed = False
         self._in_flight: set[asyncio.Future[None]] = set()
+        self._puts: set[asyncio.Future[None]] = set()
         self._loop = asyncio.get_running_loop()
         self._largest = 0
 
@@ -82,6 +84,11 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         """Wait until no write is in flight; a write may begin meanwhile unless the writer is sealed."""
         while self._in_flight:
             await asyncio.wait(self._in_flight)
+
+    async def caught_up(self) -> None:
+        """Wait until every checkpoint that was put so far has landed, or failed."""
+        if self._puts:
+            await asyncio.wait(self._puts)
 
     # --- writes
 
@@ -133,13 +140,17 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     async def _land(self, rows: Rows) -> None:
         if self._sealed:
             raise Sealed
+        self._wrote = True
         future = self._storage.commits.submit(rows)
         self._in_flight.add(future)
+        if rows.checkpoints:
+            self._puts.add(future)
         future.add_done_callback(self._landed)
         await self._shielded(future)
 
     def _landed(self, future: asyncio.Future[None]) -> None:
         self._in_flight.discard(future)
+        self._puts.discard(future)
         error = future.exception()
         if isinstance(error, Exception) and not self._failed and not self._sealed:
             self._failed = True
@@ -161,6 +172,9 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     # --- reads
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        if self._epoch == 1 and not self._wrote:
+            # The thread's first writer: there is nothing yet, and asking would cost as much as a step.
+            return None
         found = await self._reader.aget_tuple(config)
         if found is not None and (found.metadata or {}).get("run_id") != self._run_id:
             place = found.config["configurable"]

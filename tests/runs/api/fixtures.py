@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import pytest
 import pytest_asyncio
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
@@ -15,13 +14,16 @@ from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
 
 from tests.runs.api.serving import served
-from threads.database import in_database
+from threads.database import in_database, threads
+
 
 @pytest_asyncio.fixture
-async def url(transactional_db: None) -> AsyncIterator[str]:
+async def url(transactional_db: None, run_settings: Any) -> AsyncIterator[str]:
     """The base URL of a server that executes runs; without credentials, requests act as the local user."""
+    run_settings(DRAIN_SECONDS=1.0)
     async with served() as address:
         yield address
+    threads.close()
 
 
 @pytest_asyncio.fixture

@@ -11,7 +11,6 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest
 from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
-from pytest_django import Settings
 
 from runs.api.identity import Principal, from_elsewhere, principal_of
 from tests.runs.api.fixtures import logged_in
@@ -23,12 +22,8 @@ CSRF = "a" * 32
 
 
 @pytest.fixture(autouse=True)
-def no_local_user(settings: Settings) -> None:
-    settings.RUNS = {**settings.RUNS, "LOCAL_USER": False}
-
-
-def with_local_user(settings: Settings) -> None:
-    settings.RUNS = {**settings.RUNS, "LOCAL_USER": True}
+def no_local_user(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=False)
 
 
 def asked(method: str = "GET", *, cookies: dict[str, str] | None = None, **headers: str) -> HttpRequest:
@@ -92,8 +87,8 @@ async def test_a_token_does_not_help_another_sites_page() -> None:
     assert (await refused(request)).status_code == 403
 
 
-async def test_without_credentials_local_development_has_one_user(settings: Settings) -> None:
-    with_local_user(settings)
+async def test_without_credentials_local_development_has_one_user(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=True)
     principal = await principal_of(asked("POST"))
     assert principal == await principal_of(asked())
     local = await in_database(get_user_model().objects.get, username="local")
@@ -102,15 +97,17 @@ async def test_without_credentials_local_development_has_one_user(settings: Sett
     assert not local.is_staff
 
 
-async def test_a_session_goes_before_the_local_user(settings: Settings) -> None:
-    with_local_user(settings)
+async def test_a_session_goes_before_the_local_user(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=True)
     cookies = await in_database(logged_in, "ada")
     assert await principal_of(asked(cookies=cookies)) == Principal(await in_database(user_id, "ada"))
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://", "x"])
-async def test_another_sites_page_cannot_act_as_the_local_user(settings: Settings, origin: str) -> None:
-    with_local_user(settings)
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://", "http://[", "x"]
+)
+async def test_another_sites_page_cannot_act_as_the_local_user(run_settings: Any, origin: str) -> None:
+    run_settings(LOCAL_USER=True)
     assert (await refused(asked("POST", Origin=origin))).status_code == 403
 
 
@@ -119,7 +116,7 @@ def test_this_sites_own_pages_come_from_its_hosts(origin: str | None) -> None:
     assert not from_elsewhere(origin)
 
 
-async def test_a_foreign_host_name_is_refused(settings: Settings) -> None:
-    with_local_user(settings)
+async def test_a_foreign_host_name_is_refused(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=True)
     with pytest.raises(DisallowedHost):
         await principal_of(asked(Host="evil.example"))

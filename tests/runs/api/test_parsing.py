@@ -26,7 +26,9 @@ def test_json_is_returned_as_it_is() -> None:
     assert parse(b' {"a": [1, 2.5, null, "\xc3\xa4"]} ', depth=8) == {"a": [1, 2.5, None, "ä"]}
 
 
-@pytest.mark.parametrize("body", [b"", b" ", b"{", b"nope", b"NaN", b'{"a": Infinity}', b"[-Infinity]", b"1e999", b"{}{}"])
+@pytest.mark.parametrize(
+    "body", [b"", b" ", b"{", b"nope", b"NaN", b'{"a": Infinity}', b"[-Infinity]", b"1e999", b"{}{}"]
+)
 def test_what_is_no_json_is_refused_with_the_reference_servers_words(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match=f"^{INVALID}$"):
         parse(body, depth=8)
@@ -67,10 +69,9 @@ def test_a_backslash_before_u0000_is_text() -> None:
 def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     try:
         data = parse(body, depth=4)
-    except InvalidRequest as error:
-        assert str(error)
-    else:
-        orjson.dumps(data)
+    except InvalidRequest:
+        return
+    assert parse(orjson.dumps(data), depth=4) == data
 
 
 texts = st.text(max_size=6) | st.sampled_from(

@@ -33,7 +33,13 @@ async def test_a_run_has_the_shape_that_clients_know(http: httpx.AsyncClient) ->
     assert (run["thread_id"], run["status"], run["multitask_strategy"]) == (thread, "pending", "enqueue")
     assert run["metadata"]["mine"] == 1
     assert run["metadata"]["assistant_id"] == run["assistant_id"]
-    expected = {"input": body["input"], "command": None, "stream_mode": ["updates"], "webhook": None, "subgraphs": False}
+    expected = {
+        "input": body["input"],
+        "command": None,
+        "stream_mode": ["updates"],
+        "webhook": None,
+        "subgraphs": False,
+    }
     assert expected.items() <= run["kwargs"].items()
     assert len(run["created_at"]) == len("2026-11-23T16:24:22.287931+00:00")
     await http.get(f"/threads/{thread}/runs/{run['run_id']}/join")
@@ -44,9 +50,20 @@ async def test_a_run_has_the_shape_that_clients_know(http: httpx.AsyncClient) ->
 
 async def test_what_belongs_to_the_server_cannot_be_set(http: httpx.AsyncClient) -> None:
     thread, other = await new_thread(http), await new_thread(http)
-    names = ("thread_id", "user_id", "graph_id", "langgraph_auth_user", "__pregel_checkpointer", "__pregel_durability")
+    names = (
+        "thread_id",
+        "user_id",
+        "graph_id",
+        "langgraph_auth_user",
+        "__pregel_checkpointer",
+        "__pregel_durability",
+    )
     stolen = dict.fromkeys(names, other)
-    body = {**STEPS, "config": {"configurable": stolen, "metadata": {"run_id": MISSING}}, "metadata": {"user_id": 0}}
+    body = {
+        **STEPS,
+        "config": {"configurable": stolen, "metadata": {"run_id": MISSING}},
+        "metadata": {"user_id": 0},
+    }
     run = (await http.post(f"/threads/{thread}/runs", json=body)).json()
     await http.get(f"/threads/{thread}/runs/{run['run_id']}/join")
     assert (await http.get(f"/threads/{thread}/state")).json()["values"]["log"]
@@ -61,11 +78,19 @@ async def test_what_belongs_to_the_server_cannot_be_set(http: httpx.AsyncClient)
         ({}, 422, "assistant_id is required."),
         ({"assistant_id": None}, 422, "assistant_id is required."),
         ({"assistant_id": 5}, 422, "assistant_id: input should be a valid string."),
-        ({"assistant_id": "nope"}, 422, "Invalid assistant: 'nope'. Must be either:\n- A valid assistant UUID, or\n- "),
+        (
+            {"assistant_id": "nope"},
+            422,
+            "Invalid assistant: 'nope'. Must be either:\n- A valid assistant UUID, or\n- ",
+        ),
         ({"assistant_id": MISSING}, 404, "Thread or assistant not found."),
         ({**STEPS, "stream_mode": "bogus"}, 422, "stream_mode.0: input should be 'values', "),
         ({**STEPS, "multitask_strategy": "bogus"}, 422, "multitask_strategy: input should be "),
-        ({**STEPS, "interrupt_before": 5}, 422, 'interrupt_before: must be "*" or a list of the names of nodes.'),
+        (
+            {**STEPS, "interrupt_before": 5},
+            422,
+            'interrupt_before: must be "*" or a list of the names of nodes.',
+        ),
         ({**STEPS, "config": {"recursion_limit": 0}}, 422, "config.recursion_limit must be a whole number"),
         ({**STEPS, "webhook": "https://example.com"}, 422, "webhook is not supported yet"),
         ({**STEPS, "checkpoint_id": "x"}, 422, "Invalid checkpoint ID: must be a UUID"),
@@ -80,7 +105,12 @@ async def test_a_run_that_cannot_be_is_refused_and_changes_nothing(
     http: httpx.AsyncClient, body: dict[str, Any], status: int, detail: str
 ) -> None:
     thread = await new_thread(http)
-    for path in (f"/threads/{thread}/runs", f"/threads/{thread}/runs/stream", f"/threads/{thread}/runs/wait", "/runs"):
+    for path in (
+        f"/threads/{thread}/runs",
+        f"/threads/{thread}/runs/stream",
+        f"/threads/{thread}/runs/wait",
+        "/runs",
+    ):
         answer = await http.post(path, json=body)
         assert (answer.status_code, answer.json()["detail"][: len(detail)]) == (status, detail)
     assert (await http.get(f"/threads/{thread}/runs")).json() == []
@@ -89,7 +119,10 @@ async def test_a_run_that_cannot_be_is_refused_and_changes_nothing(
 @pytest.mark.parametrize("path", ["/runs", "/runs/stream", "/runs/wait"])
 async def test_an_answer_needs_a_thread(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.post(path, json={"assistant_id": "steps", "command": {"resume": "yes"}})
-    assert (answer.status_code, answer.json()) == (400, {"detail": "You must provide a thread_id when resuming."})
+    assert (answer.status_code, answer.json()) == (
+        400,
+        {"detail": "You must provide a thread_id when resuming."},
+    )
 
 
 async def test_a_missing_thread_is_made_only_on_request(http: httpx.AsyncClient) -> None:
@@ -103,7 +136,7 @@ async def test_a_missing_thread_is_made_only_on_request(http: httpx.AsyncClient)
 async def test_a_busy_thread_can_reject(sdk: LangGraphClient) -> None:
     thread = (await sdk.threads.create())["thread_id"]
     await sdk.runs.create(thread, "sleeping", input={"log": [], "delay": 30})
-    with pytest.raises(ConflictError, match="Thread is already running a task. Wait for it to finish or choose a"):
+    with pytest.raises(ConflictError, match="Thread is already running a task"):
         await sdk.runs.create(thread, "sleeping", input={"log": []}, multitask_strategy="reject")
 
 
@@ -139,7 +172,8 @@ async def test_runs_are_listed_newest_first_in_pages(http: httpx.AsyncClient) ->
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=99999999999999999999", "status=x", "select=x"]
+    "query",
+    ["limit=0", "limit=1001", "limit=x", "offset=-1", "offset=99999999999999999999", "status=x", "select=x"],
 )
 async def test_a_list_is_bounded(http: httpx.AsyncClient, query: str) -> None:
     thread = await new_thread(http)
@@ -158,8 +192,12 @@ async def running(http: httpx.AsyncClient, thread: str) -> str:
     return path
 
 
-@pytest.mark.parametrize(("query", "status", "body"), [("", 202, b""), ("?wait=0", 202, b""), ("?wait=true", 200, b"{}")])
-async def test_a_running_run_can_be_cancelled(http: httpx.AsyncClient, query: str, status: int, body: bytes) -> None:
+@pytest.mark.parametrize(
+    ("query", "status", "body"), [("", 202, b""), ("?wait=0", 202, b""), ("?wait=true", 200, b"{}")]
+)
+async def test_a_running_run_can_be_cancelled(
+    http: httpx.AsyncClient, query: str, status: int, body: bytes
+) -> None:
     run = await running(http, await new_thread(http))
     answer = await http.post(f"{run}/cancel{query}")
     assert (answer.status_code, answer.content) == (status, body)
@@ -193,11 +231,16 @@ async def test_what_has_ended_or_never_was_cannot_be_cancelled(http: httpx.Async
     answer = await http.post(f"/threads/{thread}/runs/wait", json=STEPS)
     ended = await http.post(f"{answer.headers['content-location']}/cancel")
     assert ended.status_code == 404
-    assert ended.json()["detail"].startswith("No matching runs to cancel. Please verify the thread ID and run IDs are")
+    assert ended.json()["detail"].startswith(
+        "No matching runs to cancel. Please verify the thread ID and run IDs are"
+    )
     unknown = await http.post(f"/threads/{thread}/runs/{MISSING}/cancel")
     assert (unknown.status_code, unknown.json()) == (404, {"detail": "No runs found to cancel."})
     odd = await http.post(f"/threads/{thread}/runs/{MISSING}/cancel?action=explode")
-    assert (odd.status_code, odd.json()) == (422, {"detail": "action: input should be 'interrupt' or 'rollback'."})
+    assert (odd.status_code, odd.json()) == (
+        422,
+        {"detail": "action: input should be 'interrupt' or 'rollback'."},
+    )
 
 
 async def test_a_run_can_be_deleted_once(http: httpx.AsyncClient) -> None:
@@ -249,16 +292,22 @@ async def test_what_is_somebody_elses_is_as_if_it_were_not_there(
             if names["t"] == mine and "{r}" not in route:
                 continue
             body = {**STEPS, "if_not_exists": "create"} if method == "POST" else None
-            theirs = await stranger.request(method, route.format(**names), json=body, headers={"Last-Event-ID": "-1"})
-            unknown = await stranger.request(method, route.format(t=MISSING, r=MISSING), json=STEPS if body else None)
+            theirs = await stranger.request(
+                method, route.format(**names), json=body, headers={"Last-Event-ID": "-1"}
+            )
+            unknown = await stranger.request(
+                method, route.format(t=MISSING, r=MISSING), json=STEPS if body else None
+            )
             assert theirs.status_code == unknown.status_code, route
             assert theirs.text.replace(thread, MISSING) == unknown.text, route
     assert await status_of(http, f"/threads/{thread}/runs/{run}") == "running"
     assert len((await http.get(f"/threads/{thread}/runs")).json()) == 1
 
 
-async def test_nobody_may_do_anything_without_a_local_user(http: httpx.AsyncClient, settings: Any) -> None:
-    settings.RUNS = {**settings.RUNS, "LOCAL_USER": False}
+async def test_nobody_may_do_anything_without_a_local_user(
+    http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    run_settings(LOCAL_USER=False)
     for method, route in [*ROUTES, ("POST", "/threads"), ("POST", "/runs"), ("POST", "/assistants/search")]:
         answer = await http.request(method, route.format(t=MISSING, r=MISSING), json={})
         assert answer.status_code == 401, route
@@ -269,7 +318,7 @@ async def test_nobody_may_do_anything_without_a_local_user(http: httpx.AsyncClie
 
 
 @settings(
-    max_examples=80,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

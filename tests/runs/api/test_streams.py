@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -11,11 +11,10 @@ import orjson
 import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.sse import SSEDecoder
-from pytest_django import Settings
 
 from runs import runtime
 
-HI = {"messages": [{"role": "user", "content": "hi"}]}
+HI: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
 
 
 def talk(**fields: Any) -> dict[str, Any]:
@@ -42,12 +41,18 @@ async def status_of(http: httpx.AsyncClient, path: str) -> str:
     return str((await http.get(path)).json().get("status"))
 
 
+async def eventually(http: httpx.AsyncClient, path: str, holds: Callable[[Any], bool]) -> Any:
+    """Ask until the answer is what is waited for."""
+    async with asyncio.timeout(10):
+        while not holds(found := (await http.get(path)).json()):  # noqa: ASYNC110 - it happens behind HTTP
+            await asyncio.sleep(0.02)
+    return found
+
+
 async def until(http: httpx.AsyncClient, path: str, *wanted: str) -> str:
     """Wait until the run has one of these statuses."""
-    async with asyncio.timeout(10):
-        while (status := await status_of(http, path)) not in wanted:
-            await asyncio.sleep(0.02)
-    return status
+    run = await eventually(http, path, lambda run: run.get("status") in wanted)
+    return str(run["status"])
 
 
 # --- streams
@@ -77,7 +82,10 @@ async def test_the_stock_client_streams_what_it_asked_for(sdk: LangGraphClient) 
     parts = [
         part
         async for part in sdk.runs.stream(
-            thread["thread_id"], "talking", input={**HI, "tokens": 3}, stream_mode=["messages-tuple", "custom", "values"]
+            thread["thread_id"],
+            "talking",
+            input={**HI, "tokens": 3},
+            stream_mode=["messages-tuple", "custom", "values"],
         )
     ]
     assert parts[0].event == "metadata"
@@ -107,7 +115,11 @@ async def test_events_of_subgraphs_come_on_request_with_their_namespace(sdk: Lan
         parts = [
             part
             async for part in sdk.runs.stream(
-                thread["thread_id"], "nested", input={"log": []}, stream_mode="updates", stream_subgraphs=subgraphs
+                thread["thread_id"],
+                "nested",
+                input={"log": []},
+                stream_mode="updates",
+                stream_subgraphs=subgraphs,
             )
         ]
         nested = [part for part in parts if part.event.startswith("updates|child:")]
@@ -176,7 +188,9 @@ async def test_a_finished_run_has_nothing_new(http: httpx.AsyncClient) -> None:
         ("", {"metadata", "custom", "values", "messages"}),
     ],
 )
-async def test_a_reader_can_ask_for_some_of_the_modes(http: httpx.AsyncClient, query: str, events: set[str]) -> None:
+async def test_a_reader_can_ask_for_some_of_the_modes(
+    http: httpx.AsyncClient, query: str, events: set[str]
+) -> None:
     thread = await new_thread(http)
     body = talk(stream_mode=["values", "custom", "messages-tuple"])
     whole = await http.post(f"/threads/{thread}/runs/stream", json=body)
@@ -185,9 +199,9 @@ async def test_a_reader_can_ask_for_some_of_the_modes(http: httpx.AsyncClient, q
 
 
 async def test_an_idle_stream_and_one_whose_events_are_filtered_send_heartbeats(
-    http: httpx.AsyncClient, settings: Settings
+    http: httpx.AsyncClient, run_settings: Any
 ) -> None:
-    settings.RUNS = {**settings.RUNS, "STREAM_HEARTBEAT": 0.05}
+    run_settings(STREAM_HEARTBEAT=0.05)
     thread = await new_thread(http)
     idle = await http.post(f"/threads/{thread}/runs/stream", json=sleep(0.5))
     assert idle.content.count(b": heartbeat\r\n\r\n") >= 3
@@ -229,7 +243,7 @@ async def test_waiting_gives_the_values_that_the_graph_ended_with(sdk: LangGraph
 
 async def test_a_question_comes_with_the_values_and_its_answer_goes_on(sdk: LangGraphClient) -> None:
     thread = await sdk.threads.create()
-    asked = await sdk.runs.wait(thread["thread_id"], "questions", input={"log": []})
+    asked: Any = await sdk.runs.wait(thread["thread_id"], "questions", input={"log": []})
     assert asked["log"] == ["p1", "p2"]
     assert asked["__interrupt__"][0]["value"] == {"question": "first"}
     assert (await sdk.threads.get(thread["thread_id"]))["status"] == "interrupted"
@@ -239,13 +253,18 @@ async def test_a_question_comes_with_the_values_and_its_answer_goes_on(sdk: Lang
 
 async def test_a_failure_is_an_error_in_the_result(http: httpx.AsyncClient, sdk: LangGraphClient) -> None:
     answer = await http.post("/runs/wait", json={"assistant_id": "failing", "input": {"log": []}})
-    assert (answer.status_code, answer.json()) == (200, {"__error__": {"error": "ValueError", "message": "kaboom"}})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"__error__": {"error": "ValueError", "message": "kaboom"}},
+    )
     with pytest.raises(Exception, match="kaboom"):
         await sdk.runs.wait(None, "failing", input={"log": []})
 
 
-async def test_a_result_that_takes_long_is_preceded_by_newlines(http: httpx.AsyncClient, settings: Settings) -> None:
-    settings.RUNS = {**settings.RUNS, "STREAM_HEARTBEAT": 0.05}
+async def test_a_result_that_takes_long_is_preceded_by_newlines(
+    http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    run_settings(STREAM_HEARTBEAT=0.05)
     thread = await new_thread(http)
     answer = await http.post(f"/threads/{thread}/runs/wait", json=sleep(0.5))
     run = answer.headers["content-location"]
@@ -289,7 +308,9 @@ async def leave(http: httpx.AsyncClient, method: str, path: str, body: dict[str,
 
 
 @pytest.mark.parametrize("kind", ["stream", "wait"])
-async def test_a_run_is_cancelled_when_its_client_leaves_if_the_client_said_so(http: httpx.AsyncClient, kind: str) -> None:
+async def test_a_run_is_cancelled_when_its_client_leaves_if_the_client_said_so(
+    http: httpx.AsyncClient, kind: str
+) -> None:
     thread = await new_thread(http)
     run = await leave(http, "POST", f"/threads/{thread}/runs/{kind}", sleep(30, on_disconnect="cancel"))
     assert await until(http, run, "interrupted", "success", "error") == "interrupted"
@@ -334,18 +355,22 @@ async def test_a_client_that_leaves_at_once_leaves_no_run_behind(http: httpx.Asy
     body = orjson.dumps(sleep(30, on_disconnect="cancel"))
     host, _, port = url.removeprefix("http://").partition(":")
     _, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /threads/{thread}/runs/stream HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"POST /threads/{thread}/runs/stream HTTP/1.1\r\nHost: {host}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
     writer.write(head.encode() + body)
     await writer.drain()
     writer.close()
-    async with asyncio.timeout(10):
-        while (runs := (await http.get(f"/threads/{thread}/runs")).json()) == [] or runs[0]["status"] != "interrupted":
-            await asyncio.sleep(0.02)
+    [run] = await eventually(http, f"/threads/{thread}/runs", bool)
+    assert (
+        await until(http, f"/threads/{thread}/runs/{run['run_id']}", "interrupted", "success")
+        == "interrupted"
+    )
 
 
-async def test_heartbeats_reach_a_reader_who_waits(http: httpx.AsyncClient, settings: Settings) -> None:
+async def test_heartbeats_reach_a_reader_who_waits(http: httpx.AsyncClient, run_settings: Any) -> None:
     """A reader who waits for its turn in the queue of a thread gets them too."""
-    settings.RUNS = {**settings.RUNS, "STREAM_HEARTBEAT": 0.05}
+    run_settings(STREAM_HEARTBEAT=0.05)
     thread = await new_thread(http)
     await http.post(f"/threads/{thread}/runs", json=sleep(0.4))
     async with http.stream("POST", f"/threads/{thread}/runs/stream", json=sleep(0)) as answer:

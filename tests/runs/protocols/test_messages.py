@@ -18,7 +18,8 @@ Json = dict[str, Any]
 
 
 def on_the_wire(chunk: AIMessageChunk) -> Json:
-    return orjson.loads(encode(chunk))
+    wire: Json = orjson.loads(encode(chunk))
+    return wire
 
 
 def by_hand(chunks: list[AIMessageChunk]) -> Json:
@@ -32,7 +33,8 @@ def by_langchain(chunks: list[AIMessageChunk]) -> Json:
     total = chunks[0]
     for chunk in chunks[1:]:
         total = total + chunk  # type: ignore[assignment]
-    return orjson.loads(encode(message_chunk_to_message(total)))
+    wire: Json = orjson.loads(encode(message_chunk_to_message(total)))
+    return wire
 
 
 def piece(text: str, **extra: Any) -> AIMessageChunk:
@@ -58,16 +60,25 @@ STREAMS: dict[str, list[AIMessageChunk]] = {
         piece("", tool_call_chunks=[call(0, "[1", "f", "c1")]),
         piece("", tool_call_chunks=[call(0, ", 2]")]),
     ],
-    "a call whose arguments are no JSON": [piece("", tool_call_chunks=[call(0, "oops", "f", "c1")]), piece("")],
+    "a call whose arguments are no JSON": [
+        piece("", tool_call_chunks=[call(0, "oops", "f", "c1")]),
+        piece(""),
+    ],
     "blocks": [
         AIMessageChunk(content=[{"type": "text", "text": "Hel", "index": 0}], id="run-1"),
         AIMessageChunk(content=[{"type": "text", "text": "lo", "index": 0}], id="run-1"),
         AIMessageChunk(content=[{"type": "reasoning", "reasoning": "so", "index": 1}], id="run-1"),
     ],
-    "text and then blocks": [piece("a"), AIMessageChunk(content=[{"type": "text", "text": "b"}], id="run-1"), piece("c")],
+    "text and then blocks": [
+        piece("a"),
+        AIMessageChunk(content=[{"type": "text", "text": "b"}], id="run-1"),
+        piece("c"),
+    ],
     "additional": [
         piece("", additional_kwargs={"reasoning_content": "one "}, response_metadata={"model_name": "m"}),
-        piece("x", additional_kwargs={"reasoning_content": "two"}, response_metadata={"finish_reason": "stop"}),
+        piece(
+            "x", additional_kwargs={"reasoning_content": "two"}, response_metadata={"finish_reason": "stop"}
+        ),
     ],
     "standard blocks": [
         AIMessageChunk(
@@ -99,10 +110,14 @@ pieces = st.builds(
     lambda text, args, tokens: piece(
         text,
         tool_call_chunks=[call(index, part) for index, part in args],
-        usage_metadata={"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens} if tokens else None,
+        usage_metadata={"input_tokens": 0, "output_tokens": tokens, "total_tokens": tokens}
+        if tokens
+        else None,
     ),
     texts,
-    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(["", "{", '"a"', ":", "1", "}", "oops"])), max_size=2),
+    st.lists(
+        st.tuples(st.integers(0, 2), st.sampled_from(["", "{", '"a"', ":", "1", "}", "oops"])), max_size=2
+    ),
     st.integers(0, 3),
 )
 
@@ -124,7 +139,9 @@ def test_values_that_cannot_be_added_do_not_end_the_stream() -> None:
 
 
 def test_arguments_that_json_cannot_hold_do_not_end_the_stream() -> None:
-    chunk = on_the_wire(piece("", tool_call_chunks=[call(0, '{"n": 1' + "0" * 40 + ', "s": "\\ud800"}', "f", "c")]))
+    chunk = on_the_wire(
+        piece("", tool_call_chunks=[call(0, '{"n": 1' + "0" * 40 + ', "s": "\\ud800"}', "f", "c")])
+    )
     frames = MessageAccumulator().feed(encode([chunk, {}]))
     assert orjson.loads(frames[-1][1])[0]["tool_calls"][0]["name"] == "f"
 

@@ -99,7 +99,9 @@ def test_an_id_is_epoch_and_sequence() -> None:
     assert parse_last_event_id("3-141") == (3, 141)
 
 
-@pytest.mark.parametrize("text", ["garbage", "1", "1-", "-1-2", "1-2-3", "٣-٤", "9" * 40 + "-1", "1-99999999999", "null"])
+@pytest.mark.parametrize(
+    "text", ["garbage", "1", "1-", "-1-2", "1-2-3", "٣-٤", "9" * 40 + "-1", "1-99999999999", "null"]
+)
 def test_what_is_no_id_of_ours_loses_no_event(text: str) -> None:
     assert parse_last_event_id(text) == START
 
@@ -109,7 +111,13 @@ def test_what_is_no_id_of_ours_loses_no_event(text: str) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    [["values", "custom"], ["values,custom"], ['["values","custom"]'], [" values , custom "], ["values", "values,custom"]],
+    [
+        ["values", "custom"],
+        ["values,custom"],
+        ['["values","custom"]'],
+        [" values , custom "],
+        ["values", "values,custom"],
+    ],
 )
 def test_modes_come_repeated_or_with_commas_or_as_json(query: list[str]) -> None:
     assert modes_of(query) == ["values", "custom"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,7 +12,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError, NotFoundError
 
-EMPTY = {
+EMPTY: dict[str, Any] = {
     "values": {},
     "next": [],
     "tasks": [],
@@ -41,8 +42,15 @@ async def test_a_new_thread_is_idle_and_has_the_shape_that_clients_know(http: ht
 
 
 async def test_the_content_type_of_a_body_means_nothing(http: httpx.AsyncClient) -> None:
-    for content_type in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "nonsense"):
-        answer = await http.post("/threads", content=b'{"metadata": null}', headers={"Content-Type": content_type})
+    for content_type in (
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "nonsense",
+    ):
+        answer = await http.post(
+            "/threads", content=b'{"metadata": null}', headers={"Content-Type": content_type}
+        )
         assert answer.status_code == 200
 
 
@@ -62,9 +70,13 @@ async def test_of_many_who_choose_the_same_id_one_gets_it(http: httpx.AsyncClien
     assert sorted(answer.status_code for answer in answers) == [200, *[409] * 7]
 
 
-async def test_somebody_elses_id_is_taken_and_stays_theirs(http: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
+async def test_somebody_elses_id_is_taken_and_stays_theirs(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient
+) -> None:
     thread = (await http.post("/threads", json={"metadata": {"secret": 1}})).json()
-    answer = await stranger.post("/threads", json={"thread_id": thread["thread_id"], "if_exists": "do_nothing"})
+    answer = await stranger.post(
+        "/threads", json={"thread_id": thread["thread_id"], "if_exists": "do_nothing"}
+    )
     assert answer.status_code == 409
     assert "secret" not in answer.text
 
@@ -85,7 +97,7 @@ async def test_somebody_elses_id_is_taken_and_stays_theirs(http: httpx.AsyncClie
 async def test_a_thread_that_cannot_be_is_refused_with_one_sentence(
     http: httpx.AsyncClient, body: Any, detail: str
 ) -> None:
-    answer = await http.request("POST", "/threads", content=httpx.Request("POST", "/", json=body).content)
+    answer = await http.post("/threads", content=json.dumps(body))
     assert answer.status_code == 422
     assert answer.json()["detail"].startswith(detail)
 
@@ -113,8 +125,8 @@ async def test_a_thread_that_nothing_ran_on_has_the_empty_state(http: httpx.Asyn
 
 async def test_a_state_shows_what_the_graph_waits_for(sdk: LangGraphClient) -> None:
     thread = (await sdk.threads.create())["thread_id"]
-    asked = await sdk.runs.wait(thread, "questions", input={"log": []})
-    state = await sdk.threads.get_state(thread)
+    asked: Any = await sdk.runs.wait(thread, "questions", input={"log": []})
+    state: Any = await sdk.threads.get_state(thread)
     assert state["values"] == {"log": ["p1", "p2"]}
     assert state["next"] == ["both"]
     [task] = state["tasks"]

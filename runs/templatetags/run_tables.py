@@ -1,0 +1,71 @@
+"""Tables of the admin's pages that no inline can show: bounded, and events have no key of a single column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import template
+from django.db.models.functions import Left
+from django.utils.html import format_html
+
+from runs.display import LIST_DEFER, duration, queue_wait
+from runs.models import Run, RunEvent
+from threads.display import ago, badge, excerpt, link
+
+register = template.Library()
+
+MAX_EVENTS, MAX_RUNS = 200, 50
+#: Characters of an event that its row shows.
+DATA_LIMIT, NAME_LIMIT = 300, 100
+
+
+@register.inclusion_tag("admin/runs/table.html")
+def events_table(run: Run) -> dict[str, Any]:
+    """The last events of a run, in their order."""
+    rows = (
+        RunEvent.objects.filter(run_id=run.pk)
+        .order_by("-epoch", "-seq")
+        .annotate(name=Left("event", NAME_LIMIT), start=Left("data", DATA_LIMIT + 1))
+        .values_list("epoch", "seq", "name", "start", "created_at")[:MAX_EVENTS]
+    )
+    shown = [
+        (f"{epoch}-{seq}", name, format_html("<code>{}</code>", _cut(start)), ago(created_at))
+        for epoch, seq, name, start, created_at in reversed(rows)
+    ]
+    return {
+        "title": "Events",
+        "note": f"The last {MAX_EVENTS}." if len(shown) == MAX_EVENTS else "",
+        "headers": ("Id", "Event", "Data", "Time"),
+        "rows": shown,
+        "css_class": "events",
+    }
+
+
+def _cut(data: str) -> str:
+    return data if len(data) <= DATA_LIMIT else data[:DATA_LIMIT] + "…"
+
+
+@register.inclusion_tag("admin/runs/table.html")
+def runs_table(runs: Any) -> dict[str, Any]:
+    """The newest runs of a thread or a worker."""
+    rows = runs.select_related("assistant").defer(*LIST_DEFER).order_by("-created_at")[:MAX_RUNS]
+    shown = [
+        (
+            badge(run.status),
+            link("runs_run", run.id),
+            link("runs_assistant", run.assistant_id, run.assistant.name),
+            ago(run.created_at),
+            queue_wait(run),
+            duration(run),
+            run.attempt,
+            excerpt(run.error),
+        )
+        for run in rows
+    ]
+    return {
+        "title": "Runs",
+        "note": f"The last {MAX_RUNS}." if len(shown) == MAX_RUNS else "",
+        "headers": ("Status", "Run", "Assistant", "Created", "Queue wait", "Duration", "Attempt", "Error"),
+        "rows": shown,
+        "css_class": "runs",
+    }

@@ -1,0 +1,1 @@
+"""`python -m tests.bench`: what the server costs, against a bare LangGraph loop on the same machine."""

@@ -1,0 +1,63 @@
+"""Real servers, each test's on a database of its own; and one that tests without faults share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.databases import Template
+from tests.server.harness import Site
+from tests.server.invariants import sound
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.server)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where server processes find their modules compiled; of all of a session's workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "modules"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[Template]:
+    made = Template(tmp_path_factory.mktemp("template"), cache)
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def site(tmp_path: Path, template: Template, cache: Path) -> Iterator[Site]:
+    """A site whose servers the test starts and stops."""
+    with template.copy(tmp_path) as database:
+        made = Site(tmp_path, database, cache=cache)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Site]:
+    """A site with a running server, for tests that leave it as they found it; sound at the end of all of them."""
+    folder = tmp_path_factory.mktemp("shared")
+    with template.copy(folder) as database:
+        made = Site(folder, database, cache=cache)
+        try:
+            made.start()
+            yield made
+            assert made.process.stop() == 0
+            sound(made)
+        finally:
+            made.close()

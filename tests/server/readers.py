@@ -1,0 +1,107 @@
+"""Readers of a run's stream, each in a thread of its own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import httpx
+from langgraph_sdk import get_sync_client
+
+from tests.server.databases import Row
+from tests.server.harness import Site, eventually
+
+Position = tuple[int, int]
+
+
+def position(event_id: str) -> Position:
+    epoch, _, seq = event_id.partition("-")
+    return int(epoch), int(seq)
+
+
+class Reader(threading.Thread):
+    """The stock client, which goes on where it was when its connection is cut or its stream ends too early."""
+
+    def __init__(self, site: Site, run: Row, *, after: str = "-1") -> None:
+        super().__init__(daemon=True)
+        self.parts: list[Any] = []
+        self.error: Exception | None = None
+        self._url, self._run, self._after = site.process.url, run, after
+        self.start()
+        eventually(lambda: self.parts or not self.is_alive(), what="the reader reads")
+
+    def run(self) -> None:
+        run = self._run
+        try:
+            with get_sync_client(url=self._url, api_key="none", timeout=30) as client:
+                for part in client.runs.join_stream(run["thread_id"], run["run_id"], last_event_id=self._after):
+                    self.parts.append(part)
+        except Exception as error:
+            self.error = error
+
+    def finish(self) -> list[Position]:
+        """Wait for the end of the run; return the ids that were read, in order."""
+        self.join(60)
+        assert not self.is_alive(), "The reader still reads."
+        if self.error is not None:
+            raise self.error
+        assert all(part.id for part in self.parts), self.parts
+        return [position(part.id) for part in self.parts]
+
+    @property
+    def names(self) -> list[str]:
+        return [part.event for part in self.parts]
+
+
+class RawReader(threading.Thread):
+    """One connection, which never reconnects: its lines, when they came, and how it ended."""
+
+    def __init__(self, site: Site, run: Row, *, after: str = "-1", query: str = "") -> None:
+        super().__init__(daemon=True)
+        self.lines: list[str] = []
+        #: "" while it reads; then "ended", "left" or "cut" with the reason.
+        self.end = ""
+        self.ended_at = 0.0
+        self._left = threading.Event()
+        self._url = f"{site.process.url}/threads/{run['thread_id']}/runs/{run['run_id']}/stream{query}"
+        self._after = after
+        self._open = threading.Event()
+        self.start()
+        eventually(lambda: self._open.is_set() or self.end, what="the reader is connected")
+
+    def run(self) -> None:
+        try:
+            headers = {"Last-Event-ID": self._after}
+            with (
+                httpx.Client(trust_env=False, timeout=30) as client,
+                client.stream("GET", self._url, headers=headers) as response,
+            ):
+                self._open.set()
+                for line in response.iter_lines():
+                    self.lines.append(line)
+                    if self._left.is_set():
+                        self.end = "left"
+                        return
+            self.end = "ended"
+        except httpx.HTTPError as error:
+            self.end = f"cut: {error!r}"
+        finally:
+            self.ended_at = time.monotonic()
+
+    def leave(self) -> None:
+        """Close the connection with the next line, of which there is one each heartbeat."""
+        self._left.set()
+        self.join(10)
+
+    @property
+    def names(self) -> list[str]:
+        return [line.removeprefix("event: ") for line in self.lines if line.startswith("event: ")]
+
+    @property
+    def ids(self) -> list[Position]:
+        return [position(line.removeprefix("id: ")) for line in self.lines if line.startswith("id: ")]
+
+    @property
+    def heartbeats(self) -> int:
+        return sum(line.startswith(":") for line in self.lines)

@@ -1,0 +1,20 @@
+"""The site's settings for servers under test: quick clocks, `RUN_SETTINGS` (JSON) on top, and failpoints."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from deerflow_site.settings import *  # noqa: F403
+from deerflow_site.settings import INSTALLED_APPS, RUNS
+
+INSTALLED_APPS = [*INSTALLED_APPS, "tests.server.failpoint.Failpoint"]
+RUNS = {
+    **RUNS,
+    "LEASE": 6.0,
+    "HEARTBEAT": 1.0,
+    "SWEEP": 0.5,
+    "POLL": 0.2,
+    "STREAM_HEARTBEAT": 0.2,
+    **json.loads(os.environ.get("RUN_SETTINGS") or "{}"),
+}

@@ -1,0 +1,111 @@
+"""Values as the admin's pages show them. Whatever graphs and clients wrote is escaped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+#: Characters of one JSON value that a page shows.
+JSON_LIMIT = 64 * 1024
+#: Characters of an error that a table shows, and those that pointing at it shows.
+EXCERPT, TITLE = 80, 1000
+EMPTY = "–"
+
+
+def pretty(value: Any) -> SafeString | str:
+    """JSON, indented, and cut at `JSON_LIMIT`; what is cut off is not even formatted."""
+    if value is None:
+        return EMPTY
+    parts: list[str] = []
+    size = 0
+    try:
+        for part in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(value):
+            parts.append(part)
+            size += len(part)
+            if size > JSON_LIMIT:
+                break
+    except RecursionError:
+        return "Nested too deeply to be shown."
+    # No response can carry a lone surrogate, but a JSON column of SQLite can.
+    text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
+    cut = format_html('<p class="help">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
+    return format_html('<pre class="payload" tabindex="0">{}</pre>{}', text, cut)
+
+
+def badge(status: str) -> SafeString:
+    """A status with its colour."""
+    return format_html('<span class="status status-{}">{}</span>', status, status)
+
+
+def short_id(value: UUID) -> str:
+    """The last eight digits: the first ones of a UUIDv7 are a time, which neighbours share."""
+    return value.hex[-8:]
+
+
+def link(page: str, pk: UUID | None, text: str = "") -> SafeString | str:
+    """A link to a row's page, `app_model`, showing a text or the row's short id."""
+    if pk is None:
+        return EMPTY
+    url = reverse(f"admin:{page}_change", args=[pk])
+    return format_html('<a href="{}" title="{}">{}</a>', url, pk, text or short_id(pk))
+
+
+def excerpt(error: Any) -> SafeString | str:
+    """The beginning of a run's or a thread's error."""
+    if not error:
+        return EMPTY
+    text = f"{error.get('error')}: {error.get('message')}" if isinstance(error, dict) else str(error)
+    shown = text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+    return format_html('<span class="excerpt" title="{}">{}</span>', text[:TITLE], shown)
+
+
+def seconds(value: float) -> str:
+    """A length of time, as long as a table's column allows."""
+    if value < 1:
+        return f"{max(value, 0) * 1000:.0f} ms"
+    if value < 60:
+        return f"{value:.1f} s"
+    whole = int(value)
+    if value < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if value < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+def span(start: datetime | None, end: datetime | None) -> str:
+    """The time from `start` to `end`; to now if it has not ended."""
+    return EMPTY if start is None else seconds(((end or timezone.now()) - start).total_seconds())
+
+
+def moment(value: datetime | None) -> SafeString | str:
+    """A time to the second, and how long ago that is."""
+    if value is None:
+        return EMPTY
+    distance = _distance(value, seconds)
+    return format_html('<time datetime="{}">{}</time> ({})', value.isoformat(), _clock(value), distance)
+
+
+def ago(value: datetime | None) -> SafeString | str:
+    """How long ago, in one unit; pointing at it shows the time."""
+    if value is None:
+        return EMPTY
+    distance = _distance(value, lambda passed: " ".join(seconds(passed).split()[:2]))
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _clock(value), distance)
+
+
+def _distance(value: datetime, show: Callable[[float], str]) -> str:
+    passed = (timezone.now() - value).total_seconds()
+    return f"{show(passed)} ago" if passed >= 0 else f"in {show(-passed)}"
+
+
+def _clock(value: datetime) -> str:
+    return f"{timezone.localtime(value):%Y-%m-%d %H:%M:%S %Z}"
