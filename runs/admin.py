@@ -51,27 +51,27 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     list_select_related = ("assistant", "worker")
     list_defer = LIST_DEFER
     ordering = ("-id",)
-    sortable_by = ("created",)
+    sortable_by = ()
     search_ids = ("pk", "thread")
     search_texts = (BY_USERNAME,)
     search_help_text = "Full id of a run or of a thread (or several), or a username."
     fieldsets = (
-        (None, {"fields": ("state", "id", "thread_page", "assistant_page", "user")}),
-        ("Time", {"fields": ("created_full", "due", "started", "finished", "wait", "took")}),
+        (
+            None,
+            {"fields": (("state", "attempts"), "id", "thread_page", "assistant_page", "user", "error_json")},
+        ),
+        ("Time", {"fields": (("created_full", "due"), ("started", "finished"), ("wait", "took"))}),
         (
             "Execution",
-            {"fields": ("executed_by", "attempts", "epoch", "recovers", "cancel", "event_count", "tokens")},
+            {"fields": (("executed_by", "recovers"), ("cancel", "tokens"), ("epoch", "event_count"))},
         ),
-        (
-            "Request",
-            {"fields": ("error_json", "input_json", "command_json", "options_json", "metadata_json")},
-        ),
+        ("Request", {"fields": ("input_json", "command_json", "options_json", "metadata_json")}),
         ("Checkpoint before the run", {"fields": ("base_json",), "classes": ("collapse",)}),
     )
 
     state = column("status", badge, "status")
     short = column("id", short_id, "run")
-    created = column("created_at", ago, "created", ordering="id")
+    created = column("created_at", ago, "created")
     error_excerpt = column("error", excerpt, "error")
     created_full = column("created_at", moment, "created")
     due = column("due_at", moment, "due")
@@ -94,7 +94,9 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     @admin.display(description="thread")
     def thread_page(self, run: Run) -> SafeString:
         return format_html(
-            "{} {}", link("threads_thread", run.thread_id, str(run.thread_id)), _runs("thread", run.thread_id)
+            "{} ({})",
+            link("threads_thread", run.thread_id, str(run.thread_id)),
+            _runs("thread", run.thread_id),
         )
 
     @admin.display(description="assistant")
@@ -123,7 +125,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     @admin.display(description="attempts")
     def attempts(self, run: Run) -> str:
-        return f"{run.attempt}, of which {run.lost_attempts} lost their process"
+        return f"{run.attempt}, {run.lost_attempts} of them lost" if run.lost_attempts else str(run.attempt)
 
     @admin.display(description="recovery")
     def recovers(self, run: Run) -> str:
@@ -137,7 +139,9 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
 
 def _runs(parameter: str, pk: UUID) -> SafeString:
-    return format_html('<a href="{}?{}={}">All runs</a>', reverse("admin:runs_run_changelist"), parameter, pk)
+    return format_html(
+        '<a href="{}?{}={}">all its runs</a>', reverse("admin:runs_run_changelist"), parameter, pk
+    )
 
 
 @admin.register(Worker)

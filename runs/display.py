@@ -30,7 +30,7 @@ def duration(run: Run) -> str:
 
 def tokens(run: Run) -> str:
     """Input and output tokens."""
-    return f"{run.input_tokens} / {run.output_tokens}" if run.input_tokens or run.output_tokens else EMPTY
+    return f"{run.input_tokens:,} / {run.output_tokens:,}" if run.input_tokens or run.output_tokens else EMPTY
 
 
 def worker_link(run: Run) -> str:

@@ -18,6 +18,7 @@ from threads.database import in_database
 from threads.models import Thread
 
 numbers = itertools.count()
+NOTHING = object()
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,13 @@ class Driver:
         from runs.admission import create_run
 
         fields.setdefault("stream_modes", ["values", "updates"])
-        request = RunRequest(assistant_id=graph, input={"log": []} if input is None else input, **fields)
+        input = {"log": []} if input is None else None if input is NOTHING else input
+        request = RunRequest(assistant_id=graph, input=input, **fields)
         return await create_run(request, principal=self.principal, thread_id=thread)
+
+    async def go_on(self, graph: str, *, thread: UUID, **fields: Any) -> Run:
+        """Run a thread without input, from where it stands."""
+        return await self.start(graph, NOTHING, thread=thread, **fields)
 
     async def resume(self, graph: str, answer: Any, *, thread: UUID, **fields: Any) -> Run:
         return await self.start(graph, thread=thread, command={"resume": answer}, **fields)

@@ -66,7 +66,7 @@ class Server:
 
     def init(self) -> None:
         self.folder.chmod(0o777)
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "--no-sync")
+        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [*self.prefix, str(self.bin_dir / name), *arguments]

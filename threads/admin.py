@@ -174,19 +174,19 @@ class ThreadAdmin(ReadOnlyAdmin):
     list_select_related = ("user",)
     list_defer = ("values", "interrupts", "config", "metadata")
     ordering = ("-created_at", "-id")
-    sortable_by = ("created",)
+    sortable_by = ()
     search_texts = (BY_USERNAME,)
     search_help_text = "Full id of a thread (or several), or a username."
     fieldsets = (
-        (None, {"fields": ("state", "id", "graph", "user", "epoch")}),
-        ("Time", {"fields": ("created_full", "updated_full", "state_updated", "discarded")}),
-        ("State", {"fields": ("error_json", "interrupts_json", "values_json")}),
+        (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json", "interrupts_json")}),
+        ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"))}),
+        ("State", {"fields": ("values_json",)}),
         ("Settings", {"fields": ("metadata_json", "config_json")}),
     )
 
     state = column("status", badge, "status")
     short = column("id", short_id, "thread")
-    created = column("created_at", ago, "created", ordering="created_at")
+    created = column("created_at", ago, "created")
     updated = column("updated_at", ago, "updated")
     error_excerpt = column("error", excerpt, "error")
     created_full = column("created_at", moment, "created")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -36,7 +35,7 @@ def pretty(value: Any) -> SafeString | str:
         return "Nested too deeply to be shown."
     # No response can carry a lone surrogate, but a JSON column of SQLite can.
     text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
-    cut = format_html('<p class="help">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
+    cut = format_html('<p class="cut">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
     return format_html('<pre class="payload" tabindex="0">{}</pre>{}', text, cut)
 
 
@@ -68,17 +67,13 @@ def excerpt(error: Any) -> SafeString | str:
 
 
 def seconds(value: float) -> str:
-    """A length of time, as long as a table's column allows."""
+    """A length of time in its largest unit."""
     if value < 1:
         return f"{max(value, 0) * 1000:.0f} ms"
-    if value < 60:
-        return f"{value:.1f} s"
-    whole = int(value)
-    if value < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    if value < 86_400:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+    for length, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if value >= length:
+            return f"{value / length:.{1 if value < 10 * length else 0}f} {unit}"
+    return f"{value:.1f} s"
 
 
 def span(start: datetime | None, end: datetime | None) -> str:
@@ -90,21 +85,29 @@ def moment(value: datetime | None) -> SafeString | str:
     """A time to the second, and how long ago that is."""
     if value is None:
         return EMPTY
-    distance = _distance(value, seconds)
-    return format_html('<time datetime="{}">{}</time> ({})', value.isoformat(), _clock(value), distance)
+    return format_html(
+        '<time datetime="{}">{}</time> ({})', value.isoformat(), _clock(value), _distance(value)
+    )
 
 
 def ago(value: datetime | None) -> SafeString | str:
-    """How long ago, in one unit; pointing at it shows the time."""
+    """How long ago; pointing at it shows the time."""
     if value is None:
         return EMPTY
-    distance = _distance(value, lambda passed: " ".join(seconds(passed).split()[:2]))
-    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _clock(value), distance)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>', value.isoformat(), _clock(value), _distance(value)
+    )
 
 
-def _distance(value: datetime, show: Callable[[float], str]) -> str:
+def instant(value: datetime) -> SafeString:
+    """The time of day to the millisecond; pointing at it shows the day."""
+    clock = f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
+    return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _clock(value), clock)
+
+
+def _distance(value: datetime) -> str:
     passed = (timezone.now() - value).total_seconds()
-    return f"{show(passed)} ago" if passed >= 0 else f"in {show(-passed)}"
+    return f"{seconds(passed)} ago" if passed >= 0 else f"in {seconds(-passed)}"
 
 
 def _clock(value: datetime) -> str:

@@ -10,13 +10,13 @@ from ninja import Query, Router
 
 from runs.api.creation import admit
 from runs.api.paths import contents, locations
-from runs.api.schemas import Limit, Offset, RunCreate
+from runs.api.schemas import Limit, Offset, RunBody, RunCreate
 from runs.api.wire import run_columns, run_json
 from runs.cancellation import cancel_run, delete_run, settled
 from runs.exceptions import NotFound
 from runs.models import Run, RunStatus
 from runs.serialization import encode
-from threads.api.http import JSONBody, Request
+from threads.api.http import Request
 from threads.api.routes import find_thread
 from threads.database import in_database
 from threads.querysets import Principal
@@ -24,7 +24,6 @@ from threads.querysets import Principal
 router = Router(tags=["Runs"])
 stateless = Router(tags=["Stateless runs"])
 
-Body = Annotated[RunCreate, JSONBody(...)]
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
 Shown = Literal[
     "run_id",
@@ -62,12 +61,12 @@ def list_of_runs(
 
 
 @router.post("/threads/{thread_id}/runs", summary="Create a run in the background")
-async def create_run(request: Request, thread_id: UUID, body: Body) -> HttpResponse:
+async def create_run(request: Request, thread_id: UUID, body: RunBody) -> HttpResponse:
     return await _create(request, body, thread_id=thread_id)
 
 
 @stateless.post("/runs", summary="Create a run on a thread of its own")
-async def create_stateless_run(request: Request, body: Body) -> HttpResponse:
+async def create_stateless_run(request: Request, body: RunBody) -> HttpResponse:
     return await _create(request, body, thread_id=None)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from runs.requests import RunRequest, sanitised
-from threads.api.http import Schema
+from threads.api.http import JSONBody, Schema
 
 StreamMode = Literal[
     "values",
@@ -99,6 +99,9 @@ class RunCreate(Schema):
             webhook=self.webhook,
         )
         return sanitised(request, stateless=stateless)
+
+
+RunBody = Annotated[RunCreate, JSONBody(...)]
 
 
 class AssistantSearch(Schema):

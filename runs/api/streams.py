@@ -11,9 +11,9 @@ from django.http import StreamingHttpResponse
 from ninja import Header, Query, Router
 
 from runs.api.creation import admit
-from runs.api.paths import locations
+from runs.api.paths import contents, locations
 from runs.api.runs import find_run
-from runs.api.schemas import RunCreate
+from runs.api.schemas import RunBody, RunCreate
 from runs.api.streaming import (
     cancel_left,
     event_stream,
@@ -24,13 +24,12 @@ from runs.api.streaming import (
 )
 from runs.models import Run
 from runs.protocols.sse import CONTENT_TYPE, START, Projection, modes_of, narrowed, parse_last_event_id
-from threads.api.http import JSONBody, Request
+from threads.api.http import Request
 from threads.database import in_database
 
 router = Router(tags=["Runs"])
 stateless = Router(tags=["Stateless runs"])
 
-Body = Annotated[RunCreate, JSONBody(...)]
 LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
 Modes = Annotated[
     list[str], Query([], description="Only these of the run's modes: repeated, with commas, or JSON.")
@@ -46,22 +45,22 @@ def _left(request: Request, run: Run, *, cancel: bool) -> Callable[[], None] | N
 
 
 @router.post("/threads/{thread_id}/runs/stream", summary="Create a run and stream its events")
-async def create_and_stream(request: Request, thread_id: UUID, body: Body) -> StreamingHttpResponse:
+async def create_and_stream(request: Request, thread_id: UUID, body: RunBody) -> StreamingHttpResponse:
     return await _create_and_stream(request, body, thread_id=thread_id)
 
 
 @stateless.post("/runs/stream", summary="Create a run on a thread of its own and stream its events")
-async def create_and_stream_stateless(request: Request, body: Body) -> StreamingHttpResponse:
+async def create_and_stream_stateless(request: Request, body: RunBody) -> StreamingHttpResponse:
     return await _create_and_stream(request, body, thread_id=None)
 
 
 @router.post("/threads/{thread_id}/runs/wait", summary="Create a run and wait for its result")
-async def create_and_wait(request: Request, thread_id: UUID, body: Body) -> StreamingHttpResponse:
+async def create_and_wait(request: Request, thread_id: UUID, body: RunBody) -> StreamingHttpResponse:
     return await _create_and_wait(request, body, thread_id=thread_id)
 
 
 @stateless.post("/runs/wait", summary="Create a run on a thread of its own and wait for its result")
-async def create_and_wait_stateless(request: Request, body: Body) -> StreamingHttpResponse:
+async def create_and_wait_stateless(request: Request, body: RunBody) -> StreamingHttpResponse:
     return await _create_and_wait(request, body, thread_id=None)
 
 
@@ -83,9 +82,7 @@ async def _create_and_wait(
 ) -> StreamingHttpResponse:
     run = await admit(body, thread_id=thread_id, principal=request.auth, attended=True)
     # The client reconnects to the run's thread also when it did not name one.
-    headers = locations(request, run.id, run.thread_id, "join") | {
-        "Content-Location": locations(request, run.id, thread_id, "join")["Content-Location"]
-    }
+    headers = locations(request, run.id, run.thread_id, "join") | contents(request, run.id, thread_id)
     left = _left(request, run, cancel=body.on_disconnect == "cancel")
     return waited_result(run.id, headers=headers, left=left)
 

@@ -10,7 +10,7 @@ from django.utils.html import format_html
 
 from runs.display import LIST_DEFER, duration, queue_wait
 from runs.models import Run, RunEvent
-from threads.display import ago, badge, excerpt, link
+from threads.display import ago, badge, excerpt, instant, link
 
 register = template.Library()
 
@@ -29,7 +29,7 @@ def events_table(run: Run) -> dict[str, Any]:
         .values_list("epoch", "seq", "name", "start", "created_at")[:MAX_EVENTS]
     )
     shown = [
-        (f"{epoch}-{seq}", name, format_html("<code>{}</code>", _cut(start)), ago(created_at))
+        (f"{epoch}-{seq}", name, format_html("<code>{}</code>", _cut(start)), instant(created_at))
         for epoch, seq, name, start, created_at in reversed(rows)
     ]
     return {

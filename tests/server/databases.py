@@ -142,6 +142,19 @@ class Template:
         finally:
             self._on_server(f"DROP DATABASE {name} WITH (FORCE)")
 
+    @contextmanager
+    def empty(self) -> Iterator[str]:
+        """An empty PostgreSQL database; "" when the tests are on SQLite."""
+        if not self._server:
+            yield ""
+            return
+        name = f"empty_{os.getpid()}"
+        self._on_server(f"CREATE DATABASE {name}")
+        try:
+            yield self._url(name)
+        finally:
+            self._on_server(f"DROP DATABASE {name} WITH (FORCE)")
+
     def drop(self) -> None:
         if self._server:
             self._on_server(f"DROP DATABASE {self._name} WITH (FORCE)")

@@ -58,6 +58,7 @@ asking = _asking()
 def _poison() -> Any:
     async def kill(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "kill")
+        await asyncio.sleep(0.2)  # so that the log gets what happened so far
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 

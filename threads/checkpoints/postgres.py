@@ -12,6 +12,7 @@ from uuid import UUID
 
 import orjson
 import psycopg
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -276,6 +277,12 @@ async def open_postgres(
     )
     await pool.open(wait=True, timeout=10)
     try:
+        async with pool.connection() as db:
+            row = await (await db.execute("SHOW server_encoding")).fetchone()
+        if row and row["server_encoding"] != "UTF8":
+            raise ImproperlyConfigured(
+                f"The database's encoding is {row['server_encoding']}. Create one with ENCODING 'UTF8'."
+            )
         yield PostgresCheckpoints(pool, serde=serde, retry_seconds=retry_seconds)
     finally:
         await pool.close(timeout=2)

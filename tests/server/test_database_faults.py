@@ -1,0 +1,98 @@
+"""The database restarts, or is too slow, in the middle of a run."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests import postgres
+from tests.server.databases import Database, Postgres, Sqlite, migrate
+from tests.server.harness import STEPS, Site
+from tests.server.invariants import read_everything, sound
+from tests.server.readers import RawReader
+
+ON_POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
+DRAIN = 3.0
+
+
+@contextmanager
+def too_slow(database: Database) -> Iterator[None]:
+    """Let no change of a run's row come to an end."""
+    if isinstance(database, Sqlite):
+        with database.locked():
+            yield
+        return
+    database.execute(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$"
+    )
+    database.execute("CREATE TRIGGER slow BEFORE UPDATE ON runs_run FOR EACH ROW EXECUTE FUNCTION slow()")
+    try:
+        yield
+    finally:
+        database.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        database.execute("DROP FUNCTION slow() CASCADE")
+
+
+def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_is_unwritten(site: Site) -> None:
+    site.start(DRAIN_SECONDS=str(DRAIN))
+    runs = [site.create("gated"), site.create("gated")]
+    for run in runs:
+        site.executing(run, "gate")
+    with too_slow(site.database):
+        site.open_gate()
+        began = time.monotonic()
+        site.process.send()
+        assert site.process.wait() == 0
+        took = time.monotonic() - began
+    for run in runs:
+        assert re.search(f"Run {run['run_id']} .*status could not be written", site.output)
+        assert site.row(run)["status"] == "running"
+    assert took < DRAIN + 2
+
+    site.start()
+    for run in runs:
+        assert site.finish(run)["status"] == "success"
+        assert site.values(run)["log"] == ["before", "gate", "after", "last"]
+    assert site.process.stop() == 0
+    sound(site, allowed="status could not be written|lease could not be given up|database calls did not end")
+
+
+@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no server that could restart")
+@pytest.mark.parametrize("durability", ["sync", "async"])
+def test_a_run_outlives_a_crash_of_postgres(tmp_path: Path, cache: Path, durability: str) -> None:
+    if postgres.binaries() is None:
+        pytest.skip("This machine has no PostgreSQL binaries.")
+    with postgres.server() as server:
+        database = Postgres(server.url)
+        migrate(tmp_path, cache, **database.settings)
+        site = Site(tmp_path, database, cache=cache)
+        try:
+            # A run must not be taken for lost because the machine is slow to restart its database.
+            site.start(run_settings={"LEASE": 30.0, "HEARTBEAT": 2.0})
+            runs = [site.create("steps", {"delay": 0.1 * n}, durability=durability) for n in range(2, 5)]
+            readers = [RawReader(site, run) for run in runs]
+            site.executing(runs[-1], "s3")
+            server.stop("immediate")
+            server.start()
+            for run, reader in zip(runs, readers, strict=True):
+                row = site.finish(run)
+                assert (row["status"], row["attempt"]) == ("success", 1)
+                assert site.executed(run) == STEPS
+                assert site.values(run)["log"] == STEPS
+                reader.join(10)
+                assert reader.end == "ended"
+                read_everything(site, run, reader.ids)
+            assert site.process.stop() == 0
+            sound(site)
+        finally:
+            site.close()
