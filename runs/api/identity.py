@@ -122,12 +122,16 @@ class _CsrfCheck(CsrfViewMiddleware):
         return HttpResponse(reason)
 
 
+def _no_view(request: HttpRequest) -> HttpResponse:
+    return HttpResponse()
+
+
 def csrf_failure(request: HttpRequest) -> str | None:
     """Why a request may have been sent by another site's page; None when it was not. Changes `request.META`."""
-    check = _CsrfCheck(lambda request: HttpResponse())
+    check = _CsrfCheck(_no_view)
     headers = _Headers(request)
     check.process_request(headers)
-    refused = check.process_view(headers, check.get_response, (), {})
+    refused = check.process_view(headers, _no_view, (), {})
     return refused.content.decode() if refused is not None else None
 
 

@@ -109,7 +109,7 @@ def test_a_question_that_a_rolled_back_answer_had_consumed_is_asked_again(shared
         assert restored[field] == state[field]
     again = shared.create("asking", thread=asking["thread_id"], command={"resume": "yes"})
     assert shared.finish(again)["status"] == "success"
-    assert shared.values(again)["log"] == ["answer=yes"]
+    assert shared.values(again)["log"] == ["answer=yes", "work"]
 
 
 # A second run on a busy thread
@@ -163,7 +163,7 @@ def test_a_run_that_rolls_the_one_before_it_back_finds_its_question_again(shared
     assert shared.finish(run)["status"] == "success"
     assert is_gone(shared, first)
     assert is_gone(shared, queued)
-    assert shared.values(run)["log"] == ["answer=yes"]
+    assert shared.values(run)["log"] == ["answer=yes", "work"]
     assert thread_status(shared, run) == "idle"
     assert {each["run_id"] for each in shared.client().runs.list(run["thread_id"])} == {
         asking["run_id"],

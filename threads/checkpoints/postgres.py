@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import json
 import math
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -108,13 +109,13 @@ def columns(prefix: str, rows: dict[tuple[Any, ...], tuple[Any, ...]]) -> dict[s
 def is_inline(value: Any) -> bool:
     """Whether a channel's value is kept in the checkpoint's jsonb, as the stock saver keeps simple values.
 
-    What jsonb refuses (NUL, lone surrogates, NaN, integers beyond 64 bits) goes to a blob instead.
+    What jsonb refuses (NUL, lone surrogates, NaN) goes to a blob instead.
     """
     match value:
         case None | bool():
             return True
         case int():
-            return -(2**63) <= value < 2**63
+            return True
         case float():
             return math.isfinite(value)
         case str():
@@ -165,14 +166,11 @@ class PostgresCheckpoints(CheckpointStorage):
                 size += len(blob)
         # A snapshot of a delta channel is marked by `true` beside its blob, as in the stock saver.
         inline.update({channel: True for channel, value in large.items() if is_delta_snapshot(value)})
-        encoded = orjson.dumps({**checkpoint, "channel_values": inline}, option=orjson.OPT_NON_STR_KEYS)
-        described = orjson.dumps(
-            get_serializable_checkpoint_metadata(config, metadata), option=orjson.OPT_NON_STR_KEYS, default=str
-        )
+        encoded = to_json({**checkpoint, "channel_values": inline})
         rows.checkpoints[ns, checkpoint["id"]] = (
             configurable.get("checkpoint_id"),
-            encoded.decode(),
-            described.decode(),
+            encoded,
+            to_json(get_serializable_checkpoint_metadata(config, metadata)),
         )
         return size + len(encoded)
 
@@ -245,6 +243,14 @@ class PostgresCheckpoints(CheckpointStorage):
                     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
                     [thread, *row[:-1], base64.b64decode(row[-1])],
                 )
+
+
+def to_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str).decode()
+    except TypeError:
+        # An integer beyond 64 bits, which jsonb takes.
+        return json.dumps(value, default=str)
 
 
 def is_delta_snapshot(value: Any) -> bool:

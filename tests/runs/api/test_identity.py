@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from ninja.errors import AuthenticationError, HttpError
 
 from runs.api.identity import Principal, from_elsewhere, principal_of
 from tests.runs.api.fixtures import logged_in
-from threads.database import in_database
+from threads.database import in_database, threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,8 +23,10 @@ CSRF = "a" * 32
 
 
 @pytest.fixture(autouse=True)
-def no_local_user(run_settings: Any) -> None:
+def no_local_user(run_settings: Any) -> Iterator[None]:
     run_settings(LOCAL_USER=False)
+    yield
+    threads.close()
 
 
 def asked(method: str = "GET", *, cookies: dict[str, str] | None = None, **headers: str) -> HttpRequest:
