@@ -59,6 +59,8 @@ INSTALLED_APPS = [
     "runs",
     "threads",
     "channels",
+    # For the API page's own static files; without it the page would load them from elsewhere.
+    "ninja",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from runs import cancellation, runtime
@@ -22,6 +22,7 @@ from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread, ThreadStatus
 from threads.querysets import Principal
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -57,14 +58,14 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
     current = runtime.current()
     manager = current.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
+    worker_id = slot.worker_id if slot else None
+    arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id, "worker_id": worker_id}
     try:
-        admitted = await in_database(
-            admit,
-            request,
-            user_id=principal.user_id,
-            thread_id=thread_id,
-            worker_id=slot.worker_id if slot else None,
-        )
+        try:
+            admitted = await in_database(admit, request, **arguments)
+        except IntegrityError:
+            # Two requests made the same thread at once; to the second one it exists now.
+            admitted = await in_database(admit, request, **arguments)
     except BaseException:
         if slot is not None:
             slot.release()
@@ -94,11 +95,7 @@ def admit(
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
         thread = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
-        in_flight = (
-            list(Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt"))
-            if thread_id is not None
-            else []
-        )
+        in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
         run = _compose(request, assistant, thread, user_id=user_id, now=now)
@@ -147,10 +144,23 @@ def _thread(
     return thread
 
 
+def _in_flight(thread: Thread) -> list[Run]:
+    if not statements.exists(
+        Run, "thread_id = %s AND status IN ('pending', 'running')", {"thread_id": thread.id}
+    ):
+        return []
+    return list(Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt"))
+
+
 def _compose(
     request: RunRequest, assistant: Assistant, thread: Thread, *, user_id: int, now: datetime
 ) -> Run:
-    metadata = {**assistant.metadata, **thread.metadata, **request.metadata, "assistant_id": str(assistant.id)}
+    metadata = {
+        **assistant.metadata,
+        **thread.metadata,
+        **request.metadata,
+        "assistant_id": str(assistant.id),
+    }
     return Run(
         id=new_id(),
         thread_id=thread.id,

@@ -12,7 +12,7 @@ from django.utils import timezone
 from runs import runtime
 from runs.conf import settings
 from runs.events import is_settled
-from runs.exceptions import NothingToCancel, NotFound
+from runs.exceptions import NotFound, NothingToCancel, ServerClosing
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
 from threads.database import in_database
@@ -104,10 +104,18 @@ def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
 
 
 async def settled(run_id: UUID) -> None:
-    """Wait until a run is terminal or gone."""
-    wakeups = runtime.current().wakeups
-    while not await in_database(is_settled, run_id):
-        await wakeups.wait(run_id, settings.EVENT_POLL)
+    """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
+    current = runtime.current()
+    while not current.hub.closed:
+        if (stream := current.hub.executing(run_id)) is not None:
+            await stream.ended()
+            if stream.finished:
+                return
+        elif await in_database(is_settled, run_id):
+            return
+        else:
+            await current.wakeups.wait(run_id, settings.EVENT_POLL)
+    raise ServerClosing
 
 
 async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:

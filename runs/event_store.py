@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -19,6 +20,13 @@ START: Position = (0, 0)
 
 EVENTS, RUNS, THREADS = RunEvent._meta.db_table, Run._meta.db_table, Thread._meta.db_table
 
+INSERT = f"""
+INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
+SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
+FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::text[], %s::text[]) AS e(run_id, epoch, seq, event, data)
+ON CONFLICT DO NOTHING
+"""
+INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id) ON CONFLICT")
 # The same fence as a checkpoint's: nothing of an old epoch is added after a takeover, nothing to a deleted run.
 APPEND = f"""
 WITH live AS MATERIALIZED (
@@ -27,13 +35,7 @@ WITH live AS MATERIALIZED (
     JOIN {THREADS} t ON t.id = f.thread_id AND t.epoch = f.epoch
     JOIN {RUNS} r ON r.id = f.run_id AND r.status = 'running'
     ORDER BY t.id FOR KEY SHARE OF t
-), added AS (
-    INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
-    SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
-    FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::text[], %s::text[]) AS e(run_id, epoch, seq, event, data)
-    JOIN live l USING (run_id)
-    ON CONFLICT DO NOTHING
-)
+), added AS ({INSERT_LIVE})
 SELECT run_id FROM live
 """
 
@@ -72,40 +74,38 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
     Those of the others are refused as a whole. Adding an event again changes nothing.
     """
     if connection.vendor == "postgresql":
-        return _append_postgres(parts, now)
-    with transaction.atomic(savepoint=False):
-        running = set(
-            Run.objects.filter(status="running", id__in=[part.run_id for part in parts]).values_list("id", "epoch")
-        )
-        live = [part for part in parts if (part.run_id, part.epoch) in running]
+        owners = [
+            [part.run_id for part in parts],
+            [part.thread_id for part in parts],
+            [part.epoch for part in parts],
+        ]
         with connection.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
-                "VALUES (%s, %s, %s, %s, %s, %s)",
-                [
-                    (part.run_id.hex, event.epoch, event.seq, event.name, event.data, now)
-                    for part in live
-                    for event in part.events
-                ],
-            )
+            cursor.execute(APPEND, [*owners, now, *_columns(parts)])
+            return {row[0] for row in cursor.fetchall()}
+    with transaction.atomic(savepoint=False):
+        ids = [part.run_id for part in parts]
+        running = set(Run.objects.filter(status="running", id__in=ids).values_list("id", "epoch"))
+        live = [part for part in parts if (part.run_id, part.epoch) in running]
+        insert(live, now=now)
     return {part.run_id for part in live}
 
 
-def _append_postgres(parts: Sequence[Part], now: datetime) -> set[UUID]:
-    rows = [(part.run_id, e.epoch, e.seq, e.name, e.data) for part in parts for e in part.events]
-    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 5
+def insert(parts: Sequence[Part], *, now: datetime) -> None:
+    """Add events of runs whose threads this transaction has locked under their epochs."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            APPEND,
-            [
-                [part.run_id for part in parts],
-                [part.thread_id for part in parts],
-                [part.epoch for part in parts],
-                now,
-                *columns,
-            ],
+        if connection.vendor == "postgresql":
+            cursor.execute(INSERT, [now, *_columns(parts)])
+            return
+        cursor.executemany(
+            f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            [(part.run_id.hex, e.epoch, e.seq, e.name, e.data, now) for part in parts for e in part.events],
         )
-        return {row[0] for row in cursor.fetchall()}
+
+
+def _columns(parts: Sequence[Part]) -> list[list[Any]]:
+    rows = [(part.run_id, e.epoch, e.seq, e.name, e.data) for part in parts for e in part.events]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], [], []]
 
 
 def read(run_id: UUID, after: Position, *, limit: int = 500) -> list[Event]:
@@ -121,5 +121,7 @@ def read(run_id: UUID, after: Position, *, limit: int = 500) -> list[Event]:
 
 def last_position(run_id: UUID) -> Position:
     """The position of a run's newest event in the log."""
-    found = RunEvent.objects.filter(run_id=run_id).order_by("-epoch", "-seq").values_list("epoch", "seq").first()
+    found = (
+        RunEvent.objects.filter(run_id=run_id).order_by("-epoch", "-seq").values_list("epoch", "seq").first()
+    )
     return found or START

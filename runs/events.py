@@ -28,6 +28,9 @@ __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 
 logger = logging.getLogger(__name__)
 
+#: A fast stream is read in batches, for a wake-up and a write per token and reader cost several times the token:
+#: after this many events without a rest a reader pauses between batches, this many seconds.
+BURST, PAUSE = 8, 0.01
 #: Memory for one run's events that readers here may still want, in bytes of JSON.
 BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -43,6 +46,8 @@ class RunStream:
         #: After the terminal status was committed with the last events.
         self.finished = False
         self.closed = False
+        #: The body of `wait` and `join`, when it finished.
+        self.result: str | None = None
         self.count = 0
         self._hub = hub
         self._thread_id = thread_id
@@ -50,6 +55,7 @@ class RunStream:
         self._bytes = 0
         self._written = 0
         self._changed: asyncio.Future[None] | None = None
+        self._ended = asyncio.Event()
         self._limit = settings.EVENT_BUFFER
 
     def append(self, name: str, data: str) -> None:
@@ -69,14 +75,19 @@ class RunStream:
     def unwritten(self) -> Part:
         """What the log does not have yet."""
         new = self.count - self._written
-        events = [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))] if new else []
+        events = (
+            [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))]
+            if new
+            else []
+        )
         return Part(self.run_id, self._thread_id, self.epoch, events)
 
     def with_last(self, last: list[tuple[str, str]]) -> tuple[Part, list[Event]]:
         """What the log does not have yet, followed by the run's last events, and these, which are not shown yet."""
         part = self.unwritten()
         events = [
-            Event(self.epoch, self.count + number, name, data) for number, (name, data) in enumerate(last, start=1)
+            Event(self.epoch, self.count + number, name, data)
+            for number, (name, data) in enumerate(last, start=1)
         ]
         return Part(part.run_id, part.thread_id, part.epoch, [*part.events, *events]), events
 
@@ -105,7 +116,12 @@ class RunStream:
     def close(self, *, finished: bool) -> None:
         """End the attempt's stream; `finished` when its terminal status is committed."""
         self.closed, self.finished = True, finished
+        self._ended.set()
         self._notify()
+
+    async def ended(self) -> None:
+        """Wait until this attempt is over."""
+        await self._ended.wait()
 
     def after(self, position: Position) -> list[Event] | None:
         """The events after a position of this attempt; None when memory does not reach back that far."""
@@ -138,7 +154,8 @@ class EventHub:
         self._dirty: set[RunStream] = set()
         self._writing = asyncio.Lock()
         self._flusher: asyncio.Task[None] | None = None
-        self._closed = False
+        #: Whether readers were told to end, for the process is about to.
+        self.closed = False
 
     def open(self, run_id: UUID, *, thread_id: UUID, epoch: int, first: bool) -> RunStream:
         """Begin the stream of an attempt."""
@@ -155,16 +172,22 @@ class EventHub:
             del self._streams[stream.run_id]
         self.wakeups.ring(stream.run_id)
 
+    def executing(self, run_id: UUID) -> RunStream | None:
+        """The stream of a run that this process executes."""
+        return self._streams.get(run_id)
+
     # --- writing
 
     def written_soon(self, stream: RunStream) -> None:
         self._dirty.add(stream)
-        if self._flusher is None and not self._closed:
+        if self._flusher is None and not self.closed:
             # A fresh context: the writer must not live in that of whichever run wrote first.
-            self._flusher = asyncio.create_task(self._flush_soon(), name="events", context=contextvars.Context())
+            self._flusher = asyncio.create_task(
+                self._flush_soon(), name="events", context=contextvars.Context()
+            )
 
     async def _flush_soon(self) -> None:
-        while self._dirty and not self._closed:
+        while self._dirty and not self.closed:
             await asyncio.sleep(settings.EVENT_FLUSH)
             try:
                 await self.flush()
@@ -197,7 +220,7 @@ class EventHub:
 
     def close(self) -> None:
         """End every reader, for the process is about to end; clients reconnect and go on where they were."""
-        self._closed = True
+        self.closed = True
         for stream in list(self._streams.values()):
             stream.close(finished=False)
         self.wakeups.ring_all()
@@ -211,32 +234,39 @@ class EventHub:
         An empty batch says that nothing happened for a heartbeat's time. Ends as well when the run does not exist,
         and when the server closes its streams.
         """
+        clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
-        idle = asyncio.get_running_loop().time()
         stream: RunStream | None = None
-        while not self._closed:
+        rested, burst = clock(), 0
+        while not self.closed:
             # A finished attempt's memory still has its last events, also when the hub has let it go.
             stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
-            if stream is None:
+            if stream is not None:
+                batch, position = await self._of_stream(stream, run_id, position)
+            else:
                 # In this order: the last events are in the log before the status is terminal.
                 terminal = await in_database(is_settled, run_id)
                 batch = await in_database(event_store.read, run_id, position)
                 if terminal and not batch:
                     return
-            else:
-                batch, position = await self._of_stream(stream, run_id, position)
-            now = asyncio.get_running_loop().time()
-            if batch or now - idle >= settings.STREAM_HEARTBEAT:
-                idle = now
-                if batch:
-                    position = batch[-1].position
+            now = clock()
+            if batch:
+                position, rested, burst = batch[-1].position, now, burst + len(batch)
                 yield batch
-            elif stream is not None and stream.finished and position >= (stream.epoch, stream.count):
-                return
-            elif stream is not None and not stream.closed:
-                await stream.changed(max(0.0, idle + settings.STREAM_HEARTBEAT - now))
-            else:
+                if burst > BURST:
+                    await asyncio.sleep(PAUSE)
+                continue
+            if now - rested >= settings.STREAM_HEARTBEAT:
+                rested = now
+                yield []
+            elif stream is None or (stream.closed and not stream.finished):
                 await self.wakeups.wait(run_id, settings.EVENT_POLL)
+            elif stream.finished and position >= (stream.epoch, stream.count):
+                return
+            else:
+                await stream.changed(rested + settings.STREAM_HEARTBEAT - now)
+            if clock() - now >= PAUSE:
+                burst = 0
 
     async def _of_stream(
         self, stream: RunStream, run_id: UUID, position: Position

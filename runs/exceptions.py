@@ -34,13 +34,9 @@ class NothingToCancel(RunsError):
     """No runs found to cancel."""
 
 
+class ServerClosing(RunsError):
+    """The server is closing; the run goes on elsewhere. Ask again."""
+
+
 class RunLost(RunsError):
     """This process does not own the run any more; another one took it over, or it was deleted."""
-
-
-class RunAbandoned(RunsError):
-    """A node ignored its cancellation; the run was sealed and left behind."""
-
-
-class GraphGone(RunsError):
-    """The graph or a node that this run needs does not exist in the present code."""

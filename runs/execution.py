@@ -31,6 +31,13 @@ class RunTimeout(Exception):
     """The run reached its wall-clock limit."""
 
 
+class Usage(UsageMetadataCallbackHandler):
+    """Counts a run's tokens. Called in the loop: LangChain would use a thread for each token otherwise."""
+
+    run_inline = True
+    ignore_chain = ignore_retriever = ignore_agent = ignore_retry = ignore_custom_event = True
+
+
 class Execution:
     """Drives a graph for one attempt, and stops it once when asked to.
 
@@ -46,12 +53,12 @@ class Execution:
         self._abandoned = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._graph: Any = None
-        self._config: dict[str, Any] = {}
+        self._config: Any = {}
         self._values: Any = None
         self._invoked = False
         self._asked = False
         self._held: list[tuple[str, str]] = []
-        self._usage = UsageMetadataCallbackHandler()
+        self._usage = Usage()
         self._storage = storage
         self._writer = ThreadWriter(
             storage,
@@ -143,7 +150,7 @@ class Execution:
         latest = await self._writer.aget_tuple({"configurable": {"thread_id": str(self.run.thread_id)}})
         return has_begun(latest.metadata if latest else None, str(self.run.id)), []
 
-    def _make_config(self, *, begun: bool) -> dict[str, Any]:
+    def _make_config(self, *, begun: bool) -> Any:
         run = self.run
         return graph_config(
             run.kwargs,
@@ -163,7 +170,9 @@ class Execution:
         bound.checkpointer = self._writer
         return bound
 
-    async def _chunks(self, source: Any, config: dict[str, Any]) -> AsyncIterator[tuple[tuple[str, ...], str, Any]]:
+    async def _chunks(
+        self, source: Any, config: dict[str, Any]
+    ) -> AsyncIterator[tuple[tuple[str, ...], str, Any]]:
         """The graph's stream as (namespace, mode, data)."""
         kwargs = self.run.kwargs
         subgraphs = bool(kwargs.get("subgraphs"))
@@ -254,7 +263,9 @@ class Execution:
             case Stop.DRAIN:
                 return Outcome(Ending.DRAINED)
             case Stop.TIMEOUT:
-                return self._failure(RunTimeout(f"The run reached its limit of {settings.RUN_TIMEOUT:g} s."), Ending.TIMEOUT)
+                return self._failure(
+                    RunTimeout(f"The run reached its limit of {settings.RUN_TIMEOUT:g} s."), Ending.TIMEOUT
+                )
             case Stop.STORAGE:
                 return self._failure(error if isinstance(error, StorageFailed) else StorageFailed())
         if error is None or isinstance(error, asyncio.CancelledError):
@@ -287,7 +298,12 @@ class Execution:
             logger.warning("Run %s: its thread's state could not be read.", self.run.id, exc_info=True)
             return
         if self.stopped is Stop.STORAGE and not state.next and has_begun(state.metadata, str(self.run.id)):
-            outcome.ending, outcome.error, outcome.detail, outcome.events = Ending.SUCCESS, None, None, self._held
+            outcome.ending, outcome.error, outcome.detail, outcome.events = (
+                Ending.SUCCESS,
+                None,
+                None,
+                self._held,
+            )
         outcome.values = Encoded(encode(state.values))
         outcome.next = state.next
         outcome.interrupts = {

@@ -125,7 +125,9 @@ class Lease:
     async def _connect(self) -> None:
         if connection.vendor != "postgresql":
             return
-        self._db = await psycopg.AsyncConnection.connect(connection_string(), autocommit=True, connect_timeout=5)
+        self._db = await psycopg.AsyncConnection.connect(
+            connection_string(), autocommit=True, connect_timeout=5
+        )
         await self._db.execute("SELECT pg_advisory_lock(%s)", [lock_key(self.worker_id)])
 
     async def renew(self) -> bool:

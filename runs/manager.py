@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
@@ -21,6 +22,7 @@ from runs.execution import Execution
 from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.outcomes import Ending, Outcome, Stop, describe
+from runs.results import result_of
 from runs.settlement import settle
 from runs.wakeups import WORK, Wakeups
 from threads.checkpoints import CheckpointStorage, Fenced
@@ -174,7 +176,9 @@ class RunManager:
                     await execution.roll_back(outcome)
                 busy = await in_database(settle, run, outcome, part)
             except (RunLost, Fenced):
-                logger.warning("Run %s was taken over or deleted; this process writes nothing more of it.", run.id)
+                logger.warning(
+                    "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
+                )
                 return False
             except (OperationalError, InterfaceError) as error:
                 if asyncio.get_running_loop().time() > deadline:
@@ -192,6 +196,7 @@ class RunManager:
                 return False
             else:
                 stream.show(shown)
+                stream.result = result_of(outcome)
                 if busy:
                     self._wakeups.ring(WORK)
                 return outcome.ending is not Ending.DRAINED
@@ -199,7 +204,9 @@ class RunManager:
     @staticmethod
     def _unwritten(run: Run, outcome: Outcome) -> None:
         logger.error(
-            "Run %s ended (%s), but its status could not be written; recovery settles it.", run.id, outcome.ending.value
+            "Run %s ended (%s), but its status could not be written; recovery settles it.",
+            run.id,
+            outcome.ending.value,
         )
 
     # --- cancels, leases, sweeps
@@ -211,10 +218,8 @@ class RunManager:
     async def _watch(self) -> None:
         """Follow what was written to the rows of this worker's runs: cancels, and takeovers."""
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._look.wait(), settings.POLL)
-            except TimeoutError:
-                pass
             self._look.clear()
             if not self._active:
                 continue

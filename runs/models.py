@@ -61,7 +61,7 @@ class Assistant(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="+")
     graph_id = models.CharField(max_length=255)
     name = models.CharField(max_length=255, default="Untitled")
-    description = models.TextField(null=True)  # noqa: DJ001 - the wire format tells null from ""
+    description = models.TextField(null=True)
     config = TextJSONField(default=dict)
     context = TextJSONField(default=dict)
     metadata = models.JSONField(default=dict)
@@ -193,7 +193,9 @@ class RunEvent(models.Model):
 
     pk = models.CompositePrimaryKey("run_id", "epoch", "seq")
     #: No database constraint: one would cost a lookup and a lock per event. The run's deletion deletes its events.
-    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events")
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
+    )
     epoch = models.PositiveBigIntegerField()
     seq = models.PositiveIntegerField()
     #: The stream mode, with the namespace of a subgraph: "values", "updates|node:task".

@@ -15,7 +15,7 @@ from threads import statements
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
-    from runs.models import Assistant, Run, Worker
+    pass
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = (
     "pending", "running", "success", "error", "timeout", "interrupted",

@@ -162,9 +162,14 @@ def settle_orphan(run: Run, *, resume: bool) -> bool:
         Thread.objects.filter(id=thread.id).update(epoch=epoch, updated_at=now)
         Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).update(epoch=epoch)
         last = Event(epoch, 1, "error", encode(shown))
-        event_store.append([Part(run.id, run.thread_id, epoch, [last])], now=now)
+        event_store.insert([Part(run.id, run.thread_id, epoch, [last])], now=now)
         if not Run.objects.settle(
-            run.id, epoch=epoch, status=RunStatus.ERROR, now=now, error=detail, lost_attempts=run.lost_attempts + 1
+            run.id,
+            epoch=epoch,
+            status=RunStatus.ERROR,
+            now=now,
+            error=detail,
+            lost_attempts=run.lost_attempts + 1,
         ):
             raise RuntimeError(f"Run {run.id} changed under its thread's lock.")
         _leave(thread, run, shown, now)

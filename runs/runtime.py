@@ -99,7 +99,9 @@ async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
             logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
         serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
         storage = await stack.enter_async_context(
-            open_checkpoints(file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=settings.LEASE * 2 / 3)
+            open_checkpoints(
+                file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=settings.LEASE * 2 / 3
+            )
         )
         wakeups = Wakeups()
         opened = Runtime(storage, EventHub(wakeups), wakeups)

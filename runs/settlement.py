@@ -41,7 +41,7 @@ def settle(run: Run, outcome: Outcome, part: Part) -> bool:
         if thread is None:
             raise RunLost
         if outcome.ending is not Ending.ROLLED_BACK and part.events:
-            event_store.append([part], now=now)
+            event_store.insert([part], now=now)
         if outcome.ending is Ending.DRAINED:
             # The epoch ends here: nothing that this process still does can reach the thread.
             written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ def trace_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def run_settings(settings: Any, tmp_path: Path) -> Iterator[Any]:
+def run_settings(settings: Any, tmp_path: Path) -> Any:
     """Change a run setting: `run_settings(LEASE=2)`. The checkpoints of each test have a file of their own."""
     base = {**settings.RUNS, "CHECKPOINTS_FILE": tmp_path / "checkpoints.sqlite3"}
 
@@ -29,7 +29,7 @@ def run_settings(settings: Any, tmp_path: Path) -> Iterator[Any]:
         settings.RUNS = {**settings.RUNS, **changes}
 
     settings.RUNS = base
-    yield change
+    return change
 
 
 @pytest.fixture

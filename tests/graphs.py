@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
-
 from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
@@ -177,7 +176,9 @@ def _nested() -> Any:
     builder.add_node("fan", node("fan"))
     builder.add_edge(START, "first")
     builder.add_edge("first", "child")
-    builder.add_conditional_edges("child", lambda state: [Send("fan", {"log": []}), Send("fan", {"log": []})], ["fan"])
+    builder.add_conditional_edges(
+        "child", lambda state: [Send("fan", {"log": []}), Send("fan", {"log": []})], ["fan"]
+    )
     return builder.compile()
 
 
@@ -185,4 +186,3 @@ nested = _nested()
 
 #: One node that sleeps for `delay` seconds.
 sleeping = chain("sleep").compile()
-

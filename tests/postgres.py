@@ -13,7 +13,16 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-OPTIONS = ["-c", "fsync=on", "-c", "max_connections=200", "-c", "unix_socket_directories=", "-c", "shared_buffers=128MB"]
+OPTIONS = [
+    "-c",
+    "fsync=on",
+    "-c",
+    "max_connections=200",
+    "-c",
+    "unix_socket_directories=",
+    "-c",
+    "shared_buffers=128MB",
+]
 
 
 def binaries() -> Path | None:
@@ -66,21 +75,32 @@ class Server:
 
     def init(self) -> None:
         self.folder.chmod(0o777)
-        self._run("initdb", "-D", str(self.folder / "data"), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self._run(
+            "initdb",
+            "-D",
+            str(self.folder / "data"),
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-sync",
+        )
 
     def _run(self, name: str, *arguments: str) -> None:
         command = [*self.prefix, str(self.bin_dir / name), *arguments]
-        done = subprocess.run(command, capture_output=True, cwd="/", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"})
+        done = subprocess.run(
+            command, capture_output=True, cwd="/", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"}
+        )
         if done.returncode:
             raise RuntimeError(f"{name} failed: {done.stderr.decode()}")
 
     def start(self) -> None:
-        log = (self.folder / "log").open("ab")
-        self.process = subprocess.Popen(
-            [*self.prefix, str(self.bin_dir / "postgres"), "-D", str(self.folder / "data"), "-h", "127.0.0.1",
-             "-p", str(self.port), *OPTIONS],
-            stdout=log, stderr=log, cwd="/", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-        )  # fmt: skip
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*self.prefix, str(self.bin_dir / "postgres"), "-D", str(self.folder / "data"), "-h", "127.0.0.1",
+                 "-p", str(self.port), *OPTIONS],
+                stdout=log, stderr=log, cwd="/", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+            )  # fmt: skip
         self.wait()
 
     def wait(self) -> None:

@@ -68,7 +68,9 @@ def make_run(status: str = "pending", *, age: float = 0.0, **fields: Any) -> Run
     if status == "running" and "worker" not in fields:
         fields["worker"] = make_worker()
     if age:
-        fields.setdefault("id", UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62 | next(numbers)))
+        fields.setdefault(
+            "id", UUID(int=int(moment.timestamp() * 1000) << 80 | 7 << 76 | 2 << 62 | next(numbers))
+        )
     return Run.objects.create(
         **{
             "thread": thread,

@@ -20,19 +20,16 @@ EMPTY = "–"
 
 
 def pretty(value: Any) -> SafeString | str:
-    """JSON, indented, and cut at `JSON_LIMIT`; what is cut off is not even formatted."""
+    """JSON, indented, and cut at `JSON_LIMIT`; what is cut off, which may be deep or long, is not even formatted."""
     if value is None:
         return EMPTY
     parts: list[str] = []
     size = 0
-    try:
-        for part in json.JSONEncoder(indent=2, ensure_ascii=False, default=str).iterencode(value):
-            parts.append(part)
-            size += len(part)
-            if size > JSON_LIMIT:
-                break
-    except RecursionError:
-        return "Nested too deeply to be shown."
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+        parts.append(part)
+        size += len(part)
+        if size > JSON_LIMIT:
+            break
     # No response can carry a lone surrogate, but a JSON column of SQLite can.
     text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
     cut = format_html('<p class="cut">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""

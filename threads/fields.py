@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+if TYPE_CHECKING:
+    AnyTextField = models.TextField[Any, Any]
+else:
+    AnyTextField = models.TextField
 
 
 class Encoded(str):
@@ -15,11 +20,15 @@ class Encoded(str):
     __slots__ = ()
 
 
-class TextJSONField(models.TextField):
+class TextJSONField(AnyTextField):
     """JSON kept as the text that was written: nothing is reordered, and nothing is parsed by the database.
 
     For payloads that no query looks into; a jsonb column would reorder their keys, refuse NUL, and cost a parse.
     """
+
+    # What the type checker takes the attribute for; a text field's would be `str`.
+    _pyi_private_set_type: Any
+    _pyi_private_get_type: Any
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Any:
         return None if value is None else orjson.loads(value)

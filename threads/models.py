@@ -54,11 +54,15 @@ class Thread(models.Model):
         indexes = [
             models.Index(fields=["user", "-created_at"], name="threads_by_user"),
             models.Index(
-                fields=["discarded_at"], condition=models.Q(discarded_at__isnull=False), name="threads_discarded"
+                fields=["discarded_at"],
+                condition=models.Q(discarded_at__isnull=False),
+                name="threads_discarded",
             ),
         ]
         constraints = [
-            models.CheckConstraint(condition=models.Q(status__in=ThreadStatus.values), name="threads_status_known")
+            models.CheckConstraint(
+                condition=models.Q(status__in=ThreadStatus.values), name="threads_status_known"
+            )
         ]
 
     def __str__(self) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.db import models
 
 if TYPE_CHECKING:
-    from threads.models import Thread
+    pass
 
 
 class Principal(Protocol):

@@ -20,7 +20,9 @@ M = TypeVar("M", bound=models.Model)
 def insert(instance: models.Model) -> None:
     """Insert one row; raises IntegrityError like the ORM."""
     query, fields = _insert(type(instance))
-    _execute(query, [field.get_db_prep_save(getattr(instance, field.attname), connection) for field in fields])
+    _execute(
+        query, [field.get_db_prep_save(getattr(instance, field.attname), connection) for field in fields]
+    )
     instance._state.adding = False
 
 
@@ -31,7 +33,10 @@ def update(model: type[models.Model], changes: Mapping[str, Any], where: Mapping
     """
     columns = _columns(model)
     query = _update(model, tuple(changes), tuple(where))
-    values = [columns[name].get_db_prep_save(value, connection) for name, value in (*changes.items(), *where.items())]
+    values = [
+        columns[name].get_db_prep_save(value, connection)
+        for name, value in (*changes.items(), *where.items())
+    ]
     return _execute(query, values) == 1
 
 
@@ -42,7 +47,9 @@ def get(model: type[M], where: Mapping[str, Any], *, lock: bool = False) -> M | 
         lock: Lock it until the transaction ends; SQLite's `BEGIN IMMEDIATE` has locked everything already.
     """
     columns = _columns(model)
-    query, names, converters = _select(model, tuple(where), lock and connection.features.has_select_for_update)
+    query, names, converters = _select(
+        model, tuple(where), lock and connection.features.has_select_for_update
+    )
     values = [columns[name].get_db_prep_save(value, connection) for name, value in where.items()]
     with connection.cursor() as cursor:
         cursor.execute(query, values)
@@ -79,7 +86,10 @@ def _columns(model: type[models.Model]) -> dict[str, models.Field[Any, Any]]:
 def _insert(model: type[models.Model]) -> tuple[str, list[models.Field[Any, Any]]]:
     fields = list(_columns(model).values())
     names = ", ".join(f'"{field.column}"' for field in fields)
-    return f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({", ".join(["%s"] * len(fields))})', fields
+    return (
+        f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES ({", ".join(["%s"] * len(fields))})',
+        fields,
+    )
 
 
 @functools.cache
@@ -99,7 +109,10 @@ def _select(
     converters: list[tuple[int, Callable[[Any], Any]]] = []
     for index, field in enumerate(columns.values()):
         expression = Col(model._meta.db_table, field)
-        for convert in (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection)):
+        for convert in (
+            *connection.ops.get_db_converters(expression),
+            *expression.get_db_converters(connection),
+        ):
             converters.append((index, functools.partial(_convert, convert, expression)))
     return query + (" FOR UPDATE" if lock else ""), list(columns), converters
 

@@ -13,12 +13,12 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 
 from runs import runtime
-from runs.cancellation import cancel_run, settled
+from runs.cancellation import cancel_run
 from runs.conf import settings
 from runs.exceptions import NothingToCancel
 from runs.models import CancelAction
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
-from runs.results import result_of
+from runs.results import GONE, wait_for_result
 from runs.serialization import encode
 from threads.querysets import Principal
 
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 #: A batch of frames is sent in pieces of about this many bytes, so that a slow reader costs little memory.
 PIECE = 64 * 1024
-NOT_FOUND = {"error": "HTTPException", "message": "404: Run not found"}
 
 _tasks: set[asyncio.Task[Any]] = set()
 
@@ -160,23 +159,22 @@ async def prime(projection: Projection, run_id: UUID, *, before: Position) -> No
 
 async def result_chunks(run_id: UUID) -> AsyncIterator[bytes]:
     """A run's result; until then a newline, which JSON ignores, each heartbeat."""
-    waiting = background(settled(run_id))
+    waiting = background(wait_for_result(run_id))
     try:
         while not waiting.done():
             await asyncio.wait([waiting], timeout=settings.STREAM_HEARTBEAT)
             if not waiting.done():
                 yield b"\n"
-        waiting.result()
-        yield encode(await result_of(run_id)).encode()
+        yield waiting.result().encode()
     finally:
         waiting.cancel()
 
 
 async def run_not_found() -> AsyncIterator[bytes]:
     """The stream of a run that is not there. The reference answers 200, and clients do not retry that."""
-    yield frame("error", encode(NOT_FOUND))
+    yield frame("error", encode(GONE["__error__"]))
 
 
 async def result_not_found() -> AsyncIterator[bytes]:
     """The result of a run that is not there, as the reference answers it."""
-    yield encode({"__error__": NOT_FOUND}).encode()
+    yield encode(GONE).encode()

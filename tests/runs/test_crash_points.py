@@ -125,7 +125,9 @@ async def test_a_death_at_any_write_of_a_dialogue_loses_and_repeats_nothing(
         assert last.values["log"] == EXPECTED, label
         assert last.status == "idle", label
         assert last.interrupts == {}, label
-        executions = sum((driver.executions(run) for run in runs), start=driver.executions(runs[0]).__class__())
+        executions = sum(
+            (driver.executions(run) for run in runs), start=driver.executions(runs[0]).__class__()
+        )
         once = {"p1", "p2", "before", "last"}
         for name in once:
             allowed = 1 + (1 if dead else 0)

@@ -70,7 +70,9 @@ async def test_an_orphan_goes_on_where_it_was_and_repeats_no_saved_step(quiet: A
     assert names == sorted(names, key=lambda name: name[0])
 
 
-async def test_with_policy_error_it_fails_with_a_message_and_so_does_its_thread(quiet: Any, driver: Driver) -> None:
+async def test_with_policy_error_it_fails_with_a_message_and_so_does_its_thread(
+    quiet: Any, driver: Driver
+) -> None:
     quiet(RECOVERY="error")
     run = await orphan(driver)
     report = await settled()
@@ -102,7 +104,9 @@ async def test_a_newer_run_that_succeeded_keeps_the_thread_as_it_is(quiet: Any, 
     assert (row.status, row.thread.status, row.thread.error) == ("error", "idle", None)
 
 
-async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_history(quiet: Any, driver: Driver) -> None:
+async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_history(
+    quiet: Any, driver: Driver
+) -> None:
     run = await orphan(driver, node="s0")
     for number in range(2):
         assert (await settled()).requeued == [str(run.id)]
@@ -123,7 +127,9 @@ async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_histor
     assert (await driver.finish(await driver.start("sleeping", thread=run.thread_id))).status == "success"
 
 
-async def test_a_cancel_that_its_dead_owner_did_not_see_is_finished_by_the_next(quiet: Any, driver: Driver) -> None:
+async def test_a_cancel_that_its_dead_owner_did_not_see_is_finished_by_the_next(
+    quiet: Any, driver: Driver
+) -> None:
     run = await orphan(driver)
     await in_database(Run.objects.filter(id=run.id).update, cancel_action="rollback")
     await settled()
@@ -132,7 +138,10 @@ async def test_a_cancel_that_its_dead_owner_did_not_see_is_finished_by_the_next(
     assert not await in_database(Run.objects.filter(id=run.id).exists)
     thread = await driver.thread(run)
     assert thread.status == "idle"
-    assert await driver.runtime.storage.reader().aget_tuple({"configurable": {"thread_id": str(thread.id)}}) is None
+    assert (
+        await driver.runtime.storage.reader().aget_tuple({"configurable": {"thread_id": str(thread.id)}})
+        is None
+    )
 
 
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(quiet: Any, driver: Driver) -> None:

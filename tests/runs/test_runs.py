@@ -12,7 +12,7 @@ import pytest
 from runs.cancellation import cancel_run, delete_run
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBusy
 from runs.models import Run
-from runs.results import result_of
+from runs.results import wait_for_result
 from tests.driving import Driver, User
 from threads.database import in_database
 from threads.models import Thread
@@ -29,7 +29,7 @@ async def test_a_run_goes_from_pending_to_success_and_leaves_its_values(driver: 
     assert (row.status, row.attempt, row.lost_attempts) == ("success", 1, 0)
     assert row.thread.status == "idle"
     assert row.thread.values == {"log": [f"s{number}" for number in range(10)]}
-    assert await result_of(run.id) == row.thread.values
+    assert orjson.loads(await wait_for_result(run.id)) == row.thread.values
     assert set(driver.executions(run).values()) == {1}
 
 
@@ -45,7 +45,9 @@ async def test_events_are_numbered_and_the_log_keeps_what_readers_saw(driver: Dr
     assert await driver.events(run, half.position) == live[half.seq :]
 
 
-async def test_a_failing_graph_ends_in_error_with_its_event_last(driver: Driver, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_graph_ends_in_error_with_its_event_last(
+    driver: Driver, caplog: pytest.LogCaptureFixture
+) -> None:
     run = await driver.start("failing")
     events = await driver.events(run)
     row = await driver.row(run)
@@ -54,7 +56,7 @@ async def test_a_failing_graph_ends_in_error_with_its_event_last(driver: Driver,
     assert row.thread.error == {"error": "ValueError", "message": "kaboom"}
     assert events[-1].name == "error"
     assert orjson.loads(events[-1].data) == row.thread.error
-    assert await result_of(run.id) == {"__error__": row.thread.error}
+    assert orjson.loads(await wait_for_result(run.id)) == {"__error__": row.thread.error}
     assert str(run.id) in caplog.text
     assert "Traceback" in caplog.text
 
@@ -95,7 +97,9 @@ async def test_rollback_removes_the_first_run_and_what_it_wrote(driver: Driver) 
     kept = [found.config for found in await checkpoints(driver, before)]
     first = await driver.start("steps", {"log": ["one"], "delay": 0.1}, thread=before.thread_id)
     await driver.executing(first, "s1")
-    second = await driver.start("parallel", {"log": ["two"]}, thread=before.thread_id, multitask_strategy="rollback")
+    second = await driver.start(
+        "parallel", {"log": ["two"]}, thread=before.thread_id, multitask_strategy="rollback"
+    )
     row = await driver.finish(second)
     assert not await in_database(Run.objects.filter(id=first.id).exists)
     assert row.thread.values["log"] == ["a", "b1", "b2", "c", "two", "a", "b1", "b2", "c"]
@@ -110,14 +114,18 @@ async def test_rolling_back_an_answer_asks_the_same_question_again(driver: Drive
     question = asked.thread.interrupts
     run = await driver.resume("questions", "first answer", thread=asked.thread_id)
     second = await driver.finish(run)
-    assert [each["value"] for found in second.thread.interrupts.values() for each in found] == [{"question": "second"}]
+    assert [each["value"] for found in second.thread.interrupts.values() for each in found] == [
+        {"question": "second"}
+    ]
     answered = await driver.resume("questions", "second answer", thread=asked.thread_id, durability="sync")
     third = await driver.finish(answered)
     assert third.thread.values["log"][-2:] == ["first=first answer", "second=second answer"]
     assert question != third.thread.interrupts
 
 
-async def test_a_cancelled_resume_that_is_rolled_back_leaves_the_question_and_its_writes(driver: Driver) -> None:
+async def test_a_cancelled_resume_that_is_rolled_back_leaves_the_question_and_its_writes(
+    driver: Driver,
+) -> None:
     """The run dies between its answer's landing and its first checkpoint; the rollback must undo that write."""
     asked = await driver.finish(await driver.start("questions"))
     run = await driver.resume("questions", "x", thread=asked.thread_id)
@@ -301,12 +309,16 @@ async def test_a_fork_from_an_earlier_checkpoint_goes_on_from_there(driver: Driv
     history = await checkpoints(driver, row)
     after_a = next(found for found in history if found.checkpoint["channel_values"].get("log") == ["a"])
     place = {"checkpoint_id": after_a.config["configurable"]["checkpoint_id"]}
-    fork = await driver.finish(await driver.start("parallel", {"log": ["again"]}, thread=row.thread_id, checkpoint=place))
+    fork = await driver.finish(
+        await driver.start("parallel", {"log": ["again"]}, thread=row.thread_id, checkpoint=place)
+    )
     assert fork.status == "success"
     assert fork.thread.values["log"][:2] == ["a", "again"]
 
 
 @pytest.mark.parametrize(("durability", "expected"), [("sync", 5), ("async", 5), ("exit", 1)])
-async def test_durability_says_when_checkpoints_are_written(driver: Driver, durability: str, expected: int) -> None:
+async def test_durability_says_when_checkpoints_are_written(
+    driver: Driver, durability: str, expected: int
+) -> None:
     row = await driver.finish(await driver.start("parallel", durability=durability))
     assert len(await checkpoints(driver, row)) == expected

@@ -39,7 +39,9 @@ def make_run() -> Any:
     )
 
     def make(status: str, thread: Thread | None = None) -> Run:
-        thread = thread or Thread.objects.create(user=user, created_at=now, updated_at=now, state_updated_at=now)
+        thread = thread or Thread.objects.create(
+            user=user, created_at=now, updated_at=now, state_updated_at=now
+        )
         owned = {"worker": worker, "epoch": 1, "attempt": 1} if status == "running" else {}
         return Run.objects.create(
             thread=thread, assistant=assistant, user=user, status=status,
@@ -51,7 +53,9 @@ def make_run() -> Any:
 
 
 @pytest.mark.parametrize(("source", "target"), list(itertools.product(RunStatus.values, RunStatus.values)))
-def test_a_run_moves_along_the_arrows_of_its_docstring_and_no_others(make_run: Any, source: str, target: str) -> None:
+def test_a_run_moves_along_the_arrows_of_its_docstring_and_no_others(
+    make_run: Any, source: str, target: str
+) -> None:
     run = make_run(source)
     owner = {"worker": make_run.worker, "epoch": 2, "attempt": 2} if target == "running" else {}
     if (source, target) in ALLOWED:

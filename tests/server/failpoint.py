@@ -52,7 +52,10 @@ class Failpoint(AppConfig):
 
     def ready(self) -> None:
         if point := os.environ.get("FAILPOINT"):
+            from runs.models import Run
             from runs.querysets import RunQuerySet
 
             method, wrap = POINTS[point]
-            setattr(RunQuerySet, method, wrap(getattr(RunQuerySet, method)))
+            for owner in (RunQuerySet, Run):  # a run that is claimed with its admission has no row yet
+                if method in vars(owner):
+                    setattr(owner, method, wrap(getattr(owner, method)))

@@ -57,7 +57,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
     for run in runs:
         assert re.search(f"Run {run['run_id']} .*status could not be written", site.output)
         assert site.row(run)["status"] == "running"
-    assert took < DRAIN + 2
+    assert took < DRAIN + 3, "the drain's time, and what closing and the interpreter's exit take"
 
     site.start()
     for run in runs:
@@ -68,8 +68,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
 
 
 @pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no server that could restart")
-@pytest.mark.parametrize("durability", ["sync", "async"])
-def test_a_run_outlives_a_crash_of_postgres(tmp_path: Path, cache: Path, durability: str) -> None:
+def test_runs_outlive_a_crash_of_postgres(tmp_path: Path, cache: Path) -> None:
     if postgres.binaries() is None:
         pytest.skip("This machine has no PostgreSQL binaries.")
     with postgres.server() as server:
@@ -79,7 +78,11 @@ def test_a_run_outlives_a_crash_of_postgres(tmp_path: Path, cache: Path, durabil
         try:
             # A run must not be taken for lost because the machine is slow to restart its database.
             site.start(run_settings={"LEASE": 30.0, "HEARTBEAT": 2.0})
-            runs = [site.create("steps", {"delay": 0.1 * n}, durability=durability) for n in range(2, 5)]
+            runs = [
+                site.create("steps", {"delay": delay}, durability=durability)
+                for delay in (0.2, 0.3)
+                for durability in ("sync", "async")
+            ]
             readers = [RawReader(site, run) for run in runs]
             site.executing(runs[-1], "s3")
             server.stop("immediate")

@@ -14,7 +14,14 @@ from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs.conf import settings
-from threads.checkpoints import CheckpointStorage, Fenced, Sealed, StorageFailed, ThreadWriter, open_checkpoints
+from threads.checkpoints import (
+    CheckpointStorage,
+    Fenced,
+    Sealed,
+    StorageFailed,
+    ThreadWriter,
+    open_checkpoints,
+)
 from threads.checkpoints.commits import GroupCommit, Unavailable
 from threads.checkpoints.rows import Batch, Rows, merge
 from threads.database import in_database, threads
@@ -35,7 +42,9 @@ def make_thread() -> Thread:
     return Thread.objects.create(user=user, epoch=2, created_at=now, updated_at=now, state_updated_at=now)
 
 
-async def put(writer: ThreadWriter, thread: Thread, number: int, parent: str | None = None, **values: Any) -> str:
+async def put(
+    writer: ThreadWriter, thread: Thread, number: int, parent: str | None = None, **values: Any
+) -> str:
     """Save a checkpoint with these values; return its id."""
     checkpoint = empty_checkpoint()
     checkpoint["id"] = f"{number:032}"
@@ -43,7 +52,9 @@ async def put(writer: ThreadWriter, thread: Thread, number: int, parent: str | N
     versions = {name: writer.get_next_version(None, None) for name in values}
     checkpoint["channel_versions"] = versions
     configurable = {"thread_id": str(thread.id), "checkpoint_ns": "", "checkpoint_id": parent}
-    saved = await writer.aput({"configurable": configurable}, checkpoint, {"step": number, "run_id": "r"}, versions)
+    saved = await writer.aput(
+        {"configurable": configurable}, checkpoint, {"step": number, "run_id": "r"}, versions
+    )
     return str(saved["configurable"]["checkpoint_id"])
 
 
@@ -69,7 +80,9 @@ async def test_a_stock_saver_reads_what_the_writer_wrote(storage: CheckpointStor
 
 
 @pytest.mark.postgresql
-async def test_integers_of_any_size_are_kept_as_the_stock_saver_keeps_them(storage: CheckpointStorage) -> None:
+async def test_integers_of_any_size_are_kept_as_the_stock_saver_keeps_them(
+    storage: CheckpointStorage,
+) -> None:
     thread = await in_database(make_thread)
     await put(ThreadWriter(storage, thread_id=thread.id, epoch=2), thread, 1, huge=2**70)
     found = await storage.reader().aget_tuple(config(thread))
@@ -88,7 +101,9 @@ async def test_writes_that_queue_up_share_a_transaction(storage: CheckpointStora
     storage.commits._commit = counted
     owners = [await in_database(make_thread) for _ in range(10)]
     writers = [ThreadWriter(storage, thread_id=thread.id, epoch=2) for thread in owners]
-    await asyncio.gather(*(put(writer, thread, 1, a=[1]) for writer, thread in zip(writers, owners, strict=True)))
+    await asyncio.gather(
+        *(put(writer, thread, 1, a=[1]) for writer, thread in zip(writers, owners, strict=True))
+    )
     assert len(batches) < 10
     assert sum(len(batch.checkpoints) for batch in batches) == 10
 

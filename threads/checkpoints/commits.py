@@ -120,8 +120,12 @@ class GroupCommit:
                     return await self._commit(batch)
             except (Unavailable, TimeoutError) as error:
                 if loop.time() + pause >= deadline:
-                    raise StorageFailed(f"The checkpoint storage was unavailable for {self._retry_seconds:g} s.") from error
-                logger.warning("The checkpoint storage is unavailable, trying again in %g s: %s", pause, error)
+                    raise StorageFailed(
+                        f"The checkpoint storage was unavailable for {self._retry_seconds:g} s."
+                    ) from error
+                logger.warning(
+                    "The checkpoint storage is unavailable, trying again in %g s: %s", pause, error
+                )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
 

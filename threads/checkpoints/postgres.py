@@ -209,9 +209,7 @@ class PostgresCheckpoints(CheckpointStorage):
             rows = [list(row.values()) for row in await cursor.fetchall()]
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
-    async def remove_run(
-        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
-    ) -> None:
+    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
         thread = str(thread_id)
         async with self._pool.connection() as db, db.transaction():
             fence = await db.execute(
@@ -262,7 +260,8 @@ def connection_string(database: Any = connection) -> str:
     parameters = {
         key: value
         for key, value in database.get_connection_params().items()
-        if key not in {"cursor_factory", "context", "prepare_threshold", "row_factory", "pool", "client_encoding"}
+        if key
+        not in {"cursor_factory", "context", "prepare_threshold", "row_factory", "pool", "client_encoding"}
         and value is not None
         and isinstance(value, str | int)
     }

@@ -29,7 +29,9 @@ def create_tables(using: str = "default") -> None:
         # Tried, not waited for: a waiting session has a snapshot, for which CREATE INDEX CONCURRENTLY would wait.
         while not _locked(db):
             if time.monotonic() > deadline:
-                raise TimeoutError("Another process is creating the checkpoint tables for more than a minute.")
+                raise TimeoutError(
+                    "Another process is creating the checkpoint tables for more than a minute."
+                )
             time.sleep(0.2)
         PostgresSaver(db).setup()
 

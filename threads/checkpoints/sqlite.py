@@ -106,7 +106,9 @@ class SqliteCheckpoints(CheckpointStorage):
     async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
         def delete(db: sqlite3.Connection) -> None:
             for table in ("checkpoints", "writes"):
-                db.executemany(f"DELETE FROM {table} WHERE thread_id = ?", [(str(each),) for each in thread_ids])
+                db.executemany(
+                    f"DELETE FROM {table} WHERE thread_id = ?", [(str(each),) for each in thread_ids]
+                )
 
         await self._transaction(delete)
 
@@ -121,9 +123,7 @@ class SqliteCheckpoints(CheckpointStorage):
         rows = await self._transaction(read)
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
-    async def remove_run(
-        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
-    ) -> None:
+    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
         names = {"thread": str(thread_id), "run": str(run_id)}
 
         def remove(db: sqlite3.Connection) -> None:
@@ -138,7 +138,8 @@ class SqliteCheckpoints(CheckpointStorage):
             if writes is None:
                 return
             db.execute(
-                f"DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({HEADS})", names
+                f"DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({HEADS})",
+                names,
             )
             db.executemany(
                 REPLACE, [(str(thread_id), *row[:-1], base64.b64decode(row[-1])) for row in writes]

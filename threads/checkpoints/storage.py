@@ -71,9 +71,7 @@ class CheckpointStorage(ABC):
         """The pending writes of the newest checkpoint of each namespace of a thread."""
 
     @abstractmethod
-    async def remove_run(
-        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None
-    ) -> None:
+    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
         """Remove a run's checkpoints and put back what it overwrote. Idempotent.
 
         Args:
@@ -107,4 +105,3 @@ async def open_checkpoints(
             yield storage
         finally:
             await storage.commits.close()
-

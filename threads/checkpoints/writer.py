@@ -248,5 +248,3 @@ class ThreadWriter(BaseCheckpointSaver[str]):
             self.aget_delta_channel_history(config=config, channels=channels)
         )
         return history
-
-
