@@ -44,6 +44,4 @@ class Talker(BaseChatModel):
             chunk = AIMessageChunk(
                 f"w{number} ", usage_metadata=usage if last else None, chunk_position="last" if last else None
             )
-            if run_manager:
-                await run_manager.on_llm_new_token(chunk.text, chunk=ChatGenerationChunk(message=chunk))
             yield ChatGenerationChunk(message=chunk)

@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 from langgraph_sdk import get_sync_client
+from langgraph_sdk.client import SyncLangGraphClient
+from langgraph_sdk.errors import InternalServerError
 
 from tests.server.databases import Row
 from tests.server.harness import Site, eventually
@@ -21,7 +23,7 @@ def position(event_id: str) -> Position:
 
 
 class Reader(threading.Thread):
-    """The stock client, which goes on where it was when its connection is cut or its stream ends too early."""
+    """The stock client, which rejoins with its last event's id until the run is terminal and nothing is left."""
 
     def __init__(self, site: Site, run: Row, *, after: str = "-1") -> None:
         super().__init__(daemon=True)
@@ -32,13 +34,28 @@ class Reader(threading.Thread):
         eventually(lambda: self.parts or not self.is_alive(), what="the reader reads")
 
     def run(self) -> None:
-        run = self._run
+        deadline = time.monotonic() + 60
         try:
             with get_sync_client(url=self._url, api_key="none", timeout=30) as client:
-                for part in client.runs.join_stream(run["thread_id"], run["run_id"], last_event_id=self._after):
-                    self.parts.append(part)
+                while self._read(client, deadline):
+                    pass
         except Exception as error:
             self.error = error
+
+    def _read(self, client: SyncLangGraphClient, deadline: float) -> bool:
+        """Read until the stream ends; return whether there may be more."""
+        thread_id, run_id = self._run["thread_id"], self._run["run_id"]
+        count = len(self.parts)
+        last = self.parts[-1].id if self.parts else self._after
+        try:
+            status = client.runs.get(thread_id, run_id)["status"]
+            for part in client.runs.join_stream(thread_id, run_id, last_event_id=last):
+                self.parts.append(part)
+        except (httpx.TransportError, InternalServerError):
+            if time.monotonic() > deadline:
+                raise
+            return True
+        return status in ("pending", "running") or len(self.parts) > count
 
     def finish(self) -> list[Position]:
         """Wait for the end of the run; return the ids that were read, in order."""

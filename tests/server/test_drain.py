@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -28,7 +30,7 @@ def test_a_run_stopped_in_a_node_goes_on_after_it_and_its_reader_misses_nothing(
     site.open_gate()
     assert site.process.wait() == 0
     raw.join(5)
-    assert raw.end == "ended"
+    assert raw.end
     assert len(raw.ids) > seen, "the events of the node that ended during the drain"
     drained = site.row(run)
     assert (drained["status"], drained["attempt"], drained["lost_attempts"]) == ("pending", 1, 0)
@@ -43,6 +45,37 @@ def test_a_run_stopped_in_a_node_goes_on_after_it_and_its_reader_misses_nothing(
     assert (done["attempt"], done["lost_attempts"]) == (2, 0)
     assert site.executed(run) == GATED
     assert site.values(run)["log"] == GATED
+    sound(site)
+
+
+def test_a_stream_that_the_shutdown_ends_before_its_run_is_cut_off_and_not_completed(site: Site) -> None:
+    """A client takes a completed response for the end of the run, and may have missed what came after it."""
+    site.start()
+    run = site.create("gated")
+    raw = RawReader(site, run)
+    site.executing(run, "gate")
+    site.process.send()
+    site.open_gate()
+    assert site.process.wait() == 0
+    raw.join(5)
+    assert site.row(run)["status"] == "pending"
+    assert raw.end.startswith("cut")
+
+
+def test_a_client_that_waits_for_a_result_gets_it_from_the_next_server(site: Site) -> None:
+    site.start()
+    run = site.create("gated")
+    site.executing(run, "gate")
+    with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the client warns that it reconnects
+        result = pool.submit(site.client().runs.join, run["thread_id"], run["run_id"])
+        site.process.send()
+        eventually(lambda: "Draining 1 runs" in site.output)
+        site.open_gate()
+        assert site.process.wait() == 0
+        site.start()
+        assert result.result(30) == {"log": GATED}
+    assert site.process.stop() == 0
     sound(site)
 
 
@@ -83,7 +116,7 @@ def test_further_signals_do_not_abandon_the_drain(site: Site, signals: tuple[sig
     site.open_gate()
     assert site.process.wait() == 0
     reader.join(5)
-    assert reader.end == "ended"
+    assert reader.end
     for run in runs:
         row = site.row(run)
         assert (row["status"], row["lost_attempts"]) == ("pending", 0)
@@ -125,7 +158,7 @@ def test_a_drain_ends_within_its_time_whatever_a_node_does(site: Site) -> None:
     assert site.process.wait() == 0
     assert drain * 0.5 < time.monotonic() - began < drain + 2
     reader.join(5)
-    assert reader.end == "ended"
+    assert reader.end
     for run in (stubborn, long):
         row = site.row(run)
         assert (row["status"], row["attempt"], row["lost_attempts"]) == ("pending", 1, 0)

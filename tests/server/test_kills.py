@@ -66,7 +66,10 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(sit
         kills = sum(run is lost for lost, *_ in cut_off)
         assert (finished["lost_attempts"], finished["attempt"]) == (kills, kills + 1)
     for run, attempt, ready_at in cut_off:
-        assert site.attempts(run)[attempt + 1] - ready_at <= RESUMES_WITHIN
+        began = site.attempts(run).get(attempt + 1)
+        # An attempt that was killed as soon as it began may have left nothing in the log.
+        cut_off_again = any(lost is run and number == attempt + 1 for lost, number, _ in cut_off)
+        assert cut_off_again if began is None else began - ready_at <= RESUMES_WITHIN
     for run, reader in zip(runs, readers, strict=False):
         read_everything(site, run, reader.finish())
     assert site.process.stop() == 0
