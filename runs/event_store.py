@@ -20,10 +20,11 @@ START: Position = (0, 0)
 
 EVENTS, RUNS, THREADS = RunEvent._meta.db_table, Run._meta.db_table, Thread._meta.db_table
 
+# `%b`: arrays go in binary; as text psycopg escapes each element by regular expressions.
 INSERT = f"""
 INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
 SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
-FROM unnest(%s::uuid[], %s::bigint[], %s::int[], %s::text[], %s::text[]) AS e(run_id, epoch, seq, event, data)
+FROM unnest(%b::uuid[], %b::bigint[], %b::int[], %b::text[], %b::text[]) AS e(run_id, epoch, seq, event, data)
 ON CONFLICT DO NOTHING
 """
 INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id) ON CONFLICT")
@@ -31,7 +32,7 @@ INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id) ON CONFL
 APPEND = f"""
 WITH live AS MATERIALIZED (
     SELECT r.id AS run_id
-    FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS f(run_id, thread_id, epoch)
+    FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS f(run_id, thread_id, epoch)
     JOIN {THREADS} t ON t.id = f.thread_id AND t.epoch = f.epoch
     JOIN {RUNS} r ON r.id = f.run_id AND r.status = 'running'
     ORDER BY t.id FOR KEY SHARE OF t

@@ -61,7 +61,9 @@ class Sqlite(Database):
         self.file, self._checkpoints = folder / "db.sqlite3", folder / "checkpoints.sqlite3"
 
     def rows(self, query: str) -> list[Row]:
-        return [{key: _dashed(key, value) for key, value in row.items()} for row in self._read(self.file, query)]
+        return [
+            {key: _dashed(key, value) for key, value in row.items()} for row in self._read(self.file, query)
+        ]
 
     def execute(self, query: str) -> None:
         with closing(sqlite3.connect(self.file, timeout=30)) as db, db:

@@ -71,7 +71,12 @@ class Process:
         arguments = [each.format(port=port) for each in command]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=env, stdout=output, stderr=output, stdin=subprocess.DEVNULL
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=env,
+                stdout=output,
+                stderr=output,
+                stdin=subprocess.DEVNULL,
             )
 
     @property
@@ -201,11 +206,15 @@ class Site:
 
     def row(self, run: Row) -> Row:
         """A run as the database has it."""
-        return next(each for each in self.database.rows("SELECT * FROM runs_run") if each["id"] == run["run_id"])
+        return next(
+            each for each in self.database.rows("SELECT * FROM runs_run") if each["id"] == run["run_id"]
+        )
 
     def thread(self, run: Row) -> Row:
         return next(
-            each for each in self.database.rows("SELECT * FROM threads_thread") if each["id"] == run["thread_id"]
+            each
+            for each in self.database.rows("SELECT * FROM threads_thread")
+            if each["id"] == run["thread_id"]
         )
 
     def values(self, run: Row) -> Any:
@@ -231,4 +240,3 @@ class Site:
     @property
     def output(self) -> str:
         return "\n".join(process.output for process in self.processes)
-

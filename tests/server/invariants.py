@@ -56,7 +56,9 @@ def log_of_run(run: Row, events: Sequence[Row]) -> None:
     """I7, I8: ids only grow, nothing of an old attempt comes after a new one, and the end agrees with the status."""
     attempts = [list(rows) for _, rows in groupby(events, key=lambda row: row["epoch"])]
     for rows in attempts:
-        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), f"A gap in epoch {rows[0]['epoch']}"
+        assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), (
+            f"A gap in epoch {rows[0]['epoch']}"
+        )
     for earlier, later in pairwise(attempts):
         assert max(row["created_at"] for row in earlier) <= min(row["created_at"] for row in later)
     began = [json.loads(rows[0]["data"])["attempt"] for rows in attempts if rows[0]["event"] == "metadata"]
@@ -98,4 +100,6 @@ def read_everything(site: Site, run: Row, ids: Sequence[Position]) -> None:
     for epoch, seq in set(ids) - log:
         unknown[epoch].append(seq)
     # What a reader was shown just before a kill may not have reached the log; never of the last attempt.
-    assert max(unknown, default=0) < max(epoch for epoch, _ in log), f"Events that the log does not have: {unknown}"
+    assert max(unknown, default=0) < max(epoch for epoch, _ in log), (
+        f"Events that the log does not have: {unknown}"
+    )

@@ -117,7 +117,9 @@ def test_a_question_that_a_rolled_back_answer_had_consumed_is_asked_again(shared
 def test_enqueued_runs_follow_each_other_in_order(shared: Site) -> None:
     first = shared.create("sleeping", {"delay": 0.5})
     thread = first["thread_id"]
-    others = [shared.create(name, thread=thread, multitask_strategy="enqueue") for name in ("steps", "sleeping")]
+    others = [
+        shared.create(name, thread=thread, multitask_strategy="enqueue") for name in ("steps", "sleeping")
+    ]
     assert [status(shared, run) for run in others] == ["pending", "pending"]
     for run in (first, *others):
         assert shared.finish(run)["status"] == "success"

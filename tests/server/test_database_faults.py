@@ -43,7 +43,9 @@ def too_slow(database: Database) -> Iterator[None]:
         database.execute("DROP FUNCTION slow() CASCADE")
 
 
-def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_is_unwritten(site: Site) -> None:
+def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_is_unwritten(
+    site: Site,
+) -> None:
     site.start(DRAIN_SECONDS=str(DRAIN))
     runs = [site.create("gated"), site.create("gated")]
     for run in runs:

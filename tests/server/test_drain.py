@@ -112,7 +112,9 @@ def test_further_signals_do_not_abandon_the_drain(site: Site, signals: tuple[sig
     for number in signals:
         site.process.send(number)
         beats = reader.heartbeats
-        eventually(lambda beats=beats: reader.heartbeats > beats, what="it serves its readers between the signals")
+        eventually(
+            lambda beats=beats: reader.heartbeats > beats, what="it serves its readers between the signals"
+        )
     site.open_gate()
     assert site.process.wait() == 0
     reader.join(5)
@@ -190,5 +192,7 @@ def test_an_idle_server_ends_at_once(site: Site) -> None:
     began = time.monotonic()
     assert site.process.stop() == 0
     assert time.monotonic() - began < 3
-    assert [worker["stopped_at"] is not None for worker in site.database.rows("SELECT * FROM runs_worker")] == [True]
+    assert [
+        worker["stopped_at"] is not None for worker in site.database.rows("SELECT * FROM runs_worker")
+    ] == [True]
     sound(site)

@@ -33,7 +33,9 @@ def repeated_only_what_was_cut_off(segments: list[list[str]], *, durability: str
 
 
 @pytest.mark.parametrize("durability", ["sync", "async"])
-def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(site: Site, durability: str) -> None:
+def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
+    site: Site, durability: str
+) -> None:
     seed = random.randrange(10**6)
     print("seed", seed)
     chance = random.Random(seed)
@@ -151,7 +153,8 @@ def test_an_accepted_run_outlives_every_process_that_had_it(site: Site) -> None:
     for run in (now, later):
         assert site.finish(run)["status"] == "success"
         assert site.executed(run) == STEPS
-    assert site.attempts(later)[1] >= accepted + 5
+    # On a slow machine the second one may have claimed it as well.
+    assert min(site.attempts(later).values()) >= accepted + 5
     assert site.process.stop() == 0
     sound(site)
 
