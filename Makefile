@@ -5,6 +5,8 @@ HOST ?= 127.0.0.1
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 PYTHON ?= python3
+# Trust what the machine trusts, behind a company's proxy too.
+export UV_SYSTEM_CERTS := 1
 
 .PHONY: help install run test check format bench migrations clean
 
