@@ -154,6 +154,8 @@ class RunManager:
                 shown, detail = describe(error)
                 outcome = Outcome(Ending.ERROR, error=shown, detail=detail)
             finished = await self._settle(execution, outcome, stream)
+        except Exception:
+            logger.exception("Run %s: this process failed to look after it; recovery settles it.", run.id)
         finally:
             full = self.free <= 0
             self._hub.end(stream, finished=finished)

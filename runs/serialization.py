@@ -44,7 +44,8 @@ def encode(value: Any) -> str:
 
 
 def decode(text: str | bytes) -> Any:
-    return orjson.loads(text)
+    # orjson takes no subclass of `str`.
+    return orjson.loads(text if type(text) is str or isinstance(text, bytes) else str(text))
 
 
 def _default(value: Any) -> Any:

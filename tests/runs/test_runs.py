@@ -255,6 +255,14 @@ async def test_an_answer_reaches_only_the_question_that_waited_when_it_was_given
     assert last.thread.values["log"][-2:] == ["first=A", "second=B"]
 
 
+async def test_the_result_of_a_run_that_asks_has_its_question_while_it_runs_and_afterwards(driver: Driver) -> None:
+    run = await driver.start("questions")
+    live = orjson.loads(await wait_for_result(run.id))
+    stored = orjson.loads(await wait_for_result(run.id))
+    assert live == stored
+    assert [each["value"] for each in live["__interrupt__"]] == [{"question": "first"}]
+
+
 async def test_a_reader_sees_a_question_only_when_the_thread_has_it(driver: Driver) -> None:
     run = await driver.start("questions")
     async for event in driver.follow(run):

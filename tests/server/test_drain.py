@@ -6,6 +6,8 @@ import signal
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -64,11 +66,14 @@ def test_a_stream_that_the_shutdown_ends_before_its_run_is_cut_off_and_not_compl
 
 def test_a_client_that_waits_for_a_result_gets_it_from_the_next_server(site: Site) -> None:
     site.start()
-    run = site.create("gated")
-    site.executing(run, "gate")
+    thread_id = site.client().threads.create()["thread_id"]
+    created: list[Any] = []
+    wait = partial(site.client().runs.wait, thread_id, "gated", on_run_created=created.append)
     with ThreadPoolExecutor(1) as pool, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the client warns that it reconnects
-        result = pool.submit(site.client().runs.join, run["thread_id"], run["run_id"])
+        result = pool.submit(wait, input={"log": []})
+        run = eventually(lambda: created and created[0])
+        site.executing(run, "gate")
         site.process.send()
         eventually(lambda: "Draining 1 runs" in site.output)
         site.open_gate()
