@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Any, cast
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
-django_site = get_asgi_application()  # first, because it loads the apps that the imports below need
+django_site: Any = get_asgi_application()  # first, because it loads the apps that the imports below need
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import URLRouter  # noqa: E402
@@ -45,7 +46,7 @@ async def reject(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def websocket_application(routes: list[URLPattern]) -> Application:
-    authenticated = AuthMiddlewareStack(URLRouter([*routes, re_path("", reject)]))
+    authenticated = AuthMiddlewareStack(URLRouter([*routes, re_path("", cast(Any, reject))]))
     same_site = AllowedHostsOriginValidator(authenticated)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:

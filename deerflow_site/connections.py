@@ -1,5 +1,6 @@
 """A client's connection under Daphne: back-pressure both ways, the body limit, and close codes."""
 
+# ruff: noqa: N802, N803 (the names that Twisted calls)
 from __future__ import annotations
 
 import asyncio
@@ -137,7 +138,8 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):
         self.transport.registerProducer(self.gate, True)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        if hasattr(self, "server"):  # a handshake that was refused never got as far as onConnect(), which sets it
+        # A handshake that was refused never got as far as onConnect(), which sets it.
+        if hasattr(self, "server"):
             super().onClose(wasClean, code, reason)
 
     def handle_reply(self, message: Message) -> None:

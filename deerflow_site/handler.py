@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
 
 from deerflow_site.types import Receive, Scope, Send
+from runs.exceptions import ServerClosing
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[GetResponse], GetResponse]
@@ -73,5 +74,6 @@ class LeanHandler(ASGIHandler):
                     for close in response._resource_closers:  # not close(): it also sends request_finished
                         close()
                 listener.cancel()
-        except* RequestAborted:
+        except* (RequestAborted, ServerClosing):
+            # The second cuts the response off, without its end, so that the client reconnects.
             pass

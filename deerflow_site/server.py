@@ -88,7 +88,8 @@ class Server(daphne.server.Server):
 
     def _prepare(self) -> None:
         log: Any = STDLibLogObserver("twisted")
-        errors: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)  # its warnings are about clients
+        # Not the warnings, which are about clients.
+        errors: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
         observer: Any = FilteringLogObserver(log, [errors])
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
         self.connections: dict[Any, dict[str, Any]] = {}
@@ -170,7 +171,7 @@ class Server(daphne.server.Server):
 
     async def _quiet(self, *, until: float) -> None:
         """Wait until no application runs, no websocket is open and nothing is left to be written."""
-        while self._busy() and asyncio.get_running_loop().time() < until:
+        while self._busy() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 (no event says all that)
             await asyncio.sleep(0.01)
 
     def _busy(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 
@@ -99,6 +100,8 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
+# WhiteNoise warns of a missing folder; in development files come from where they are.
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_PASSWORD_VALIDATORS = [
@@ -133,7 +136,7 @@ else:
 BODY_LIMIT = 8 * 1024 * 1024
 # Django's own limit: what the API accepts, the rest of the site does too.
 DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
-RUNS = {
+RUNS: dict[str, Any] = {
     "GRAPHS": {},
     "LANGGRAPH_JSON": env("LANGGRAPH_JSON"),
     "CONCURRENCY": int(env_number("RUN_CONCURRENCY", 100)),
@@ -169,4 +172,6 @@ LOGGING = {
 if not LOCAL_DEVELOPMENT and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=True)
     SECURE_CONTENT_TYPE_NOSNIFF = True
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", default=False) else None
+    SECURE_PROXY_SSL_HEADER = (
+        ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", default=False) else None
+    )

@@ -123,8 +123,10 @@ def _thread(
         if found is not None:
             if found.user_id != user_id or found.discarded_at is not None:
                 raise NotFound("Thread or assistant not found.")
-            if "graph_id" not in found.metadata:
-                found.metadata |= {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+            names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+            if not names.items() <= found.metadata.items():
+                # The thread's state is read through the graph that ran last.
+                found.metadata |= names
                 found.save(update_fields=["metadata"])
             return found
         if request.if_not_exists != "create":

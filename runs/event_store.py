@@ -75,7 +75,7 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
     Those of the others are refused as a whole. Adding an event again changes nothing.
     """
     if connection.vendor == "postgresql":
-        owners = [
+        owners: list[list[Any]] = [
             [part.run_id for part in parts],
             [part.thread_id for part in parts],
             [part.epoch for part in parts],

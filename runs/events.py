@@ -19,6 +19,7 @@ from django.utils import timezone
 from runs import event_store
 from runs.conf import settings
 from runs.event_store import START, Event, Part, Position
+from runs.exceptions import ServerClosing
 from runs.models import Run
 from runs.querysets import TERMINAL
 from runs.wakeups import Wakeups
@@ -231,8 +232,9 @@ class EventHub:
         Args:
             after: `START` for all, None for those produced from now on.
 
-        An empty batch says that nothing happened for a heartbeat's time. Ends as well when the run does not exist,
-        and when the server closes its streams.
+        An empty batch says that nothing happened for a heartbeat's time. Ends as well when the run does not exist.
+        Raises ServerClosing when this server ends first: a stream that ended like any other would tell its client
+        that the run has.
         """
         clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
@@ -267,6 +269,7 @@ class EventHub:
                 await stream.changed(rested + settings.STREAM_HEARTBEAT - now)
             if clock() - now >= PAUSE:
                 burst = 0
+        raise ServerClosing
 
     async def _of_stream(
         self, stream: RunStream, run_id: UUID, position: Position

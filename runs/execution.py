@@ -255,13 +255,13 @@ class Execution:
         if finished:
             return Outcome(Ending.SUCCESS)
         if isinstance(error, GraphDrained):
-            return Outcome(Ending.DRAINED)
+            return self._drained()
         match self.stopped:
             case Stop.CANCEL:
                 rollback = self.run.cancel_action == CancelAction.ROLLBACK
                 return Outcome(Ending.ROLLED_BACK if rollback else Ending.INTERRUPTED)
             case Stop.DRAIN:
-                return Outcome(Ending.DRAINED)
+                return self._drained()
             case Stop.TIMEOUT:
                 return self._failure(
                     RunTimeout(f"The run reached its limit of {settings.RUN_TIMEOUT:g} s."), Ending.TIMEOUT
@@ -272,6 +272,10 @@ class Execution:
             error = RuntimeError("The graph cancelled itself.")
         logger.error("Run %s failed.", self.run.id, exc_info=error)
         return self._failure(error)
+
+    @staticmethod
+    def _drained() -> Outcome:
+        return Outcome(Ending.INTERRUPTED if settings.ON_SHUTDOWN == "interrupt" else Ending.DRAINED)
 
     def _failure(self, error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
         shown, detail = describe(error)

@@ -209,11 +209,15 @@ async def executing_alone() -> AsyncIterator[None]:
     if connection.vendor == "postgresql":
         yield
         return
-    with sole_executor() as sole:
-        if not sole:
-            raise StartupError(
-                f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
-                "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
-                exit_code=3,
-            )
-        yield
+    for _ in range(20):
+        # A reconciliation holds the lock for a moment.
+        with sole_executor() as sole:
+            if sole:
+                yield
+                return
+        await asyncio.sleep(0.1)
+    raise StartupError(
+        f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
+        "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
+        exit_code=3,
+    )

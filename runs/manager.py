@@ -169,6 +169,7 @@ class RunManager:
         run = execution.run
         deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
         part, shown = stream.with_last(outcome.events)
+        count = stream.count + len(shown)
         pause = 0.05
         while True:
             try:
@@ -176,7 +177,7 @@ class RunManager:
                     raise RunLost
                 if outcome.ending is Ending.ROLLED_BACK:
                     await execution.roll_back(outcome)
-                busy = await in_database(settle, run, outcome, part)
+                busy = await in_database(settle, run, outcome, part, event_count=count)
             except (RunLost, Fenced):
                 logger.warning(
                     "Run %s was taken over or deleted; this process writes nothing more of it.", run.id

@@ -68,7 +68,28 @@ class Outcome:
 
 #: Exceptions whose message clients may read; of any other they learn the class alone (wire protocol §3.1).
 SHOWN = frozenset(
-    ["ValueError", "TypeError", "KeyError", "AttributeError", "RuntimeError", "RecursionError", "GraphRecursionError", "TimeoutError", "InvalidUpdateError", "GraphBubbleUp", "EmptyInputError", "TaskNotFound", "HTTPException", "UserInterrupt", "UnknownInterruptError", "GraphNotFound", "GraphLoadError", "StorageFailed", "RunTimeout", "WorkerLost"]
+    [
+        "ValueError",
+        "TypeError",
+        "KeyError",
+        "AttributeError",
+        "RuntimeError",
+        "RecursionError",
+        "GraphRecursionError",
+        "TimeoutError",
+        "InvalidUpdateError",
+        "GraphBubbleUp",
+        "EmptyInputError",
+        "TaskNotFound",
+        "HTTPException",
+        "UserInterrupt",
+        "UnknownInterruptError",
+        "GraphNotFound",
+        "GraphLoadError",
+        "StorageFailed",
+        "RunTimeout",
+        "WorkerLost",
+    ]
 )
 
 

@@ -15,7 +15,7 @@ from threads import statements
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
-    pass
+    from runs.models import Assistant, Run, Worker  # noqa: F401 - named in the strings below
 
 PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = (
     "pending", "running", "success", "error", "timeout", "interrupted",

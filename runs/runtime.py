@@ -23,6 +23,9 @@ from threads.database import in_database, threads
 
 logger = logging.getLogger(__name__)
 
+#: How long the end of database calls is waited for once the drain is over; one that hangs ends with the process.
+CLOSE_SECONDS = 1.0
+
 _current: Runtime | None = None
 
 
@@ -92,7 +95,7 @@ async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
     global _current
     async with AsyncExitStack() as stack:
         stack.callback(_forget)
-        stack.push_async_callback(asyncio.to_thread, threads.close)
+        stack.push_async_callback(asyncio.to_thread, threads.close, CLOSE_SECONDS)
         if execute:
             await stack.enter_async_context(executing_alone())
         for name, error in graphs.load_all().items():

@@ -27,8 +27,12 @@ STATUS = {
 OTHERS_IN_FLIGHT = "thread_id = %s AND id <> %s AND status IN ('pending', 'running')"
 
 
-def settle(run: Run, outcome: Outcome, part: Part) -> bool:
+def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
     """Write the final status, the last events, and what the run leaves on its thread.
+
+    Args:
+        part: The events that the log does not have yet.
+        event_count: All events of this attempt.
 
     A run that a shutdown stopped goes back to `pending` instead, and one that was rolled back is deleted.
 
@@ -57,7 +61,7 @@ def settle(run: Run, outcome: Outcome, part: Part) -> bool:
                 status=STATUS[outcome.ending],
                 now=now,
                 error=outcome.detail,
-                event_count=part.events[-1].seq if part.events else 0,
+                event_count=event_count,
                 input_tokens=outcome.input_tokens,
                 output_tokens=outcome.output_tokens,
             )

@@ -79,7 +79,7 @@ class DatabaseThreads:
 
 def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
     # With DEBUG, Django would keep the text of every query of this thread, which never ends a request.
-    connection.make_debug_cursor = connection.make_cursor  # type: ignore[method-assign]
+    connection.make_debug_cursor = connection.make_cursor  # type: ignore[method-assign, assignment]
     while (job := jobs.get()) is not None:
         call, loop, future = job
         result: Any = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from django.db import models
 
 if TYPE_CHECKING:
-    pass
+    from threads.models import Thread  # noqa: F401 - named in the strings below
 
 
 class Principal(Protocol):

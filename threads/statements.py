@@ -109,11 +109,8 @@ def _select(
     converters: list[tuple[int, Callable[[Any], Any]]] = []
     for index, field in enumerate(columns.values()):
         expression = Col(model._meta.db_table, field)
-        for convert in (
-            *connection.ops.get_db_converters(expression),
-            *expression.get_db_converters(connection),
-        ):
-            converters.append((index, functools.partial(_convert, convert, expression)))
+        found = (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection))
+        converters += [(index, functools.partial(_convert, convert, expression)) for convert in found]
     return query + (" FOR UPDATE" if lock else ""), list(columns), converters
 
 

@@ -1,4 +1,4 @@
-"""A site with a dummy runtime, to be started as `python -m tests.deerflow_site.dummy` or by any ASGI server.
+"""A site with a dummy runtime, to be started as `python -m tests.deerflow_site.dummy_server` or by any ASGI server.
 
 It says what happens to it on stdout. The environment tells it how to behave: `START` (`fails`, `refuses`, `waits`)
 and `DRAIN`, the seconds that its drain takes. Its event stream and its websocket run until the drain is over.
@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import resource
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -194,20 +193,3 @@ def application() -> Any:
         await (lean if scope["path"].startswith("/api/") else http)(scope, receive, send)
 
     return Site(lifespan, api=site, site=site, websocket=websocket)
-
-
-def main() -> None:
-    from deerflow_site.server import Server
-
-    site = application()
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    Server(site, site.lifespan, host="127.0.0.1", port=port).run()
-    say("returned")
-    sys.exit(site.lifespan.exit_code)
-
-
-if __name__ == "__main__":
-    # As an importable module, so that the routes and the runtime see the same globals.
-    from tests.deerflow_site import dummy
-
-    dummy.main()

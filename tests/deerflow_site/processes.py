@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("-m", "tests.deerflow_site.dummy")
+OURS = ("-m", "tests.deerflow_site.dummy_server")
 UVICORN = ("-m", "uvicorn", "--port", "0", "--lifespan", "on", "tests.deerflow_site.dummy_asgi:application")
 DAPHNE = ("-m", "daphne", "-p", "0", "tests.deerflow_site.dummy_asgi:application")
 
@@ -63,16 +64,23 @@ class Process:
             while (found := re.search(pattern, self.output, re.MULTILINE)) is None:
                 left = deadline - time.monotonic()
                 ended = self._process.poll() is not None and not self._reader.is_alive()
-                if ended or not self._changed.wait(min(left, 0.5)) and left <= 0:
+                if ended or (not self._changed.wait(min(left, 0.5)) and left <= 0):
                     raise AssertionError(f"No {pattern!r} in the output:\n{self.output}")
         return found
 
     @property
+    def port(self) -> int:
+        return int(self.expect(r"(?:Listening|running) on.*127\.0\.0\.1:(\d+)")[1])
+
+    @property
     def url(self) -> str:
-        return "http://127.0.0.1:" + self.expect(r"[Ll]istening on.*127.0.0.1:(\d+)|running on.*127.0.0.1:(\d+)")[0].rpartition(":")[2]
+        return f"http://127.0.0.1:{self.port}"
 
     def websocket_url(self, path: str) -> str:
-        return self.url.replace("http", "ws") + path
+        return f"ws://127.0.0.1:{self.port}{path}"
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)

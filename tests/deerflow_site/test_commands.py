@@ -13,6 +13,8 @@ from tests.deerflow_site.processes import running
 MANAGE = ("-m", "tests.deerflow_site.dummy_manage")
 SERVE = (*MANAGE, "serve", "--port", "0")
 
+pytestmark = pytest.mark.server
+
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_serve_listens_on_a_free_port_serves_and_drains(number: signal.Signals) -> None:
@@ -78,7 +80,7 @@ def test_serve_on_an_address_that_does_not_exist_is_one_line() -> None:
 
 def test_runserver_without_the_reloader_drains() -> None:
     with running(*MANAGE, "runserver", "--noreload", "0", DRAIN="0.5") as server:
-        server.expect("Starting development server")
+        server.expect("settings tests.deerflow_site.dummy_settings. Stop with CONTROL-C.")
         assert httpx.get(server.url + "/ok").status_code == 200
         server.expect('"GET /ok" 200')
         server.signal()

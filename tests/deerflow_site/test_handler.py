@@ -1,9 +1,8 @@
-"""The lean handler under two real servers; whether a client that leaves is noticed is theirs and ours to tell."""
+"""The lean handler, under two real servers and by itself."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +26,8 @@ def server(request: pytest.FixtureRequest) -> Iterator[Process]:
 
 def leave_after(server: Process, path: str, pattern: str) -> None:
     """Ask for `path`, wait until the server says `pattern`, and hang up."""
-    with socket.create_connection(("127.0.0.1", int(server.url[17:]))) as client:
-        client.sendall(b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % path.encode())
+    with server.connect() as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         server.expect(pattern)
 
 
@@ -58,7 +57,7 @@ def test_an_error_in_a_stream_breaks_the_response_and_is_logged_as_itself(server
     for count in (1, 2):
         with pytest.raises(httpx.RemoteProtocolError):
             httpx.get(server.url + "/api/half", timeout=5)
-        server.expect("(?s)(RuntimeError: an error inside a stream.*){%d}" % count)
+        server.expect(r"(?s)" + r"RuntimeError: an error inside a stream.*" * count)
     assert "ExceptionGroup" not in server.output
 
 
@@ -83,7 +82,6 @@ def views(settings: Any) -> None:
     settings.ROOT_URLCONF = "tests.deerflow_site.dummy"
 
 
-@pytest.mark.asyncio
 @pytest.mark.usefixtures("views")
 async def test_its_own_middleware_wraps_the_views_in_order() -> None:
     calls: list[str] = []
@@ -105,22 +103,24 @@ async def test_its_own_middleware_wraps_the_views_in_order() -> None:
     assert calls == ["outer", "inner", "inner", "outer"]
 
 
-@pytest.mark.asyncio
 @pytest.mark.usefixtures("views")
 @pytest.mark.django_db(transaction=True)
-async def test_it_leaves_the_database_connection_of_its_thread_alone() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
-        connection.ensure_connection()
+async def test_it_leaves_the_database_connection_of_its_thread_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    connection.ensure_connection()
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE")
     assert (await exchange(LeanHandler(), "/api/anything"))[0] == 200
     assert connection.connection is not None
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+    connection.close()
 
 
-@pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("path", "handler"),
-    [*((prefix, "api") for prefix in API_PREFIXES)]
-    + [
+    [
+        *((prefix, "api") for prefix in API_PREFIXES),
         ("/threads/search", "api"),
         ("/threadsafe", "site"),
         ("/okay", "site"),

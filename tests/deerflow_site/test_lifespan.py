@@ -11,8 +11,6 @@ import pytest
 
 from deerflow_site.lifespan import Lifespan, State, Stopped
 
-pytestmark = pytest.mark.asyncio
-
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
 
@@ -159,7 +157,8 @@ async def test_cancelling_the_lifespans_own_task_drains_and_timeouts_in_the_drai
 
     async def close() -> None:
         nonlocal timed_out
-        assert (task := asyncio.current_task()) is not None and task.cancelling() == 0
+        assert (task := asyncio.current_task()) is not None
+        assert task.cancelling() == 0
         try:
             async with asyncio.timeout(0.01):
                 await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""Real servers in processes of their own, real signals; what they serve and what their runtime does is a dummy."""
+"""Real servers in processes of their own and real signals; the runtime is a dummy."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from tests.deerflow_site.processes import DAPHNE, OURS, UVICORN, Process, runnin
 
 LIMIT = 200_000
 
+pytestmark = pytest.mark.server
+
 
 def state(server: Process) -> dict[str, Any]:
     found: dict[str, Any] = httpx.get(server.url + "/state").json()
@@ -34,7 +36,7 @@ def eventually(condition: Any, *, timeout: float = 20) -> None:
 
 def accepts(server: Process) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), timeout=5).close()
+        server.connect().close()
     except ConnectionRefusedError:
         return False
     return True
@@ -180,7 +182,7 @@ def test_an_application_that_ignores_everything_is_killed() -> None:
 
 
 def test_a_client_that_does_not_read_cannot_hold_the_shutdown() -> None:
-    with running() as server, socket.create_connection(("127.0.0.1", int(server.url[17:]))) as client:
+    with running() as server, server.connect() as client:
         client.sendall(b"GET /flood/200 HTTP/1.1\r\nHost: x\r\n\r\n")
         eventually(lambda: state(server)["blocked"])
         assert server.stop() == 0
@@ -291,7 +293,7 @@ def test_an_error_in_the_application_is_answered_and_logged(server: Process) -> 
 
 def test_who_writes_to_a_client_that_does_not_read_waits(server: Process) -> None:
     before = state(server)
-    with socket.create_connection(("127.0.0.1", int(server.url[17:]))) as client:
+    with server.connect() as client:
         client.sendall(b"GET /flood/400 HTTP/1.1\r\nHost: x\r\n\r\n")
         eventually(lambda: state(server)["blocked"])
         after = state(server)
@@ -307,7 +309,7 @@ def test_who_writes_to_a_client_that_does_not_read_waits(server: Process) -> Non
 def test_who_writes_to_a_websocket_that_does_not_read_waits() -> None:
     with running() as server:
         before = state(server)
-        with socket.create_connection(("127.0.0.1", int(server.url[17:]))) as client:
+        with server.connect() as client:
             client.sendall(
                 b"GET /flood/400 HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                 b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -349,7 +351,8 @@ def test_a_websocket_whose_application_does_not_read_stops_its_client() -> None:
         sender.start()
         eventually(lambda: sent >= 20)
         sender.join(2)
-        assert sender.is_alive() and sent < 100
+        assert sender.is_alive()
+        assert sent < 100
         assert state(server)["rss"] - before < 150_000_000
         assert server.stop() == 0
         sender.join()
@@ -374,9 +377,9 @@ def test_a_body_of_the_limit_is_read(either: Process) -> None:
 
 def test_a_body_that_declares_more_is_refused_before_it_is_read(either: Process) -> None:
     requests = state(either)["requests"]
-    with socket.create_connection(("127.0.0.1", int(either.url[17:])), timeout=10) as client:
-        head = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n" % (LIMIT + 1)
-        client.sendall(head)
+    with either.connect() as client:
+        head = f"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {LIMIT + 1}\r\n\r\n"
+        client.sendall(head.encode())
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'{"detail": "Request body is larger than 200000 bytes."}' in answer

@@ -255,7 +255,9 @@ async def test_an_answer_reaches_only_the_question_that_waited_when_it_was_given
     assert last.thread.values["log"][-2:] == ["first=A", "second=B"]
 
 
-async def test_the_result_of_a_run_that_asks_has_its_question_while_it_runs_and_afterwards(driver: Driver) -> None:
+async def test_the_result_of_a_run_that_asks_has_its_question_while_it_runs_and_afterwards(
+    driver: Driver,
+) -> None:
     run = await driver.start("questions")
     live = orjson.loads(await wait_for_result(run.id))
     stored = orjson.loads(await wait_for_result(run.id))

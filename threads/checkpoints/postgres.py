@@ -157,7 +157,8 @@ class PostgresCheckpoints(CheckpointStorage):
     ) -> int:
         configurable = config["configurable"]
         ns = configurable.get("checkpoint_ns", "")
-        inline, large = {}, {}
+        inline: dict[str, Any] = {}
+        large: dict[str, Any] = {}
         for channel, value in checkpoint["channel_values"].items():
             (inline if is_inline(value) else large)[channel] = value
         size = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -95,7 +95,9 @@ async def open_checkpoints(
     if connection.vendor == "postgresql":
         from threads.checkpoints.postgres import open_postgres
 
-        opened = open_postgres(serde=serde, retry_seconds=retry_seconds, connections=connections)
+        opened: AbstractAsyncContextManager[CheckpointStorage] = open_postgres(
+            serde=serde, retry_seconds=retry_seconds, connections=connections
+        )
     else:
         from threads.checkpoints.sqlite import open_sqlite
 

@@ -6,6 +6,7 @@ import logging
 import os
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import runserver
 
@@ -46,7 +47,7 @@ class Command(runserver.Command):
     drain is possible there, and the next process recovers the runs.
     """
 
-    server_cls = DevelopmentServer
+    server_cls: Any = DevelopmentServer
 
     def handle(self, *args: Any, **options: Any) -> None:
         require_migrated_database()
@@ -56,6 +57,12 @@ class Command(runserver.Command):
         from deerflow_site.asgi import application
 
         return application
+
+    def on_bind(self, server_port: int) -> None:
+        # Django's words are about WSGI, and the server itself says where it listens once it does.
+        self.stdout.write(
+            f"Django {self.get_version()}, settings {settings.SETTINGS_MODULE}. Stop with CONTROL-C."
+        )
 
     def inner_run(self, *args: Any, **options: Any) -> None:
         try:

@@ -29,7 +29,7 @@ async def served() -> AsyncIterator[str]:
         async with runtime():
             task = asyncio.create_task(server.serve(sockets=[listener]))
             try:
-                while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+                while not server.started:
                     await asyncio.sleep(0.005)
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             finally:

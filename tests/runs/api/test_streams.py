@@ -44,7 +44,7 @@ async def status_of(http: httpx.AsyncClient, path: str) -> str:
 async def eventually(http: httpx.AsyncClient, path: str, holds: Callable[[Any], bool]) -> Any:
     """Ask until the answer is what is waited for."""
     async with asyncio.timeout(10):
-        while not holds(found := (await http.get(path)).json()):  # noqa: ASYNC110 - it happens behind HTTP
+        while not holds(found := (await http.get(path)).json()):
             await asyncio.sleep(0.02)
     return found
 
