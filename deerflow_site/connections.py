@@ -23,8 +23,7 @@ INBOX = 32
 class Gate:
     """Shut while the transport's write buffer is full: who writes, waits here, instead of filling memory."""
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
+    def __init__(self) -> None:
         self._open = asyncio.Event()
         self._open.set()
 
@@ -36,11 +35,9 @@ class Gate:
 
     def resumeProducing(self) -> None:
         self._open.set()
-        if self._transport.disconnecting:
-            # The transport closes once it has flushed, but not while it has a producer that it had paused.
-            self._transport.unregisterProducer()
 
     def stopProducing(self) -> None:
+        """Let everybody through for good; a transport that closes by itself does not say so."""
         self._open.set()
 
 
@@ -95,7 +92,7 @@ class Request(http_protocol.WebRequest):
 
     def handle_reply(self, message: Message) -> None:
         if self.channel is not None and message.get("more_body") and self.gate is None:
-            self.gate = Gate(self.transport)
+            self.gate = Gate()
             self.registerProducer(self.gate, True)
         if message.get("type") == "http.response.start" and self.server.lifespan.state is not State.READY:
             # So that a client or proxy which keeps connections open takes the next request elsewhere.
@@ -108,6 +105,11 @@ class Request(http_protocol.WebRequest):
             self.unregisterProducer()
             self.gate.stopProducing()
         super().finish()
+
+    def connectionLost(self, reason: Any) -> None:
+        if self.gate is not None:
+            self.gate.stopProducing()
+        super().connectionLost(reason)
 
     def handle_exception(self, exception: BaseException) -> None:
         if self._response_started:
@@ -132,10 +134,14 @@ class HTTPFactory(http_protocol.HTTPFactory):
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.gate = Gate(self.transport)
+        self.gate = Gate()
         # The HTTP channel that took the handshake is the transport's producer until now.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self.gate, True)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.gate.stopProducing()
+        super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         # A handshake that was refused never got as far as onConnect(), which sets it.

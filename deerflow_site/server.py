@@ -82,6 +82,9 @@ class Server(daphne.server.Server):
         except ListenError:
             loop.run_until_complete(self.lifespan.shutdown())
             raise
+        if self._listener is None:  # told to stop in the last moment of the start
+            loop.run_until_complete(self.lifespan.shutdown())
+            return
         reactor.run(installSignalHandlers=False)
         if in_main_thread:
             _exit_anyway(self.lifespan.exit_code)

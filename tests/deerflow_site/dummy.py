@@ -1,7 +1,7 @@
 """A site with a dummy runtime, to be started as `python -m tests.deerflow_site.dummy_server` or by any ASGI server.
 
-It says what happens to it on stdout. The environment tells it how to behave: `START` (`fails`, `refuses`, `waits`)
-and `DRAIN`, the seconds that its drain takes. Its event stream and its websocket run until the drain is over.
+It says what happens to it on stdout. The environment tells it how to behave: `START` (see `runtime`), and `DRAIN`,
+the seconds that its drain takes. Its event stream and its websocket run until the drain is over.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -47,6 +48,8 @@ async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
         case "waits":
             say("waiting")
             await asyncio.Event().wait()
+        case "is told to stop":
+            os.kill(os.getpid(), signal.SIGTERM)
     say("opened", f"execute={execute}")
     yield Runtime()
     say("draining")
@@ -132,8 +135,12 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
             await send({"type": "websocket.close"})
         case ["deaf"]:
             await drained.wait()
-        case ["ignore-signals"]:
-            await asyncio.Event().wait()
+        case ["busy"]:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                say("websocket cancelled")
+                raise
     while (message := await receive())["type"] != "websocket.disconnect":
         state["received"] += 1
         await send({"type": "websocket.send", "text": message["text"]})

@@ -90,6 +90,13 @@ def test_a_signal_during_the_start_ends_it() -> None:
         assert "Listening" not in server.output
 
 
+def test_a_signal_in_the_last_moment_of_the_start_drains_and_never_listens() -> None:
+    with running(START="is told to stop") as server:
+        assert server.wait() == 0
+        assert "drained" in server.lines
+        assert "Listening" not in server.output
+
+
 def test_a_port_in_use_ends_the_process_in_one_line_after_closing_what_was_opened() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -175,10 +182,11 @@ def test_an_application_that_outlives_the_drain_is_told_that_its_client_left() -
 
 
 def test_an_application_that_ignores_everything_is_killed() -> None:
-    with running() as server, connect(server.websocket_url("/ignore-signals")):
+    with running() as server, connect(server.websocket_url("/busy")):
         started = time.monotonic()
         assert server.stop() == 0
         assert 4 < time.monotonic() - started < 9
+        assert "websocket cancelled" in server.lines
 
 
 def test_a_client_that_does_not_read_cannot_hold_the_shutdown() -> None:
@@ -318,6 +326,12 @@ def test_who_writes_to_a_websocket_that_does_not_read_waits() -> None:
             after = state(server)
             assert after["sent"] - before["sent"] < 20_000_000
             assert after["rss"] - before["rss"] < 20_000_000
+
+            # A client that says goodbye before it reads the rest lets both ends go.
+            client.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
+            while client.recv(1 << 20):
+                pass
+            server.expect("^websocket 1000$", timeout=5)
         assert server.stop() == 0
 
 

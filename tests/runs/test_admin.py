@@ -213,7 +213,7 @@ def test_a_filter_with_a_senseless_value_does_not_crash(root: Client, name: str,
     assert root.get(RUNS, {name: value}, follow=True).status_code == 200
 
 
-@pytest.mark.parametrize("key", ["zzz", "0", "../x", str(uuid4())])
+@pytest.mark.parametrize("key", ["zzz", "0", "../x", "29b48887-7863-48f8-8056-81dd0e64933a"])
 @pytest.mark.parametrize("model", ["run", "worker", "assistant"])
 def test_the_page_of_something_that_does_not_exist_leads_back(root: Client, model: str, key: str) -> None:
     response = root.get(f"/admin/runs/{model}/{key}/change/")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ from tests.server.harness import STEPS, Site
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import RawReader
 
-ON_POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
 DRAIN = 3.0
 
 
@@ -69,7 +67,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
     sound(site, allowed="status could not be written|lease could not be given up|database calls did not end")
 
 
-@pytest.mark.skipif(not ON_POSTGRES, reason="SQLite has no server that could restart")
+@pytest.mark.postgresql
 def test_runs_outlive_a_crash_of_postgres(tmp_path: Path, cache: Path) -> None:
     if postgres.binaries() is None:
         pytest.skip("This machine has no PostgreSQL binaries.")

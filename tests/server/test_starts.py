@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from tests.server.harness import STEPS, Site, eventually, free_port
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import RawReader
 
-ON_POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
 SERVING_ONLY = ("manage.py", "serve", "--no-execute", "--port", "{port}")
 
 
@@ -47,7 +45,7 @@ def test_a_server_that_leaves_runs_to_others_creates_streams_and_cancels_them(si
     sound(site)
 
 
-@pytest.mark.skipif(ON_POSTGRES, reason="on PostgreSQL any number of servers execute runs")
+@pytest.mark.sqlite
 def test_a_second_executing_server_on_one_sqlite_file_says_why_not(site: Site) -> None:
     first = site.start()
     run = site.create("gated")
@@ -62,7 +60,7 @@ def test_a_second_executing_server_on_one_sqlite_file_says_why_not(site: Site) -
     sound(site)
 
 
-@pytest.mark.skipif(not ON_POSTGRES, reason="on SQLite one server executes runs")
+@pytest.mark.postgresql
 def test_one_of_two_servers_takes_over_what_the_other_had_when_it_was_killed(site: Site) -> None:
     first = site.start()
     second = site.start(port=free_port())
