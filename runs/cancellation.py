@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -100,7 +101,10 @@ def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
         status = ThreadStatus.INTERRUPTED
     else:
         status = ThreadStatus.ERROR if thread.error else ThreadStatus.IDLE
-    Thread.objects.filter(id=thread.id).update(status=status, updated_at=now)
+    changes: dict[str, Any] = {"status": status, "updated_at": now}
+    if after.temporary and status != ThreadStatus.BUSY:
+        changes["discarded_at"] = now
+    Thread.objects.filter(id=thread.id).update(**changes)
 
 
 async def settled(run_id: UUID) -> None:

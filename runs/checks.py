@@ -69,7 +69,10 @@ def _unmet_demand(name: str, value: Any, hint: Any) -> str | None:
     if name in conf.CHOICES:
         return None if value in conf.CHOICES[name] else "one of " + ", ".join(map(repr, conf.CHOICES[name]))
     if not _fits(value, hint):
-        return f"of the type {hint.__name__ if isinstance(hint, type) else hint}"
+        # Python 3.13 names `pathlib.Path` by the module that holds it.
+        return f"of the type {hint.__name__ if isinstance(hint, type) else hint}".replace(
+            "pathlib._local.", "pathlib."
+        )
     if hint in (int, float):
         if not math.isfinite(value) or value < 0:
             return "a number that is not negative" if name in MAY_BE_ZERO else "a positive number"

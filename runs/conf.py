@@ -28,7 +28,7 @@ class RunSettings:
 
     #: Runs that one process executes at once.
     CONCURRENCY: int = 100
-    #: Wall-clock limit of one run, over all its attempts' current one; 0 for none.
+    #: Wall-clock limit of one attempt of a run; 0 for none.
     RUN_TIMEOUT: float = 3600.0
     #: How long a cancelled node may ignore its cancellation before its run is abandoned.
     CANCEL_GRACE: float = 5.0

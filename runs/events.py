@@ -70,7 +70,11 @@ class RunStream:
     async def room(self) -> None:
         """Wait while more is unwritten than memory should hold: a slow log slows the run, it does not fill memory."""
         while not self.closed and self.full and self._written < self.count:
-            await self._hub.flush()
+            try:
+                await self._hub.flush()
+            except Exception as error:
+                logger.warning("Events could not be written, the run waits: %s", error)
+                await asyncio.sleep(0.5)
             self.forget()
 
     def unwritten(self) -> Part:

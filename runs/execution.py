@@ -6,6 +6,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from langgraph.runtime import RunControl
 from runs import graphs
 from runs.conf import settings
 from runs.events import RunStream
+from runs.graphs.runtimes import execution_runtime
 from runs.invocation import discloses_question, graph_config, graph_input, has_begun, langgraph_modes
 from runs.models import CancelAction, Durability, Run
 from runs.outcomes import Ending, Outcome, Stop, describe
@@ -124,12 +126,13 @@ class Execution:
         self._invoked = True
         run = self.run
         kwargs = run.kwargs
-        begun, waiting = await self._begun()
+        begun = await self._begun()
         self._config = self._make_config(begun=begun)
-        async with graphs.open_graph(run.assistant.graph_id, self._config) as graph:
-            self._graph = self._bind(graph)
-            if not begun and kwargs.get("command") and kwargs["command"].get("resume") is not None:
-                state = await self._graph.aget_state(self._config)
+        async with self._opened():
+            graph = self._graph
+            waiting: list[str] = []
+            if not begun and (kwargs.get("command") or {}).get("resume") is not None:
+                state = await graph.aget_state(self._config)
                 waiting = [interrupt.id for interrupt in state.interrupts]
             self._asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             config = {**self._config, "callbacks": [self._usage]}
@@ -143,12 +146,12 @@ class Execution:
                 if self._stream.full:
                     await self._stream.room()
 
-    async def _begun(self) -> tuple[bool, list[str]]:
+    async def _begun(self) -> bool:
         """Whether an earlier attempt left a checkpoint. A first attempt has none: run ids are used once."""
         if self.run.attempt == 1:
-            return False, []
+            return False
         latest = await self._writer.aget_tuple({"configurable": {"thread_id": str(self.run.thread_id)}})
-        return has_begun(latest.metadata if latest else None, str(self.run.id)), []
+        return has_begun(latest.metadata if latest else None, str(self.run.id))
 
     def _make_config(self, *, begun: bool) -> Any:
         run = self.run
@@ -164,11 +167,14 @@ class Execution:
             begun=begun,
         )
 
-    def _bind(self, graph: Any) -> Any:
-        """The graph with this run's writer as its saver; a shallow copy, for the graph is shared by all runs."""
-        bound = copy.copy(graph)
-        bound.checkpointer = self._writer
-        return bound
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
+        runtime = execution_runtime(self.run.kwargs.get("context"))
+        async with graphs.open_graph(self.run.assistant.graph_id, self._config, runtime=runtime) as graph:
+            self._graph = copy.copy(graph)
+            self._graph.checkpointer = self._writer.with_allowlist(graphs.checkpoint_types(graph))
+            yield
 
     async def _chunks(
         self, source: Any, config: dict[str, Any]
@@ -220,8 +226,8 @@ class Execution:
     async def _open(self) -> None:
         """Open the graph without executing it, to read the state of a run that was cancelled while it waited."""
         self._config = self._make_config(begun=True)
-        async with graphs.open_graph(self.run.assistant.graph_id, self._config) as graph:
-            self._graph = self._bind(graph)
+        async with self._opened():
+            pass
 
     async def _keep_base(self) -> None:
         snapshot = await self._storage.snapshot_writes(self.run.thread_id)

@@ -154,6 +154,12 @@ class RunManager:
                 shown, detail = describe(error)
                 outcome = Outcome(Ending.ERROR, error=shown, detail=detail)
             finished = await self._settle(execution, outcome, stream)
+        except asyncio.CancelledError:
+            logger.error(
+                "Run %s: its status could not be written before the shutdown's end; recovery settles it.",
+                run.id,
+            )
+            raise
         except Exception:
             logger.exception("Run %s: this process failed to look after it; recovery settles it.", run.id)
         finally:
@@ -190,9 +196,6 @@ class RunManager:
                 logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
-            except asyncio.CancelledError:
-                self._unwritten(run, outcome)
-                raise
             except Exception:
                 logger.exception("Run %s: its status could not be written.", run.id)
                 self._unwritten(run, outcome)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import PregelTask, StateSnapshot
 
 from threads.models import Thread
@@ -17,7 +15,10 @@ ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
 
 
 class Graphs(Protocol):
-    """How this module reaches a graph by its name; `runs` has the registry, and `threads` never imports it."""
+    """How this module reaches a graph by its name, with a saver to read through.
+
+    `runs` has the registry of graphs, and `threads` never imports it.
+    """
 
     def __call__(self, name: str, config: Any) -> AbstractAsyncContextManager[Any]: ...
 
@@ -26,7 +27,6 @@ async def read_state(
     thread: Thread,
     *,
     open_graph: Graphs,
-    saver: BaseCheckpointSaver[str],
     subgraphs: bool = False,
     checkpoint: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -40,9 +40,7 @@ async def read_state(
             configurable[key] = checkpoint[key]
     config: dict[str, Any] = {"configurable": configurable}
     async with open_graph(graph_id, config) as graph:
-        bound = copy.copy(graph)
-        bound.checkpointer = saver
-        snapshot = await bound.aget_state(config, subgraphs=subgraphs)
+        snapshot = await graph.aget_state(config, subgraphs=subgraphs)
     return thread_state(snapshot)
 
 

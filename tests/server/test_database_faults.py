@@ -55,7 +55,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
         assert site.process.wait() == 0
         took = time.monotonic() - began
     for run in runs:
-        assert re.search(f"Run {run['run_id']} .*status could not be written", site.output)
+        assert re.search(f"Run {run['run_id']}.*status could not be written", site.output)
         assert site.row(run)["status"] == "running"
     assert took < DRAIN + 3, "the drain's time, and what closing and the interpreter's exit take"
 

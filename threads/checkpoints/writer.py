@@ -198,7 +198,8 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         return await self._reader.aget_delta_channel_history(config=config, channels=channels)
 
     def with_allowlist(self, extra_allowlist: Any) -> ThreadWriter:
-        """This object: a clone would have a seal of its own. The storage's serializer knows what is allowed."""
+        """Restore these classes from checkpoints too. This object, not a clone: a clone would have its own seal."""
+        self._reader = self._reader.with_allowlist(extra_allowlist)
         return self
 
     def get_next_version(self, current: str | None, channel: None) -> str:
