@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
-	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL"
+	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make check            lint, format check, types, Django's checks"
 	@echo "make bench            measure against a bare LangGraph loop"
 
@@ -28,7 +28,7 @@ run: install
 	exec $(RUN) python manage.py serve --host $(HOST) --port $(PORT)
 
 test: install
-	$(RUN) python -m tests
+	$(RUN) python -m tests $(ARGS)
 
 check: install
 	$(RUN) ruff check .
