@@ -94,12 +94,12 @@ def admit(
     now = timezone.now()
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
-        thread = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
+        thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
         run = _compose(request, assistant, thread, user_id=user_id, now=now)
-        changes: dict[str, Any] = {"status": ThreadStatus.BUSY, "updated_at": now}
+        changes |= {"status": ThreadStatus.BUSY, "updated_at": now}
         claimed = worker_id is not None and not in_flight
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
@@ -116,19 +116,19 @@ def admit(
 
 def _thread(
     request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None, now: datetime
-) -> Thread:
-    """The run's thread, locked; made if it is a stateless run's, or if the request says so."""
+) -> tuple[Thread, dict[str, Any]]:
+    """The run's thread, locked, and what changes about it; made if the run is stateless, or if the request says so."""
     if thread_id is not None:
         found = statements.get(Thread, {"id": thread_id}, lock=True)
         if found is not None:
             if found.user_id != user_id or found.discarded_at is not None:
                 raise NotFound("Thread or assistant not found.")
             names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
-            if not names.items() <= found.metadata.items():
-                # The thread's state is read through the graph that ran last.
-                found.metadata |= names
-                found.save(update_fields=["metadata"])
-            return found
+            if names.items() <= found.metadata.items():
+                return found, {}
+            # The thread's state is read through the graph that ran last.
+            found.metadata |= names
+            return found, {"metadata": found.metadata}
         if request.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
     metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
@@ -143,7 +143,7 @@ def _thread(
         state_updated_at=now,
     )
     statements.insert(thread)
-    return thread
+    return thread, {}
 
 
 def _in_flight(thread: Thread) -> list[Run]:

@@ -30,8 +30,10 @@ __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 logger = logging.getLogger(__name__)
 
 #: A fast stream is read in batches, for a wake-up and a write per token and reader cost several times the token:
-#: after this many events without a rest a reader pauses between batches, this many seconds.
-BURST, PAUSE = 8, 0.01
+#: after this many events without a rest a reader pauses between batches, this many seconds for each reader of this
+#: process, within these bounds. (Measured: docs/benchmarks.md.)
+BURST = 8
+PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: Memory for one run's events that readers here may still want, in bytes of JSON.
 BUFFER_BYTES = 4 * 1024 * 1024
 
@@ -158,6 +160,7 @@ class EventHub:
         self._streams: dict[UUID, RunStream] = {}
         self._dirty: set[RunStream] = set()
         self._writing = asyncio.Lock()
+        self._readers = 0
         self._flusher: asyncio.Task[None] | None = None
         #: Whether readers were told to end, for the process is about to.
         self.closed = False
@@ -240,6 +243,14 @@ class EventHub:
         Raises ServerClosing when this server ends first: a stream that ended like any other would tell its client
         that the run has.
         """
+        self._readers += 1
+        try:
+            async for batch in self._follow(run_id, after):
+                yield batch
+        finally:
+            self._readers -= 1
+
+    async def _follow(self, run_id: UUID, after: Position | None) -> AsyncIterator[list[Event]]:
         clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
         stream: RunStream | None = None
@@ -260,7 +271,7 @@ class EventHub:
                 position, rested, burst = batch[-1].position, now, burst + len(batch)
                 yield batch
                 if burst > BURST:
-                    await asyncio.sleep(PAUSE)
+                    await asyncio.sleep(min(LONGEST_PAUSE, max(PAUSE, PAUSE_EACH * self._readers)))
                 continue
             if now - rested >= settings.STREAM_HEARTBEAT:
                 rested = now
