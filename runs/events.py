@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections import deque
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -18,10 +17,11 @@ from django.utils import timezone
 
 from runs import event_store
 from runs.conf import settings
-from runs.event_store import START, Event, Part, Position
+from runs.event_store import START, Event, Position
 from runs.exceptions import ServerClosing
 from runs.models import Run
 from runs.querysets import TERMINAL
+from runs.streams import RunStream
 from runs.wakeups import Wakeups
 from threads.database import in_database
 
@@ -34,122 +34,6 @@ logger = logging.getLogger(__name__)
 #: process, within these bounds. (Measured: docs/benchmarks.md.)
 BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
-#: Memory for one run's events that readers here may still want, in bytes of JSON.
-BUFFER_BYTES = 4 * 1024 * 1024
-
-
-class RunStream:
-    """The events of one attempt of one run, in the process that executes it. Its memory is bounded."""
-
-    def __init__(self, hub: EventHub, *, run_id: UUID, thread_id: UUID, epoch: int, first: bool) -> None:
-        self.run_id = run_id
-        self.epoch = epoch
-        #: Whether no earlier attempt may have left events in the log.
-        self.first = first
-        #: After the terminal status was committed with the last events.
-        self.finished = False
-        self.closed = False
-        #: The body of `wait` and `join`, when it finished.
-        self.result: str | None = None
-        self.count = 0
-        self._hub = hub
-        self._thread_id = thread_id
-        self._buffer: deque[Event] = deque()
-        self._bytes = 0
-        self._written = 0
-        self._changed: asyncio.Future[None] | None = None
-        self._ended = asyncio.Event()
-        self._limit = settings.EVENT_BUFFER
-
-    def append(self, name: str, data: str) -> None:
-        """Number an event and show it to readers of this process."""
-        self.count += 1
-        self._buffer.append(Event(self.epoch, self.count, name, data))
-        self._bytes += len(data)
-        self._notify()
-        self._hub.written_soon(self)
-
-    async def room(self) -> None:
-        """Wait while more is unwritten than memory should hold: a slow log slows the run, it does not fill memory."""
-        while not self.closed and self.full and self._written < self.count:
-            try:
-                await self._hub.flush()
-            except Exception as error:
-                logger.warning("Events could not be written, the run waits: %s", error)
-                await asyncio.sleep(0.5)
-            self.forget()
-
-    def unwritten(self) -> Part:
-        """What the log does not have yet."""
-        new = self.count - self._written
-        events = (
-            [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))]
-            if new
-            else []
-        )
-        return Part(self.run_id, self._thread_id, self.epoch, events)
-
-    def with_last(self, last: list[tuple[str, str]]) -> tuple[Part, list[Event]]:
-        """What the log does not have yet, followed by the run's last events, and these, which are not shown yet."""
-        part = self.unwritten()
-        events = [
-            Event(self.epoch, self.count + number, name, data)
-            for number, (name, data) in enumerate(last, start=1)
-        ]
-        return Part(part.run_id, part.thread_id, part.epoch, [*part.events, *events]), events
-
-    def show(self, last: list[Event]) -> None:
-        """Show the run's last events, which the log has by now."""
-        self._buffer.extend(last)
-        self._bytes += sum(len(event.data) for event in last)
-        self.count += len(last)
-        self._written = self.count
-
-    def wrote(self, count: int) -> None:
-        """Note that the log has the first `count` events."""
-        self._written = max(self._written, count)
-        self.forget()
-
-    def forget(self) -> None:
-        """Drop the oldest events that the log has, beyond the buffer's size; slow readers read the log instead."""
-        while self.full and self._buffer and self._buffer[0].seq <= self._written:
-            self._bytes -= len(self._buffer.popleft().data)
-
-    @property
-    def full(self) -> bool:
-        """Whether the buffer holds more than it should."""
-        return len(self._buffer) > self._limit or self._bytes > BUFFER_BYTES
-
-    def close(self, *, finished: bool) -> None:
-        """End the attempt's stream; `finished` when its terminal status is committed."""
-        self.closed, self.finished = True, finished
-        self._ended.set()
-        self._notify()
-
-    async def ended(self) -> None:
-        """Wait until this attempt is over."""
-        await self._ended.wait()
-
-    def after(self, position: Position) -> list[Event] | None:
-        """The events after a position of this attempt; None when memory does not reach back that far."""
-        seq = position[1]
-        if seq >= self.count:
-            return []
-        oldest = self._buffer[0].seq if self._buffer else self.count + 1
-        if seq + 1 < oldest:
-            return None
-        return [self._buffer[index] for index in range(seq + 1 - oldest, len(self._buffer))]
-
-    async def changed(self, timeout: float) -> None:
-        """Wait for an event or the end, at most `timeout` seconds."""
-        if self._changed is None:
-            self._changed = asyncio.get_running_loop().create_future()
-        await asyncio.wait([self._changed], timeout=timeout)
-
-    def _notify(self) -> None:
-        if self._changed is not None:
-            self._changed.set_result(None)
-            self._changed = None
 
 
 class EventHub:

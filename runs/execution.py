@@ -18,7 +18,14 @@ from runs import graphs
 from runs.conf import settings
 from runs.events import RunStream
 from runs.graphs.runtimes import execution_runtime
-from runs.invocation import discloses_question, graph_config, graph_input, has_begun, langgraph_modes
+from runs.invocation import (
+    discloses_question,
+    graph_config,
+    graph_input,
+    has_begun,
+    langgraph_modes,
+    without_internals,
+)
 from runs.models import CancelAction, Durability, Run
 from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.serialization import encode
@@ -326,18 +333,3 @@ class Execution:
 def keep_base(run_id: UUID, epoch: int, snapshot: Any) -> None:
     """Keep what a run is about to overwrite, for a rollback."""
     Run.objects.filter(id=run_id, epoch=epoch, base__isnull=True).update(base=snapshot)
-
-
-def without_internals(mode: str, data: Any) -> Any:
-    """An event without LangGraph's internal configuration, which holds live objects and no news."""
-    if mode == "debug" and isinstance(data, dict):
-        return {**data, "payload": without_internals("checkpoints", data.get("payload"))}
-    if mode != "checkpoints" or not isinstance(data, dict):
-        return data
-    cleaned = dict(data)
-    for key in ("config", "parent_config"):
-        if isinstance(config := data.get(key), dict):
-            configurable = config.get("configurable") or {}
-            kept = {name: each for name, each in configurable.items() if not name.startswith("__")}
-            cleaned[key] = {**config, "configurable": kept}
-    return cleaned

@@ -87,6 +87,21 @@ def discloses_question(mode: str, data: Any) -> bool:
     return False
 
 
+def without_internals(mode: str, data: Any) -> Any:
+    """An event without LangGraph's internal configuration, which holds live objects and no news."""
+    if mode == "debug" and isinstance(data, dict):
+        return {**data, "payload": without_internals("checkpoints", data.get("payload"))}
+    if mode != "checkpoints" or not isinstance(data, dict):
+        return data
+    cleaned = dict(data)
+    for key in ("config", "parent_config"):
+        if isinstance(config := data.get(key), dict):
+            configurable = config.get("configurable") or {}
+            kept = {name: each for name, each in configurable.items() if not name.startswith("__")}
+            cleaned[key] = {**config, "configurable": kept}
+    return cleaned
+
+
 def graph_config(
     kwargs: Mapping[str, Any],
     *,

@@ -12,20 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
-
 from runs import claims, housekeeping, recovery
 from runs.conf import settings
 from runs.events import EventHub, RunStream
-from runs.exceptions import RunLost
 from runs.execution import Execution
 from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.outcomes import Ending, Outcome, Stop, describe
-from runs.results import result_of
-from runs.settlement import settle
+from runs.settlement import settle_outcome
 from runs.wakeups import WORK, Wakeups
-from threads.checkpoints import CheckpointStorage, Fenced
+from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
 
 logger = logging.getLogger(__name__)
@@ -34,8 +30,6 @@ logger = logging.getLogger(__name__)
 CLAIM_BATCH = 20
 #: Shares of the drain's time: until when runs may end by themselves, and until when they may end after a cancel.
 ASK_SHARE, CANCEL_SHARE = 0.6, 0.8
-#: How long a final status is tried to be written while the database is unavailable, in seconds.
-SETTLE_SECONDS = 20.0
 
 
 @dataclass(slots=True)
@@ -153,7 +147,9 @@ class RunManager:
                 logger.exception("Run %s could not be executed.", run.id)
                 shown, detail = describe(error)
                 outcome = Outcome(Ending.ERROR, error=shown, detail=detail)
-            finished = await self._settle(execution, outcome, stream)
+            finished, busy = await settle_outcome(execution, outcome, stream)
+            if busy:
+                self._wakeups.ring(WORK)
         except asyncio.CancelledError:
             logger.error(
                 "Run %s: its status could not be written before the shutdown's end; recovery settles it.",
@@ -169,51 +165,6 @@ class RunManager:
                 del self._active[run.id]
             if full:
                 self._wakeups.ring(WORK)
-
-    async def _settle(self, execution: Execution, outcome: Outcome, stream: RunStream) -> bool:
-        """Write an outcome, trying again while the database is unavailable; return whether the run is final."""
-        run = execution.run
-        deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
-        part, shown = stream.with_last(outcome.events)
-        count = stream.count + len(shown)
-        pause = 0.05
-        while True:
-            try:
-                if outcome.ending is Ending.LOST:
-                    raise RunLost
-                if outcome.ending is Ending.ROLLED_BACK:
-                    await execution.roll_back(outcome)
-                busy = await in_database(settle, run, outcome, part, event_count=count)
-            except (RunLost, Fenced):
-                logger.warning(
-                    "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
-                )
-                return False
-            except (OperationalError, InterfaceError) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    self._unwritten(run, outcome)
-                    return False
-                logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 2.0)
-            except Exception:
-                logger.exception("Run %s: its status could not be written.", run.id)
-                self._unwritten(run, outcome)
-                return False
-            else:
-                stream.show(shown)
-                stream.result = result_of(outcome)
-                if busy:
-                    self._wakeups.ring(WORK)
-                return outcome.ending is not Ending.DRAINED
-
-    @staticmethod
-    def _unwritten(run: Run, outcome: Outcome) -> None:
-        logger.error(
-            "Run %s ended (%s), but its status could not be written; recovery settles it.",
-            run.id,
-            outcome.ending.value,
-        )
 
     # --- cancels, leases, sweeps
 

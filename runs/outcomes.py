@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from runs.serialization import decode, encode
 from threads.fields import Encoded
 
 
@@ -98,3 +99,28 @@ def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
     name, message = type(error).__name__, str(error)
     shown = message if name in SHOWN else "An internal error occurred"
     return {"error": name, "message": shown}, {"error": name, "message": message}
+
+
+#: What `wait` and `join` answer for a run that is not there.
+GONE = {"__error__": {"error": "HTTPException", "message": "404: Run not found"}}
+
+
+def result_of(outcome: Outcome) -> str | None:
+    """The JSON that `wait` and `join` answer for an outcome; None if it does not say all that the thread has."""
+    if outcome.ending is Ending.ROLLED_BACK:
+        return encode(GONE)
+    if outcome.error is not None:
+        return encode({"__error__": outcome.error})
+    if outcome.values is None or outcome.ending is Ending.DRAINED:
+        return None
+    return (
+        encode(with_questions(decode(outcome.values), outcome.interrupts))
+        if outcome.interrupts
+        else outcome.values
+    )
+
+
+def with_questions(values: Any, interrupts: dict[str, Any]) -> Any:
+    """A thread's values, with the questions that wait for an answer."""
+    questions = [question for asked in interrupts.values() for question in asked]
+    return {**values, "__interrupt__": questions} if questions and isinstance(values, dict) else values

@@ -8,11 +8,9 @@ from uuid import UUID
 from runs import runtime
 from runs.cancellation import settled
 from runs.models import Run, RunStatus
-from runs.outcomes import Ending, Outcome
-from runs.serialization import decode, encode
+from runs.outcomes import GONE, with_questions
+from runs.serialization import encode
 from threads.database import in_database
-
-GONE = {"__error__": {"error": "HTTPException", "message": "404: Run not found"}}
 
 
 async def wait_for_result(run_id: UUID) -> str:
@@ -29,21 +27,6 @@ async def wait_for_result(run_id: UUID) -> str:
     return encode(await in_database(_stored, run_id))
 
 
-def result_of(outcome: Outcome) -> str | None:
-    """The same, from an outcome that was just written; None if it does not say all that the thread has."""
-    if outcome.ending is Ending.ROLLED_BACK:
-        return encode(GONE)
-    if outcome.error is not None:
-        return encode({"__error__": outcome.error})
-    if outcome.values is None or outcome.ending is Ending.DRAINED:
-        return None
-    return (
-        encode(_with_questions(decode(outcome.values), outcome.interrupts))
-        if outcome.interrupts
-        else outcome.values
-    )
-
-
 def _stored(run_id: UUID) -> Any:
     run = Run.objects.select_related("thread").filter(id=run_id).first()
     if run is None:
@@ -51,9 +34,4 @@ def _stored(run_id: UUID) -> Any:
     thread = run.thread
     if run.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
         return {"__error__": thread.error or run.error}
-    return _with_questions(thread.values if thread.values is not None else {}, thread.interrupts)
-
-
-def _with_questions(values: Any, interrupts: dict[str, Any]) -> Any:
-    questions = [question for asked in interrupts.values() for question in asked]
-    return {**values, "__interrupt__": questions} if questions and isinstance(values, dict) else values
+    return with_questions(thread.values if thread.values is not None else {}, thread.interrupts)

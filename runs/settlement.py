@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 
 from runs import event_store
@@ -13,9 +15,17 @@ from runs.event_store import Part
 from runs.exceptions import RunLost
 from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
-from runs.outcomes import Ending, Outcome
+from runs.outcomes import Ending, Outcome, result_of
+from runs.streams import RunStream
 from threads import statements
+from threads.checkpoints import Fenced
+from threads.database import in_database
 from threads.models import Thread
+
+if TYPE_CHECKING:
+    from runs.execution import Execution
+
+logger = logging.getLogger(__name__)
 
 STATUS = {
     Ending.SUCCESS: RunStatus.SUCCESS,
@@ -24,7 +34,50 @@ STATUS = {
     Ending.INTERRUPTED: RunStatus.INTERRUPTED,
 }
 
+#: How long a final status is tried to be written while the database is unavailable, in seconds.
+SETTLE_SECONDS = 20.0
 OTHERS_IN_FLIGHT = "thread_id = %s AND id <> %s AND status IN ('pending', 'running')"
+
+
+async def settle_outcome(execution: Execution, outcome: Outcome, stream: RunStream) -> tuple[bool, bool]:
+    """Write an outcome, trying again while the database is unavailable.
+
+    Returns whether the run is final, and whether other runs wait on its thread. What cannot be written is logged with
+    the run's id, and recovery settles it later.
+    """
+    run = execution.run
+    clock = asyncio.get_running_loop().time
+    deadline, pause = clock() + SETTLE_SECONDS, 0.05
+    part, shown = stream.with_last(outcome.events)
+    count = stream.count + len(shown)
+    while True:
+        try:
+            if outcome.ending is Ending.LOST:
+                raise RunLost
+            if outcome.ending is Ending.ROLLED_BACK:
+                await execution.roll_back(outcome)
+            busy = await in_database(settle, run, outcome, part, event_count=count)
+        except (RunLost, Fenced):
+            logger.warning(
+                "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
+            )
+            return False, False
+        except (OperationalError, InterfaceError) as error:
+            if clock() > deadline:
+                logger.error(
+                    "Run %s: its status could not be written; recovery settles it: %s", run.id, error
+                )
+                return False, False
+            logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 2.0)
+        except Exception:
+            logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
+            return False, False
+        else:
+            stream.show(shown)
+            stream.result = result_of(outcome)
+            return outcome.ending is not Ending.DRAINED, busy
 
 
 def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:

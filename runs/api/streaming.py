@@ -17,8 +17,9 @@ from runs.cancellation import cancel_run
 from runs.conf import settings
 from runs.exceptions import NothingToCancel
 from runs.models import CancelAction
+from runs.outcomes import GONE
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
-from runs.results import GONE, wait_for_result
+from runs.results import wait_for_result
 from runs.serialization import encode
 from threads.querysets import Principal
 
