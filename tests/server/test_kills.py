@@ -46,6 +46,7 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
     readers = [Reader(site, run) for run in runs[:3]]
     segments: dict[str, list[list[str]]] = {run["run_id"]: [] for run in runs}
     cut_off: list[tuple[Row, int, float]] = []
+    starts: list[float] = []
     for _ in range(2):
         time.sleep(chance.uniform(0, 0.7))
         site.process.kill()
@@ -54,7 +55,7 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
         for run in runs:
             done = sum(len(segment) for segment in segments[run["run_id"]])
             segments[run["run_id"]].append(site.executed(run)[done:])
-        site.start()
+        starts.append(site.start().ready_at)
         cut_off += [(run, attempt, site.process.ready_at) for run, attempt in lost]
     assert cut_off
     for run in runs:
@@ -67,7 +68,6 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
         )
         kills = sum(run is lost for lost, *_ in cut_off)
         assert (finished["lost_attempts"], finished["attempt"]) == (kills, kills + 1)
-    starts = sorted({ready_at for _, _, ready_at in cut_off})
     for run, attempt, ready_at in cut_off:
         began = site.attempts(run).get(attempt + 1)
         if began is None:
