@@ -251,7 +251,11 @@ class Execution:
             error = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
             finished = error is None and self._invoked
         outcome = self._ending(error, finished=finished)
-        outcome.events = [*self._held, *outcome.events]
+        if outcome.ending in (Ending.DRAINED, Ending.LOST, Ending.ROLLED_BACK):
+            # Whoever goes on asks again; a question is shown only when the thread has it.
+            outcome.events = []
+        else:
+            outcome.events = [*self._held, *outcome.events]
         for usage in self._usage.usage_metadata.values():
             outcome.input_tokens += usage["input_tokens"]
             outcome.output_tokens += usage["output_tokens"]
