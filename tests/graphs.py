@@ -184,5 +184,23 @@ def _nested() -> Any:
 
 nested = _nested()
 
+
+def _asking() -> Any:
+    """A question beside a node that takes `delay` seconds."""
+
+    async def ask(state: Log, config: RunnableConfig) -> dict[str, Any]:
+        trace(config, "ask")
+        return {"log": [f"answer={interrupt({'question': 'now'})}"]}
+
+    builder = StateGraph(Log)
+    builder.add_node("ask", ask)
+    builder.add_node("slow", node("slow"))
+    builder.add_edge(START, "ask")
+    builder.add_edge(START, "slow")
+    return builder.compile()
+
+
+asking = _asking()
+
 #: One node that sleeps for `delay` seconds.
 sleeping = chain("sleep").compile()

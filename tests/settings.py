@@ -19,7 +19,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 RUNS = {
     **RUNS,
     "GRAPHS": {"agent": "deerflow_site.graphs.agent:graph", **{name: f"tests.graphs:{name}" for name in (
-        "steps", "parallel", "questions", "failing", "stubborn", "talking", "nested", "sleeping"
+        "steps", "parallel", "questions", "failing", "stubborn", "talking", "nested", "sleeping", "asking"
     )}},
     "LEASE": 6.0,
     "HEARTBEAT": 1.0,

@@ -332,3 +332,21 @@ async def test_durability_says_when_checkpoints_are_written(
 ) -> None:
     row = await driver.finish(await driver.start("parallel", durability=durability))
     assert len(await checkpoints(driver, row)) == expected
+
+
+async def test_a_question_of_a_run_that_a_shutdown_stops_is_not_shown(
+    driver: Driver, run_settings: Any
+) -> None:
+    """The thread does not have it yet: an answer would reach nothing. The attempt that goes on asks it again."""
+    run_settings(DRAIN_SECONDS=1.0)
+    run = await driver.start("asking", {"log": [], "delay": 5.0})
+    await driver.executing(run, "ask")
+    await driver.executing(run, "slow")
+    manager = driver.runtime.manager
+    assert manager is not None
+    await manager.drain()
+    row = await driver.row(run)
+    assert (row.status, row.lost_attempts, row.thread.interrupts) == ("pending", 0, {})
+    events = await in_database(lambda: list(row.events.values_list("event", "data")))
+    assert ("metadata", orjson.dumps({"run_id": str(run.id), "attempt": 1}).decode()) in events
+    assert not [event for event in events if "__interrupt__" in event[1]]
