@@ -196,18 +196,23 @@ class RunManager:
                     each.execution.stop(Stop.CANCEL)
 
     async def _renew(self) -> None:
-        alive = True
         try:
             alive = await self._lease.renew()
-        finally:
-            if not alive or not self._lease.trusted:
-                logger.error("This worker lost its lease; its %s runs are stopped here.", len(self._active))
-                for each in list(self._active.values()):
-                    each.execution.stop(Stop.LOST)
+        except Exception:
+            if not self._lease.trusted:
+                self._lose()
+            raise
         if not alive:
+            self._lose()
             lost, self._lease = self._lease, Lease()
             await lost.abandon()
             await self._lease.begin(concurrency=settings.CONCURRENCY)
+
+    def _lose(self) -> None:
+        """Stop every run: others may believe this worker dead."""
+        logger.error("This worker lost its lease; its %s runs are stopped here.", len(self._active))
+        for each in list(self._active.values()):
+            each.execution.stop(Stop.LOST)
 
     async def _sweep(self) -> None:
         report = await in_database(
@@ -265,6 +270,9 @@ class RunManager:
         await self._ended(began + budget)
         for task in self._loops:
             task.cancel()
+        if self._loops:
+            # A renewal in flight uses the connection that is about to be closed.
+            await asyncio.wait(self._loops, timeout=0.5)
         try:
             async with asyncio.timeout_at(max(loop.time() + 0.5, began + budget)):
                 await self._lease.end()
