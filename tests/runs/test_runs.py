@@ -109,7 +109,7 @@ async def test_rollback_removes_the_first_run_and_what_it_wrote(driver: Driver) 
     assert runs == {str(before.id), str(second.id)}
 
 
-async def test_rolling_back_an_answer_asks_the_same_question_again(driver: Driver) -> None:
+async def test_answers_reach_the_questions_of_one_node_in_their_order(driver: Driver) -> None:
     asked = await driver.finish(await driver.start("questions"))
     question = asked.thread.interrupts
     run = await driver.resume("questions", "first answer", thread=asked.thread_id)
