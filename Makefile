@@ -5,16 +5,19 @@ HOST ?= 127.0.0.1
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 PYTHON ?= python3
+# How long `make chaos` lets things fail.
+SECONDS ?= 600
 # Trust what the machine trusts, behind a company's proxy too.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help install run test check format bench migrations clean
+.PHONY: help install run test check format bench chaos migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
 	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make check            lint, format check, types, Django's checks"
 	@echo "make bench            measure against a bare LangGraph loop"
+	@echo "make chaos            run thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
@@ -43,6 +46,9 @@ format: install
 
 bench: install
 	$(RUN) python -m tests.bench
+
+chaos: install
+	$(RUN) python -m tests.chaos --seconds $(SECONDS) $(ARGS)
 
 clean:
 	rm -rf .venv .uv .pytest_cache .mypy_cache .ruff_cache

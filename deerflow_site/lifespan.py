@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
@@ -18,6 +20,8 @@ from deerflow_site.types import Receive, Scope, Send
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+#: Seconds that the interpreter may take to exit.
+EXIT = 5.0
 
 
 class State(StrEnum):
@@ -43,12 +47,14 @@ class Runtime(Protocol):
 class Lifespan:
     """Opens the runtime once, keeps it open while the process serves, and drains it once.
 
-    One task of its own enters and leaves the context manager `open(execute=…)`, so that no request, signal or
+    One task of its own enters and leaves the context manager `open(execute=…, options=…)`, so that no request, signal or
     cancelled server task can interrupt it. How long the drain may take is the context manager's own business.
     """
 
     def __init__(self, open: Callable[..., AbstractAsyncContextManager[Runtime]]) -> None:
         self.execute = True
+        #: What this process's worker does otherwise than the settings say; None where it does not.
+        self.options: Any = None
         self.state = State.STARTING
         #: Why the start or the drain failed.
         self.error: Exception | None = None
@@ -107,6 +113,11 @@ class Lifespan:
         if self.state is State.CLOSED and self.error is not None and not isinstance(self.error, Stopped):
             raise self.error
 
+    async def ended(self) -> None:
+        """Wait until the drain that somebody begins is over; raises what `shutdown` raises."""
+        await self._stop.wait()
+        await self.shutdown()
+
     def signalled(self) -> None:
         """Begin the drain because of a signal; further signals cannot abandon it and are logged once."""
         self._signals += 1
@@ -139,7 +150,8 @@ class Lifespan:
 
     async def _live(self) -> None:
         try:
-            async with self._open(execute=self.execute) as self._runtime:
+            options = {} if self.options is None else {"options": self.options}
+            async with self._open(execute=self.execute, **options) as self._runtime:
                 if self.state is State.STARTING:
                     self.state = State.READY
                     self._started.set()
@@ -208,12 +220,25 @@ class Lifespan:
                     signal.signal(number, handler)
 
 
-def open_runtime(*, execute: bool) -> AbstractAsyncContextManager[Runtime]:
+def open_runtime(*, execute: bool, options: Any = None) -> AbstractAsyncContextManager[Runtime]:
     # It needs the models, which are not loaded yet when this module is imported.
     from runs.runtime import runtime
 
-    opened: AbstractAsyncContextManager[Runtime] = runtime(execute=execute)
+    opened: AbstractAsyncContextManager[Runtime] = runtime(execute=execute, options=options)
     return opened
+
+
+def exit_anyway(code: int) -> None:
+    """Exit soon even if threads of abandoned work run on, which the interpreter would wait for."""
+
+    def leave() -> None:
+        logger.warning("Threads of abandoned work are still running: exiting without them.")
+        sys.stdout.flush()
+        os._exit(code)
+
+    timer = threading.Timer(EXIT, leave)
+    timer.daemon = True
+    timer.start()
 
 
 lifespan = Lifespan(open_runtime)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-import os
-import sys
 import threading
 from functools import partial
 from typing import Any
@@ -28,7 +26,7 @@ from twisted.logger import (
 )
 
 from deerflow_site.connections import HTTPFactory, Inbox, Request, WebSocketFactory, WebSocketProtocol
-from deerflow_site.lifespan import STOP_SIGNALS, Lifespan, State, Stopped
+from deerflow_site.lifespan import STOP_SIGNALS, Lifespan, State, Stopped, exit_anyway
 from deerflow_site.types import Application, Message, Scope
 
 logger = logging.getLogger(__name__)
@@ -38,8 +36,6 @@ reactor: Any = twisted_reactor
 BACKLOG = 1024
 #: Seconds after the drain in which responses may end by themselves, and after which what is left is killed.
 FINISH, CLOSE = 2.0, 5.0
-#: Seconds that the interpreter may take to exit.
-EXIT = 5.0
 SERVICE_RESTART = 1012
 
 
@@ -87,7 +83,7 @@ class Server(daphne.server.Server):
             return
         reactor.run(installSignalHandlers=False)
         if in_main_thread:
-            _exit_anyway(self.lifespan.exit_code)
+            exit_anyway(self.lifespan.exit_code)
 
     def _prepare(self) -> None:
         log: Any = STDLibLogObserver("twisted")
@@ -191,16 +187,3 @@ def drain_before_exit(lifespan: Lifespan) -> None:
     if reactor.running:
         shutdown = lambda: Deferred.fromFuture(asyncio.ensure_future(lifespan.shutdown()))  # noqa: E731
         reactor.addSystemEventTrigger("before", "shutdown", shutdown)
-
-
-def _exit_anyway(code: int) -> None:
-    """Exit soon even if threads of abandoned work run on, which the interpreter would wait for."""
-
-    def leave() -> None:
-        logger.warning("Threads of abandoned work are still running: exiting without them.")
-        sys.stdout.flush()
-        os._exit(code)
-
-    timer = threading.Timer(EXIT, leave)
-    timer.daemon = True
-    timer.start()

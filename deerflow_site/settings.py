@@ -125,12 +125,22 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
+    # A connection that the server has ended is not handed out by the pool.
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
         # Prepared statements: planning the few statements of a run each time would cost as much as executing them.
         "server_side_binding": True,
         "prepare_threshold": 2,
         "pool": {"min_size": 1, "max_size": int(env_number("DATABASE_POOL", 24)), "timeout": 10},
+        # A database host that vanishes is noticed in seconds, not when the kernel gives up after a quarter of an hour.
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 15_000,
+        # A process that is frozen within a transaction must not keep its locks from the one that takes its runs over; nor
+        # may a lock that somebody holds for long keep every database thread of a process waiting.
+        "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=10000",
     }
 
 BODY_LIMIT = 8 * 1024 * 1024
@@ -143,6 +153,12 @@ RUNS: dict[str, Any] = {
     "DRAIN_SECONDS": env_number("DRAIN_SECONDS", 20),
     "RECOVERY": env("RUN_RECOVERY", "resume"),
     "ON_SHUTDOWN": env("ON_SHUTDOWN", "requeue"),
+    "USER_CONCURRENCY": int(env_number("USER_CONCURRENCY", 0)),
+    "TOTAL_CONCURRENCY": int(env_number("TOTAL_CONCURRENCY", 0)),
+    "EVENT_RETENTION": env_number("EVENT_RETENTION", 30 * 86_400),
+    "RUN_RETENTION": env_number("RUN_RETENTION", 0),
+    "THREAD_TTL": env_number("THREAD_TTL", 0),
+    "THREAD_TTL_STRATEGY": env("THREAD_TTL_STRATEGY", "delete"),
     "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
     "LOCAL_USER": LOCAL_DEVELOPMENT,
     "BODY_LIMIT": BODY_LIMIT,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
-from runs import cancellation, runtime
+from runs import cancellation, graphs, runtime
 from runs.assistants import find_assistant
 from runs.exceptions import InvalidRequest, NotFound, ThreadBusy
-from runs.models import Assistant, MultitaskStrategy, Run
+from runs.models import DEFAULT_QUEUE, Assistant, MultitaskStrategy, Run
 from runs.requests import RunRequest
-from threads import statements
+from threads import clock, expiry, statements
 from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread, ThreadStatus
@@ -58,8 +58,9 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
     current = runtime.current()
     manager = current.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
-    worker_id = slot.worker_id if slot else None
-    arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id, "worker_id": worker_id}
+    arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
+    if slot is not None:
+        arguments |= {"worker_id": slot.worker_id, "queues": slot.manager.options.queues}
     try:
         try:
             admitted = await in_database(admit, request, **arguments)
@@ -83,15 +84,21 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
 
 
 def admit(
-    request: RunRequest, *, user_id: int, thread_id: UUID | None, worker_id: UUID | None = None
+    request: RunRequest,
+    *,
+    user_id: int,
+    thread_id: UUID | None,
+    worker_id: UUID | None = None,
+    queues: Collection[str] | None = None,
 ) -> Admitted:
     """Insert a pending run, in one transaction that locks its thread.
 
     Args:
         worker_id: A worker with a free slot, which claims the run at once, in the same transaction, if the thread
             is free: the run begins without a queue's delay.
+        queues: The queues that this worker serves; None for all.
     """
-    now = timezone.now()
+    now = clock.now()
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
         thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
@@ -99,8 +106,8 @@ def admit(
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
         run = _compose(request, assistant, thread, user_id=user_id, now=now)
-        changes |= {"status": ThreadStatus.BUSY, "updated_at": now}
-        claimed = worker_id is not None and not in_flight
+        changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
+        claimed = worker_id is not None and not in_flight and (queues is None or run.queue in queues)
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
             changes["epoch"] = run.epoch
@@ -141,6 +148,7 @@ def _thread(
         created_at=now,
         updated_at=now,
         state_updated_at=now,
+        **expiry.columns(None, now=now),
     )
     statements.insert(thread)
     return thread, {}
@@ -151,7 +159,9 @@ def _in_flight(thread: Thread) -> list[Run]:
         Run, "thread_id = %s AND status IN ('pending', 'running')", {"thread_id": thread.id}
     ):
         return []
-    return list(Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt"))
+    return list(
+        Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt", "cancel_action")
+    )
 
 
 def _compose(
@@ -163,6 +173,7 @@ def _compose(
         **request.metadata,
         "assistant_id": str(assistant.id),
     }
+    queue, priority = _place(assistant)
     return Run(
         id=new_id(),
         thread_id=thread.id,
@@ -171,11 +182,23 @@ def _compose(
         metadata=metadata,
         kwargs=_kwargs(request, assistant, thread),
         multitask_strategy=request.multitask_strategy,
+        queue=queue,
+        priority=priority,
         temporary=request.temporary,
         created_at=now,
         updated_at=now,
         due_at=now + timedelta(seconds=request.after_seconds),
     )
+
+
+def _place(assistant: Assistant) -> tuple[str, int]:
+    """The queue and the priority of an assistant's runs: its graph's, fixed at admission."""
+    try:
+        registered = graphs.registration(assistant.graph_id)
+    except graphs.GraphNotFound:
+        # Its execution will say so.
+        return DEFAULT_QUEUE, 0
+    return registered.queue, registered.priority
 
 
 def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from django.utils import timezone
-
 from runs import graphs
 from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Assistant
-from threads import statements
+from threads import clock, statements
 
 #: The reference server's namespace for system assistants: uuid5(namespace, graph name).
 SYSTEM_ASSISTANTS = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
@@ -38,7 +36,7 @@ def find_assistant(name: str, *, user_id: int) -> Assistant:
 
 def create_system_assistants(names: list[str]) -> None:
     """Make sure that each graph has its system assistant."""
-    now = timezone.now()
+    now = clock.now()
     Assistant.objects.bulk_create(
         [
             Assistant(

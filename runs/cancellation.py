@@ -8,14 +8,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 
 from runs import runtime
-from runs.conf import settings
 from runs.events import is_settled
 from runs.exceptions import NotFound, NothingToCancel, ServerClosing
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
+from runs.questions import waiting_questions
+from threads import clock, expiry
 from threads.database import in_database
 from threads.models import Thread, ThreadStatus
 from threads.querysets import Principal
@@ -65,7 +65,7 @@ def cancel(
                 "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs "
                 "haven't been deleted or completed."
             )
-        now = timezone.now()
+        now = clock.now()
         outcome = request(run, action, now=now)
         if outcome is not ASKED:
             rest_thread(thread, after=run, now=now)
@@ -77,11 +77,13 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
     if run.status == RunStatus.RUNNING:
         Run.objects.request_cancel(run.id, action, now=now)
         return ASKED
+    if run.cancel_action:
+        return ASKED
     if action == CancelAction.ROLLBACK:
         if run.attempt:
             # It has checkpoints: the worker that claims it next removes them.
-            Run.objects.filter(id=run.id, cancel_action="").update(
-                cancel_action=action, cancel_requested_at=now, due_at=now, updated_at=now
+            Run.objects.filter(id=run.id).update(
+                cancel_action=action, cancel_requested_at=now, updated_at=now
             )
             return ASKED
         remove_run(run.id)
@@ -94,31 +96,33 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
 
 def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
     """Give a locked thread its status after a run that ended without having executed since its last claim."""
+    changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
+    if after.attempt:
+        # It had begun: it left steps undone, and may have consumed answers.
+        changes |= {"resting_status": ThreadStatus.INTERRUPTED, "interrupts": waiting_questions(thread)}
     if Run.objects.in_flight().filter(thread=thread).exists():
-        status = ThreadStatus.BUSY
-    elif thread.interrupts or after.attempt:
-        # A run that had begun left steps undone.
-        status = ThreadStatus.INTERRUPTED
+        changes["status"] = ThreadStatus.BUSY
     else:
-        status = ThreadStatus.ERROR if thread.error else ThreadStatus.IDLE
-    changes: dict[str, Any] = {"status": status, "updated_at": now}
-    if after.temporary and status != ThreadStatus.BUSY:
-        changes["discarded_at"] = now
+        changes["status"] = changes.get("resting_status", thread.resting_status)
+        if after.temporary:
+            changes["discarded_at"] = now
     Thread.objects.filter(id=thread.id).update(**changes)
 
 
 async def settled(run_id: UUID) -> None:
     """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
     current = runtime.current()
-    while not current.hub.closed:
-        if (stream := current.hub.executing(run_id)) is not None:
-            await stream.ended()
-            if stream.finished:
+    with current.wakeups.bell(run_id) as bell:
+        while not current.hub.closed:
+            bell.clear()
+            if (stream := current.hub.executing(run_id)) is not None:
+                await stream.ended()
+                if stream.finished:
+                    return
+            elif await in_database(is_settled, run_id):
                 return
-        elif await in_database(is_settled, run_id):
-            return
-        else:
-            await current.wakeups.wait(run_id, settings.EVENT_POLL)
+            else:
+                await bell.wait(current.hub.poll)
     raise ServerClosing
 
 
@@ -137,7 +141,7 @@ def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:
         run = Run.objects.filter(id=run_id, thread=thread_id).first() if thread is not None else None
         if thread is None or run is None:
             raise NotFound("Run not found")
-        now = timezone.now()
+        now = clock.now()
         if run.status == RunStatus.RUNNING:
             # Fences the owner's writes from here on; it notices, and stops.
             Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)

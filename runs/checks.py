@@ -25,7 +25,10 @@ from runs import conf, graphs
 
 TAG = "runs"
 #: Numbers for which 0 means "none" or "at once"; all others must be more.
-MAY_BE_ZERO = {"RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH"}
+MAY_BE_ZERO = {
+    "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
+    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL",
+}  # fmt: skip
 #: Fixes CVE-2026-44545 (unbounded websocket messages) and CVE-2026-44546 (header smuggling).
 MINIMAL_DAPHNE = (4, 2, 2)
 

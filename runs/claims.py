@@ -1,38 +1,136 @@
-"""Claiming: giving pending runs to a worker, at most one run per thread."""
+"""Claiming: giving pending runs to a worker, at most one run per thread, and fairly among users.
+
+The order is: priority, then the user with the fewest running runs (a user's second candidate counts as if the first one
+ran already), then age. Within a thread it is age alone, after a run that has begun. A thread that somebody has locked is left out rather than
+waited for, and a thread whose first run cannot be claimed hides no other one's.
+"""
 
 from __future__ import annotations
 
+import functools
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from django.db import transaction
-from django.utils import timezone
+from django.db import connection, transaction
 
+from runs.conf import settings
 from runs.models import Run
+from threads import clock
 from threads.models import Thread
 
+#: Candidates beyond the wanted number: others may have locked the first ones' threads.
+SPARE = 40
+#: The advisory lock of claims while limits are set, which racing claims could exceed otherwise.
+LIMITS_LOCK = 0x6C696D697473
+RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 
-def claim(worker_id: UUID, *, limit: int) -> list[Run]:
-    """Claim up to `limit` due runs, in one transaction that locks their threads.
+#: Where a run stands in its thread's queue. One that has begun goes on before any other: its checkpoints are the newest.
+IN_THREAD = "(CASE WHEN {0}.attempt > 0 THEN 0 ELSE 1 END, {0}.due_at, {0}.id)"
+#: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
+RUNNABLE = f"""r.status = 'pending' AND r.due_at <= %(now)s{{queues}}
+    AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
+    AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
+        AND a.due_at <= %(now)s AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
+LOAD = f"SELECT user_id, count(*) AS running FROM {RUNS} WHERE status = 'running' GROUP BY user_id"
+PLACE = "row_number() OVER ({partition}ORDER BY r.priority DESC, r.due_at, r.id) AS place"
+FAIR = "c.priority DESC, coalesce(l.running, 0) + c.place, c.due_at, c.id"
+WITHIN_LIMIT = "(%(per_user)s = 0 OR coalesce(l.running, 0) + c.place <= %(per_user)s)"
 
-    Threads that somebody else has locked are left out rather than waited for: a busy thread hides no other one's run.
+# PostgreSQL reads a few rows of each waiting user by an index, however many wait: users by a loose index scan, which
+# probes once for each, and each one's oldest runnable runs by a lateral query.
+ON_POSTGRES = f"""
+WITH RECURSIVE waiting AS (
+    (SELECT user_id FROM {RUNS} WHERE status = 'pending' ORDER BY user_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.user_id FROM {RUNS} p WHERE p.status = 'pending' AND p.user_id > w.user_id
+        ORDER BY p.user_id LIMIT 1)
+    FROM waiting w WHERE w.user_id IS NOT NULL
+), candidates AS MATERIALIZED (
+    SELECT c.id, c.thread_id, row_number() OVER (ORDER BY {FAIR}) AS turn
+    FROM waiting w
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.thread_id, r.priority, r.due_at, {PLACE.format(partition="")}
+        FROM {RUNS} r WHERE r.user_id = w.user_id AND {RUNNABLE}
+        ORDER BY r.priority DESC, r.due_at, r.id LIMIT %(many)s
+    ) c
+    LEFT JOIN ({LOAD}) l ON l.user_id = w.user_id
+    WHERE {WITHIN_LIMIT}
+    ORDER BY turn LIMIT %(many)s
+)"""
+ON_SQLITE = f"""
+SELECT c.id FROM (
+    SELECT r.id, r.user_id, r.priority, r.due_at, {PLACE.format(partition="PARTITION BY r.user_id ")}
+    FROM {RUNS} r WHERE {RUNNABLE}
+) c LEFT JOIN ({LOAD}) l ON l.user_id = c.user_id
+WHERE {WITHIN_LIMIT} ORDER BY {FAIR} LIMIT %(limit)s
+"""
+
+
+def claim(worker_id: UUID, *, limit: int, queues: Collection[str] | None = None) -> list[Run]:
+    """Claim up to `limit` due runs for a worker, in one transaction that locks their threads.
+
+    Args:
+        queues: Only runs of these queues; None for all.
     """
-    now = timezone.now()
     with transaction.atomic():
-        due = list(Run.objects.claimable(now).values_list("thread_id", flat=True)[:limit])
-        if not due:
+        if (room := _room()) is not None:
+            limit = min(limit, room)
+        if limit <= 0:
             return []
-        free = Thread.objects.filter(id__in=due).order_by("id").select_for_update(skip_locked=True)
-        epochs = {thread.id: thread.epoch + 1 for thread in free.only("id", "epoch")}
-        # Looked at again: between the first look and the lock another worker may have claimed on the same thread.
-        runs = list(Run.objects.claimable(now).filter(thread__in=list(epochs)).select_related("assistant"))
-        claimed = []
-        for run in runs:
-            epoch = epochs[run.thread_id]
-            if Run.objects.claim(run.id, worker_id=worker_id, epoch=epoch, now=now):
-                Thread.objects.filter(id=run.thread_id).update(epoch=epoch)
-                run.epoch, run.attempt = epoch, run.attempt + 1
-                claimed.append(run)
-        return claimed
+        now = clock.now()
+        parameters: dict[str, Any] = {"per_user": settings.USER_CONCURRENCY, "many": limit + SPARE}
+        if connection.vendor == "postgresql":
+            query = _query(ON_POSTGRES, queues is not None)
+            parameters |= {"now": now, "queues": sorted(queues or ())}
+            claimed = Run.objects.claim_candidates(
+                query, parameters, worker_id=worker_id, limit=limit, now=now
+            )
+        else:
+            query = _query(ON_SQLITE, queues is not None)
+            parameters |= {"now": connection.ops.adapt_datetimefield_value(now), "limit": limit}
+            parameters["queues"] = json.dumps(sorted(queues or ()))
+            claimed = _claim_each(query, parameters, worker_id=worker_id, now=now)
+        turns = {run_id: turn for turn, run_id in enumerate(claimed)}
+        runs = Run.objects.filter(id__in=claimed).select_related("assistant")
+        return sorted(runs, key=lambda run: turns[run.id])
+
+
+def _claim_each(query: str, parameters: Mapping[str, Any], *, worker_id: UUID, now: datetime) -> list[UUID]:
+    """Claim what the query finds, one by one; SQLite's transaction has locked everything already."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        found = [UUID(hex=run_id) for (run_id,) in cursor.fetchall()]
+    for run_id, thread_id, epoch in Run.objects.filter(id__in=found).values_list(
+        "id", "thread_id", "thread__epoch"
+    ):
+        Run.objects.claim(run_id, worker_id=worker_id, epoch=epoch + 1, now=now)
+        Thread.objects.filter(id=thread_id).update(epoch=epoch + 1)
+    return found
+
+
+@functools.cache
+def _query(template: str, some_queues: bool) -> str:
+    if not some_queues:
+        return template.format(queues="")
+    one_of = (
+        "= ANY(%(queues)s)" if template is ON_POSTGRES else "IN (SELECT value FROM json_each(%(queues)s))"
+    )
+    return template.format(queues=f" AND r.queue {one_of}")
+
+
+def _room() -> int | None:
+    """How many runs may be claimed at all; None for any number. Lets no other claim in while there are limits."""
+    if not settings.USER_CONCURRENCY and not settings.TOTAL_CONCURRENCY:
+        return None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LIMITS_LOCK])
+    if not settings.TOTAL_CONCURRENCY:
+        return None
+    return settings.TOTAL_CONCURRENCY - Run.objects.filter(status="running").count()
 
 
 def owned(worker_id: UUID) -> dict[UUID, tuple[int, str]]:

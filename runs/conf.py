@@ -11,7 +11,11 @@ from typing import Any
 
 from django.conf import settings as django_settings
 
-CHOICES = {"RECOVERY": ("resume", "error"), "ON_SHUTDOWN": ("requeue", "interrupt")}
+CHOICES = {
+    "RECOVERY": ("resume", "error"),
+    "ON_SHUTDOWN": ("requeue", "interrupt"),
+    "THREAD_TTL_STRATEGY": ("delete", "keep_latest"),
+}
 
 
 class RunSettings:
@@ -28,6 +32,9 @@ class RunSettings:
 
     #: Runs that one process executes at once.
     CONCURRENCY: int = 100
+    #: Runs of one user, and runs in all, that all processes together execute at once; 0 for any number.
+    USER_CONCURRENCY: int = 0
+    TOTAL_CONCURRENCY: int = 0
     #: Wall-clock limit of one attempt of a run; 0 for none.
     RUN_TIMEOUT: float = 3600.0
     #: How long a cancelled node may ignore its cancellation before its run is abandoned.
@@ -45,18 +52,37 @@ class RunSettings:
     #: Until when the database believes that a silent worker is alive.
     LEASE: float = 30.0
     HEARTBEAT: float = 5.0
+    #: How often dead workers are looked for, and how often everything that may have been left behind.
+    PROBE: float = 1.0
     SWEEP: float = 5.0
     #: How often pending runs are looked for when no wake-up came.
     POLL: float = 1.0
+
+    #: How long a node may block the event loop before the log says where; 0 for no watch.
+    LOOP_ALARM: float = 2.0
 
     #: Longest time that an event waits for others before it is written to the log.
     EVENT_FLUSH: float = 0.03
     #: Events of one run kept in memory for readers of this process.
     EVENT_BUFFER: int = 2048
-    #: How often a reader looks at the log of a run that another process executes.
+    #: How often a reader looks at the log of a run that another process executes, while wake-ups do not arrive; while
+    #: they do, ten times more seldom.
     EVENT_POLL: float = 0.2
     #: Comment interval of an idle event stream; stock clients reconnect after 6 to 30 s of silence.
     STREAM_HEARTBEAT: float = 5.0
+
+    #: How long the events of a run are kept after its end, 0 for ever. They are most of what a run writes and serve only
+    #: who reads its stream again; what it came to is kept with the run and its thread.
+    EVENT_RETENTION: float = 30 * 86_400.0
+    #: How long a run is kept after its end, 0 for ever: a site's record is nobody's to delete unasked. The newest
+    #: finished run of a thread stays with the thread.
+    RUN_RETENTION: float = 0.0
+    #: After how many minutes without a run a thread expires whose client does not say; 0 for never.
+    THREAD_TTL: float = 0.0
+    #: What is done with it then: `delete` it, or `keep_latest`: only its present state.
+    THREAD_TTL_STRATEGY: str = "delete"
+    #: How often what is older is removed.
+    RETENTION_SWEEP: float = 300.0
 
     #: Largest request body.
     BODY_LIMIT: int = 8 * 1024 * 1024

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.utils import timezone
-
 from runs.models import Run, Worker
+from threads import clock
 from threads.display import EMPTY, link, seconds, span
 
 #: Columns of a run, and of its assistant, that a list does not show and that can be large.
@@ -19,7 +18,7 @@ LIST_DEFER = (
 def queue_wait(run: Run) -> str:
     """From when the run was due until it first began, or ended without."""
     end = run.started_at or run.finished_at
-    ahead = (run.due_at - timezone.now()).total_seconds()
+    ahead = (run.due_at - clock.now()).total_seconds()
     return f"due in {seconds(ahead)}" if end is None and ahead > 0 else span(run.due_at, end)
 
 
@@ -47,6 +46,6 @@ def worker_state(worker: Worker) -> str:
     """Whether the database believes in the worker."""
     if worker.stopped_at is not None:
         return "stopped"
-    if worker.lease_expires_at <= timezone.now():
+    if worker.lease_expires_at <= clock.now():
         return "expired"
     return "draining" if worker.draining else "alive"

@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
 
 from runs.models import Run, RunEvent
 from threads.models import Thread
@@ -38,6 +37,19 @@ WITH live AS MATERIALIZED (
     ORDER BY t.id FOR KEY SHARE OF t
 ), added AS ({INSERT_LIVE})
 SELECT run_id FROM live
+"""
+
+
+#: Most events, and about how many characters of them, that a reader takes at once.
+READ_EVENTS, READ_SIZE = 500, 1024 * 1024
+# An event that alone is larger is read alone.
+READ = f"""
+SELECT epoch, seq, event, data FROM (
+    SELECT epoch, seq, event, data, sum(length(data)) OVER (ORDER BY epoch, seq) - length(data) AS before
+    FROM (SELECT epoch, seq, event, data FROM {EVENTS}
+        WHERE run_id = %(run)s AND (epoch, seq) > (%(epoch)s, %(seq)s)
+        ORDER BY epoch, seq LIMIT {READ_EVENTS}) AS next
+) AS measured WHERE before < {READ_SIZE} ORDER BY epoch, seq
 """
 
 
@@ -100,7 +112,7 @@ def insert(parts: Sequence[Part], *, now: datetime) -> None:
         cursor.executemany(
             f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
             "VALUES (%s, %s, %s, %s, %s, %s)",
-            [(part.run_id.hex, e.epoch, e.seq, e.name, e.data, now) for part in parts for e in part.events],
+            [(_id(part.run_id), e.epoch, e.seq, e.name, e.data, now) for part in parts for e in part.events],
         )
 
 
@@ -109,15 +121,17 @@ def _columns(parts: Sequence[Part]) -> list[list[Any]]:
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], [], []]
 
 
-def read(run_id: UUID, after: Position, *, limit: int = 500) -> list[Event]:
-    """The events of a run after a position, oldest first."""
-    epoch, seq = after
-    rows = (
-        RunEvent.objects.filter(Q(epoch__gt=epoch) | Q(epoch=epoch, seq__gt=seq), run_id=run_id)
-        .order_by("epoch", "seq")
-        .values_list("epoch", "seq", "event", "data")[:limit]
-    )
-    return [Event(*row) for row in rows]
+def read(run_id: UUID, after: Position) -> list[Event]:
+    """The next events of a run after a position, oldest first: a batch whose memory is bounded, and at least one."""
+    parameters = {"run": _id(run_id), "epoch": after[0], "seq": after[1]}
+    with connection.cursor() as cursor:
+        cursor.execute(READ, parameters)
+        return [Event(*row) for row in cursor.fetchall()]
+
+
+def _id(run_id: UUID) -> UUID | str:
+    """A run's id as the database has it."""
+    return run_id if connection.vendor == "postgresql" else run_id.hex
 
 
 def last_position(run_id: UUID) -> Position:

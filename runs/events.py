@@ -11,9 +11,8 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from uuid import UUID
-
-from django.utils import timezone
 
 from runs import event_store
 from runs.conf import settings
@@ -22,7 +21,8 @@ from runs.exceptions import ServerClosing
 from runs.models import Run
 from runs.querysets import TERMINAL
 from runs.streams import RunStream
-from runs.wakeups import Wakeups
+from runs.wakeups import Bell, Wakeups
+from threads import clock
 from threads.database import in_database
 
 __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 #: process, within these bounds. (Measured: docs/benchmarks.md.)
 BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
+#: How much more seldom the log is looked at while wake-ups from other processes arrive.
+HEARD = 10
 
 
 class EventHub:
@@ -43,15 +45,23 @@ class EventHub:
         self.wakeups = wakeups
         self._streams: dict[UUID, RunStream] = {}
         self._dirty: set[RunStream] = set()
+        self._urgent = asyncio.Event()
         self._writing = asyncio.Lock()
         self._readers = 0
         self._flusher: asyncio.Task[None] | None = None
         #: Whether readers were told to end, for the process is about to.
         self.closed = False
 
-    def open(self, run_id: UUID, *, thread_id: UUID, epoch: int, first: bool) -> RunStream:
-        """Begin the stream of an attempt."""
-        stream = RunStream(self, run_id=run_id, thread_id=thread_id, epoch=epoch, first=first)
+    def open(
+        self, run_id: UUID, *, thread_id: UUID, epoch: int, first: bool, urgent: bool = False
+    ) -> RunStream:
+        """Begin the stream of an attempt.
+
+        Args:
+            first: Whether no earlier attempt may have left events in the log.
+            urgent: Whether its readers are in another process, so that its first event is written at once.
+        """
+        stream = RunStream(self, run_id=run_id, thread_id=thread_id, epoch=epoch, first=first, urgent=urgent)
         self._streams[run_id] = stream
         self.wakeups.ring(run_id)
         return stream
@@ -63,6 +73,7 @@ class EventHub:
         if self._streams.get(stream.run_id) is stream:
             del self._streams[stream.run_id]
         self.wakeups.ring(stream.run_id)
+        self.wakeups.announce(stream.run_id)
 
     def executing(self, run_id: UUID) -> RunStream | None:
         """The stream of a run that this process executes."""
@@ -72,6 +83,8 @@ class EventHub:
 
     def written_soon(self, stream: RunStream) -> None:
         self._dirty.add(stream)
+        if stream.urgent:
+            self._urgent.set()
         if self._flusher is None and not self.closed:
             # A fresh context: the writer must not live in that of whichever run wrote first.
             self._flusher = asyncio.create_task(
@@ -80,7 +93,10 @@ class EventHub:
 
     async def _flush_soon(self) -> None:
         while self._dirty and not self.closed:
-            await asyncio.sleep(settings.EVENT_FLUSH)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.EVENT_FLUSH):
+                    await self._urgent.wait()
+            self._urgent.clear()
             try:
                 await self.flush()
             except Exception as error:
@@ -99,7 +115,7 @@ class EventHub:
             if not parts:
                 return
             try:
-                live = await in_database(event_store.append, list(parts.values()), now=timezone.now())
+                live = await in_database(event_store.append, list(parts.values()), now=clock.now())
             except BaseException:
                 self._dirty.update(streams)
                 raise
@@ -107,6 +123,7 @@ class EventHub:
                 # A run that is not live any more was lost; its owner learns it from its next checkpoint or heartbeat.
                 if part.run_id in live:
                     stream.wrote(part.events[-1].seq)
+                    self.wakeups.announce(part.run_id)
 
     # --- reading
 
@@ -129,17 +146,24 @@ class EventHub:
         """
         self._readers += 1
         try:
-            async for batch in self._follow(run_id, after):
-                yield batch
+            with self.wakeups.bell(run_id) as bell:
+                async for batch in self._follow(run_id, after, bell):
+                    yield batch
         finally:
             self._readers -= 1
 
-    async def _follow(self, run_id: UUID, after: Position | None) -> AsyncIterator[list[Event]]:
+    @property
+    def poll(self) -> float:
+        """How often to look for what other processes write, in seconds: seldom while they can be heard."""
+        return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
+
+    async def _follow(self, run_id: UUID, after: Position | None, bell: Bell) -> AsyncIterator[list[Event]]:
         clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
         stream: RunStream | None = None
         rested, burst = clock(), 0
         while not self.closed:
+            bell.clear()
             # A finished attempt's memory still has its last events, also when the hub has let it go.
             stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
             if stream is not None:
@@ -161,7 +185,7 @@ class EventHub:
                 rested = now
                 yield []
             elif stream is None or (stream.closed and not stream.finished):
-                await self.wakeups.wait(run_id, settings.EVENT_POLL)
+                await bell.wait(self.poll)
             elif stream.finished and position >= (stream.epoch, stream.count):
                 return
             else:

@@ -23,6 +23,12 @@ def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> boo
     return (checkpoint_metadata or {}).get("run_id") == run_id
 
 
+def goes_on(kwargs: Mapping[str, Any]) -> bool:
+    """Whether a run takes its thread up where it stands: without input, or by a command that names no other place."""
+    command = kwargs.get("command")
+    return kwargs.get("input") is None if command is None else not command.get("goto")
+
+
 def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[str] = ()) -> Any:
     """The graph's input by the resume rule.
 

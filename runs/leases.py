@@ -9,13 +9,13 @@ OS lock on a file beside the database, and whoever gets that lock knows that eve
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import fcntl
 import logging
 import os
 import socket
-from collections.abc import AsyncIterator, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -23,11 +23,11 @@ from uuid import UUID
 
 import psycopg
 from django.db import connection
-from django.utils import timezone
 
 from runs.conf import settings
 from runs.exceptions import StartupError
 from runs.models import Worker
+from threads import clock
 from threads.checkpoints.postgres import connection_string
 from threads.database import in_database
 from threads.ids import new_id
@@ -35,6 +35,12 @@ from threads.ids import new_id
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
+#: A free lock must still be free after this many seconds; and so long after a start of the database none is believed in.
+CONFIRM, SETTLED = 0.25, 3.0
+#: Share of a lease for which the worker itself believes in it, by its monotonic clock.
+TRUSTED = 5 / 6
+#: `lock_key` of the column `id`, in SQL.
+LOCK_KEY = "('x' || right(replace(id::text, '-', ''), 16))::bit(64)::bigint & 9223372036854775807"
 
 
 def lock_key(worker_id: UUID) -> int:
@@ -76,27 +82,41 @@ def _note_holder(file: IO[str]) -> None:
 def dead_workers(*, sole: bool) -> list[UUID]:
     """Workers that are not marked as stopped, and whose process is gone or has lost its lease.
 
+    A free lock is believed in when it is still free a moment later: a worker whose connection alone was ended takes its lock
+    anew at once. After a restart of the database, which frees every lock, that takes longer, and locks say nothing.
+
     Args:
         sole: Whether the caller holds SQLite's lock, which proves all workers but its own dead.
     """
-    candidates = Worker.objects.filter(stopped_at__isnull=True)
     if connection.vendor != "postgresql":
+        candidates = Worker.objects.filter(stopped_at__isnull=True)
         return list(candidates.values_list("id", flat=True)) if sole else []
-    dead = []
+    expired, unlocked = _suspects()
+    if unlocked:
+        time.sleep(CONFIRM)
+        again, still = _suspects()
+        expired |= again
+        unlocked &= still
+    return sorted(expired | unlocked)
+
+
+def _suspects() -> tuple[set[UUID], set[UUID]]:
+    """Workers whose lease has run out, and those whose lock nobody holds."""
     with connection.cursor() as cursor:
+        # The lock of a transaction: taken only to learn that it was free, and given back with the statement.
         cursor.execute(
-            f"SELECT id, lease_expires_at <= now() FROM {Worker._meta.db_table} WHERE stopped_at IS NULL"
+            f"""SELECT id, lease_expires_at <= now() FROM {Worker._meta.db_table}
+            WHERE stopped_at IS NULL AND (lease_expires_at <= now()
+                OR (now() - pg_postmaster_start_time() > make_interval(secs => %s)
+                    AND pg_try_advisory_xact_lock({LOCK_KEY})))""",
+            [SETTLED],
         )
-        for worker_id, expired in cursor.fetchall():
-            # The lock of a transaction: taken only to learn that it was free, and given back at its end.
-            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [lock_key(worker_id)])
-            if expired or cursor.fetchone() == (True,):
-                dead.append(worker_id)
-    return dead
+        rows = cursor.fetchall()
+    return {each for each, expired in rows if expired}, {each for each, expired in rows if not expired}
 
 
 def mark_stopped(worker_ids: Collection[UUID]) -> None:
-    Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=timezone.now())
+    Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=clock.now())
 
 
 def mark_draining(worker_id: UUID) -> None:
@@ -104,11 +124,19 @@ def mark_draining(worker_id: UUID) -> None:
 
 
 class Lease:
-    """This process's worker row, and how long it may be trusted."""
+    """This process's worker row, and how long it may be trusted.
 
-    def __init__(self) -> None:
+    Args:
+        on_expiry: Called when the trust ends before it was renewed: others may believe this worker dead soon.
+    """
+
+    def __init__(self, *, on_expiry: Callable[[], None] = lambda: None) -> None:
         self.worker_id = new_id()
+        #: Set when the connection that holds the lock broke: renew at once.
+        self.broken = asyncio.Event()
+        self._on_expiry = on_expiry
         self._trusted_until = 0.0
+        self._expiry: asyncio.TimerHandle | None = None
         self._db: psycopg.AsyncConnection[Any] | None = None
 
     @property
@@ -116,10 +144,10 @@ class Lease:
         """Whether no other process can believe this one dead yet; on SQLite the lock says so, whatever the clock."""
         return connection.vendor != "postgresql" or asyncio.get_running_loop().time() < self._trusted_until
 
-    async def begin(self, *, concurrency: int) -> None:
+    async def begin(self, *, concurrency: int, queues: Collection[str] | None = None) -> None:
         """Insert the worker's row; on PostgreSQL take its lock first, on a connection of its own."""
         await self._connect()
-        await in_database(register, self.worker_id, concurrency)
+        await in_database(register, self.worker_id, concurrency, queues)
         await self.renew()
 
     async def _connect(self) -> None:
@@ -136,14 +164,21 @@ class Lease:
         Raises what the database raises when it cannot be reached; the lease then runs on.
         """
         began = asyncio.get_running_loop().time()
-        margin = settings.LEASE / 6
+        self.broken.clear()
         if connection.vendor == "postgresql":
             alive = await self._renew_postgres()
         else:
             alive = await in_database(renew, self.worker_id)
         if alive:
-            self._trusted_until = began + settings.LEASE - margin
+            self._trust(began + settings.LEASE * TRUSTED)
         return alive
+
+    def _trust(self, until: float) -> None:
+        self._trusted_until = until
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if connection.vendor == "postgresql":
+            self._expiry = asyncio.get_running_loop().call_at(until, self._on_expiry)
 
     async def _renew_postgres(self) -> bool:
         try:
@@ -151,42 +186,63 @@ class Lease:
                 if self._db is None or self._db.closed:
                     await self._connect()
                 assert self._db is not None
+                self._ignore_end()
+                asked = time.monotonic()
                 cursor = await self._db.execute(
-                    f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), "
-                    "lease_expires_at = now() + make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL",
+                    f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), lease_expires_at = now() + "
+                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL RETURNING clock_timestamp()",
                     [settings.LEASE, self.worker_id],
                 )
-                return cursor.rowcount == 1
-        except (psycopg.Error, TimeoutError):
-            if self._db is not None:
-                with contextlib.suppress(Exception):
-                    await self._db.close()
-            self._db = None
+                row = await cursor.fetchone()
+                if row is not None:
+                    clock.note(row[0], asked=asked)
+                    self._notice_end()
+                return row is not None
+        except (psycopg.Error, OSError, TimeoutError):
+            await self._disconnect()
             raise
 
-    async def abandon(self) -> None:
-        """Let go of a lease that others have ended."""
+    def _notice_end(self) -> None:
+        """Notice when the server ends the connection: an idle one becomes readable then, and nothing else says so."""
+        assert self._db is not None
+        asyncio.get_running_loop().add_reader(self._db.fileno(), self._ended)
+
+    def _ignore_end(self) -> None:
+        if self._db is not None and not self._db.closed:
+            asyncio.get_running_loop().remove_reader(self._db.fileno())
+
+    def _ended(self) -> None:
+        self._ignore_end()
+        self.broken.set()
+
+    async def _disconnect(self) -> None:
+        self._ignore_end()
         if self._db is not None:
-            await self._db.close()
+            with suppress(Exception):
+                await self._db.close()
+        self._db = None
 
     async def end(self) -> None:
-        """Give the lease up."""
+        """Give the lease up, or let go of one that others have ended."""
         self._trusted_until = 0.0
+        if self._expiry is not None:
+            self._expiry.cancel()
         try:
             await in_database(mark_stopped, [self.worker_id])
         finally:
-            if self._db is not None:
-                await self._db.close()
+            await self._disconnect()
 
 
-def register(worker_id: UUID, concurrency: int) -> None:
-    now = timezone.now()
+def register(worker_id: UUID, concurrency: int, queues: Collection[str] | None = None) -> None:
+    clock.ask()
+    now = clock.now()
     Worker.objects.create(
         id=worker_id,
         host=socket.gethostname(),
         pid=os.getpid(),
         version=VERSION,
         concurrency=concurrency,
+        queues=sorted(queues) if queues is not None else None,
         started_at=now,
         heartbeat_at=now,
         lease_expires_at=now + timedelta(seconds=settings.LEASE),
@@ -194,7 +250,8 @@ def register(worker_id: UUID, concurrency: int) -> None:
 
 
 def renew(worker_id: UUID) -> bool:
-    now = timezone.now()
+    """Renew a worker's lease by the ORM; PostgreSQL's workers do it on a connection of their own."""
+    now = clock.now()
     return (
         Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(
             heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)

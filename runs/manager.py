@@ -1,26 +1,27 @@
-"""RunManager: this process's worker. It claims runs, executes them, notices cancels and lost leases, and drains."""
+"""RunManager: this process's worker. It claims runs, executes them, and drains; `upkeep.py` is what it does beside them."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Self
 from uuid import UUID
 
-from runs import claims, housekeeping, recovery
+from runs import claims
 from runs.conf import settings
 from runs.events import EventHub, RunStream
 from runs.execution import Execution
 from runs.leases import Lease, mark_draining
 from runs.models import Run
+from runs.options import WorkerOptions
 from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.settlement import settle_outcome
-from runs.wakeups import WORK, Wakeups
+from runs.upkeep import Upkeep
+from runs.wakeups import WORK, Wakeups, owner_of
 from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
 
@@ -50,7 +51,7 @@ class Slot:
 
     def start(self, run: Run) -> None:
         self.release()
-        self.manager.start(run)
+        self.manager.start(run, asked_here=True)
 
     def release(self) -> None:
         self.manager.reserved -= 1
@@ -59,23 +60,43 @@ class Slot:
 class RunManager:
     """Executes up to `CONCURRENCY` runs at once, from entering until the drain at its exit."""
 
-    def __init__(self, *, storage: CheckpointStorage, hub: EventHub, wakeups: Wakeups) -> None:
+    def __init__(
+        self,
+        *,
+        storage: CheckpointStorage,
+        hub: EventHub,
+        wakeups: Wakeups,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self.options = options or WorkerOptions()
+        self.storage = storage
+        self.wakeups = wakeups
+        self.lease = Lease()
+        self.active: dict[UUID, Active] = {}
         self.reserved = 0
         self.draining = False
-        self._storage = storage
+        #: Set when `max_runs` runs were executed.
+        self.enough = asyncio.Event()
         self._hub = hub
-        self._wakeups = wakeups
-        self._lease = Lease()
-        self._active: dict[UUID, Active] = {}
+        self._started = 0
+        self._upkeep = Upkeep(self)
         self._loops: list[asyncio.Task[None]] = []
-        self._look = asyncio.Event()
 
     @property
     def worker_id(self) -> UUID:
-        return self._lease.worker_id
+        return self.lease.worker_id
+
+    @property
+    def concurrency(self) -> int:
+        return self.options.concurrency or settings.CONCURRENCY
+
+    @property
+    def drain_seconds(self) -> float:
+        given = self.options.drain_seconds
+        return settings.DRAIN_SECONDS if given is None else given
 
     async def __aenter__(self) -> Self:
-        await self._lease.begin(concurrency=settings.CONCURRENCY)
+        await self._upkeep.begin_lease()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -84,10 +105,12 @@ class RunManager:
     def begin(self) -> None:
         """Start claiming. Startup's steps, recovery among them, are done by then."""
         self._loops = [
-            self._spawn(self._every(lambda: settings.HEARTBEAT, self._renew), "heartbeat"),
-            self._spawn(self._every(lambda: settings.SWEEP * random.uniform(0.8, 1.2), self._sweep), "sweep"),
+            self._spawn(self._upkeep.keep_lease(), "heartbeat"),
+            self._spawn(self._upkeep.look_after_runs(), "watch"),
+            self._spawn(self._upkeep.find_the_dead(), "probe"),
+            self._spawn(self._upkeep.sweep(), "sweep"),
+            self._spawn(self._upkeep.retain(), "retention"),
             self._spawn(self._dispatch(), "dispatch"),
-            self._spawn(self._watch(), "watch"),
         ]
 
     @staticmethod
@@ -99,40 +122,63 @@ class RunManager:
 
     @property
     def free(self) -> int:
-        return settings.CONCURRENCY - len(self._active) - self.reserved
+        """How many more runs it may begin now."""
+        free = self.concurrency - len(self.active) - self.reserved
+        if self.options.max_runs is not None:
+            free = min(free, self.options.max_runs - self._started - self.reserved)
+        return free
 
     def reserve(self) -> Slot | None:
-        """Reserve a place for a run that is about to be admitted, if there is one."""
-        if self.draining or self.free <= 0 or not self._lease.trusted:
+        """Reserve a place for a run that is about to be admitted, if there is one.
+
+        While there are limits for all processes, whether one is reached is for the claims to say.
+        """
+        limited = settings.USER_CONCURRENCY or settings.TOTAL_CONCURRENCY
+        if self.draining or limited or self.free <= 0 or not self.lease.trusted:
             return None
         self.reserved += 1
         return Slot(self, self.worker_id)
 
-    def start(self, run: Run) -> None:
-        """Execute a claimed run."""
-        stream = self._hub.open(run.id, thread_id=run.thread_id, epoch=run.epoch, first=run.attempt == 1)
-        execution = Execution(run, storage=self._storage, stream=stream)
+    def start(self, run: Run, *, asked_here: bool = False) -> None:
+        """Execute a claimed run.
+
+        Args:
+            asked_here: Whether the client that wants it is connected to this process.
+        """
+        self._started += 1
+        stream = self._hub.open(
+            run.id, thread_id=run.thread_id, epoch=run.epoch, first=run.attempt == 1, urgent=not asked_here
+        )
+        execution = Execution(run, storage=self.storage, stream=stream)
         if self.draining:
             execution.stop(Stop.DRAIN)
+        elif run.worker_id != self.worker_id or not self.lease.trusted:
+            # The lease under which it was claimed ended meanwhile.
+            execution.stop(Stop.LEASE)
         task = self._spawn(self._carry(execution, stream), f"carry {run.id}")
-        self._active[run.id] = Active(execution, stream, task)
+        self.active[run.id] = Active(execution, stream, task)
 
     async def _dispatch(self) -> None:
-        while not self.draining:
-            claimed: list[Run] = []
-            limit = min(self.free, CLAIM_BATCH)
-            if limit > 0 and self._lease.trusted:
-                self.reserved += limit
-                try:
-                    claimed = await in_database(claims.claim, self.worker_id, limit=limit)
-                except Exception as error:
-                    logger.warning("Runs could not be claimed, trying again: %s", error)
-                finally:
-                    self.reserved -= limit
-                for run in claimed:
-                    self.start(run)
-            if len(claimed) < limit or limit <= 0:
-                await self._wakeups.wait(WORK, settings.POLL * random.uniform(0.8, 1.2))
+        with self.wakeups.bell(WORK) as bell:
+            while not self.draining:
+                bell.clear()
+                limit = min(self.free, CLAIM_BATCH)
+                if limit <= 0 or not self.lease.trusted or await self._claim(limit) < limit:
+                    await bell.wait(settings.POLL * random.uniform(0.8, 1.2))
+
+    async def _claim(self, limit: int) -> int:
+        """Claim and start up to `limit` runs; return how many."""
+        self.reserved += limit
+        claimed: list[Run] = []
+        try:
+            claimed = await in_database(claims.claim, self.worker_id, limit=limit, queues=self.options.queues)
+        except Exception as error:
+            logger.warning("Runs could not be claimed, trying again: %s", error)
+        finally:
+            self.reserved -= limit
+        for run in claimed:
+            self.start(run)
+        return len(claimed)
 
     # --- one run
 
@@ -141,15 +187,11 @@ class RunManager:
         run = execution.run
         finished = False
         try:
-            try:
-                outcome = await execution.drive()
-            except Exception as error:
-                logger.exception("Run %s could not be executed.", run.id)
-                shown, detail = describe(error)
-                outcome = Outcome(Ending.ERROR, error=shown, detail=detail)
-            finished, busy = await settle_outcome(execution, outcome, stream)
-            if busy:
-                self._wakeups.ring(WORK)
+            with self.wakeups.calling(owner_of(run.id), self._upkeep.look):
+                outcome = await self._drive(execution)
+            finished, waiting = await settle_outcome(execution, outcome, stream)
+            if waiting or outcome.ending is Ending.DRAINED:
+                self.wakeups.tell(WORK)
         except asyncio.CancelledError:
             logger.error(
                 "Run %s: its status could not be written before the shutdown's end; recovery settles it.",
@@ -161,86 +203,31 @@ class RunManager:
         finally:
             full = self.free <= 0
             self._hub.end(stream, finished=finished)
-            if self._active.get(run.id) and self._active[run.id].execution is execution:
-                del self._active[run.id]
+            if self.active.get(run.id) and self.active[run.id].execution is execution:
+                del self.active[run.id]
             if full:
-                self._wakeups.ring(WORK)
+                self.wakeups.ring(WORK)
+            if (
+                not self.active
+                and self.options.max_runs is not None
+                and self._started >= self.options.max_runs
+            ):
+                self.enough.set()
 
-    # --- cancels, leases, sweeps
-
-    def look(self) -> None:
-        """Look at the rows of this worker's runs now: somebody asked for something."""
-        self._look.set()
-
-    async def _watch(self) -> None:
-        """Follow what was written to the rows of this worker's runs: cancels, and takeovers."""
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), settings.POLL)
-            self._look.clear()
-            if not self._active:
-                continue
-            active = dict(self._active)
-            try:
-                rows = await in_database(claims.owned, self.worker_id)
-            except Exception as error:
-                logger.warning("Cancel requests could not be read, trying again: %s", error)
-                continue
-            for run_id, each in active.items():
-                epoch, action = rows.get(run_id, (0, ""))
-                if epoch != each.execution.run.epoch:
-                    # Also seen when the run has just been settled; stopping an execution that ended does nothing.
-                    each.execution.stop(Stop.LOST)
-                elif action:
-                    each.execution.run.cancel_action = action
-                    each.execution.stop(Stop.CANCEL)
-
-    async def _renew(self) -> None:
+    async def _drive(self, execution: Execution) -> Outcome:
         try:
-            alive = await self._lease.renew()
-        except Exception:
-            if not self._lease.trusted:
-                self._lose()
-            raise
-        if not alive:
-            self._lose()
-            lost, self._lease = self._lease, Lease()
-            await lost.abandon()
-            await self._lease.begin(concurrency=settings.CONCURRENCY)
-
-    def _lose(self) -> None:
-        """Stop every run: others may believe this worker dead."""
-        logger.error("This worker lost its lease; its %s runs are stopped here.", len(self._active))
-        for each in list(self._active.values()):
-            each.execution.stop(Stop.LOST)
-
-    async def _sweep(self) -> None:
-        report = await in_database(
-            recovery.reconcile,
-            sole=True,
-            worker_id=self.worker_id,
-            executing=set(self._active),
-            budget=recovery.STARTUP_BUDGET,
-        )
-        if report.requeued:
-            self._wakeups.ring(WORK)
-        await housekeeping.remove_discarded(self._storage)
-
-    @staticmethod
-    async def _every(seconds: Callable[[], float], step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await asyncio.sleep(seconds())
-            try:
-                await step()
-            except Exception as error:
-                logger.warning("%s failed, trying again: %s", getattr(step, "__name__", step), error)
+            return await execution.drive()
+        except Exception as error:
+            logger.exception("Run %s could not be executed.", execution.run.id)
+            shown, detail = describe(error)
+            return Outcome(Ending.ERROR, error=shown, detail=detail)
 
     # --- drain
 
     def stop_claiming(self) -> None:
         """Take no more runs; what runs goes on until the drain."""
         self.draining = True
-        self._wakeups.ring(WORK)
+        self.wakeups.ring(WORK)
 
     async def drain(self) -> None:
         """Stop what is executing at a safe point, write every status, give up the lease. Ends within DRAIN_SECONDS.
@@ -249,23 +236,23 @@ class RunManager:
         what really happened to it.
         """
         loop = asyncio.get_running_loop()
-        began, budget = loop.time(), settings.DRAIN_SECONDS
+        began, budget = loop.time(), self.drain_seconds
         self.stop_claiming()
         for task in self._loops[1:]:
             task.cancel()
-        if self._active:
-            logger.info("Draining %s runs, for at most %g s.", len(self._active), budget)
+        if self.active:
+            logger.info("Draining %s runs, for at most %g s.", len(self.active), budget)
             self._spawn(in_database(mark_draining, self.worker_id), "mark draining")
-        for each in self._active.values():
+        for each in self.active.values():
             each.execution.request_drain()
         await self._ended(began + budget * ASK_SHARE)
-        for each in list(self._active.values()):
+        for each in list(self.active.values()):
             each.execution.stop(Stop.DRAIN)
         await self._ended(began + budget * CANCEL_SHARE)
-        for each in list(self._active.values()):
+        for each in list(self.active.values()):
             each.execution.abandon()
         await self._ended(began + budget * 0.95)
-        for each in list(self._active.values()):
+        for each in list(self.active.values()):
             each.task.cancel()
         await self._ended(began + budget)
         for task in self._loops:
@@ -275,11 +262,11 @@ class RunManager:
             await asyncio.wait(self._loops, timeout=0.5)
         try:
             async with asyncio.timeout_at(max(loop.time() + 0.5, began + budget)):
-                await self._lease.end()
+                await self.lease.end()
         except Exception as error:
             logger.warning("The lease could not be given up; it runs out by itself: %s", error)
 
     async def _ended(self, deadline: float) -> None:
-        tasks = [each.task for each in self._active.values()]
+        tasks = [each.task for each in self.active.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))

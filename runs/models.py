@@ -14,6 +14,8 @@ from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread
 
+DEFAULT_QUEUE = "default"
+
 
 class RunStatus(models.TextChoices):
     #: Accepted, waiting for a worker, for its thread, or for its time.
@@ -83,6 +85,8 @@ class Worker(models.Model):
     pid = models.PositiveIntegerField()
     version = models.CharField(max_length=64)
     concurrency = models.PositiveIntegerField()
+    #: The queues that it serves; None for all.
+    queues = TextJSONField(null=True)
     started_at = models.DateTimeField()
     heartbeat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField(db_index=True)
@@ -116,10 +120,17 @@ class Run(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs")
+    # The indexes below begin with these: one of its own for each would cost every run an insertion.
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs", db_index=False)
     assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
     status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.PENDING)
+    #: Which workers may execute it, by its graph's registration.
+    queue = models.CharField(max_length=64, default=DEFAULT_QUEUE, db_default=DEFAULT_QUEUE)
+    #: A higher one is claimed first, by its graph's registration.
+    priority = models.SmallIntegerField(default=0, db_default=0)
     metadata = models.JSONField(default=dict)
     #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests`).
     kwargs = TextJSONField(default=dict)
@@ -143,7 +154,9 @@ class Run(models.Model):
     lost_attempts = models.PositiveIntegerField(default=0)
     #: The thread's epoch under which the present attempt writes; 0 before the first.
     epoch = models.PositiveBigIntegerField(default=0)
-    worker = models.ForeignKey(Worker, null=True, on_delete=models.SET_NULL, related_name="runs")
+    worker = models.ForeignKey(
+        Worker, null=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
+    )
     #: First request wins.
     cancel_action = models.CharField(max_length=9, choices=CancelAction, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True)
@@ -161,11 +174,17 @@ class Run(models.Model):
         permissions = [("operate_run", "Can cancel and reconcile runs")]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
+            models.Index(
+                fields=["user", "-priority", "due_at", "id"],
+                condition=Q(status="pending"),
+                name="runs_waiting_by_user",
+            ),
+            models.Index(fields=["user"], condition=Q(status="running"), name="runs_running_by_user"),
             models.Index(fields=["thread", "-created_at"], name="runs_of_thread"),
             models.Index(
                 fields=["thread"], condition=Q(status__in=("pending", "running")), name="runs_in_flight"
             ),
-            models.Index(fields=["worker"], condition=Q(status="running"), name="runs_owned"),
+            models.Index(fields=["worker"], condition=Q(worker__isnull=False), name="runs_owned_by"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -19,6 +19,8 @@ class Stop(Enum):
     DRAIN = "drain"
     #: The checkpoint storage failed for good.
     STORAGE = "storage"
+    #: This process's lease ran out: others may take the run over, and it is handed back to them.
+    LEASE = "lease"
     #: Another writer has the thread; nothing more may be written.
     LOST = "lost"
 
@@ -58,10 +60,8 @@ class Outcome:
     #: Events (name, JSON) that become visible with the commit of this outcome.
     events: list[tuple[str, str]] = field(default_factory=list)
 
-    def thread_status(self, *, busy: bool) -> str:
-        """The status of the thread after this run (reference: wire protocol §2.3)."""
-        if busy:
-            return "busy"
+    def thread_status(self) -> str:
+        """The status of the thread after this run, if nothing else is in flight (reference: wire protocol §2.3)."""
         if self.ending in (Ending.ERROR, Ending.TIMEOUT):
             return "error"
         return "interrupted" if self.next or self.interrupts else "idle"
@@ -90,6 +90,7 @@ SHOWN = frozenset(
         "StorageFailed",
         "RunTimeout",
         "WorkerLost",
+        "NodeGone",
     ]
 )
 

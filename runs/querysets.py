@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.apps import apps
+from django.db import connection, models
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from threads import statements
@@ -61,18 +62,6 @@ class RunQuerySet(models.QuerySet["Run"]):
     def in_flight(self) -> RunQuerySet:
         return self.filter(status__in=IN_FLIGHT)
 
-    def claimable(self, now: datetime) -> RunQuerySet:
-        """Pending and due, on a thread where nothing runs, and first in its thread's queue."""
-        siblings = self.model.objects.filter(thread=OuterRef("thread"))
-        ahead = siblings.filter(status=PENDING, due_at__lte=now).filter(
-            Q(due_at__lt=OuterRef("due_at")) | Q(due_at=OuterRef("due_at"), id__lt=OuterRef("id"))
-        )
-        return (
-            self.filter(status=PENDING, due_at__lte=now)
-            .filter(~Exists(siblings.filter(status=RUNNING)), ~Exists(ahead))
-            .order_by("due_at", "id")
-        )
-
     def owned_by(self, workers: Iterable[uuid.UUID]) -> RunQuerySet:
         return self.filter(status=RUNNING, worker__in=list(workers))
 
@@ -93,6 +82,43 @@ class RunQuerySet(models.QuerySet["Run"]):
             started_at=Coalesce("started_at", now),
         )  # fmt: skip
 
+    def claim_candidates(
+        self,
+        candidates: str,
+        parameters: Mapping[str, Any],
+        *,
+        worker_id: uuid.UUID,
+        limit: int,
+        now: datetime,
+    ) -> list[uuid.UUID]:
+        """Give a worker the first pending candidates on threads that nobody has locked, in one statement.
+
+        For PostgreSQL: a candidate that another worker claimed meanwhile is looked at again under its thread's lock.
+
+        Args:
+            candidates: A WITH clause that ends with a table `candidates (id, thread_id, turn)`.
+        """
+        check_arrow(PENDING, RUNNING)
+        runs, threads = self.model._meta.db_table, apps.get_model("threads", "Thread")._meta.db_table
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"""{candidates}, locked AS MATERIALIZED (
+                    SELECT c.id, c.turn, t.epoch + 1 AS epoch
+                    FROM candidates c JOIN {threads} t ON t.id = c.thread_id
+                    ORDER BY c.turn LIMIT %(limit)s FOR UPDATE OF t SKIP LOCKED
+                ), claimed AS (
+                    UPDATE {runs} r SET status = 'running', worker_id = %(worker)s, epoch = l.epoch,
+                        attempt = r.attempt + 1, updated_at = %(at)s, started_at = coalesce(r.started_at, %(at)s)
+                    FROM locked l WHERE r.id = l.id AND r.status = 'pending' AND r.epoch < l.epoch
+                    RETURNING r.id, r.thread_id, r.epoch, l.turn
+                ), raised AS (
+                    UPDATE {threads} t SET epoch = c.epoch FROM claimed c WHERE t.id = c.thread_id
+                )
+                SELECT id FROM claimed ORDER BY turn""",
+                {**parameters, "worker": worker_id, "limit": limit, "at": now},
+            )
+            return [run_id for (run_id,) in cursor.fetchall()]
+
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
         """Write the final status of a running run as its owner; False means that this process lost the run."""
         check_arrow(RUNNING, status)
@@ -103,6 +129,13 @@ class RunQuerySet(models.QuerySet["Run"]):
         """Put a running run back; `lost` charges the attempt, a drain does not."""
         return self.filter(id=run_id, epoch=epoch).move(
             RUNNING, PENDING, now=now, worker=None, lost_attempts=F("lost_attempts") + int(lost), **changes
+        )
+
+    def requeue_all(self, *, now: datetime, lost: bool) -> int:
+        """Put the running runs of this queryset back, whose threads the caller has locked under their epochs."""
+        check_arrow(RUNNING, PENDING)
+        return self.filter(status=RUNNING).update(
+            status=PENDING, updated_at=now, worker=None, lost_attempts=F("lost_attempts") + int(lost)
         )
 
     def request_cancel(self, run_id: uuid.UUID, action: str, *, now: datetime) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from runs import event_store
@@ -21,7 +21,10 @@ from runs.event_store import Event, Part
 from runs.leases import dead_workers, mark_stopped, sole_executor
 from runs.models import Run, RunStatus
 from runs.outcomes import describe
+from runs.querysets import TERMINAL
+from runs.questions import waiting_questions
 from runs.serialization import encode
+from threads import clock, expiry
 from threads.database import in_database
 from threads.models import Thread, ThreadStatus
 
@@ -30,15 +33,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that startup gives to recovery before it serves; the sweep goes on with the rest.
-STARTUP_BUDGET = 2.0
+#: Seconds that recovery may take before the first request is served, and in one sweep; the next one goes on.
+STARTUP_BUDGET, SWEEP_BUDGET = 1.0, 2.0
+#: Orphans that are put back in one transaction.
 BATCH = 200
+#: How often, and with which pause in seconds, a thread that somebody has locked is tried.
+TRIES, PAUSE = 5, 0.05
 #: Age in seconds from which a worker's run that it does not execute counts as an orphan.
 OWN_GRACE = 10.0
 
 
 class WorkerLost(Exception):
     """The process that executed a run is gone."""
+
+
+class ThreadLocked(Exception):
+    """Somebody has locked the thread: a last write of the dead process, or another reconciliation."""
 
 
 @dataclass(slots=True)
@@ -53,6 +63,8 @@ class Report:
     skipped: list[str] = field(default_factory=list)
     #: Could not be settled; logged, and tried again next time.
     unsettled: list[str] = field(default_factory=list)
+    #: False when the budget ended before all were looked at.
+    complete: bool = True
     duration_s: float = 0.0
 
 
@@ -84,14 +96,16 @@ def reconcile(
     with lock as alone:
         dead = [each for each in dead_workers(sole=alone) if each != worker_id]
         orphans = _orphans(dead, before=before, run_ids=run_ids, worker_id=worker_id, executing=executing)
-        for run in orphans.iterator(chunk_size=BATCH):
+        for batch in _batches(orphans):
             if budget is not None and time.monotonic() - began > budget:
+                report.complete = False
                 break
-            report.examined += 1
-            _settle_one(run, report, action=action, dry_run=dry_run)
-        else:
-            if not dry_run and not report.unsettled and before is None and run_ids is None:
-                mark_stopped(dead)
+            report.examined += len(batch)
+            _settle(batch, report, action=action, dry_run=dry_run)
+        if report.unsettled:
+            report.complete = False
+        if report.complete and not dry_run and before is None and run_ids is None:
+            mark_stopped(dead)
     report.duration_s = round(time.monotonic() - began, 3)
     if report.examined:
         logger.info(
@@ -112,7 +126,7 @@ def _orphans(
     gone = Q(worker__in=dead) | Q(worker__stopped_at__isnull=False) | Q(worker__isnull=True)
     if worker_id is not None:
         # A run that was claimed a moment ago may not be among `executing` yet.
-        old = Q(updated_at__lt=timezone.now() - timedelta(seconds=OWN_GRACE))
+        old = Q(updated_at__lt=clock.now() - timedelta(seconds=OWN_GRACE))
         gone = (gone & ~Q(worker=worker_id)) | (Q(worker=worker_id) & ~Q(id__in=list(executing)) & old)
     orphans = Run.objects.filter(gone, status=RunStatus.RUNNING).order_by("created_at", "id")
     if before is not None:
@@ -122,14 +136,49 @@ def _orphans(
     return orphans
 
 
-def _settle_one(run: Run, report: Report, *, action: str, dry_run: bool) -> None:
-    resume = _resumes(run, action)
-    try:
-        done = True if dry_run else settle_orphan(run, resume=resume)
-    except Exception:
-        logger.exception("Run %s could not be recovered; it is tried again.", run.id)
-        report.unsettled.append(str(run.id))
-        return
+def _batches(orphans: Any) -> Iterator[list[Run]]:
+    """The orphans in their order, by their ids first: some thousands of them are not held in memory at once."""
+    ids = list(orphans.values_list("id", flat=True))
+    for start in range(0, len(ids), BATCH):
+        found = orphans.defer("kwargs", "metadata", "base").in_bulk(ids[start : start + BATCH])
+        yield [found[run_id] for run_id in ids[start : start + BATCH] if run_id in found]
+
+
+def _settle(batch: list[Run], report: Report, *, action: str, dry_run: bool) -> None:
+    resumed = [run for run in batch if _resumes(run, action)]
+    failed = [run for run in batch if run not in resumed]
+    done: set[UUID] = set()
+    if resumed and not dry_run:
+        try:
+            done, _ = requeue_orphans(resumed)
+        except Exception as error:
+            logger.warning(
+                "%s runs could not be recovered together, trying one by one: %s", len(resumed), error
+            )
+    for run in resumed:
+        if run.id in done:
+            report.requeued.append(str(run.id))
+        else:
+            _settle_one(run, report, resume=True, dry_run=dry_run)
+    for run in failed:
+        _settle_one(run, report, resume=False, dry_run=dry_run)
+
+
+def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            done = True if dry_run else settle_orphan(run, resume=resume)
+            break
+        except ThreadLocked:
+            if attempt < TRIES:
+                time.sleep(PAUSE)
+                continue
+            report.unsettled.append(str(run.id))
+            return
+        except Exception:
+            logger.exception("Run %s could not be recovered; it is tried again.", run.id)
+            report.unsettled.append(str(run.id))
+            return
     listed = (report.requeued if resume else report.failed) if done else report.skipped
     listed.append(str(run.id))
 
@@ -142,22 +191,56 @@ def _resumes(run: Run, action: str) -> bool:
     return policy == "resume" and run.lost_attempts + 1 < settings.MAX_ATTEMPTS
 
 
+def requeue_orphans(runs: Sequence[Run]) -> tuple[set[UUID], set[UUID]]:
+    """Put orphans back, in one transaction; return those, and those whose threads somebody has locked.
+
+    Locking the threads makes writers of the old epochs finish or fail first; the new epochs refuse them from then on.
+    """
+    now = clock.now()
+    of_thread = {run.thread_id: run for run in runs}
+    with transaction.atomic():
+        every = Thread.objects.filter(id__in=list(of_thread))
+        threads = list(every.order_by("id").select_for_update(skip_locked=True).only("id", "epoch"))
+        locked: set[UUID] = set()
+        if len(threads) < len(of_thread):
+            others = every.exclude(id__in=[thread.id for thread in threads])
+            locked = {of_thread[thread_id].id for thread_id in others.values_list("id", flat=True)}
+        owned = [run for thread in threads if (run := of_thread[thread.id]).epoch == thread.epoch]
+        running = Run.objects.filter(id__in=[run.id for run in owned], status=RunStatus.RUNNING)
+        requeued = set(running.values_list("id", flat=True))
+        charged = {run.id for run in owned if not run.cancel_action} & requeued
+        for ids, lost in ((charged, True), (requeued - charged, False)):
+            if ids:
+                Run.objects.filter(id__in=ids).requeue_all(now=now, lost=lost)
+        taken_over = [run.thread_id for run in owned if run.id in requeued]
+        Thread.objects.filter(id__in=taken_over).update(epoch=F("epoch") + 1, updated_at=now)
+    return requeued, locked
+
+
 def settle_orphan(run: Run, *, resume: bool) -> bool:
     """Put one orphan back or fail it, in one transaction; return False if somebody else settled it meanwhile.
 
-    Locking the thread makes writers of the old epoch finish or fail first; the new epoch refuses them from then on.
+    Raises ThreadLocked rather than to wait, so that one thread holds up no other one's orphan.
     """
-    now = timezone.now()
+    if not resume:
+        return fail_orphan(run)
+    requeued, locked = requeue_orphans([run])
+    if locked:
+        raise ThreadLocked
+    return run.id in requeued
+
+
+def fail_orphan(run: Run) -> bool:
+    """End an orphan in an error; like `settle_orphan`."""
+    now = clock.now()
     with transaction.atomic():
-        thread = Thread.objects.filter(id=run.thread_id, epoch=run.epoch).locked().first()
-        if thread is None:
+        every = Thread.objects.filter(id=run.thread_id)
+        thread = every.select_for_update(skip_locked=True).first()
+        if thread is None and every.exists():
+            raise ThreadLocked
+        if thread is None or thread.epoch != run.epoch:
             return False
         epoch = thread.epoch + 1
-        if resume:
-            if not Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=not run.cancel_action):
-                return False
-            Thread.objects.filter(id=thread.id).update(epoch=epoch, updated_at=now)
-            return True
         shown, detail = describe(WorkerLost(_why(run)))
         Thread.objects.filter(id=thread.id).update(epoch=epoch, updated_at=now)
         Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).update(epoch=epoch)
@@ -188,17 +271,18 @@ def _why(run: Run) -> str:
 def _leave(thread: Thread, run: Run, error: dict[str, str], now: datetime) -> None:
     """The thread after a failed orphan. An old orphan never overwrites a newer run's outcome."""
     others = Run.objects.filter(thread=thread.id).exclude(id=run.id)
+    newer = Q(created_at__gt=run.created_at) | Q(created_at=run.created_at, id__gt=run.id)
+    changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
+    if not others.filter(newer, status__in=TERMINAL).exists():
+        rest = {"resting_status": ThreadStatus.ERROR, "error": error}
+        changes |= {**rest, "interrupts": waiting_questions(thread)}
     if others.in_flight().exists():
-        status: dict[str, Any] = {"status": ThreadStatus.BUSY}
-    elif not others.filter(created_at__gte=run.created_at, id__gt=run.id).exists():
-        status = {"status": ThreadStatus.ERROR, "error": error}
-    elif thread.status == ThreadStatus.BUSY:
-        status = {"status": ThreadStatus.INTERRUPTED if thread.interrupts else ThreadStatus.IDLE}
+        changes["status"] = ThreadStatus.BUSY
     else:
-        return
-    if run.temporary:
-        status["discarded_at"] = now
-    Thread.objects.filter(id=thread.id).update(**status, updated_at=now)
+        changes["status"] = changes.get("resting_status", thread.resting_status)
+        if run.temporary:
+            changes["discarded_at"] = now
+    Thread.objects.filter(id=thread.id).update(**changes)
 
 
 async def recover_at_startup(manager: RunManager) -> None:
@@ -211,7 +295,7 @@ async def recover_at_startup(manager: RunManager) -> None:
 
 def parse_before(text: str, *, now: datetime | None = None) -> datetime:
     """Read an ISO time, or an age such as `90s`, `30m`, `2h`, `1d`. Raises ValueError."""
-    now = now or timezone.now()
+    now = now or clock.now()
     units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
     if text and text[-1] in units and text[:-1].replace(".", "", 1).isdigit():
         return now - timedelta(**{units[text[-1]]: float(text[:-1])})

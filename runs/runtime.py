@@ -17,7 +17,11 @@ from runs.conf import settings
 from runs.events import EventHub
 from runs.leases import executing_alone
 from runs.manager import RunManager
+from runs.notifications import notifications, notify_after_commit
+from runs.options import WorkerOptions
 from runs.wakeups import WORK, Wakeups
+from runs.watchdog import watched_loop
+from threads import clock
 from threads.checkpoints import CheckpointStorage, open_checkpoints
 from threads.database import in_database, threads
 
@@ -52,15 +56,13 @@ class Runtime:
             self.manager.stop_claiming()
 
     def cancelled(self, run_id: UUID) -> None:
-        """Tell this process that something was asked of a run, or that it ended."""
-        self.wakeups.ring(run_id)
-        self.wakeups.ring(WORK)
-        if self.manager is not None:
-            self.manager.look()
+        """Tell every process that something was asked of a run, or that it ended."""
+        self.wakeups.tell(run_id)
+        self.wakeups.tell(WORK)
 
     def work_added(self) -> None:
-        """Tell this process that a run waits."""
-        self.wakeups.ring(WORK)
+        """Tell every process that a run waits."""
+        self.wakeups.tell(WORK)
 
 
 def current() -> Runtime:
@@ -71,24 +73,27 @@ def current() -> Runtime:
 
 
 def notify_cancelled(run_id: UUID) -> None:
-    """`Runtime.cancelled` for synchronous code, from any thread; in a process without a runtime, nothing.
+    """`Runtime.cancelled` for synchronous code, from any thread, in a process with a runtime or without one.
 
     Only a wake-up: whoever executes the run or reads it finds by itself, a poll later, what was written to its row.
     """
     opened = _current
-    if opened is not None:
-        with suppress(RuntimeError):  # the loop closed meanwhile
-            opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
+    if opened is None:
+        notify_after_commit([run_id, WORK])
+        return
+    with suppress(RuntimeError):  # the loop closed meanwhile
+        opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
 
 
 @asynccontextmanager
-async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
+async def runtime(*, execute: bool = True, options: WorkerOptions | None = None) -> AsyncIterator[Runtime]:
     """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.
 
     The order holds by construction: the manager is entered last, and its exit is the drain.
 
     Args:
         execute: Whether this process executes runs, or only serves.
+        options: What differs from the settings in this process.
 
     Raises StartupError when it cannot.
     """
@@ -96,6 +101,7 @@ async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
     async with AsyncExitStack() as stack:
         stack.callback(_forget)
         stack.push_async_callback(asyncio.to_thread, threads.close, CLOSE_SECONDS)
+        stack.enter_context(watched_loop())
         if execute:
             await stack.enter_async_context(executing_alone())
         for name, error in graphs.load_all().items():
@@ -108,11 +114,14 @@ async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
         )
         wakeups = Wakeups()
         opened = Runtime(storage, EventHub(wakeups), wakeups)
+        await in_database(clock.ask)
+        await stack.enter_async_context(notifications(wakeups))
         stack.callback(opened.hub.close)
         await in_database(create_system_assistants, graphs.names())
         if execute:
+            options = options or WorkerOptions()
             opened.manager = await stack.enter_async_context(
-                RunManager(storage=storage, hub=opened.hub, wakeups=wakeups)
+                RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
             )
             for step in startup.steps():
                 await step(opened.manager)

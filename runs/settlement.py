@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, OperationalError, transaction
-from django.utils import timezone
 
 from runs import event_store
 from runs.event_store import Part
@@ -17,10 +16,10 @@ from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
 from runs.outcomes import Ending, Outcome, result_of
 from runs.streams import RunStream
-from threads import statements
+from threads import clock, expiry, statements
 from threads.checkpoints import Fenced
 from threads.database import in_database
-from threads.models import Thread
+from threads.models import Thread, ThreadStatus
 
 if TYPE_CHECKING:
     from runs.execution import Execution
@@ -91,7 +90,7 @@ def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
 
     Returns whether other runs wait on the thread. Raises RunLost if this process does not own the run any more; nothing is written then.
     """
-    now = timezone.now()
+    now = clock.now()
     busy = False
     with transaction.atomic():
         thread = statements.get(Thread, {"id": run.thread_id, "epoch": run.epoch}, lock=True)
@@ -106,6 +105,8 @@ def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
         elif outcome.ending is Ending.ROLLED_BACK:
             written = Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).exists()
             remove_run(run.id)
+            # An event on its way to the log cannot follow what is gone.
+            Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
             busy = _leave(thread, run, outcome, now)
         else:
             written = Run.objects.settle(
@@ -127,11 +128,16 @@ def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
 def _leave(thread: Thread, run: Run, outcome: Outcome, now: datetime) -> bool:
     """Write down the thread after the run; return whether other runs wait on it."""
     busy = statements.exists(Run, OTHERS_IN_FLIGHT, {"thread_id": thread.id, "id": run.id})
+    rest = thread.resting_status
+    if outcome.ending is not Ending.ROLLED_BACK:
+        rest = outcome.thread_status()
     changes: dict[str, Any] = {
-        "status": outcome.thread_status(busy=busy),
+        "status": ThreadStatus.BUSY if busy else rest,
+        "resting_status": rest,
         "interrupts": outcome.interrupts,
-        "error": outcome.error,
+        "error": thread.error if outcome.ending is Ending.ROLLED_BACK else outcome.error,
         "updated_at": now,
+        **expiry.extended(thread, now=now),
     }
     if outcome.values is not None:
         changes |= {"values": outcome.values, "state_updated_at": now}

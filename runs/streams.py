@@ -28,11 +28,15 @@ class Writer(Protocol):
 class RunStream:
     """The events of one attempt of one run, in the process that executes it. Its memory is bounded."""
 
-    def __init__(self, hub: Writer, *, run_id: UUID, thread_id: UUID, epoch: int, first: bool) -> None:
+    def __init__(
+        self, hub: Writer, *, run_id: UUID, thread_id: UUID, epoch: int, first: bool, urgent: bool = False
+    ) -> None:
         self.run_id = run_id
         self.epoch = epoch
         #: Whether no earlier attempt may have left events in the log.
         self.first = first
+        #: Whether its first event is waited for in another process, and is not written yet.
+        self.urgent = urgent
         #: After the terminal status was committed with the last events.
         self.finished = False
         self.closed = False
@@ -95,6 +99,7 @@ class RunStream:
     def wrote(self, count: int) -> None:
         """Note that the log has the first `count` events."""
         self._written = max(self._written, count)
+        self.urgent = False
         self.forget()
 
     def forget(self) -> None:

@@ -4,36 +4,87 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from uuid import UUID
 
 #: The key of "there may be a run to claim".
 WORK = "work"
+#: A run's id for those who read it; `owner_of(run id)` for the one who executes it; or `WORK`.
+Key = UUID | str | tuple[str, UUID]
+
+
+def owner_of(run_id: UUID) -> Key:
+    """The key of "something was asked of this run", for the process that executes it."""
+    return ("owner", run_id)
+
+
+class Bell:
+    """Rings once something changed since `clear()`: clear it, look, and only then wait, and no change is missed."""
+
+    def __init__(self) -> None:
+        self._rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    def clear(self) -> None:
+        self._rung.clear()
+
+    async def wait(self, timeout: float) -> bool:
+        """Wait until it rings, at most `timeout` seconds; return whether it did."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self._rung.wait()
+        return self._rung.is_set()
 
 
 class Wakeups:
-    """One-shot bells by key: a run's id, or `WORK`."""
+    """The bells of this process, by key. Others' processes are reached through `announce`."""
 
     def __init__(self) -> None:
-        self._waiting: defaultdict[UUID | str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._bells: defaultdict[Key, set[Callable[[], None]]] = defaultdict(set)
+        #: Whether changes that other processes make are heard as they happen; else readers look more often.
+        self.connected = False
+        #: Tells other processes; set by what connects them (`notifications.py`).
+        self.announce: Callable[[UUID | str], None] = lambda key: None
 
-    async def wait(self, key: UUID | str, timeout: float) -> bool:
-        """Wait until the key is rung, at most `timeout` seconds; return whether it was."""
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting[key].add(future)
+    @contextmanager
+    def bell(self, key: Key) -> Iterator[Bell]:
+        """A bell that hears of `key` while the context lasts."""
+        bell = Bell()
+        with self.calling(key, bell.ring):
+            yield bell
+
+    @contextmanager
+    def calling(self, key: Key, callback: Callable[[], None]) -> Iterator[None]:
+        """Call back whenever `key` is rung, while the context lasts."""
+        self._bells[key].add(callback)
         try:
-            done, _ = await asyncio.wait([future], timeout=timeout)
-            return bool(done)
+            yield
         finally:
-            waiting = self._waiting[key]
-            waiting.discard(future)
-            if not waiting:
-                del self._waiting[key]
+            callbacks = self._bells[key]
+            callbacks.discard(callback)
+            if not callbacks:
+                del self._bells[key]
 
-    def ring(self, key: UUID | str) -> None:
-        for future in self._waiting.get(key, ()):
-            if not future.done():
-                future.set_result(None)
+    def ring(self, key: Key) -> None:
+        """Wake those who wait for a key in this process."""
+        for callback in list(self._bells.get(key, ())):
+            callback()
+
+    def tell(self, key: UUID | str) -> None:
+        """Wake those who wait for a key, in every process; a run's id also reaches the run's owner."""
+        self.hear(key)
+        self.announce(key)
+
+    def hear(self, key: UUID | str) -> None:
+        """Ring for what somebody told."""
+        self.ring(key)
+        if isinstance(key, UUID):
+            self.ring(owner_of(key))
 
     def ring_all(self) -> None:
-        for key in list(self._waiting):
+        """Let everybody look: wake-ups may have been lost."""
+        for key in list(self._bells):
             self.ring(key)

@@ -82,8 +82,10 @@ class Driver:
     async def until(self, run: Run, status: str) -> Run:
         """Wait until a run has a status."""
         async with asyncio.timeout(30):
-            while (row := await self.row(run)).status != status:
-                await self.runtime.wakeups.wait(run.id, 0.02)
+            with self.runtime.wakeups.bell(run.id) as bell:
+                while (row := await self.row(run)).status != status:
+                    await bell.wait(0.02)
+                    bell.clear()
         return row
 
     async def executing(self, run: Run, node: str) -> None:

@@ -15,9 +15,9 @@ from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.functional import cached_property
 
+from threads import clock
 from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id
 from threads.models import Thread, ThreadStatus
 
@@ -113,7 +113,7 @@ class CreatedFilter(ChoiceFilter):
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         _, age = self.ages.get(value, self.ages["7d"])
-        since = self.since(timezone.now() - age)
+        since = self.since(clock.now() - age)
         return queryset.exclude(since) if value == "older" else queryset.filter(since)
 
     def since(self, moment: datetime) -> Q:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import select
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import psycopg
 from django.db import InterfaceError, OperationalError, connection, connections
 
 P = ParamSpec("P")
@@ -24,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 #: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
 THREADS = {"sqlite": 1, "postgresql": 12}
+
+#: How PostgreSQL names a transaction that it gave up: a serialization failure, a deadlock; and how often one is tried again.
+SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
 
 #: A function to call, and where its result goes; None ends a thread.
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -85,7 +90,8 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
         result: Any = None
         error: BaseException | None = None
         try:
-            result = call()
+            _replace_ended_connection()
+            result = _call(call)
         except BaseException as raised:
             error = raised
             if isinstance(raised, OperationalError | InterfaceError):
@@ -99,6 +105,33 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
         # Neither the result nor a traceback's frames may live on until this thread's next job.
         del job, call, future, result, error
     connections.close_all()
+
+
+def _call(call: Callable[[], Any]) -> Any:
+    """Call; again if the database gave the transaction up so that others could go on, which has then done nothing."""
+    for _ in range(SACRIFICES):
+        try:
+            return call()
+        except OperationalError as error:
+            if getattr(error.__cause__, "sqlstate", None) not in SACRIFICED:
+                raise
+    return call()
+
+
+def _replace_ended_connection() -> None:
+    """Leave a connection that the server has ended meanwhile, before a call fails on it.
+
+    Nothing is sent to an idle connection but the word of its end: it is readable then, which costs no round trip to see.
+    """
+    if connection.vendor == "postgresql" and connection.connection is not None:
+        poll = select.poll()
+        try:
+            poll.register(connection.connection.fileno(), select.POLLIN)
+            ended = bool(poll.poll(0))
+        except (psycopg.Error, OSError):
+            ended = True
+        if ended:
+            connection.close()
 
 
 def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

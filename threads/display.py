@@ -12,6 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from threads import clock
+
 #: Characters of one JSON value that a page shows.
 JSON_LIMIT = 64 * 1024
 #: Characters of an error that a table shows, and those that pointing at it shows.
@@ -75,7 +77,7 @@ def seconds(value: float) -> str:
 
 def span(start: datetime | None, end: datetime | None) -> str:
     """The time from `start` to `end`; to now if it has not ended."""
-    return EMPTY if start is None else seconds(((end or timezone.now()) - start).total_seconds())
+    return EMPTY if start is None else seconds(((end or clock.now()) - start).total_seconds())
 
 
 def moment(value: datetime | None) -> SafeString | str:
@@ -103,7 +105,7 @@ def instant(value: datetime) -> SafeString:
 
 
 def _distance(value: datetime) -> str:
-    passed = (timezone.now() - value).total_seconds()
+    passed = (clock.now() - value).total_seconds()
     return f"{seconds(passed)} ago" if passed >= 0 else f"in {seconds(-passed)}"
 
 

@@ -13,7 +13,7 @@ CREATE TRIGGER {table}_{column}_only_grows BEFORE UPDATE ON {table}
     FOR EACH ROW WHEN (NEW.{column} < OLD.{column}) EXECUTE FUNCTION {table}_{column}_only_grows();
 """
 SQLITE = """
-CREATE TRIGGER {table}_{column}_only_grows BEFORE UPDATE ON {table}
+CREATE TRIGGER IF NOT EXISTS {table}_{column}_only_grows BEFORE UPDATE ON {table}
     FOR EACH ROW WHEN NEW.{column} < OLD.{column} BEGIN SELECT RAISE(ABORT, '{table}.{column} only grows'); END
 """
 
@@ -32,3 +32,14 @@ def only_grows(table: str, column: str) -> tuple[Callable[..., None], Callable[.
             schema_editor.execute(f"DROP FUNCTION {table}_{column}_only_grows()", params=None)
 
     return add, remove
+
+
+def still_only_grows(table: str, *columns: str) -> Callable[..., None]:
+    """For `RunPython`, after a migration that alters the table: SQLite makes it anew for that, without its triggers."""
+
+    def restore(apps: Any, schema_editor: Any) -> None:
+        if schema_editor.connection.vendor == "sqlite":
+            for column in columns:
+                schema_editor.execute(SQLITE.format(table=table, column=column), params=None)
+
+    return restore

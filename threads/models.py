@@ -21,6 +21,15 @@ class ThreadStatus(models.TextChoices):
     ERROR = "error"
 
 
+class TtlStrategy(models.TextChoices):
+    """What is done with a thread that has expired."""
+
+    #: Delete it, with its runs and its state.
+    DELETE = "delete"
+    #: Keep it and its present state, and delete the checkpoints of its past.
+    KEEP_LATEST = "keep_latest"
+
+
 class Thread(models.Model):
     """A conversation: it owns checkpoints, and at most one run executes on it at a time.
 
@@ -31,6 +40,10 @@ class Thread(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     status = models.CharField(max_length=11, choices=ThreadStatus, default=ThreadStatus.IDLE)
+    #: What the last run that executed has left: the status once nothing is in flight.
+    resting_status = models.CharField(
+        max_length=11, choices=ThreadStatus, default=ThreadStatus.IDLE, db_default=ThreadStatus.IDLE
+    )
     metadata = models.JSONField(default=dict)
     config = TextJSONField(default=dict)
     #: The state's values at the last checkpoint that a finished run left.
@@ -46,7 +59,13 @@ class Thread(models.Model):
     state_updated_at = models.DateTimeField()
     #: When a stateless run ended here: nobody sees the thread since then, and the sweep removes it a little later,
     #: so that a reader of the run who reconnects still finds its last events.
+    #: Also set when it expired; what is left of it is removed from then on, in pieces.
     discarded_at = models.DateTimeField(null=True)
+    #: How long it is kept after the last thing that happened on it, in minutes; None for ever (`threads.expiry`).
+    ttl_minutes = models.FloatField(null=True)
+    ttl_strategy = models.CharField(max_length=11, choices=TtlStrategy, null=True)
+    #: None also after `keep_latest` was done, until something happens again.
+    expires_at = models.DateTimeField(null=True)
 
     objects = ThreadQuerySet.as_manager()
 
@@ -57,6 +76,11 @@ class Thread(models.Model):
                 fields=["discarded_at"],
                 condition=models.Q(discarded_at__isnull=False),
                 name="threads_discarded",
+            ),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False),
+                name="threads_expiring",
             ),
         ]
         constraints = [

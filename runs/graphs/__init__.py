@@ -69,12 +69,19 @@ def _on_setting_changed(*, setting: str, **_: Any) -> None:
 setting_changed.connect(_on_setting_changed, dispatch_uid="runs.graphs")
 
 
-def register(name: str, *, description: str = "") -> Callable[[T], T]:
-    """Register a graph or, as a decorator, the factory of one: `register("agent")(graph)`."""
+def register(
+    name: str, *, description: str = "", queue: str = "default", priority: int = 0
+) -> Callable[[T], T]:
+    """Register a graph or, as a decorator, the factory of one: `register("agent")(graph)`.
+
+    Args:
+        queue: Only workers that serve this queue execute its runs (`run_worker --queues`).
+        priority: Its runs are claimed before those of a lower priority.
+    """
     module = sys._getframe(1).f_globals["__name__"]
 
     def keep(value: T) -> T:
-        sources.remember(name, value, description=description, module=module)
+        sources.remember(name, value, description=description, module=module, queue=queue, priority=priority)
         reset()
         return value
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,10 @@ from runs.conf import settings
 from runs.graphs.loading import describe, import_object
 
 SETTING = "RUNS['GRAPHS']"
+#: What an entry may say about its graph.
+FIELDS = ("path", "description", "queue", "priority")
+QUEUE = re.compile(r"[\w.-]{1,64}", re.ASCII)
+MAX_PRIORITY = 1000
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Registration:
     name: str
     description: str
     source: str
+    #: Which workers execute its runs, and how urgently.
+    queue: str = "default"
+    priority: int = 0
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,14 @@ class Entry:
 _registered: list[tuple[str, Entry]] = []
 
 
-def remember(name: str, value: object, *, description: str, module: str) -> None:
+def remember(
+    name: str, value: object, *, description: str, module: str, queue: str = "default", priority: int = 0
+) -> None:
     """Keep what the module `module` registered."""
-    if complaint := complain_about(name):
+    if complaint := complain_about(name) or complain_about_queue(queue, priority):
         raise ValueError(f"register({name!r}): {complaint}.")
-    _registered.append((module, Entry(Registration(name, description, module), lambda: value)))
+    registration = Registration(name, description, module, queue, priority)
+    _registered.append((module, Entry(registration, lambda: value)))
 
 
 def complain_about(name: object) -> str | None:
@@ -56,6 +67,15 @@ def complain_about(name: object) -> str | None:
         return "a graph's name is a text of 1 to 255 characters"
     if "/" in name or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         return "a graph's name has no '/' and no control characters"
+    return None
+
+
+def complain_about_queue(queue: object, priority: object) -> str | None:
+    """Why these cannot be a graph's queue and priority, or None."""
+    if not isinstance(queue, str) or not QUEUE.fullmatch(queue):
+        return "a queue's name has 1 to 64 letters, digits, '.', '_' and '-'"
+    if not isinstance(priority, int) or isinstance(priority, bool) or abs(priority) > MAX_PRIORITY:
+        return f"a priority is an integer from -{MAX_PRIORITY} to {MAX_PRIORITY}"
     return None
 
 
@@ -100,7 +120,7 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
     ignored = [key for key in content if key not in ("graphs", "$schema")]
     for name, value in graphs.items():
         if isinstance(value, dict):
-            ignored += [f"graphs.{name}.{key}" for key in value if key not in ("path", "description")]
+            ignored += [f"graphs.{name}.{key}" for key in value if key not in FIELDS]
     if ignored:
         message = f"{path} has settings that are ignored: {', '.join(ignored)}."
         hint = "Install the dependencies and set the environment of the graphs before the server starts."
@@ -113,10 +133,12 @@ def _entries(
     for name, value in graphs.items():
         fields = value if isinstance(value, Mapping) else {"path": value}
         path, description = fields.get("path"), fields.get("description") or ""
-        if complaint := complain_about(name):
+        queue, priority = fields.get("queue", "default"), fields.get("priority", 0)
+        if complaint := complain_about(name) or complain_about_queue(queue, priority):
             yield Error(f"Graph {name!r} of {source} is left out: {complaint}.", id=problem_id)
         elif isinstance(path, str) and isinstance(description, str):
-            yield Entry(Registration(name, description, source), partial(import_object, path, folder=folder))
+            registration = Registration(name, description, source, queue, priority)
+            yield Entry(registration, partial(import_object, path, folder=folder))
         else:
             hint = "Write 'module:object', or {'path': 'module:object', 'description': 'what it is for'}."
             yield Error(f"Graph {name!r} of {source} is left out: it has no path.", hint=hint, id=problem_id)

@@ -39,7 +39,7 @@ class Runtime:
 
 
 @asynccontextmanager
-async def runtime(*, execute: bool = True) -> AsyncIterator[Runtime]:
+async def runtime(*, execute: bool = True, options: Any = None) -> AsyncIterator[Runtime]:
     match os.environ.get("START"):
         case "fails":
             raise RuntimeError("the pool did not open")

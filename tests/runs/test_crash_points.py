@@ -76,7 +76,7 @@ async def survive(driver: Driver, run: Run, dead_man: DeadMan) -> Run:
         manager = driver.runtime.manager
         assert manager is not None
         async with asyncio.timeout(20):
-            while run.id in manager._active:
+            while run.id in manager.active:
                 await asyncio.sleep(0.002)
         driver.runtime.storage.commits = dead_man.real
         dead_man.died.clear()

@@ -22,7 +22,17 @@ from tests.postgres import free_port
 from tests.rows import make_run, make_worker, orphan
 from threads.database import in_database
 
-KEYS = ["schema", "dry_run", "examined", "requeued", "failed", "skipped", "unsettled", "duration_s"]
+KEYS = [
+    "schema",
+    "dry_run",
+    "examined",
+    "requeued",
+    "failed",
+    "skipped",
+    "unsettled",
+    "complete",
+    "duration_s",
+]
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -26,9 +26,9 @@ async def orphan(driver: Driver, *, node: str = "s2", **fields: Any) -> Run:
     await driver.executing(run, node)
     manager = driver.runtime.manager
     assert manager is not None
-    manager._active[run.id].execution.stop(Stop.LOST)
+    manager.active[run.id].execution.stop(Stop.LOST)
     async with asyncio.timeout(5):
-        while run.id in manager._active:
+        while run.id in manager.active:
             await asyncio.sleep(0.005)
     await in_database(bury, run.id)
     return await driver.row(run)
@@ -114,9 +114,9 @@ async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_histor
         await driver.until(run, "running")
         manager = driver.runtime.manager
         assert manager is not None
-        manager._active[run.id].execution.stop(Stop.LOST)
+        manager.active[run.id].execution.stop(Stop.LOST)
         async with asyncio.timeout(5):
-            while run.id in manager._active:
+            while run.id in manager.active:
                 await asyncio.sleep(0.005)
         await in_database(bury, run.id)
         assert (await driver.row(run)).lost_attempts == number + 1
@@ -170,14 +170,14 @@ async def test_one_orphan_that_cannot_be_settled_does_not_stop_the_others(
     quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = await orphan(driver, node="s0"), await orphan(driver, node="s0")
-    real = recovery.settle_orphan
+    real = recovery.requeue_orphans
 
-    def broken(run: Run, *, resume: bool) -> bool:
-        if run.id == bad.id:
+    def broken(runs: Any) -> Any:
+        if bad.id in {run.id for run in runs}:
             raise RuntimeError("disk on fire")
-        return real(run, resume=resume)
+        return real(runs)
 
-    monkeypatch.setattr(recovery, "settle_orphan", broken)
+    monkeypatch.setattr(recovery, "requeue_orphans", broken)
     report = await settled()
     assert (report.unsettled, report.requeued) == ([str(bad.id)], [str(good.id)])
     assert str(bad.id) in caplog.text

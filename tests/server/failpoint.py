@@ -1,4 +1,4 @@
-"""Where a server under test kills itself: `FAILPOINT` names the point, and the process is gone when it comes by."""
+"""Where a server under test kills or freezes itself: `FAILPOINT` names the point, and it happens when it comes by."""
 
 from __future__ import annotations
 
@@ -24,24 +24,42 @@ def before(call: Callable[..., Any]) -> Callable[..., Any]:
     return dying
 
 
+def freezing(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Freeze the whole process the first time, within the transaction; go on when it is woken."""
+    frozen = False
+
+    @wraps(call)
+    def going_on(*args: Any, **kwargs: Any) -> Any:
+        nonlocal frozen
+        if not frozen:
+            frozen = True
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return call(*args, **kwargs)
+
+    return going_on
+
+
 def after_commit(call: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(call)
     def dying(*args: Any, **kwargs: Any) -> Any:
         result = call(*args, **kwargs)
-        transaction.on_commit(die)
+        if result != []:  # a claim that found nothing
+            transaction.on_commit(die)
         return result
 
     return dying
 
 
-#: Name -> (the transition that it is about, where in it the process dies).
+#: Name -> (the methods of the transition that it is about, where in it the process dies).
 POINTS = {
     #: A run was claimed, and nothing of it has happened yet.
-    "claimed": ("claim", after_commit),
+    "claimed": (("claim", "claim_candidates"), after_commit),
     #: All checkpoints have landed; the transaction with the final status is open and will never be committed.
-    "settling": ("settle", before),
+    "settling": (("settle",), before),
+    #: The same, but the process freezes there, with the thread's row locked.
+    "frozen": (("settle",), freezing),
     #: The final status is committed, and nobody has been told.
-    "settled": ("settle", after_commit),
+    "settled": (("settle",), after_commit),
 }
 
 
@@ -55,7 +73,8 @@ class Failpoint(AppConfig):
             from runs.models import Run
             from runs.querysets import RunQuerySet
 
-            method, wrap = POINTS[point]
+            methods, wrap = POINTS[point]
             for owner in (RunQuerySet, Run):  # a run that is claimed with its admission has no row yet
-                if method in vars(owner):
-                    setattr(owner, method, wrap(getattr(owner, method)))
+                for method in methods:
+                    if method in vars(owner):
+                        setattr(owner, method, wrap(getattr(owner, method)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,6 @@ import httpx
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
-from tests.driving import executions
 from tests.server.databases import ROOT, Database, Row, environment
 
 GRAPHS = {
@@ -28,9 +28,13 @@ GRAPHS = {
         for name in ("steps", "parallel", "questions", "failing", "stubborn", "talking", "sleeping")
     },
     **{name: f"tests.server.graphs:{name}" for name in ("gated", "gated_end", "asking", "poison")},
+    **{name: f"tests.server.loads:{name}" for name in ("blocking", "bulky", "deep", "flood")},
 }
 TERMINAL = {"success", "error", "timeout", "interrupted"}
 SERVE = ("manage.py", "serve", "--port", "{port}")
+WORKER = ("manage.py", "run_worker", "--health-port", "0")
+#: What a worker says when it has started.
+HEALTH = re.compile(r"Health on (http://\S+?)/ok")
 STEPS = [f"s{number}" for number in range(10)]
 
 
@@ -83,6 +87,31 @@ class Process:
     def alive(self) -> bool:
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit code, once it has ended; a signal's number with a minus."""
+        return self._process.poll()
+
+    def pause(self) -> None:
+        """Stop it where it is, as a machine does that sleeps; it does not notice."""
+        self.send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.send(signal.SIGCONT)
+
+    def announced(self) -> Process:
+        """Wait until it says where its health is asked for, and then until it is well."""
+        line = eventually(
+            lambda: HEALTH.search(self.output) or not self.alive, timeout=40, what="it says where it is"
+        )
+        assert self.alive, f"The process ended with {self.returncode}:\n{self.output}"
+        self.url = line.group(1)
+        return self.ready()
+
     def ready(self) -> Process:
         """Wait until it serves."""
         deadline = time.monotonic() + 40
@@ -125,14 +154,16 @@ class Process:
 class Site:
     """A database and a folder, and the server processes that a test starts on them, one after the other or at once."""
 
-    def __init__(self, folder: Path, database: Database, *, cache: Path) -> None:
+    def __init__(
+        self, folder: Path, database: Database, *, cache: Path, graphs: dict[str, str] | None = None
+    ) -> None:
         self.folder, self.database = folder, database
         self.port = free_port()
         self.processes: list[Process] = []
         self._cache = cache
         self._trace = folder / "trace"
         self._gate = folder / "gate"
-        (folder / "langgraph.json").write_text(json.dumps({"graphs": GRAPHS}))
+        (folder / "langgraph.json").write_text(json.dumps({"graphs": graphs or GRAPHS}))
         self._clients: dict[str, SyncLangGraphClient] = {}
 
     # --- processes
@@ -158,6 +189,15 @@ class Site:
     def start(self, *command: str, **options: Any) -> Process:
         """Start a server process, and wait until it serves."""
         return self.spawn(*command, **options).ready()
+
+    def worker(self, *arguments: str, **options: Any) -> Process:
+        """Start a process that executes runs and serves nobody, and wait until it does."""
+        return self.spawn(*WORKER, *arguments, **options).announced()
+
+    def several(self, count: int, *command: str, **options: Any) -> list[Process]:
+        """Start so many server processes at once, each on a port of its own, and wait until all of them serve."""
+        spawned = [self.spawn(*command, port=free_port(), **options) for _ in range(count)]
+        return [process.ready() for process in spawned]
 
     @property
     def process(self) -> Process:
@@ -193,6 +233,9 @@ class Site:
 
     def executions(self, run: Row) -> Counter[str]:
         """How often each node of a run began."""
+        # Here, for it imports models: not everybody who starts servers has set up Django.
+        from tests.driving import executions
+
         return executions(self._trace, run["run_id"])
 
     def executed(self, run: Row) -> list[str]:

@@ -12,7 +12,7 @@ from langgraph_sdk.client import SyncLangGraphClient
 from langgraph_sdk.errors import InternalServerError
 
 from tests.server.databases import Row
-from tests.server.harness import Site, eventually
+from tests.server.harness import Process, Site, eventually
 
 Position = tuple[int, int]
 
@@ -25,11 +25,11 @@ def position(event_id: str) -> Position:
 class Reader(threading.Thread):
     """The stock client, which rejoins with its last event's id until the run is terminal and nothing is left."""
 
-    def __init__(self, site: Site, run: Row, *, after: str = "-1") -> None:
+    def __init__(self, site: Site, run: Row, *, after: str = "-1", process: Process | None = None) -> None:
         super().__init__(daemon=True)
         self.parts: list[Any] = []
         self.error: Exception | None = None
-        self._url, self._run, self._after = site.process.url, run, after
+        self._url, self._run, self._after = (process or site.process).url, run, after
         self.start()
         eventually(lambda: self.parts or not self.is_alive(), what="the reader reads")
 
@@ -74,14 +74,17 @@ class Reader(threading.Thread):
 class RawReader(threading.Thread):
     """One connection, which never reconnects: its lines, when they came, and how it ended."""
 
-    def __init__(self, site: Site, run: Row, *, after: str = "-1", query: str = "") -> None:
+    def __init__(
+        self, site: Site, run: Row, *, after: str = "-1", query: str = "", process: Process | None = None
+    ) -> None:
         super().__init__(daemon=True)
         self.lines: list[str] = []
         #: "" while it reads; then "ended", "left" or "cut" with the reason.
         self.end = ""
         self.ended_at = 0.0
         self._left = threading.Event()
-        self._url = f"{site.process.url}/threads/{run['thread_id']}/runs/{run['run_id']}/stream{query}"
+        url = (process or site.process).url
+        self._url = f"{url}/threads/{run['thread_id']}/runs/{run['run_id']}/stream{query}"
         self._after = after
         self._open = threading.Event()
         self.start()

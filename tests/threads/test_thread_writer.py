@@ -22,7 +22,7 @@ from threads.checkpoints import (
     ThreadWriter,
     open_checkpoints,
 )
-from threads.checkpoints.commits import GroupCommit, Unavailable
+from threads.checkpoints.commits import GroupCommit, Refused, Unavailable
 from threads.checkpoints.rows import Batch, Rows, merge
 from threads.database import in_database, threads
 from threads.models import Thread
@@ -125,6 +125,16 @@ async def test_a_write_that_began_lands_although_its_task_is_cancelled(storage: 
         assert found.checkpoint["channel_values"]["a"] == [number]
 
 
+async def test_a_value_that_cannot_be_encoded_is_a_failed_write(storage: CheckpointStorage) -> None:
+    """In `async` durability LangGraph would execute every node that follows, and raise at the end."""
+    thread = await in_database(make_thread)
+    failures: list[Exception] = []
+    writer = ThreadWriter(storage, thread_id=thread.id, epoch=2, on_failure=failures.append)
+    with pytest.raises(TypeError, match="serializable"):
+        await put(writer, thread, 1, a=[asyncio.Lock()])
+    assert [type(failure) for failure in failures] == [TypeError]
+
+
 async def test_a_sealed_writer_refuses_writes_and_quiesce_waits_for_those_in_flight(
     storage: CheckpointStorage,
 ) -> None:
@@ -149,7 +159,6 @@ async def test_a_closed_storage_refuses_writes(storage: CheckpointStorage) -> No
         await put(writer, thread, 1, a=[1])
 
 
-@pytest.mark.postgresql
 async def test_a_lost_epoch_refuses_that_threads_rows_alone(storage: CheckpointStorage) -> None:
     mine, other = await in_database(make_thread), await in_database(make_thread)
     failures: list[Exception] = []
@@ -212,6 +221,91 @@ async def test_one_bad_row_fails_only_its_own_caller() -> None:
     await commits.close()
 
 
+async def test_what_is_refused_to_many_is_tried_call_by_call_and_each_thread_keeps_its_order() -> None:
+    thread, landed, refusals = uuid.uuid4(), [], 3
+
+    async def commit(batch: Batch) -> set[uuid.UUID]:
+        nonlocal refusals
+        ids = [key[2] for key in batch.checkpoints]
+        if "slow" in ids and refusals:
+            refusals -= 1
+            raise Refused("took too long")
+        landed.append(ids)
+        return set(batch.fences)
+
+    commits = GroupCommit(commit, retry_seconds=5)
+    calls = [rows("first", thread), rows("slow", thread), rows("after", thread), rows("other")]
+    await asyncio.gather(*(commits.submit(call) for call in calls))
+    assert landed == [["first"], ["other"], ["slow"], ["after"]]
+    await commits.close()
+
+
+async def test_a_bad_row_behind_one_that_waits_still_fails_alone() -> None:
+    refusals = 2
+
+    async def commit(batch: Batch) -> set[uuid.UUID]:
+        nonlocal refusals
+        ids = [key[2] for key in batch.checkpoints]
+        if "bad" in ids:
+            raise ValueError("bad row")
+        if "slow" in ids and refusals:
+            refusals -= 1
+            raise Refused("took too long")
+        return set(batch.fences)
+
+    commits = GroupCommit(commit, retry_seconds=5)
+    slow, bad, fine = (commits.submit(rows(name)) for name in ("slow", "bad", "fine"))
+    with pytest.raises(StorageFailed, match="bad row"):
+        await bad
+    await fine
+    assert not slow.done()
+    await slow
+    await commits.close()
+
+
+async def test_calls_that_wait_for_their_own_fault_hold_nobody_else_up_and_keep_their_thread_s_order() -> (
+    None
+):
+    thread, landed, freed = uuid.uuid4(), [], False
+
+    async def commit(batch: Batch) -> set[uuid.UUID]:
+        ids = [key[2] for key in batch.checkpoints]
+        if "stuck" in ids and not freed:
+            raise Refused("locked")
+        landed.extend(ids)
+        return set(batch.fences)
+
+    commits = GroupCommit(commit, retry_seconds=5)
+    stuck = commits.submit(rows("stuck", thread))
+    await asyncio.sleep(0)
+    await commits.submit(rows("other"))
+    behind = commits.submit(rows("behind", thread))
+    for number in range(3):
+        await commits.submit(rows(f"later {number}"))
+    assert not stuck.done() and not behind.done()
+    freed = True
+    await asyncio.gather(stuck, behind)
+    assert landed == ["other", "later 0", "later 1", "later 2", "stuck", "behind"]
+    await commits.close()
+
+
+async def test_closing_fails_calls_that_wait_for_their_own_fault() -> None:
+    async def commit(batch: Batch) -> set[uuid.UUID]:
+        if any(key[2] == "stuck" for key in batch.checkpoints):
+            raise Refused("locked")
+        return set(batch.fences)
+
+    thread = uuid.uuid4()
+    commits = GroupCommit(commit, retry_seconds=60)
+    stuck, other = commits.submit(rows("stuck", thread)), commits.submit(rows("other"))
+    await other
+    behind = commits.submit(rows("behind", thread))
+    await commits.close()
+    for each in (stuck, behind):
+        with pytest.raises(Sealed):
+            await each
+
+
 async def test_closing_fails_what_still_waits() -> None:
     commits = GroupCommit(Flaky(*[Unavailable("gone")] * 50), retry_seconds=60)
     future = commits.submit(rows("a"))
@@ -251,3 +345,31 @@ def test_merging_gives_each_key_once_as_if_written_in_order() -> None:
     both = merge([write(b"1", replace=False), write(b"2", replace=True), write(b"3", replace=False)])
     assert both.replaced[key][-1] == b"2"
     assert not both.added
+
+
+async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_the_newest(
+    storage: CheckpointStorage,
+) -> None:
+    thread = await in_database(make_thread)
+    earlier = ThreadWriter(storage, thread_id=thread.id, epoch=2, run_id=uuid.uuid4())
+    found = await put(earlier, thread, 1)
+    place: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "", "checkpoint_id": found}}
+    await earlier.aput_writes(place, [("text", "kept")], "task")
+    reading, read = asyncio.Event(), asyncio.Event()
+    snapshots: list[Any] = []
+
+    async def keep_base() -> None:
+        reading.set()
+        await read.wait()
+        snapshots.append(await storage.snapshot_writes(thread.id))
+
+    writer = ThreadWriter(storage, thread_id=thread.id, epoch=2, run_id=uuid.uuid4(), on_base=keep_base)
+    await writer.aget_tuple(config(thread))
+    writing = asyncio.create_task(writer.aput_writes(place, [("text", "late")], "other task"))
+    await reading.wait()
+    putting = asyncio.create_task(put(writer, thread, 2, found))
+    done, _ = await asyncio.wait({putting}, timeout=0.3)
+    assert not done
+    read.set()
+    await asyncio.gather(writing, putting)
+    assert [row[1:3] for row in snapshots[0]] == [[found, "task"]]

@@ -6,19 +6,23 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
-from ninja import Router
+from ninja import Query, Router
 from ninja.errors import HttpError
 
+from threads import clock, expiry
 from threads.api.http import JSONBody, Request
 from threads.api.schemas import ThreadCreate
-from threads.api.wire import thread_json
+from threads.api.wire import thread_json, ttl_json
 from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread
 from threads.querysets import Principal
 
 router = Router(tags=["Threads"])
+
+Include = Annotated[
+    list[str], Query([], description="What to show besides: `ttl`, how long the thread is kept.")
+]
 
 
 def find_thread(thread_id: UUID, *, principal: Principal) -> Thread:
@@ -31,14 +35,13 @@ def find_thread(thread_id: UUID, *, principal: Principal) -> Thread:
 
 @router.post("/threads", summary="Create a thread")
 async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
-    for name in ("ttl", "supersteps"):
-        if getattr(body, name) is not None:
-            raise HttpError(422, f"{name} is not supported yet; leave it out.")
+    if body.supersteps is not None:
+        raise HttpError(422, "supersteps is not supported yet; leave it out.")
     return thread_json(await in_database(insert_thread, body, principal=request.auth))
 
 
 def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
-    now = timezone.now()
+    now = clock.now()
     thread = Thread(
         id=body.thread_id or new_id(),
         user_id=principal.user_id,
@@ -46,6 +49,7 @@ def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
         created_at=now,
         updated_at=now,
         state_updated_at=now,
+        **expiry.columns(body.ttl, now=now),
     )
     try:
         with transaction.atomic():
@@ -59,5 +63,9 @@ def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
 
 
 @router.get("/threads/{thread_id}", summary="Get a thread")
-async def get_thread(request: Request, thread_id: UUID) -> dict[str, Any]:
-    return thread_json(await in_database(find_thread, thread_id, principal=request.auth))
+async def get_thread(request: Request, thread_id: UUID, include: Include) -> dict[str, Any]:
+    wanted = {name for text in include for name in text.split(",") if name}
+    if unknown := sorted(wanted - {"ttl"}):
+        raise HttpError(422, f"include: {unknown[0]!r} is not known; only 'ttl' is.")
+    thread = await in_database(find_thread, thread_id, principal=request.auth)
+    return thread_json(thread) | ({"ttl": ttl_json(thread)} if wanted else {})

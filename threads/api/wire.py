@@ -28,3 +28,15 @@ def thread_json(thread: Thread) -> dict[str, Any]:
     if thread.epoch:
         shown |= {"error": thread.error, "interrupts": thread.interrupts}
     return shown
+
+
+def ttl_json(thread: Thread) -> dict[str, Any] | None:
+    """How long a thread is kept; None for ever. It does not expire again before something happens on it."""
+    minutes = thread.ttl_minutes
+    if minutes is None:
+        return None
+    return {
+        "strategy": thread.ttl_strategy,
+        "ttl_minutes": int(minutes) if minutes.is_integer() else minutes,
+        "expires_at": timestamp(thread.expires_at) if thread.expires_at else None,
+    }

@@ -22,6 +22,12 @@ class Unavailable(Exception):
     """The database could not be reached or asked for a retry; the same batch may succeed later."""
 
 
+class Refused(Unavailable):
+    """The database gave this transaction up, for its time, its memory or its locks; a part of it may fare better."""
+
+
+#: Calls of the saver that share a transaction, in their order, each with what its caller waits for.
+Part = list[tuple[Rows, asyncio.Future[None]]]
 #: Writes a batch in one transaction and returns the threads whose epoch still held; the others wrote nothing.
 Commit = Callable[[Batch], Awaitable[set[UUID]]]
 
@@ -37,10 +43,13 @@ class GroupCommit:
     def __init__(self, commit: Commit, *, retry_seconds: float) -> None:
         self._commit = commit
         self._retry_seconds = retry_seconds
-        self._queue: list[tuple[Rows, asyncio.Future[None]]] = []
+        self._queue: Part = []
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._fault: Exception | None = None
+        #: Calls that are tried again apart from the others, by the task that does it.
+        self._late: dict[asyncio.Task[None], list[Part]] = {}
 
     def submit(self, rows: Rows) -> asyncio.Future[None]:
         """Queue rows; the future ends with the commit, `Fenced`, or `StorageFailed`."""
@@ -58,81 +67,130 @@ class GroupCommit:
     async def close(self) -> None:
         """Refuse further rows, end the writer, and fail what is still queued."""
         self._closed = True
-        task, self._task = self._task, None
-        if task is not None:
+        late = [call for parts in self._late.values() for part in parts for call in part]
+        tasks = [*self._late, *([self._task] if self._task is not None else [])]
+        self._task = None
+        for task in tasks:
             task.cancel()
-            await asyncio.wait([task])
-        waiting, self._queue = self._queue, []
+        if tasks:
+            await asyncio.wait(tasks)
+        waiting, self._queue = [*late, *self._queue], []
         _resolve(waiting, Sealed("The checkpoint storage is closed."))
 
     async def _run(self) -> None:
         while True:
             await self._work.wait()
-            part = self._take()
-            if not self._queue:
-                self._work.clear()
-            try:
+            if part := self._take():
                 await self._write(part)
-            except asyncio.CancelledError:
-                _resolve(part, Sealed("The checkpoint storage was closed during a write."))
-                raise
+            else:
+                self._work.clear()
 
-    def _take(self) -> list[tuple[Rows, asyncio.Future[None]]]:
-        """The next batch: in order, and with one epoch per thread, so that an old writer waits for its own turn."""
+    def _take(self) -> Part:
+        """The next batch: in order, and with one epoch per thread, so that an old writer waits for its own turn.
+
+        A thread whose earlier calls are late stays in the queue behind them.
+        """
+        part: Part = []
+        rest: Part = []
         epochs: dict[UUID, int] = {}
-        count = 0
-        for rows, _ in self._queue[:BATCH]:
-            if epochs.setdefault(rows.thread_id, rows.epoch) != rows.epoch:
-                break
-            count += 1
-        part, self._queue = self._queue[:count], self._queue[count:]
+        blocked = {rows.thread_id for parts in self._late.values() for part in parts for rows, _ in part}
+        for call in self._queue:
+            thread_id, epoch = call[0].thread_id, call[0].epoch
+            if (
+                len(part) < BATCH
+                and thread_id not in blocked
+                and epochs.setdefault(thread_id, epoch) == epoch
+            ):
+                part.append(call)
+            else:
+                blocked.add(thread_id)
+                rest.append(call)
+        self._queue = rest
         return part
 
-    async def _write(self, part: list[tuple[Rows, asyncio.Future[None]]]) -> None:
+    async def _write(self, part: Part) -> None:
+        """Write a batch. While the storage is unavailable all wait; what is refused alone holds nobody else up."""
+        deadline = asyncio.get_running_loop().time() + self._retry_seconds
         try:
-            alive = await self._commit_with_retries(merge([rows for rows, _ in part]))
-        except StorageFailed as failure:
-            _resolve(part, failure)
-        except Exception as error:
-            if len(part) == 1:
-                _resolve(part, StorageFailed(f"A checkpoint could not be written: {error}"), cause=error)
+            late = await self._try(part, deadline)
+            if sum(map(len, late)) == len(part) and not isinstance(self._fault, Refused):
+                await self._try_until(deadline, late)
                 return
-            # One bad row fails the whole statement: each caller's rows by themselves fail only their own run.
-            logger.warning("A batch of %s checkpoint writes failed; writing them one by one.", len(part))
-            for each in part:
-                await self._write([each])
-        else:
-            for rows, future in part:
-                if future.done():
-                    continue
-                if rows.thread_id in alive:
-                    future.set_result(None)
-                else:
-                    future.set_exception(Fenced(f"Epoch {rows.epoch} of thread {rows.thread_id} is over."))
+        except asyncio.CancelledError:
+            _resolve(part, Sealed("The checkpoint storage was closed during a write."))
+            raise
+        if late:
+            task = asyncio.create_task(self._try_until(deadline, late), name="late checkpoints")
+            self._late[task] = late
+            task.add_done_callback(self._caught_up)
 
-    async def _commit_with_retries(self, batch: Batch) -> set[UUID]:
+    def _caught_up(self, task: asyncio.Task[None]) -> None:
+        self._late.pop(task, None)
+        self._work.set()
+
+    async def _try_until(self, deadline: float, late: list[Part]) -> None:
+        """Try again and again after faults that pass, until the time for it is used up."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._retry_seconds
         pause = BACKOFF
-        while True:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._commit(batch)
-            except (Unavailable, TimeoutError) as error:
-                if loop.time() + pause >= deadline:
-                    raise StorageFailed(
-                        f"The checkpoint storage was unavailable for {self._retry_seconds:g} s."
-                    ) from error
-                logger.warning(
-                    "The checkpoint storage is unavailable, trying again in %g s: %s", pause, error
+        while late:
+            if loop.time() + pause >= deadline:
+                failure = StorageFailed(
+                    f"The checkpoint storage was unavailable for {self._retry_seconds:g} s."
                 )
+                for each in late:
+                    _resolve(each, failure, cause=self._fault)
+                return
+            logger.warning(
+                "The checkpoint storage is unavailable, trying again in %g s: %s", pause, self._fault
+            )
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
+            late = await self._try_each(late, deadline)
+
+    async def _try(self, part: Part, deadline: float) -> list[Part]:
+        """Write calls in one transaction, once; return those to try again, after a fault that passes."""
+        try:
+            async with asyncio.timeout_at(deadline):
+                alive = await self._commit(merge([rows for rows, _ in part]))
+        except (Unavailable, TimeoutError) as error:
+            self._fault = error
+            if len(part) == 1 or not isinstance(error, Refused):
+                return [part]
+            return await self._try_alone(part, deadline, error)
+        except Exception as error:
+            if len(part) > 1:
+                return await self._try_alone(part, deadline, error)
+            _resolve(part, StorageFailed(f"A checkpoint could not be written: {error}"), cause=error)
+            return []
+        for rows, future in part:
+            if future.done():
+                continue
+            if rows.thread_id in alive:
+                future.set_result(None)
+            else:
+                future.set_exception(Fenced(f"Epoch {rows.epoch} of thread {rows.thread_id} is over."))
+        return []
+
+    async def _try_each(self, parts: list[Part], deadline: float) -> list[Part]:
+        """Try transactions one after the other; return those to try again. A thread's calls land in their order."""
+        again: list[Part] = []
+        behind: set[UUID] = set()
+        for part in parts:
+            owners = {rows.thread_id for rows, _ in part}
+            late = [part] if owners & behind else await self._try(part, deadline)
+            behind.update(rows.thread_id for each in late for rows, _ in each)
+            again += late
+        return again
+
+    async def _try_alone(self, part: Part, deadline: float, error: Exception) -> list[Part]:
+        """Try each call by itself: one bad row fails a whole statement, and should fail only its own run."""
+        logger.warning(
+            "A batch of %s checkpoint writes failed; writing them one by one: %s", len(part), error
+        )
+        return await self._try_each([[each] for each in part], deadline)
 
 
-def _resolve(
-    part: list[tuple[Rows, asyncio.Future[None]]], error: Exception, *, cause: Exception | None = None
-) -> None:
+def _resolve(part: Part, error: Exception, *, cause: Exception | None = None) -> None:
     for _, future in part:
         if not future.done():
             failure = type(error)(*error.args)

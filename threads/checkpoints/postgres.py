@@ -28,7 +28,9 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from threads.checkpoints.commits import GroupCommit, Unavailable
+from threads.checkpoints.commits import GroupCommit
+from threads.checkpoints.faults import LOCK_TIMEOUT, passing_fault
+from threads.checkpoints.postgres_pruning import PostgresPruning
 from threads.checkpoints.rows import Batch, Fenced, Rows
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
 from threads.models import Thread
@@ -194,10 +196,17 @@ class PostgresCheckpoints(CheckpointStorage):
         )
         try:
             async with self._pool.connection() as db:
-                cursor = await db.execute(query, parameters)
+                try:
+                    cursor = await db.execute(query, parameters)
+                except psycopg.errors.ReadOnlySqlTransaction:
+                    # The other side of a failover; a new connection may reach the server that accepts writes.
+                    await db.close()
+                    raise
                 return {row["id"] for row in await cursor.fetchall()}
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise Unavailable(str(error)) from error
+        except psycopg.Error as error:
+            if (fault := passing_fault(error)) is None:
+                raise
+            raise fault(str(error)) from error
 
     async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
         async with self._pool.connection() as db, db.transaction():
@@ -205,6 +214,9 @@ class PostgresCheckpoints(CheckpointStorage):
                 await db.execute(
                     f"DELETE FROM {table} WHERE thread_id = ANY(%s)", [[str(each) for each in thread_ids]]
                 )
+
+    def pruning(self) -> PostgresPruning:
+        return PostgresPruning()
 
     async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
         async with self._pool.connection() as db:
@@ -271,6 +283,10 @@ def connection_string(database: Any = connection) -> str:
     return psycopg.conninfo.make_conninfo("", **parameters)
 
 
+async def _configure(db: psycopg.AsyncConnection[Any]) -> None:
+    await db.execute(f"SET lock_timeout = {LOCK_TIMEOUT}")
+
+
 @asynccontextmanager
 async def open_postgres(
     *, serde: JsonPlusSerializer, retry_seconds: float, connections: int
@@ -282,6 +298,7 @@ async def open_postgres(
         open=False,
         timeout=10,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+        configure=_configure,
     )
     await pool.open(wait=True, timeout=10)
     try:

@@ -1,4 +1,4 @@
-"""Checkpoints in a SQLite file of their own. One process executes, so that no fence is needed beside the seal."""
+"""Checkpoints in a SQLite file of their own, each thread's rows fenced by the epoch that the main file has."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aiosqlite
+from django.db import connection
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -26,8 +27,10 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.commits import GroupCommit, Unavailable
-from threads.checkpoints.rows import Batch, Rows
+from threads.checkpoints.rows import Batch, Fenced, Rows
+from threads.checkpoints.sqlite_pruning import SqlitePruning
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
+from threads.models import Thread
 
 T = TypeVar("T")
 
@@ -38,6 +41,8 @@ WRITE = """INSERT OR {verb} INTO writes
     (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 REPLACE, ADD = WRITE.format(verb="REPLACE"), WRITE.format(verb="IGNORE")
+#: A connection of its own: attached, the main file would be locked with each write.
+EPOCHS = f"SELECT id, epoch FROM {Thread._meta.db_table} WHERE id IN (SELECT value FROM json_each(?))"
 HEADS = """SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints
     WHERE thread_id = :thread GROUP BY checkpoint_ns"""
 OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
@@ -54,6 +59,8 @@ class SqliteCheckpoints(CheckpointStorage):
         self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._db: sqlite3.Connection | None = None
+        self._site_file = str(connection.settings_dict["NAME"])
+        self._site: sqlite3.Connection | None = None
 
     def reader(self) -> BaseCheckpointSaver[str]:
         return self._reader
@@ -78,19 +85,33 @@ class SqliteCheckpoints(CheckpointStorage):
         return len(blob)
 
     async def _commit(self, batch: Batch) -> set[UUID]:
-        def write(db: sqlite3.Connection) -> None:
+        def write(db: sqlite3.Connection) -> set[UUID]:
+            live = self._live(batch.fences)
             for query, rows in (
                 (CHECKPOINT, batch.checkpoints),
                 (REPLACE, batch.replaced),
                 (ADD, batch.added),
             ):
-                db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])
+                db.executemany(
+                    query,
+                    [(str(key[0]), *key[1:], *values) for key, values in rows.items() if key[0] in live],
+                )
+            return live
 
         try:
-            await self._transaction(write)
+            return await self._transaction(write)
         except sqlite3.OperationalError as error:
             raise Unavailable(str(error)) from error
-        return set(batch.fences)
+
+    def _live(self, fences: Mapping[UUID, int]) -> set[UUID]:
+        """The threads whose epoch holds now; a write under it counts as one before whatever ends it.
+
+        One process executes, so that nobody takes a thread over behind its back; but a run may be deleted.
+        """
+        if self._site is None:
+            self._site = sqlite3.connect(self._site_file, timeout=30, isolation_level=None)
+        epochs = self._site.execute(EPOCHS, [json.dumps([thread_id.hex for thread_id in fences])])
+        return {thread_id for key, epoch in epochs if fences[thread_id := UUID(key)] == epoch}
 
     async def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
@@ -112,6 +133,9 @@ class SqliteCheckpoints(CheckpointStorage):
 
         await self._transaction(delete)
 
+    def pruning(self) -> SqlitePruning:
+        return SqlitePruning(self._file)
+
     async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
         def read(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
             return db.execute(
@@ -127,6 +151,8 @@ class SqliteCheckpoints(CheckpointStorage):
         names = {"thread": str(thread_id), "run": str(run_id)}
 
         def remove(db: sqlite3.Connection) -> None:
+            if not self._live({thread_id: epoch}):
+                raise Fenced
             db.execute(
                 f"DELETE FROM writes WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({OF_RUN})",
                 names,
@@ -149,8 +175,9 @@ class SqliteCheckpoints(CheckpointStorage):
 
     async def close(self) -> None:
         def close() -> None:
-            if self._db is not None:
-                self._db.close()
+            for db in (self._db, self._site):
+                if db is not None:
+                    db.close()
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown(wait=False)

@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Chec
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from threads.checkpoints.commits import GroupCommit
+from threads.checkpoints.pruning import Pruning
 from threads.checkpoints.rows import Rows
 
 #: Pending writes of a thread's newest checkpoints, as JSON-ready rows, for putting them back.
@@ -65,6 +66,10 @@ class CheckpointStorage(ABC):
     @abstractmethod
     async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
         """Delete everything of these threads."""
+
+    @abstractmethod
+    def pruning(self) -> Pruning:
+        """How checkpoints that nobody needs any more are deleted from these tables."""
 
     @abstractmethod
     async def snapshot_writes(self, thread_id: UUID) -> Snapshot:

@@ -35,7 +35,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     durability LangGraph would run on for nothing (reference: measured, durability §2.8).
 
     Args:
-        on_failure: Called once with the error of the first write that failed for good.
+        on_failure: Called once with the error of the first write that failed for good, or cannot be encoded.
         run_id: The run that writes, as its checkpoints' metadata name it.
         on_base: Awaited once, before the first pending write to a checkpoint that the run found and did not make: what
             it overwrites there could not be rolled back otherwise.
@@ -100,6 +100,10 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         rows = self._rows()
+        if self._base_lock.locked():
+            # What the run overwrites is being read, from the thread's newest checkpoint: this must not become that first.
+            async with self._base_lock:
+                pass
         await self._encode(self._storage.encode_checkpoint, rows, config, checkpoint, metadata, new_versions)
         await self._land(rows)
         return {
@@ -132,10 +136,14 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         return Rows(thread_id=self._thread_id, epoch=self._epoch)
 
     async def _encode(self, encode: Callable[..., int], rows: Rows, *args: Any) -> None:
-        if self._largest < LARGE:
-            self._largest = max(self._largest, encode(rows, *args))
-        else:
-            await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+        try:
+            if self._largest < LARGE:
+                self._largest = max(self._largest, encode(rows, *args))
+            else:
+                await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+        except Exception as error:
+            self._fail(error)
+            raise
 
     async def _land(self, rows: Rows) -> None:
         if self._sealed:
@@ -152,7 +160,11 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         self._in_flight.discard(future)
         self._puts.discard(future)
         error = future.exception()
-        if isinstance(error, Exception) and not self._failed and not self._sealed:
+        if isinstance(error, Exception):
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        if not self._failed and not self._sealed:
             self._failed = True
             self._on_failure(error)
 

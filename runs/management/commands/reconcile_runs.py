@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from runs.conf import settings
-from runs.management.commands.serve import require_migrated_database
+from runs.management.arguments import require_migrated_database
 from runs.models import Run
 from runs.recovery import Report, parse_before, reconcile
 from threads.checkpoints.postgres import connection_string

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import runserver
 
-from runs.management.commands.serve import require_migrated_database
+from runs.management.arguments import require_migrated_database
 
 logger = logging.getLogger("django.server")
 

@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
 
-
-def port_number(text: str) -> int:
-    if text.isdecimal() and int(text) <= 65535:
-        return int(text)
-    raise ArgumentTypeError(f"{text!r} is not a port number: use 0 to 65535, 0 for any free port.")
-
-
-def require_migrated_database() -> None:
-    """Refuse to go on with a database that lacks migrations, or that cannot be reached."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as error:
-        raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
-    finally:
-        # The event loop will run in this thread, where Django forbids to use or close a connection.
-        connections.close_all()
-    if missing:
-        raise CommandError("The database is not migrated: run `python manage.py migrate` first.")
+from runs.management.arguments import (
+    add_worker_arguments,
+    port_number,
+    require_migrated_database,
+    warn_of_empty_queues,
+)
+from runs.options import WorkerOptions
 
 
 class Command(BaseCommand):
@@ -44,15 +29,20 @@ class Command(BaseCommand):
         parser.add_argument(
             "--no-execute", dest="execute", action="store_false", help="Leave the runs to other processes."
         )
+        add_worker_arguments(parser)
 
     def handle(self, *, host: str, port: int, execute: bool, **options: Any) -> None:
+        if not execute and (options["concurrency"] or options["queues"]):
+            raise CommandError("--no-execute executes no runs: leave out --concurrency and --queues.")
         require_migrated_database()
+        warn_of_empty_queues(self, options["queues"])
         # Not above: importing Daphne installs its event loop, also for commands that only look for this one.
         from deerflow_site.asgi import application
         from deerflow_site.lifespan import lifespan
         from deerflow_site.server import Server
 
         lifespan.execute = execute
+        lifespan.options = WorkerOptions(concurrency=options["concurrency"], queues=options["queues"])
         try:
             Server(application, lifespan, host=host, port=port).run()
         except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,10 @@ EMPTY: dict[str, Any] = {
     "checkpoint_id": None,
     "parent_checkpoint_id": None,
 }
+NO_TTL: list[Any] = [
+    0, -1, 5_270_401, True, "5", [], {}, {"ttl": 0}, {"ttl": "5"}, {"ttl": {"ttl": 5}}, {"strategy": "delete"},
+    {"ttl": 5, "strategy": "archive"}, {"ttl": 5, "strategy": ["delete"]},
+]  # fmt: skip
 
 
 async def test_a_new_thread_is_idle_and_has_the_shape_that_clients_know(http: httpx.AsyncClient) -> None:
@@ -87,7 +92,7 @@ async def test_somebody_elses_id_is_taken_and_stays_theirs(
         ({"thread_id": "x"}, "thread_id: "),
         ({"if_exists": "explode"}, "if_exists: input should be 'raise' or 'do_nothing'."),
         ({"metadata": [1]}, "metadata: input should be a valid dictionary."),
-        ({"ttl": {"ttl": 5}}, "ttl is not supported yet"),
+        *(({"ttl": ttl}, "ttl: must be a positive number of minutes, at most 5270400, or") for ttl in NO_TTL),
         ({"supersteps": []}, "supersteps is not supported yet"),
         ([], "The request body must be a JSON object."),
         ("x", "The request body must be a JSON object."),
@@ -145,3 +150,48 @@ async def test_the_state_of_a_subgraph_comes_on_request(sdk: LangGraphClient) ->
     nested = await sdk.threads.get_state(thread, subgraphs=True)
     assert plain["next"] == nested["next"] == ["child"]
     assert plain["tasks"][0]["state"] is None
+
+
+@pytest.mark.parametrize(
+    ("ttl", "shown"),
+    [
+        (60, {"strategy": "delete", "ttl_minutes": 60}),
+        (0.5, {"strategy": "delete", "ttl_minutes": 0.5}),
+        ({"ttl": 60, "strategy": "keep_latest"}, {"strategy": "keep_latest", "ttl_minutes": 60}),
+    ],
+)
+async def test_a_time_to_live_is_shown_on_request(
+    http: httpx.AsyncClient, sdk: LangGraphClient, ttl: Any, shown: dict[str, Any]
+) -> None:
+    thread = await sdk.threads.create(ttl=ttl)
+    assert "ttl" not in thread
+    assert "ttl" not in (await http.get(f"/threads/{thread['thread_id']}")).json()
+    found: Any = await sdk.threads.get(thread["thread_id"], include=["ttl"])
+    expires_at = found["ttl"].pop("expires_at")
+    assert found.pop("ttl") == shown
+    assert found == thread
+    lives = datetime.fromisoformat(expires_at) - datetime.fromisoformat(thread["created_at"])
+    assert lives == timedelta(minutes=shown["ttl_minutes"])
+
+
+async def test_without_a_time_to_live_of_its_own_a_thread_has_the_sites(
+    http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    path = f"/threads/{(await http.post('/threads', json={})).json()['thread_id']}?include=ttl"
+    assert (await http.get(path)).json()["ttl"] is None
+    run_settings(THREAD_TTL=15, THREAD_TTL_STRATEGY="keep_latest")
+    assert (await http.get(path)).json()["ttl"] is None
+    for body, minutes, strategy in (({}, 15, "keep_latest"), ({"ttl": 20}, 20, "delete")):
+        thread = (await http.post("/threads", json=body)).json()["thread_id"]
+        shown = (await http.get(f"/threads/{thread}?include=ttl")).json()["ttl"]
+        assert (shown["ttl_minutes"], shown["strategy"]) == (minutes, strategy)
+
+
+async def test_what_is_shown_besides_must_be_known(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    answer = await http.get(f"/threads/{thread}?include=ttl,secrets")
+    assert (answer.status_code, answer.json()) == (
+        422,
+        {"detail": "include: 'secrets' is not known; only 'ttl' is."},
+    )
+    assert (await http.get(f"/threads/{thread}?include=")).status_code == 200

@@ -1,0 +1,184 @@
+"""The graph of one attempt: opened with the run's writer as its saver, invoked once, its stream published."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from langchain_core.callbacks.usage import UsageMetadataCallbackHandler
+from langgraph.runtime import RunControl
+from langgraph.types import StateSnapshot
+
+from runs import graphs
+from runs.code_changes import ensure_goes_on
+from runs.events import RunStream
+from runs.graphs.runtimes import execution_runtime
+from runs.invocation import (
+    discloses_question,
+    goes_on,
+    graph_config,
+    graph_input,
+    has_begun,
+    langgraph_modes,
+    without_internals,
+)
+from runs.models import Durability, Run
+from runs.serialization import encode
+from threads.checkpoints import ThreadWriter
+
+
+class Usage(UsageMetadataCallbackHandler):
+    """Counts a run's tokens. Called in the loop: LangChain would use a thread for each token otherwise."""
+
+    run_inline = True
+    ignore_chain = ignore_retriever = ignore_agent = ignore_retry = ignore_custom_event = True
+
+
+class GraphStream:
+    """Invokes a run's graph by the resume rule, and keeps what its outcome is made of."""
+
+    def __init__(self, run: Run, *, writer: ThreadWriter, stream: RunStream, control: RunControl) -> None:
+        self._run = run
+        self._writer = writer
+        self._stream = stream
+        self._control = control
+        self._graph: Any = None
+        self._config: Any = {}
+        self._usage = Usage()
+        #: Whether the graph was asked to execute.
+        self.invoked = False
+        #: The last values it streamed.
+        self.values: Any = None
+        #: Whether it stopped, or may have stopped, for a person.
+        self.asked = False
+        #: Events (name, JSON) that show a question; they are published with the end of the run.
+        self.held: list[tuple[str, str]] = []
+
+    @property
+    def tokens(self) -> tuple[int, int]:
+        """How many tokens went into models, and came out of them."""
+        used = self._usage.usage_metadata.values()
+        return sum(each["input_tokens"] for each in used), sum(each["output_tokens"] for each in used)
+
+    async def invoke(self) -> None:
+        """Execute the graph to its end, and publish what it streams.
+
+        Raises NodeGone, beside all that a graph may raise.
+        """
+        self.invoked = True
+        kwargs = self._run.kwargs
+        begun = await self._begun()
+        self._config = self._make_config(begun=begun)
+        async with self._opened():
+            graph = self._graph
+            if begun or goes_on(kwargs):
+                await ensure_goes_on(graph, self._writer, self._config, name=self._run.assistant.graph_id)
+            waiting: list[str] = []
+            if not begun and (kwargs.get("command") or {}).get("resume") is not None:
+                state = await graph.aget_state(self._config)
+                waiting = [interrupt.id for interrupt in state.interrupts]
+            self.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
+            config = {**self._config, "callbacks": [self._usage]}
+            source = graph_input(kwargs, begun=begun, waiting=waiting)
+            async for namespace, mode, data in self._chunks(source, config):
+                self._publish(namespace, mode, data)
+                if mode == "updates" and not namespace:
+                    # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any number
+                    # of steps; a death may repeat one. The graph goes on only when it is asked for the next chunk.
+                    await self._writer.caught_up()
+                if self._stream.full:
+                    await self._stream.room()
+
+    async def open(self) -> None:
+        """Open the graph without executing it, to read the state of a run that was cancelled while it waited."""
+        self._config = self._make_config(begun=True)
+        async with self._opened():
+            pass
+
+    async def read_state(self) -> StateSnapshot | None:
+        """What the thread stands at now; None if the graph was never opened."""
+        if self._graph is None:
+            return None
+        state: StateSnapshot = await self._graph.aget_state(
+            {"configurable": {"thread_id": str(self._run.thread_id)}}
+        )
+        return state
+
+    async def _begun(self) -> bool:
+        """Whether an earlier attempt left a checkpoint. A first attempt has none: run ids are used once."""
+        if self._run.attempt == 1:
+            return False
+        latest = await self._writer.aget_tuple({"configurable": {"thread_id": str(self._run.thread_id)}})
+        return has_begun(latest.metadata if latest else None, str(self._run.id))
+
+    def _make_config(self, *, begun: bool) -> Any:
+        run = self._run
+        return graph_config(
+            run.kwargs,
+            run_id=str(run.id),
+            thread_id=str(run.thread_id),
+            assistant_id=str(run.assistant_id),
+            graph_id=run.assistant.graph_id,
+            user_id=str(run.user_id),
+            attempt=run.attempt,
+            metadata=run.metadata,
+            begun=begun,
+        )
+
+    @asynccontextmanager
+    async def _opened(self) -> AsyncIterator[None]:
+        """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
+        runtime = execution_runtime(self._run.kwargs.get("context"))
+        async with graphs.open_graph(self._run.assistant.graph_id, self._config, runtime=runtime) as graph:
+            self._graph = copy.copy(graph)
+            self._graph.checkpointer = self._writer.with_allowlist(graphs.checkpoint_types(graph))
+            yield
+
+    async def _chunks(
+        self, source: Any, config: dict[str, Any]
+    ) -> AsyncIterator[tuple[tuple[str, ...], str, Any]]:
+        """The graph's stream as (namespace, mode, data)."""
+        kwargs = self._run.kwargs
+        subgraphs = bool(kwargs.get("subgraphs"))
+        modes = langgraph_modes(kwargs["stream_mode"])
+        options: dict[str, Any] = {
+            "stream_mode": modes,
+            "subgraphs": subgraphs,
+            "context": kwargs.get("context") or None,
+            "interrupt_before": kwargs.get("interrupt_before"),
+            "interrupt_after": kwargs.get("interrupt_after"),
+            "durability": kwargs.get("durability") or Durability.ASYNC,
+            "control": self._control,
+        }
+        if "events" not in kwargs["stream_mode"]:
+            async for chunk in self._graph.astream(source, config, **options):
+                yield chunk if subgraphs else ((), *chunk)
+            return
+        root: str | None = None
+        async for event in self._graph.astream_events(source, config, version="v2", **options):
+            root = root or event["run_id"]
+            if "langsmith:hidden" not in (event.get("tags") or ()):
+                yield (), "events", event
+            if event["event"] == "on_chain_stream" and event["run_id"] == root:
+                chunk = event["data"]["chunk"]
+                yield chunk if subgraphs else ((), *chunk)
+
+    def _publish(self, namespace: tuple[str, ...], mode: str, data: Any) -> None:
+        if not namespace:
+            if mode == "values":
+                self.values = data
+            self.asked = self.asked or (mode == "updates" and "__interrupt__" in data)
+        if not self._wanted(mode):
+            return
+        name = "|".join((mode, *namespace))
+        event = (name, encode(without_internals(mode, data)))
+        if discloses_question(mode, data):
+            self.held.append(event)
+        else:
+            self._stream.append(*event)
+
+    def _wanted(self, mode: str) -> bool:
+        requested = self._run.kwargs["stream_mode"]
+        return mode in requested or (mode == "messages" and "messages-tuple" in requested)

@@ -1,0 +1,75 @@
+"""What the commands that execute runs have in common."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from runs import graphs
+from runs.graphs.sources import QUEUE
+
+
+def port_number(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a port number: use 0 to 65535, 0 for any free port.")
+
+
+def positive(text: str) -> int:
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a positive number.")
+
+
+def seconds(text: str) -> float:
+    try:
+        if 0 <= (value := float(text)) < float("inf"):
+            return value
+    except ValueError:
+        pass
+    raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
+
+
+def queue_names(text: str) -> frozenset[str]:
+    names = frozenset(name.strip() for name in text.split(","))
+    if all(QUEUE.fullmatch(name) for name in names):
+        return names
+    raise ArgumentTypeError(f"{text!r} is no list of queues: separate names such as 'default' by commas.")
+
+
+def add_worker_arguments(parser: CommandParser) -> None:
+    """The options of a process that executes runs."""
+    parser.add_argument(
+        "--concurrency",
+        type=positive,
+        metavar="N",
+        help="Runs that it executes at once (default: the setting).",
+    )
+    parser.add_argument(
+        "--queues", type=queue_names, metavar="A,B", help="Execute only runs of these queues (default: all)."
+    )
+
+
+def warn_of_empty_queues(command: Any, queues: frozenset[str] | None) -> None:
+    """Say which queues no graph is registered for."""
+    known = {graphs.registration(name).queue for name in graphs.names()}
+    for queue in sorted((queues or frozenset()) - known):
+        command.stderr.write(f"No graph is registered for the queue {queue!r}: its runs are none yet.")
+
+
+def require_migrated_database() -> None:
+    """Refuse to go on with a database that lacks migrations, or that cannot be reached."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
+    finally:
+        # The event loop will run in this thread, where Django forbids to use or close a connection.
+        connections.close_all()
+    if missing:
+        raise CommandError("The database is not migrated: run `python manage.py migrate` first.")

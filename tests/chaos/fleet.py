@@ -1,0 +1,214 @@
+"""The processes under test and their PostgreSQL: started, broken and replaced, each one's end accounted for."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psycopg
+
+from tests.postgres import Server
+from tests.server.databases import Postgres, migrate
+from tests.server.harness import HEALTH, SERVE, WORKER, Process, Site, free_port
+from tests.server.proxy import Proxy
+
+COMMANDS = {"serve": SERVE, "front": (*SERVE, "--no-execute"), "worker": WORKER}
+#: Long enough for a checkpoint's write to be tried again, two thirds of it, until the database is back.
+LEASE, DRAIN = 12.0, 8.0
+#: Beyond the drain's time: what a loaded machine takes for the interpreter's exit.
+EXIT = 10.0
+START = 60.0
+RUN_SETTINGS = {"LEASE": LEASE, "MAX_ATTEMPTS": 1000, "STREAM_HEARTBEAT": 1.0, "POLL": 0.5}
+#: A process that starts while the database is away says so and ends with 1.
+NO_DATABASE = 1
+RUNNING_OF = """SELECT run.id, run.attempt FROM runs_run run JOIN runs_worker worker ON worker.id = run.worker_id
+    WHERE worker.pid = {pid} AND worker.stopped_at IS NULL AND run.status = 'running'"""
+
+
+@dataclass
+class Member:
+    """One process, in a slot that another one fills when it is gone."""
+
+    kind: str
+    process: Process
+    began: float
+    paused: bool = False
+    #: Until when it must have ended; 0 for one that nobody asked to.
+    deadline: float = 0.0
+
+
+class Fleet:
+    """Keeps one process in each slot. The last slot reaches the database through a proxy."""
+
+    def __init__(self, folder: Path, server: Server, kinds: list[str], graphs: dict[str, str]) -> None:
+        cache = folder / "modules"
+        cache.mkdir()
+        self.folder, self.server = folder, server
+        migrate(folder, cache, DATABASE_URL=server.url)
+        self.site = Site(folder, Postgres(server.url), cache=cache, graphs=graphs)
+        self.proxy = Proxy(server.port)
+        self.violations: list[str] = []
+        #: (run id, attempt, when its process was killed)
+        self.lost: list[tuple[str, int, float]] = []
+        #: When the database was last disturbed, and whether it is away now.
+        self.disturbed, self.away = 0.0, False
+        self.starts = 0
+        self._lock = threading.Lock()
+        self._leaving: list[Member] = []
+        self.members = [self._start(kind, slot, len(kinds)) for slot, kind in enumerate(kinds)]
+
+    def _start(self, kind: str, slot: int, slots: int) -> Member:
+        database = self.server.url
+        if slot == slots - 1:
+            database = database.replace(str(self.server.port), str(self.proxy.port))
+        process = self.site.spawn(
+            *COMMANDS[kind],
+            port=free_port(),
+            run_settings=RUN_SETTINGS,
+            DATABASE_URL=database,
+            DRAIN_SECONDS=str(DRAIN),
+        )
+        self.starts += 1
+        return Member(kind, process, time.monotonic())
+
+    def ready(self) -> None:
+        """Wait until all processes have started; meanwhile replace those that could not."""
+        deadline = time.monotonic() + START
+        while waiting := [member for member in self.members if not self._is_ready(member)]:
+            self.look()
+            if time.monotonic() > deadline:
+                names = [member.process.log.name for member in waiting]
+                raise AssertionError(f"{', '.join(names)} did not start within {START:g} s")
+            time.sleep(0.05)
+
+    @staticmethod
+    def _is_ready(member: Member) -> bool:
+        if member.kind == "worker":
+            if not (said := HEALTH.search(member.process.output)):
+                return False
+            member.process.url = said.group(1)
+        try:
+            return httpx.get(member.process.url + "/ok", timeout=5, trust_env=False).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def urls(self) -> list[str]:
+        """Where processes serve that have not been killed; one may be paused, starting or ending."""
+        return [each.process.url for each in self.members if each.kind != "worker"]
+
+    # --- faults
+
+    def replace(self, slot: int) -> Member:
+        """Start another process in a slot; return the one that was there."""
+        member = self.members[slot]
+        self.members[slot] = self._start(member.kind, slot, len(self.members))
+        return member
+
+    def kill(self, slot: int) -> None:
+        member = self.members[slot]
+        running = self._running(member)
+        when = time.time()
+        member.process.kill()
+        self.lost += [(run_id, attempt, when) for run_id, attempt in running]
+        self.replace(slot)
+
+    def _running(self, member: Member) -> list[tuple[str, int]]:
+        try:
+            rows = self.site.database.rows(RUNNING_OF.format(pid=member.process.pid))
+        except psycopg.OperationalError:
+            return []
+        return [(row["id"], row["attempt"]) for row in rows]
+
+    def end(self, slot: int) -> None:
+        """Ask the process of a slot to end, and start another one beside it, as a deployment does."""
+        member = self.members[slot]
+        member.deadline = time.monotonic() + DRAIN + EXIT
+        member.process.send(signal.SIGTERM)
+        self.replace(slot)
+        self._leaving.append(member)
+
+    def pause(self, slot: int) -> Member:
+        member = self.members[slot]
+        member.paused = True
+        member.process.pause()
+        return member
+
+    def resume(self, member: Member) -> None:
+        member.paused = False
+        if member.process.alive:
+            member.process.resume()
+
+    def restart_database(self, mode: str, pause: float) -> None:
+        """Stop the database and start it again after so many seconds."""
+        self.away = True
+        try:
+            self.server.stop(mode)
+            time.sleep(pause)
+            self.server.start()
+        finally:
+            self.away, self.disturbed = False, time.monotonic()
+
+    def end_backends(self, which: str) -> int:
+        """End the database's connections that a condition on pg_stat_activity chooses; return how many."""
+        self.disturbed = time.monotonic()
+        rows = self.site.database.rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            f"AND pid <> pg_backend_pid() AND ({which})"
+        )
+        return len(rows)
+
+    # --- accounting
+
+    def look(self) -> None:
+        """Note processes that ended by themselves, or not when asked to; replace them."""
+        for slot, member in enumerate(self.members):
+            if member.process.alive or member.paused:
+                continue
+            code = member.process.returncode
+            starting = self.disturbed > member.began or self.away
+            if not (code == NO_DATABASE and starting and not self.has_started(member)):
+                self.violations.append(
+                    f"{member.process.log.name} ({member.kind}) ended by itself with {code}"
+                )
+            self.replace(slot)
+        for member in list(self._leaving):
+            name = f"{member.process.log.name} ({member.kind})"
+            if not member.process.alive:
+                self._leaving.remove(member)
+                self._account(member, name)
+            elif time.monotonic() > member.deadline:
+                self._leaving.remove(member)
+                self.violations.append(f"{name} did not end within {DRAIN + EXIT:g} s of its SIGTERM")
+                member.process.kill()
+
+    def _account(self, member: Member, name: str) -> None:
+        code = member.process.returncode
+        # One that was asked before it had started may end by the signal itself.
+        if code != 0 and not (code == -signal.SIGTERM and not self.has_started(member)):
+            self.violations.append(f"{name} ended with {code} after its SIGTERM")
+
+    @staticmethod
+    def has_started(member: Member) -> bool:
+        return bool(HEALTH.search(member.process.output) or "Listening on" in member.process.output)
+
+    def stop(self) -> None:
+        """Ask all processes to end, and wait for it."""
+        for slot, member in enumerate(self.members):
+            member.deadline = time.monotonic() + DRAIN + EXIT
+            member.process.send(signal.SIGTERM)
+            self._leaving.append(self.members[slot])
+        self.members = []
+        while self._leaving:
+            self.look()
+            time.sleep(0.05)
+
+    def close(self) -> None:
+        for process in self.site.processes:
+            if process.alive:
+                process.kill()
+        self.site.close()
+        self.proxy.close()

@@ -1,0 +1,138 @@
+"""The monkey: one fault after the other, in an order and of a size that its seed decides."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import psycopg
+
+from tests.chaos.fleet import LEASE, Fleet, Member
+
+#: All of them come once, in another order each time, before any comes again.
+KINDS = (
+    "kill", "kill", "term", "pause", "pause past the lease", "restart immediate", "restart fast",
+    "end all backends", "end listeners", "end heartbeats", "partition", "cut connections",
+)  # fmt: skip
+#: Seconds between two faults.
+GAP = (0.8, 3.2)
+LISTENING = "query ILIKE 'listen%'"
+HEARTBEATS = "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
+#: How long the database is away, beside the time that it takes to stop and to start; and a short partition.
+DOWN, SHORT = 2.0, 4.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    #: Seconds after the fault before.
+    gap: float
+    kind: str
+    slot: int
+    #: Between 0 and 1: how long it lasts, within what its kind allows.
+    size: float
+
+
+def faults(seed: int, slots: int) -> Iterator[Fault]:
+    """The faults of a seed, without end."""
+    chance = random.Random(f"monkey/{seed}")
+    while True:
+        for kind in chance.sample(KINDS, len(KINDS)):
+            yield Fault(chance.uniform(*GAP), kind, chance.randrange(slots), chance.random())
+
+
+class Monkey(threading.Thread):
+    """Injects faults until it is told to stop; then everything that it paused or cut off goes on."""
+
+    def __init__(self, fleet: Fleet, seed: int, say: Callable[[str], None]) -> None:
+        super().__init__(name="monkey", daemon=True)
+        self.counts: Counter[str] = Counter()
+        self.error: Exception | None = None
+        self._fleet, self._say = fleet, say
+        self._faults = faults(seed, len(fleet.members))
+        self._ending = threading.Event()
+        #: (when, what): the ends of faults that last.
+        self._later: list[tuple[float, Callable[[], None]]] = []
+
+    def finish(self) -> None:
+        """Stop, and let everything go on."""
+        self._ending.set()
+        self.join(60)
+        if self.error is not None:
+            raise self.error
+
+    def run(self) -> None:
+        try:
+            fault = next(self._faults)
+            due = time.monotonic() + fault.gap
+            while not self._ending.wait(0.05):
+                self._settle(time.monotonic())
+                self._fleet.look()
+                if time.monotonic() >= due:
+                    self._inject(fault)
+                    fault = next(self._faults)
+                    due = time.monotonic() + fault.gap
+        except Exception as error:
+            self.error = error
+        finally:
+            self._settle(float("inf"))
+
+    def _settle(self, now: float) -> None:
+        for each in [each for each in self._later if each[0] <= now]:
+            self._later.remove(each)
+            each[1]()
+
+    def _after(self, seconds: float, work: Callable[[], None]) -> None:
+        self._later.append((time.monotonic() + seconds, work))
+
+    def _inject(self, fault: Fault) -> None:
+        fleet = self._fleet
+        slot = self._slot(fault.slot)
+        size = fault.size
+        try:
+            match fault.kind:
+                case "kill":
+                    fleet.kill(slot)
+                case "term":
+                    fleet.end(slot)
+                case "pause":
+                    self._pause(slot, 0.2 + size * (LEASE / 2))
+                case "pause past the lease":
+                    self._pause(slot, LEASE + 0.5 + size * 3)
+                case "restart immediate":
+                    fleet.restart_database("immediate", size * DOWN)
+                case "restart fast":
+                    fleet.restart_database("fast", size * DOWN)
+                case "end all backends":
+                    fleet.end_backends("true")
+                case "end listeners":
+                    fleet.end_backends(LISTENING)
+                case "end heartbeats":
+                    fleet.end_backends(HEARTBEATS)
+                case "partition":
+                    fleet.proxy.silence()
+                    # Past the lease means also past the moment when others take its runs over: a process that is back
+                    # just before that settles as failed what its storage has given up on.
+                    lasts = SHORT * (0.25 + size) if size < 0.5 else LEASE + 2 + size * 2
+                    self._after(lasts, lambda: fleet.proxy.heal(reset=size * 100 % 2 < 1))
+                case "cut connections":
+                    fleet.proxy.cut()
+        except psycopg.OperationalError as error:
+            # The fault before has left the database unable to answer.
+            self._say(f"{fault.kind}: {error}")
+            return
+        self.counts[fault.kind] += 1
+        self._say(f"{fault.kind} {slot} {size:.2f}")
+
+    def _slot(self, wanted: int) -> int:
+        """The slot itself, or the next one whose process is not paused."""
+        members = self._fleet.members
+        slots = [(wanted + number) % len(members) for number in range(len(members))]
+        return next((slot for slot in slots if not members[slot].paused), wanted)
+
+    def _pause(self, slot: int, seconds: float) -> None:
+        member: Member = self._fleet.pause(slot)
+        self._after(seconds, lambda: self._fleet.resume(member))

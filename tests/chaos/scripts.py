@@ -1,0 +1,172 @@
+"""The conversations that clients hold. Number and seed decide everything about one of them but its timing."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.chaos.api import Api, Unanswered
+from tests.chaos.followers import follow
+from tests.chaos.ledger import Creation, Story
+from tests.chaos.shapes import Order, conversation, is_right
+
+Script = Callable[[Api, Story, random.Random, str], Awaitable[None]]
+
+
+async def tell(api: Api, seed: int, number: int) -> None:
+    """Hold the conversation with this number."""
+    chance = random.Random(f"{seed}/{number}")
+    kind = chance.choices([name for name, _, _ in SCRIPTS], [weight for _, weight, _ in SCRIPTS])[0]
+    script = next(each for name, _, each in SCRIPTS if name == kind)
+    story = Story(kind, str(uuid.UUID(int=chance.getrandbits(128), version=4)))
+    api.ledger.stories.append(story)
+    try:
+        await script(api, story, chance, f"r{number}")
+        story.ended = True
+    except Unanswered:
+        pass
+
+
+def order(graph: str, tag: str, chance: random.Random, *, longest: float = 0.4) -> Order:
+    return Order(
+        graph,
+        tag,
+        delay=round(chance.uniform(0.02, longest), 3),
+        tokens=chance.randint(10, 60),
+        durability=chance.choice(("sync", "async", "async")),
+        subgraphs=chance.random() < 0.5,
+    )
+
+
+async def create(api: Api, story: Story, order: Order, *, answer: str = "", **more: Any) -> Creation | None:
+    """Create a run of a story; None when it was refused."""
+    creation = Creation(order, story.thread_id, answer=answer)
+    story.creations.append(creation)
+    return creation if await api.create(creation, **more) else None
+
+
+async def watch(api: Api, creation: Creation, chance: random.Random) -> None:
+    """See a run to its end in one of the ways that clients have."""
+    way = chance.choice(("stream", "stream", "two streams", "join", "poll"))
+    if way == "join":
+        result = await api.join(creation)
+        right = creation.order.graph == "failing" and "kaboom" in str(result.get("__error__"))
+        ours = creation.order.graph in ALONE and not creation.cancelled
+        if ours and not right and not is_right(creation.order, result):
+            api.ledger.violations.append(
+                f"join of run {creation.run_id} ({creation.order}) answered {result}"
+            )
+    elif way == "poll":
+        await api.ended(creation)
+    else:
+        await asyncio.gather(*(follow(api, creation) for _ in range(2 if way == "two streams" else 1)))
+
+
+ALONE = ("steps", "parallel", "nested", "talking", "failing")
+
+
+def alone(graph: str) -> Script:
+    """One run on a thread of its own."""
+
+    async def script(api: Api, story: Story, chance: random.Random, tag: str) -> None:
+        created = await create(api, story, order(graph, tag, chance))
+        assert created is not None
+        await watch(api, created, chance)
+
+    return script
+
+
+async def questions(api: Api, story: Story, chance: random.Random, tag: str) -> None:
+    """A run that asks two questions, one after the other; each gets an answer that nobody else gets."""
+    wanted = order("questions", tag, chance)
+    current = await create(api, story, wanted)
+    answers: list[str] = []
+    for number in (1, 2):
+        assert current is not None
+        await watch(api, current, chance)
+        await api.ended(current)
+        question = await asked(api, story, wanted, number)
+        answers.append(f"{tag}-answer{number}-{chance.randrange(10**6)}")
+        command = {"resume": {question: answers[-1]} if chance.random() < 0.5 else answers[-1]}
+        current = await create(api, story, wanted, answer=answers[-1], command=command, input=None)
+    assert current is not None
+    await watch(api, current, chance)
+    await api.ended(current)
+    thread = (await api.get(f"/threads/{story.thread_id}")).json()
+    if thread["values"].get("log") != conversation(tag, answers):
+        api.ledger.violations.append(f"{story.thread_id} was answered {answers} and says {thread['values']}")
+
+
+async def asked(api: Api, story: Story, wanted: Order, number: int) -> str:
+    """The id of the one question that waits, which must be the right one."""
+    thread = (await api.get(f"/threads/{story.thread_id}")).json()
+    questions = [each for asked in thread["interrupts"].values() for each in asked]
+    expected = {"question": f"ask{number}", "tag": wanted.tag}
+    if [each["value"] for each in questions] != [expected]:
+        api.ledger.violations.append(
+            f"Thread {story.thread_id} asks {questions} instead of {expected} (thread {thread['status']})"
+        )
+        raise Unanswered("no question")
+    return str(questions[0]["id"])
+
+
+async def cancelled(api: Api, story: Story, chance: random.Random, tag: str) -> None:
+    """A run that is cancelled somewhere, or finishes first."""
+    created = await create(api, story, order("steps", tag, chance))
+    assert created is not None
+    watching = asyncio.create_task(watch(api, created, chance))
+    try:
+        await asyncio.sleep(chance.uniform(0, 1.2))
+        action = chance.choice(("interrupt", "rollback"))
+        await api.cancel(created, action=action, wait=chance.random() < 0.5)
+        await watching
+    finally:
+        watching.cancel()
+
+
+def crowd(strategy: str) -> Script:
+    """Several runs that meet on one thread."""
+
+    async def script(api: Api, story: Story, chance: random.Random, tag: str) -> None:
+        story.strategy = strategy
+        count = chance.randint(2, 5)
+        orders = [order("steps", f"{tag}.{number}", chance, longest=0.2) for number in range(count)]
+        pauses = [chance.uniform(0, 1.0) for _ in orders]
+        dice = [random.Random(chance.random()) for _ in orders]
+
+        async def one(wanted: Order, pause: float, die: random.Random) -> None:
+            await asyncio.sleep(pause)
+            created = await create(api, story, wanted, multitask_strategy=strategy)
+            if created is not None:
+                await watch_one_of_many(api, created, die)
+
+        ends = await asyncio.gather(*map(one, orders, pauses, dice), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    return script
+
+
+async def watch_one_of_many(api: Api, creation: Creation, chance: random.Random) -> None:
+    """Like `watch`; the result is the thread's, of which this run is only a part."""
+    if chance.random() < 0.5:
+        await follow(api, creation)
+    else:
+        await api.ended(creation)
+
+
+#: (kind, how often, the script)
+SCRIPTS: list[tuple[str, int, Script]] = [
+    ("steps", 16, alone("steps")),
+    ("parallel", 14, alone("parallel")),
+    ("nested", 14, alone("nested")),
+    ("talking", 14, alone("talking")),
+    ("failing", 4, alone("failing")),
+    ("questions", 12, questions),
+    ("cancelled", 12, cancelled),
+    *((f"crowd {name}", 4, crowd(name)) for name in ("enqueue", "reject", "interrupt", "rollback")),
+]

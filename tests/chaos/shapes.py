@@ -1,0 +1,107 @@
+"""What each scripted run asks for, and what is right about its end. Pure: no server, no database."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+STEPS = ("s0", "s1", "s2", "s3", "s4")
+#: How far a step is in its graph; steps of one superstep share the whole number.
+STAGES: dict[str, dict[str, float]] = {
+    "steps": {name: number for number, name in enumerate(STEPS)},
+    "parallel": {"a": 0, "b1": 1, "b2": 1, "b3": 1, "c": 2},
+    "nested": {"first": 0, "x": 1, "y": 1.5, "fan0": 2, "fan1": 2, "fan2": 2, "last": 3},
+    "questions": {"before": 0, "ask1": 1, "middle": 2, "ask2": 3, "last": 4},
+    "talking": {"think": 0, "talk": 1},
+    "failing": {"before": 0, "boom": 1},
+}
+GRAPHS = {f"chaos_{name}": f"tests.chaos.graphs:{name}" for name in STAGES}
+MODES = {"talking": ["values", "messages-tuple"]}
+DEFAULT_MODES = ["values", "updates"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run that a client wants: a graph, whose work it is, and how it is to be executed."""
+
+    graph: str
+    tag: str
+    delay: float
+    tokens: int = 0
+    durability: str = "async"
+    subgraphs: bool = False
+
+    def body(self, **more: Any) -> dict[str, Any]:
+        """The request that creates it."""
+        input: dict[str, Any] = {"tag": self.tag, "delay": self.delay}
+        if self.graph == "talking":
+            input |= {"tokens": self.tokens, "messages": [{"role": "user", "content": self.tag}]}
+        return {
+            "assistant_id": f"chaos_{self.graph}",
+            "input": input,
+            "metadata": {"key": self.tag},
+            "durability": self.durability,
+            "stream_mode": MODES.get(self.graph, DEFAULT_MODES),
+            "stream_subgraphs": self.subgraphs,
+            "if_not_exists": "create",
+            **more,
+        }
+
+
+def text_of(order: Order) -> str:
+    """What the model of a `talking` run says."""
+    return "".join(f"w{number} " for number in range(order.tokens))
+
+
+def work_of(tag: str, names: Sequence[str]) -> list[str]:
+    return [f"{tag}/{name}" for name in names]
+
+
+def is_right(order: Order, values: dict[str, Any]) -> bool:
+    """Whether a thread's values are what this run, alone on its thread, must have come to."""
+    match order.graph:
+        case "steps":
+            return values.get("log") == work_of(order.tag, STEPS)
+        case "parallel":
+            return values.get("log") == work_of(order.tag, ("a", "b1", "b2", "b3", "c"))
+        case "nested":
+            log = work_of(order.tag, ("first", "fan0", "fan1", "fan2", "last"))
+            return values.get("log") == log and values.get("inner") == work_of(order.tag, ("x", "y"))
+        case "talking":
+            said = [message["content"] for message in values.get("messages", ())]
+            return said == [order.tag, text_of(order)]
+        case "failing":
+            return values.get("log") == work_of(order.tag, ("before",))
+    raise ValueError(f"{order.graph} has no output of its own.")
+
+
+def conversation(tag: str, answers: Sequence[str]) -> list[str]:
+    """The log of a `questions` thread after so many answers."""
+    parts = work_of(tag, ("before",))
+    for number, answer in enumerate(answers, 1):
+        parts += work_of(tag, (f"ask{number}={answer}", "middle" if number == 1 else "last"))
+    return parts
+
+
+def too_often(graph: str, executed: Sequence[tuple[int, str]], *, durability: str) -> list[str]:
+    """What is wrong about the executions (attempt, step) of one run.
+
+    A step is executed at most once in an attempt, and again only in a later attempt, after this one was cut off. What
+    has landed is never executed again: in `sync` that is all before the superstep that was cut off, in `async` all
+    before the superstep before it.
+    """
+    wrong: list[str] = []
+    stages = STAGES[graph]
+    for (attempt, name), count in Counter(executed).items():
+        if count > 1:
+            wrong.append(f"{name} was executed {count} times in attempt {attempt}")
+    furthest = -1.0
+    for attempt in sorted({attempt for attempt, _ in executed}):
+        reached = [stages[name] for number, name in executed if number == attempt]
+        earliest = furthest if durability == "sync" else int(furthest) - 1
+        if min(reached) < earliest:
+            wrong.append(f"attempt {attempt} began at stage {min(reached)} although {furthest} was reached")
+        furthest = max(furthest, *reached)
+    return wrong

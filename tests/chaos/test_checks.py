@@ -1,0 +1,152 @@
+"""Each check finds what it is for: a right record with one thing wrong about it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from tests.chaos.checks import Found, check, in_turn
+from tests.chaos.ledger import CREATED, Creation, Ledger, Reading, Story
+from tests.chaos.monkey import KINDS, faults
+from tests.chaos.report import recoveries
+from tests.chaos.shapes import STEPS, Order, is_right, too_often, work_of
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return BEGAN + timedelta(seconds=seconds)
+
+
+def event(epoch: int, seq: int, name: str, data: Any, seconds: float) -> dict[str, Any]:
+    return {
+        "run_id": "run", "epoch": epoch, "seq": seq, "event": name, "data": json.dumps(data), "created_at": at(seconds),
+    }  # fmt: skip
+
+
+def record() -> tuple[Found, Ledger]:
+    """A run that was lost in its second step and went on; one reader saw all of it."""
+    run = {
+        "id": "run", "thread_id": "thread", "status": "success", "attempt": 2, "lost_attempts": 1, "epoch": 3,
+        "worker_id": None, "finished_at": at(9), "created_at": at(0), "due_at": at(0), "error": None,
+        "metadata": {"key": "tag"}, "kwargs": "{}", "event_count": 2,
+    }  # fmt: skip
+    thread = {
+        "id": "thread",
+        "status": "idle",
+        "epoch": 3,
+        "values": {"log": work_of("tag", STEPS)},
+    }
+    events = [event(1, 1, "metadata", {"attempt": 1}, 1), event(3, 1, "metadata", {"attempt": 2}, 5)]
+    events.append(event(3, 2, "values", {}, 9))
+    executed = [(1, "s0"), (1, "s1"), (2, "s1"), (2, "s2"), (2, "s3"), (2, "s4")]
+    place = {"thread_id": "thread", "ns": "", "run_id": "run"}
+    checkpoints = [
+        {**place, "id": "1", "parent": None, "source": "input"},
+        {**place, "id": "2", "parent": "1", "source": "loop"},
+    ]
+    found = Found([run], {"thread": thread}, {"run": events}, checkpoints, {"run": executed})
+    creation = Creation(Order("steps", "tag", 0.1, durability="sync"), "thread", state=CREATED, run_id="run")
+    # The reader also saw what the lost attempt had not written yet.
+    reading = Reading("run", [(1, 1), (1, 2), (3, 1), (3, 2)], complete=True)
+    return found, Ledger([Story("steps", "thread", creations=[creation], ended=True)], [reading])
+
+
+def test_a_right_record_has_nothing_wrong() -> None:
+    assert check(*record()) == []
+
+
+def another(found: Found, ledger: Ledger) -> None:
+    found.runs.append({**copy.deepcopy(found.runs[0]), "id": "other"})  # type: ignore[attr-defined]
+
+
+WRONG: dict[str, tuple[Callable[[Found, Ledger], object], str]] = {
+    "lost": (lambda found, ledger: found.runs.clear(), "is lost"),  # type: ignore[attr-defined]
+    "doubled": (another, "created 2 times"),
+    "unasked": (lambda found, ledger: ledger.stories.clear(), "Nobody asked"),
+    "failed": (lambda found, ledger: found.runs[0].update(status="error", error="x"), "ended as error"),
+    "not ended": (lambda found, ledger: found.runs[0].update(status="running"), "ended as running"),
+    "output": (lambda found, ledger: found.threads["thread"]["values"]["log"].pop(), "has {'log'"),
+    "busy": (lambda found, ledger: found.threads["thread"].update(status="busy"), "Thread thread: "),
+    "gap": (lambda found, ledger: found.events["run"].pop(1), "Run run: "),
+    "forked": (
+        lambda found, ledger: found.checkpoints.append(found.checkpoints[1]),
+        "Checkpoints of thread thread: ",
+    ),  # type: ignore[attr-defined]
+    "again": (lambda found, ledger: found.executed["run"].append((2, "s4")), "2 times in attempt 2"),
+    "landed": (lambda found, ledger: found.executed["run"].insert(2, (2, "s0")), "began at stage 0"),
+    "missed": (lambda found, ledger: ledger.readings[0].ids.pop(), "never saw [(3, 2)]"),
+    "repeated": (lambda found, ledger: ledger.readings[0].ids.append((3, 2)), "(3, 2) after (3, 2)"),
+    "invented": (lambda found, ledger: ledger.readings[0].ids.append((3, 3)), "saw [(3, 3)]"),
+    "outlived": (lambda found, ledger: found.events.update(gone=[]), "Run gone is gone"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_found(name: str) -> None:
+    found, ledger = record()
+    change, said = WRONG[name]
+    change(found, ledger)
+    wrong = check(found, ledger)
+    assert any(said in each for each in wrong), wrong
+
+
+def test_a_run_that_was_cancelled_before_it_went_on_left_events_unwritten() -> None:
+    found, ledger = record()
+    ledger.stories[0].creations[0].cancelled = "interrupt"
+    ledger.readings[0].ids[2:] = []
+    found.runs[0].update(status="interrupted", epoch=1, event_count=0)
+    del found.events["run"][1:]
+    found.executed["run"][2:] = []
+    found.threads["thread"]["values"]["log"] = []
+    assert not [each for each in check(found, ledger) if "reader" in each]
+    found.runs[0].update(event_count=1)
+    assert [each for each in check(found, ledger) if "saw [(1, 2)]" in each]
+
+
+def test_work_of_several_runs_must_be_in_turn_and_whole_if_they_succeeded() -> None:
+    rows = [
+        {"metadata": {"key": key}, "status": status}
+        for key, status in (("a", "success"), ("b", "interrupted"))
+    ]
+    assert in_turn([*work_of("a", STEPS), *work_of("b", STEPS[:2])], rows)
+    assert in_turn(work_of("a", STEPS), rows)
+    assert not in_turn([*work_of("a", STEPS[:4]), *work_of("b", STEPS)], rows)
+    assert not in_turn([*work_of("b", STEPS[:2]), *work_of("a", STEPS)], rows)
+    assert not in_turn([*work_of("a", STEPS), *work_of("b", STEPS[1:2])], rows)
+
+
+def test_an_attempt_may_repeat_one_superstep_more_in_async() -> None:
+    executed = [(1, "s0"), (1, "s1"), (1, "s2"), (2, "s1"), (2, "s2"), (2, "s3"), (2, "s4")]
+    assert too_often("steps", executed, durability="async") == []
+    assert too_often("steps", executed, durability="sync") != []
+    assert too_often("steps", [(1, "s2"), (2, "s0")], durability="async") != []
+
+
+def test_an_output_is_right_only_if_it_is_this_runs() -> None:
+    order = Order("nested", "tag", 0.1)
+    right = {
+        "log": work_of("tag", ("first", "fan0", "fan1", "fan2", "last")),
+        "inner": work_of("tag", ("x", "y")),
+    }
+    assert is_right(order, right)
+    assert not is_right(order, {**right, "inner": work_of("other", ("x", "y"))})
+
+
+def test_a_run_goes_on_with_the_first_event_of_its_next_attempt() -> None:
+    found, _ = record()
+    assert recoveries([("run", 1, at(3.5).timestamp()), ("run", 2, at(6).timestamp())], found) == [1.5]
+
+
+def test_a_seed_decides_the_faults_and_each_kind_comes_in_each_round() -> None:
+    rounds = 2 * len(KINDS)
+    first = list(islice(faults(7, 3), rounds))
+    assert first == list(islice(faults(7, 3), rounds))
+    assert first != list(islice(faults(8, 3), rounds))
+    assert sorted(fault.kind for fault in first[: len(KINDS)]) == sorted(KINDS)

@@ -1,0 +1,49 @@
+"""All rules together, and what comes after the last one."""
+
+from __future__ import annotations
+
+from runs import claims
+from runs.outcomes import Ending
+from tests.runs.machine import history
+from tests.runs.machine.accidents import Accidents
+from tests.runs.machine.clients import Clients
+from tests.runs.machine.races import Races
+
+
+class Life(Clients, Accidents, Races):
+    def teardown(self) -> None:
+        try:
+            if self.sound:
+                self.come_to_an_end()
+        finally:
+            self.kill_all()
+
+    def kill_all(self) -> None:
+        for process in self.slots:
+            if process is not None:
+                self.kill(process)
+
+    def come_to_an_end(self) -> None:
+        """Liveness: with one healthy worker every run ends, and every thread is usable."""
+        for frozen in [each for each in self.slots if each and each.frozen]:
+            self.run(frozen.wake())
+        self.kill_all()
+        self.now = self.site.eyes.look()
+        self.time_passes()
+        self.start_process(0)
+        process, *_ = self.awake()
+        for _ in range(len(self.accepted) + 1):
+            for run in claims.claim(process.worker_id, limit=10):
+                self.run(process.execute(run))
+                attempt = process.attempts[run.id.hex]
+                self.run(process.end(attempt))
+                if attempt.outcome.ending is Ending.ROLLED_BACK:
+                    self.removed.add(attempt.run_id)
+                self.run(process.settle(attempt))
+        self.now = self.site.eyes.look()
+        history.sound(self.now)
+        self.check_accepted()
+        left = [run["id"] for run in self.now.runs.values() if run["status"] not in history.TERMINAL]
+        assert not left, f"Runs that never end: {left}"
+        for run_id in self.accepted:
+            self.read_on(run_id, here=False)

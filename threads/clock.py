@@ -1,0 +1,51 @@
+"""The database's time, as this process knows it.
+
+Processes on machines whose clocks differ agree on what is due, expired or newer only if all of them read one clock. On
+PostgreSQL that is the server's, asked at the start and with each heartbeat; in between this process's monotonic
+clock goes on from there, so that a wall clock that is set, also backwards, changes nothing. On SQLite there is one machine.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+#: What the database's clock said, at which time of the monotonic clock; None before anybody has asked.
+_known: tuple[datetime, float] | None = None
+
+
+def now() -> datetime:
+    """The time to write into rows and to compare rows with."""
+    if _known is None:
+        return timezone.now()
+    said, at = _known
+    return said + timedelta(seconds=time.monotonic() - at)
+
+
+def note(said: datetime, *, asked: float) -> None:
+    """Note what the database's clock said.
+
+    Args:
+        asked: The monotonic time at which it was asked: the answer is at most a round trip old, and never ahead.
+    """
+    global _known
+    _known = (said, (asked + time.monotonic()) / 2)
+
+
+def forget() -> None:
+    """Know nothing, as before the first answer."""
+    global _known
+    _known = None
+
+
+def ask() -> None:
+    """Ask the database for its time, if it may be on another machine."""
+    if connection.vendor != "postgresql":
+        return
+    asked = time.monotonic()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        note(cursor.fetchone()[0], asked=asked)
