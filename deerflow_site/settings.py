@@ -140,7 +140,7 @@ else:
         "tcp_user_timeout": 15_000,
         # A process that is frozen within a transaction must not keep its locks from the one that takes its runs over; nor
         # may a lock that somebody holds for long keep every database thread of a process waiting.
-        "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=10000",
+        "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000",
     }
 
 BODY_LIMIT = 8 * 1024 * 1024

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Collection
+import logging
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -23,6 +25,8 @@ from threads.ids import new_id
 from threads.models import Thread, ThreadStatus
 from threads.querysets import Principal
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
@@ -38,8 +42,19 @@ class Admitted:
     removed: list[UUID]
 
 
-async def create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
+async def create_run(
+    request: RunRequest,
+    *,
+    principal: Principal,
+    thread_id: UUID | None,
+    left: Callable[[Run], None] = lambda run: None,
+) -> Run:
     """Create a run on a thread, or on a temporary one; return after the commit, when it cannot be lost any more.
+
+    A caller that is cancelled meanwhile does not interrupt it.
+
+    Args:
+        left: Called with the run if the caller was cancelled before it got it.
 
     Raises:
         NotFound: No such assistant or thread.
@@ -51,7 +66,20 @@ async def create_run(request: RunRequest, *, principal: Principal, thread_id: UU
     admission = asyncio.create_task(
         _create_run(request, principal=principal, thread_id=thread_id), context=contextvars.Context()
     )
-    return await asyncio.shield(admission)
+    try:
+        return await asyncio.shield(admission)
+    except asyncio.CancelledError:
+        admission.add_done_callback(partial(_nobody_waits, left=left))
+        raise
+
+
+def _nobody_waits(admission: asyncio.Task[Run], *, left: Callable[[Run], None]) -> None:
+    if admission.cancelled():
+        return
+    if (error := admission.exception()) is None:
+        left(admission.result())
+    else:
+        logger.warning("A run whose client has left could not be created: %s", error)
 
 
 async def _create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
@@ -98,10 +126,11 @@ def admit(
             is free: the run begins without a queue's delay.
         queues: The queues that this worker serves; None for all.
     """
-    now = clock.now()
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
-        thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id, now=now)
+        thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id)
+        # Under the thread's lock: who comes later has a later place in its queue.
+        now = clock.now()
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
@@ -122,7 +151,7 @@ def admit(
 
 
 def _thread(
-    request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None, now: datetime
+    request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None
 ) -> tuple[Thread, dict[str, Any]]:
     """The run's thread, locked, and what changes about it; made if the run is stateless, or if the request says so."""
     if thread_id is not None:
@@ -139,6 +168,7 @@ def _thread(
         if request.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
     metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+    now = clock.now()
     thread = Thread(
         id=thread_id or new_id(),
         user_id=user_id,

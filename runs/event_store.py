@@ -26,17 +26,17 @@ SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
 FROM unnest(%b::uuid[], %b::bigint[], %b::int[], %b::text[], %b::text[]) AS e(run_id, epoch, seq, event, data)
 ON CONFLICT DO NOTHING
 """
-INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id) ON CONFLICT")
+INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id, epoch) ON CONFLICT")
 # The same fence as a checkpoint's: nothing of an old epoch is added after a takeover, nothing to a deleted run.
 APPEND = f"""
 WITH live AS MATERIALIZED (
-    SELECT r.id AS run_id
+    SELECT r.id AS run_id, f.epoch
     FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS f(run_id, thread_id, epoch)
     JOIN {THREADS} t ON t.id = f.thread_id AND t.epoch = f.epoch
     JOIN {RUNS} r ON r.id = f.run_id AND r.status = 'running'
     ORDER BY t.id FOR KEY SHARE OF t
 ), added AS ({INSERT_LIVE})
-SELECT run_id FROM live
+SELECT run_id, epoch FROM live
 """
 
 
@@ -81,8 +81,8 @@ class Part:
     events: Sequence[Event]
 
 
-def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
-    """Add events to the log in one transaction; return the runs whose owner still was one.
+def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
+    """Add events to the log in one transaction; return the runs whose owner still was one, with its epoch.
 
     Those of the others are refused as a whole. Adding an event again changes nothing.
     """
@@ -94,13 +94,13 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[UUID]:
         ]
         with connection.cursor() as cursor:
             cursor.execute(APPEND, [*owners, now, *_columns(parts)])
-            return {row[0] for row in cursor.fetchall()}
+            return set(cursor.fetchall())
     with transaction.atomic(savepoint=False):
         ids = [part.run_id for part in parts]
         running = set(Run.objects.filter(status="running", id__in=ids).values_list("id", "epoch"))
         live = [part for part in parts if (part.run_id, part.epoch) in running]
         insert(live, now=now)
-    return {part.run_id for part in live}
+    return {(part.run_id, part.epoch) for part in live}
 
 
 def insert(parts: Sequence[Part], *, now: datetime) -> None:

@@ -121,7 +121,7 @@ class EventHub:
                 raise
             for stream, part in parts.items():
                 # A run that is not live any more was lost; its owner learns it from its next checkpoint or heartbeat.
-                if part.run_id in live:
+                if (part.run_id, part.epoch) in live:
                     stream.wrote(part.events[-1].seq)
                     self.wakeups.announce(part.run_id)
 

@@ -20,7 +20,7 @@ from runs.invocation import has_begun
 from runs.models import CancelAction, Run
 from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.serialization import encode
-from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, ThreadWriter
+from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, StorageUnavailable, ThreadWriter
 from threads.database import in_database
 from threads.fields import Encoded
 
@@ -162,7 +162,12 @@ class Execution:
                     RunTimeout(f"The run reached its limit of {settings.RUN_TIMEOUT:g} s."), Ending.TIMEOUT
                 )
             case Stop.STORAGE:
-                return self._failure(self._write_error or StorageFailed())
+                error = self._write_error or StorageFailed()
+        if isinstance(error, StorageUnavailable) and self.run.resumable:
+            # What was saved is there when the storage is, and a process that had died would be followed by another one.
+            return Outcome(Ending.DRAINED, charged=True)
+        if self.stopped is Stop.STORAGE and error is not None:
+            return self._failure(error)
         if error is None or isinstance(error, asyncio.CancelledError):
             error = RuntimeError("The graph cancelled itself.")
         logger.error("Run %s failed.", self.run.id, exc_info=error)
@@ -183,19 +188,24 @@ class Execution:
         await self._read_state(outcome)
 
     async def _read_state(self, outcome: Outcome) -> None:
-        """What the thread stands at; a failure to read it does not change how the run ended.
+        """What the thread stands at.
 
-        A run whose last write failed, or only seemed to, did succeed if its last checkpoint says so (durability §2.8).
+        A run whose last write failed, or only seemed to, did succeed if its last checkpoint says so: if no task is left,
+        for one whose result has landed without the checkpoint that follows from it is one of `tasks`, and not of `next`.
         """
         try:
-            async with asyncio.timeout(settings.CANCEL_GRACE):
-                state = await self._graph.read_state()
-        except Exception:
+            state = await self._graph.read_state()
+        except Exception as error:
             logger.warning("Run %s: its thread's state could not be read.", self.run.id, exc_info=True)
+            outcome.interrupts = None
+            ended = outcome.ending in (Ending.SUCCESS, Ending.INTERRUPTED)
+            if isinstance(error, StorageUnavailable) and ended and self.run.resumable:
+                # A question that nobody could see would be lost: whoever goes on asks it again.
+                outcome.ending, outcome.charged, outcome.events = Ending.DRAINED, True, []
             return
         if state is None:
             return
-        if self.stopped is Stop.STORAGE and not state.next and has_begun(state.metadata, str(self.run.id)):
+        if self.stopped is Stop.STORAGE and not state.tasks and has_begun(state.metadata, str(self.run.id)):
             outcome.ending, outcome.error, outcome.detail, outcome.events = (
                 Ending.SUCCESS,
                 None,
@@ -203,7 +213,7 @@ class Execution:
                 self._graph.held,
             )
         outcome.values = Encoded(encode(state.values))
-        outcome.next = state.next
+        outcome.next = [task.name for task in state.tasks]
         outcome.interrupts = {task.id: questions(task.interrupts) for task in state.tasks if task.interrupts}
 
 

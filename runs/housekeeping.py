@@ -14,7 +14,6 @@ from django.db.models import Q, QuerySet
 
 from runs.models import Run, RunEvent
 from threads import clock
-from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
 from threads.database import in_database
 from threads.models import Thread
@@ -68,12 +67,6 @@ async def in_turns(steps: Iterator[T]) -> list[T]:
             return done
         done.append(step)
         await asyncio.sleep(rest_after(clock_time() - began))
-
-
-async def remove_discarded(storage: CheckpointStorage) -> int:
-    """Remove threads of stateless runs that ended a while ago, and what is left of expired ones; return how many."""
-    steps = await in_turns(discarded(storage.pruning()))
-    return sum(count for kind, count in steps if kind == "threads_discarded")
 
 
 def discarded(pruning: Pruning, *, rows: int = ROWS) -> Iterator[Step]:

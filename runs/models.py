@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from runs.conf import settings as run_settings
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
 from threads.fields import TextJSONField
 from threads.ids import new_id
@@ -199,6 +200,12 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it goes on after an attempt that ends by no doing of its own, by policy and number of attempts."""
+        policy = self.recovery or run_settings.RECOVERY
+        return policy == "resume" and self.lost_attempts + 1 < run_settings.MAX_ATTEMPTS
 
     def claim(self, worker_id: UUID | None, *, epoch: int, now: datetime) -> None:
         """Claim a run that is not inserted yet: `pending -> running` within its admission."""

@@ -42,7 +42,7 @@ class Ending(Enum):
 class Outcome:
     """The end of an attempt and what it leaves on its thread.
 
-    `values` None means unknown: the thread keeps what it has.
+    `values` or `interrupts` None means unknown: the thread keeps what it has.
     """
 
     ending: Ending
@@ -50,7 +50,9 @@ class Outcome:
     #: Names of the nodes that the graph would execute next.
     next: Sequence[str] = ()
     #: {task id: [{"id", "value"}]}
-    interrupts: dict[str, Any] = field(default_factory=dict)
+    interrupts: dict[str, Any] | None = field(default_factory=dict)
+    #: Whether a run that goes on has lost an attempt; so that what ends it each time ends it for good at last.
+    charged: bool = False
     #: {"error": class, "message": …}; what clients may read.
     error: dict[str, str] | None = None
     #: The same, for operators.
@@ -64,7 +66,7 @@ class Outcome:
         """The status of the thread after this run, if nothing else is in flight (reference: wire protocol §2.3)."""
         if self.ending in (Ending.ERROR, Ending.TIMEOUT):
             return "error"
-        return "interrupted" if self.next or self.interrupts else "idle"
+        return "idle" if self.interrupts == {} and not self.next else "interrupted"
 
 
 #: Exceptions whose message clients may read; of any other they learn the class alone (wire protocol §3.1).
@@ -88,6 +90,7 @@ SHOWN = frozenset(
         "GraphNotFound",
         "GraphLoadError",
         "StorageFailed",
+        "StorageUnavailable",
         "RunTimeout",
         "WorkerLost",
         "NodeGone",

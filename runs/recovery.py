@@ -187,8 +187,9 @@ def _resumes(run: Run, action: str) -> bool:
     if run.cancel_action:
         # Whoever claims it next finishes the cancellation; nothing is executed.
         return True
-    policy = (run.recovery or settings.RECOVERY) if action == "auto" else action
-    return policy == "resume" and run.lost_attempts + 1 < settings.MAX_ATTEMPTS
+    if action == "auto":
+        return run.resumable
+    return action == "resume" and run.lost_attempts + 1 < settings.MAX_ATTEMPTS
 
 
 def requeue_orphans(runs: Sequence[Run]) -> tuple[set[UUID], set[UUID]]:

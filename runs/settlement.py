@@ -100,7 +100,7 @@ def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
             event_store.insert([part], now=now)
         if outcome.ending is Ending.DRAINED:
             # The epoch ends here: nothing that this process still does can reach the thread.
-            written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=False)
+            written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=outcome.charged)
             Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1, updated_at=now)
         elif outcome.ending is Ending.ROLLED_BACK:
             written = Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).exists()
@@ -134,11 +134,12 @@ def _leave(thread: Thread, run: Run, outcome: Outcome, now: datetime) -> bool:
     changes: dict[str, Any] = {
         "status": ThreadStatus.BUSY if busy else rest,
         "resting_status": rest,
-        "interrupts": outcome.interrupts,
         "error": thread.error if outcome.ending is Ending.ROLLED_BACK else outcome.error,
         "updated_at": now,
         **expiry.extended(thread, now=now),
     }
+    if outcome.interrupts is not None:
+        changes["interrupts"] = outcome.interrupts
     if outcome.values is not None:
         changes |= {"values": outcome.values, "state_updated_at": now}
     if run.temporary and not busy:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from runs import claims, housekeeping, recovery, retention
+from runs import claims, recovery, retention
 from runs.conf import settings
 from runs.leases import Lease, dead_workers
 from runs.outcomes import Stop
@@ -35,6 +35,7 @@ class Upkeep:
         self._manager = manager
         self._look = asyncio.Event()
         self._expired = False
+        self._failing = False
         self._sweep_now = asyncio.Event()
 
     # --- the lease
@@ -56,8 +57,9 @@ class Upkeep:
             try:
                 if self._expired or not await lease.renew():
                     await self._begin_anew()
-                pause = RETRY
+                pause, self._failing = RETRY, False
             except Exception as error:
+                self._failing = True
                 logger.warning("The lease could not be renewed, trying again: %s", error)
                 lease.broken.set()
                 await asyncio.sleep(pause)
@@ -72,17 +74,22 @@ class Upkeep:
             await asyncio.wait(carrying, timeout=settings.CANCEL_GRACE)
         await self._manager.lease.end()
         await self.begin_lease()
+        self._sweep_now.set()
         logger.info("Going on as worker %s.", self._manager.worker_id)
         self._manager.wakeups.ring(WORK)
 
     def _lease_expired(self) -> None:
-        """Stop every run, for others may believe this worker dead by now, and hand back those that nobody took."""
+        """Stop every run, for others may believe this worker dead by now.
+
+        If the database was out of reach, runs that nobody took are handed back. If this process stood still, one of them
+        may be why: they are recovered like those of a dead worker, which bounds how often.
+        """
         self._expired = True
         self._manager.lease.broken.set()
         running = list(self._manager.active.values())
         logger.error("This worker lost its lease; its %s runs are stopped here.", len(running))
         for each in running:
-            each.execution.stop(Stop.LEASE)
+            each.execution.stop(Stop.LEASE if self._failing else Stop.LOST)
 
     # --- cancels and takeovers
 
@@ -138,7 +145,7 @@ class Upkeep:
                 logger.warning("What is too old could not be removed, trying again: %s", error)
 
     async def sweep(self) -> None:
-        """Settle orphans, and remove what nobody needs any more."""
+        """Settle orphans: at once when a worker was found dead, and now and then in any case."""
         again = False
         while True:
             with suppress(TimeoutError):
@@ -158,6 +165,5 @@ class Upkeep:
                     self._manager.wakeups.tell(WORK)
                 for run_id in report.failed:
                     self._manager.wakeups.tell(run_id)
-                await housekeeping.remove_discarded(self._manager.storage)
             except Exception as error:
                 logger.warning("What others left behind could not be settled, trying again: %s", error)

@@ -13,6 +13,9 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
+#: An answer that took longer than this, in seconds, is off by up to half of it.
+SLOW = 0.25
+
 #: What the database's clock said, at which time of the monotonic clock; None before anybody has asked.
 _known: tuple[datetime, float] | None = None
 
@@ -29,9 +32,12 @@ def note(said: datetime, *, asked: float) -> None:
     """Note what the database's clock said.
 
     Args:
-        asked: The monotonic time at which it was asked: the answer is at most a round trip old, and never ahead.
+        asked: The monotonic time at which it was asked. An answer that took long says little, and is not needed once
+            another one is known.
     """
     global _known
+    if _known is not None and time.monotonic() - asked > SLOW:
+        return
     _known = (said, (asked + time.monotonic()) / 2)
 
 

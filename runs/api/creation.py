@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-from functools import partial
 from uuid import UUID
 
 from runs.admission import create_run
 from runs.api.schemas import RunCreate
-from runs.api.streaming import background, cancel_left
+from runs.api.streaming import cancel_left
 from runs.models import Run
 from threads.querysets import Principal
 
@@ -22,15 +20,9 @@ async def admit(
         attended: Whether the request goes on until the run's end, so that `on_disconnect` means something.
     """
     wanted = body.request(stateless=thread_id is None)
-    creating = background(create_run(wanted, principal=principal, thread_id=thread_id))
-    try:
-        return await asyncio.shield(creating)
-    except asyncio.CancelledError:
+
+    def left(run: Run) -> None:
         if attended and wanted.on_disconnect == "cancel":
-            creating.add_done_callback(partial(_cancel_created, principal=principal))
-        raise
+            cancel_left(run.id, principal=principal)
 
-
-def _cancel_created(creating: asyncio.Task[Run], *, principal: Principal) -> None:
-    if not creating.cancelled() and creating.exception() is None:
-        cancel_left(creating.result().id, principal=principal)
+    return await create_run(wanted, principal=principal, thread_id=thread_id, left=left)

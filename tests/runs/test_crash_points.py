@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runs.models import Run
-from runs.recovery import settle_orphan
+from runs.recovery import ThreadLocked, settle_orphan
 from tests.driving import Driver
 from threads.checkpoints import Fenced, Rows
 from threads.database import in_database
@@ -23,7 +23,7 @@ class DeadMan:
 
     def __init__(self, storage: Any, *, point: int, when: str) -> None:
         self.real, self.point, self.when = storage.commits, point, when
-        self.serde = storage.serde
+        self.serde, self.retry_seconds = storage.serde, storage.commits.retry_seconds
         self.count = 0
         self.dead = False
         self.died = asyncio.Event()
@@ -67,6 +67,16 @@ class DeadMan:
         await self.real.close()
 
 
+async def recovered(run: Run) -> bool:
+    """Recover a run, once its dead process's last write lets go of the thread."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                return await in_database(settle_orphan, run, resume=True)
+            except ThreadLocked:
+                await asyncio.sleep(0.01)
+
+
 async def survive(driver: Driver, run: Run, dead_man: DeadMan) -> Run:
     """Wait for a run's end; if its process died meanwhile, recover it first."""
     finished = asyncio.create_task(driver.finish(run))
@@ -82,7 +92,7 @@ async def survive(driver: Driver, run: Run, dead_man: DeadMan) -> Run:
         dead_man.died.clear()
         row = await driver.row(run)
         assert row.status == "running"
-        assert await in_database(settle_orphan, row, resume=True)
+        assert await recovered(row)
         driver.runtime.work_added()
     died.cancel()
     return await finished

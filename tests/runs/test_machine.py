@@ -26,7 +26,7 @@ def test_runs_keep_their_promises_whatever_happens(site: Site) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=EXAMPLES or 100,
+            max_examples=EXAMPLES or 60,
             stateful_step_count=40,
             derandomize=not EXAMPLES,
             database=None,

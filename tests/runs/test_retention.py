@@ -130,9 +130,9 @@ async def test_threads_of_stateless_runs_are_removed_by_both_sweeps(
 ) -> None:
     request = RunRequest("steps", input={"log": []}, on_completion="delete")
     run = await driver.finish(await create_run(request, principal=driver.principal, thread_id=None))
-    assert await housekeeping.remove_discarded(driver.runtime.storage) == 0
+    assert (await retention.sweep(driver.runtime.storage)).threads_discarded == 0
     monkeypatch.setattr(housekeeping, "DISCARD_AFTER", 0.0)
-    assert await housekeeping.remove_discarded(driver.runtime.storage) == 1
+    assert (await retention.sweep(driver.runtime.storage)).threads_discarded == 1
     assert await in_database(traces, run.thread_id) == {}
     run = await driver.finish(await create_run(request, principal=driver.principal, thread_id=None))
     assert (await retention.sweep(driver.runtime.storage)).threads_discarded == 1

@@ -34,6 +34,18 @@ def test_what_the_database_said_goes_on_by_the_monotonic_clock(monkeypatch: pyte
     assert clock.now() == said + timedelta(seconds=61)
 
 
+def test_an_answer_that_took_long_is_not_taken_for_the_time_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
+    said = datetime(2020, 1, 1, tzinfo=UTC)
+    clock.note(said, asked=1000.0)
+    moment = 1010.0
+    clock.note(said + timedelta(seconds=4), asked=1004.0)
+    assert clock.now() == said + timedelta(seconds=10)
+    clock.note(said + timedelta(seconds=10.1), asked=1009.9)
+    assert clock.now() == said + timedelta(seconds=10.15)
+
+
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_a_wrong_clock_of_this_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ class AnyThread(BaseCheckpointSaver[str]):
         return await (await self._writer(config)).aget_delta_channel_history(config=config, channels=channels)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        await self._storage.delete_threads([UUID(thread_id)])
+        await in_database(self._storage.pruning().delete, [UUID(thread_id)], limit=10_000)
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         for thread_id in self._writers:

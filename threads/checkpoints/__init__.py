@@ -7,7 +7,7 @@ It owns no connection: it hands its rows to the process's one `GroupCommit` and 
 writes of many runs share transactions.
 """
 
-from threads.checkpoints.rows import Fenced, Rows, Sealed, StorageFailed
+from threads.checkpoints.rows import Fenced, Rows, Sealed, StorageFailed, StorageUnavailable
 from threads.checkpoints.storage import CheckpointStorage, open_checkpoints
 from threads.checkpoints.writer import ThreadWriter
 
@@ -17,6 +17,7 @@ __all__ = [
     "Rows",
     "Sealed",
     "StorageFailed",
+    "StorageUnavailable",
     "ThreadWriter",
     "open_checkpoints",
 ]

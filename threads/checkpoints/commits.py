@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed, merge
+from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed, StorageUnavailable, merge
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class GroupCommit:
 
     def __init__(self, commit: Commit, *, retry_seconds: float) -> None:
         self._commit = commit
-        self._retry_seconds = retry_seconds
+        self.retry_seconds = retry_seconds
         self._queue: Part = []
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -110,7 +110,7 @@ class GroupCommit:
 
     async def _write(self, part: Part) -> None:
         """Write a batch. While the storage is unavailable all wait; what is refused alone holds nobody else up."""
-        deadline = asyncio.get_running_loop().time() + self._retry_seconds
+        deadline = asyncio.get_running_loop().time() + self.retry_seconds
         try:
             late = await self._try(part, deadline)
             if sum(map(len, late)) == len(part) and not isinstance(self._fault, Refused):
@@ -134,8 +134,8 @@ class GroupCommit:
         pause = BACKOFF
         while late:
             if loop.time() + pause >= deadline:
-                failure = StorageFailed(
-                    f"The checkpoint storage was unavailable for {self._retry_seconds:g} s."
+                failure = StorageUnavailable(
+                    f"The checkpoint storage was unavailable for {self.retry_seconds:g} s."
                 )
                 for each in late:
                     _resolve(each, failure, cause=self._fault)

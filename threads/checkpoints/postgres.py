@@ -6,7 +6,7 @@ import base64
 import functools
 import json
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
@@ -207,13 +207,6 @@ class PostgresCheckpoints(CheckpointStorage):
             if (fault := passing_fault(error)) is None:
                 raise
             raise fault(str(error)) from error
-
-    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
-        async with self._pool.connection() as db, db.transaction():
-            for table in ("checkpoints", "checkpoint_blobs", "checkpoint_writes"):
-                await db.execute(
-                    f"DELETE FROM {table} WHERE thread_id = ANY(%s)", [[str(each) for each in thread_ids]]
-                )
 
     def pruning(self) -> PostgresPruning:
         return PostgresPruning()

@@ -21,6 +21,10 @@ class StorageFailed(RuntimeError):
     """The checkpoint storage did not accept a write, and retrying did not help."""
 
 
+class StorageUnavailable(StorageFailed):
+    """The checkpoint storage could not be reached for longer than a run waits for it."""
+
+
 @dataclass(slots=True)
 class Rows:
     """The rows of one saver call of one writer. The keys are the tables' primary keys without the thread."""

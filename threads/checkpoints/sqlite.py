@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -123,15 +123,6 @@ class SqliteCheckpoints(CheckpointStorage):
                 return function(self._db)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
-
-    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
-        def delete(db: sqlite3.Connection) -> None:
-            for table in ("checkpoints", "writes"):
-                db.executemany(
-                    f"DELETE FROM {table} WHERE thread_id = ?", [(str(each),) for each in thread_ids]
-                )
-
-        await self._transaction(delete)
 
     def pruning(self) -> SqlitePruning:
         return SqlitePruning(self._file)

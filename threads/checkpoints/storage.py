@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -62,10 +62,6 @@ class CheckpointStorage(ABC):
             size += len(blob)
             rows.writes[*place, task_id, REPLACED.get(channel, index)] = (task_path, channel, kind, blob)
         return size
-
-    @abstractmethod
-    async def delete_threads(self, thread_ids: Collection[UUID]) -> None:
-        """Delete everything of these threads."""
 
     @abstractmethod
     def pruning(self) -> Pruning:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 
+from threads.checkpoints.reads import read_again
 from threads.checkpoints.rows import Rows, Sealed
 from threads.checkpoints.storage import CheckpointStorage
 
@@ -127,7 +128,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     async def _keep_base(self) -> None:
         async with self._base_lock:
             if self._on_base is not None:
-                await self._shielded(asyncio.ensure_future(self._on_base()))
+                await self._shielded(asyncio.ensure_future(self._read(self._on_base)))
                 self._on_base = None
 
     def _rows(self) -> Rows:
@@ -187,7 +188,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         if self._epoch == 1 and not self._wrote:
             # The thread's first writer: there is nothing yet, and asking would cost as much as a step.
             return None
-        found = await self._reader.aget_tuple(config)
+        found = await self._read(lambda: self._reader.aget_tuple(config))
         if found is not None and (found.metadata or {}).get("run_id") != self._run_id:
             place = found.config["configurable"]
             self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
@@ -207,7 +208,12 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        return await self._reader.aget_delta_channel_history(config=config, channels=channels)
+        return await self._read(
+            lambda: self._reader.aget_delta_channel_history(config=config, channels=channels)
+        )
+
+    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
+        return await read_again(read, seconds=self._storage.commits.retry_seconds)
 
     def with_allowlist(self, extra_allowlist: Any) -> ThreadWriter:
         """Restore these classes from checkpoints too. This object, not a clone: a clone would have its own seal."""

@@ -17,6 +17,7 @@ from tests.runs.machine.graph import given
 from tests.runs.machine.sight import Row
 from tests.runs.machine.workers import Process
 
+durabilities = st.sampled_from(["sync", "async", "async", "exit"])
 PLANS = ("s", "ss", "sss", "a", "sa", "as", "d", "aa", "f", "sf")
 
 
@@ -60,7 +61,7 @@ class Clients(Base):
         thread=slots,
         strategy=st.sampled_from(["enqueue", "enqueue", "reject", "interrupt", "rollback"]),
         steps=st.sampled_from(PLANS),
-        durability=st.sampled_from(["sync", "async", "async", "exit"]),
+        durability=durabilities,
         later=st.sampled_from([False, False, False, True]),
         slot=st.integers(0, 2),
     )
@@ -136,7 +137,8 @@ class Clients(Base):
     def read_on(self, run_id: str, *, here: bool) -> None:
         reader = self.readers.setdefault(run_id, Reader())
         batch = event_store.read(UUID(run_id), reader.position)
-        found = [each.attempts[run_id] for each in self.awake() if run_id in each.attempts]
+        attempts = [attempt for each in self.awake() for attempt in each.attempts.values()]
+        found = [attempt for attempt in attempts if attempt.run_id == run_id][-1:]
         if here and found:
             epoch = found[0].run.epoch
             batch = [event for event in batch if event.epoch < epoch]

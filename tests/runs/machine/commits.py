@@ -17,6 +17,7 @@ class Commits:
 
     def __init__(self, real: GroupCommit, changed: Callable[[], None]) -> None:
         self.real = real
+        self.retry_seconds = real.retry_seconds
         self.dead = False
         self.frozen = False
         #: Calls of the savers that have not returned.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import precondition, rule
 
 from runs import claims
 from runs.outcomes import Ending, Stop
@@ -19,7 +19,6 @@ STATUS = {Ending.SUCCESS: "success", Ending.ERROR: "error", Ending.INTERRUPTED: 
 
 
 class Executing(Base):
-    @initialize()
     def begin(self) -> None:
         for number in range(len(self.slots)):
             self.start_process(number)
@@ -66,10 +65,23 @@ class Executing(Base):
     @rule(number=picks, finishes=st.booleans())
     def steps(self, number, finishes) -> None:
         process, attempt = pick(self.attempts(ended=False), number)
+        self.carry(process, attempt, finishes=finishes)
+
+    def carry(self, process: Process, attempt: Attempt, *, finishes: bool = True) -> None:
         while not attempt.ended:
             self.advance(process, attempt)
         if finishes:
             self.write_down(process, attempt)
+
+    @precondition(lambda self: self.awake() and (self.having("pending") or self.having("running")))
+    @rule(slot=slots)
+    def work(self, slot) -> None:
+        """A process claims what it can, and carries everything that it has to its end."""
+        process = pick(self.awake(), slot)
+        if not process.draining:
+            self.let_claim(process, limit=3)
+        for attempt in list(process.attempts.values()):
+            self.carry(process, attempt)
 
     def advance(self, process: Process, attempt: Attempt) -> None:
         owned = self.owns(attempt)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
 from runs import claims
 from runs.outcomes import Ending
 from tests.runs.machine import history
 from tests.runs.machine.accidents import Accidents
-from tests.runs.machine.clients import Clients
+from tests.runs.machine.clients import PLANS, Clients, durabilities
 from tests.runs.machine.races import Races
 
 
 class Life(Clients, Accidents, Races):
+    @initialize(plans=st.lists(st.sampled_from(PLANS), min_size=2, max_size=2), durability=durabilities)
+    def begin_at_work(self, plans, durability) -> None:
+        """Each process executes a run; rules that find nothing to disturb would find nothing out."""
+        self.begin()
+        for number, steps in enumerate(plans):
+            self.create(number, "enqueue", steps, durability, False, number)
+
     def teardown(self) -> None:
         try:
             if self.sound:
@@ -35,7 +45,7 @@ class Life(Clients, Accidents, Races):
         for _ in range(len(self.accepted) + 1):
             for run in claims.claim(process.worker_id, limit=10):
                 self.run(process.execute(run))
-                attempt = process.attempts[run.id.hex]
+                attempt = process.attempts[run.id.hex, run.attempt]
                 self.run(process.end(attempt))
                 if attempt.outcome.ending is Ending.ROLLED_BACK:
                     self.removed.add(attempt.run_id)

@@ -55,6 +55,8 @@ class Loop:
 
     def close(self) -> None:
         self.run(self._stack.aclose())
+        left = [task for task in asyncio.all_tasks(self._loop) if not task.done()]
+        assert not left, f"Still at work: {left}"
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
@@ -129,7 +131,8 @@ class Process:
         self.storage = copy.copy(storage)
         self.commits = Commits(GroupCommit(storage._commit, retry_seconds=1.0), self.changed)  # type: ignore[attr-defined]
         self.storage.commits = self.commits  # type: ignore[assignment]
-        self.attempts: dict[str, Attempt] = {}
+        #: By run and attempt: a process may take over from itself.
+        self.attempts: dict[tuple[str, int], Attempt] = {}
         self.frozen = self.draining = self.dead = False
         self.lease = Lease()
         self._alone = AsyncExitStack()
@@ -156,7 +159,7 @@ class Process:
 
     async def execute(self, run: Run) -> None:
         attempt = Attempt(run, self)
-        self.attempts[attempt.run_id] = attempt
+        self.attempts[attempt.place] = attempt
         await attempt.rest()
 
     async def step(self, attempt: Attempt) -> None:
@@ -179,12 +182,12 @@ class Process:
         """Write down what became of an attempt, as the manager does, and forget it."""
         finished, _ = await settle_outcome(attempt.execution, attempt.outcome, attempt.stream)
         attempt.stream.close(finished=finished)
-        del self.attempts[attempt.run_id]
+        del self.attempts[attempt.place]
 
     def forget(self, attempt: Attempt) -> None:
         """Look no more after an attempt that somebody wrote down."""
         attempt.stream.close(finished=True)
-        self.attempts.pop(attempt.run_id, None)
+        self.attempts.pop(attempt.place, None)
 
     @property
     def unwritten(self) -> bool:

@@ -1,0 +1,47 @@
+"""Reading again what could not be read: a run must not fail because a connection was ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psycopg
+from django import db
+
+from threads.checkpoints.commits import BACKOFF, LONGEST_BACKOFF
+from threads.checkpoints.faults import passing_fault
+from threads.checkpoints.rows import StorageUnavailable
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same read may succeed later."""
+    if isinstance(error, psycopg.Error):
+        return passing_fault(error) is not None
+    passing = (sqlite3.OperationalError, db.OperationalError, db.InterfaceError, TimeoutError)
+    return isinstance(error, passing)
+
+
+async def read_again(read: Callable[[], Awaitable[T]], *, seconds: float) -> T:
+    """Read, again and again after faults that pass. Raises StorageUnavailable once `seconds` are used up."""
+    loop = asyncio.get_running_loop()
+    deadline, pause = loop.time() + seconds, BACKOFF
+    while True:
+        try:
+            return await read()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            if loop.time() + pause >= deadline:
+                raise StorageUnavailable(
+                    f"The checkpoint storage could not be read for {seconds:g} s."
+                ) from error
+            logger.warning("Checkpoints could not be read, trying again in %g s: %s", pause, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, LONGEST_BACKOFF)
