@@ -132,7 +132,9 @@ else:
         # Prepared statements: planning the few statements of a run each time would cost as much as executing them.
         "server_side_binding": True,
         "prepare_threshold": 2,
-        "pool": {"min_size": 1, "max_size": int(env_number("DATABASE_POOL", 24)), "timeout": 10},
+        # For the pages of the admin; runs and the API have threads that keep their connections (`threads.database`).
+        "pool": {"min_size": 0, "max_size": int(env_number("DATABASE_POOL", 8)), "timeout": 10},
+        "connect_timeout": 5,
         # A database host that vanishes is noticed in seconds, not when the kernel gives up after a quarter of an hour.
         "keepalives_idle": 5,
         "keepalives_interval": 2,

@@ -63,7 +63,14 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         ("Time", {"fields": (("created_full", "due"), ("started", "finished"), ("wait", "took"))}),
         (
             "Execution",
-            {"fields": (("executed_by", "recovers"), ("cancel", "tokens"), ("epoch", "event_count"))},
+            {
+                "fields": (
+                    ("queue", "priority"),
+                    ("executed_by", "recovers"),
+                    ("cancel", "tokens"),
+                    ("epoch", "event_count"),
+                )
+            },
         ),
         ("Request", {"fields": ("input_json", "command_json", "options_json", "metadata_json")}),
         ("Checkpoint before the run", {"fields": ("base_json",), "classes": ("collapse",)}),
@@ -165,7 +172,7 @@ class WorkerAdmin(ReadOnlyAdmin):
     search_texts = ("host__icontains",)
     search_help_text = "Full id of a worker (or several), or part of its host's name."
     fieldsets = (
-        (None, {"fields": ("state", "id", "host", "pid", "version", "executing")}),
+        (None, {"fields": ("state", "id", "host", "pid", "version", "executing", "serves")}),
         ("Time", {"fields": ("started_full", "heartbeat_full", "lease_full", "stopped_full")}),
     )
 
@@ -186,6 +193,10 @@ class WorkerAdmin(ReadOnlyAdmin):
     @admin.display(description="state")
     def state(self, worker: Worker) -> str:
         return badge(worker_state(worker))
+
+    @admin.display(description="queues")
+    def serves(self, worker: Worker) -> str:
+        return "all" if worker.queues is None else ", ".join(worker.queues)
 
     @admin.display(description="executing")
     def executing(self, worker: Any) -> str:

@@ -1,4 +1,4 @@
-"""Run the whole test-suite: once on SQLite, once on PostgreSQL. Further arguments go to pytest."""
+"""Run the whole test-suite: once on SQLite, once on PostgreSQL, and a minute of chaos. Further arguments go to pytest."""
 
 from __future__ import annotations
 
@@ -22,9 +22,13 @@ WITHOUT_DATABASE = (
     "tests/deerflow_site",
     "tests/runs/graphs",
     "tests/runs/protocols",
+    "tests/chaos",
     "tests/runs/test_checks.py",
     "tests/runs/test_requests.py",
     "tests/runs/test_serialization.py",
+    "tests/runs/test_watchdog.py",
+    "tests/server/test_proxy.py",
+    "tests/threads/test_reads.py",
 )
 
 
@@ -34,6 +38,14 @@ def run(label: str, arguments: list[str], **environment: str) -> int:
     kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
     return subprocess.run(command, env={**kept, **environment}).returncode
 
+
+def chaos() -> int:
+    print(f"\n=== chaos, {CHAOS_SECONDS} s ===", flush=True)
+    return subprocess.run([sys.executable, "-m", "tests.chaos", "--seconds", str(CHAOS_SECONDS)]).returncode
+
+
+#: How long the suite lets everything fail at once; `make chaos` does it for longer.
+CHAOS_SECONDS = 60
 
 #: Settings of a site, which would change what is tested.
 OWN_SETTINGS = {
@@ -56,6 +68,8 @@ def main(arguments: list[str]) -> int:
         with postgres() as database:
             without = [f"--ignore={path}" for path in WITHOUT_DATABASE]
             failed |= run("PostgreSQL", [*without, *arguments], DATABASE_URL=database.url)  # type: ignore[attr-defined]
+        if not arguments:
+            failed |= chaos()
     except LookupError as missing:
         print(f"\nSKIPPED on PostgreSQL: {missing}.", flush=True)
         if os.environ.get("CI"):

@@ -16,6 +16,8 @@ from django.db.models import Model, Q, QuerySet
 from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from threads import clock
 from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id
@@ -179,7 +181,7 @@ class ThreadAdmin(ReadOnlyAdmin):
     search_help_text = "Full id of a thread (or several), or a username."
     fieldsets = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json", "interrupts_json")}),
-        ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"))}),
+        ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
         ("State", {"fields": ("values_json",)}),
         ("Settings", {"fields": ("metadata_json", "config_json")}),
     )
@@ -202,6 +204,12 @@ class ThreadAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         threads: Any = super().get_queryset(request)
         return cast("QuerySet[Any]", threads.annotate(graph_id=KT("metadata__graph_id")))
+
+    @admin.display(description="expires")
+    def expiry(self, thread: Any) -> SafeString | str:
+        if thread.expires_at is None:
+            return EMPTY
+        return format_html("{} ({})", moment(thread.expires_at), thread.ttl_strategy)
 
     @admin.display(description="graph")
     def graph(self, thread: Any) -> str:

@@ -7,12 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+
 from tests.server.databases import Database, Postgres, Row
-from tests.server.harness import Process, Site, free_port
+from tests.server.harness import TERMINAL, Process, Site, free_port
 from tests.server.proxy import Proxy
 
 SERVE_ONLY = ("manage.py", "serve", "--no-execute", "--port", "{port}")
 SERVE = ("manage.py", "serve", "--port", "{port}")
+#: Leases that no fault of these tests outlasts.
+LONG = {"LEASE": 30.0, "HEARTBEAT": 2.0}
+#: What a server may say while the database refuses it.
+REFUSED = r"failed: |Service Unavailable|could not be|Events could not|are tried again|is tried again"
+#: The nodes of the graph `gated`.
+GATED = ["before", "gate", "after", "last"]
 
 
 def front(site: Site, **options: str) -> Process:
@@ -105,3 +113,17 @@ def is_frozen(process: Process) -> bool:
     """Whether a process is stopped by a signal."""
     stat = Path(f"/proc/{process.pid}/stat").read_text()
     return stat.rpartition(")")[2].split()[0] == "T"
+
+
+def finished(site: Site) -> int:
+    [row] = site.database.rows(f"SELECT count(*) FROM runs_run WHERE status IN {tuple(sorted(TERMINAL))}")
+    return int(row["count"])
+
+
+@contextmanager
+def locked(site: Site, thread_id: str) -> Iterator[None]:
+    """Hold the lock of a thread's row."""
+    with psycopg.connect(postgres(site).url) as db:
+        db.execute("SELECT 1 FROM threads_thread WHERE id = %s FOR UPDATE", [thread_id])
+        yield
+        db.rollback()

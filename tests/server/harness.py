@@ -28,7 +28,7 @@ GRAPHS = {
         for name in ("steps", "parallel", "questions", "failing", "stubborn", "talking", "sleeping")
     },
     **{name: f"tests.server.graphs:{name}" for name in ("gated", "gated_end", "asking", "poison")},
-    **{name: f"tests.server.loads:{name}" for name in ("blocking", "bulky", "deep", "flood")},
+    **{name: f"tests.server.loads:{name}" for name in ("blocking", "bulky", "deep", "flood", "synchronous")},
 }
 TERMINAL = {"success", "error", "timeout", "interrupted"}
 SERVE = ("manage.py", "serve", "--port", "{port}")

@@ -59,9 +59,11 @@ async def tell(state: Load, config: RunnableConfig) -> dict[str, Any]:
     return {"log": ["tell"]}
 
 
-def _between(name: str, work: Any) -> Any:
+def _between(name: str, work: Any, *, delay: float | None = None) -> Any:
+    """A graph with this node between two others, which take `delay` seconds."""
     builder = StateGraph(Load)
-    for each, action in (("before", node("before")), (name, work), ("after", node("after"))):
+    around = (("before", node("before", delay=delay)), ("after", node("after", delay=delay)))
+    for each, action in ((name, work), *around):
         builder.add_node(each, action)
     builder.add_edge(START, "before")
     builder.add_edge("before", name)
@@ -70,7 +72,16 @@ def _between(name: str, work: Any) -> Any:
     return builder.compile()
 
 
+def work(state: Load, config: RunnableConfig) -> dict[str, Any]:
+    """Work in a thread for `delay` seconds, whatever is asked meanwhile."""
+    trace(config, "work")
+    time.sleep(state["delay"])
+    trace(config, "late")
+    return {"log": ["work"]}
+
+
 blocking = _between("block", block)
 bulky = _between("grow", grow)
 deep = _between("nest", nest)
 flood = _between("tell", tell)
+synchronous = _between("work", work, delay=0.0)

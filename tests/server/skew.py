@@ -43,4 +43,4 @@ def install() -> None:
     timezone.now = shifted_now
     import threads.ids
 
-    threads.ids.uuid7 = shifted_uuid7
+    threads.ids.uuid7 = shifted_uuid7  # type: ignore[assignment]

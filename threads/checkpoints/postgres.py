@@ -289,7 +289,10 @@ async def open_postgres(
         min_size=2,
         max_size=connections,
         open=False,
-        timeout=10,
+        # After a failure the pool waits twice as long before each attempt to connect; when it gives up, the next caller
+        # makes it try at once. So a database that comes back is used within two seconds.
+        timeout=3,
+        reconnect_timeout=2,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
         configure=_configure,
     )

@@ -36,7 +36,9 @@ class Accidents(Executing):
     @rule(number=picks, fuse=st.integers(1, 4), lands=st.booleans())
     def crash_in_step(self, number, fuse, lands) -> None:
         """Die at one of a step's writes: before it landed, or after it and before anything else."""
-        process, attempt = pick(self.attempts(ended=False), number)
+        self.break_step(*pick(self.attempts(ended=False), number), fuse=fuse, lands=lands)
+
+    def break_step(self, process: Process, attempt: Attempt, *, fuse: int, lands: bool) -> None:
         process.commits.fuse, process.commits.lands = fuse, lands
         owned = self.owns(attempt)
         with self.doing() as before:

@@ -91,11 +91,16 @@ class Clients(Base):
             self.answers[answer] = showing[0][1] if showing else None
         else:
             self.answers[answer] = question
+        self.reply(thread, answer if plain else {interrupt_id: answer}, strategy, self.executor(slot))
+
+    def reply(self, thread: UUID, resume: object, strategy: str, process: Process | None) -> None:
         request = RunRequest(
-            assistant_id="life", command={"resume": answer if plain else {interrupt_id: answer}},
-            stream_modes=["updates"], multitask_strategy=strategy,
-        )  # fmt: skip
-        self.admit(request, thread, None, self.executor(slot))
+            assistant_id="life",
+            command={"resume": resume},
+            stream_modes=["updates"],
+            multitask_strategy=strategy,
+        )
+        self.admit(request, thread, None, process)
 
     @precondition(lambda self: self.accepted)
     @rule(number=picks, action=actions)
@@ -119,9 +124,6 @@ class Clients(Base):
     @rule(number=picks)
     def delete(self, number) -> None:
         run = pick(list(self.now.runs.values())[::-1], number)
-        if run["status"] == "running" and not self.site.postgres:
-            # Nothing fences the writes of a deleted run's owner there: test_found_by_machine.py.
-            return
         with self.doing({run["id"]: {"deleted"}}):
             self.removed.add(run["id"])
             cancellation._delete(UUID(run["id"]), thread_id=UUID(run["thread_id"]), user_id=self.site.user_id)

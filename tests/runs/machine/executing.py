@@ -138,7 +138,9 @@ class Executing(Base):
     @rule(slot=slots)
     def watch(self, slot) -> None:
         """Look at the rows of a worker's runs, as the manager does: for cancels, and takeovers."""
-        process = pick(self.awake(), slot)
+        self.look_after(pick(self.awake(), slot))
+
+    def look_after(self, process: Process) -> None:
         with self.doing():
             rows = claims.owned(process.worker_id)
             for attempt in process.attempts.values():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize
+from hypothesis.stateful import initialize, precondition, rule
 
 from runs import claims
 from runs.outcomes import Ending
 from tests.runs.machine import history
 from tests.runs.machine.accidents import Accidents
+from tests.runs.machine.base import pick, slots
 from tests.runs.machine.clients import PLANS, Clients, durabilities
 from tests.runs.machine.races import Races
 
@@ -20,6 +21,32 @@ class Life(Clients, Accidents, Races):
         self.begin()
         for number, steps in enumerate(plans):
             self.create(number, "enqueue", steps, durability, False, number)
+
+    @precondition(lambda self: self.shown and self.awake())
+    @rule(
+        slot=slots,
+        accident=st.sampled_from(["", "crash", "rollback"]),
+        fuse=st.integers(1, 6),
+        lands=st.booleans(),
+    )
+    def converse(self, slot, accident, fuse, lands) -> None:
+        """A process takes the answer to the newest question; then it dies, or the answer is taken back."""
+        process, (thread, interrupt_id, question) = pick(self.awake(), slot), self.shown[-1]
+        if process.draining or self.now.threads[thread.hex]["status"] == "busy":
+            return
+        answer = self.number("a")
+        self.answers[answer] = question
+        self.reply(thread, {interrupt_id: answer}, "enqueue", process)
+        attempt = list(process.attempts.values())[-1]
+        if accident == "crash" and not attempt.ended:
+            self.break_step(process, attempt, fuse=fuse, lands=lands)
+            return
+        if accident == "rollback" and not attempt.ended:
+            self.advance(process, attempt)
+            if not attempt.ended:
+                self.cancel(list(self.accepted)[::-1].index(attempt.run_id), "rollback")
+                self.look_after(process)
+        self.carry(process, attempt)
 
     def teardown(self) -> None:
         try:
