@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 #: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
 THREADS = {"sqlite": 1, "postgresql": 12}
 
+#: How PostgreSQL names a refusal to write.
+READ_ONLY = "25006"
 #: How PostgreSQL names a transaction that it gave up: a serialization failure, a deadlock; and how often one is tried again.
 SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
 
@@ -94,7 +96,7 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
             _replace_ended_connection()
             result = _call(call)
         except BaseException as raised:
-            error = raised
+            error = _unavailable(raised)
             if isinstance(raised, OperationalError | InterfaceError):
                 # A connection that the database ended is of no use to the next caller of this thread.
                 for each in connections.all(initialized_only=True):
@@ -128,6 +130,20 @@ def _call(call: Callable[[], Any]) -> Any:
             if getattr(error.__cause__, "sqlstate", None) not in SACRIFICED:
                 raise
     return call()
+
+
+def _unavailable(error: BaseException) -> BaseException:
+    """A refusal to write as what it is, a database that cannot be used now, and its connection closed.
+
+    It is the other side of a failover, or a database that is nearly full; a connection stays read-only once it was, and a
+    new one may reach the server that accepts writes.
+    """
+    if not isinstance(error, DatabaseError) or getattr(error.__cause__, "sqlstate", None) != READ_ONLY:
+        return error
+    connection.close()
+    unavailable = OperationalError(*error.args)
+    unavailable.__cause__ = error.__cause__
+    return unavailable
 
 
 def _replace_ended_connection() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
 from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base import id as ids
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs.conf import settings
@@ -373,3 +375,22 @@ async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_t
     read.set()
     await asyncio.gather(writing, putting)
     assert [row[1:3] for row in snapshots[0]] == [[found, "task"]]
+
+
+async def test_checkpoint_ids_go_on_after_one_that_was_made_under_a_clock_that_was_ahead(
+    storage: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A contract with LangGraph: its ids begin with the wall clock, and the greatest one is the thread's state."""
+    thread = await in_database(make_thread)
+    now = time.time_ns()
+    monkeypatch.setattr(ids, "_last_v6_timestamp", None)
+    with monkeypatch.context() as ahead:
+        ahead.setattr(time, "time_ns", lambda: now + 600 * 10**9)
+        checkpoint = empty_checkpoint()
+    monkeypatch.setattr(ids, "_last_v6_timestamp", None)
+    assert empty_checkpoint()["id"] < checkpoint["id"], "this process's clock is behind"
+    writer = ThreadWriter(storage, thread_id=thread.id, epoch=2)
+    place = config(thread)
+    await writer.aput(place, checkpoint, {"step": 1}, {})
+    await writer.aget_tuple(place)
+    assert empty_checkpoint()["id"] > checkpoint["id"]

@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
+from langgraph.checkpoint.base import id as ids
 
 from threads.checkpoints.reads import read_again
 from threads.checkpoints.rows import Rows, Sealed
@@ -25,6 +26,17 @@ T = TypeVar("T")
 
 #: A value this large is serialised off the event loop, in bytes. Below it, a thread hop costs more than the work.
 LARGE = 256 * 1024
+
+
+def go_on_after(checkpoint_id: str) -> None:
+    """Let the checkpoints that this process makes from now on sort after this one, whatever its clock says.
+
+    A thread's state is its checkpoint with the greatest id, and LangGraph's ids begin with the wall clock's time: one that
+    is behind that of the process before, even by the second that a takeover takes, would lose everything that follows.
+    """
+    made = ids.UUID(hex=checkpoint_id.replace("-", ""))
+    if made.version == 6:
+        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, made.time)  # type: ignore[assignment]
 
 
 class ThreadWriter(BaseCheckpointSaver[str]):
@@ -189,6 +201,8 @@ class ThreadWriter(BaseCheckpointSaver[str]):
             # The thread's first writer: there is nothing yet, and asking would cost as much as a step.
             return None
         found = await self._read(lambda: self._reader.aget_tuple(config))
+        if found is not None:
+            go_on_after(found.checkpoint["id"])
         if found is not None and (found.metadata or {}).get("run_id") != self._run_id:
             place = found.config["configurable"]
             self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
