@@ -29,11 +29,14 @@ RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 
 #: Where a run stands in its thread's queue. One that has begun goes on before any other: its checkpoints are the newest.
 IN_THREAD = "(CASE WHEN {0}.attempt > 0 THEN 0 ELSE 1 END, {0}.due_at, {0}.id)"
+#: One that has begun was due once, whatever a clock says that was set back; PostgreSQL's is nobody's to set.
+DUE = {"postgresql": "{0}.due_at <= %(now)s", "sqlite": "({0}.due_at <= %(now)s OR {0}.attempt > 0)"}
 #: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
-RUNNABLE = f"""r.status = 'pending' AND r.due_at <= %(now)s{{queues}}
+RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}
     AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
-        AND a.due_at <= %(now)s AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
+        AND {{due_a}} AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
+ONE_OF = {"postgresql": "= ANY(%(queues)s)", "sqlite": "IN (SELECT value FROM json_each(%(queues)s))"}
 LOAD = f"SELECT user_id, count(*) AS running FROM {RUNS} WHERE status = 'running' GROUP BY user_id"
 PLACE = "row_number() OVER ({partition}ORDER BY r.priority DESC, r.due_at, r.id) AS place"
 FAIR = "c.priority DESC, coalesce(l.running, 0) + c.place, c.due_at, c.id"
@@ -113,12 +116,9 @@ def _claim_each(query: str, parameters: Mapping[str, Any], *, worker_id: UUID, n
 
 @functools.cache
 def _query(template: str, some_queues: bool) -> str:
-    if not some_queues:
-        return template.format(queues="")
-    one_of = (
-        "= ANY(%(queues)s)" if template is ON_POSTGRES else "IN (SELECT value FROM json_each(%(queues)s))"
-    )
-    return template.format(queues=f" AND r.queue {one_of}")
+    vendor = "postgresql" if template is ON_POSTGRES else "sqlite"
+    queues = f" AND r.queue {ONE_OF[vendor]}" if some_queues else ""
+    return template.format(queues=queues, due_r=DUE[vendor].format("r"), due_a=DUE[vendor].format("a"))
 
 
 def _room() -> int | None:

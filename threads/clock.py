@@ -2,7 +2,8 @@
 
 Processes on machines whose clocks differ agree on what is due, expired or newer only if all of them read one clock. On
 PostgreSQL that is the server's, asked at the start and with each heartbeat; in between this process's monotonic
-clock goes on from there, so that a wall clock that is set, also backwards, changes nothing. On SQLite there is one machine.
+clock goes on from there, so that a wall clock that is set, also backwards, changes nothing. On SQLite it is this machine's
+wall clock, which a process does not follow backwards either.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ def now() -> datetime:
     if _known is None:
         return timezone.now()
     said, at = _known
-    return said + timedelta(seconds=time.monotonic() - at)
+    passed = said + timedelta(seconds=time.monotonic() - at)
+    return passed if connection.vendor == "postgresql" else max(passed, timezone.now())
 
 
 def note(said: datetime, *, asked: float) -> None:
@@ -48,10 +50,11 @@ def forget() -> None:
 
 
 def ask() -> None:
-    """Ask the database for its time, if it may be on another machine."""
-    if connection.vendor != "postgresql":
-        return
+    """Ask the database for its time; SQLite has none of its own."""
     asked = time.monotonic()
+    if connection.vendor != "postgresql":
+        note(timezone.now(), asked=asked)
+        return
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         note(cursor.fetchone()[0], asked=asked)

@@ -102,6 +102,7 @@ def test_json_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> Non
         "failed": [str(failed.id)],
         "skipped": [],
         "unsettled": [],
+        "complete": True,
         "duration_s": 0,
     }
     assert result.out.count("\n") == 1

@@ -53,7 +53,7 @@ def test_a_synchronous_node_that_goes_on_after_its_cancellation_changes_nothing(
     began = time.monotonic()
     site.client().runs.cancel(run["thread_id"], run["run_id"], wait=True)
     assert time.monotonic() - began < 2
-    again = site.create("steps", thread=run["thread_id"])
+    again = site.create("steps", {"delay": 0.0}, thread=run["thread_id"])
     assert site.finish(again)["status"] == "success"
     assert site.executions(run)["late"] == 0, "it still works, and nothing waits for it"
     before = left(site, run, again)

@@ -95,15 +95,15 @@ def cancel(site: Site, run: Row, server: Process, action: str = "interrupt") -> 
     """Cancel a run; return what came of it."""
     url = f"{server.url}/threads/{run['thread_id']}/runs/{run['run_id']}/cancel?wait=1&action={action}"
     status = httpx.post(url, timeout=30).status_code
-    return {204: "cancelled", 404: "too late"}.get(status, f"status {status}")
+    return {200: "cancelled", 404: "too late"}.get(status, f"status {status}")
 
 
 def test_a_cancel_that_meets_the_end_of_its_run_has_one_winner(site: Site) -> None:
-    """200 runs of a few milliseconds, each cancelled at some moment of its life, from another process."""
+    """200 short runs, each cancelled at some moment of its life, from another process."""
     server, other = two_servers(site)
     site.client(server), site.client(other)
     chance = random.Random(0)
-    began = [(chance.uniform(0, 0.06), chance.uniform(0, 0.12)) for _ in range(200)]
+    began = [(chance.uniform(0, 0.4), chance.uniform(0, 0.3)) for _ in range(200)]
 
     def race(delays: tuple[float, float]) -> tuple[Row, str]:
         run = site.create("sleeping", {"delay": delays[0]}, process=server)

@@ -1,5 +1,7 @@
 from django.db import migrations, models
 
+from threads.growth import still_only_grows
+
 STATUSES = [("idle", "Idle"), ("busy", "Busy"), ("interrupted", "Interrupted"), ("error", "Error")]
 
 
@@ -14,5 +16,8 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "UPDATE threads_thread SET resting_status = status WHERE status IN ('interrupted', 'error')",
             migrations.RunSQL.noop,
+        ),
+        migrations.RunPython(
+            still_only_grows("threads_thread", "epoch"), still_only_grows("threads_thread", "epoch")
         ),
     ]
