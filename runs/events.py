@@ -19,10 +19,9 @@ from runs.conf import settings
 from runs.event_store import START, Event, Position
 from runs.exceptions import ServerClosing
 from runs.models import Run
-from runs.querysets import TERMINAL
 from runs.streams import RunStream
 from runs.wakeups import Bell, Wakeups
-from threads import clock
+from threads import clock, statements
 from threads.database import in_database
 
 __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
@@ -36,6 +35,8 @@ BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: How much more seldom the log is looked at while wake-ups from other processes arrive.
 HEARD = 10
+#: Asked at each wake-up of a reader of a run that another process executes.
+IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
 
 
 class EventHub:
@@ -185,7 +186,7 @@ class EventHub:
                 rested = now
                 yield []
             elif stream is None or (stream.closed and not stream.finished):
-                await bell.wait(self.poll)
+                await bell.wait(min(self.poll, rested + settings.STREAM_HEARTBEAT - now))
             elif stream.finished and position >= (stream.epoch, stream.count):
                 return
             else:
@@ -218,5 +219,4 @@ class EventHub:
 
 def is_settled(run_id: UUID) -> bool:
     """Whether a run is terminal or gone."""
-    status = Run.objects.filter(id=run_id).values_list("status", flat=True).first()
-    return status is None or status in TERMINAL
+    return not statements.exists(Run, IN_FLIGHT, {"id": run_id})

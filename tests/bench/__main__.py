@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import delays, profiles, rates
+from tests.bench import delays, profiles, rates, several
 from tests.bench.processes import bare_loop, postgres_databases, serving
 from tests.bench.rates import RATES, Rate
 from tests.bench.report import about_machine, print_table
 
 OTHERS = ("first-event", "readers", "sleepers")
-NAMES = [*(rate.name for rate in RATES), *OTHERS]
+NAMES = [*(rate.name for rate in RATES), *OTHERS, *several.NAMES]
 
 
 def say(line: str) -> None:
@@ -47,6 +47,7 @@ class Place:
     server_url: str | None = None
     bare_url: str | None = None
     sleepers_url: str | None = None
+    fleet_urls: tuple[str, ...] = ()
 
 
 @contextmanager
@@ -56,8 +57,9 @@ def place(database: str) -> Iterator[Place]:
         if database == "sqlite":
             yield Place(Path(name))
         else:
-            with postgres_databases("server", "bare", "sleepers") as urls:
-                yield Place(Path(name), *urls)
+            fleets = [each.replace("-", "_") for each in several.NAMES]
+            with postgres_databases("server", "bare", "sleepers", *fleets) as urls:
+                yield Place(Path(name), *urls[:3], fleet_urls=tuple(urls[3:]))
 
 
 async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
@@ -65,6 +67,8 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     wanted = [rate for rate in RATES if rate.name in plan.names]
     async with AsyncExitStack() as stack:
+        if not {*plan.names} - {*several.NAMES}:
+            return await measure_several(plan, where)
         server = await stack.enter_async_context(serving(where.folder / "server", where.server_url))
         if wanted:
             bare = await stack.enter_async_context(bare_loop(where.folder, where.bare_url))
@@ -80,7 +84,18 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
             rows += await delays.measure_readers(server, rounds=plan.rounds, say=say)
     if "sleepers" in plan.names:
         rows.append(delays.sleepers_row([await asleep(where) for _ in range(plan.long_rounds)]))
-    return rows
+    return rows + await measure_several(plan, where)
+
+
+async def measure_several(plan: Plan, where: Place) -> list[dict[str, Any]]:
+    """The cases of several processes, which only PostgreSQL has."""
+    if not where.fleet_urls:
+        return []
+    urls = iter(where.fleet_urls)
+    return await several.measure(
+        plan.names, where.folder, lambda: next(urls), seconds=plan.seconds, samples=plan.samples,
+        quick=plan.long_rounds == 1, say=say,
+    )  # fmt: skip
 
 
 async def asleep(where: Place) -> tuple[float, float]:

@@ -99,6 +99,13 @@ class Child:
         self._process.stdin.write(line.encode() + b"\n")
         await self._process.stdin.drain()
 
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit code."""
+        return await self._process.wait()
+
     async def stop(self) -> None:
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGTERM)
@@ -129,7 +136,7 @@ async def serving(
     (folder / "static").mkdir(parents=True, exist_ok=True)
     site, log = environment(folder, url, **changes), folder / "server.log"
     migration = await Child.start("manage.py", "migrate", "--verbosity", "0", log=log, environment=site)
-    if await migration._process.wait():
+    if await migration.ended():
         raise RuntimeError(f"The migration failed:\n{log.read_text()[-4000:]}")
     server = await Server.start(*python, "manage.py", "serve", "--port", "0", log=log, environment=site)
     try:

@@ -46,8 +46,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
             peer,
             ", ".join(f"{value:.1f}" for value in row["cpu_ms_per_run"].values()),
         )
+    if "shown" in row:
+        return row["title"], "", row["shown"], row["note"], goal, peer, ""
     if "p50" in row:
-        return row["title"], "", f"p50 {row['p50']:.1f}, p95 {row['p95']:.1f} ms", "", goal, peer, ""
+        more = f"p99 {row['p99']:.1f}, max {row['max']:.1f} ms" if "p99" in row else ""
+        return row["title"], "", f"p50 {row['p50']:.1f}, p95 {row['p95']:.1f} ms", more, goal, peer, ""
     if "megabytes" in row:
         return row["title"], "", f"{row['seconds']:.1f} s, {row['megabytes']:.0f} MB", "", goal, peer, ""
     return (

@@ -132,6 +132,29 @@ def test_an_answer_to_a_nodes_first_question_does_not_reach_its_second(life: Lif
     life.steps(number=0, finishes=True)
 
 
+def test_a_requeued_run_that_another_one_supersedes_leaves_an_interrupted_thread_and_no_answered_question(
+    life: Life,
+) -> None:
+    die_after_the_answer(life)
+    life.start()
+    life.create(thread=0, strategy="interrupt", steps="s", durability="sync", later=True, slot=9)
+    life.cancel(number=0, action="interrupt")
+    thread = life.now.threads[life.threads[0].hex]
+    assert [run["status"] for run in life.now.runs.values()] == ["success", "interrupted", "interrupted"]
+    assert thread["status"] == "interrupted"
+    assert shows_what_it_asks(life)
+
+
+@pytest.mark.parametrize(("fuse", "lands"), [(1, True), (2, False)])
+def test_an_orphan_that_fails_between_a_steps_result_and_its_checkpoint_leaves_no_answered_question(
+    life: Life, fuse: int, lands: bool
+) -> None:
+    ask(life, "a")
+    life.converse(accident="crash", fuse=fuse, lands=lands, slot=0)
+    life.reconcile(action="error")
+    assert shows_what_it_asks(life)
+
+
 @pytest.mark.parametrize("durability", ["sync", "exit"])
 def test_the_owner_of_a_deleted_run_writes_nothing_more(life: Life, durability: str) -> None:
     life.begin()

@@ -17,7 +17,7 @@ from tests.runs.machine.site import Site
 EXAMPLES = int(os.environ.get("MACHINE_EXAMPLES", "0"))
 
 
-@pytest.mark.timeout(0 if EXAMPLES else 300)
+@pytest.mark.timeout(0 if EXAMPLES else 900)
 def test_runs_keep_their_promises_whatever_happens(site: Site) -> None:
     class Here(Life):
         pass
@@ -26,7 +26,7 @@ def test_runs_keep_their_promises_whatever_happens(site: Site) -> None:
     run_state_machine_as_test(
         Here,
         settings=settings(
-            max_examples=EXAMPLES or 60,
+            max_examples=EXAMPLES or 40,
             stateful_step_count=40,
             derandomize=not EXAMPLES,
             database=None,

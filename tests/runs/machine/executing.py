@@ -91,7 +91,9 @@ class Executing(Base):
         assert owned or same(before, self.now), "A process that lost a run changed something."
 
     def check_new(self, attempt: Attempt, before: Sight) -> None:
-        """I6: a step whose result is saved is not executed again."""
+        """I6: a step whose result is saved is not executed again, but by who slept through its taking-over."""
+        if not self.owns(attempt):
+            return
         saved = {word.split("=")[0] for word in before.log(attempt.run.thread_id.hex)}
         assert attempt.gate.waiting not in saved, f"{attempt.gate.waiting} is executed again."
 

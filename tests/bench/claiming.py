@@ -1,0 +1,44 @@
+"""One of several processes that claim at once: `python -m tests.bench.claiming SECONDS`, begun by a line on stdin.
+
+It keeps as many runs as a worker with the default settings does, then ends them, outside of what is measured.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+BATCH, KEPT = 20, 100
+
+
+def main(seconds: float) -> None:
+    import django
+
+    django.setup()
+    from runs import claims
+    from runs.leases import register
+    from runs.models import Run
+    from threads import clock
+    from threads.ids import new_id
+
+    worker = new_id()
+    register(worker, KEPT)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    began, claimed, kept, inside = time.perf_counter(), 0, 0, 0.0
+    while time.perf_counter() - began < seconds:
+        at = time.perf_counter()
+        found = len(claims.claim(worker, limit=BATCH))
+        inside += time.perf_counter() - at
+        claimed, kept = claimed + found, kept + found
+        if not found:
+            break
+        if kept >= KEPT:
+            now = clock.now()
+            Run.objects.owned_by([worker]).update(status="success", worker=None, finished_at=now)
+            kept = 0
+    print(claimed, inside, flush=True)
+
+
+if __name__ == "__main__":
+    main(float(sys.argv[1]))
