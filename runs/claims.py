@@ -29,8 +29,12 @@ RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 
 #: Where a run stands in its thread's queue. One that has begun goes on before any other: its checkpoints are the newest.
 IN_THREAD = "(CASE WHEN {0}.attempt > 0 THEN 0 ELSE 1 END, {0}.due_at, {0}.id)"
-#: One that has begun was due once, whatever a clock says that was set back; PostgreSQL's is nobody's to set.
-DUE = {"postgresql": "{0}.due_at <= %(now)s", "sqlite": "({0}.due_at <= %(now)s OR {0}.attempt > 0)"}
+#: A run without a delay is due when it is there: the process that admitted it may know the time a little better. One that
+#: has begun was due once, whatever a clock says that was set back; PostgreSQL's is nobody's to set.
+DUE = {
+    "postgresql": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at)",
+    "sqlite": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at OR {0}.attempt > 0)",
+}
 #: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
 RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}
     AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')

@@ -22,6 +22,7 @@ import psycopg
 from django.db import DatabaseError, connection, transaction
 
 from runs.wakeups import WORK, Wakeups
+from threads import clock
 from threads.checkpoints.postgres import connection_string
 from threads.database import in_database
 
@@ -149,7 +150,13 @@ def notify(keys: Iterable[UUID | str], *, tag: str = "") -> None:
     words = [key.hex if isinstance(key, UUID) else key for key in keys]
     payloads = [f"{tag}:{','.join(words[at : at + IDS_EACH])}" for at in range(0, len(words), IDS_EACH)]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, each) FROM unnest(%s::text[]) AS each", [CHANNEL, payloads])
+        asked = time.monotonic()
+        cursor.execute(
+            "SELECT pg_notify(%s, each), clock_timestamp() FROM unnest(%s::text[]) AS each",
+            [CHANNEL, payloads],
+        )
+        # A process that only serves has no other occasion to keep the database's time.
+        clock.note(cursor.fetchall()[-1][1], asked=asked)
 
 
 def notify_after_commit(keys: Iterable[UUID | str]) -> None:

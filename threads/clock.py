@@ -51,10 +51,11 @@ def forget() -> None:
 
 def ask() -> None:
     """Ask the database for its time; SQLite has none of its own."""
-    asked = time.monotonic()
     if connection.vendor != "postgresql":
-        note(timezone.now(), asked=asked)
+        note(timezone.now(), asked=time.monotonic())
         return
     with connection.cursor() as cursor:
+        # Not before: connecting takes longer than the answer, which would seem that much older than it is.
+        asked = time.monotonic()
         cursor.execute("SELECT clock_timestamp()")
         note(cursor.fetchone()[0], asked=asked)

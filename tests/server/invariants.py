@@ -88,7 +88,7 @@ def server_logs(site: Site, *, allowed: str) -> None:
     """I9: no server complained."""
     lines = site.output.splitlines()
     alarms = [line for line in lines if ALARMS.search(line) and not re.search(allowed, line)]
-    assert alarms == [], "\n".join(lines[-80:])
+    assert alarms == [], "\n".join([*alarms, "", *lines[-80:]])
 
 
 def read_everything(site: Site, run: Row, ids: Sequence[Position]) -> None:

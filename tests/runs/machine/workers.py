@@ -202,7 +202,7 @@ class Process:
             return
         live = event_store.append(list(parts.values()), now=now)
         for each, part in parts.items():
-            if part.run_id in live:
+            if (part.run_id, part.epoch) in live:
                 each.stream.wrote(part.events[-1].seq)
 
     # --- ending
