@@ -143,7 +143,7 @@ def admit(
         statements.insert(run)
         admitted = Admitted(run, claimed, [], [], [])
         if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
-            _supersede(in_flight, request.multitask_strategy, admitted, now)
+            changes |= _supersede(thread, in_flight, request.multitask_strategy, admitted, now)
         statements.update(Thread, changes, {"id": thread.id})
     run.thread = thread
     run.assistant = assistant
@@ -279,7 +279,11 @@ def is_interrupt_id(key: object) -> bool:
     return isinstance(key, str) and len(key) == 32 and all(digit in "0123456789abcdef" for digit in key)
 
 
-def _supersede(in_flight: list[Run], action: str, admitted: Admitted, now: datetime) -> None:
+def _supersede(
+    thread: Thread, in_flight: list[Run], action: str, admitted: Admitted, now: datetime
+) -> dict[str, Any]:
+    """Cancel the thread's other runs; return what changes about the thread by it."""
+    changes: dict[str, Any] = {}
     for other in in_flight:
         outcome = cancellation.request(other, action, now=now)
         {
@@ -287,3 +291,6 @@ def _supersede(in_flight: list[Run], action: str, admitted: Admitted, now: datet
             cancellation.ENDED: admitted.ended,
             cancellation.REMOVED: admitted.removed,
         }[outcome].append(other.id)
+        if outcome is cancellation.ENDED:
+            changes |= cancellation.left_behind(thread, other)
+    return changes

@@ -94,12 +94,21 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
     return ENDED
 
 
+def left_behind(thread: Thread, run: Run) -> dict[str, Any]:
+    """What changes about a locked thread when one of its pending runs ends without executing again."""
+    if not run.attempt:
+        return {}
+    # It had begun: it left steps undone, and may have consumed answers.
+    return {"resting_status": ThreadStatus.INTERRUPTED, "interrupts": waiting_questions(thread)}
+
+
 def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
     """Give a locked thread its status after a run that ended without having executed since its last claim."""
-    changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
-    if after.attempt:
-        # It had begun: it left steps undone, and may have consumed answers.
-        changes |= {"resting_status": ThreadStatus.INTERRUPTED, "interrupts": waiting_questions(thread)}
+    changes: dict[str, Any] = {
+        "updated_at": now,
+        **expiry.extended(thread, now=now),
+        **left_behind(thread, after),
+    }
     if Run.objects.in_flight().filter(thread=thread).exists():
         changes["status"] = ThreadStatus.BUSY
     else:

@@ -15,9 +15,11 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 CHANNEL = "__interrupt__"
 #: The root namespace's newest checkpoint is where a thread stands; a subgraph's question is its parent's task's too.
 QUERY = """
-SELECT task_id, type, {value} FROM {writes}
+SELECT task_id, type, {value} FROM {writes} asked
 WHERE thread_id = {place} AND checkpoint_ns = '' AND channel = {place} AND checkpoint_id = (
     SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = {place} AND checkpoint_ns = '')
+    AND NOT EXISTS (SELECT 1 FROM {writes} done WHERE done.idx >= 0 AND (done.thread_id, done.checkpoint_ns,
+        done.checkpoint_id, done.task_id) = (asked.thread_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id))
 ORDER BY task_id, idx
 """
 POSTGRES = QUERY.format(value="blob", writes="checkpoint_writes", place="%s")
