@@ -7,6 +7,7 @@ import logging
 import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from django.db import connection
 
@@ -61,7 +62,7 @@ class Upkeep:
             except Exception as error:
                 self._failing = True
                 logger.warning("The lease could not be renewed, trying again: %s", error)
-                lease.broken.set()
+                self._manager.lease.broken.set()
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, settings.HEARTBEAT)
 
@@ -164,6 +165,6 @@ class Upkeep:
                 if report.requeued:
                     self._manager.wakeups.tell(WORK)
                 for run_id in report.failed:
-                    self._manager.wakeups.tell(run_id)
+                    self._manager.wakeups.tell(UUID(run_id))
             except Exception as error:
                 logger.warning("What others left behind could not be settled, trying again: %s", error)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runs.models import Run
-from runs.recovery import ThreadLocked, settle_orphan
+from runs.orphans import ThreadLocked, settle_orphan
 from tests.driving import Driver
 from threads.checkpoints import Fenced, Rows
 from threads.database import in_database

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from runs import recovery
+from runs import orphans
 from runs.models import Run, Worker
 from runs.outcomes import Stop
 from runs.recovery import parse_before, reconcile
@@ -170,20 +170,32 @@ async def test_one_orphan_that_cannot_be_settled_does_not_stop_the_others(
     quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = await orphan(driver, node="s0"), await orphan(driver, node="s0")
-    real = recovery.requeue_orphans
+    real = orphans.requeue_orphans
 
     def broken(runs: Any) -> Any:
         if bad.id in {run.id for run in runs}:
             raise RuntimeError("disk on fire")
         return real(runs)
 
-    monkeypatch.setattr(recovery, "requeue_orphans", broken)
+    monkeypatch.setattr(orphans, "requeue_orphans", broken)
     report = await settled()
     assert (report.unsettled, report.requeued) == ([str(bad.id)], [str(good.id)])
     assert str(bad.id) in caplog.text
     monkeypatch.undo()
     assert (await settled()).requeued == [str(bad.id)]
     assert (await driver.finish(bad)).status == "success"
+
+
+async def test_a_reader_of_an_orphan_that_the_sweep_fails_is_woken(driver: Driver, run_settings: Any) -> None:
+    run_settings(RECOVERY="error")
+    told: list[Any] = []
+    driver.runtime.wakeups.announce = told.append
+    run = await orphan(driver)
+    with driver.runtime.wakeups.bell(run.id) as bell:
+        bell.clear()
+        assert (await driver.until(run, "error")).status == "error"
+        assert await bell.wait(5)
+    assert run.id in told
 
 
 async def test_the_sweep_finds_orphans_by_itself(driver: Driver) -> None:

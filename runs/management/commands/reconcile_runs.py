@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -16,7 +17,9 @@ from django.db import DatabaseError, connection
 from runs.conf import settings
 from runs.management.arguments import require_migrated_database
 from runs.models import Run
+from runs.notifications import notify_after_commit
 from runs.recovery import Report, parse_before, reconcile
+from runs.wakeups import WORK
 from threads.checkpoints.postgres import connection_string
 
 #: Of the JSON that `--json` prints.
@@ -104,6 +107,10 @@ class Command(BaseCommand):
         require_migrated_database()
         try:
             report = reconcile(action=action, before=before, dry_run=dry_run)
+            if not dry_run:
+                # Readers of what failed, and whoever can execute the rest.
+                settled = [UUID(run_id) for run_id in report.failed]
+                notify_after_commit([*settled, *([WORK] if report.requeued else [])])
             lines = [json.dumps({"schema": SCHEMA, **asdict(report)})] if options["json"] else summary(report)
             self.stdout.write("\n".join(lines))
         except DatabaseError as error:
