@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import aiosqlite
@@ -58,9 +58,9 @@ class SqliteCheckpoints(CheckpointStorage):
         self._reader = reader
         self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
-        self._db: sqlite3.Connection | None = None
-        self._site_file = str(connection.settings_dict["NAME"])
-        self._site: sqlite3.Connection | None = None
+        self._site_file = Path(str(connection.settings_dict["NAME"]))
+        #: Those of the one thread, by file, opened at their first use.
+        self._connections: dict[Path, sqlite3.Connection] = {}
 
     def reader(self) -> BaseCheckpointSaver[str]:
         return self._reader
@@ -108,19 +108,15 @@ class SqliteCheckpoints(CheckpointStorage):
 
         One process executes, so that nobody takes a thread over behind its back; but a run may be deleted.
         """
-        if self._site is None:
-            self._site = sqlite3.connect(self._site_file, timeout=30, isolation_level=None)
-        epochs = self._site.execute(EPOCHS, [json.dumps([thread_id.hex for thread_id in fences])])
+        site = self._connection(self._site_file, isolation_level=None)
+        epochs = site.execute(EPOCHS, [json.dumps([thread_id.hex for thread_id in fences])])
         return {thread_id for key, epoch in epochs if fences[thread_id := UUID(key)] == epoch}
 
     async def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
-            if self._db is None:
-                self._db = sqlite3.connect(self._file, timeout=30, isolation_level="IMMEDIATE")
-                self._db.execute("PRAGMA journal_mode=WAL")
-                self._db.execute("PRAGMA synchronous=NORMAL")
-            with self._db:
-                return function(self._db)
+            db = self._connection(self._file, isolation_level="IMMEDIATE")
+            with db:
+                return function(db)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
@@ -164,11 +160,19 @@ class SqliteCheckpoints(CheckpointStorage):
 
         await self._transaction(remove)
 
+    def _connection(self, file: Path, *, isolation_level: Literal["IMMEDIATE"] | None) -> sqlite3.Connection:
+        if file not in self._connections:
+            db = sqlite3.connect(file, timeout=30, isolation_level=isolation_level)
+            self._connections[file] = db
+            if isolation_level is not None:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=NORMAL")
+        return self._connections[file]
+
     async def close(self) -> None:
         def close() -> None:
-            for db in (self._db, self._site):
-                if db is not None:
-                    db.close()
+            while self._connections:
+                self._connections.popitem()[1].close()
 
         await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown(wait=False)
