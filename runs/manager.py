@@ -19,7 +19,7 @@ from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.options import WorkerOptions
 from runs.outcomes import Ending, Outcome, Stop, describe
-from runs.settlement import settle_outcome
+from runs.settlement import Settlements, settle_outcome
 from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
 from threads.checkpoints import CheckpointStorage
@@ -80,6 +80,7 @@ class RunManager:
         self._hub = hub
         self._started = 0
         self._upkeep = Upkeep(self)
+        self._settlements = Settlements()
         self._loops: list[asyncio.Task[None]] = []
 
     @property
@@ -189,7 +190,9 @@ class RunManager:
         try:
             with self.wakeups.calling(owner_of(run.id), self._upkeep.look):
                 outcome = await self._drive(execution)
-            finished, waiting = await settle_outcome(execution, outcome, stream)
+            finished, waiting = await settle_outcome(
+                execution, outcome, stream, settlements=self._settlements
+            )
             if waiting or outcome.ending is Ending.DRAINED:
                 self.wakeups.tell(WORK)
         except asyncio.CancelledError:

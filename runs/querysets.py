@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -120,10 +120,21 @@ class RunQuerySet(models.QuerySet["Run"]):
             return [run_id for (run_id,) in cursor.fetchall()]
 
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
-        """Write the final status of a running run as its owner; False means that this process lost the run."""
-        check_arrow(RUNNING, status)
-        changes |= {"status": status, "finished_at": now, "updated_at": now, "worker_id": None}
-        return statements.update(self.model, changes, {"id": run_id, "epoch": epoch, "status": RUNNING})
+        """Write the final status of a running run as its owner; False means that it is another one's."""
+        return bool(self.settle_each([{"id": run_id, "epoch": epoch, "status": status, **changes}], now=now))
+
+    def settle_each(self, ended: Sequence[Mapping[str, Any]], *, now: datetime) -> set[uuid.UUID]:
+        """Write the final statuses of running runs as their owner; return the ids of those that still were its own.
+
+        Args:
+            ended: For each run its id, its epoch, its final status, and what else changes about it.
+        """
+        for each in ended:
+            check_arrow(RUNNING, each["status"])
+        changes = {"finished_at": now, "updated_at": now, "worker_id": None}
+        return statements.update_each(
+            self.model, ended, changes, by=("id", "epoch"), where={"status": RUNNING}
+        )
 
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
         """Put a running run back; `lost` charges the attempt, a drain does not."""
