@@ -21,6 +21,7 @@ from runs.leases import dead_workers, mark_stopped, sole_executor
 from runs.models import Run, RunStatus
 from threads import clock
 from threads.database import in_database
+from threads.faults import is_passing
 
 if TYPE_CHECKING:
     from runs.manager import RunManager
@@ -161,8 +162,11 @@ def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> Non
                 continue
             report.unsettled.append(str(run.id))
             return
-        except Exception:
-            logger.exception("Run %s could not be recovered; it is tried again.", run.id)
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("Run %s could not be recovered, trying again: %s", run.id, error)
+            else:
+                logger.exception("Run %s could not be recovered; it is tried again.", run.id)
             report.unsettled.append(str(run.id))
             return
     listed = (report.requeued if resume else report.failed) if done else report.skipped
