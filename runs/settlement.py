@@ -7,7 +7,7 @@ import logging
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from runs import event_store
 from runs.event_store import Part
@@ -19,6 +19,7 @@ from runs.streams import RunStream
 from threads import clock, expiry, statements
 from threads.checkpoints import Fenced
 from threads.database import in_database
+from threads.faults import is_passing
 from threads.models import Thread, ThreadStatus
 
 if TYPE_CHECKING:
@@ -61,7 +62,10 @@ async def settle_outcome(execution: Execution, outcome: Outcome, stream: RunStre
                 "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
             )
             return False, False
-        except (OperationalError, InterfaceError) as error:
+        except Exception as error:
+            if not is_passing(error):
+                logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
+                return False, False
             if clock() > deadline:
                 logger.error(
                     "Run %s: its status could not be written; recovery settles it: %s", run.id, error
@@ -70,9 +74,6 @@ async def settle_outcome(execution: Execution, outcome: Outcome, stream: RunStre
             logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
-        except Exception:
-            logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
-            return False, False
         else:
             stream.show(shown)
             stream.result = result_of(outcome)
