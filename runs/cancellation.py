@@ -128,7 +128,7 @@ async def settled(run_id: UUID) -> None:
                 await stream.ended()
                 if stream.finished:
                     return
-            elif await in_database(is_settled, run_id):
+            elif await current.hub.read(is_settled, run_id):
                 return
             else:
                 await bell.wait(current.hub.poll)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from runs import event_store
@@ -23,6 +24,10 @@ from runs.streams import RunStream
 from runs.wakeups import Bell, Wakeups
 from threads import clock, statements
 from threads.database import in_database
+from threads.faults import is_passing
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 
@@ -35,6 +40,8 @@ BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: How much more seldom the log is looked at while wake-ups from other processes arrive.
 HEARD = 10
+#: How long a reader waits for a database that does not answer before it is cut off, and between two tries, in seconds.
+PATIENCE, TRY_AGAIN = 10.0, 0.2
 #: Asked at each wake-up of a reader of a run that another process executes.
 IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
 
@@ -171,8 +178,8 @@ class EventHub:
                 batch, position = await self._of_stream(stream, run_id, position)
             else:
                 # In this order: the last events are in the log before the status is terminal.
-                terminal = await in_database(is_settled, run_id)
-                batch = await in_database(event_store.read, run_id, position)
+                terminal = await self.read(is_settled, run_id)
+                batch = await self.read(event_store.read, run_id, position)
                 if terminal and not batch:
                     return
             now = clock()
@@ -200,21 +207,39 @@ class EventHub:
     ) -> tuple[list[Event], Position]:
         """The next events of a run that executes here, and the position that they follow."""
         if position[0] < stream.epoch:
-            earlier = [] if stream.first else await in_database(event_store.read, run_id, position)
+            earlier = [] if stream.first else await self.read(event_store.read, run_id, position)
             earlier = [event for event in earlier if event.epoch < stream.epoch]
             if earlier:
                 return earlier, position
             position = (stream.epoch, 0)
         batch = stream.after(position)
         if batch is None:
-            batch = await in_database(event_store.read, run_id, position)
+            batch = await self.read(event_store.read, run_id, position)
         return batch, position
 
     async def _tail(self, run_id: UUID) -> Position:
         stream = self._streams.get(run_id)
         if stream is not None:
             return (stream.epoch, stream.count)
-        return await in_database(event_store.last_position, run_id)
+        return await self.read(event_store.last_position, run_id)
+
+    async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read for a client that stays connected: a fault that passes costs it a moment, not its connection.
+
+        Raises ServerClosing when the database does not answer for longer, or this server ends.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        while True:
+            try:
+                return await in_database(function, *args, **kwargs)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                if self.closed or clock() > deadline:
+                    logger.warning("A reader is cut off, for the database does not answer: %s", error)
+                    raise ServerClosing from error
+            await asyncio.sleep(TRY_AGAIN)
 
 
 def is_settled(run_id: UUID) -> bool:

@@ -196,7 +196,10 @@ class Execution:
         try:
             state = await self._graph.read_state()
         except Exception as error:
-            logger.warning("Run %s: its thread's state could not be read.", self.run.id, exc_info=True)
+            unexpected = None if isinstance(error, StorageUnavailable) else error
+            logger.warning(
+                "Run %s: its thread's state could not be read: %s", self.run.id, error, exc_info=unexpected
+            )
             outcome.interrupts = None
             ended = outcome.ending in (Ending.SUCCESS, Ending.INTERRUPTED)
             if isinstance(error, StorageUnavailable) and ended and self.run.resumable:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from runs import housekeeping
@@ -25,6 +24,7 @@ from threads import clock
 from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
 from threads.expiry import expired
+from threads.faults import is_passing
 from threads.models import Thread, TtlStrategy
 
 logger = logging.getLogger(__name__)
@@ -189,9 +189,9 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
         for thread_id in page:
             try:
                 yield from _trim(thread_id, pruning, rows, now)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
+            except Exception as error:
+                if is_passing(error):
+                    raise
                 logger.exception("The past of thread %s could not be pruned; it is tried again.", thread_id)
                 Thread.objects.filter(expired(now), id=thread_id).update(
                     expires_at=now + timedelta(hours=TRY_AGAIN_HOURS)

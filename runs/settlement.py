@@ -7,14 +7,13 @@ import contextvars
 import logging
 from typing import TYPE_CHECKING
 
-from django.db import InterfaceError, OperationalError
-
 from runs.endings import Ended, settle, settle_together
 from runs.exceptions import RunLost
 from runs.outcomes import Ending, Outcome, result_of
 from runs.streams import RunStream
 from threads.checkpoints import Fenced
 from threads.database import in_database
+from threads.faults import is_passing
 
 if TYPE_CHECKING:
     from runs.execution import Execution
@@ -95,7 +94,10 @@ async def settle_outcome(
                 "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
             )
             return False, False
-        except (OperationalError, InterfaceError) as error:
+        except Exception as error:
+            if not is_passing(error):
+                logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
+                return False, False
             if clock() > deadline:
                 logger.error(
                     "Run %s: its status could not be written; recovery settles it: %s", run.id, error
@@ -104,9 +106,6 @@ async def settle_outcome(
             logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 2.0)
-        except Exception:
-            logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
-            return False, False
         else:
             stream.show(shown)
             stream.result = result_of(outcome)

@@ -27,6 +27,7 @@ WITHOUT_DATABASE = (
     "tests/runs/test_requests.py",
     "tests/runs/test_serialization.py",
     "tests/runs/test_watchdog.py",
+    "tests/server/test_logs.py",
     "tests/server/test_proxy.py",
     "tests/threads/test_reads.py",
 )

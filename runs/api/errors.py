@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
@@ -16,6 +16,7 @@ from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBus
 from runs.graphs import GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
+from threads.faults import is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def install(api: NinjaAPI) -> None:
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         DisallowedHost: _wrong_host,
-        OperationalError: _no_database,
+        DatabaseError: _no_database,
         InterfaceError: _no_database,
         Exception: _failed,
     }
@@ -87,6 +88,8 @@ def _wrong_host(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
+    if not is_passing(error):
+        return _failed(request, error)
     logger.error("%s %r failed: %s", request.method, request.path, error)
     response = refusal(503, "The database does not answer; try again.")
     response["Retry-After"] = "1"

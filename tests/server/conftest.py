@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,17 @@ from tests.server.harness import Site
 from tests.server.invariants import sound
 
 HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the servers' logs with a test that failed: what it waited for says less than what they did."""
+    report = yield
+    site = getattr(item, "funcargs", {}).get("site")
+    if report.when == "call" and report.failed and site is not None:
+        for number, process in enumerate(site.processes):
+            report.sections.append((f"log of server {number}", process.tail))
+    return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ import httpx
 from langgraph_sdk import get_sync_client
 from langgraph_sdk.client import SyncLangGraphClient
 
+from tests.server import logs
 from tests.server.databases import ROOT, Database, Row, environment
 
 GRAPHS = {
@@ -108,7 +109,7 @@ class Process:
         line = eventually(
             lambda: HEALTH.search(self.output) or not self.alive, timeout=40, what="it says where it is"
         )
-        assert self.alive, f"The process ended with {self.returncode}:\n{self.output}"
+        assert self.alive, f"The process ended with {self.returncode}:\n{self.tail}"
         self.url = line.group(1)
         return self.ready()
 
@@ -117,8 +118,8 @@ class Process:
         deadline = time.monotonic() + 40
         with httpx.Client(trust_env=False) as client:
             while True:
-                assert self.alive, f"The server ended with {self._process.returncode}:\n{self.output}"
-                assert time.monotonic() < deadline, f"The server does not answer:\n{self.output}"
+                assert self.alive, f"The server ended with {self._process.returncode}:\n{self.tail}"
+                assert time.monotonic() < deadline, f"The server does not answer:\n{self.tail}"
                 try:
                     if client.get(self.url + "/ok", timeout=20).status_code == 200:
                         self.ready_at = time.time()
@@ -131,6 +132,11 @@ class Process:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
+    @property
+    def tail(self) -> str:
+        """The end of what it wrote, for a failed test to show."""
+        return logs.tail(self.output)
+
     def send(self, number: signal.Signals = signal.SIGTERM) -> None:
         self._process.send_signal(number)
 
@@ -139,7 +145,7 @@ class Process:
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"The server did not end within {timeout:g} s:\n{self.output}") from None
+            raise AssertionError(f"The server did not end within {timeout:g} s:\n{self.tail}") from None
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.send(number)

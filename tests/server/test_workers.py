@@ -34,7 +34,7 @@ def front(site: Site, **options: Any) -> Process:
 
 def stop(*processes: Process) -> None:
     for process in processes:
-        assert process.stop() == 0, process.output
+        assert process.stop() == 0, process.tail
 
 
 def owner(site: Site, run: Row, *processes: Process) -> Process:

@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-import psycopg
-from django import db
-
 from threads.checkpoints.commits import BACKOFF, LONGEST_BACKOFF
-from threads.checkpoints.faults import passing_fault
 from threads.checkpoints.rows import StorageUnavailable
+from threads.faults import is_passing
 
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the same read may succeed later."""
-    if isinstance(error, psycopg.Error):
-        return passing_fault(error) is not None
-    passing = (sqlite3.OperationalError, db.OperationalError, db.InterfaceError, TimeoutError)
-    return isinstance(error, passing)
 
 
 async def read_again(read: Callable[[], Awaitable[T]], *, seconds: float) -> T:

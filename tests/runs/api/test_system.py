@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
-from django.db import OperationalError
+from django.db import InternalError, OperationalError, ProgrammingError
 from django.test import AsyncClient, RequestFactory
 from pytest_django import Settings
 
@@ -99,8 +100,17 @@ async def test_a_body_that_is_nested_too_deeply_is_refused(
 
 
 def test_a_database_that_does_not_answer_is_worth_another_try() -> None:
-    answer = api.on_exception(RequestFactory().get("/threads"), OperationalError("gone"))
-    assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+    ended = InternalError("gone")
+    ended.__cause__ = psycopg.errors.IdleInTransactionSessionTimeout()
+    for error in (OperationalError("gone"), ended):
+        answer = api.on_exception(RequestFactory().get("/threads"), error)
+        assert (answer.status_code, answer["Retry-After"]) == (503, "1")
+
+
+def test_a_statement_that_is_wrong_is_a_mistake_of_the_server(caplog: pytest.LogCaptureFixture) -> None:
+    answer = api.on_exception(RequestFactory().get("/threads"), ProgrammingError("no such column"))
+    assert answer.status_code == 500
+    assert "no such column" in caplog.text
 
 
 def test_a_mistake_of_the_server_says_nothing_about_itself(caplog: pytest.LogCaptureFixture) -> None:
