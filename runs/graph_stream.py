@@ -15,6 +15,7 @@ from runs import graphs
 from runs.code_changes import ensure_goes_on
 from runs.events import RunStream
 from runs.graphs.runtimes import execution_runtime
+from runs.identity.principals import auth_user
 from runs.invocation import (
     discloses_question,
     goes_on,
@@ -122,6 +123,7 @@ class GraphStream:
             assistant_id=str(run.assistant_id),
             graph_id=run.assistant.graph_id,
             user_id=str(run.user_id),
+            auth_user=auth_user(run.user_id, run.auth_details),
             attempt=run.attempt,
             metadata=run.metadata,
             begun=begun,
