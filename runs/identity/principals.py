@@ -22,7 +22,7 @@ class Principal:
     #: What the site's Auth file said about the user; None when it was not asked. Not for logs: it may hold secrets.
     details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     #: For a resource ("threads", "assistants", …), what its rows' metadata must be (`threads.narrowing`).
-    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @property
     def auth_user(self) -> AuthUser:
@@ -31,7 +31,9 @@ class Principal:
 
     def narrowed(self, resource: str, condition: Mapping[str, Any]) -> Principal:
         """The same principal, who sees only those rows of a resource that fulfil a condition too."""
-        return replace(self, filters={**self.filters, resource: condition})
+        before = self.filters.get(resource)
+        both = {"$and": [before, condition]} if before and before != condition else condition
+        return replace(self, filters={**self.filters, resource: both})
 
 
 def auth_user(user_id: int, details: Mapping[str, Any] | None) -> AuthUser:

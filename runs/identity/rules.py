@@ -90,6 +90,9 @@ class Rule:
     action: str
     #: Whether the response goes on as long as the client likes: it counts as one of its user's connections.
     stays: bool = False
+    makes_thread: bool = False
+    #: Whether what it is about stands in the body's `params`: a command of the streaming protocol.
+    command: bool = False
 
     @property
     def scope(self) -> str:
@@ -102,7 +105,14 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
     for line in table.split("\n"):
         if line.strip():
             method, path, resource, action = line.split()
-            rules[method, path] = Rule(resource, action, path.rpartition("/")[2] in STAYING)
+            last = path.rpartition("/")[2]
+            rules[method, path] = Rule(
+                resource,
+                action,
+                stays=last in STAYING,
+                makes_thread=(resource, action) == ("threads", "create") or last == "copy",
+                command=last == "commands",
+            )
     return rules
 
 

@@ -24,6 +24,10 @@ class StorageFailed(RuntimeError):
     """The checkpoint storage did not accept a write, and retrying did not help."""
 
 
+class StateTooLarge(StorageFailed):
+    """The thread's state is larger than is allowed."""
+
+
 class StorageUnavailable(StorageFailed):
     """The checkpoint storage could not be reached for longer than a run waits for it."""
 
