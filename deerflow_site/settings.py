@@ -157,6 +157,11 @@ RUNS: dict[str, Any] = {
     "ON_SHUTDOWN": env("ON_SHUTDOWN", "requeue"),
     "USER_CONCURRENCY": int(env_number("USER_CONCURRENCY", 0)),
     "TOTAL_CONCURRENCY": int(env_number("TOTAL_CONCURRENCY", 0)),
+    # Whoever develops on this machine is its only user, and may try what it can take.
+    "USER_QUEUE": int(env_number("USER_QUEUE", 0 if LOCAL_DEVELOPMENT else 1000)),
+    "USER_RUNS_PER_MINUTE": int(env_number("USER_RUNS_PER_MINUTE", 0 if LOCAL_DEVELOPMENT else 600)),
+    "USER_THREADS": int(env_number("USER_THREADS", 0 if LOCAL_DEVELOPMENT else 100_000)),
+    "USER_CONNECTIONS": int(env_number("USER_CONNECTIONS", 0 if LOCAL_DEVELOPMENT else 100)),
     "EVENT_RETENTION": env_number("EVENT_RETENTION", 30 * 86_400),
     "RUN_RETENTION": env_number("RUN_RETENTION", 0),
     "THREAD_TTL": env_number("THREAD_TTL", 0),
@@ -175,7 +180,12 @@ LOG_LEVEL = env("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "threads.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

@@ -22,12 +22,14 @@ from django.db import connections
 from django.utils.version import get_version_tuple
 
 from runs import conf, graphs
+from runs.identity import auth_file
 
 TAG = "runs"
 #: Numbers for which 0 means "none" or "at once"; all others must be more.
 MAY_BE_ZERO = {
     "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
-    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL",
+    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS", "USER_CONNECTIONS",
+    "MESSAGES_PER_INPUT", "STATE_LIMIT", "EVENT_LIMIT", "EVENTS_PER_RUN", "IDLE_TIMEOUT",
 }  # fmt: skip
 #: Fixes CVE-2026-44545 (unbounded websocket messages) and CVE-2026-44546 (header smuggling).
 MINIMAL_DAPHNE = (4, 2, 2)
@@ -43,6 +45,22 @@ def _are_a_dict() -> bool:
 def check_graphs(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
     """E001, E002, E004, E005, W001, W002: the registry's own findings. Imports every graph."""
     return [] if sys.argv[1:2] == ["migrate"] or not _are_a_dict() else graphs.problems()
+
+
+@register(TAG)
+def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E009: an Auth file that cannot be used lets nobody in."""
+    if sys.argv[1:2] == ["migrate"] or not _are_a_dict():
+        return []
+    try:
+        auth_file.current()
+    except auth_file.NoConfiguration:
+        return []  # E005 says so.
+    except auth_file.AuthFileError as error:
+        return [
+            Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E009")
+        ]
+    return []
 
 
 @register(TAG)

@@ -35,8 +35,22 @@ class RunSettings:
     #: Runs of one user, and runs in all, that all processes together execute at once; 0 for any number.
     USER_CONCURRENCY: int = 0
     TOTAL_CONCURRENCY: int = 0
-    #: Wall-clock limit of one attempt of a run; 0 for none.
+    #: Limits (`runs.limits`), 0 for none. Runs of one user that may wait, and that may be created in a minute.
+    USER_QUEUE: int = 1000
+    USER_RUNS_PER_MINUTE: int = 600
+    #: Threads that one user may have, and streams and websockets that one user may have open.
+    USER_THREADS: int = 100_000
+    USER_CONNECTIONS: int = 100
+    #: Messages in the input of one run.
+    MESSAGES_PER_INPUT: int = 200
+    #: Largest write of a checkpoint, and largest event. An event may have a whole state in it.
+    STATE_LIMIT: int = 16 * 1024 * 1024
+    EVENT_LIMIT: int = 16 * 1024 * 1024
+    #: Events of one attempt of a run that are kept.
+    EVENTS_PER_RUN: int = 100_000
+    #: Wall-clock limit of one attempt of a run, and how long it may stream nothing; 0 for none.
     RUN_TIMEOUT: float = 3600.0
+    IDLE_TIMEOUT: float = 1800.0
     #: How long a cancelled node may ignore its cancellation before its run is abandoned.
     CANCEL_GRACE: float = 5.0
     #: What happens to a run whose process died: `resume` it, or mark it `error`.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +14,11 @@ from langgraph.types import StateSnapshot
 
 from runs import graphs
 from runs.code_changes import ensure_goes_on
+from runs.conf import settings
 from runs.events import RunStream
+from runs.exceptions import RunTooLarge
 from runs.graphs.runtimes import execution_runtime
+from runs.identity.principals import auth_user
 from runs.invocation import (
     discloses_question,
     goes_on,
@@ -47,6 +51,9 @@ class GraphStream:
         self._graph: Any = None
         self._config: Any = {}
         self._usage = Usage()
+        self._event_limit, self._count_limit = settings.EVENT_LIMIT, settings.EVENTS_PER_RUN
+        #: When it last streamed something, or was made, in the loop's time.
+        self.moved_at = asyncio.get_running_loop().time()
         #: Whether the graph was asked to execute.
         self.invoked = False
         #: The last values it streamed.
@@ -122,6 +129,7 @@ class GraphStream:
             assistant_id=str(run.assistant_id),
             graph_id=run.assistant.graph_id,
             user_id=str(run.user_id),
+            auth_user=auth_user(run.user_id, run.auth_details),
             attempt=run.attempt,
             metadata=run.metadata,
             begun=begun,
@@ -166,6 +174,7 @@ class GraphStream:
                 yield chunk if subgraphs else ((), *chunk)
 
     def _publish(self, namespace: tuple[str, ...], mode: str, data: Any) -> None:
+        self.moved_at = asyncio.get_running_loop().time()
         if not namespace:
             if mode == "values":
                 self.values = data
@@ -174,10 +183,18 @@ class GraphStream:
             return
         name = "|".join((mode, *namespace))
         event = (name, encode(without_internals(mode, data)))
+        self._check(event)
         if discloses_question(mode, data):
             self.held.append(event)
         else:
             self._stream.append(*event)
+
+    def _check(self, event: tuple[str, str]) -> None:
+        """Raise RunTooLarge: the log, and all who read it, hold what a run streams."""
+        if self._event_limit and len(event[1]) > self._event_limit:
+            raise RunTooLarge(f"An event ({event[0]}) is larger than {self._event_limit} characters.")
+        if self._count_limit and self._stream.count + len(self.held) >= self._count_limit:
+            raise RunTooLarge(f"The run streams more than {self._count_limit} events.")
 
     def _wanted(self, mode: str) -> bool:
         requested = self._run.kwargs["stream_mode"]

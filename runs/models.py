@@ -10,10 +10,16 @@ from django.db import models
 from django.db.models import Q
 
 from runs.conf import settings as run_settings
+from runs.identity.models import ApiKey, AuthIdentity
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread
+
+__all__ = [
+    "ApiKey", "Assistant", "AuthIdentity", "CancelAction", "Durability", "MultitaskStrategy", "Run", "RunEvent", "RunStatus",
+    "Worker",
+]  # fmt: skip
 
 DEFAULT_QUEUE = "default"
 
@@ -135,6 +141,9 @@ class Run(models.Model):
     metadata = models.JSONField(default=dict)
     #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests`).
     kwargs = TextJSONField(default=dict)
+    #: What the Auth file said about the user who asked, for the graph, in any process; secrets may be in it, so that no
+    #: client and no page sees it. None without an Auth file.
+    auth_details = TextJSONField(null=True)
     multitask_strategy = models.CharField(
         max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
     )

@@ -91,6 +91,8 @@ SHOWN = frozenset(
         "GraphLoadError",
         "StorageFailed",
         "StorageUnavailable",
+        "StateTooLarge",
+        "RunTooLarge",
         "RunTimeout",
         "WorkerLost",
         "NodeGone",

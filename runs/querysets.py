@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from threads import statements
+from threads.narrowing import narrowing
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def check_arrow(source: str, target: str) -> None:
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def for_principal(self, principal: Principal) -> AssistantQuerySet:
         """The principal's own, and the system's, which are everybody's."""
-        return self.filter(Q(user_id=principal.user_id) | Q(user__isnull=True))
+        whose = Q(user_id=principal.user_id) | Q(user__isnull=True)
+        return self.filter(whose & narrowing(principal, "assistants"))
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
@@ -57,7 +59,8 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 
 class RunQuerySet(models.QuerySet["Run"]):
     def for_principal(self, principal: Principal) -> RunQuerySet:
-        return self.filter(user_id=principal.user_id)
+        """The principal's own; an Auth file's handlers decide about them by their threads."""
+        return self.filter(narrowing(principal, "threads", "thread__metadata"), user_id=principal.user_id)
 
     def in_flight(self) -> RunQuerySet:
         return self.filter(status__in=IN_FLIGHT)

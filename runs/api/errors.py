@@ -12,7 +12,7 @@ from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
 from runs.conf import settings
-from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBusy
+from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ThreadBusy
 from runs.graphs import GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
@@ -39,6 +39,7 @@ def install(api: NinjaAPI) -> None:
     """Make the API answer each of its errors."""
     handlers: dict[type[Exception], Any] = {
         **{error_class: _answer(status) for error_class, status in STATUSES.items()},
+        LimitReached: _too_much,
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         DisallowedHost: _wrong_host,
@@ -77,6 +78,12 @@ def sentence(errors: list[dict[str, Any]]) -> str:
         return "The request body must be a JSON object."
     message = str(first["msg"]).removeprefix("Value error, ")
     return f"{name}: {message[:1].lower()}{message[1:]}."
+
+
+def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:
+    response = refusal(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:

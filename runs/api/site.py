@@ -9,9 +9,9 @@ from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
 from runs.api import assistants, errors, runs, states, streams, system
-from runs.api.identity import principal_of
 from runs.api.parsing import JSONParser
 from runs.conf import settings
+from runs.identity.requests import principal_of
 from runs.serialization import encode
 from threads.api import routes as threads
 

@@ -7,11 +7,13 @@ from typing import Any
 
 from runs.models import Assistant, Run
 from threads.api.wire import timestamp
+from threads.redaction import redacted
 
 
 def _kwargs(run: Run) -> dict[str, Any]:
     durability = run.kwargs.get("durability")
-    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
+    hidden = {name: redacted(run.kwargs[name]) for name in ("config", "context") if run.kwargs.get(name)}
+    return {**run.kwargs, **hidden, "webhook": None, "checkpoint_during": durability != "exit"}
 
 
 #: A field's name, the column that it needs, and what it shows.

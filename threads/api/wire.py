@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from threads.models import Thread
+from threads.redaction import redacted
 
 
 def timestamp(moment: datetime) -> str:
@@ -22,7 +23,7 @@ def thread_json(thread: Thread) -> dict[str, Any]:
         "state_updated_at": timestamp(thread.state_updated_at),
         "metadata": thread.metadata,
         "status": thread.status,
-        "config": thread.config,
+        "config": redacted(thread.config),
         "values": thread.values,
     }
     if thread.epoch:

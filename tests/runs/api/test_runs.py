@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError
 
+from runs.identity.credentials import UNKNOWN
 from tests.runs.api.test_parsing import bodies
 from tests.runs.api.test_streams import new_thread, sleep, status_of, talk, until
 
@@ -311,7 +312,7 @@ async def test_nobody_may_do_anything_without_a_local_user(
     for method, route in [*ROUTES, ("POST", "/threads"), ("POST", "/runs"), ("POST", "/assistants/search")]:
         answer = await http.request(method, route.format(t=MISSING, r=MISSING), json={})
         assert answer.status_code == 401, route
-        assert answer.json() == {"detail": "Authentication is required: log in to this site."}
+        assert answer.json() == {"detail": UNKNOWN}
 
 
 # --- any body
