@@ -48,7 +48,7 @@ async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
     return HttpResponse(encode({"ok": True, "services": {}}), content_type="application/json")
 
 
-@router.get("/", auth=None, include_in_schema=False)
+@router.get("/", auth=None, summary="The same as `/ok`")
 async def root(request: HttpRequest) -> HttpResponse:
     return await ok(request)
 
