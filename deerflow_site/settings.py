@@ -168,6 +168,7 @@ RUNS: dict[str, Any] = {
     "THREAD_TTL_STRATEGY": env("THREAD_TTL_STRATEGY", "delete"),
     "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
     "LOCAL_USER": LOCAL_DEVELOPMENT,
+    "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),
     "BODY_LIMIT": BODY_LIMIT,
 }
 if not RUNS["LANGGRAPH_JSON"]:

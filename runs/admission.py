@@ -249,6 +249,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),
         **request.config.get("configurable", {}),
+        "graph_id": assistant.graph_id,
     }
     return {
         "input": request.input,

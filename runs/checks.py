@@ -23,6 +23,7 @@ from django.utils.version import get_version_tuple
 
 from runs import conf, graphs
 from runs.identity import auth_file
+from runs.origins import ANY, LOOPBACK, is_origin
 
 TAG = "runs"
 #: Numbers for which 0 means "none" or "at once"; all others must be more.
@@ -65,7 +66,7 @@ def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_settings(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E003, E004, E007: names, values, and times that contradict each other."""
+    """E003, E004, E007, E010, E011: names, values, and those that contradict each other."""
     if not _are_a_dict():
         return [Error("RUNS is not a dictionary.", hint="Write RUNS = {…} in the settings.", id="runs.E004")]
     hints = {name: hint for name, hint in get_type_hints(conf.RunSettings).items() if name.isupper()}
@@ -120,6 +121,20 @@ def _contradictions() -> Iterator[CheckMessage]:
             "would let other processes take over the runs of a healthy worker.",
             hint="A lease of six heartbeats is a good value.",
             id="runs.E007",
+        )
+    for origin in conf.settings.CORS_ORIGINS:
+        if origin not in (ANY, LOOPBACK) and not is_origin(origin):
+            yield Error(
+                f"RUNS['CORS_ORIGINS'] has {origin!r}, which is no origin.",
+                hint="Write a scheme and a host, and a port if there is one, but no path: https://example.com",
+                id="runs.E010",
+            )
+    if ANY in conf.settings.CORS_ORIGINS and conf.settings.LOCAL_USER:
+        yield Error(
+            "RUNS['CORS_ORIGINS'] is '*' while requests without credentials act as the local user: every site that this "
+            "machine's browser visits could read the user's threads.",
+            hint="Name the origins, or give SECRET_KEY, so that pages need a key.",
+            id="runs.E011",
         )
 
 

@@ -98,6 +98,9 @@ class RunSettings:
     #: How often what is older is removed.
     RETENTION_SWEEP: float = 300.0
 
+    #: Sites whose pages may use the API from a browser, by a key: origins (`https://example.com`), "loopback" for this
+    #: machine's own development servers, "*" for all.
+    CORS_ORIGINS: tuple[str, ...] = ()
     #: Largest request body.
     BODY_LIMIT: int = 8 * 1024 * 1024
     #: Deepest nesting of a JSON body.

@@ -81,7 +81,7 @@ class GraphStream:
         async with self._opened():
             graph = self._graph
             if begun or goes_on(kwargs):
-                await ensure_goes_on(graph, self._writer, self._config, name=self._run.assistant.graph_id)
+                await ensure_goes_on(graph, self._writer, self._config, name=self._run.graph_id)
             waiting: list[str] = []
             if not begun and (kwargs.get("command") or {}).get("resume") is not None:
                 state = await graph.aget_state(self._config)
@@ -127,7 +127,7 @@ class GraphStream:
             run_id=str(run.id),
             thread_id=str(run.thread_id),
             assistant_id=str(run.assistant_id),
-            graph_id=run.assistant.graph_id,
+            graph_id=run.graph_id,
             user_id=str(run.user_id),
             auth_user=auth_user(run.user_id, run.auth_details),
             attempt=run.attempt,
@@ -139,7 +139,7 @@ class GraphStream:
     async def _opened(self) -> AsyncIterator[None]:
         """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
         runtime = execution_runtime(self._run.kwargs.get("context"))
-        async with graphs.open_graph(self._run.assistant.graph_id, self._config, runtime=runtime) as graph:
+        async with graphs.open_graph(self._run.graph_id, self._config, runtime=runtime) as graph:
             self._graph = copy.copy(graph)
             self._graph.checkpointer = self._writer.with_allowlist(graphs.checkpoint_types(graph))
             yield

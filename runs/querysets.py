@@ -48,8 +48,12 @@ def check_arrow(source: str, target: str) -> None:
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def for_principal(self, principal: Principal) -> AssistantQuerySet:
         """The principal's own, and the system's, which are everybody's."""
-        whose = Q(user_id=principal.user_id) | Q(user__isnull=True)
-        return self.filter(whose & narrowing(principal, "assistants"))
+        mine = Q(user_id=principal.user_id) | Q(user__isnull=True)
+        return self.filter(mine & narrowing(principal, "assistants"), deleted_at__isnull=True)
+
+    def deleted(self) -> AssistantQuerySet:
+        """Those that nobody sees any more, and whose rows are there for the runs that name them."""
+        return self.filter(deleted_at__isnull=False)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):

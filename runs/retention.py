@@ -19,7 +19,7 @@ from runs import housekeeping
 from runs.conf import settings
 from runs.expired_logs import ended_before, old_events, old_runs, removable
 from runs.housekeeping import ROWS, THREADS, Step, turn
-from runs.models import Run, RunEvent, Worker
+from runs.models import Assistant, Run, RunEvent, Worker
 from threads import clock
 from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
@@ -76,6 +76,8 @@ class Report:
     checkpoint_rows: int = 0
     #: Rows of workers that stopped long ago.
     workers: int = 0
+    #: Rows of deleted assistants that no run names any more.
+    assistants: int = 0
     #: False when the time was over before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -133,6 +135,7 @@ def survey(policy: Policy) -> Report:
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
     report.workers = old_workers(now).count()
+    report.assistants = unnamed_assistants(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
 
@@ -148,6 +151,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
     if policy.events_before is not None:
         yield from old_events(policy.events_before, rows=policy.rows)
     yield from _stopped_workers()
+    yield from _deleted_assistants()
 
 
 # --- expired threads
@@ -232,3 +236,25 @@ def _stopped_workers() -> Iterator[Step]:
             count, _ = Worker.objects.filter(id__in=worker_ids).delete()
         if count:
             yield "workers", count
+
+
+# --- assistants
+
+
+def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:
+    """Assistants that were deleted long enough ago for no admission to be under way, and that no run names any more."""
+    named = Exists(Run.objects.filter(assistant=OuterRef("pk")))
+    before = now - timedelta(seconds=housekeeping.DISCARD_AFTER)
+    return Assistant.objects.deleted().filter(~named, deleted_at__lt=before)
+
+
+def _deleted_assistants() -> Iterator[Step]:
+    count = THREADS
+    while count == THREADS:
+        with turn():
+            # Locked: their users may create them again at this moment.
+            found = unnamed_assistants(clock.now()).select_for_update(skip_locked=True, of=("self",))
+            assistant_ids = list(found.values_list("id", flat=True)[:THREADS])
+            count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()
+        if count:
+            yield "assistants", count

@@ -11,9 +11,10 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
+from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ThreadBusy
-from runs.graphs import GraphNotFound
+from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
 from threads.faults import is_passing
@@ -27,6 +28,8 @@ STATUSES: dict[type[Exception], int] = {
     GraphNotFound: 404,
     NothingToCancel: 404,
     ThreadBusy: 409,
+    AssistantExists: 409,
+    SystemAssistant: 403,
 }
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
 
@@ -45,6 +48,7 @@ def install(api: NinjaAPI) -> None:
         DisallowedHost: _wrong_host,
         DatabaseError: _no_database,
         InterfaceError: _no_database,
+        GraphLoadError: _no_graph,
         Exception: _failed,
     }
     for error_class, handler in handlers.items():
@@ -101,6 +105,12 @@ def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
     response = refusal(503, "The database does not answer; try again.")
     response["Retry-After"] = "1"
     return response
+
+
+def _no_graph(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The operator's mistake, with details that are the operator's."""
+    logger.error("%s %r failed: %s", request.method, request.path, error)
+    return refusal(500, "The graph cannot be loaded; the server's log says why.")
 
 
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""Bodies of the requests about runs and assistants."""
+"""Bodies of the requests about runs."""
 
 from __future__ import annotations
 
@@ -102,32 +102,3 @@ class RunCreate(Schema):
 
 
 RunBody = Annotated[RunCreate, JSONBody(...)]
-
-
-class AssistantSearch(Schema):
-    """Which assistants to list."""
-
-    metadata: dict[str, Any] = {}
-    graph_id: str | None = None
-    name: str | None = Field(None, description="A part of the name, in any case.")
-    limit: Limit = 10
-    offset: Offset = 0
-    sort_by: Literal["assistant_id", "created_at", "updated_at", "name", "graph_id"] = "created_at"
-    sort_order: SortOrder = "desc"
-    select: (
-        list[
-            Literal[
-                "assistant_id",
-                "graph_id",
-                "name",
-                "description",
-                "config",
-                "context",
-                "metadata",
-                "created_at",
-                "updated_at",
-                "version",
-            ]
-        ]
-        | None
-    ) = None

@@ -9,6 +9,7 @@ from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
 from runs.api import assistants, errors, runs, states, streams, system
+from runs.api.document import document
 from runs.api.parsing import JSONParser
 from runs.conf import settings
 from runs.identity.requests import principal_of
@@ -30,6 +31,9 @@ class API(NinjaAPI):
     def get_content_type(self) -> str:
         """JSON is UTF-8 without saying so (RFC 8259 §8.1)."""
         return "application/json"
+
+    def get_openapi_schema(self, **_: Any) -> Any:
+        return document(self)
 
 
 def build() -> API:

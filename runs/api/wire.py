@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from runs.assistant_versions import AssistantVersion
 from runs.models import Assistant, Run
 from threads.api.wire import timestamp
 from threads.redaction import redacted
@@ -56,3 +57,18 @@ def assistant_json(assistant: Assistant, select: Collection[str] | None = None) 
         "description": assistant.description,
     }
     return {name: value for name, value in shown.items() if not select or name in select}
+
+
+def version_json(version: AssistantVersion) -> dict[str, Any]:
+    """A version of an assistant."""
+    return {
+        "assistant_id": str(version.assistant_id),
+        "version": version.version,
+        "graph_id": version.graph_id,
+        "config": version.config,
+        "context": version.context,
+        "metadata": version.metadata,
+        "created_at": timestamp(version.created_at),
+        "name": version.name,
+        "description": version.description,
+    }

@@ -18,3 +18,8 @@ def execution_runtime(context: Any) -> Any:
 def read_runtime() -> Any:
     """The runtime of a graph that only reads a thread's state: no place to open costly resources."""
     return _ReadRuntime(access_context="threads.read", user=None, store=None)  # type: ignore[arg-type]
+
+
+def introspection_runtime() -> Any:
+    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs."""
+    return _ReadRuntime(access_context="assistants.read", user=None, store=None)  # type: ignore[arg-type]
