@@ -12,7 +12,6 @@ import orjson
 from django.http import StreamingHttpResponse
 from ninja import Header, Query, Router
 
-from runs.api.states import readable
 from runs.api.streaming import PIECE, prime, response
 from runs.conf import settings
 from runs.event_store import Position
@@ -28,6 +27,7 @@ from runs.protocols.sse import (
     parse_last_event_id,
 )
 from runs.serialization import encode
+from runs.state_reads import readable
 from runs.thread_events import RUN_DONE, STATE_EDITED, Entry, follow_thread
 from threads.api.http import Request
 from threads.api.routes import find_thread

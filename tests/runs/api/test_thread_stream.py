@@ -98,8 +98,8 @@ async def test_the_stock_client_follows_a_thread_from_now_on(sdk: LangGraphClien
         run: Any = await sdk.runs.create(thread, "talking", input=HI, stream_mode="values")
         await sdk.runs.join(thread, run["run_id"])
         await asyncio.wait([reading], timeout=0.2)
-    assert parts[0].event == "metadata"
-    assert {part.event for part in parts} == {"metadata", "values"}
+    assert parts[-1].event == "metadata"
+    assert {part.event for part in parts} <= {"metadata", "values"}
 
 
 @pytest.mark.parametrize("last", ["-", "-1", "0"])
