@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Exists, F, OuterRef, QuerySet
@@ -204,18 +205,27 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
 
 
 def _trim(thread_id: UUID, pruning: Pruning, rows: int, now: datetime) -> Iterator[Step]:
-    """Delete a thread's past in pieces, under the thread's lock; it is not expired any more after the last one."""
+    """Delete an expired thread's past; it is not expired any more after the last piece."""
+    overdue = Thread.objects.filter(expired(now), id=thread_id, ttl_strategy=TtlStrategy.KEEP_LATEST)
+    return trim(overdue.select_for_update(skip_locked=True), pruning, rows=rows, expires_at=None)
+
+
+def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) -> Iterator[Step]:
+    """Delete a thread's past in pieces, each under the thread's lock, until it is done or a run is in flight.
+
+    Args:
+        one: The query that locks the thread, if it is still to be shortened.
+        changes: What else changes about the thread with the last piece.
+    """
     deleted = 1
     while deleted:
         with turn():
-            overdue = Thread.objects.filter(expired(now), id=thread_id, ttl_strategy=TtlStrategy.KEEP_LATEST)
-            locked = overdue.select_for_update(skip_locked=True).only("id").first()
-            if locked is None or Run.objects.in_flight().filter(thread=thread_id).exists():
+            locked = one.only("id").first()
+            if locked is None or Run.objects.in_flight().filter(thread=locked).exists():
                 return
             # A checkpoint comes with several writes.
-            deleted = pruning.keep_latest(thread_id, limit=max(1, rows // 5))
-            changes = {} if deleted else {"expires_at": None}
-            Thread.objects.filter(id=thread_id).update(epoch=F("epoch") + 1, **changes)
+            deleted = pruning.keep_latest(locked.id, limit=max(1, rows // 5))
+            Thread.objects.filter(id=locked.id).update(epoch=F("epoch") + 1, **({} if deleted else changes))
         yield ("checkpoint_rows", deleted) if deleted else ("threads_trimmed", 1)
 
 

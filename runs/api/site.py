@@ -8,13 +8,12 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, errors, runs, states, streams, system
+from runs.api import assistants, errors, runs, states, streams, system, thread_stream, threads
 from runs.api.document import document
 from runs.api.parsing import JSONParser
 from runs.conf import settings
 from runs.identity.requests import principal_of
 from runs.serialization import encode
-from threads.api import routes as threads
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
 A request acts as the user who is logged in to this site."""
@@ -50,8 +49,10 @@ def build() -> API:
     for router in (
         system.router,
         assistants.router,
+        threads.collection,
         threads.router,
         states.router,
+        thread_stream.router,
         # "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
         streams.router,
         runs.router,
