@@ -26,6 +26,7 @@ from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
 from threads.expiry import expired
 from threads.models import Thread, TtlStrategy
+from threads.store.writes import overdue
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +75,8 @@ class Report:
     threads_failed: int = 0
     #: Rows of checkpoints, their values and writes of removed threads; checkpoints and values of trimmed ones.
     checkpoint_rows: int = 0
+    #: Items of the store that have expired.
+    store_items: int = 0
     #: Rows of workers that stopped long ago.
     workers: int = 0
     #: False when the time was over before everything was done.
@@ -132,6 +135,7 @@ def survey(policy: Policy) -> Report:
         report.runs = removable(policy.runs_before).count()
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
+    report.store_items = overdue(now).count()
     report.workers = old_workers(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
@@ -147,6 +151,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from old_runs(policy.runs_before, rows=policy.rows)
     if policy.events_before is not None:
         yield from old_events(policy.events_before, rows=policy.rows)
+    yield from housekeeping.expired_items(rows=policy.rows)
     yield from _stopped_workers()
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.querysets import ThreadQuerySet
+from threads.store.models import StoreItem  # noqa: F401 - Django looks for models here
 
 
 class ThreadStatus(models.TextChoices):

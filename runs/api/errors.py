@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from langgraph.store.base import InvalidNamespaceError
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
@@ -16,6 +17,14 @@ from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBus
 from runs.graphs import GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
+from threads.store.exceptions import (
+    EmbeddingFailed,
+    InvalidFilter,
+    InvalidIndex,
+    InvalidKey,
+    InvalidTtl,
+    InvalidValue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +35,9 @@ STATUSES: dict[type[Exception], int] = {
     GraphNotFound: 404,
     NothingToCancel: 404,
     ThreadBusy: 409,
+    InvalidNamespaceError: 400,
+    **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
+    EmbeddingFailed: 503,
 }
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
 

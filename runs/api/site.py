@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, errors, runs, states, streams, system
+from runs.api import assistants, errors, runs, states, store, streams, system
 from runs.api.identity import principal_of
 from runs.api.parsing import JSONParser
 from runs.conf import settings
@@ -53,6 +53,7 @@ def build() -> API:
         runs.router,
         streams.stateless,
         runs.stateless,
+        store.router,
     ):
         api.add_router("", router)
     return api

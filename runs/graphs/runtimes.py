@@ -10,11 +10,11 @@ from typing import Any
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
 
-def execution_runtime(context: Any) -> Any:
+def execution_runtime(context: Any, store: Any = None) -> Any:
     """The runtime of a graph that is about to be executed."""
-    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=None, context=context)  # type: ignore[arg-type]
+    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=store, context=context)
 
 
-def read_runtime() -> Any:
+def read_runtime(store: Any = None) -> Any:
     """The runtime of a graph that only reads a thread's state: no place to open costly resources."""
-    return _ReadRuntime(access_context="threads.read", user=None, store=None)  # type: ignore[arg-type]
+    return _ReadRuntime(access_context="threads.read", user=None, store=store)
