@@ -108,7 +108,7 @@ def embedded(
         items = items.filter(later, namespace__gte=after.namespace)
     columns = Embedded._fields if values else Embedded._fields[:-1]
     page = items.order_by("namespace", "key").values_list(*columns)[:PAGE]
-    return [Embedded._make(row) for row in page]
+    return [Embedded(*row) for row in page]
 
 
 def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:

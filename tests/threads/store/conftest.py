@@ -10,8 +10,10 @@ from tests.threads.store.stores import opened
 from threads.store.user_store import UserStore
 
 
-@pytest_asyncio.fixture(params=["memory", "database"])
-async def store(request: pytest.FixtureRequest, transactional_db: None) -> AsyncIterator[BaseStore]:
+@pytest_asyncio.fixture(
+    params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
+)
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[BaseStore]:
     """An empty store of each kind, which behave alike."""
     async with opened(request.param) as each:
         yield each

@@ -51,7 +51,8 @@ async def in_queries(call: Any, *arguments: Any, **options: Any) -> tuple[Any, l
         statements: list[tuple[str, Any]] = []
 
         def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-            statements.append((sql, params))
+            if sql.split(maxsplit=1)[0] in ("SELECT", "INSERT", "UPDATE", "DELETE"):
+                statements.append((sql, params))
             return execute(sql, params, many, context)
 
         with connection.execute_wrapper(note), transaction.atomic():
@@ -230,7 +231,7 @@ async def test_a_batch_takes_few_statements_however_many_operations(kept: UserSt
         assert len(found) == size
         counts.append((len(written), len(read)))
     assert counts[0] == counts[1]
-    assert counts[0][0] <= 4 and counts[0][1] == 1
+    assert counts[0] == (2, 1)
 
 
 async def test_the_event_loop_goes_on_while_the_store_works(kept: UserStore) -> None:
