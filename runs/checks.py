@@ -18,6 +18,7 @@ import django
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.version import get_version_tuple
 
@@ -60,6 +61,22 @@ def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
     except auth_file.AuthFileError as error:
         return [
             Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E009")
+        ]
+    return []
+
+
+@register(TAG)
+def check_store(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E020: the store's configuration. Imports the embedding."""
+    if sys.argv[1:2] == ["migrate"] or not _are_a_dict() or check_settings(None):
+        return []
+    from runs import stores  # After the models, which the checks are imported before.
+
+    try:
+        stores.configuration()
+    except ImproperlyConfigured as error:
+        return [
+            Error(str(error), hint="Correct RUNS['STORE'], or the langgraph.json's `store`.", id="runs.E020")
         ]
     return []
 

@@ -112,6 +112,7 @@ class Execution:
         elif self._writer.busy:
             await self._writer.quiesce()
         self._writer.seal()
+        self._graph.seal()
         return await self._outcome()
 
     async def _keep_base(self) -> None:

@@ -30,6 +30,7 @@ from runs.invocation import (
 )
 from runs.models import Durability, Run
 from runs.serialization import encode
+from runs.stores import store_of_run
 from threads.checkpoints import ThreadWriter
 
 
@@ -48,6 +49,7 @@ class GraphStream:
         self._writer = writer
         self._stream = stream
         self._control = control
+        self._store = store_of_run(run)
         self._graph: Any = None
         self._config: Any = {}
         self._usage = Usage()
@@ -113,6 +115,10 @@ class GraphStream:
         )
         return state
 
+    def seal(self) -> None:
+        """Refuse every later write to the store, as the writer does every later checkpoint."""
+        self._store.seal()
+
     async def _begun(self) -> bool:
         """Whether an earlier attempt left a checkpoint. A first attempt has none: run ids are used once."""
         if self._run.attempt == 1:
@@ -138,10 +144,11 @@ class GraphStream:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
         """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
-        runtime = execution_runtime(self._run.kwargs.get("context"))
+        runtime = execution_runtime(self._run.kwargs.get("context"), self._store)
         async with graphs.open_graph(self._run.graph_id, self._config, runtime=runtime) as graph:
             self._graph = copy.copy(graph)
             self._graph.checkpointer = self._writer.with_allowlist(graphs.checkpoint_types(graph))
+            self._graph.store = self._store
             yield
 
     async def _chunks(

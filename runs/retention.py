@@ -27,6 +27,7 @@ from threads.checkpoints.pruning import Pruning
 from threads.expiry import expired
 from threads.faults import is_passing
 from threads.models import Thread, TtlStrategy
+from threads.store.writes import overdue
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +76,8 @@ class Report:
     threads_failed: int = 0
     #: Rows of checkpoints, their values and writes of removed threads; checkpoints and values of trimmed ones.
     checkpoint_rows: int = 0
+    #: Items of the store that have expired.
+    store_items: int = 0
     #: Rows of workers that stopped long ago.
     workers: int = 0
     #: Rows of deleted assistants that no run names any more.
@@ -135,6 +138,7 @@ def survey(policy: Policy) -> Report:
         report.runs = removable(policy.runs_before).count()
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
+    report.store_items = overdue(now).count()
     report.workers = old_workers(now).count()
     report.assistants = unnamed_assistants(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
@@ -151,6 +155,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from old_runs(policy.runs_before, rows=policy.rows)
     if policy.events_before is not None:
         yield from old_events(policy.events_before, rows=policy.rows)
+    yield from housekeeping.expired_items(rows=policy.rows)
     yield from _stopped_workers()
     yield from _deleted_assistants()
 

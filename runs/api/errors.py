@@ -8,6 +8,7 @@ from typing import Any
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
+from langgraph.store.base import InvalidNamespaceError
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
@@ -18,6 +19,14 @@ from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
 from threads.faults import is_passing
+from threads.store.exceptions import (
+    EmbeddingFailed,
+    InvalidFilter,
+    InvalidIndex,
+    InvalidKey,
+    InvalidTtl,
+    InvalidValue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +39,9 @@ STATUSES: dict[type[Exception], int] = {
     ThreadBusy: 409,
     AssistantExists: 409,
     SystemAssistant: 403,
+    InvalidNamespaceError: 400,
+    **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
+    EmbeddingFailed: 503,
 }
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
 

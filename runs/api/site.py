@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, errors, runs, states, streams, system, thread_stream, threads
+from runs.api import assistants, errors, runs, states, store, streams, system, thread_stream, threads
 from runs.api.document import document
 from runs.api.parsing import JSONParser
 from runs.conf import settings
@@ -58,6 +58,7 @@ def build() -> API:
         runs.router,
         streams.stateless,
         runs.stateless,
+        store.router,
     ):
         api.add_router("", router)
     return api

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
 
-def execution_runtime(context: Any) -> Any:
+def execution_runtime(context: Any, store: Any = None) -> Any:
     """The runtime of a graph that is about to be executed."""
-    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=None, context=context)  # type: ignore[arg-type]
+    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=store, context=context)
 
 
 def introspection_runtime() -> Any:

@@ -12,8 +12,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
-from runs.identity.local import local_user_id
 
+from runs.identity.local import local_user_id
 from tests.rows import make_thread
 from threads.api import searching
 from threads.api.schemas import ThreadSearch
