@@ -251,6 +251,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         "interrupt_after": request.interrupt_after,
         "durability": request.durability,
         "feedback_keys": request.feedback_keys,
+        "webhook": request.webhook,
         "temporary": request.temporary,
     }
 

@@ -27,7 +27,7 @@ TAG = "runs"
 #: Numbers for which 0 means "none" or "at once"; all others must be more.
 MAY_BE_ZERO = {
     "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
-    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL",
+    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "WEBHOOK_RETENTION",
 }  # fmt: skip
 #: Fixes CVE-2026-44545 (unbounded websocket messages) and CVE-2026-44546 (header smuggling).
 MINIMAL_DAPHNE = (4, 2, 2)

@@ -22,6 +22,7 @@ from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.settlement import settle_outcome
 from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
+from runs.webhooks.deliverer import Deliverer
 from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
 
@@ -110,6 +111,7 @@ class RunManager:
             self._spawn(self._upkeep.find_the_dead(), "probe"),
             self._spawn(self._upkeep.sweep(), "sweep"),
             self._spawn(self._upkeep.retain(), "retention"),
+            self._spawn(Deliverer(self.wakeups).run(), "webhooks"),
             self._spawn(self._dispatch(), "dispatch"),
         ]
 

@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from runs.conf import settings as run_settings
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
+from runs.webhooks.models import WebhookDelivery  # noqa: F401 - a table of this application
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread

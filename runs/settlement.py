@@ -16,6 +16,7 @@ from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
 from runs.outcomes import Ending, Outcome, result_of
 from runs.streams import RunStream
+from runs.webhooks import announcements
 from threads import clock, expiry, statements
 from threads.checkpoints import Fenced
 from threads.database import in_database
@@ -122,6 +123,10 @@ def settle(run: Run, outcome: Outcome, part: Part, *, event_count: int) -> bool:
             busy = _leave(thread, run, outcome, now)
         if not written:
             raise RunLost
+        if outcome.ending is not Ending.DRAINED:
+            # A rolled-back run ends as one that was cancelled.
+            status = STATUS.get(outcome.ending, RunStatus.INTERRUPTED)
+            announcements.announce(run, status=status, now=now, error=outcome.error, values=outcome.values)
         return busy
 
 

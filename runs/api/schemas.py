@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from runs.requests import RunRequest, sanitised
+from runs.webhooks.policy import check_webhook
 from threads.api.http import JSONBody, Schema
 
 StreamMode = Literal[
@@ -69,10 +70,11 @@ class RunCreate(Schema):
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = Field("delete", description="For runs without a thread.")
     feedback_keys: list[str] | None = None
-    webhook: str | None = Field(None, description="Not supported yet.")
+    webhook: str | None = Field(None, description="A URL that is told of the run's end.")
 
     def request(self, *, stateless: bool) -> RunRequest:
         """What is asked for, made safe. Raises InvalidRequest."""
+        check_webhook(self.webhook)
         checkpoint = self.checkpoint or {}
         if self.checkpoint_id is not None:
             checkpoint = {**checkpoint, "checkpoint_id": self.checkpoint_id}

@@ -11,7 +11,7 @@ from threads.api.wire import timestamp
 
 def _kwargs(run: Run) -> dict[str, Any]:
     durability = run.kwargs.get("durability")
-    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
+    return {"webhook": None, **run.kwargs, "checkpoint_during": durability != "exit"}
 
 
 #: A field's name, the column that it needs, and what it shows.
