@@ -41,6 +41,11 @@ class Admitted:
     #: Pending runs that were rolled back and are gone.
     removed: list[UUID]
 
+    @property
+    def concerned(self) -> list[UUID]:
+        """Other runs, whose owners and readers are to be told."""
+        return [*self.superseded, *self.ended, *self.removed]
+
 
 async def create_run(
     request: RunRequest,
@@ -104,7 +109,7 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
             slot.start(admitted.run)
         else:
             slot.release()
-    for run_id in (*admitted.superseded, *admitted.ended, *admitted.removed):
+    for run_id in admitted.concerned:
         current.cancelled(run_id)
     if not admitted.claimed:
         current.work_added()

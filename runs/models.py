@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 
 from runs.conf import settings as run_settings
+from runs.crons.models import Cron  # noqa: F401 - a table of this application
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
 from runs.webhooks.models import WebhookDelivery  # noqa: F401 - a table of this application
 from threads.fields import TextJSONField

@@ -27,7 +27,7 @@ STATUSES: dict[type[Exception], int] = {
     NothingToCancel: 404,
     ThreadBusy: 409,
 }
-IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
+IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
 
 def refusal(status: int, detail: str) -> HttpResponse:
