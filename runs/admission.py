@@ -41,6 +41,11 @@ class Admitted:
     #: Pending runs that were rolled back and are gone.
     removed: list[UUID]
 
+    @property
+    def concerned(self) -> list[UUID]:
+        """Other runs, whose owners and readers are to be told."""
+        return [*self.superseded, *self.ended, *self.removed]
+
 
 async def create_run(
     request: RunRequest,
@@ -109,7 +114,7 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
             slot.start(admitted.run)
         else:
             slot.release()
-    for run_id in (*admitted.superseded, *admitted.ended, *admitted.removed):
+    for run_id in admitted.concerned:
         current.cancelled(run_id)
     if not admitted.claimed:
         current.work_added()
@@ -264,6 +269,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         "interrupt_after": request.interrupt_after,
         "durability": request.durability,
         "feedback_keys": request.feedback_keys,
+        "webhook": request.webhook,
         "temporary": request.temporary,
     }
 

@@ -15,6 +15,7 @@ from runs.exceptions import NotFound, NothingToCancel, ServerClosing
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
 from runs.questions import waiting_questions
+from runs.webhooks import announcements
 from threads import clock, expiry
 from threads.database import in_database
 from threads.models import Thread, ThreadStatus
@@ -86,8 +87,10 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
                 cancel_action=action, cancel_requested_at=now, updated_at=now
             )
             return ASKED
+        announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
         remove_run(run.id)
         return REMOVED
+    announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
     Run.objects.filter(id=run.id).move(
         RunStatus.PENDING, RunStatus.INTERRUPTED, now=now, cancel_action=action, cancel_requested_at=now
     )

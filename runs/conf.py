@@ -103,6 +103,19 @@ class RunSettings:
     #: Sites whose pages may use the API from a browser, by a key: origins (`https://example.com`), "loopback" for this
     #: machine's own development servers, "*" for all.
     CORS_ORIGINS: tuple[str, ...] = ()
+    #: Schemes and hosts that webhooks may have; `*.example.com` is all hosts below it, and no hosts are any.
+    WEBHOOK_SCHEMES: tuple[str, ...] = ("https",)
+    WEBHOOK_HOSTS: tuple[str, ...] = ()
+    #: Networks that are not public and that webhooks may reach nevertheless, such as "10.1.0.0/16".
+    WEBHOOK_NETWORKS: tuple[str, ...] = ()
+    #: What webhooks are signed with, each secret `whsec_` and base64; two while the old one is being replaced.
+    WEBHOOK_SECRETS: tuple[str, ...] = ()
+    #: How long one attempt may take, and how many there are: ten are spread over about half a day.
+    WEBHOOK_TIMEOUT: float = 15.0
+    WEBHOOK_ATTEMPTS: int = 10
+    #: How long a webhook is kept after it was delivered or given up, 0 for ever.
+    WEBHOOK_RETENTION: float = 7 * 86_400.0
+
     #: Largest request body.
     BODY_LIMIT: int = 8 * 1024 * 1024
     #: Deepest nesting of a JSON body.

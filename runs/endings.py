@@ -16,6 +16,7 @@ from runs.exceptions import RunLost
 from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
 from runs.outcomes import Ending, Outcome
+from runs.webhooks import announcements
 from threads import clock, expiry, statements
 from threads.models import Thread, ThreadStatus
 
@@ -97,6 +98,14 @@ def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]
     settled = [ended for ended in owned if ended.run.id in written]
     if parts := [ended.part for ended in settled if ended.part.events]:
         event_store.insert(parts, now=now)
+    for ended in settled:
+        announcements.announce(
+            ended.run,
+            status=STATUS[ended.outcome.ending],
+            now=now,
+            error=ended.outcome.error,
+            values=ended.outcome.values,
+        )
     busy = _busy([ended.run.thread_id for ended in settled])
     rows = [_left(ended, held[ended.run.thread_id], busy=busy, now=now) for ended in settled]
     statements.update_each(
@@ -173,6 +182,8 @@ def _take_back(ended: Ended) -> bool | None:
         written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=outcome.charged)
     else:
         written = Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).exists()
+        # A rolled-back run ends as one that was cancelled.
+        announcements.announce(run, status=RunStatus.INTERRUPTED, now=now, values=outcome.values)
         remove_run(run.id)
         busy = bool(_busy([thread.id]))
         changes |= _restored(run, thread, outcome, busy=busy, now=now)

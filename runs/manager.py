@@ -13,6 +13,7 @@ from uuid import UUID
 
 from runs import claims
 from runs.conf import settings
+from runs.crons.scheduler import Scheduler
 from runs.events import EventHub, RunStream
 from runs.execution import Execution
 from runs.leases import Lease, mark_draining
@@ -22,6 +23,7 @@ from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.settlement import Settlements, settle_outcome
 from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
+from runs.webhooks.deliverer import Deliverer
 from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
 
@@ -111,6 +113,8 @@ class RunManager:
             self._spawn(self._upkeep.find_the_dead(), "probe"),
             self._spawn(self._upkeep.sweep(), "sweep"),
             self._spawn(self._upkeep.retain(), "retention"),
+            self._spawn(Scheduler(self.wakeups).run(), "crons"),
+            self._spawn(Deliverer(self.wakeups).run(), "webhooks"),
             self._spawn(self._dispatch(), "dispatch"),
         ]
 

@@ -11,8 +11,10 @@ from django.db.models import Q
 
 from runs import assistant_versions  # noqa: F401 - Django finds its model by this
 from runs.conf import settings as run_settings
+from runs.crons.models import Cron  # noqa: F401 - a table of this application
 from runs.identity.models import ApiKey, AuthIdentity
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
+from runs.webhooks.models import WebhookDelivery  # noqa: F401 - a table of this application
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread

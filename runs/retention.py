@@ -21,6 +21,7 @@ from runs.conf import settings
 from runs.expired_logs import ended_before, old_events, old_runs, removable
 from runs.housekeeping import ROWS, THREADS, Step, turn
 from runs.models import Assistant, Run, RunEvent, Worker
+from runs.webhooks import outbox
 from threads import clock
 from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
@@ -47,12 +48,18 @@ class Policy:
     runs_before: datetime | None = None
     #: Threads whose time to live is over.
     threads: bool = True
+    #: Webhooks that ended before this time; None for none.
+    webhooks_before: datetime | None = None
     #: Rows in one transaction at most.
     rows: int = ROWS
 
     @classmethod
     def of_settings(cls) -> Policy:
-        return cls(_ago(settings.EVENT_RETENTION), _ago(settings.RUN_RETENTION))
+        return cls(
+            _ago(settings.EVENT_RETENTION),
+            _ago(settings.RUN_RETENTION),
+            webhooks_before=_ago(settings.WEBHOOK_RETENTION),
+        )
 
 
 def _ago(seconds: float) -> datetime | None:
@@ -82,6 +89,8 @@ class Report:
     workers: int = 0
     #: Rows of deleted assistants that no run names any more.
     assistants: int = 0
+    #: Webhooks that were delivered or given up long ago.
+    webhooks: int = 0
     #: False when the time was over before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -139,6 +148,8 @@ def survey(policy: Policy) -> Report:
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
     report.store_items = overdue(now).count()
+    if policy.webhooks_before is not None:
+        report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = old_workers(now).count()
     report.assistants = unnamed_assistants(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
@@ -156,6 +167,8 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
     if policy.events_before is not None:
         yield from old_events(policy.events_before, rows=policy.rows)
     yield from housekeeping.expired_items(rows=policy.rows)
+    if policy.webhooks_before is not None:
+        yield from outbox.removal(policy.webhooks_before)
     yield from _stopped_workers()
     yield from _deleted_assistants()
 

@@ -85,6 +85,13 @@ def notify_cancelled(run_id: UUID) -> None:
         opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
 
 
+def ring(key: str) -> None:
+    """Wake those in this process who wait for a key; from any thread, in a process with a runtime or without one."""
+    if (opened := _current) is not None:
+        with suppress(RuntimeError):  # the loop closed meanwhile
+            opened.loop.call_soon_threadsafe(opened.wakeups.ring, key)
+
+
 @asynccontextmanager
 async def runtime(*, execute: bool = True, options: WorkerOptions | None = None) -> AsyncIterator[Runtime]:
     """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.

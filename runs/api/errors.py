@@ -43,7 +43,7 @@ STATUSES: dict[type[Exception], int] = {
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
     EmbeddingFailed: 503,
 }
-IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
+IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
 
 def refusal(status: int, detail: str) -> HttpResponse:

@@ -60,7 +60,7 @@ async def info(request: HttpRequest) -> dict[str, Any]:
         "langgraph_py_version": version("langgraph"),
         "flags": {
             "assistants": True,
-            "crons": False,
+            "crons": True,
             "langsmith": False,
             "langsmith_tracing_replicas": False,
             "langsmith_tracing_session_on_runs": False,

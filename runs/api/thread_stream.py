@@ -23,7 +23,7 @@ from runs.protocols.sse import (
     Projection,
     frame,
     is_event_id,
-    modes_of,
+    listed_values,
     parse_last_event_id,
 )
 from runs.serialization import encode
@@ -47,7 +47,7 @@ async def stream_thread(
     request: Request, thread_id: UUID, last_event_id: LastEventID, stream_modes: Modes, stream_mode: Modes
 ) -> StreamingHttpResponse:
     """Never ends. Go on after `Last-Event-ID`; from the start if that is `-`; without it, from now on."""
-    modes = modes_of([*stream_modes, *stream_mode]) or [RUN_MODES]
+    modes = listed_values([*stream_modes, *stream_mode]) or [RUN_MODES]
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise InvalidRequest(f"Invalid stream mode: {unknown[0]}")
     if last_event_id is not None and not is_event_id(last_event_id):

@@ -14,7 +14,7 @@ from threads.redaction import redacted
 def _kwargs(run: Run) -> dict[str, Any]:
     durability = run.kwargs.get("durability")
     hidden = {name: redacted(run.kwargs[name]) for name in ("config", "context") if run.kwargs.get(name)}
-    return {**run.kwargs, **hidden, "webhook": None, "checkpoint_during": durability != "exit"}
+    return {"webhook": None, **run.kwargs, **hidden, "checkpoint_during": durability != "exit"}
 
 
 #: A field's name, the column that it needs, and what it shows.

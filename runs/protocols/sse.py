@@ -64,9 +64,9 @@ def is_event_id(text: str) -> bool:
     return text.strip() in FROM_START or _ID.fullmatch(text.strip()) is not None
 
 
-def modes_of(values: Iterable[str]) -> list[str]:
-    """The stream modes of a query: repeated, separated by commas, or a JSON list, which clients all send."""
-    modes: list[str] = []
+def listed_values(values: Iterable[str]) -> list[str]:
+    """The values of a query's parameter: repeated, separated by commas, or a JSON list, which clients all send."""
+    found: list[str] = []
     for value in values:
         text = value.strip()
         if text.startswith("["):
@@ -74,10 +74,10 @@ def modes_of(values: Iterable[str]) -> list[str]:
                 parsed = orjson.loads(text)
             except orjson.JSONDecodeError:
                 parsed = []
-            modes += [mode for mode in parsed if isinstance(mode, str)]
+            found += [each for each in parsed if isinstance(each, str)]
         else:
-            modes += [mode for part in text.split(",") if (mode := part.strip())]
-    return list(dict.fromkeys(modes))
+            found += [each for part in text.split(",") if (each := part.strip())]
+    return list(dict.fromkeys(found))
 
 
 def narrowed(requested: Sequence[str], wanted: Sequence[str]) -> list[str]:

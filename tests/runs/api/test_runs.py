@@ -93,7 +93,9 @@ async def test_what_belongs_to_the_server_cannot_be_set(http: httpx.AsyncClient)
             'interrupt_before: must be "*" or a list of the names of nodes.',
         ),
         ({**STEPS, "config": {"recursion_limit": 0}}, 422, "config.recursion_limit must be a whole number"),
-        ({**STEPS, "webhook": "https://example.com"}, 422, "webhook is not supported yet"),
+        ({**STEPS, "webhook": "https://127.0.0.1/x"}, 422, "Webhook host blocked: loopback IP range"),
+        ({**STEPS, "webhook": "https://localhost"}, 422, "Webhook host blocked: loopback IP range"),
+        ({**STEPS, "webhook": "/hook"}, 422, "webhook must be an absolute URL, with a host."),
         ({**STEPS, "checkpoint_id": "x"}, 422, "Invalid checkpoint ID: must be a UUID"),
         (
             {**STEPS, "config": {"configurable": {"a": 1}}, "context": {"b": 1}},
