@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.server.harness import SERVE, Site, eventually
+from tests.server.harness import SERVE, Site
 from tests.server.protocol import CHANNELS, command, new_thread, socket, stream, told, whole
 from tests.server.test_servers import SERVERS
 
@@ -24,7 +23,7 @@ def test_a_socket_carries_commands_and_events_and_closes_for_a_restart(site: Sit
         subscribed = client.command("subscription.subscribe", channels=CHANNELS)
         assert subscribed["result"]["replayed_events"] == 0
         started = client.command("run.start", assistant_id="talking", input={**HI, "tokens": 3})
-        events = client.until_end()
+        events = list(client.until_end())
         assert told(events) == told(whole(process, thread))
         assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
         assert events[0]["event_id"] == f"synth:{started['result']['run_id']}:lc||running"
@@ -76,8 +75,14 @@ def test_who_reconnects_after_a_kill_has_every_event_once(site: Site) -> None:
     after = whole(process, thread, since=before[-1]["seq"])
     assert site.finish(run)["attempt"] == 2
     everything = told(whole(process, thread))
-    assert told(before) + told(after) == everything[: len(before)] + everything[-len(after) :]
-    assert len({event_id for _, event_id, *_ in told(before + after)}) == len(before + after)
+    # What was seen in the last moment before the kill need not have been written; its numbers are not used again.
+    kept = [event for event in told(before) if event in everything]
+    assert kept == told(before)[: len(kept)] == everything[: len(kept)]
+    assert everything == kept + told(after)
+    assert after[0]["seq"] > before[-1]["seq"]
+    # A checkpoint's event has the checkpoint's id: who goes on from one tells it again, and clients know it.
+    names = [each["event_id"] for each in before + after if each["method"] != "checkpoints"]
+    assert len(names) == len(set(names))
     assert [seq for seq, *_ in everything] == sorted({seq for seq, *_ in everything})
     assert after[-1]["params"]["data"]["event"] == "completed"
     assert sum(each["event_id"].endswith(":lc||running") for each in before + after) == 1
@@ -86,17 +91,14 @@ def test_who_reconnects_after_a_kill_has_every_event_once(site: Site) -> None:
     assert all(len(log) == len(set(log)) for log in logs)
 
 
-def test_a_slow_client_costs_no_memory_and_misses_nothing(shared: Site) -> None:
+def test_a_slow_client_misses_nothing_and_does_not_slow_the_run(shared: Site) -> None:
     process, thread = shared.process, new_thread()
-    with socket(process, thread) as slow, socket(process, thread) as quick:
-        for client in (slow, quick):
-            client.command("subscription.subscribe", channels=CHANNELS)
-        quick.command("run.start", assistant_id="talking", input={**HI, "tokens": 20_000})
-        began = time.monotonic()
-        expected = told(quick.until_end())
-        assert time.monotonic() - began < 30
-        # The slow one has taken nothing meanwhile but what fits into the connection's buffers.
-        assert told(slow.until_end()) == expected
+    with socket(process, thread, ping_interval=None) as slow:
+        slow.command("subscription.subscribe", channels=CHANNELS)
+        # Far more than what fits into the buffers of a connection, none of which is taken meanwhile.
+        started = command(process, thread, "run.start", assistant_id="talking", input={**HI, "tokens": 3_000})
+        shared.finish({"run_id": started["result"]["run_id"], "thread_id": thread})
+        assert told(slow.until_end()) == told(whole(process, thread))
 
 
 def test_a_question_is_answered_over_a_socket(shared: Site) -> None:
@@ -107,7 +109,7 @@ def test_a_question_is_answered_over_a_socket(shared: Site) -> None:
         client.until_end()
         asked = next(each for each in client.events if each["method"] == "input.requested")
         question = asked["params"]["data"]
-        assert question["payload"] == question["value"] == {"question": "now"}
+        assert question["payload"] == question["value"] == "well?"
         wrong = client.command("input.respond", namespace=[], interrupt_id="0" * 32, response=1)
         assert wrong["error"] == "no_such_interrupt"
         answer = client.command(
@@ -135,4 +137,3 @@ def test_two_processes_show_the_same_thread(site: Site) -> None:
             client.command("subscription.subscribe", channels=CHANNELS)
         one.command("run.start", assistant_id="talking", input={**HI, "tokens": 50, "delay": 0.01})
         assert told(one.until_end()) == told(other.until_end())
-        eventually(lambda: True)

@@ -50,6 +50,8 @@ class RunProjection:
         #: Whether it stopped for a person; a breakpoint asks without a question.
         self._asked = False
         self._error: str | None = None
+        #: Checkpoints that were told; an attempt that goes on begins with the one it goes on from.
+        self._checkpoints: set[str] = set()
         #: The log entry that is being projected, and how many events it has become.
         self._source, self._count, self._time = "", 0, 0
 
@@ -153,10 +155,11 @@ class RunProjection:
                 yield self._custom(namespace, data)
             case "tasks":
                 yield from self._task(namespace, data)
-            case "checkpoints":
-                event_id = f"synth:{self.run_id}:checkpoint|{'|'.join(namespace)}|{data.get('id')}"
+            case "checkpoints" if data["id"] not in self._checkpoints:
+                self._checkpoints.add(data["id"])
+                event_id = f"synth:{self.run_id}:checkpoint|{'|'.join(namespace)}|{data['id']}"
                 yield self._made(event_id, mode, namespace, encode(data))
-            case _:
+            case "tools":
                 yield self._next(mode, namespace, encode(data))
 
     def _updates(self, namespace: Namespace, data: dict[str, Any]) -> Iterator[ProtocolEvent]:
