@@ -116,6 +116,8 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
             slot.release()
     for run_id in admitted.concerned:
         current.cancelled(run_id)
+    if admitted.ended:
+        current.wakeups.tell(admitted.run.thread_id)
     if not admitted.claimed:
         current.work_added()
     return admitted.run
@@ -207,7 +209,9 @@ def _in_flight(thread: Thread) -> list[Run]:
     ):
         return []
     return list(
-        Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt", "cancel_action")
+        Run.objects.in_flight()
+        .filter(thread=thread)
+        .only("id", "status", "attempt", "thread", "cancel_action")
     )
 
 

@@ -46,6 +46,24 @@ PATIENCE, TRY_AGAIN = 10.0, 0.2
 IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
 
 
+class Watch:
+    """A reader who wants items as they come; it says so to the stream that it reads."""
+
+    def __init__(self) -> None:
+        #: Whether it was told that it has everything that is there.
+        self.told = False
+        self._stream: RunStream | None = None
+
+    def on(self, stream: RunStream | None) -> None:
+        """Read this stream from now on."""
+        if stream is not self._stream:
+            if self._stream is not None:
+                self._stream.watchers -= 1
+            self._stream = stream
+            if stream is not None:
+                stream.watch()
+
+
 class EventHub:
     """The streams of the runs that this process executes, their writer, and every reader's entrance."""
 
@@ -144,30 +162,38 @@ class EventHub:
             stream.close(finished=False)
         self.wakeups.ring_all()
 
-    async def follow(self, run_id: UUID, after: Position | None) -> AsyncIterator[list[Event]]:
+    async def follow(
+        self, run_id: UUID, after: Position | None, *, items: bool = False
+    ) -> AsyncIterator[list[Event]]:
         """Yield a run's events after a position, in batches, until it is terminal and everything was yielded.
 
         Args:
             after: `START` for all, None for those produced from now on.
+            items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
 
-        An empty batch says that nothing happened for a heartbeat's time. Ends as well when the run does not exist.
+        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when the run does not exist.
         Raises ServerClosing when this server ends first: a stream that ended like any other would tell its client
         that the run has.
         """
         self._readers += 1
+        watch = Watch() if items else None
         try:
             with self.wakeups.bell(run_id) as bell:
-                async for batch in self._follow(run_id, after, bell):
+                async for batch in self._follow(run_id, after, bell, watch):
                     yield batch
         finally:
             self._readers -= 1
+            if watch is not None:
+                watch.on(None)
 
     @property
     def poll(self) -> float:
         """How often to look for what other processes write, in seconds: seldom while they can be heard."""
         return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
 
-    async def _follow(self, run_id: UUID, after: Position | None, bell: Bell) -> AsyncIterator[list[Event]]:
+    async def _follow(
+        self, run_id: UUID, after: Position | None, bell: Bell, watch: Watch | None
+    ) -> AsyncIterator[list[Event]]:
         clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
         stream: RunStream | None = None
@@ -176,6 +202,8 @@ class EventHub:
             bell.clear()
             # A finished attempt's memory still has its last events, also when the hub has let it go.
             stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
+            if watch is not None:
+                watch.on(stream)
             if stream is not None:
                 batch, position = await self._of_stream(stream, run_id, position)
             else:
@@ -193,6 +221,9 @@ class EventHub:
                 continue
             if now - rested >= settings.STREAM_HEARTBEAT:
                 rested = now
+                yield []
+            elif watch is not None and not watch.told and not (stream is not None and stream.finished):
+                watch.told = True
                 yield []
             elif stream is None or (stream.closed and not stream.finished):
                 await bell.wait(min(self.poll, rested + settings.STREAM_HEARTBEAT - now))

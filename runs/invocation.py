@@ -7,7 +7,7 @@ The resume rule: never "invoke with None", never "send the same input again"; bo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.types import Command, Send
@@ -16,8 +16,6 @@ from runs.identity.auth_users import AuthUser
 
 #: What LangGraph calls the client's stream modes; the others have the same name.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}
-#: Needed by execution itself: the values for the run's result, the updates to see a question or a breakpoint.
-ALWAYS = ("values", "updates")
 #: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
 SHOWN_CONFIGURABLE = frozenset(
     [
@@ -78,10 +76,9 @@ def _goto(goto: Any) -> Any:
     return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
 
 
-def langgraph_modes(requested: Sequence[str]) -> list[str]:
-    """The modes to stream with, for what the client asked."""
-    modes = {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
-    return sorted(modes | set(ALWAYS))
+def langgraph_modes(requested: Iterable[str]) -> set[str]:
+    """What LangGraph calls the modes that the client asked for."""
+    return {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
 
 
 def discloses_question(mode: str, data: Any) -> bool:

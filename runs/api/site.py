@@ -8,7 +8,19 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, crons, errors, runs, states, store, streams, system, thread_stream, threads
+from runs.api import (
+    assistants,
+    crons,
+    errors,
+    protocol,
+    runs,
+    states,
+    store,
+    streams,
+    system,
+    thread_stream,
+    threads,
+)
 from runs.api.document import document
 from runs.api.parsing import JSONParser
 from runs.conf import settings
@@ -53,6 +65,7 @@ def build() -> API:
         threads.router,
         states.router,
         thread_stream.router,
+        protocol.router,
         # "/threads/{t}/runs/crons" and "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
         crons.router,
         streams.router,

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import orjson
 
+from runs.protocols.agent.items import PACK
 from runs.protocols.messages import MessageAccumulator
 
 #: (epoch, seq): where an event stands in its run.
@@ -114,6 +115,8 @@ class Projection:
 
     def feed(self, event: LogEvent) -> list[tuple[str, str]]:
         """The frames of one event, as (event name, JSON); none if the reader did not ask for it."""
+        if event.name == PACK:
+            return []
         mode, _, namespace = event.name.partition("|")
         if mode in ALWAYS:
             if mode == "metadata" and self._messages is not None:
