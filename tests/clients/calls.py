@@ -250,7 +250,7 @@ def a_run_is_streamed(c: Both) -> None:
             on_run_created=created.append,
         )
     )
-    assert [part.event for part in parts][0] == "metadata"
+    assert parts[0].event == "metadata"
     assert last(parts[-1].data) == "It is sunny in Bern."
     joined = c.runs.join_stream(thread_id, created[0]["run_id"], stream_mode="values", last_event_id="-1")
     values = [part.data for part in parts if part.event == "values"]

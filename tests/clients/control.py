@@ -13,14 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.harness import Site
+from tests.server.harness import Process, Site
 
 Faults = dict[str, Callable[[], object]]
 
 
 def faults(site: Site) -> Faults:
     """What a script may have done to its server, by name."""
-    return {"kill": lambda: site.process.kill(), "stop": lambda: site.process.stop(), "start": site.start}
+
+    def newest(act: Callable[[Process], object]) -> Callable[[], object]:
+        """Do it to the process that runs when it is asked for."""
+        return lambda: act(site.process)
+
+    return {"kill": newest(Process.kill), "stop": newest(Process.stop), "start": site.start}
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def control(known: Faults) -> Iterator[str]:
     """Serve `POST /NAME`, which does what the name says; give the address."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             try:
                 known[self.path[1:]]()
                 status, answer = 200, b"done"
@@ -82,7 +87,8 @@ def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, *
     require(no_packages(script.parent))
     with control(faults(site)) as address:
         done = subprocess.run(
-            ["node", "--test-reporter=spec", script.name, *arguments],
+            # The last resort: what the script told so far is kept.
+            ["timeout", str(timeout), "node", "--test-reporter=spec", script.name, *arguments],
             cwd=script.parent,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
@@ -93,7 +99,6 @@ def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, *
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=timeout,
         )
     assert done.returncode == 0, f"{script.name} failed:\n{failures(done.stdout)}"
     return done.stdout
@@ -101,6 +106,6 @@ def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, *
 
 def failures(output: str) -> str:
     """The failing tests of what Node's test runner printed, without the stack within other people's modules."""
-    told = output.rpartition("failing tests:")[2]
+    told = output.rpartition("failing tests:")[2]  # all of it, where the script did not come to its end
     lines = [line for line in told.splitlines() if "node_modules" not in line and "node:internal" not in line]
     return "\n".join(lines)[-6000:]
