@@ -65,6 +65,8 @@ class EventHub:
         stream = RunStream(self, run_id=run_id, thread_id=thread_id, epoch=epoch, first=first, urgent=urgent)
         self._streams[run_id] = stream
         self.wakeups.ring(run_id)
+        # Readers of the whole thread learn by it that there is a run to follow.
+        self.wakeups.tell(thread_id)
         return stream
 
     def end(self, stream: RunStream, *, finished: bool) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from threads.edits import StateEdit
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.querysets import ThreadQuerySet
+
+__all__ = ["StateEdit", "Thread", "ThreadStatus", "TtlStrategy"]
 
 
 class ThreadStatus(models.TextChoices):

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, errors, runs, states, streams, system
+from runs.api import assistants, errors, runs, states, streams, system, thread_stream
 from runs.api.identity import principal_of
 from runs.api.parsing import JSONParser
 from runs.conf import settings
@@ -48,6 +48,7 @@ def build() -> API:
         assistants.router,
         threads.router,
         states.router,
+        thread_stream.router,
         # "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
         streams.router,
         runs.router,

@@ -23,6 +23,8 @@ CONTENT_TYPE = "text/event-stream; charset=utf-8"
 #: Events that every reader gets, whatever the modes.
 ALWAYS = frozenset({"metadata", "error", "end"})
 
+#: What clients send for the start.
+FROM_START = frozenset({"", "-", "-1", "0"})
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 
@@ -55,6 +57,11 @@ def parse_last_event_id(text: str | None) -> Position | None:
         return LIVE
     found = _ID.fullmatch(text.strip())
     return (int(found[1]), int(found[2])) if found else START
+
+
+def is_event_id(text: str) -> bool:
+    """Whether this is the id of an event, or one of the forms that mean the start."""
+    return text.strip() in FROM_START or _ID.fullmatch(text.strip()) is not None
 
 
 def modes_of(values: Iterable[str]) -> list[str]:
