@@ -3,7 +3,7 @@
 import { createRoot } from "react-dom/client";
 import { useEffect, useRef, useState } from "react";
 import { useStream as useLegacyStream } from "@langchain/langgraph-sdk/react";
-import { useMessageMetadata, useMessages, useStream } from "@langchain/react";
+import { useMessages, useStream } from "@langchain/react";
 
 const asked = new URLSearchParams(location.search);
 const apiUrl = asked.get("api") ?? location.origin;
@@ -59,9 +59,15 @@ function Protocol() {
     transport: asked.get("transport") ?? "sse",
     ...useThread(),
   });
+  // `useMessageMetadata` names one checkpoint for all messages, the newest step's parent: the history knows better.
+  const branch = ({ id }) => async (words) => {
+    const states = await stream.client.threads.getHistory(stream.threadId, { limit: 100 });
+    const first = states.findLast(({ values }) => values.messages?.some((message) => message.id === id));
+    await stream.submit(say(words), { forkFrom: first.parent_checkpoint.checkpoint_id });
+  };
   return (
     <Chat
-      messages={stream.messages.map(({ id, type, content }) => ({ id, type, content }))}
+      messages={stream.messages.map(({ id, type, content }) => ({ id, type, content, fork: branch }))}
       tools={stream.toolCalls.map(({ name, args, input, status, output }) => ({ name, args: args ?? input, state: status, output: output?.content ?? output }))}
       question={stream.interrupt?.value?.question}
       busy={stream.isLoading || stream.isThreadLoading}
@@ -69,18 +75,6 @@ function Protocol() {
       submit={(words) => stream.submit(say(words))}
       answer={(words) => stream.respond(words)}
       stop={() => stream.stop()}
-      Fork={({ message, words }) => {
-        const metadata = useMessageMetadata(stream, message.id);
-        return (
-          <button
-            className="fork"
-            disabled={!metadata?.parentCheckpointId}
-            onClick={() => stream.submit(say(words()), { forkFrom: metadata.parentCheckpointId })}
-          >
-            fork
-          </button>
-        );
-      }}
     >
       {[...stream.subgraphs.values()].map((subgraph) => (
         <Subgraph key={subgraph.id ?? subgraph.namespace.join("|")} stream={stream} subgraph={subgraph} />
@@ -98,7 +92,7 @@ function Subgraph({ stream, subgraph }) {
   );
 }
 
-function Chat({ messages, tools, question, busy, error, submit, answer, stop, Fork, children }) {
+function Chat({ messages, tools, question, busy, error, submit, answer, stop, children }) {
   const field = useRef(null);
   const shown = messages.map(({ content }) => text(content)).join("\n");
   useEffect(() => void (window.seen ??= []).push(shown), [shown]);
@@ -109,14 +103,11 @@ function Chat({ messages, tools, question, busy, error, submit, answer, stop, Fo
         {messages.map((message, place) => (
           <li key={message.id ?? place} className={message.type}>
             <span>{text(message.content)}</span>
-            {message.type === "human" &&
-              (Fork ? (
-                <Fork message={message} words={words} />
-              ) : (
-                <button className="fork" onClick={() => message.fork(message)(words())}>
-                  fork
-                </button>
-              ))}
+            {message.type === "human" && (
+              <button className="fork" onClick={() => message.fork(message)(words())}>
+                fork
+              </button>
+            )}
           </li>
         ))}
       </ol>
