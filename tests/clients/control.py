@@ -15,6 +15,9 @@ import pytest
 
 from tests.server.harness import Process, Site
 
+#: What Node's test runner prints, and the websocket that Node has only since version 22.
+NODE_OPTIONS = ("--test-reporter=spec", "--experimental-websocket", "--no-warnings")
+
 Faults = dict[str, Callable[[], object]]
 
 
@@ -88,7 +91,7 @@ def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, *
     with control(faults(site)) as address:
         done = subprocess.run(
             # The last resort: what the script told so far is kept.
-            ["timeout", str(timeout), "node", "--test-reporter=spec", script.name, *arguments],
+            ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name, *arguments],
             cwd=script.parent,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

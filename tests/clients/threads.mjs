@@ -77,7 +77,7 @@ test("a thread is made of supersteps, and copied", async () => {
   const made = await threads.create({
     graphId: GRAPH,
     supersteps: [
-      { updates: [{ values: say("march 2"), asNode: "__input__" }] },
+      { updates: [{ values: say("march 2"), asNode: "__start__" }] },
       { updates: [{ values: { messages: [{ type: "ai", content: "step 1" }], steps: 1 }, asNode: "step" }] },
     ],
   });
