@@ -1,0 +1,34 @@
+"""`useStream` of the stock packages, on a page in headless Chromium, against a real server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.control import require, run_script
+from tests.server.harness import Site
+
+pytestmark = [pytest.mark.server, pytest.mark.sqlite]
+
+HERE = Path(__file__).parent
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def chromium() -> str:
+    """Where the browser is; `CHROMIUM` may say so."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    require(None if found else "Chromium is not installed")
+    assert found
+    return found
+
+
+def test_the_legacy_hook(own: Site) -> None:
+    run_script(HERE / "chat.mjs", own, timeout=90, HOOK="legacy", CHROMIUM=chromium())
+
+
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_the_hook_of_the_agent_streaming_protocol(transport: str, own: Site) -> None:
+    run_script(HERE / "chat.mjs", own, timeout=90, HOOK="v2", TRANSPORT=transport, CHROMIUM=chromium())

@@ -1,0 +1,114 @@
+"""A Node script that talks to a server under test, and asks this process for the server's faults."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.server.harness import Process, Site
+
+#: What Node's test runner prints, and the websocket that Node has only since version 22.
+NODE_OPTIONS = ("--test-reporter=spec", "--experimental-websocket", "--no-warnings")
+
+Faults = dict[str, Callable[[], object]]
+
+
+def faults(site: Site) -> Faults:
+    """What a script may have done to its server, by name."""
+
+    def newest(act: Callable[[Process], object]) -> Callable[[], object]:
+        """Do it to the process that runs when it is asked for."""
+        return lambda: act(site.process)
+
+    return {"kill": newest(Process.kill), "stop": newest(Process.stop), "start": site.start}
+
+
+@contextmanager
+def control(known: Faults) -> Iterator[str]:
+    """Serve `POST /NAME`, which does what the name says; give the address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            try:
+                known[self.path[1:]]()
+                status, answer = 200, b"done"
+            except Exception as error:
+                status, answer = 500, repr(error).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def require(missing: str | None) -> None:
+    """Skip a test whose tools are not there; on CI nothing may be missing.
+
+    Args:
+        missing: What to say, or None if everything is there.
+    """
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing)
+    if missing:
+        pytest.skip(missing)
+
+
+def no_packages(folder: Path) -> str | None:
+    """What keeps the scripts of a folder from running, if anything."""
+    if shutil.which("node") is None:
+        return "Node.js is not installed"
+    if not (folder / "node_modules").is_dir():
+        return f"the packages of {folder.parent.name}/{folder.name} are not installed: npm ci in that folder"
+    return None
+
+
+def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, **environment: str) -> str:
+    """Run the tests of a script with Node's own test runner against a site's server; they must pass.
+
+    Returns:
+        What it printed.
+    """
+    require(no_packages(script.parent))
+    with control(faults(site)) as address:
+        done = subprocess.run(
+            # The last resort: what the script told so far is kept.
+            ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name, *arguments],
+            cwd=script.parent,
+            env={
+                **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},
+                "SERVER_URL": site.process.url,
+                "CONTROL_URL": address,
+                **environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    assert done.returncode == 0, f"{script.name} failed:\n{failures(done.stdout)}"
+    return done.stdout
+
+
+def failures(output: str) -> str:
+    """The failing tests of what Node's test runner printed, without the stack within other people's modules."""
+    told = output.rpartition("failing tests:")[2]  # all of it, where the script did not come to its end
+    lines = [line for line in told.splitlines() if "node_modules" not in line and "node:internal" not in line]
+    return "\n".join(lines)[-6000:]

@@ -1,0 +1,165 @@
+"""One graph that does whatever the last human message says, so that a client needs nothing but words to test it.
+
+talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
+weather PLACE            calls a tool, and tells what it answered
+ask                      asks a person, and tells the answer
+delegate [WORDS]         lets a subgraph answer
+march [STEPS] [SECONDS]  takes so many steps, each with a message of its own
+fail                     fails
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
+from langgraph.config import get_stream_writer
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.prebuilt import ToolNode, tools_condition
+from langgraph.types import interrupt
+
+from tests.graphs import trace
+
+
+def order(messages: list[BaseMessage]) -> list[str]:
+    """The words of the last thing that a person said."""
+    said = [message.text for message in messages if isinstance(message, HumanMessage)]
+    return said[-1].split() if said else [""]
+
+
+def number(words: list[str], place: int, otherwise: float) -> float:
+    return float(words[place]) if len(words) > place else otherwise
+
+
+class Obedient(BaseChatModel):
+    """A chat model that says, or calls, what the last human message orders."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "obedient"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        raise NotImplementedError("This model streams.")
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(iter([piece async for piece in self._astream(messages)]))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        words = order(messages)
+        seconds = number(words, 2, 0.0) if words[0] == "talk" else 0.0
+        chunks = self._chunks(messages, words)
+        for place, chunk in enumerate(chunks):
+            await asyncio.sleep(seconds)
+            if place == len(chunks) - 1:
+                chunk.chunk_position = "last"
+                chunk.usage_metadata = {
+                    "input_tokens": 3,
+                    "output_tokens": len(chunks),
+                    "total_tokens": 3 + len(chunks),
+                }
+            yield ChatGenerationChunk(message=chunk)
+
+    @staticmethod
+    def _chunks(messages: list[BaseMessage], words: list[str]) -> list[AIMessageChunk]:
+        if isinstance(messages[-1], ToolMessage):
+            return [AIMessageChunk(word) for word in ("It is ", messages[-1].text, ".")]
+        if words[0] == "weather":
+            call = {"name": "weather", "id": f"call-{len(messages)}", "index": 1}
+            arguments = json.dumps({"place": words[1]})
+            pieces = [{**call, "args": arguments[:8]}, {"index": 1, "args": arguments[8:]}]
+            return [AIMessageChunk("", tool_call_chunks=[tool_call_chunk(**each)]) for each in pieces]
+        return [AIMessageChunk(f"w{place} ") for place in range(int(number(words, 1, 5)))]
+
+
+@tool
+async def weather(place: str) -> str:
+    """Tell the weather of a place."""
+    return f"sunny in {place}"
+
+
+class Obeying(MessagesState, total=False):
+    steps: int
+
+
+async def talk(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
+    trace(config, "talk")
+    get_stream_writer()({"progress": "talking"})
+    return {"messages": [await Obedient().ainvoke(state["messages"], config)]}
+
+
+async def ask(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
+    trace(config, "ask")
+    return {"messages": [AIMessage(f"You said {interrupt({'question': 'well?'})}.")]}
+
+
+async def step(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
+    trace(config, "step")
+    await asyncio.sleep(number(order(state["messages"]), 2, 0.0))
+    taken = state.get("steps", 0) + 1
+    return {"messages": [AIMessage(f"step {taken}")], "steps": taken}
+
+
+async def fail(state: Obeying) -> dict[str, Any]:
+    raise ValueError("kaboom")
+
+
+def which(state: Obeying) -> str:
+    word = order(state["messages"])[0]
+    return {"ask": "ask", "delegate": "team", "march": "step", "fail": "fail"}.get(word, "talk")
+
+
+def further(state: Obeying) -> str:
+    return END if state.get("steps", 0) % number(order(state["messages"]), 1, 3) == 0 else "step"
+
+
+def _team() -> Any:
+    builder = StateGraph(MessagesState)
+    builder.add_node("member", talk)
+    builder.add_edge(START, "member")
+    return builder.compile(name="team")
+
+
+def _obeying() -> Any:
+    builder = StateGraph(Obeying)
+    builder.add_node("talk", talk)
+    builder.add_node("tools", ToolNode([weather]))
+    builder.add_node("ask", ask)
+    builder.add_node("team", _team())
+    builder.add_node("step", step)
+    builder.add_node("fail", fail)
+    builder.add_conditional_edges(START, which, ["talk", "ask", "team", "step", "fail"])
+    builder.add_conditional_edges("talk", tools_condition)
+    builder.add_edge("tools", "talk")
+    builder.add_conditional_edges("step", further, ["step", END])
+    return builder.compile(name="obeying")
+
+
+obeying = _obeying()
