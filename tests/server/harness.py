@@ -22,6 +22,7 @@ from langgraph_sdk.client import SyncLangGraphClient
 
 from tests.server import logs
 from tests.server.databases import ROOT, Database, Row, environment
+from tests.server.forks import Child, forks
 
 GRAPHS = {
     **{
@@ -74,6 +75,10 @@ class Process:
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         arguments = [each.format(port=port) for each in command]
+        log.touch()
+        if arguments[0] == "manage.py":
+            self._process: Child = forks.spawn(arguments, env=env, log=log)
+            return
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -118,7 +123,7 @@ class Process:
         deadline = time.monotonic() + 40
         with httpx.Client(trust_env=False) as client:
             while True:
-                assert self.alive, f"The server ended with {self._process.returncode}:\n{self.tail}"
+                assert self.alive, f"The server ended with {self.returncode}:\n{self.tail}"
                 assert time.monotonic() < deadline, f"The server does not answer:\n{self.tail}"
                 try:
                     if client.get(self.url + "/ok", timeout=20).status_code == 200:
