@@ -75,7 +75,8 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         check_arrow(source, target)
         if target in TERMINAL:
-            changes.update(finished_at=now, worker=None)
+            # What the Auth file said about the user may be a secret, which nobody needs any more.
+            changes.update(finished_at=now, worker=None, auth_details=None)
         return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
 
     def claim(self, run_id: uuid.UUID, *, worker_id: uuid.UUID, epoch: int, now: datetime) -> bool:
@@ -125,7 +126,13 @@ class RunQuerySet(models.QuerySet["Run"]):
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
         """Write the final status of a running run as its owner; False means that this process lost the run."""
         check_arrow(RUNNING, status)
-        changes |= {"status": status, "finished_at": now, "updated_at": now, "worker_id": None}
+        changes |= {
+            "status": status,
+            "finished_at": now,
+            "updated_at": now,
+            "worker_id": None,
+            "auth_details": None,
+        }
         return statements.update(self.model, changes, {"id": run_id, "epoch": epoch, "status": RUNNING})
 
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
