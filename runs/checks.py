@@ -51,7 +51,7 @@ def check_graphs(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E009: an Auth file that cannot be used lets nobody in."""
+    """E012: an Auth file that cannot be used lets nobody in."""
     if sys.argv[1:2] == ["migrate"] or not _are_a_dict():
         return []
     try:
@@ -60,7 +60,7 @@ def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
         return []  # E005 says so.
     except auth_file.AuthFileError as error:
         return [
-            Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E009")
+            Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E012")
         ]
     return []
 
@@ -79,6 +79,19 @@ def check_store(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
             Error(str(error), hint="Correct RUNS['STORE'], or the langgraph.json's `store`.", id="runs.E020")
         ]
     return []
+
+
+@register(TAG)
+def check_local_user(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """W004: behind a proxy on the same machine, everybody seems to connect from it."""
+    if not _are_a_dict() or not conf.settings.LOCAL_USER or django_settings.DEBUG:
+        return []
+    message = (
+        "RUNS['LOCAL_USER'] is on, and DEBUG is off: requests without credentials act as the local user."
+    )
+    return [
+        Warning(message, hint="It is for development on this machine alone; switch it off.", id="runs.W004")
+    ]
 
 
 @register(TAG)

@@ -79,7 +79,8 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         check_arrow(source, target)
         if target in TERMINAL:
-            changes.update(finished_at=now, worker=None)
+            # What the Auth file said about the user may be a secret, which nobody needs any more.
+            changes.update(finished_at=now, worker=None, auth_details=None)
         return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
 
     def claim(self, run_id: uuid.UUID, *, worker_id: uuid.UUID, epoch: int, now: datetime) -> bool:
@@ -138,7 +139,7 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         for each in ended:
             check_arrow(RUNNING, each["status"])
-        changes = {"finished_at": now, "updated_at": now, "worker_id": None}
+        changes = {"finished_at": now, "updated_at": now, "worker_id": None, "auth_details": None}
         return statements.update_each(
             self.model, ended, changes, by=("id", "epoch"), where={"status": RUNNING}
         )

@@ -52,8 +52,7 @@ async def authenticated(file: AuthFile, credentials: Credentials, available: dic
         raise AuthenticationError(
             message="Studio needs no credentials on this machine itself, and only there."
         )
-    if file.authenticator is None:
-        raise AuthenticationError(message="The site's Auth file authenticates nobody.")
+    assert file.authenticator is not None
     encoded = {
         key.encode("latin-1"): each.encode("latin-1", "replace") for key, each in credentials.headers.items()
     }

@@ -48,11 +48,11 @@ def digest(key: str) -> str:
 
 
 def key_in(headers: Mapping[str, str]) -> str | None:
-    """The key that a request carries, also another service's; by header names in lower case."""
-    if key := headers.get("x-api-key"):
-        return key.strip()
+    """The key that a request carries, one of this site's rather than another service's; header names in lower case."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    return token.strip() or None if scheme.lower() == "bearer" else None
+    given = (headers.get("x-api-key", ""), token if scheme.lower() == "bearer" else "")
+    found = [key.strip() for key in given if key.strip()]
+    return next(filter(is_ours, found), found[0] if found else None)
 
 
 def is_ours(key: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -29,16 +30,40 @@ async def permitted(request: HttpRequest, principal: Principal, rule: Rule | Non
     reads = request.method in SAFE_METHODS
     body = request.GET.dict() if reads else body_of(request)
     for part in body if isinstance(body, list) else [body]:
-        asked = _subject(rule, part) if isinstance(part, dict) else {}
-        value = handled(rule, path, asked)
-        principal = await authorize(principal, rule.resource, rule.action, value)
-        bring_back(rule, value, asked)
-        await _hide(principal, rule, value.get("thread_id"))
+        principal = await permit(principal, rule, path, part if isinstance(part, dict) else {})
     if reads and rule.resource == "store":
         query = QueryDict(mutable=True)
         query.update({**request.GET.dict(), "namespace": ".".join(body.get("namespace") or ())})
         request.GET = query  # type: ignore[assignment]
     return principal
+
+
+async def permit(
+    principal: Principal, rule: Rule, path: Mapping[str, Any], body: dict[str, Any]
+) -> Principal:
+    """Return the principal as it may do what a rule is about: for requests, and for each message of a websocket.
+
+    Args:
+        path: The parameters of the route's path: `{"thread_id": …}`.
+        body: What is asked for; a handler of the Auth file may change it.
+
+    Raises:
+        HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread.
+    """
+    require_scope(principal, rule.scope)
+    asked = _subject(rule, body)
+    value = handled(rule, path, asked)
+    principal = await authorize(principal, rule.resource, rule.action, value)
+    bring_back(rule, value, asked)
+    await _hide(principal, rule, value.get("thread_id"))
+    return principal
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raise a 403 if a principal's key is not allowed that much."""
+    if scope not in principal.scopes:
+        has = " and ".join(sorted(principal.scopes)) or "nothing"
+        raise HttpError(403, f"The API key may {has}; this needs a key with the scope '{scope}'.")
 
 
 def _subject(rule: Rule, body: dict[str, Any]) -> dict[str, Any]:

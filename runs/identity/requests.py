@@ -16,13 +16,14 @@ from runs.identity import auth_file
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
 from runs.identity.origins import csrf_failure, from_elsewhere
-from runs.identity.permission import SAFE_METHODS, body_of, permitted
+from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.rules import Rule, rule_for
 from threads.database import in_database
 
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
 CANCELS = "cancel_on_disconnect"
+NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
 #: What a page has to add itself.
 SHOWN = frozenset({"Authorization", "X-Api-Key"})
 
@@ -52,7 +53,7 @@ async def principal_of(request: HttpRequest) -> Principal:
 def _authenticator(
     file: auth_file.AuthFile | None, credentials: Credentials, request: HttpRequest
 ) -> Callable[[], Awaitable[Principal]] | None:
-    if file is None:
+    if file is None or file.authenticator is None:
         return None
     match = request.resolver_match
     available = {
@@ -91,7 +92,7 @@ async def limit(principal: Principal, rule: Rule | None) -> None:
 
 def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
     """Raise a 403 if another site's page may be behind a request that changes something."""
-    if request.method in SAFE_METHODS and CANCELS not in request.GET:
+    if request.method in SAFE_METHODS and not may_cancel(request):
         return
     if proof is Proof.SESSION and (reason := csrf_failure(request)):
         raise HttpError(403, f"CSRF check failed: {reason}")
@@ -103,16 +104,14 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 
+def may_cancel(request: HttpRequest) -> bool:
+    """Whether the client asks that its leaving cancels a run; stock clients also say that it does not."""
+    return any(value.lower() not in NO for value in request.GET.getlist(CANCELS))
+
+
 def needed_scope(request: HttpRequest, rule: Rule | None) -> str:
-    if CANCELS in request.GET:
+    if may_cancel(request):
         return WRITE
     if rule is None:
         return READ if request.method in SAFE_METHODS else WRITE
     return rule.scope
-
-
-def require_scope(principal: Principal, scope: str) -> None:
-    """Raise a 403 if a principal's key is not allowed that much."""
-    if scope not in principal.scopes:
-        has = " and ".join(sorted(principal.scopes)) or "nothing"
-        raise HttpError(403, f"The API key may {has}; this needs a key with the scope '{scope}'.")

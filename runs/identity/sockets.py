@@ -10,7 +10,6 @@ from urllib.parse import parse_qsl
 
 from ninja.errors import HttpError
 
-from runs import limits
 from runs.identity import auth_file
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
@@ -24,22 +23,22 @@ SHOWN = frozenset({"authorization", "x-api-key"})
 async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     """Return the principal of a websocket, from the scope of its handshake: session, API key, or the local user.
 
-    A socket outlives a logout: ask again from time to time. What the principal may do is asked of each message, with
-    `requests.require_scope` and `authorization.authorize`.
+    A socket outlives a logout: ask again from time to time. Whoever accepts it calls `limits.hold_connection`; what the
+    principal may do is asked of each message, with `permission.permit`.
 
     Raises:
         AuthenticationError: 401, nobody has shown who they are.
-        LimitReached: The principal has as many streams open as it may have; this one counts while the present task lives.
         HttpError: 403, the page that connects is another site's.
     """
     credentials = credentials_of_scope(scope)
     file = auth_file.current()
-    ask = partial(_authenticated, file, credentials, scope) if file is not None else None
+    ask = (
+        partial(_authenticated, file, credentials, scope) if file is not None and file.authenticator else None
+    )
     principal, proof = await identified(credentials, ask)
     shown = proof is Proof.KEY or (proof is Proof.AUTH_FILE and SHOWN & credentials.headers.keys())
     if not shown and from_elsewhere(credentials.headers.get("origin")):
         raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
-    limits.hold_connection(principal.user_id)
     return principal
 
 

@@ -82,7 +82,7 @@ async def test_secrets_reach_no_checkpoint_no_event_and_no_log(
     assert {event.name.partition("|")[0] for event in events} >= {"values", "checkpoints", "debug", "events"}
     assert not [event for event in events if CANARY in event.data]
     assert not await in_database(list, RunEvent.objects.filter(data__contains=CANARY))
-    rows = checkpoint_rows(tmp_path)
+    rows = await in_database(checkpoint_rows, tmp_path)
     assert rows
     assert not [row for row in rows if CANARY in row]
     assert CANARY not in caplog.text

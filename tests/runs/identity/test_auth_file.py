@@ -20,9 +20,10 @@ from runs.identity.authentication import details_of, user_id_of, username_for
 from runs.identity.authorization import authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
+from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
-from runs.identity.rules import Rule, rule_for
+from runs.identity.rules import RULES, Rule, rule_for
 from runs.identity.sockets import principal_of_scope
 from runs.identity.values import bring_back, handled
 from runs.models import Run
@@ -170,6 +171,7 @@ async def test_a_graph_knows_its_user_wherever_it_is_executed(
     )
     assert "token-of-ada" not in str(config["metadata"])
     assert "token-of-ada" not in repr(user)
+    assert (await in_database(Run.objects.get)).auth_details is None
     thread, run = answer.headers["Content-Location"], answer.headers["Location"].removesuffix("/join")
     for path in (run, "/".join(run.split("/")[:3]), "/".join(run.split("/")[:3]) + "/state"):
         shown = await http.get(path, headers=ada())
@@ -219,6 +221,31 @@ async def test_a_socket_asks_the_file_too(auth: None) -> None:
     with pytest.raises(HttpError) as caught:
         await authorize(principal, "crons", "search", {})
     assert caught.value.status_code == 500
+
+
+async def test_a_sockets_message_is_permitted_like_a_request(auth: None) -> None:
+    rule = RULES["POST", "/threads/{}/commands"]
+    thread = await in_database(make_thread, metadata={"owner": "ada"})
+    me = Principal(thread.user_id, details={"identity": "ada"})
+    command: dict[str, Any] = {
+        "id": 1,
+        "method": "run.start",
+        "params": {"assistant_id": "steps", "input": {}},
+    }
+    permitted = await permit(me, rule, {"thread_id": thread.id}, command)
+    assert permitted.filters == {"threads": {"owner": "ada"}}
+    assert command["params"]["metadata"] == {"owner": "ada"}
+    assert auth_sample.asked[-1][3]["thread_id"] == thread.id
+    with pytest.raises(HttpError) as caught:
+        await permit(
+            Principal(me.user_id, details={"identity": "bob"}), rule, {"thread_id": thread.id}, command
+        )
+    assert caught.value.status_code == 404
+    with pytest.raises(HttpError) as caught:
+        await permit(
+            Principal(me.user_id, scopes=frozenset({"read"})), rule, {"thread_id": thread.id}, command
+        )
+    assert caught.value.status_code == 403
 
 
 @pytest.mark.parametrize("path, said", [

@@ -16,6 +16,8 @@ from django.db import connection
 from django.http import HttpRequest
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
+from langgraph_sdk import get_client
+from langgraph_sdk.errors import NotFoundError, PermissionDeniedError
 from ninja.errors import HttpError
 
 from runs.identity import keys
@@ -24,9 +26,12 @@ from runs.identity.principals import READ, SCOPES, WRITE, Principal
 from runs.identity.requests import principal_of
 from tests.admin_site import sign_in, staff
 from tests.rows import make_user
+from tests.runs.api.fixtures import url
 from tests.runs.identity.test_requests import asked
 from threads import clock
 from threads.database import in_database, threads
+
+__all__ = ["url"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -73,6 +78,37 @@ async def test_a_key_goes_before_the_local_user_and_is_not_exchanged_for_it(run_
     assert (await principal_of(asked(X_Api_Key="lsv2_pt_x"))).user_id != row.user_id
 
 
+async def test_one_of_this_sites_keys_goes_before_another_services() -> None:
+    row, key = await in_database(made)
+    for headers in (
+        {"X_Api_Key": "lsv2_x", "Authorization": f"Bearer {key}"},
+        {"X_Api_Key": key, "Authorization": "Bearer x"},
+    ):
+        assert await principal_of(asked(**headers)) == Principal(row.user_id)
+
+
+async def test_the_stock_client_takes_a_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one from its environment, and a reading one may follow a run."""
+    row, key = await in_database(made)
+    async with get_client(url=url, api_key=key) as client:
+        thread = (await client.threads.create())["thread_id"]
+        run = await client.runs.create(thread, "steps", input={"log": []})
+        with pytest.raises(NotFoundError):
+            await client.threads.get(str(row.id))
+    _, reading = await in_database(lambda: keys.create(row.user_id, scopes=frozenset({READ})))
+    monkeypatch.setenv("LANGGRAPH_API_KEY", reading)
+    async with get_client(url=url) as client:
+        modes = [
+            part.event
+            async for part in client.runs.join_stream(
+                thread, run["run_id"], stream_mode="values", last_event_id="-1"
+            )
+        ]
+        assert modes[0] == "metadata"
+        with pytest.raises(PermissionDeniedError, match="needs a key with the scope 'write'"):
+            await client.runs.cancel(thread, run["run_id"])
+
+
 async def test_what_is_no_valid_key_is_refused() -> None:
     row, key = await in_database(made, expires_at=clock.now() + timedelta(hours=1))
     assert await refusal(asked(X_Api_Key=key[:-1])) == (401, "The API key is not known.")
@@ -95,7 +131,10 @@ async def test_what_is_no_valid_key_is_refused() -> None:
         ("POST", "/threads/1/runs/2/cancel", WRITE),
         ("DELETE", "/threads/1/runs/2", WRITE),
         ("GET", "/threads/1/runs/2/stream", READ),
+        ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=false", READ),
+        ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=0", READ),
         # Reading that may end in a cancellation.
+        ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=0&cancel_on_disconnect=true", WRITE),
         ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=1", WRITE),
     ],
 )
