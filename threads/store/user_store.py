@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,7 +27,7 @@ from threads.expiry import LONGEST
 from threads.fields import Encoded
 from threads.querysets import Principal
 from threads.store import items, writes
-from threads.store.embedding import Index, check_paths
+from threads.store.embedding import StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
@@ -36,18 +35,6 @@ from threads.store.models import StoreItem
 from threads.store.namespaces import Namespace, check_place, encode, is_text
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
-
-
-@dataclass(frozen=True, slots=True)
-class StoreConfig:
-    """What a site says about its store."""
-
-    #: Minutes that an item is kept whose put does not say; None for ever.
-    default_ttl: float | None = None
-    #: Whether a read that does not say puts the expiry off.
-    refresh_on_read: bool = True
-    #: None: `query` is ignored.
-    index: Index | None = None
 
 
 class UserStore(BaseStore):
