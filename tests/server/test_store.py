@@ -10,7 +10,11 @@ from tests.server.databases import ROOT
 from tests.server.harness import Site, free_port
 
 STORE = {
-    "index": {"embed": str(ROOT / "tests" / "threads" / "store" / "stores.py") + ":embed", "dims": 4},
+    "index": {
+        "embed": str(ROOT / "tests" / "threads" / "store" / "stores.py") + ":embed",
+        "dims": 4,
+        "fields": ["word"],
+    },
     "ttl": {"default_ttl": 60},
 }
 

@@ -32,7 +32,7 @@ from threads.store.exceptions import InvalidTtl, InvalidValue
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.models import StoreItem
-from threads.store.namespaces import Namespace, check_place, encode, is_text
+from threads.store.namespaces import Namespace, check_place, encode, fixed, is_text, matches
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
 
@@ -96,19 +96,20 @@ class UserStore(BaseStore):
         gets = {number: op for number, op in enumerate(ops) if isinstance(op, GetOp) and is_text(op.key)}
         if not gets:
             return
-        places = {number: Place(op.namespace, op.key) for number, op in gets.items()}
+        places = {number: Place(tuple(op.namespace), op.key) for number, op in gets.items()}
         refreshed = {places[number] for number, op in gets.items() if op.refresh_ttl}
         found = await in_database(items.get, self._principal, {*places.values()}, refreshed=refreshed)
         for number, place in places.items():
             results[number] = found.get(place)
 
     async def _namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
-        paths = {each.match_type: each.path for each in op.match_conditions or ()}
-        prefix, suffix = paths.get("prefix", ()), paths.get("suffix", ())
-        if not all(map(is_text, (*prefix, *suffix))):
+        conditions = op.match_conditions or ()
+        if not all(is_text(label) for condition in conditions for label in condition.path):
             return []
-        found = await in_database(items.namespaces, self._principal, prefix, suffix)
-        every = sorted({namespace[: op.max_depth] for namespace in found})
+        prefixes = [fixed(condition.path) for condition in conditions if condition.match_type == "prefix"]
+        found = await in_database(items.namespaces, self._principal, max(prefixes, key=len, default=()))
+        matching = (each for each in found if all(matches(each, condition) for condition in conditions))
+        every = sorted({namespace[: op.max_depth] for namespace in matching})
         return every[op.offset : op.offset + op.limit]
 
     async def _put(self, puts: dict[Place, PutOp], values: dict[Place, Encoded]) -> None:
