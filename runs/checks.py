@@ -22,7 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.version import get_version_tuple
 
-from runs import conf, graphs
+from runs import conf, graphs, store_settings
 from runs.identity import auth_file
 from runs.origins import ANY, LOOPBACK, is_origin
 
@@ -70,10 +70,8 @@ def check_store(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
     """E020: the store's configuration. Imports the embedding."""
     if sys.argv[1:2] == ["migrate"] or not _are_a_dict() or check_settings(None):
         return []
-    from runs import stores  # After the models, which the checks are imported before.
-
     try:
-        stores.configuration()
+        store_settings.configuration()
     except ImproperlyConfigured as error:
         return [
             Error(str(error), hint="Correct RUNS['STORE'], or the langgraph.json's `store`.", id="runs.E020")

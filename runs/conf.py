@@ -99,7 +99,7 @@ class RunSettings:
     THREAD_TTL: float = 0.0
     #: What is done with it then: `delete` it, or `keep_latest`: only its present state.
     THREAD_TTL_STRATEGY: str = "delete"
-    #: The store's embedding and times to live, in the form of a langgraph.json's `store` (`runs.stores`).
+    #: The store's embedding and times to live, in the form of a langgraph.json's `store` (`runs.store_settings`).
     STORE: dict[str, Any] = {}
     #: How often what is older is removed.
     RETENTION_SWEEP: float = 300.0

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from runs import graphs, startup, stores
+from runs import graphs, startup, store_settings
 from runs.assistants import create_system_assistants
 from runs.conf import settings
 from runs.events import EventHub
@@ -113,7 +113,7 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
             await stack.enter_async_context(executing_alone())
         for name, error in graphs.load_all().items():
             logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
-        stores.configuration()
+        store_settings.configuration()
         serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
         storage = await stack.enter_async_context(
             open_checkpoints(

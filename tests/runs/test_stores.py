@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
 
-from runs import checks, graphs, stores
+from runs import checks, graphs, store_settings, stores
 from runs.models import Run
 from tests.driving import Driver
 from tests.runs.graphs.conftest import write
@@ -89,7 +89,7 @@ async def test_a_langgraph_json_configures_the_store(write: Write) -> None:
         },
     }
     with with_json(write, content, name="app/langgraph.json"):
-        config = stores.configuration()
+        config = store_settings.configuration()
         assert graphs.problems() == []
         assert checks.check_store(None) == []
         assert (config.default_ttl, config.refresh_on_read) == (60.0, False)
@@ -102,11 +102,11 @@ def test_the_setting_goes_before_the_langgraph_json(write: Write) -> None:
     write("mine.py", GRAPH)
     path = write("langgraph.json", '{"graphs": {"a": "mine:graph"}, "store": {"ttl": {"default_ttl": 60}}}')
     with override_settings(RUNS={"LANGGRAPH_JSON": str(path), "STORE": {"ttl": {"default_ttl": 5}}}):
-        assert stores.configuration().default_ttl == 5.0
+        assert store_settings.configuration().default_ttl == 5.0
     with override_settings(RUNS={"LANGGRAPH_JSON": str(path)}):
-        assert stores.configuration().default_ttl == 60.0
+        assert store_settings.configuration().default_ttl == 60.0
     with override_settings(RUNS={}):
-        assert stores.configuration().default_ttl is None
+        assert store_settings.configuration().default_ttl is None
 
 
 @pytest.mark.parametrize(
@@ -127,6 +127,6 @@ def test_the_setting_goes_before_the_langgraph_json(write: Write) -> None:
 def test_a_mistake_in_the_configuration_is_explained(store: Any, reason: str) -> None:
     with override_settings(RUNS={"STORE": store}):
         with pytest.raises(ImproperlyConfigured, match=reason):
-            stores.configuration()
+            store_settings.configuration()
         (problem,) = checks.check_store(None)
         assert (problem.id, reason in problem.msg) == ("runs.E020", True)

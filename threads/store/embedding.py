@@ -1,4 +1,4 @@
-"""Which texts of an item are embedded, and their embedding: calls of a model, outside of every transaction."""
+"""How a store is configured: which texts of an item are embedded, and their embedding, by calls of a model."""
 
 from __future__ import annotations
 
@@ -75,6 +75,18 @@ class Index:
 
     def _failure(self, error: Exception) -> EmbeddingFailed:
         return EmbeddingFailed(f"The embedding {self.name!r} failed: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """What a site says about its store."""
+
+    #: Minutes that an item is kept whose put does not say; None for ever.
+    default_ttl: float | None = None
+    #: Whether a read that does not say puts the expiry off.
+    refresh_on_read: bool = True
+    #: None: `query` is ignored.
+    index: Index | None = None
 
 
 def check_paths(paths: Any) -> Sequence[str]:

@@ -15,7 +15,7 @@ from langgraph.store.base import Item
 from threads import clock
 from threads.querysets import Principal
 from threads.store.models import StoreItem, StoreItemQuerySet
-from threads.store.namespaces import Namespace, decode, encode, fixed, matches
+from threads.store.namespaces import Namespace, decode, encode
 
 #: Rows that are read, or written by one statement, at most.
 PAGE = 500
@@ -120,11 +120,10 @@ def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
     return [found[each] for each in ids if each in found]
 
 
-def namespaces(principal: Principal, prefix: Sequence[str], suffix: Sequence[str]) -> list[Namespace]:
-    """The namespaces with items that begin and end with these labels, `*` being any."""
-    items = _live(principal).below(fixed(prefix))
-    texts = items.order_by().values_list("namespace", flat=True).distinct()
-    return [namespace for text in texts if matches(namespace := decode(text), prefix, suffix)]
+def namespaces(principal: Principal, prefix: Sequence[str]) -> list[Namespace]:
+    """The namespaces below a prefix that have items."""
+    items = _live(principal).below(prefix).order_by()
+    return [decode(text) for text in items.values_list("namespace", flat=True).distinct()]
 
 
 def refresh(principal: Principal, found: Iterable[Found]) -> None:

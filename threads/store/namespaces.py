@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from langgraph.store.base import InvalidNamespaceError
+from langgraph.store.base import InvalidNamespaceError, MatchCondition
 
 from threads.store.exceptions import InvalidKey
 
 #: Bytes of an encoded namespace, and of a key. An entry of a B-tree of PostgreSQL holds 2704 bytes.
 LONGEST_NAMESPACE, LONGEST_KEY = 1024, 1024
 END, AFTER_END = ".", "/"
+#: Any label, in a condition.
+ANY = "*"
 #: The first label that is LangGraph's own.
 RESERVED = "langgraph"
 
@@ -66,17 +68,16 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
-def matches(namespace: Namespace, prefix: Sequence[str], suffix: Sequence[str]) -> bool:
-    """Whether a namespace begins and ends with these labels, `*` being any; the two may overlap."""
-    return _agree(namespace, prefix) and _agree(namespace[::-1], suffix[::-1])
-
-
-def _agree(labels: Sequence[str], wanted: Sequence[str]) -> bool:
+def matches(namespace: Namespace, condition: MatchCondition) -> bool:
+    """Whether a namespace begins or ends with a condition's labels, `*` being any."""
+    labels, wanted = namespace, tuple(condition.path)
+    if condition.match_type == "suffix":
+        labels, wanted = labels[::-1], wanted[::-1]
     return len(labels) >= len(wanted) and all(
-        each in ("*", label) for label, each in zip(labels, wanted, strict=False)
+        each in (ANY, label) for label, each in zip(labels, wanted, strict=False)
     )
 
 
 def fixed(prefix: Sequence[str]) -> Sequence[str]:
     """The labels of a prefix before its first `*`."""
-    return prefix[: prefix.index("*")] if "*" in prefix else prefix
+    return prefix[: prefix.index(ANY)] if ANY in prefix else prefix

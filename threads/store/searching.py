@@ -66,14 +66,19 @@ async def _filtered(principal: Principal, op: SearchOp) -> list[Found]:
     """The newest items that match, and no page more than it takes to find them."""
     fragments = list(filters.fragments(op.filter))
     matching: list[Found] = []
-    page: list[Found] = []
-    while len(matching) < op.offset + op.limit:
+    skipped, page = 0, list[Found]()
+    while len(matching) < op.limit:
         after = page[-1] if page else None
         page = await in_database(items.newest, principal, op.namespace_prefix, fragments, after=after)
-        matching += [row for row in page if filters.matches(row.value, op.filter)]
+        for row in page:
+            if filters.matches(row.value, op.filter):
+                if skipped < op.offset:
+                    skipped += 1
+                else:
+                    matching.append(row)
         if len(page) < PAGE:
             break
-    return matching[op.offset : op.offset + op.limit]
+    return matching[: op.limit]
 
 
 async def _ranked(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -28,26 +27,14 @@ from threads.expiry import LONGEST
 from threads.fields import Encoded
 from threads.querysets import Principal
 from threads.store import items, writes
-from threads.store.embedding import Index, check_paths
+from threads.store.embedding import StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.models import StoreItem
-from threads.store.namespaces import Namespace, check_place, encode, is_text
+from threads.store.namespaces import Namespace, check_place, encode, fixed, is_text, matches
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
-
-
-@dataclass(frozen=True, slots=True)
-class StoreConfig:
-    """What a site says about its store."""
-
-    #: Minutes that an item is kept whose put does not say; None for ever.
-    default_ttl: float | None = None
-    #: Whether a read that does not say puts the expiry off.
-    refresh_on_read: bool = True
-    #: None: `query` is ignored.
-    index: Index | None = None
 
 
 class UserStore(BaseStore):
@@ -109,19 +96,20 @@ class UserStore(BaseStore):
         gets = {number: op for number, op in enumerate(ops) if isinstance(op, GetOp) and is_text(op.key)}
         if not gets:
             return
-        places = {number: Place(op.namespace, op.key) for number, op in gets.items()}
+        places = {number: Place(tuple(op.namespace), op.key) for number, op in gets.items()}
         refreshed = {places[number] for number, op in gets.items() if op.refresh_ttl}
         found = await in_database(items.get, self._principal, {*places.values()}, refreshed=refreshed)
         for number, place in places.items():
             results[number] = found.get(place)
 
     async def _namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
-        paths = {each.match_type: each.path for each in op.match_conditions or ()}
-        prefix, suffix = paths.get("prefix", ()), paths.get("suffix", ())
-        if not all(map(is_text, (*prefix, *suffix))):
+        conditions = op.match_conditions or ()
+        if not all(is_text(label) for condition in conditions for label in condition.path):
             return []
-        found = await in_database(items.namespaces, self._principal, prefix, suffix)
-        every = sorted({namespace[: op.max_depth] for namespace in found})
+        prefixes = [fixed(condition.path) for condition in conditions if condition.match_type == "prefix"]
+        found = await in_database(items.namespaces, self._principal, max(prefixes, key=len, default=()))
+        matching = (each for each in found if all(matches(each, condition) for condition in conditions))
+        every = sorted({namespace[: op.max_depth] for namespace in matching})
         return every[op.offset : op.offset + op.limit]
 
     async def _put(self, puts: dict[Place, PutOp], values: dict[Place, Encoded]) -> None:

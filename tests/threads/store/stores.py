@@ -14,8 +14,8 @@ from langgraph.store.memory import InMemoryStore
 
 from tests.driving import User
 from threads.database import in_database, threads
-from threads.store.embedding import Index
-from threads.store.user_store import StoreConfig, UserStore
+from threads.store.embedding import Index, StoreConfig
+from threads.store.user_store import UserStore
 
 numbers = itertools.count()
 #: What the vectors of `embed` count.

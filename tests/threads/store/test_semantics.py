@@ -215,9 +215,11 @@ async def test_namespaces_are_listed_alike(kept: UserStore) -> None:
         assert await kept.alist_namespaces(**options) == await memory.alist_namespaces(**options), options
 
 
-async def test_a_namespace_is_there_while_it_has_items(store: BaseStore) -> None:
+async def test_all_conditions_of_a_listing_hold(store: BaseStore) -> None:
     await store.aput(("a", "b"), "k", {})
-    assert await store.alist_namespaces() == [("a", "b")]
+    await store.aput(("a", "c"), "k", {})
+    both = [MatchCondition("prefix", ("a",)), MatchCondition("prefix", ("*", "b"))]
+    assert await store.abatch([ListNamespacesOp(match_conditions=tuple(both))]) == [[("a", "b")]]
 
 
 async def test_a_batch_answers_in_its_order_and_reads_what_was_there_before(store: BaseStore) -> None:

@@ -19,6 +19,7 @@ from threads.checkpoints import Fenced, Sealed
 from threads.database import in_database
 from threads.models import Thread
 from threads.store import items, writes
+from threads.store.embedding import StoreConfig
 from threads.store.exceptions import (
     EmbeddingFailed,
     InvalidFilter,
@@ -28,7 +29,7 @@ from threads.store.exceptions import (
     InvalidValue,
 )
 from threads.store.models import StoreItem
-from threads.store.user_store import StoreConfig, UserStore
+from threads.store.user_store import UserStore
 from threads.store.writes import Fence
 
 FACTS = ("users", "7", "facts")
