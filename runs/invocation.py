@@ -53,7 +53,12 @@ def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[s
     command = kwargs.get("command")
     if command is None:
         return kwargs.get("input")
-    return to_command(command, waiting)
+    # One that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
+    return to_command(command, waiting) if _says_something(command) else None
+
+
+def _says_something(command: Mapping[str, Any]) -> bool:
+    return bool(command.get("resume") is not None or command.get("update") or command.get("goto"))
 
 
 def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:

@@ -94,8 +94,13 @@ def exposition(families: Iterable[Family]) -> str:
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} {kind}"]
         for suffix, labels, value in samples:
             shown = ",".join(f'{key}="{_escaped(str(each))}"' for key, each in labels.items())
-            lines.append(f"{name}{suffix}{{{shown}}} {value:g}" if shown else f"{name}{suffix} {value:g}")
+            lines.append(f"{name}{suffix}{f'{{{shown}}}' if shown else ''} {_number(value)}")
     return "\n".join((*lines, ""))
+
+
+def _number(value: float) -> str:
+    """All of its digits: a counter grows by one also after a million."""
+    return str(int(value)) if value == int(value) else repr(value)
 
 
 def _escaped(text: str) -> str:

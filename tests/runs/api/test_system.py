@@ -240,6 +240,11 @@ def test_labels_cannot_break_the_text_out() -> None:
     assert text == '# HELP g A gauge.\n# TYPE g gauge\ng{path="a\\"b\\\\c\\nd"} 1.5\n'
 
 
+@pytest.mark.parametrize(("value", "text"), [(1234567, "1234567"), (True, "1"), (0.25, "0.25"), (2.0, "2")])
+def test_no_digit_of_a_number_is_lost(value: float, text: str) -> None:
+    assert metrics.exposition([metrics.gauge("g", "A gauge.", value)]).splitlines()[-1] == f"g {text}"
+
+
 def test_a_latency_is_counted_in_every_bucket_that_is_wide_enough() -> None:
     latency = metrics.Latency()
     for seconds in (0.005, 0.0051, 99.0):
