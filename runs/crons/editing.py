@@ -81,7 +81,7 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
         cron.on_run_completed = None
     cron.metadata = {**cron.metadata, **sanitised_metadata(payload.get("metadata") or {})}
     merged = {**cron.payload, **payload}
-    if cron.metadata:
+    if "metadata" in merged:
         merged["metadata"] = cron.metadata
     config = merged.get("config") or {}
     configurable = {**(config.get("configurable") or {}), "cron_id": str(cron.id)}
