@@ -35,6 +35,10 @@ def env_number(name: str, default: float) -> float:
         raise ValueError(f"{name} must be a number, not {value!r}.") from None
 
 
+def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env(name).split(",") if part.strip()) or default
+
+
 def local_secret(path: Path) -> str:
     """The secret of this machine's development site, generated once and readable by its owner alone."""
     try:
@@ -166,6 +170,10 @@ RUNS: dict[str, Any] = {
     "RUN_RETENTION": env_number("RUN_RETENTION", 0),
     "THREAD_TTL": env_number("THREAD_TTL", 0),
     "THREAD_TTL_STRATEGY": env("THREAD_TTL_STRATEGY", "delete"),
+    "WEBHOOK_SCHEMES": env_list("WEBHOOK_SCHEMES", ("https",)),
+    "WEBHOOK_HOSTS": env_list("WEBHOOK_HOSTS"),
+    "WEBHOOK_NETWORKS": env_list("WEBHOOK_NETWORKS"),
+    "WEBHOOK_SECRETS": env_list("WEBHOOK_SECRETS"),
     "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
     "LOCAL_USER": LOCAL_DEVELOPMENT,
     "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),

@@ -81,7 +81,7 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
         cron.on_run_completed = None
     cron.metadata = {**cron.metadata, **sanitised_metadata(payload.get("metadata") or {})}
     merged = {**cron.payload, **payload}
-    if cron.metadata:
+    if "metadata" in merged:
         merged["metadata"] = cron.metadata
     config = merged.get("config") or {}
     configurable = {**(config.get("configurable") or {}), "cron_id": str(cron.id)}
@@ -112,3 +112,16 @@ def _mine(cron_id: UUID, *, principal: Principal, lock: bool = False) -> Cron:
     if cron is None:
         raise NotFound
     return cron
+
+
+def set_enabled(cron_id: UUID, *, enabled: bool) -> bool:
+    """Switch a cron on or off, as an operator; return whether that changed anything."""
+    with transaction.atomic():
+        cron = Cron.objects.select_for_update().filter(id=cron_id).first()
+        if cron is None or cron.enabled is enabled:
+            return False
+        cron.enabled, cron.updated_at = enabled, clock.now()
+        if enabled:
+            cron.next_run_date = date_after(cron, cron.updated_at)
+        cron.save(update_fields=["enabled", "updated_at", "next_run_date"])
+    return True

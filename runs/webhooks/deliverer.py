@@ -33,17 +33,18 @@ class Deliverer:
         self._sending: dict[asyncio.Task[None], str] = {}
 
     async def run(self) -> None:
-        try:
-            async with open_client() as client:
+        async with open_client() as client:
+            try:
                 with self._wakeups.bell(WEBHOOKS) as bell:
                     while True:
                         bell.clear()
                         pause = await self._turn(client)
                         if pause > 0:
                             await bell.wait(pause)
-        finally:
-            for task in self._sending:
-                task.cancel()
+            finally:
+                # Before the connections close, which would look like the receivers' failures.
+                for task in self._sending:
+                    task.cancel()
 
     async def _turn(self, client: httpx.AsyncClient) -> float:
         """Begin to send what is due; return how long nothing more will be, in seconds."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -28,11 +29,12 @@ GONE = 410
 def open_client() -> httpx.AsyncClient:
     """A client that follows nobody: no redirects, no proxies of the environment, no cookies, no shared connections.
 
-    A connection is kept by its address alone, and two hosts may share one.
+    A connection and a cookie are kept by the address, and several hosts, of several users, may share one.
     """
     return httpx.AsyncClient(
         follow_redirects=False,
         trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         limits=httpx.Limits(max_keepalive_connections=0),
         headers={"User-Agent": "deerflow-django", "Accept-Encoding": "identity"},
     )

@@ -240,6 +240,22 @@ async def test_the_host_of_the_url_is_asked_for_at_the_address_that_was_checked(
     assert receiver.received[0].headers["host"] == f"example.com:{receiver.port}"
 
 
+async def test_a_receivers_cookies_are_not_kept(driver: Driver, receiver: Receiver) -> None:
+    receiver.headers = {"Set-Cookie": "session=1; Path=/"}
+    delivery = await in_database(delivery_to, receiver.url)
+    async with open_client() as client:
+        for _ in range(2):
+            assert (await send(client, delivery)).error is None
+    assert [received.headers.get("cookie") for received in receiver.received] == [None, None]
+
+
+async def test_an_answer_without_an_end_is_not_waited_for(driver: Driver, receiver: Receiver) -> None:
+    receiver.headers = {"Transfer-Encoding": "chunked"}
+    delivery = await in_database(delivery_to, receiver.url)
+    async with open_client() as client, asyncio.timeout(10):
+        assert (await send(client, delivery)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("url", "error"),
     [
