@@ -21,9 +21,9 @@ THREADS, CHECKPOINTS = 10_000, 100
 RUN = {"assistant_id": "ten", "input": {"log": []}, "durability": "exit"}
 #: What is aimed at, in milliseconds at the median.
 GOALS = {
-    "state": 5,
-    "history-10": 15,
-    "history-100": 15,
+    "read-state": 5,
+    "read-history-10": 15,
+    "read-history-100": 15,
     "search": 8,
     "search-metadata": 8,
     "search-updated": 8,
