@@ -16,9 +16,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import Q
-from langgraph.errors import GraphBubbleUp
 from langgraph.types import StateUpdate
 
 from runs import graphs, runtime
@@ -140,9 +139,9 @@ async def prepare(
         try:
             saved = await bound.abulk_update_state(config, supersteps)
             now = await bound.aget_state(address(thread))
-        except StorageFailed:
-            raise
-        except (Exception, GraphBubbleUp) as error:
+        except StorageFailed as error:
+            raise OperationalError(str(error)) from error
+        except Exception as error:
             # The graph's own code is called with the client's values: reducers, and the branches after a node.
             logger.info("Thread %s: its state could not be updated.", thread.id, exc_info=True)
             raise ContradictoryRequest(str(error) or type(error).__name__) from error

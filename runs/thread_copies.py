@@ -73,6 +73,9 @@ def _fill(source: UUID, target: UUID) -> None:
         if not Thread.objects.filter(id=target, discarded_at__isnull=False).locked().exists():
             raise NotFound
         copy_checkpoints(source, target, file=settings.CHECKPOINTS_FILE)
+        # Whose removal had begun before the copy was not visible any more by now.
+        if not Thread.objects.visible().filter(id=source).exists():
+            raise NotFound(f"Thread with ID {source} not found")
 
 
 async def _standing(copy: Thread) -> dict[str, Any]:

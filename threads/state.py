@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
@@ -79,7 +80,12 @@ async def read_history(
             before={"configurable": {"checkpoint_id": before}} if before else None,
             limit=limit,
         )
-        return [thread_state(snapshot) async for snapshot in found]
+        states = []
+        async for snapshot in found:
+            states.append(thread_state(snapshot))
+            # Each one is a piece of computing, and a thousand of them are asked for at once; others have their turns.
+            await asyncio.sleep(0)
+        return states
 
 
 def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:

@@ -23,7 +23,7 @@ from runs.requests import checkpoint_uuid
 from runs.state_edits import patch_metadata, update_state
 from runs.state_reads import readable
 from threads.api.http import JSONBody, Request
-from threads.api.routes import find_thread
+from threads.api.routes import NAMED, find_thread
 from threads.api.schemas import Limit
 from threads.database import in_database
 from threads.state import read_history, read_state
@@ -71,7 +71,7 @@ async def _state(
     subgraphs: bool,
 ) -> dict[str, Any]:
     chosen = selection(select)
-    thread = await in_database(find_thread, thread_id, principal=request.auth)
+    thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     state = await read_state(thread, open_graph=readable, subgraphs=subgraphs, checkpoint=checkpoint)
     return chosen.of(state)
 
@@ -122,7 +122,7 @@ async def post_history(
 
 async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) -> list[dict[str, Any]]:
     chosen, before = selection(wanted.select or ()), before_id(wanted.before)
-    thread = await in_database(find_thread, thread_id, principal=request.auth)
+    thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     states = await read_history(
         thread,
         open_graph=readable,

@@ -30,7 +30,7 @@ from runs.serialization import encode
 from runs.state_reads import readable
 from runs.thread_events import RUN_DONE, STATE_EDITED, Entry, follow_thread
 from threads.api.http import Request
-from threads.api.routes import find_thread
+from threads.api.routes import NAMED, find_thread
 from threads.database import in_database
 from threads.models import Thread
 from threads.state import read_state
@@ -54,7 +54,7 @@ async def stream_thread(
         raise InvalidRequest(
             "Invalid last-event-id: it must be the id of one of the thread's events, or `-`."
         )
-    thread = await in_database(find_thread, thread_id, principal=request.auth)
+    thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     chunks = thread_chunks(thread, parse_last_event_id(last_event_id), modes)
     return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
 

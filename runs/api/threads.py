@@ -19,7 +19,7 @@ from runs.state_edits import HIDDEN_FOR, commit, prepare
 from runs.thread_copies import copy_thread
 from runs.thread_removal import delete_threads, shorten_threads
 from threads.api.http import JSONBody, Request
-from threads.api.routes import collection, find_thread, insert_thread, new_thread, router
+from threads.api.routes import NAMED, collection, find_thread, insert_thread, new_thread, router
 from threads.api.schemas import StateUpdate as UpdateBody
 from threads.api.schemas import ThreadCreate, ThreadPrune
 from threads.api.wire import thread_json
@@ -75,7 +75,7 @@ async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
 @router.get("/threads/{thread_id}/storage", summary="Tell how much a thread's state takes")
 async def storage(request: Request, thread_id: UUID) -> dict[str, Any]:
     """In bytes, as it is encoded. On SQLite the values of channels are parts of the checkpoints."""
-    await in_database(find_thread, thread_id, principal=request.auth)
+    await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     return {
         "thread_id": str(thread_id),
         **await in_database(measure, thread_id, file=settings.CHECKPOINTS_FILE),

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import delays, memory, profiles, rates, several
+from tests.bench import delays, memory, profiles, rates, reads, several
 from tests.bench.processes import bare_loop, postgres_databases, serving
 from tests.bench.rates import RATES, Rate
 from tests.bench.report import about_machine, print_table
 
 OTHERS = ("first-event", "readers", "sleepers", memory.NAME)
-NAMES = [*(rate.name for rate in RATES), *OTHERS, *several.NAMES]
+NAMES = [*(rate.name for rate in RATES), *OTHERS, *reads.NAMES, *several.NAMES]
 
 
 def say(line: str) -> None:
@@ -87,6 +87,10 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
             )
         if "readers" in plan.names:
             rows += await delays.measure_readers(server, rounds=plan.rounds, say=say)
+        if {*plan.names} & {*reads.NAMES}:
+            rows += await reads.measure(
+                plan.names, server, samples=plan.samples, seconds=plan.seconds, say=say
+            )
     if "sleepers" in plan.names:
         rows.append(delays.sleepers_row([await asleep(where) for _ in range(plan.long_rounds)]))
     return rows + await measure_several(plan, where)

@@ -5,6 +5,7 @@ What has to do with their runs or their state (`runs.api.threads`, `runs.api.sta
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -34,9 +35,18 @@ Include = Annotated[
 ]
 
 
-def find_thread(thread_id: UUID, *, principal: Principal) -> Thread:
-    """The principal's thread; raises a 404 for one that does not exist or belongs to somebody else."""
-    thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+#: What naming a thread and opening its graph needs of it; its values may be large.
+NAMED = ("id", "user_id", "metadata")
+
+
+def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[str] = ()) -> Thread:
+    """The principal's thread; raises a 404 for one that does not exist or belongs to somebody else.
+
+    Args:
+        columns: What is needed of it; all, if none are named.
+    """
+    owned = Thread.objects.for_principal(principal).visible()
+    thread = owned.only(*columns).filter(id=thread_id).first()
     if thread is None:
         raise HttpError(404, f"Thread with ID {thread_id} not found")
     return thread

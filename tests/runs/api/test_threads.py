@@ -210,13 +210,14 @@ async def test_a_thread_is_deleted_although_runs_are_in_flight(
     thread = await new_thread(http)
     runs = [(await http.post(f"/threads/{thread}/runs", json=sleep(30))).json()["run_id"] for _ in range(2)]
     await until(http, f"/threads/{thread}/runs/{runs[0]}", "running")
-    joining = asyncio.create_task(http.get(f"/threads/{thread}/runs/{runs[0]}/join"))
-    streaming = asyncio.create_task(http.get(f"/threads/{thread}/stream"))
-    await asyncio.sleep(0.1)
-    await sdk.threads.delete(thread)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20), http.stream("GET", f"/threads/{thread}/stream") as streaming:
+        chunks = streaming.aiter_raw()
+        assert await anext(chunks)
+        joining = asyncio.create_task(http.get(f"/threads/{thread}/runs/{runs[0]}/join"))
+        await sdk.threads.delete(thread)
+        async for _ in chunks:
+            pass
         assert (await joining).status_code == 200
-        assert (await streaming).status_code == 200
     assert await in_database(traces, UUID(thread)) == {}
     assert await sdk.runs.wait(None, "steps", input={"log": []}) == {"log": STEPS}
 
