@@ -105,7 +105,7 @@ class Forks:
         """Start `python *command` in the project's folder; what it writes goes to `log`."""
         with self._lock:
             if self._parent is None:
-                self._parent = self._start(env["PYTHONPYCACHEPREFIX"])
+                self._parent = self._start(env)
             assert self._parent.stdin is not None and self._parent.stdout is not None
             request = {"command": command, "env": env, "log": str(log)}
             self._parent.stdin.write(json.dumps(request) + "\n")
@@ -114,13 +114,13 @@ class Forks:
             assert answer, f"The process that forks servers ended with {self._parent.wait()}."
             return Fork(int(answer))
 
-    def _start(self, cache: str) -> subprocess.Popen[str]:
+    def _start(self, env: dict[str, str]) -> subprocess.Popen[str]:
         libc = ctypes.CDLL(None, use_errno=True)
         assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
         parent = subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPYCACHEPREFIX": cache, "PYTHONUNBUFFERED": "1"},
+            env=env,  # the first server's, as good as any: the libraries do not look at it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -273,16 +273,14 @@ class Site:
 
     def row(self, run: Row) -> Row:
         """A run as the database has it."""
-        return next(
-            each for each in self.database.rows("SELECT * FROM runs_run") if each["id"] == run["run_id"]
-        )
+        return self._one("runs_run", run["run_id"])
 
     def thread(self, run: Row) -> Row:
-        return next(
-            each
-            for each in self.database.rows("SELECT * FROM threads_thread")
-            if each["id"] == run["thread_id"]
-        )
+        return self._one("threads_thread", run["thread_id"])
+
+    def _one(self, table: str, id: str) -> Row:
+        [row] = self.database.rows(f"SELECT * FROM {table} WHERE id = '{self.database.key(id)}'")
+        return row
 
     def values(self, run: Row) -> Any:
         """The state of a run's thread, as the thread has it."""
@@ -296,8 +294,8 @@ class Site:
 
     def events(self, run: Row) -> list[Row]:
         """A run's log, in order."""
-        rows = self.database.rows("SELECT * FROM runs_runevent ORDER BY run_id, epoch, seq")
-        return [row for row in rows if row["run_id"] == run["run_id"]]
+        key = self.database.key(run["run_id"])
+        return self.database.rows(f"SELECT * FROM runs_runevent WHERE run_id = '{key}' ORDER BY epoch, seq")
 
     def attempts(self, run: Row) -> dict[int, float]:
         """When each attempt of a run began, in seconds of the clock."""
