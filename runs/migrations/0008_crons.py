@@ -11,7 +11,7 @@ import threads.ids
 class Migration(migrations.Migration):
     dependencies = [
         ("runs", "0007_webhooks"),
-        ("threads", "0006_store"),
+        ("threads", "0007_store"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -11,9 +11,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from runs.api.identity import Principal
 from runs.assistant_versions import DEFINITION, AssistantVersion
 from runs.assistants import create_system_assistants, search, system_assistant_id, writing
+from runs.identity.principals import Principal
 from runs.models import Assistant
 from runs.retention import Policy, survey
 from tests.retention import closing_connection, report_of

@@ -8,7 +8,7 @@ import threads.store.models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("threads", "0005_state_edits"),
+        ("threads", "0006_metadata_index"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
     operations = [
