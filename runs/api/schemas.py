@@ -108,7 +108,7 @@ class RunCreate(Schema):
 RunBody = Annotated[RunCreate, JSONBody(...)]
 
 
-RunBatch = Annotated[list[RunCreate], Field(min_length=1, max_length=1000)]
+RunBatch = Annotated[list[RunCreate], Field(min_length=1, max_length=200)]
 
 
 class RunsCancel(Schema):
