@@ -12,12 +12,15 @@ from uuid import UUID
 from channels.generic.websocket import AsyncWebsocketConsumer
 from ninja.errors import AuthenticationError, HttpError
 
+from runs import limits
 from runs.api.sessions import Session
 from runs.api.sockets import SocketSession
 from runs.conf import settings
 from runs.exceptions import LimitReached, ServerClosing
+from runs.identity.permission import permit
+from runs.identity.principals import Principal
+from runs.identity.rules import READS
 from runs.identity.sockets import principal_of_scope
-from threads.querysets import Principal
 
 logger = logging.getLogger(__name__)
 
@@ -52,10 +55,11 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         try:
             thread_id = self._thread_id()
             self._principal = await self._identified()
+            reader = await self._permitted(thread_id)
         except Refused as refusal:
             await self._end(refusal.code, str(refusal))
             return
-        session = Session(thread_id, self._principal)
+        session = Session(thread_id, reader)
         self._session = SocketSession(session, send=self._send_text, failed=self._events_failed)
         self._spawn(self._answer())
         self._spawn(self._check_identity())
@@ -90,6 +94,16 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             return await principal_of_scope(self.scope)
         except AuthenticationError as error:
             raise Refused(UNKNOWN, str(error)) from None
+        except HttpError as error:
+            raise Refused(FORBIDDEN, str(error)) from None
+        except LimitReached as error:
+            raise Refused(TOO_MANY, str(error)) from None
+
+    async def _permitted(self, thread_id: UUID) -> Principal:
+        """The principal as it may read the thread's events. Raises Refused."""
+        try:
+            limits.hold_connection(self._principal.user_id)
+            return await permit(self._principal, READS, {"thread_id": thread_id}, {})
         except HttpError as error:
             raise Refused(FORBIDDEN, str(error)) from None
         except LimitReached as error:

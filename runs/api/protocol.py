@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Router
 
 from runs.api.errors import refusal
-from runs.api.parsing import parse
+from runs.api.parsing import BODY, parse
 from runs.api.sessions import Session
 from runs.api.streaming import PIECE, response
 from runs.conf import settings
@@ -76,7 +76,12 @@ async def stream_events(request: Request, thread_id: UUID) -> HttpResponse | Str
 def body_of(request: HttpRequest) -> Any:
     """The JSON of a request. Raises InvalidRequest."""
     try:
-        return parse(request.body, depth=settings.JSON_DEPTH)
+        # An Auth file may have seen it before, and changed it.
+        return (
+            getattr(request, BODY)
+            if hasattr(request, BODY)
+            else parse(request.body, depth=settings.JSON_DEPTH)
+        )
     except InvalidRequest as error:
         detail = str(error)
         raise InvalidRequest(NOT_JSON if detail == "Invalid JSON in request body" else detail) from None

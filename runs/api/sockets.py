@@ -16,17 +16,23 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import InterfaceError, OperationalError
+from ninja.errors import HttpError
 
 from runs.api.parsing import INVALID, parse
 from runs.api.sessions import Session
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
+from runs.identity.permission import permit
+from runs.identity.rules import READS, STARTS
 from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import Filter, parse_filter
 from runs.serialization import encode
 from runs.tape import Tape
 
 logger = logging.getLogger(__name__)
+
+#: Commands that start a run.
+STARTING = frozenset({"run.start", "input.respond", "state.fork"})
 
 #: Subscriptions of one socket; stock clients have a handful.
 MAX_SUBSCRIPTIONS = 100
@@ -86,8 +92,20 @@ class SocketSession:
             message = str(error)
             raise ProtocolError("invalid_argument", NOT_JSON if message == INVALID else message) from None
 
+    async def _permit(self, command: Command) -> None:
+        """Ask about a command what a request would be asked. Raises ProtocolError."""
+        session = self._session
+        principal: Any = session.principal
+        rule = STARTS if command.method in STARTING else READS
+        body = {"method": command.method, "params": command.params}
+        try:
+            session.principal = await permit(principal, rule, {"thread_id": session.thread_id}, body)
+        except HttpError as error:
+            raise ProtocolError("unknown_error", f"{error.status_code}: {error}") from None
+
     async def _execute(self, command: Command) -> dict[str, Any]:
         try:
+            await self._permit(command)
             return await self._session.execute(command)
         except (OperationalError, InterfaceError) as error:
             logger.error("%s failed: %s", command.method, error)

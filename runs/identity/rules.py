@@ -119,6 +119,10 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
 RULES = _read(TABLE)
 
 
+#: What a websocket's client does when it connects or asks, and when a command of it starts a run.
+READS, STARTS = RULES["POST", "/threads/{}/stream/events"], RULES["POST", "/threads/{}/commands"]
+
+
 @lru_cache(maxsize=512)
 def rule_for(method: str, route: str) -> Rule | None:
     """The rule of a route as Django or Ninja writes it ("threads/<uuid:thread_id>"); None if it has none.
