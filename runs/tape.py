@@ -32,6 +32,8 @@ from threads.querysets import Principal
 
 #: Runs that are looked up at once.
 RUNS_EACH = 200
+#: How often a reader at rest looks at least for runs that no wake-up told it of, in seconds.
+LOOK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Tape:
         current = runtime.current()
         deadline = time.monotonic() + settings.STREAM_HEARTBEAT
         while not current.hub.closed and (left := deadline - time.monotonic()) > 0:
-            if await bell.wait(min(current.hub.poll, left)):
+            if await bell.wait(min(max(current.hub.poll, LOOK), left)):
                 return
             if await in_database(self._next_runs):
                 return
