@@ -10,12 +10,13 @@ SECONDS ?= 600
 # Trust what the machine trusts, behind a company's proxy too.
 export UV_SYSTEM_CERTS := 1
 
-.PHONY: help install run test check format bench chaos migrations clean
+.PHONY: help install run test check format bench chaos openapi migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
 	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make check            lint, format check, types, Django's checks"
+	@echo "make openapi          write the API's document anew, to docs/openapi.json"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make chaos            run thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
@@ -45,6 +46,9 @@ check: install
 	$(RUN) mypy .
 	$(RUN) python manage.py check
 	$(RUN) python manage.py makemigrations --check --dry-run
+
+openapi: install
+	$(RUN) python manage.py openapi > docs/openapi.json
 
 format: install
 	$(RUN) ruff check --fix .

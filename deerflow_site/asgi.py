@@ -17,15 +17,17 @@ from channels.routing import URLRouter  # noqa: E402
 from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.urls import URLPattern, re_path  # noqa: E402
 
+from deerflow_site.cors import CrossOrigin  # noqa: E402
 from deerflow_site.handler import LeanHandler  # noqa: E402
 from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
 from deerflow_site.limits import BodyLimit, refuse  # noqa: E402
 from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
+from runs.api.metering import metered  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
-#: The paths of the API: these, and what lies below them.
+#: The paths of the API, beside the root itself: these, and what lies below them.
 API_PREFIXES = (
     "/assistants",
     "/docs",
@@ -65,8 +67,8 @@ class Site:
         self, lifespan: Lifespan, *, api: Application, site: Application, websocket: Application
     ) -> None:
         self.lifespan = lifespan
-        self.api = BodyLimit(api)
-        self.site = BodyLimit(site)
+        self.api = CrossOrigin(self._while_serving(BodyLimit(api)))
+        self.site = self._while_serving(BodyLimit(site))
         self.websocket = websocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,14 +76,23 @@ class Site:
             return await self.lifespan(scope, receive, send)
         if self.lifespan.state is State.STARTING:
             await self._open()
-        serving = self.lifespan.state in (State.READY, State.DRAINING)
         if scope["type"] == "websocket":
-            return await (self.websocket if serving else reject)(scope, receive, send)
-        if not serving:
-            return await refuse(send, 503, self._why_not())
+            return await (self.websocket if self._serving else reject)(scope, receive, send)
         path = scope["path"].removeprefix(scope.get("root_path", ""))
-        api = "/" + path[1:].partition("/")[0] in API_PREFIXES
+        api = path == "/" or "/" + path[1:].partition("/")[0] in API_PREFIXES
         return await (self.api if api else self.site)(scope, receive, send)
+
+    @property
+    def _serving(self) -> bool:
+        return self.lifespan.state in (State.READY, State.DRAINING)
+
+    def _while_serving(self, application: Application) -> Application:
+        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+            if self._serving:
+                return await application(scope, receive, send)
+            return await refuse(send, 503, self._why_not())
+
+        return serve
 
     async def _open(self) -> None:
         """Open the runtime for a server that sent no lifespan, such as the plain `daphne` command."""
@@ -102,5 +113,8 @@ class Site:
 
 
 application = Site(
-    lifespan, api=LeanHandler(), site=django_site, websocket=websocket_application(websocket_urlpatterns)
+    lifespan,
+    api=LeanHandler([metered]),
+    site=django_site,
+    websocket=websocket_application(websocket_urlpatterns),
 )

@@ -35,6 +35,10 @@ def env_number(name: str, default: float) -> float:
         raise ValueError(f"{name} must be a number, not {value!r}.") from None
 
 
+def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
+    return tuple(part.strip() for part in env(name).split(",") if part.strip()) or default
+
+
 def local_secret(path: Path) -> str:
     """The secret of this machine's development site, generated once and readable by its owner alone."""
     try:
@@ -157,12 +161,22 @@ RUNS: dict[str, Any] = {
     "ON_SHUTDOWN": env("ON_SHUTDOWN", "requeue"),
     "USER_CONCURRENCY": int(env_number("USER_CONCURRENCY", 0)),
     "TOTAL_CONCURRENCY": int(env_number("TOTAL_CONCURRENCY", 0)),
+    # Whoever develops on this machine is its only user, and may try what it can take.
+    "USER_QUEUE": int(env_number("USER_QUEUE", 0 if LOCAL_DEVELOPMENT else 1000)),
+    "USER_RUNS_PER_MINUTE": int(env_number("USER_RUNS_PER_MINUTE", 0 if LOCAL_DEVELOPMENT else 600)),
+    "USER_THREADS": int(env_number("USER_THREADS", 0 if LOCAL_DEVELOPMENT else 100_000)),
+    "USER_CONNECTIONS": int(env_number("USER_CONNECTIONS", 0 if LOCAL_DEVELOPMENT else 100)),
     "EVENT_RETENTION": env_number("EVENT_RETENTION", 30 * 86_400),
     "RUN_RETENTION": env_number("RUN_RETENTION", 0),
     "THREAD_TTL": env_number("THREAD_TTL", 0),
     "THREAD_TTL_STRATEGY": env("THREAD_TTL_STRATEGY", "delete"),
+    "WEBHOOK_SCHEMES": env_list("WEBHOOK_SCHEMES", ("https",)),
+    "WEBHOOK_HOSTS": env_list("WEBHOOK_HOSTS"),
+    "WEBHOOK_NETWORKS": env_list("WEBHOOK_NETWORKS"),
+    "WEBHOOK_SECRETS": env_list("WEBHOOK_SECRETS"),
     "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
     "LOCAL_USER": LOCAL_DEVELOPMENT,
+    "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),
     "BODY_LIMIT": BODY_LIMIT,
 }
 if not RUNS["LANGGRAPH_JSON"]:
@@ -175,7 +189,12 @@ LOG_LEVEL = env("LOG_LEVEL", "INFO").upper()
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "threads.redaction.RedactingFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {

@@ -23,8 +23,11 @@ from runs.admin_filters import (
     WorkerFilter,
     WorkerStateFilter,
 )
+from runs.crons import admin as crons_admin  # noqa: F401 - registers its page
 from runs.display import LIST_DEFER, duration, options, queue_wait, tokens, worker_link, worker_state
+from runs.identity import admin as identity_admin  # noqa: F401 - registers its pages
 from runs.models import Assistant, Run, RunStatus, Worker
+from runs.webhooks import admin as webhooks_admin  # noqa: F401 - registers its page
 from threads.admin import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id
 

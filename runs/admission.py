@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from runs import cancellation, graphs, runtime
+from runs import cancellation, graphs, limits, runtime
 from runs.assistants import find_assistant
 from runs.exceptions import InvalidRequest, NotFound, ThreadBusy
 from runs.models import DEFAULT_QUEUE, Assistant, MultitaskStrategy, Run
@@ -41,6 +41,11 @@ class Admitted:
     #: Pending runs that were rolled back and are gone.
     removed: list[UUID]
 
+    @property
+    def concerned(self) -> list[UUID]:
+        """Other runs, whose owners and readers are to be told."""
+        return [*self.superseded, *self.ended, *self.removed]
+
 
 async def create_run(
     request: RunRequest,
@@ -58,9 +63,12 @@ async def create_run(
 
     Raises:
         NotFound: No such assistant or thread.
+        LimitReached: The user has created too many runs lately, or has too many that wait.
         ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
         InvalidRequest: An unknown graph name, or an answer that names none of several questions.
     """
+    limits.check_input(request)
+    limits.take_run(principal.user_id)
     # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
     # nobody executes.
     admission = asyncio.create_task(
@@ -87,6 +95,8 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
     manager = current.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
     arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
+    if details := getattr(principal, "details", None):
+        arguments["auth_details"] = details
     if slot is not None:
         arguments |= {"worker_id": slot.worker_id, "queues": slot.manager.options.queues}
     try:
@@ -104,8 +114,10 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
             slot.start(admitted.run)
         else:
             slot.release()
-    for run_id in (*admitted.superseded, *admitted.ended, *admitted.removed):
+    for run_id in admitted.concerned:
         current.cancelled(run_id)
+    if admitted.ended:
+        current.wakeups.tell(admitted.run.thread_id)
     if not admitted.claimed:
         current.work_added()
     return admitted.run
@@ -118,10 +130,12 @@ def admit(
     thread_id: UUID | None,
     worker_id: UUID | None = None,
     queues: Collection[str] | None = None,
+    auth_details: Mapping[str, Any] | None = None,
 ) -> Admitted:
     """Insert a pending run, in one transaction that locks its thread.
 
     Args:
+        auth_details: What the Auth file said about the user, for the graph.
         worker_id: A worker with a free slot, which claims the run at once, in the same transaction, if the thread
             is free: the run begins without a queue's delay.
         queues: The queues that this worker serves; None for all.
@@ -135,11 +149,14 @@ def admit(
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
         run = _compose(request, assistant, thread, user_id=user_id, now=now)
+        run.auth_details = auth_details
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
         claimed = worker_id is not None and not in_flight and (queues is None or run.queue in queues)
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
             changes["epoch"] = run.epoch
+        else:
+            limits.check_queue(user_id)
         statements.insert(run)
         admitted = Admitted(run, claimed, [], [], [])
         if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
@@ -167,6 +184,8 @@ def _thread(
             return found, {"metadata": found.metadata}
         if request.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
+    if not request.temporary:
+        limits.check_threads(user_id)
     metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
     now = clock.now()
     thread = Thread(
@@ -190,7 +209,9 @@ def _in_flight(thread: Thread) -> list[Run]:
     ):
         return []
     return list(
-        Run.objects.in_flight().filter(thread=thread).only("id", "status", "attempt", "cancel_action")
+        Run.objects.in_flight()
+        .filter(thread=thread)
+        .only("id", "status", "attempt", "thread", "cancel_action")
     )
 
 
@@ -237,6 +258,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         **assistant.config.get("configurable", {}),
         **thread.config.get("configurable", {}),
         **request.config.get("configurable", {}),
+        "graph_id": assistant.graph_id,
     }
     return {
         "input": request.input,
@@ -251,6 +273,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         "interrupt_after": request.interrupt_after,
         "durability": request.durability,
         "feedback_keys": request.feedback_keys,
+        "webhook": request.webhook,
         "temporary": request.temporary,
     }
 

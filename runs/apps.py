@@ -17,5 +17,6 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         from runs import checks, recovery, signals, startup  # noqa: F401
+        from runs.webhooks import checks as webhook_checks  # noqa: F401
 
         startup.on_startup(recovery.recover_at_startup)

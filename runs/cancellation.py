@@ -15,6 +15,7 @@ from runs.exceptions import NotFound, NothingToCancel, ServerClosing
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
 from runs.questions import waiting_questions
+from runs.webhooks import announcements
 from threads import clock, expiry
 from threads.database import in_database
 from threads.models import Thread, ThreadStatus
@@ -40,6 +41,8 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
     """
     await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
     runtime.current().cancelled(run_id)
+    if thread_id is not None:
+        runtime.current().wakeups.tell(thread_id)
 
 
 def cancel(
@@ -86,12 +89,31 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
                 cancel_action=action, cancel_requested_at=now, updated_at=now
             )
             return ASKED
+        announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
         remove_run(run.id)
         return REMOVED
+    announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
+    changes = {} if run.attempt else {"epoch": place_of(run.thread_id)}
     Run.objects.filter(id=run.id).move(
-        RunStatus.PENDING, RunStatus.INTERRUPTED, now=now, cancel_action=action, cancel_requested_at=now
+        RunStatus.PENDING,
+        RunStatus.INTERRUPTED,
+        now=now,
+        cancel_action=action,
+        cancel_requested_at=now,
+        **changes,
     )
     return ENDED
+
+
+def place_of(thread_id: UUID) -> int:
+    """The epoch of a locked thread, in which a run ends that never began: its place among the thread's runs.
+
+    A thread that nobody has written to yet takes its first epoch with it.
+    """
+    epoch: int = Thread.objects.values_list("epoch", flat=True).get(id=thread_id)
+    if not epoch:
+        Thread.objects.filter(id=thread_id).update(epoch=(epoch := 1))
+    return epoch
 
 
 def left_behind(thread: Thread, run: Run) -> dict[str, Any]:
@@ -128,7 +150,7 @@ async def settled(run_id: UUID) -> None:
                 await stream.ended()
                 if stream.finished:
                     return
-            elif await in_database(is_settled, run_id):
+            elif await current.hub.read(is_settled, run_id):
                 return
             else:
                 await bell.wait(current.hub.poll)

@@ -18,16 +18,20 @@ import django
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.utils.version import get_version_tuple
 
-from runs import conf, graphs
+from runs import conf, graphs, store_settings
+from runs.identity import auth_file
+from runs.origins import ANY, LOOPBACK, is_origin
 
 TAG = "runs"
 #: Numbers for which 0 means "none" or "at once"; all others must be more.
 MAY_BE_ZERO = {
     "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
-    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL",
+    "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS", "USER_CONNECTIONS",
+    "MESSAGES_PER_INPUT", "STATE_LIMIT", "EVENT_LIMIT", "EVENTS_PER_RUN", "IDLE_TIMEOUT", "WEBHOOK_RETENTION",
 }  # fmt: skip
 #: Fixes CVE-2026-44545 (unbounded websocket messages) and CVE-2026-44546 (header smuggling).
 MINIMAL_DAPHNE = (4, 2, 2)
@@ -46,8 +50,51 @@ def check_graphs(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 
 @register(TAG)
+def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E012: an Auth file that cannot be used lets nobody in."""
+    if sys.argv[1:2] == ["migrate"] or not _are_a_dict():
+        return []
+    try:
+        auth_file.current()
+    except auth_file.NoConfiguration:
+        return []  # E005 says so.
+    except auth_file.AuthFileError as error:
+        return [
+            Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E012")
+        ]
+    return []
+
+
+@register(TAG)
+def check_store(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E020: the store's configuration. Imports the embedding."""
+    if sys.argv[1:2] == ["migrate"] or not _are_a_dict() or check_settings(None):
+        return []
+    try:
+        store_settings.configuration()
+    except ImproperlyConfigured as error:
+        return [
+            Error(str(error), hint="Correct RUNS['STORE'], or the langgraph.json's `store`.", id="runs.E020")
+        ]
+    return []
+
+
+@register(TAG)
+def check_local_user(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """W004: behind a proxy on the same machine, everybody seems to connect from it."""
+    if not _are_a_dict() or not conf.settings.LOCAL_USER or django_settings.DEBUG:
+        return []
+    message = (
+        "RUNS['LOCAL_USER'] is on, and DEBUG is off: requests without credentials act as the local user."
+    )
+    return [
+        Warning(message, hint="It is for development on this machine alone; switch it off.", id="runs.W004")
+    ]
+
+
+@register(TAG)
 def check_settings(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E003, E004, E007: names, values, and times that contradict each other."""
+    """E003, E004, E007, E010, E011: names, values, and those that contradict each other."""
     if not _are_a_dict():
         return [Error("RUNS is not a dictionary.", hint="Write RUNS = {…} in the settings.", id="runs.E004")]
     hints = {name: hint for name, hint in get_type_hints(conf.RunSettings).items() if name.isupper()}
@@ -102,6 +149,20 @@ def _contradictions() -> Iterator[CheckMessage]:
             "would let other processes take over the runs of a healthy worker.",
             hint="A lease of six heartbeats is a good value.",
             id="runs.E007",
+        )
+    for origin in conf.settings.CORS_ORIGINS:
+        if origin not in (ANY, LOOPBACK) and not is_origin(origin):
+            yield Error(
+                f"RUNS['CORS_ORIGINS'] has {origin!r}, which is no origin.",
+                hint="Write a scheme and a host, and a port if there is one, but no path: https://example.com",
+                id="runs.E010",
+            )
+    if ANY in conf.settings.CORS_ORIGINS and conf.settings.LOCAL_USER:
+        yield Error(
+            "RUNS['CORS_ORIGINS'] is '*' while requests without credentials act as the local user: every site that this "
+            "machine's browser visits could read the user's threads.",
+            hint="Name the origins, or give SECRET_KEY, so that pages need a key.",
+            id="runs.E011",
         )
 
 

@@ -47,7 +47,8 @@ FAIR = "c.priority DESC, coalesce(l.running, 0) + c.place, c.due_at, c.id"
 WITHIN_LIMIT = "(%(per_user)s = 0 OR coalesce(l.running, 0) + c.place <= %(per_user)s)"
 
 # PostgreSQL reads a few rows of each waiting user by an index, however many wait: users by a loose index scan, which
-# probes once for each, and each one's oldest runnable runs by a lateral query.
+# probes once for each, and each one's oldest runnable runs by a lateral query. Nobody gets more than all that is claimed, and
+# all of them together have the spare ones.
 ON_POSTGRES = f"""
 WITH RECURSIVE waiting AS (
     (SELECT user_id FROM {RUNS} WHERE status = 'pending' ORDER BY user_id LIMIT 1)
@@ -61,11 +62,12 @@ WITH RECURSIVE waiting AS (
     CROSS JOIN LATERAL (
         SELECT r.id, r.thread_id, r.priority, r.due_at, {PLACE.format(partition="")}
         FROM {RUNS} r WHERE r.user_id = w.user_id AND {RUNNABLE}
-        ORDER BY r.priority DESC, r.due_at, r.id LIMIT %(many)s
+        ORDER BY r.priority DESC, r.due_at, r.id
+        LIMIT (SELECT %(limit)s + %(spare)s / greatest(count(user_id), 1) FROM waiting)
     ) c
     LEFT JOIN ({LOAD}) l ON l.user_id = w.user_id
     WHERE {WITHIN_LIMIT}
-    ORDER BY turn LIMIT %(many)s
+    ORDER BY turn LIMIT %(limit)s + %(spare)s
 )"""
 ON_SQLITE = f"""
 SELECT c.id FROM (
@@ -88,16 +90,16 @@ def claim(worker_id: UUID, *, limit: int, queues: Collection[str] | None = None)
         if limit <= 0:
             return []
         now = clock.now()
-        parameters: dict[str, Any] = {"per_user": settings.USER_CONCURRENCY, "many": limit + SPARE}
+        parameters: dict[str, Any] = {"per_user": settings.USER_CONCURRENCY, "limit": limit}
         if connection.vendor == "postgresql":
             query = _query(ON_POSTGRES, queues is not None)
-            parameters |= {"now": now, "queues": sorted(queues or ())}
+            parameters |= {"now": now, "queues": sorted(queues or ()), "spare": SPARE}
             claimed = Run.objects.claim_candidates(
                 query, parameters, worker_id=worker_id, limit=limit, now=now
             )
         else:
             query = _query(ON_SQLITE, queues is not None)
-            parameters |= {"now": connection.ops.adapt_datetimefield_value(now), "limit": limit}
+            parameters["now"] = connection.ops.adapt_datetimefield_value(now)
             parameters["queues"] = json.dumps(sorted(queues or ()))
             claimed = _claim_each(query, parameters, worker_id=worker_id, now=now)
         turns = {run_id: turn for turn, run_id in enumerate(claimed)}

@@ -35,8 +35,22 @@ class RunSettings:
     #: Runs of one user, and runs in all, that all processes together execute at once; 0 for any number.
     USER_CONCURRENCY: int = 0
     TOTAL_CONCURRENCY: int = 0
-    #: Wall-clock limit of one attempt of a run; 0 for none.
+    #: Limits (`runs.limits`), 0 for none. Runs of one user that may wait, and that may be created in a minute.
+    USER_QUEUE: int = 1000
+    USER_RUNS_PER_MINUTE: int = 600
+    #: Threads that one user may have, and streams and websockets that one user may have open.
+    USER_THREADS: int = 100_000
+    USER_CONNECTIONS: int = 100
+    #: Messages in the input of one run.
+    MESSAGES_PER_INPUT: int = 200
+    #: Largest write of a checkpoint, and largest event. An event may have a whole state in it.
+    STATE_LIMIT: int = 16 * 1024 * 1024
+    EVENT_LIMIT: int = 16 * 1024 * 1024
+    #: Events of one attempt of a run that are kept.
+    EVENTS_PER_RUN: int = 100_000
+    #: Wall-clock limit of one attempt of a run, and how long it may stream nothing; 0 for none.
     RUN_TIMEOUT: float = 3600.0
+    IDLE_TIMEOUT: float = 1800.0
     #: How long a cancelled node may ignore its cancellation before its run is abandoned.
     CANCEL_GRACE: float = 5.0
     #: What happens to a run whose process died: `resume` it, or mark it `error`.
@@ -71,6 +85,10 @@ class RunSettings:
     #: Comment interval of an idle event stream; stock clients reconnect after 6 to 30 s of silence.
     STREAM_HEARTBEAT: float = 5.0
 
+    #: Largest message of a client on a websocket, and how often it is checked that a socket's client still is who it was.
+    SOCKET_MESSAGE_LIMIT: int = 1024 * 1024
+    SOCKET_IDENTITY: float = 120.0
+
     #: How long the events of a run are kept after its end, 0 for ever. They are most of what a run writes and serve only
     #: who reads its stream again; what it came to is kept with the run and its thread.
     EVENT_RETENTION: float = 30 * 86_400.0
@@ -81,8 +99,26 @@ class RunSettings:
     THREAD_TTL: float = 0.0
     #: What is done with it then: `delete` it, or `keep_latest`: only its present state.
     THREAD_TTL_STRATEGY: str = "delete"
+    #: The store's embedding and times to live, in the form of a langgraph.json's `store` (`runs.store_settings`).
+    STORE: dict[str, Any] = {}
     #: How often what is older is removed.
     RETENTION_SWEEP: float = 300.0
+
+    #: Sites whose pages may use the API from a browser, by a key: origins (`https://example.com`), "loopback" for this
+    #: machine's own development servers, "*" for all.
+    CORS_ORIGINS: tuple[str, ...] = ()
+    #: Schemes and hosts that webhooks may have; `*.example.com` is all hosts below it, and no hosts are any.
+    WEBHOOK_SCHEMES: tuple[str, ...] = ("https",)
+    WEBHOOK_HOSTS: tuple[str, ...] = ()
+    #: Networks that are not public and that webhooks may reach nevertheless, such as "10.1.0.0/16".
+    WEBHOOK_NETWORKS: tuple[str, ...] = ()
+    #: What webhooks are signed with, each secret `whsec_` and base64; two while the old one is being replaced.
+    WEBHOOK_SECRETS: tuple[str, ...] = ()
+    #: How long one attempt may take, and how many there are: ten are spread over about half a day.
+    WEBHOOK_TIMEOUT: float = 15.0
+    WEBHOOK_ATTEMPTS: int = 10
+    #: How long a webhook is kept after it was delivered or given up, 0 for ever.
+    WEBHOOK_RETENTION: float = 7 * 86_400.0
 
     #: Largest request body.
     BODY_LIMIT: int = 8 * 1024 * 1024

@@ -7,6 +7,7 @@ from typing import Any
 from runs.models import Run, Worker
 from threads import clock
 from threads.display import EMPTY, link, seconds, span
+from threads.redaction import redacted
 
 #: Columns of a run, and of its assistant, that a list does not show and that can be large.
 LIST_DEFER = (
@@ -38,8 +39,9 @@ def worker_link(run: Run) -> str:
 
 
 def options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the client asked for besides the input, those that were given."""
-    return {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
+    """What the client asked for besides the input, those that were given, without secrets."""
+    given = {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
+    return dict(redacted(given))
 
 
 def worker_state(worker: Worker) -> str:

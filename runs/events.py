@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from runs import event_store
@@ -23,6 +24,10 @@ from runs.streams import RunStream
 from runs.wakeups import Bell, Wakeups
 from threads import clock, statements
 from threads.database import in_database
+from threads.faults import is_passing
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 
@@ -35,8 +40,28 @@ BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: How much more seldom the log is looked at while wake-ups from other processes arrive.
 HEARD = 10
+#: How long a reader waits for a database that does not answer before it is cut off, and between two tries, in seconds.
+PATIENCE, TRY_AGAIN = 10.0, 0.2
 #: Asked at each wake-up of a reader of a run that another process executes.
 IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
+
+
+class Watch:
+    """A reader who wants items as they come; it says so to the stream that it reads."""
+
+    def __init__(self) -> None:
+        #: Whether it was told that it has everything that is there.
+        self.told = False
+        self._stream: RunStream | None = None
+
+    def on(self, stream: RunStream | None) -> None:
+        """Read this stream from now on."""
+        if stream is not self._stream:
+            if self._stream is not None:
+                self._stream.watchers -= 1
+            self._stream = stream
+            if stream is not None:
+                stream.watch()
 
 
 class EventHub:
@@ -137,30 +162,38 @@ class EventHub:
             stream.close(finished=False)
         self.wakeups.ring_all()
 
-    async def follow(self, run_id: UUID, after: Position | None) -> AsyncIterator[list[Event]]:
+    async def follow(
+        self, run_id: UUID, after: Position | None, *, items: bool = False
+    ) -> AsyncIterator[list[Event]]:
         """Yield a run's events after a position, in batches, until it is terminal and everything was yielded.
 
         Args:
             after: `START` for all, None for those produced from now on.
+            items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
 
-        An empty batch says that nothing happened for a heartbeat's time. Ends as well when the run does not exist.
+        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when the run does not exist.
         Raises ServerClosing when this server ends first: a stream that ended like any other would tell its client
         that the run has.
         """
         self._readers += 1
+        watch = Watch() if items else None
         try:
             with self.wakeups.bell(run_id) as bell:
-                async for batch in self._follow(run_id, after, bell):
+                async for batch in self._follow(run_id, after, bell, watch):
                     yield batch
         finally:
             self._readers -= 1
+            if watch is not None:
+                watch.on(None)
 
     @property
     def poll(self) -> float:
         """How often to look for what other processes write, in seconds: seldom while they can be heard."""
         return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
 
-    async def _follow(self, run_id: UUID, after: Position | None, bell: Bell) -> AsyncIterator[list[Event]]:
+    async def _follow(
+        self, run_id: UUID, after: Position | None, bell: Bell, watch: Watch | None
+    ) -> AsyncIterator[list[Event]]:
         clock = asyncio.get_running_loop().time
         position = await self._tail(run_id) if after is None else after
         stream: RunStream | None = None
@@ -169,12 +202,14 @@ class EventHub:
             bell.clear()
             # A finished attempt's memory still has its last events, also when the hub has let it go.
             stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
+            if watch is not None:
+                watch.on(stream)
             if stream is not None:
                 batch, position = await self._of_stream(stream, run_id, position)
             else:
                 # In this order: the last events are in the log before the status is terminal.
-                terminal = await in_database(is_settled, run_id)
-                batch = await in_database(event_store.read, run_id, position)
+                terminal = await self.read(is_settled, run_id)
+                batch = await self.read(event_store.read, run_id, position)
                 if terminal and not batch:
                     return
             now = clock()
@@ -186,6 +221,9 @@ class EventHub:
                 continue
             if now - rested >= settings.STREAM_HEARTBEAT:
                 rested = now
+                yield []
+            elif watch is not None and not watch.told and not (stream is not None and stream.finished):
+                watch.told = True
                 yield []
             elif stream is None or (stream.closed and not stream.finished):
                 await bell.wait(min(self.poll, rested + settings.STREAM_HEARTBEAT - now))
@@ -202,21 +240,39 @@ class EventHub:
     ) -> tuple[list[Event], Position]:
         """The next events of a run that executes here, and the position that they follow."""
         if position[0] < stream.epoch:
-            earlier = [] if stream.first else await in_database(event_store.read, run_id, position)
+            earlier = [] if stream.first else await self.read(event_store.read, run_id, position)
             earlier = [event for event in earlier if event.epoch < stream.epoch]
             if earlier:
                 return earlier, position
             position = (stream.epoch, 0)
         batch = stream.after(position)
         if batch is None:
-            batch = await in_database(event_store.read, run_id, position)
+            batch = await self.read(event_store.read, run_id, position)
         return batch, position
 
     async def _tail(self, run_id: UUID) -> Position:
         stream = self._streams.get(run_id)
         if stream is not None:
             return (stream.epoch, stream.count)
-        return await in_database(event_store.last_position, run_id)
+        return await self.read(event_store.last_position, run_id)
+
+    async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read for a client that stays connected: a fault that passes costs it a moment, not its connection.
+
+        Raises ServerClosing when the database does not answer for longer, or this server ends.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        while True:
+            try:
+                return await in_database(function, *args, **kwargs)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                if self.closed or clock() > deadline:
+                    logger.warning("A reader is cut off, for the database does not answer: %s", error)
+                    raise ServerClosing from error
+            await asyncio.sleep(TRY_AGAIN)
 
 
 def is_settled(run_id: UUID) -> bool:

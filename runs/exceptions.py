@@ -30,6 +30,19 @@ class InvalidRequest(RunsError):
     """The request is not valid."""
 
 
+class LimitReached(RunsError):
+    """A limit is reached; try again later."""
+
+    def __init__(self, message: str | None = None, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        #: In seconds.
+        self.retry_after = retry_after
+
+
+class RunTooLarge(RunsError):
+    """The run streams more than is allowed."""
+
+
 class NothingToCancel(RunsError):
     """No runs found to cancel."""
 

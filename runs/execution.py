@@ -14,6 +14,7 @@ from langgraph.types import Interrupt
 
 from runs.code_changes import NodeGone
 from runs.conf import settings
+from runs.deadlines import Deadlines
 from runs.events import RunStream
 from runs.graph_stream import GraphStream
 from runs.invocation import has_begun
@@ -46,6 +47,7 @@ class Execution:
         self._abandoned = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._write_error: Exception | None = None
+        self._limit = ""
         self._storage = storage
         self._writer = ThreadWriter(
             storage,
@@ -53,6 +55,7 @@ class Execution:
             epoch=run.epoch,
             run_id=run.id,
             on_failure=self._write_failed,
+            largest=settings.STATE_LIMIT,
             on_base=None if run.base is not None else self._keep_base,
         )
         self._graph = GraphStream(run, writer=self._writer, stream=stream, control=self._control)
@@ -76,6 +79,10 @@ class Execution:
         """Wait no longer for a graph that ignores its cancellation."""
         self._abandoned.set()
 
+    def _timed_out(self, limit: str) -> None:
+        self._limit = limit
+        self.stop(Stop.TIMEOUT)
+
     def _write_failed(self, error: Exception) -> None:
         logger.warning("Run %s: %s", self.run.id, error)
         self._write_error = error
@@ -92,21 +99,20 @@ class Execution:
             self._task = asyncio.create_task(self._graph.open())
         else:
             self._task = asyncio.create_task(self._graph.invoke(), name=f"run {self.run.id}")
-        limit = settings.RUN_TIMEOUT
-        timer = asyncio.get_running_loop().call_later(limit, self.stop, Stop.TIMEOUT) if limit else None
+        deadlines = Deadlines(self._timed_out, moved=lambda: self._graph.moved_at)
         abandoned = asyncio.create_task(self._abandoned.wait())
         try:
             await asyncio.wait([self._task, abandoned], return_when=asyncio.FIRST_COMPLETED)
         finally:
             abandoned.cancel()
-            if timer is not None:
-                timer.cancel()
+            deadlines.cancel()
         if not self._task.done():
             logger.error("Run %s ignored its cancellation and was abandoned.", self.run.id)
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         elif self._writer.busy:
             await self._writer.quiesce()
         self._writer.seal()
+        self._graph.seal()
         return await self._outcome()
 
     async def _keep_base(self) -> None:
@@ -158,9 +164,7 @@ class Execution:
                 # Nobody asked for its end: whoever claims it next goes on with it.
                 return Outcome(Ending.DRAINED)
             case Stop.TIMEOUT:
-                return self._failure(
-                    RunTimeout(f"The run reached its limit of {settings.RUN_TIMEOUT:g} s."), Ending.TIMEOUT
-                )
+                return self._failure(RunTimeout(self._limit), Ending.TIMEOUT)
             case Stop.STORAGE:
                 error = self._write_error or StorageFailed()
         if isinstance(error, StorageUnavailable) and self.run.resumable:
@@ -196,7 +200,10 @@ class Execution:
         try:
             state = await self._graph.read_state()
         except Exception as error:
-            logger.warning("Run %s: its thread's state could not be read.", self.run.id, exc_info=True)
+            unexpected = None if isinstance(error, StorageUnavailable) else error
+            logger.warning(
+                "Run %s: its thread's state could not be read: %s", self.run.id, error, exc_info=unexpected
+            )
             outcome.interrupts = None
             ended = outcome.ending in (Ending.SUCCESS, Ending.INTERRUPTED)
             if isinstance(error, StorageUnavailable) and ended and self.run.resumable:

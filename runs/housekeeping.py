@@ -17,6 +17,7 @@ from threads import clock
 from threads.checkpoints.pruning import Pruning
 from threads.database import in_database
 from threads.models import Thread
+from threads.store.writes import remove_overdue
 
 T = TypeVar("T")
 
@@ -148,6 +149,16 @@ def _delete_events(run_ids: Collection[UUID], limit: int) -> int:
     with connection.cursor() as cursor:
         cursor.execute(query, [*values, limit])
         return int(cursor.rowcount)
+
+
+def expired_items(*, rows: int) -> Iterator[Step]:
+    """Remove the items of the store that have expired; each `next` is one transaction."""
+    deleted = rows
+    while deleted == rows:
+        with turn():
+            deleted = remove_overdue(limit=rows)
+        if deleted:
+            yield "store_items", deleted
 
 
 def remove_run(run_id: UUID) -> None:

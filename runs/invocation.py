@@ -7,15 +7,28 @@ The resume rule: never "invoke with None", never "send the same input again"; bo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.types import Command, Send
 
+from runs.identity.auth_users import AuthUser
+
 #: What LangGraph calls the client's stream modes; the others have the same name.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}
-#: Needed by execution itself: the values for the run's result, the updates to see a question or a breakpoint.
-ALWAYS = ("values", "updates")
+#: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
+SHOWN_CONFIGURABLE = frozenset(
+    [
+        "thread_id",
+        "checkpoint_id",
+        "checkpoint_ns",
+        "checkpoint_map",
+        "run_id",
+        "assistant_id",
+        "graph_id",
+        "user_id",
+    ]
+)
 
 
 def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> bool:
@@ -40,7 +53,12 @@ def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[s
     command = kwargs.get("command")
     if command is None:
         return kwargs.get("input")
-    return to_command(command, waiting)
+    # One that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
+    return to_command(command, waiting) if _says_something(command) else None
+
+
+def _says_something(command: Mapping[str, Any]) -> bool:
+    return bool(command.get("resume") is not None or command.get("update") or command.get("goto"))
 
 
 def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:
@@ -63,10 +81,9 @@ def _goto(goto: Any) -> Any:
     return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
 
 
-def langgraph_modes(requested: Sequence[str]) -> list[str]:
-    """The modes to stream with, for what the client asked."""
-    modes = {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
-    return sorted(modes | set(ALWAYS))
+def langgraph_modes(requested: Iterable[str]) -> set[str]:
+    """What LangGraph calls the modes that the client asked for."""
+    return {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
 
 
 def discloses_question(mode: str, data: Any) -> bool:
@@ -94,18 +111,33 @@ def discloses_question(mode: str, data: Any) -> bool:
 
 
 def without_internals(mode: str, data: Any) -> Any:
-    """An event without LangGraph's internal configuration, which holds live objects and no news."""
-    if mode == "debug" and isinstance(data, dict):
-        return {**data, "payload": without_internals("checkpoints", data.get("payload"))}
-    if mode != "checkpoints" or not isinstance(data, dict):
+    """An event without what is nobody's news: LangGraph's live objects, and what clients put into `configurable`."""
+    if not isinstance(data, dict):
         return data
-    cleaned = dict(data)
-    for key in ("config", "parent_config"):
-        if isinstance(config := data.get(key), dict):
-            configurable = config.get("configurable") or {}
-            kept = {name: each for name, each in configurable.items() if not name.startswith("__")}
-            cleaned[key] = {**config, "configurable": kept}
-    return cleaned
+    match mode:
+        case "debug" if data.get("type") == "checkpoint":
+            return {**data, "payload": without_internals("checkpoints", data.get("payload"))}
+        case "checkpoints":
+            return _addressed(data)
+        case "events":
+            body = data.get("data") or {}
+            chunk = body.get("chunk")
+            if isinstance(chunk, tuple) and len(chunk) > 1 and isinstance(chunk[-2], str):
+                shown = (*chunk[:-1], without_internals(chunk[-2], chunk[-1]))
+                return {**data, "data": {**body, "chunk": shown}}
+    return data
+
+
+def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint whose configurations, its tasks' too, say only where things are."""
+    shown = dict(checkpoint)
+    for key in ("config", "parent_config", "state"):
+        if isinstance(config := shown.get(key), dict) and isinstance(config.get("configurable"), dict):
+            kept = {name: each for name, each in config["configurable"].items() if name in SHOWN_CONFIGURABLE}
+            shown[key] = {**config, "configurable": kept}
+    if isinstance(shown.get("tasks"), list | tuple):
+        shown["tasks"] = [_addressed(task) if isinstance(task, dict) else task for task in shown["tasks"]]
+    return shown
 
 
 def graph_config(
@@ -116,6 +148,7 @@ def graph_config(
     assistant_id: str,
     graph_id: str,
     user_id: str,
+    auth_user: AuthUser,
     attempt: int,
     metadata: Mapping[str, Any],
     begun: bool,
@@ -129,8 +162,10 @@ def graph_config(
         "assistant_id": assistant_id,
         "graph_id": graph_id,
         "user_id": user_id,
-        "langgraph_auth_user_id": user_id,
-        "langgraph_auth_permissions": [],
+        # An object is no metadata to LangGraph: what the Auth file says about a user stays out of checkpoints.
+        "langgraph_auth_user": auth_user,
+        "langgraph_auth_user_id": auth_user.identity,
+        "langgraph_auth_permissions": auth_user.permissions,
     }
     checkpoint = kwargs.get("checkpoint") or {}
     if not begun:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import math
 import os
 import socket
 import time
@@ -35,8 +36,8 @@ from threads.ids import new_id
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
-#: A free lock must still be free after this many seconds; and so long after a start of the database none is believed in.
-CONFIRM, SETTLED = 0.25, 3.0
+#: So long after a start of the database, or after one's own connection was ended, no free lock is believed in, in seconds.
+SETTLED = 3.0
 #: Share of a lease for which the worker itself believes in it, by its monotonic clock.
 TRUSTED = 5 / 6
 #: `lock_key` of the column `id`, in SQL.
@@ -79,42 +80,6 @@ def _note_holder(file: IO[str]) -> None:
     file.flush()
 
 
-def dead_workers(*, sole: bool) -> list[UUID]:
-    """Workers that are not marked as stopped, and whose process is gone or has lost its lease.
-
-    A free lock is believed in when it is still free a moment later: a worker whose connection alone was ended takes its lock
-    anew at once. After a restart of the database, which frees every lock, that takes longer, and locks say nothing.
-
-    Args:
-        sole: Whether the caller holds SQLite's lock, which proves all workers but its own dead.
-    """
-    if connection.vendor != "postgresql":
-        candidates = Worker.objects.filter(stopped_at__isnull=True)
-        return list(candidates.values_list("id", flat=True)) if sole else []
-    expired, unlocked = _suspects()
-    if unlocked:
-        time.sleep(CONFIRM)
-        again, still = _suspects()
-        expired |= again
-        unlocked &= still
-    return sorted(expired | unlocked)
-
-
-def _suspects() -> tuple[set[UUID], set[UUID]]:
-    """Workers whose lease has run out, and those whose lock nobody holds."""
-    with connection.cursor() as cursor:
-        # The lock of a transaction: taken only to learn that it was free, and given back with the statement.
-        cursor.execute(
-            f"""SELECT id, lease_expires_at <= now() FROM {Worker._meta.db_table}
-            WHERE stopped_at IS NULL AND (lease_expires_at <= now()
-                OR (now() - pg_postmaster_start_time() > make_interval(secs => %s)
-                    AND pg_try_advisory_xact_lock({LOCK_KEY})))""",
-            [SETTLED],
-        )
-        rows = cursor.fetchall()
-    return {each for each, expired in rows if expired}, {each for each, expired in rows if not expired}
-
-
 def mark_stopped(worker_ids: Collection[UUID]) -> None:
     Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=clock.now())
 
@@ -128,12 +93,14 @@ class Lease:
 
     Args:
         on_expiry: Called when the trust ends before it was renewed: others may believe this worker dead soon.
+        shaken_at: When this process's connection was last ended, by its monotonic clock.
     """
 
-    def __init__(self, *, on_expiry: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *, on_expiry: Callable[[], None] = lambda: None, shaken_at: float = -math.inf) -> None:
         self.worker_id = new_id()
         #: Set when the connection that holds the lock broke: renew at once.
         self.broken = asyncio.Event()
+        self.shaken_at = shaken_at
         self._on_expiry = on_expiry
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
@@ -143,6 +110,10 @@ class Lease:
     def trusted(self) -> bool:
         """Whether no other process can believe this one dead yet; on SQLite the lock says so, whatever the clock."""
         return connection.vendor != "postgresql" or asyncio.get_running_loop().time() < self._trusted_until
+
+    def steady(self) -> bool:
+        """Whether nothing has ended this worker's connection lately; may be asked from any thread."""
+        return not self.broken.is_set() and time.monotonic() - self.shaken_at > SETTLED
 
     async def begin(self, *, concurrency: int, queues: Collection[str] | None = None) -> None:
         """Insert the worker's row; on PostgreSQL take its lock first, on a connection of its own."""
@@ -199,6 +170,7 @@ class Lease:
                     self._notice_end()
                 return row is not None
         except (psycopg.Error, OSError, TimeoutError):
+            self.shaken_at = time.monotonic()
             await self._disconnect()
             with suppress(psycopg.Error, OSError, TimeoutError):
                 # A database that takes no writes still gives locks, which say that this process lives.
@@ -217,6 +189,7 @@ class Lease:
 
     def _ended(self) -> None:
         self._ignore_end()
+        self.shaken_at = time.monotonic()
         self.broken.set()
 
     async def _disconnect(self) -> None:

@@ -13,15 +13,17 @@ from uuid import UUID
 
 from runs import claims
 from runs.conf import settings
+from runs.crons.scheduler import Scheduler
 from runs.events import EventHub, RunStream
 from runs.execution import Execution
 from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.options import WorkerOptions
 from runs.outcomes import Ending, Outcome, Stop, describe
-from runs.settlement import settle_outcome
+from runs.settlement import Settlements, settle_outcome
 from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
+from runs.webhooks.deliverer import Deliverer
 from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
 
@@ -80,6 +82,7 @@ class RunManager:
         self._hub = hub
         self._started = 0
         self._upkeep = Upkeep(self)
+        self._settlements = Settlements()
         self._loops: list[asyncio.Task[None]] = []
 
     @property
@@ -110,6 +113,8 @@ class RunManager:
             self._spawn(self._upkeep.find_the_dead(), "probe"),
             self._spawn(self._upkeep.sweep(), "sweep"),
             self._spawn(self._upkeep.retain(), "retention"),
+            self._spawn(Scheduler(self.wakeups).run(), "crons"),
+            self._spawn(Deliverer(self.wakeups).run(), "webhooks"),
             self._spawn(self._dispatch(), "dispatch"),
         ]
 
@@ -189,7 +194,9 @@ class RunManager:
         try:
             with self.wakeups.calling(owner_of(run.id), self._upkeep.look):
                 outcome = await self._drive(execution)
-            finished, waiting = await settle_outcome(execution, outcome, stream)
+            finished, waiting = await settle_outcome(
+                execution, outcome, stream, settlements=self._settlements
+            )
             if waiting or outcome.ending is Ending.DRAINED:
                 self.wakeups.tell(WORK)
         except asyncio.CancelledError:

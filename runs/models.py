@@ -9,11 +9,20 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from runs import assistant_versions  # noqa: F401 - Django finds its model by this
 from runs.conf import settings as run_settings
+from runs.crons.models import Cron  # noqa: F401 - a table of this application
+from runs.identity.models import ApiKey, AuthIdentity
 from runs.querysets import AssistantQuerySet, RunQuerySet, WorkerQuerySet, check_arrow
+from runs.webhooks.models import WebhookDelivery  # noqa: F401 - a table of this application
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread
+
+__all__ = [
+    "ApiKey", "Assistant", "AuthIdentity", "CancelAction", "Durability", "MultitaskStrategy", "Run", "RunEvent", "RunStatus",
+    "Worker",
+]  # fmt: skip
 
 DEFAULT_QUEUE = "default"
 
@@ -71,6 +80,8 @@ class Assistant(models.Model):
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
+    #: Since when nobody sees it; its runs still name it (`runs.assistants.deletion`).
+    deleted_at = models.DateTimeField(null=True)
 
     objects = AssistantQuerySet.as_manager()
 
@@ -135,6 +146,9 @@ class Run(models.Model):
     metadata = models.JSONField(default=dict)
     #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests`).
     kwargs = TextJSONField(default=dict)
+    #: What the Auth file said about the user who asked, for the graph, in any process; secrets may be in it, so that no
+    #: client and no page sees it. None without an Auth file.
+    auth_details = TextJSONField(null=True)
     multitask_strategy = models.CharField(
         max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
     )
@@ -206,6 +220,12 @@ class Run(models.Model):
         """Whether it goes on after an attempt that ends by no doing of its own, by policy and number of attempts."""
         policy = self.recovery or run_settings.RECOVERY
         return policy == "resume" and self.lost_attempts + 1 < run_settings.MAX_ATTEMPTS
+
+    @property
+    def graph_id(self) -> str:
+        """The graph that its assistant had when it was admitted; of a run that older code admitted, the present one."""
+        admitted = self.kwargs.get("config", {}).get("configurable", {}).get("graph_id")
+        return admitted or self.assistant.graph_id
 
     def claim(self, worker_id: UUID | None, *, epoch: int, now: datetime) -> None:
         """Claim a run that is not inserted yet: `pending -> running` within its admission."""

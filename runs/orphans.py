@@ -17,6 +17,7 @@ from runs.outcomes import describe
 from runs.querysets import TERMINAL
 from runs.questions import waiting_questions
 from runs.serialization import encode
+from runs.webhooks import announcements
 from threads import clock, expiry
 from threads.models import Thread, ThreadStatus
 
@@ -93,6 +94,7 @@ def fail_orphan(run: Run) -> bool:
             lost_attempts=run.lost_attempts + 1,
         ):
             raise RuntimeError(f"Run {run.id} changed under its thread's lock.")
+        announcements.announce(run, status=RunStatus.ERROR, now=now, error=shown)
         _leave(thread, run, shown, now)
         return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -91,18 +91,27 @@ SHOWN = frozenset(
         "GraphLoadError",
         "StorageFailed",
         "StorageUnavailable",
+        "StateTooLarge",
+        "RunTooLarge",
         "RunTimeout",
         "WorkerLost",
         "NodeGone",
     ]
 )
 
+HIDDEN = "An internal error occurred"
+
 
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
     """An exception as clients may read it, and as operators do."""
     name, message = type(error).__name__, str(error)
-    shown = message if name in SHOWN else "An internal error occurred"
+    shown = message if name in SHOWN else HIDDEN
     return {"error": name, "message": shown}, {"error": name, "message": message}
+
+
+def shown_message(detail: Mapping[str, str]) -> str:
+    """What clients may read of an operator's description of an error."""
+    return detail["message"] if detail.get("error") in SHOWN else HIDDEN
 
 
 #: What `wait` and `join` answer for a run that is not there.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Coalesce
 
 from threads import statements
+from threads.narrowing import narrowing
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ def check_arrow(source: str, target: str) -> None:
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def for_principal(self, principal: Principal) -> AssistantQuerySet:
         """The principal's own, and the system's, which are everybody's."""
-        return self.filter(Q(user_id=principal.user_id) | Q(user__isnull=True))
+        mine = Q(user_id=principal.user_id) | Q(user__isnull=True)
+        return self.filter(mine & narrowing(principal, "assistants"), deleted_at__isnull=True)
+
+    def deleted(self) -> AssistantQuerySet:
+        """Those that nobody sees any more, and whose rows are there for the runs that name them."""
+        return self.filter(deleted_at__isnull=False)
 
 
 class WorkerQuerySet(models.QuerySet["Worker"]):
@@ -57,7 +63,8 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 
 class RunQuerySet(models.QuerySet["Run"]):
     def for_principal(self, principal: Principal) -> RunQuerySet:
-        return self.filter(user_id=principal.user_id)
+        """The principal's own; an Auth file's handlers decide about them by their threads."""
+        return self.filter(narrowing(principal, "threads", "thread__metadata"), user_id=principal.user_id)
 
     def in_flight(self) -> RunQuerySet:
         return self.filter(status__in=IN_FLIGHT)
@@ -72,7 +79,8 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         check_arrow(source, target)
         if target in TERMINAL:
-            changes.update(finished_at=now, worker=None)
+            # What the Auth file said about the user may be a secret, which nobody needs any more.
+            changes.update(finished_at=now, worker=None, auth_details=None)
         return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
 
     def claim(self, run_id: uuid.UUID, *, worker_id: uuid.UUID, epoch: int, now: datetime) -> bool:
@@ -120,10 +128,21 @@ class RunQuerySet(models.QuerySet["Run"]):
             return [run_id for (run_id,) in cursor.fetchall()]
 
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
-        """Write the final status of a running run as its owner; False means that this process lost the run."""
-        check_arrow(RUNNING, status)
-        changes |= {"status": status, "finished_at": now, "updated_at": now, "worker_id": None}
-        return statements.update(self.model, changes, {"id": run_id, "epoch": epoch, "status": RUNNING})
+        """Write the final status of a running run as its owner; False means that it is another one's."""
+        return bool(self.settle_each([{"id": run_id, "epoch": epoch, "status": status, **changes}], now=now))
+
+    def settle_each(self, ended: Sequence[Mapping[str, Any]], *, now: datetime) -> set[uuid.UUID]:
+        """Write the final statuses of running runs as their owner; return the ids of those that still were its own.
+
+        Args:
+            ended: For each run its id, its epoch, its final status, and what else changes about it.
+        """
+        for each in ended:
+            check_arrow(RUNNING, each["status"])
+        changes = {"finished_at": now, "updated_at": now, "worker_id": None, "auth_details": None}
+        return statements.update_each(
+            self.model, ended, changes, by=("id", "epoch"), where={"status": RUNNING}
+        )
 
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
         """Put a running run back; `lost` charges the attempt, a drain does not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -17,10 +17,12 @@ from django.utils import timezone
 
 from runs import orphans
 from runs.conf import settings
-from runs.leases import dead_workers, mark_stopped, sole_executor
+from runs.deaths import dead_workers
+from runs.leases import mark_stopped, sole_executor
 from runs.models import Run, RunStatus
 from threads import clock
 from threads.database import in_database
+from threads.faults import is_passing
 
 if TYPE_CHECKING:
     from runs.manager import RunManager
@@ -63,6 +65,7 @@ def reconcile(
     sole: bool | None = None,
     worker_id: UUID | None = None,
     executing: Collection[UUID] = (),
+    steady: Callable[[], bool] = lambda: True,
     budget: float | None = None,
 ) -> Report:
     """Settle the runs that are marked running and whose worker is gone.
@@ -74,13 +77,15 @@ def reconcile(
         run_ids: Only these runs.
         sole: Whether this process holds SQLite's lock; None to try for it.
         worker_id, executing: The calling worker and what it executes: its other runs are orphans too.
+        steady: Whether the calling worker's connection has held (`dead_workers`).
         budget: Stop after this many seconds; the rest is left for the next time.
     """
     began = time.monotonic()
     report = Report(dry_run=dry_run)
     lock = sole_executor() if sole is None and connection.vendor != "postgresql" else nullcontext(bool(sole))
     with lock as alone:
-        dead = [each for each in dead_workers(sole=alone) if each != worker_id]
+        dead = dead_workers(sole=alone, own=worker_id, steady=steady)
+        dead = [each for each in dead if each != worker_id]
         found = _orphans(dead, before=before, run_ids=run_ids, worker_id=worker_id, executing=executing)
         for batch in _batches(found):
             if budget is not None and time.monotonic() - began > budget:
@@ -161,8 +166,11 @@ def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> Non
                 continue
             report.unsettled.append(str(run.id))
             return
-        except Exception:
-            logger.exception("Run %s could not be recovered; it is tried again.", run.id)
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("Run %s could not be recovered, trying again: %s", run.id, error)
+            else:
+                logger.exception("Run %s could not be recovered; it is tried again.", run.id)
             report.unsettled.append(str(run.id))
             return
     listed = (report.requeued if resume else report.failed) if done else report.skipped

@@ -103,8 +103,6 @@ def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:
         ContradictoryRequest: `configurable` and `context` both say something, or an answer has no thread.
         InvalidRequest: A value is not allowed.
     """
-    if request.webhook is not None:
-        raise InvalidRequest("webhook is not supported yet; leave it out.")
     if not 0 <= request.after_seconds <= MAX_DELAY:
         raise InvalidRequest(f"after_seconds must be between 0 and {MAX_DELAY:.0f}.")
     if stateless and (request.command or {}).get("resume") is not None:

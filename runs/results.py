@@ -10,7 +10,6 @@ from runs.cancellation import settled
 from runs.models import Run, RunStatus
 from runs.outcomes import GONE, with_questions
 from runs.serialization import encode
-from threads.database import in_database
 
 
 async def wait_for_result(run_id: UUID) -> str:
@@ -18,13 +17,14 @@ async def wait_for_result(run_id: UUID) -> str:
 
     The thread's values; with `__interrupt__` when the graph asks something, and `__error__` alone when the run failed.
     """
-    stream = runtime.current().hub.executing(run_id)
+    hub = runtime.current().hub
+    stream = hub.executing(run_id)
     if stream is not None:
         await stream.ended()
         if stream.result is not None:
             return stream.result
     await settled(run_id)
-    return encode(await in_database(_stored, run_id))
+    return encode(await hub.read(_stored, run_id))
 
 
 def _stored(run_id: UUID) -> Any:

@@ -11,21 +11,24 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, F, OuterRef, QuerySet
 
 from runs import housekeeping
 from runs.conf import settings
 from runs.expired_logs import ended_before, old_events, old_runs, removable
 from runs.housekeeping import ROWS, THREADS, Step, turn
-from runs.models import Run, RunEvent, Worker
+from runs.models import Assistant, Run, RunEvent, Worker
+from runs.webhooks import outbox
 from threads import clock
 from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
 from threads.expiry import expired
+from threads.faults import is_passing
 from threads.models import Thread, TtlStrategy
+from threads.store.writes import overdue
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +48,18 @@ class Policy:
     runs_before: datetime | None = None
     #: Threads whose time to live is over.
     threads: bool = True
+    #: Webhooks that ended before this time; None for none.
+    webhooks_before: datetime | None = None
     #: Rows in one transaction at most.
     rows: int = ROWS
 
     @classmethod
     def of_settings(cls) -> Policy:
-        return cls(_ago(settings.EVENT_RETENTION), _ago(settings.RUN_RETENTION))
+        return cls(
+            _ago(settings.EVENT_RETENTION),
+            _ago(settings.RUN_RETENTION),
+            webhooks_before=_ago(settings.WEBHOOK_RETENTION),
+        )
 
 
 def _ago(seconds: float) -> datetime | None:
@@ -74,8 +83,14 @@ class Report:
     threads_failed: int = 0
     #: Rows of checkpoints, their values and writes of removed threads; checkpoints and values of trimmed ones.
     checkpoint_rows: int = 0
+    #: Items of the store that have expired.
+    store_items: int = 0
     #: Rows of workers that stopped long ago.
     workers: int = 0
+    #: Rows of deleted assistants that no run names any more.
+    assistants: int = 0
+    #: Webhooks that were delivered or given up long ago.
+    webhooks: int = 0
     #: False when the time was over before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -132,7 +147,11 @@ def survey(policy: Policy) -> Report:
         report.runs = removable(policy.runs_before).count()
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
+    report.store_items = overdue(now).count()
+    if policy.webhooks_before is not None:
+        report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = old_workers(now).count()
+    report.assistants = unnamed_assistants(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
 
@@ -147,7 +166,11 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from old_runs(policy.runs_before, rows=policy.rows)
     if policy.events_before is not None:
         yield from old_events(policy.events_before, rows=policy.rows)
+    yield from housekeeping.expired_items(rows=policy.rows)
+    if policy.webhooks_before is not None:
+        yield from outbox.removal(policy.webhooks_before)
     yield from _stopped_workers()
+    yield from _deleted_assistants()
 
 
 # --- expired threads
@@ -189,9 +212,9 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
         for thread_id in page:
             try:
                 yield from _trim(thread_id, pruning, rows, now)
-            except (OperationalError, InterfaceError):
-                raise
-            except Exception:
+            except Exception as error:
+                if is_passing(error):
+                    raise
                 logger.exception("The past of thread %s could not be pruned; it is tried again.", thread_id)
                 Thread.objects.filter(expired(now), id=thread_id).update(
                     expires_at=now + timedelta(hours=TRY_AGAIN_HOURS)
@@ -200,18 +223,27 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
 
 
 def _trim(thread_id: UUID, pruning: Pruning, rows: int, now: datetime) -> Iterator[Step]:
-    """Delete a thread's past in pieces, under the thread's lock; it is not expired any more after the last one."""
+    """Delete an expired thread's past; it is not expired any more after the last piece."""
+    overdue = Thread.objects.filter(expired(now), id=thread_id, ttl_strategy=TtlStrategy.KEEP_LATEST)
+    return trim(overdue.select_for_update(skip_locked=True), pruning, rows=rows, expires_at=None)
+
+
+def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) -> Iterator[Step]:
+    """Delete a thread's past in pieces, each under the thread's lock, until it is done or a run is in flight.
+
+    Args:
+        one: The query that locks the thread, if it is still to be shortened.
+        changes: What else changes about the thread with the last piece.
+    """
     deleted = 1
     while deleted:
         with turn():
-            overdue = Thread.objects.filter(expired(now), id=thread_id, ttl_strategy=TtlStrategy.KEEP_LATEST)
-            locked = overdue.select_for_update(skip_locked=True).only("id").first()
-            if locked is None or Run.objects.in_flight().filter(thread=thread_id).exists():
+            locked = one.only("id").first()
+            if locked is None or Run.objects.in_flight().filter(thread=locked).exists():
                 return
             # A checkpoint comes with several writes.
-            deleted = pruning.keep_latest(thread_id, limit=max(1, rows // 5))
-            changes = {} if deleted else {"expires_at": None}
-            Thread.objects.filter(id=thread_id).update(epoch=F("epoch") + 1, **changes)
+            deleted = pruning.keep_latest(locked.id, limit=max(1, rows // 5))
+            Thread.objects.filter(id=locked.id).update(epoch=F("epoch") + 1, **({} if deleted else changes))
         yield ("checkpoint_rows", deleted) if deleted else ("threads_trimmed", 1)
 
 
@@ -232,3 +264,25 @@ def _stopped_workers() -> Iterator[Step]:
             count, _ = Worker.objects.filter(id__in=worker_ids).delete()
         if count:
             yield "workers", count
+
+
+# --- assistants
+
+
+def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:
+    """Assistants that were deleted long enough ago for no admission to be under way, and that no run names any more."""
+    named = Exists(Run.objects.filter(assistant=OuterRef("pk")))
+    before = now - timedelta(seconds=housekeeping.DISCARD_AFTER)
+    return Assistant.objects.deleted().filter(~named, deleted_at__lt=before)
+
+
+def _deleted_assistants() -> Iterator[Step]:
+    count = THREADS
+    while count == THREADS:
+        with turn():
+            # Locked: their users may create them again at this moment.
+            found = unnamed_assistants(clock.now()).select_for_update(skip_locked=True, of=("self",))
+            assistant_ids = list(found.values_list("id", flat=True)[:THREADS])
+            count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()
+        if count:
+            yield "assistants", count

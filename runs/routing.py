@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from typing import Any, cast
 
-websocket_urlpatterns: list[URLPattern] = []
+from django.urls import URLPattern, re_path
+
+from runs.consumers import ThreadConsumer
+
+websocket_urlpatterns: list[URLPattern] = [
+    re_path(r"^threads/(?P<thread_id>[^/]+)/stream/events/?$", cast(Any, ThreadConsumer.as_asgi())),
+]

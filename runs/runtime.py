@@ -11,7 +11,7 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from runs import graphs, startup
+from runs import graphs, startup, store_settings
 from runs.assistants import create_system_assistants
 from runs.conf import settings
 from runs.events import EventHub
@@ -85,6 +85,13 @@ def notify_cancelled(run_id: UUID) -> None:
         opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
 
 
+def ring(key: str) -> None:
+    """Wake those in this process who wait for a key; from any thread, in a process with a runtime or without one."""
+    if (opened := _current) is not None:
+        with suppress(RuntimeError):  # the loop closed meanwhile
+            opened.loop.call_soon_threadsafe(opened.wakeups.ring, key)
+
+
 @asynccontextmanager
 async def runtime(*, execute: bool = True, options: WorkerOptions | None = None) -> AsyncIterator[Runtime]:
     """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.
@@ -106,6 +113,7 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
             await stack.enter_async_context(executing_alone())
         for name, error in graphs.load_all().items():
             logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
+        store_settings.configuration()
         serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
         storage = await stack.enter_async_context(
             open_checkpoints(

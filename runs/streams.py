@@ -10,11 +10,14 @@ from uuid import UUID
 
 from runs.conf import settings
 from runs.event_store import Event, Part, Position
+from runs.protocols.agent.items import PACK, pack
 
 logger = logging.getLogger(__name__)
 
 #: Memory for one run's events that readers here may still want, in bytes of JSON.
 BUFFER_BYTES = 4 * 1024 * 1024
+#: Most items of a row, and about how many bytes of them.
+PACK_ITEMS, PACK_BYTES = 256, 64 * 1024
 
 
 class Writer(Protocol):
@@ -48,17 +51,46 @@ class RunStream:
         self._buffer: deque[Event] = deque()
         self._bytes = 0
         self._written = 0
+        self._items: list[str] = []
+        self._items_bytes = 0
+        #: Readers of this process who want items as they come, not when their row is written.
+        self.watchers = 0
         self._changed: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._limit = settings.EVENT_BUFFER
 
+    def note(self, item: str) -> None:
+        """Take what nobody asked for by name; it shares a row with what comes until the next event, or the next flush."""
+        if self.watchers and not self._items:
+            asyncio.get_running_loop().call_soon(self._seal)
+        self._items.append(item)
+        self._items_bytes += len(item)
+        if len(self._items) >= PACK_ITEMS or self._items_bytes >= PACK_BYTES:
+            self._seal()
+        self._hub.written_soon(self)
+
+    def watch(self) -> None:
+        """Let a reader have items as they come."""
+        self.watchers += 1
+        self._seal()
+
+    def _seal(self) -> None:
+        """Make a row of the items that wait for one."""
+        if self._items:
+            items, self._items, self._items_bytes = self._items, [], 0
+            self._append(PACK, pack(items))
+
     def append(self, name: str, data: str) -> None:
         """Number an event and show it to readers of this process."""
+        self._seal()
+        self._append(name, data)
+        self._hub.written_soon(self)
+
+    def _append(self, name: str, data: str) -> None:
         self.count += 1
         self._buffer.append(Event(self.epoch, self.count, name, data))
         self._bytes += len(data)
         self._notify()
-        self._hub.written_soon(self)
 
     async def room(self) -> None:
         """Wait while more is unwritten than memory should hold: a slow log slows the run, it does not fill memory."""
@@ -72,6 +104,7 @@ class RunStream:
 
     def unwritten(self) -> Part:
         """What the log does not have yet."""
+        self._seal()
         new = self.count - self._written
         events = (
             [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))]

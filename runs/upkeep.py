@@ -13,7 +13,8 @@ from django.db import connection
 
 from runs import claims, recovery, retention
 from runs.conf import settings
-from runs.leases import Lease, dead_workers
+from runs.deaths import dead_workers
+from runs.leases import Lease
 from runs.outcomes import Stop
 from runs.wakeups import WORK
 from threads.database import in_database
@@ -44,7 +45,7 @@ class Upkeep:
     async def begin_lease(self) -> None:
         """Begin a lease, under a new identity."""
         self._expired = False
-        self._manager.lease = Lease(on_expiry=self._lease_expired)
+        self._manager.lease = Lease(on_expiry=self._lease_expired, shaken_at=self._manager.lease.shaken_at)
         options = self._manager.options
         await self._manager.lease.begin(concurrency=self._manager.concurrency, queues=options.queues)
 
@@ -131,7 +132,9 @@ class Upkeep:
         while connection.vendor == "postgresql":
             await asyncio.sleep(settings.PROBE * random.uniform(0.8, 1.2))
             try:
-                if set(await in_database(dead_workers, sole=False)) - {self._manager.worker_id}:
+                lease = self._manager.lease
+                dead = await in_database(dead_workers, sole=False, own=lease.worker_id, steady=lease.steady)
+                if set(dead) - {lease.worker_id}:
                     self._sweep_now.set()
             except Exception as error:
                 logger.warning("Dead workers could not be looked for, trying again: %s", error)
@@ -159,6 +162,7 @@ class Upkeep:
                     sole=True,
                     worker_id=self._manager.worker_id,
                     executing=set(self._manager.active),
+                    steady=self._manager.lease.steady,
                     budget=recovery.SWEEP_BUDGET,
                 )
                 again = not report.complete

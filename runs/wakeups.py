@@ -10,7 +10,9 @@ from uuid import UUID
 
 #: The key of "there may be a run to claim".
 WORK = "work"
-#: A run's id for those who read it; `owner_of(run id)` for the one who executes it; or `WORK`.
+#: The keys of "a schedule changed" and "a webhook is to be sent". They are rung in one process; the others look now and then.
+CRONS, WEBHOOKS = "crons", "webhooks"
+#: A run's id for those who read it; `owner_of(run id)` for the one who executes it; or one of the words above.
 Key = UUID | str | tuple[str, UUID]
 
 

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from runs.conf import settings
+from runs.metrics import loop_lag
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class _Watchdog(threading.Thread):
         alive = threading.Event()
         while not self.over.wait(self._limit / SHARE):
             alive.clear()
+            asked = time.monotonic()
             try:
                 self._loop.call_soon_threadsafe(alive.set)
             except RuntimeError:
@@ -60,6 +63,7 @@ class _Watchdog(threading.Thread):
             if not alive.wait(self._limit) and not alive.wait(SECOND_CHANCE) and not self.over.is_set():
                 self._raise_alarm()
                 alive.wait()
+            loop_lag.note(time.monotonic() - asked)
 
     def _raise_alarm(self) -> None:
         frame = sys._current_frames().get(self._thread_id)

@@ -27,6 +27,7 @@ WITHOUT_DATABASE = (
     "tests/runs/test_requests.py",
     "tests/runs/test_serialization.py",
     "tests/runs/test_watchdog.py",
+    "tests/server/test_logs.py",
     "tests/server/test_proxy.py",
     "tests/threads/test_reads.py",
 )
@@ -34,7 +35,7 @@ WITHOUT_DATABASE = (
 
 def run(label: str, arguments: list[str], **environment: str) -> int:
     print(f"\n=== {label} ===", flush=True)
-    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", "3"), *arguments]
+    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", WORKERS), *arguments]
     kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
     return subprocess.run(command, env={**kept, **environment}).returncode
 
@@ -43,6 +44,9 @@ def chaos() -> int:
     print(f"\n=== chaos, {CHAOS_SECONDS} s ===", flush=True)
     return subprocess.run([sys.executable, "-m", "tests.chaos", "--seconds", str(CHAOS_SECONDS)]).returncode
 
+
+#: Tests at once. Many of them wait for a lease, a timeout or a process more than they compute.
+WORKERS = "4"
 
 #: How long the suite lets everything fail at once; `make chaos` does it for longer.
 CHAOS_SECONDS = 60

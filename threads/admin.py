@@ -214,3 +214,7 @@ class ThreadAdmin(ReadOnlyAdmin):
     @admin.display(description="graph")
     def graph(self, thread: Any) -> str:
         return thread.graph_id or EMPTY
+
+
+# The admin looks for pages in this module alone; theirs use what is above.
+from threads.store import admin as store_admin  # noqa: E402, F401

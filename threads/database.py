@@ -19,6 +19,8 @@ from typing import Any, ParamSpec, TypeVar
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
+from threads.faults import READ_ONLY, is_passing, sqlstate
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -27,8 +29,6 @@ logger = logging.getLogger(__name__)
 #: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
 THREADS = {"sqlite": 1, "postgresql": 12}
 
-#: How PostgreSQL names a refusal to write.
-READ_ONLY = "25006"
 #: How PostgreSQL names a transaction that it gave up: a serialization failure, a deadlock; and how often one is tried again.
 SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
 
@@ -97,7 +97,7 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
             result = _call(call)
         except BaseException as raised:
             error = _unavailable(raised)
-            if isinstance(raised, OperationalError | InterfaceError):
+            if isinstance(error, OperationalError | InterfaceError):
                 # A connection that the database ended is of no use to the next caller of this thread.
                 for each in connections.all(initialized_only=True):
                     each.close_if_unusable_or_obsolete()
@@ -127,20 +127,21 @@ def _call(call: Callable[[], Any]) -> Any:
         try:
             return call()
         except OperationalError as error:
-            if getattr(error.__cause__, "sqlstate", None) not in SACRIFICED:
+            if sqlstate(error) not in SACRIFICED:
                 raise
     return call()
 
 
 def _unavailable(error: BaseException) -> BaseException:
-    """A refusal to write as what it is, a database that cannot be used now, and its connection closed.
+    """What Django names otherwise as what it is, a database that cannot be used now: an OperationalError.
 
-    It is the other side of a failover, or a database that is nearly full; a connection stays read-only once it was, and a
-    new one may reach the server that accepts writes.
+    A connection stays read-only once it was, and a new one may reach the server that accepts writes: it is closed.
     """
-    if not isinstance(error, DatabaseError) or getattr(error.__cause__, "sqlstate", None) != READ_ONLY:
+    is_named = isinstance(error, OperationalError | InterfaceError)
+    if is_named or not isinstance(error, DatabaseError) or not is_passing(error):
         return error
-    connection.close()
+    if sqlstate(error) == READ_ONLY:
+        connection.close()
     unavailable = OperationalError(*error.args)
     unavailable.__cause__ = error.__cause__
     return unavailable

@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings as django_settings
 from django.db.models import Q
 
-from threads.models import Thread, TtlStrategy
+from threads.models import TtlStrategy
 
 #: Ten years, in minutes.
 LONGEST = 10 * 366 * 1440.0
@@ -66,7 +66,14 @@ def columns(ttl: Ttl | None, *, now: datetime) -> dict[str, Any]:
     return {"ttl_minutes": ttl.minutes, "ttl_strategy": ttl.strategy, "expires_at": expires_at}
 
 
-def extended(thread: Thread, *, now: datetime) -> dict[str, Any]:
+class Kept(Protocol):
+    """A thread, or what is known of it."""
+
+    @property
+    def ttl_minutes(self) -> float | None: ...
+
+
+def extended(thread: Kept, *, now: datetime) -> dict[str, Any]:
     """What changes about a thread when something happens on it: its expiry, if it has one."""
     if thread.ttl_minutes is None:
         return {}

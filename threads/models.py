@@ -9,6 +9,7 @@ from threads.edits import StateEdit
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.querysets import ThreadQuerySet
+from threads.store.models import StoreItem  # noqa: F401 - Django looks for models here
 
 __all__ = ["StateEdit", "Thread", "ThreadStatus", "TtlStrategy"]
 

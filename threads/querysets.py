@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.db import models
 
+from threads.narrowing import narrowing
+
 if TYPE_CHECKING:
     from threads.models import Thread  # noqa: F401 - named in the strings below
 
@@ -20,7 +22,7 @@ class Principal(Protocol):
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def for_principal(self, principal: Principal) -> ThreadQuerySet:
         """Only what belongs to this principal; the one way from a request to a thread."""
-        return self.filter(user_id=principal.user_id)
+        return self.filter(narrowing(principal, "threads"), user_id=principal.user_id)
 
     def visible(self) -> ThreadQuerySet:
         """Without those of finished stateless runs, which wait for their removal."""

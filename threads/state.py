@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from langgraph.types import PregelTask, StateSnapshot
 
-from threads.models import Thread
+from threads.checkpoints.reads import matching_checkpoints
+from threads.models import Thread, ThreadStatus
 
 #: Fields of a checkpoint's address that clients see.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
@@ -34,14 +36,65 @@ async def read_state(
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
         return empty_state()
+    config = address(thread, checkpoint)
+    async with open_graph(graph_id, config) as graph:
+        snapshot = await graph.aget_state(config, subgraphs=subgraphs)
+    return thread_state(snapshot)
+
+
+async def read_history(
+    thread: Thread,
+    *,
+    open_graph: Graphs,
+    limit: int,
+    before: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    checkpoint_ns: str = "",
+) -> list[dict[str, Any]]:
+    """Return the states of one namespace, the newest first.
+
+    Args:
+        before: The checkpoint that they are older than.
+        metadata: What their checkpoints' metadata contain.
+    """
+    graph_id = thread.metadata.get("graph_id")
+    if not graph_id:
+        return []
+    config = address(thread, {"checkpoint_ns": checkpoint_ns})
+    async with open_graph(graph_id, config) as graph:
+        if metadata:
+            names = await matching_checkpoints(
+                graph.checkpointer,
+                thread_id=str(thread.id),
+                ns=checkpoint_ns,
+                before=before,
+                metadata=metadata,
+                limit=limit,
+            )
+            if names is not None:
+                places = [{"checkpoint_ns": checkpoint_ns, "checkpoint_id": name} for name in names]
+                return [thread_state(await graph.aget_state(address(thread, place))) for place in places]
+        found = graph.aget_state_history(
+            config,
+            filter=dict(metadata) if metadata else None,
+            before={"configurable": {"checkpoint_id": before}} if before else None,
+            limit=limit,
+        )
+        states = []
+        async for snapshot in found:
+            states.append(thread_state(snapshot))
+            # Each one is a piece of computing, and a thousand of them are asked for at once; others have their turns.
+            await asyncio.sleep(0)
+        return states
+
+
+def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:
+    """The configuration that names a checkpoint of a thread, whatever thread the client's address of it names."""
     configurable: dict[str, Any] = {"thread_id": str(thread.id)}
     for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
         if checkpoint and checkpoint.get(key) is not None:
             configurable[key] = checkpoint[key]
-    config: dict[str, Any] = {"configurable": configurable}
-    async with open_graph(graph_id, config) as graph:
-        snapshot = await graph.aget_state(config, subgraphs=subgraphs)
-    return thread_state(snapshot)
+    return {"configurable": configurable}
 
 
 def empty_state() -> dict[str, Any]:
@@ -75,6 +128,21 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
         "interrupts": [_interrupt(each) for each in snapshot.interrupts],
         "checkpoint_id": checkpoint.get("checkpoint_id") if checkpoint else None,
         "parent_checkpoint_id": parent.get("checkpoint_id") if parent else None,
+    }
+
+
+def standing(snapshot: StateSnapshot) -> dict[str, Any]:
+    """What a thread's row says of its present state: the columns, with `values` as they are."""
+    interrupts = {
+        task.id: [_interrupt(each) for each in task.interrupts] for task in snapshot.tasks if task.interrupts
+    }
+    rest = ThreadStatus.INTERRUPTED if snapshot.tasks else ThreadStatus.IDLE
+    return {
+        "values": snapshot.values,
+        "interrupts": interrupts,
+        "status": rest,
+        "resting_status": rest,
+        "error": None,
     }
 
 

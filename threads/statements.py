@@ -8,7 +8,7 @@ fields' own conversions, so that both databases read and write what the ORM does
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.db import connection, models
@@ -38,6 +38,56 @@ def update(model: type[models.Model], changes: Mapping[str, Any], where: Mapping
         for name, value in (*changes.items(), *where.items())
     ]
     return _execute(query, values) == 1
+
+
+def update_each(
+    model: type[models.Model],
+    rows: Sequence[Mapping[str, Any]],
+    changes: Mapping[str, Any],
+    *,
+    by: Sequence[str] = ("id",),
+    where: Mapping[str, Any] | None = None,
+    kept: Collection[str] = (),
+) -> set[Any]:
+    """Update a row for each mapping, in one statement on PostgreSQL; return the ids of those that there were.
+
+    Args:
+        rows: Attribute names and values, the same names in each, `id` among them.
+        changes: What changes alike in all of them.
+        by: The names of a mapping that its row must equal; the others change.
+        where: What else each row must equal.
+        kept: Names whose column stays as it is where the value is None.
+    """
+    where = where or {}
+    if not rows:
+        return set()
+    if connection.vendor != "postgresql":
+        return {row["id"] for row in rows if _update_one(model, row, changes, by, where, kept)}
+    columns = _columns(model)
+    names = tuple(rows[0])
+    query = _update_each(model, names, tuple(changes), tuple(by), tuple(where), frozenset(kept))
+    arrays = [[columns[name].get_db_prep_save(row[name], connection) for row in rows] for name in names]
+    alike, wanted = (
+        [columns[name].get_db_prep_save(value, connection) for name, value in each.items()]
+        for each in (changes, where)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(query, [*alike, *arrays, *wanted])
+        return {found for (found,) in cursor.fetchall()}
+
+
+def _update_one(
+    model: type[models.Model],
+    row: Mapping[str, Any],
+    changes: Mapping[str, Any],
+    by: Sequence[str],
+    where: Mapping[str, Any],
+    kept: Collection[str],
+) -> bool:
+    own = {
+        name: value for name, value in row.items() if name not in by and not (value is None and name in kept)
+    }
+    return update(model, {**own, **changes}, {**{name: row[name] for name in by}, **where})
 
 
 def get(model: type[M], where: Mapping[str, Any], *, lock: bool = False) -> M | None:
@@ -97,6 +147,38 @@ def _update(model: type[models.Model], changes: tuple[str, ...], where: tuple[st
     columns = _columns(model)
     assignments = ", ".join(f'"{columns[name].column}" = %s' for name in changes)
     return f'UPDATE "{model._meta.db_table}" SET {assignments} WHERE {_conditions(columns, where)}'
+
+
+@functools.cache
+def _update_each(
+    model: type[models.Model],
+    names: tuple[str, ...],
+    changes: tuple[str, ...],
+    by: tuple[str, ...],
+    where: tuple[str, ...],
+    kept: frozenset[str],
+) -> str:
+    columns = _columns(model)
+    quoted = {name: f'"{columns[name].column}"' for name in names}
+    assignments = [f'"{columns[name].column}" = %s' for name in changes] + [
+        f"{column} = coalesce(v.{column}, t.{column})" if name in kept else f"{column} = v.{column}"
+        for name, column in quoted.items()
+        if name not in by
+    ]
+    conditions = [f"t.{quoted[name]} = v.{quoted[name]}" for name in by]
+    conditions += [f't."{columns[name].column}" = %s' for name in where]
+    # `%b`: arrays go in binary; as text psycopg escapes each element by regular expressions.
+    arrays = ", ".join(f"%b::{_array_of(columns[name])}" for name in names)
+    return (
+        f'UPDATE "{model._meta.db_table}" t SET {", ".join(assignments)} '
+        f"FROM unnest({arrays}) AS v({', '.join(quoted.values())}) "
+        f"WHERE {' AND '.join(conditions)} RETURNING t.id"
+    )
+
+
+def _array_of(field: models.Field[Any, Any]) -> str:
+    """The type of an array of a column's values, without their length: a cast would cut what is too long."""
+    return f"{(field.db_type(connection) or '').partition('(')[0]}[]"
 
 
 @functools.cache

@@ -6,16 +6,27 @@ import logging
 from typing import Any
 
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
+from langgraph.store.base import InvalidNamespaceError
 from ninja import NinjaAPI
 from ninja.errors import ValidationError
 
+from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
-from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBusy
-from runs.graphs import GraphNotFound
+from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ThreadBusy
+from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
+from threads.faults import is_passing
+from threads.store.exceptions import (
+    EmbeddingFailed,
+    InvalidFilter,
+    InvalidIndex,
+    InvalidKey,
+    InvalidTtl,
+    InvalidValue,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +37,13 @@ STATUSES: dict[type[Exception], int] = {
     GraphNotFound: 404,
     NothingToCancel: 404,
     ThreadBusy: 409,
+    AssistantExists: 409,
+    SystemAssistant: 403,
+    InvalidNamespaceError: 400,
+    **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
+    EmbeddingFailed: 503,
 }
-IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID"}
+IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
 
 def refusal(status: int, detail: str) -> HttpResponse:
@@ -38,11 +54,13 @@ def install(api: NinjaAPI) -> None:
     """Make the API answer each of its errors."""
     handlers: dict[type[Exception], Any] = {
         **{error_class: _answer(status) for error_class, status in STATUSES.items()},
+        LimitReached: _too_much,
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         DisallowedHost: _wrong_host,
-        OperationalError: _no_database,
+        DatabaseError: _no_database,
         InterfaceError: _no_database,
+        GraphLoadError: _no_graph,
         Exception: _failed,
     }
     for error_class, handler in handlers.items():
@@ -78,6 +96,12 @@ def sentence(errors: list[dict[str, Any]]) -> str:
     return f"{name}: {message[:1].lower()}{message[1:]}."
 
 
+def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:
+    response = refusal(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
+    return response
+
+
 def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
     return refusal(413, f"Request body is larger than {settings.BODY_LIMIT} bytes.")
 
@@ -87,10 +111,18 @@ def _wrong_host(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
+    if not is_passing(error):
+        return _failed(request, error)
     logger.error("%s %r failed: %s", request.method, request.path, error)
     response = refusal(503, "The database does not answer; try again.")
     response["Retry-After"] = "1"
     return response
+
+
+def _no_graph(request: HttpRequest, error: Exception) -> HttpResponse:
+    """The operator's mistake, with details that are the operator's."""
+    logger.error("%s %r failed: %s", request.method, request.path, error)
+    return refusal(500, "The graph cannot be loaded; the server's log says why.")
 
 
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -12,6 +12,8 @@ from ninja.parser import Parser
 from runs.exceptions import InvalidRequest
 
 INVALID = "Invalid JSON in request body"
+#: The attribute of a request whose body was parsed before its view asks for it.
+BODY = "parsed_body"
 
 
 class JSONParser(Parser):
@@ -25,7 +27,8 @@ class JSONParser(Parser):
         self._depth = depth
 
     def parse_body(self, request: HttpRequest) -> Any:
-        return parse(request.body, depth=self._depth())
+        # An Auth file may have seen it before, and changed it.
+        return getattr(request, BODY) if hasattr(request, BODY) else parse(request.body, depth=self._depth())
 
 
 def parse(body: bytes, *, depth: int) -> Any:

@@ -10,13 +10,15 @@ from ninja import Query, Router
 
 from runs.api.creation import admit
 from runs.api.paths import contents, locations
-from runs.api.schemas import Limit, Offset, RunBody, RunCreate
-from runs.api.wire import run_columns, run_json
+from runs.api.schemas import Limit, Offset, RunBatch, RunBody, RunCreate, RunsCancel
+from runs.api.wire import RUN_FIELDS, run_columns, run_json
+from runs.batches import cancel_runs, create_runs, in_flight_of
 from runs.cancellation import cancel_run, delete_run, settled
-from runs.exceptions import NotFound
+from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Run, RunStatus
+from runs.protocols.sse import listed_values
 from runs.serialization import encode
-from threads.api.http import Request
+from threads.api.http import JSONBody, Request
 from threads.api.routes import find_thread
 from threads.database import in_database
 from threads.querysets import Principal
@@ -25,18 +27,8 @@ router = Router(tags=["Runs"])
 stateless = Router(tags=["Stateless runs"])
 
 Status = Literal["pending", "running", "success", "error", "timeout", "interrupted"]
-Shown = Literal[
-    "run_id",
-    "thread_id",
-    "assistant_id",
-    "metadata",
-    "status",
-    "kwargs",
-    "multitask_strategy",
-    "created_at",
-    "updated_at",
-]
-Select = Annotated[list[Shown], Query([], description="Only these fields, each one a parameter.")]
+Action = Literal["interrupt", "rollback"]
+Select = Annotated[list[str], Query([], description="Only these fields: repeated, with commas, or JSON.")]
 
 
 def find_run(
@@ -52,11 +44,12 @@ def find_run(
 def list_of_runs(
     thread_id: UUID, *, principal: Principal, status: str | None, select: list[str], limit: int, offset: int
 ) -> list[dict[str, Any]]:
+    """The runs of a page, and one more if there are more."""
     thread = find_thread(thread_id, principal=principal)
     runs = Run.objects.for_principal(principal).filter(thread=thread)
     if status is not None:
         runs = runs.filter(status=status)
-    page = runs.order_by("-created_at", "-id").only(*run_columns(select))[offset : offset + limit]
+    page = runs.order_by("-created_at", "-id").only(*run_columns(select))[offset : offset + limit + 1]
     return [run_json(run, select) for run in page]
 
 
@@ -68,6 +61,27 @@ async def create_run(request: Request, thread_id: UUID, body: RunBody) -> HttpRe
 @stateless.post("/runs", summary="Create a run on a thread of its own")
 async def create_stateless_run(request: Request, body: RunBody) -> HttpResponse:
     return await _create(request, body, thread_id=None)
+
+
+@stateless.post("/runs/batch", summary="Create several runs, each on a thread of its own")
+async def create_batch(request: Request, body: Annotated[RunBatch, JSONBody(...)]) -> HttpResponse:
+    """All of them, or, if one is refused, none."""
+    wanted = [each.request(stateless=True) for each in body]
+    runs = await create_runs(wanted, principal=request.auth)
+    return HttpResponse(encode([run_json(run) for run in runs]), content_type="application/json")
+
+
+@stateless.post("/runs/cancel", summary="Cancel several runs", response={204: None})
+async def cancel_several(
+    request: Request, body: Annotated[RunsCancel, JSONBody(...)], action: Action = "interrupt"
+) -> HttpResponse:
+    """Those of a thread that are named, or all in a status; 404 if there is nothing to cancel among them."""
+    statuses = body.statuses()
+    run_ids = body.run_ids or []
+    if statuses is not None:
+        run_ids = await in_database(in_flight_of, request.auth, statuses)
+    await cancel_runs(run_ids, thread_id=body.thread_id, principal=request.auth, action=action)
+    return HttpResponse(status=204)
 
 
 async def _create(request: Request, body: RunCreate, *, thread_id: UUID | None) -> HttpResponse:
@@ -86,16 +100,24 @@ async def list_runs(
     limit: Limit = 10,
     offset: Offset = 0,
     status: Status | None = None,
-) -> list[dict[str, Any]]:
-    return await in_database(
+) -> HttpResponse:
+    """`X-Pagination-Next` is the next page's offset, if there is one."""
+    wanted = listed_values(select)
+    if unknown := [name for name in wanted if name not in RUN_FIELDS]:
+        raise InvalidRequest(f"select: {unknown[0]!r} is no field of a run; it has {', '.join(RUN_FIELDS)}.")
+    found = await in_database(
         list_of_runs,
         thread_id,
         principal=request.auth,
         status=status,
-        select=list(select),
+        select=wanted,
         limit=limit,
         offset=offset,
     )
+    headers = {"X-Pagination-Total": str(offset + len(found))}
+    if len(found) > limit:
+        headers["X-Pagination-Next"] = str(offset + limit)
+    return HttpResponse(encode(found[:limit]), content_type="application/json", headers=headers)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}", summary="Get a run")
@@ -120,7 +142,7 @@ async def cancel(
     thread_id: UUID,
     run_id: UUID,
     wait: bool = False,
-    action: Literal["interrupt", "rollback"] = "interrupt",
+    action: Action = "interrupt",
 ) -> HttpResponse:
     """With `wait`, answer when the run has stopped; else at once."""
     await cancel_run(run_id, thread_id=thread_id, principal=request.auth, action=action)

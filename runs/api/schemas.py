@@ -1,12 +1,15 @@
-"""Bodies of the requests about runs and assistants."""
+"""Bodies of the requests about runs."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
+from runs.exceptions import InvalidRequest
 from runs.requests import RunRequest, sanitised
+from runs.webhooks.policy import check_webhook
 from threads.api.http import JSONBody, Schema
 
 StreamMode = Literal[
@@ -27,7 +30,7 @@ Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
 SortOrder = Literal["asc", "desc"]
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
@@ -58,7 +61,7 @@ class RunCreate(Schema):
     context: dict[str, Any] = {}
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after, or `*` for all.")
-    stream_mode: Annotated[list[StreamMode], BeforeValidator(_listed)] = ["values"]
+    stream_mode: Annotated[list[StreamMode], BeforeValidator(listed)] = ["values"]
     stream_subgraphs: bool = False
     stream_resumable: bool = Field(False, description="Every run's stream can be resumed here.")
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"
@@ -69,10 +72,11 @@ class RunCreate(Schema):
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = Field("delete", description="For runs without a thread.")
     feedback_keys: list[str] | None = None
-    webhook: str | None = Field(None, description="Not supported yet.")
+    webhook: str | None = Field(None, description="A URL that is told of the run's end.")
 
     def request(self, *, stateless: bool) -> RunRequest:
         """What is asked for, made safe. Raises InvalidRequest."""
+        check_webhook(self.webhook)
         checkpoint = self.checkpoint or {}
         if self.checkpoint_id is not None:
             checkpoint = {**checkpoint, "checkpoint_id": self.checkpoint_id}
@@ -104,30 +108,21 @@ class RunCreate(Schema):
 RunBody = Annotated[RunCreate, JSONBody(...)]
 
 
-class AssistantSearch(Schema):
-    """Which assistants to list."""
+RunBatch = Annotated[list[RunCreate], Field(min_length=1, max_length=1000)]
 
-    metadata: dict[str, Any] = {}
-    graph_id: str | None = None
-    name: str | None = Field(None, description="A part of the name, in any case.")
-    limit: Limit = 10
-    offset: Offset = 0
-    sort_by: Literal["assistant_id", "created_at", "updated_at", "name", "graph_id"] = "created_at"
-    sort_order: SortOrder = "desc"
-    select: (
-        list[
-            Literal[
-                "assistant_id",
-                "graph_id",
-                "name",
-                "description",
-                "config",
-                "context",
-                "metadata",
-                "created_at",
-                "updated_at",
-                "version",
-            ]
-        ]
-        | None
-    ) = None
+
+class RunsCancel(Schema):
+    """Which runs to cancel: those in a status, or some of a thread."""
+
+    status: Literal["pending", "running", "all"] | None = None
+    thread_id: UUID | None = None
+    run_ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
+
+    def statuses(self) -> list[str] | None:
+        """The statuses whose runs are meant; None if they are named. Raises InvalidRequest for neither, or both."""
+        named = self.thread_id is not None and self.run_ids is not None
+        if (self.status is not None and (self.thread_id or self.run_ids)) or not (self.status or named):
+            raise InvalidRequest("Give either status, or thread_id and run_ids.")
+        if self.status is None:
+            return None
+        return ["pending", "running"] if self.status == "all" else [self.status]

@@ -8,12 +8,24 @@ from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.renderers import BaseRenderer
 
-from runs.api import assistants, errors, runs, states, streams, system, thread_stream
-from runs.api.identity import principal_of
+from runs.api import (
+    assistants,
+    crons,
+    errors,
+    protocol,
+    runs,
+    states,
+    store,
+    streams,
+    system,
+    thread_stream,
+    threads,
+)
+from runs.api.document import document
 from runs.api.parsing import JSONParser
 from runs.conf import settings
+from runs.identity.requests import principal_of
 from runs.serialization import encode
-from threads.api import routes as threads
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
 A request acts as the user who is logged in to this site."""
@@ -31,6 +43,9 @@ class API(NinjaAPI):
         """JSON is UTF-8 without saying so (RFC 8259 §8.1)."""
         return "application/json"
 
+    def get_openapi_schema(self, **_: Any) -> Any:
+        return document(self)
+
 
 def build() -> API:
     api = API(
@@ -46,14 +61,18 @@ def build() -> API:
     for router in (
         system.router,
         assistants.router,
+        threads.collection,
         threads.router,
         states.router,
         thread_stream.router,
-        # "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
+        protocol.router,
+        # "/threads/{t}/runs/crons" and "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
+        crons.router,
         streams.router,
         runs.router,
         streams.stateless,
         runs.stateless,
+        store.router,
     ):
         api.add_router("", router)
     return api

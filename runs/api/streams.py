@@ -23,7 +23,7 @@ from runs.api.streaming import (
     waited_result,
 )
 from runs.models import Run
-from runs.protocols.sse import CONTENT_TYPE, START, Projection, modes_of, narrowed, parse_last_event_id
+from runs.protocols.sse import CONTENT_TYPE, START, Projection, listed_values, narrowed, parse_last_event_id
 from threads.api.http import Request
 from threads.database import in_database
 
@@ -145,7 +145,7 @@ async def _join_stream(
     )
     if run is None:
         return response(run_not_found(), content_type=CONTENT_TYPE, headers=headers, left=None)
-    modes = narrowed(run.kwargs.get("stream_mode", []), modes_of(stream_mode))
+    modes = narrowed(run.kwargs.get("stream_mode", []), listed_values(stream_mode))
     return event_stream(
         run.id,
         parse_last_event_id(last_event_id),

@@ -12,7 +12,6 @@ import orjson
 from django.http import StreamingHttpResponse
 from ninja import Header, Query, Router
 
-from runs.api.states import readable
 from runs.api.streaming import PIECE, prime, response
 from runs.conf import settings
 from runs.event_store import Position
@@ -24,13 +23,14 @@ from runs.protocols.sse import (
     Projection,
     frame,
     is_event_id,
-    modes_of,
+    listed_values,
     parse_last_event_id,
 )
 from runs.serialization import encode
+from runs.state_reads import readable
 from runs.thread_events import RUN_DONE, STATE_EDITED, Entry, follow_thread
 from threads.api.http import Request
-from threads.api.routes import find_thread
+from threads.api.routes import NAMED, find_thread
 from threads.database import in_database
 from threads.models import Thread
 from threads.state import read_state
@@ -47,14 +47,14 @@ async def stream_thread(
     request: Request, thread_id: UUID, last_event_id: LastEventID, stream_modes: Modes, stream_mode: Modes
 ) -> StreamingHttpResponse:
     """Never ends. Go on after `Last-Event-ID`; from the start if that is `-`; without it, from now on."""
-    modes = modes_of([*stream_modes, *stream_mode]) or [RUN_MODES]
+    modes = listed_values([*stream_modes, *stream_mode]) or [RUN_MODES]
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise InvalidRequest(f"Invalid stream mode: {unknown[0]}")
     if last_event_id is not None and not is_event_id(last_event_id):
         raise InvalidRequest(
             "Invalid last-event-id: it must be the id of one of the thread's events, or `-`."
         )
-    thread = await in_database(find_thread, thread_id, principal=request.auth)
+    thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     chunks = thread_chunks(thread, parse_last_event_id(last_event_id), modes)
     return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
 

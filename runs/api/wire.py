@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from runs.assistant_versions import AssistantVersion
 from runs.models import Assistant, Run
 from threads.api.wire import timestamp
+from threads.redaction import redacted
 
 
 def _kwargs(run: Run) -> dict[str, Any]:
     durability = run.kwargs.get("durability")
-    return {**run.kwargs, "webhook": None, "checkpoint_during": durability != "exit"}
+    hidden = {name: redacted(run.kwargs[name]) for name in ("config", "context") if run.kwargs.get(name)}
+    return {"webhook": None, **run.kwargs, **hidden, "checkpoint_during": durability != "exit"}
 
 
 #: A field's name, the column that it needs, and what it shows.
@@ -54,3 +57,18 @@ def assistant_json(assistant: Assistant, select: Collection[str] | None = None) 
         "description": assistant.description,
     }
     return {name: value for name, value in shown.items() if not select or name in select}
+
+
+def version_json(version: AssistantVersion) -> dict[str, Any]:
+    """A version of an assistant."""
+    return {
+        "assistant_id": str(version.assistant_id),
+        "version": version.version,
+        "graph_id": version.graph_id,
+        "config": version.config,
+        "context": version.context,
+        "metadata": version.metadata,
+        "created_at": timestamp(version.created_at),
+        "name": version.name,
+        "description": version.description,
+    }

@@ -5,16 +5,21 @@ The SDK has no public constructor for it; a test holds on to the private ones.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
 
-def execution_runtime(context: Any) -> Any:
+def execution_runtime(context: Any, store: Any = None) -> Any:
     """The runtime of a graph that is about to be executed."""
-    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=None, context=context)  # type: ignore[arg-type]
+    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=store, context=context)
 
 
-def read_runtime() -> Any:
-    """The runtime of a graph that only reads a thread's state: no place to open costly resources."""
-    return _ReadRuntime(access_context="threads.read", user=None, store=None)  # type: ignore[arg-type]
+def introspection_runtime() -> Any:
+    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs."""
+    return _ReadRuntime(access_context="assistants.read", user=None, store=None)  # type: ignore[arg-type]
+
+
+def read_runtime(access: Literal["threads.read", "threads.update"] = "threads.read") -> Any:
+    """The runtime of a graph that only reads a thread's state, or edits it: no place to open costly resources."""
+    return _ReadRuntime(access_context=access, user=None, store=None)  # type: ignore[arg-type]

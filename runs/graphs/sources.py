@@ -117,7 +117,7 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     yield from _entries(graphs, path.name, folder=path.parent, problem_id="runs.E005")
-    ignored = [key for key in content if key not in ("graphs", "$schema")]
+    ignored = [key for key in content if key not in ("graphs", "auth", "store", "$schema")]
     for name, value in graphs.items():
         if isinstance(value, dict):
             ignored += [f"graphs.{name}.{key}" for key in value if key not in FIELDS]

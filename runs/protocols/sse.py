@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import orjson
 
+from runs.protocols.agent.items import PACK
 from runs.protocols.messages import MessageAccumulator
 
 #: (epoch, seq): where an event stands in its run.
@@ -64,9 +65,9 @@ def is_event_id(text: str) -> bool:
     return text.strip() in FROM_START or _ID.fullmatch(text.strip()) is not None
 
 
-def modes_of(values: Iterable[str]) -> list[str]:
-    """The stream modes of a query: repeated, separated by commas, or a JSON list, which clients all send."""
-    modes: list[str] = []
+def listed_values(values: Iterable[str]) -> list[str]:
+    """The values of a query's parameter: repeated, separated by commas, or a JSON list, which clients all send."""
+    found: list[str] = []
     for value in values:
         text = value.strip()
         if text.startswith("["):
@@ -74,10 +75,10 @@ def modes_of(values: Iterable[str]) -> list[str]:
                 parsed = orjson.loads(text)
             except orjson.JSONDecodeError:
                 parsed = []
-            modes += [mode for mode in parsed if isinstance(mode, str)]
+            found += [each for each in parsed if isinstance(each, str)]
         else:
-            modes += [mode for part in text.split(",") if (mode := part.strip())]
-    return list(dict.fromkeys(modes))
+            found += [each for part in text.split(",") if (each := part.strip())]
+    return list(dict.fromkeys(found))
 
 
 def narrowed(requested: Sequence[str], wanted: Sequence[str]) -> list[str]:
@@ -114,6 +115,8 @@ class Projection:
 
     def feed(self, event: LogEvent) -> list[tuple[str, str]]:
         """The frames of one event, as (event name, JSON); none if the reader did not ask for it."""
+        if event.name == PACK:
+            return []
         mode, _, namespace = event.name.partition("|")
         if mode in ALWAYS:
             if mode == "metadata" and self._messages is not None:

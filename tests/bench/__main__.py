@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import delays, profiles, rates, several
+from tests.bench import delays, memory, profiles, rates, reads, several
 from tests.bench.processes import bare_loop, postgres_databases, serving
 from tests.bench.rates import RATES, Rate
 from tests.bench.report import about_machine, print_table
 
-OTHERS = ("first-event", "readers", "sleepers")
-NAMES = [*(rate.name for rate in RATES), *OTHERS, *several.NAMES]
+OTHERS = ("first-event", "readers", "sleepers", memory.NAME)
+NAMES = [*(rate.name for rate in RATES), *OTHERS, *reads.NAMES, *several.NAMES]
 
 
 def say(line: str) -> None:
@@ -47,6 +47,7 @@ class Place:
     server_url: str | None = None
     bare_url: str | None = None
     sleepers_url: str | None = None
+    store_url: str | None = None
     fleet_urls: tuple[str, ...] = ()
 
 
@@ -58,8 +59,8 @@ def place(database: str) -> Iterator[Place]:
             yield Place(Path(name))
         else:
             fleets = [each.replace("-", "_") for each in several.NAMES]
-            with postgres_databases("server", "bare", "sleepers", *fleets) as urls:
-                yield Place(Path(name), *urls[:3], fleet_urls=tuple(urls[3:]))
+            with postgres_databases("server", "bare", "sleepers", "store", *fleets) as urls:
+                yield Place(Path(name), *urls[:4], fleet_urls=tuple(urls[4:]))
 
 
 async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
@@ -67,8 +68,12 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     wanted = [rate for rate in RATES if rate.name in plan.names]
     async with AsyncExitStack() as stack:
-        if not {*plan.names} - {*several.NAMES}:
-            return await measure_several(plan, where)
+        if memory.NAME in plan.names:
+            rows += await memory.measure(
+                where.folder / "store", where.store_url, rounds=plan.rounds, samples=plan.samples, say=say
+            )
+        if not {*plan.names} - {*several.NAMES, memory.NAME}:
+            return rows + await measure_several(plan, where)
         server = await stack.enter_async_context(serving(where.folder / "server", where.server_url))
         if wanted:
             bare = await stack.enter_async_context(bare_loop(where.folder, where.bare_url))
@@ -82,6 +87,10 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
             )
         if "readers" in plan.names:
             rows += await delays.measure_readers(server, rounds=plan.rounds, say=say)
+        if {*plan.names} & {*reads.NAMES}:
+            rows += await reads.measure(
+                plan.names, server, samples=plan.samples, seconds=plan.seconds, say=say
+            )
     if "sleepers" in plan.names:
         rows.append(delays.sleepers_row([await asleep(where) for _ in range(plan.long_rounds)]))
     return rows + await measure_several(plan, where)

@@ -124,7 +124,7 @@ async def test_it_leaves_the_database_connection_of_its_thread_alone(
         ("/threads/search", "api"),
         ("/threadsafe", "site"),
         ("/okay", "site"),
-        ("/", "site"),
+        ("/", "api"),
         ("/admin/threads", "site"),
         ("//threads", "site"),
     ],

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 def site(
     transactional_db: None, run_settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Site]:
-    from runs import leases
+    from runs import deaths, leases
     from tests.runs.machine.base import MAX_ATTEMPTS
     from tests.runs.machine.site import Site
     from threads.database import threads
 
     # The machine has no second clock: leases run out when a rule says so, and a lock that is free stays free.
     run_settings(GRAPHS={"life": "tests.runs.machine.graph:life"}, MAX_ATTEMPTS=MAX_ATTEMPTS, LEASE=3600.0)
-    monkeypatch.setattr(leases, "CONFIRM", 0.0, raising=False)
-    monkeypatch.setattr(leases, "SETTLED", 0.0, raising=False)
+    monkeypatch.setattr(deaths, "CONFIRM", 0.0)
+    monkeypatch.setattr(leases, "SETTLED", 0.0)
     opened = Site(str(tmp_path / "checkpoints.sqlite3"))
     yield opened
     opened.close()

@@ -20,6 +20,17 @@ from runs import checks, conf, graphs
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def test_a_local_user_of_a_public_site_is_a_warning(settings: Any, run_settings: Any) -> None:
+    settings.DEBUG = False
+    run_settings(LOCAL_USER=True)
+    assert [problem.id for problem in checks.check_local_user(None)] == ["runs.W004"]
+    settings.DEBUG = True
+    assert not checks.check_local_user(None)
+    settings.DEBUG = False
+    run_settings(LOCAL_USER=False)
+    assert not checks.check_local_user(None)
+
+
 @pytest.fixture(autouse=True)
 def no_graphs() -> Iterator[None]:
     """Start without settings; forget afterwards what was loaded."""

@@ -174,11 +174,6 @@ def test_only_a_stateless_run_may_take_its_thread_with_it() -> None:
     assert not request(stateless=True, on_completion="keep").temporary
 
 
-def test_a_webhook_is_refused_rather_than_forgotten() -> None:
-    with pytest.raises(InvalidRequest, match="webhook is not supported yet"):
-        request(webhook="https://example.com")
-
-
 @pytest.mark.parametrize("seconds", [-1, 1e12, float("inf"), float("nan")])
 def test_a_delay_is_bounded(seconds: float) -> None:
     with pytest.raises(InvalidRequest, match="after_seconds must be between"):

@@ -121,7 +121,7 @@ async def test_the_sweep_removes_what_the_settings_say(quiet: Any, driver: Drive
     await in_database(prepare)
     report = await retention.sweep(driver.runtime.storage)
     assert (report.runs, report.events) == (2, 6)
-    quiet(EVENT_RETENTION=0, RUN_RETENTION=0)
+    quiet(EVENT_RETENTION=0, RUN_RETENTION=0, WEBHOOK_RETENTION=0)
     assert Policy.of_settings() == Policy(None, None)
 
 

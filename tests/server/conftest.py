@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,24 @@ from tests.server.invariants import sound
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the ends of the servers' logs with a test that failed: what it waited for says less than what they did."""
+    report = yield
+    site = getattr(item, "funcargs", {}).get("site")
+    if report.when == "call" and report.failed and site is not None:
+        for number, process in enumerate(site.processes):
+            report.sections.append((f"log of server {number}", process.tail))
+    return report
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.server)
+            if item.get_closest_marker("timeout") is None:
+                # What must end in time says so itself; processes that start on a busy machine take theirs.
+                item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,11 @@ class Database(ABC):
     def rows(self, query: str) -> list[Row]:
         """The rows of a query; ids as text with dashes."""
 
+    @staticmethod
+    def key(id: str) -> str:
+        """An id as its column has it."""
+        return id
+
     @abstractmethod
     def execute(self, query: str) -> None: ...
 
@@ -59,6 +64,10 @@ class Sqlite(Database):
 
     def __init__(self, folder: Path) -> None:
         self.file, self._checkpoints = folder / "db.sqlite3", folder / "checkpoints.sqlite3"
+
+    @staticmethod
+    def key(id: str) -> str:
+        return id.replace("-", "")
 
     def rows(self, query: str) -> list[Row]:
         return [

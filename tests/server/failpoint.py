@@ -55,11 +55,11 @@ POINTS = {
     #: A run was claimed, and nothing of it has happened yet.
     "claimed": (("claim", "claim_candidates"), after_commit),
     #: All checkpoints have landed; the transaction with the final status is open and will never be committed.
-    "settling": (("settle",), before),
+    "settling": (("settle_each",), before),
     #: The same, but the process freezes there, with the thread's row locked.
-    "frozen": (("settle",), freezing),
+    "frozen": (("settle_each",), freezing),
     #: The final status is committed, and nobody has been told.
-    "settled": (("settle",), after_commit),
+    "settled": (("settle_each",), after_commit),
 }
 
 

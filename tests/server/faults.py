@@ -30,7 +30,7 @@ def front(site: Site, **options: str) -> Process:
 
 def stop(*processes: Process) -> None:
     for process in processes:
-        assert process.stop() == 0, process.output
+        assert process.stop() == 0, process.tail
 
 
 def postgres(site: Site) -> Postgres:

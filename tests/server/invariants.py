@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import groupby, pairwise
 
+from tests.server import logs
 from tests.server.databases import Row
 from tests.server.harness import TERMINAL, Site
 from tests.server.readers import Position
-
-#: Nothing of a healthy server's log looks like this.
-ALARMS = re.compile(
-    r"Traceback|never retrieved|never awaited|PoolClosed|PoolTimeout|already closed|is closed|was closed|"
-    r"closed database|Event loop|CancelledError| ERROR | CRITICAL "
-)
 
 
 def sound(site: Site, *, waiting: int = 0, allowed: str = r"(?!)", clock_set_back: bool = False) -> None:
@@ -86,9 +80,8 @@ def history(checkpoints: Sequence[Row]) -> None:
 
 def server_logs(site: Site, *, allowed: str) -> None:
     """I9: no server complained."""
-    lines = site.output.splitlines()
-    alarms = [line for line in lines if ALARMS.search(line) and not re.search(allowed, line)]
-    assert alarms == [], "\n".join([*alarms, "", *lines[-80:]])
+    if found := logs.alarms(site.output, allowed=allowed):
+        raise AssertionError(found)
 
 
 def read_everything(site: Site, run: Row, ids: Sequence[Position]) -> None:

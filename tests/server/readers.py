@@ -112,7 +112,7 @@ class RawReader(threading.Thread):
     def leave(self) -> None:
         """Close the connection with the next line, of which there is one each heartbeat."""
         self._left.set()
-        self.join(10)
+        self.join(20)
 
     @property
     def names(self) -> list[str]:

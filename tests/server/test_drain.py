@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.harness import STEPS, Site, eventually
+from tests.server.harness import STEPS, Site, eventually, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import RawReader, Reader
 
@@ -31,7 +31,7 @@ def test_a_run_stopped_in_a_node_goes_on_after_it_and_its_reader_misses_nothing(
     seen = len(raw.ids)
     site.open_gate()
     assert site.process.wait() == 0
-    raw.join(5)
+    raw.join(20)
     assert raw.end
     assert len(raw.ids) > seen, "the events of the node that ended during the drain"
     drained = site.row(run)
@@ -59,7 +59,7 @@ def test_a_stream_that_the_shutdown_ends_before_its_run_is_cut_off_and_not_compl
     site.process.send()
     site.open_gate()
     assert site.process.wait() == 0
-    raw.join(5)
+    raw.join(20)
     assert site.row(run)["status"] == "pending"
     assert raw.end.startswith("cut")
 
@@ -122,7 +122,7 @@ def test_further_signals_do_not_abandon_the_drain(site: Site, signals: tuple[sig
         )
     site.open_gate()
     assert site.process.wait() == 0
-    reader.join(5)
+    reader.join(20)
     assert reader.end
     for run in runs:
         row = site.row(run)
@@ -141,7 +141,7 @@ def test_a_run_that_ends_during_the_drain_is_a_success(site: Site) -> None:
     eventually(lambda: "Draining 1 runs" in site.output)
     site.open_gate()
     assert site.process.wait() == 0
-    raw.join(5)
+    raw.join(20)
     assert raw.end == "ended"
     assert site.row(run)["status"] == "success"
     assert site.thread(run)["status"] == "idle"
@@ -163,8 +163,8 @@ def test_a_drain_ends_within_its_time_whatever_a_node_does(site: Site) -> None:
     began = time.monotonic()
     site.process.send()
     assert site.process.wait() == 0
-    assert drain * 0.5 < time.monotonic() - began < drain + 2
-    reader.join(5)
+    assert drain * 0.5 < time.monotonic() - began < drain + within(2)
+    reader.join(20)
     assert reader.end
     for run in (stubborn, long):
         row = site.row(run)
@@ -196,7 +196,7 @@ def test_an_idle_server_ends_at_once(site: Site) -> None:
     assert site.client().runs.wait(thread, "sleeping", input={"log": []})["log"] == ["sleep"]
     began = time.monotonic()
     assert site.process.stop() == 0
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < within(3)
     assert [
         worker["stopped_at"] is not None for worker in site.database.rows("SELECT * FROM runs_worker")
     ] == [True]

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.server.faults import front, left, stop
-from tests.server.harness import STEPS, Site, eventually
+from tests.server.harness import STEPS, Site, eventually, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import Reader
 
@@ -29,7 +29,7 @@ def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_loses_its_runs
     for run in (blocking, beside):
         row = site.finish(run)
         assert (row["status"], row["attempt"], row["lost_attempts"]) == ("success", 2, 1)
-        assert site.attempts(run)[2] - since < 4 + 5
+        assert site.attempts(run)[2] < since + 4 + within(5)
     before = left(site, blocking, beside)
     assert "The event loop has been blocked for 1 s" in blocked.output
     assert "time.sleep" in blocked.output
@@ -52,7 +52,7 @@ def test_a_synchronous_node_that_goes_on_after_its_cancellation_changes_nothing(
     site.executing(run, "work")
     began = time.monotonic()
     site.client().runs.cancel(run["thread_id"], run["run_id"], wait=True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < within(2)
     again = site.create("steps", {"delay": 0.0}, thread=run["thread_id"])
     assert site.finish(again)["status"] == "success"
     assert site.executions(run)["late"] == 0, "it still works, and nothing waits for it"

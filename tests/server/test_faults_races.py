@@ -180,7 +180,7 @@ def test_a_cancel_that_meets_a_takeover_is_kept_by_whoever_has_the_run(
         row = site.finish(run)
         assert row["status"] == "interrupted"
         assert site.executions(run)["after"] == 0
-        reader.join(10)
+        reader.join(20)
         assert reader.end == "ended"
     stop(serving, other)
     sound(site)
@@ -224,8 +224,8 @@ def test_a_run_whose_thread_is_deleted_ends_and_brings_nothing_back(site: Site, 
     reader = RawReader(site, run)
     site.executing(run, "s2")
     remove(site, run, "runs_run", "threads_thread")
-    eventually(lambda: f"Run {run['run_id']} was taken over or deleted" in site.output, timeout=5)
-    reader.join(5)
+    eventually(lambda: f"Run {run['run_id']} was taken over or deleted" in site.output)
+    reader.join(20)
     assert reader.end == "ended"
     begun = site.executed(run)
     assert len(begun) < len(STEPS), "it ended when its rows went"
@@ -254,7 +254,7 @@ def test_a_run_that_is_deleted_while_it_runs_is_refused_or_gone(site: Site) -> N
     except ConflictError:
         assert site.finish(run)["status"] == "success"
     else:
-        eventually(lambda: not site.events(run), timeout=5)
+        eventually(lambda: not site.events(run))
         assert [row for row in traces(site, run) if row["id"] == run["run_id"]] == []
         assert len(site.executed(run)) < len(STEPS)
     again = site.create("steps", thread=run["thread_id"])

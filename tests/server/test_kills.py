@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.server.databases import Row
-from tests.server.harness import STEPS, Site, eventually
+from tests.server.harness import STEPS, Site, eventually, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import Reader
 
@@ -76,7 +76,7 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
             continue
         # A server that was killed again before it claimed the run leaves that to the next one.
         since = max([start for start in starts if ready_at <= start <= began], default=ready_at)
-        assert began - since <= RESUMES_WITHIN
+        assert began - since <= within(RESUMES_WITHIN)
     for run, reader in zip(runs, readers, strict=False):
         read_everything(site, run, reader.finish())
     assert site.process.stop() == 0

@@ -31,7 +31,7 @@ def test_a_server_that_is_told_to_stop_in_the_middle_of_a_run_drains_it_for_the_
     eventually(lambda: "Draining 1 runs" in site.output)
     site.open_gate()
     assert site.process.wait() in (0, -signal.SIGTERM)
-    raw.join(5)
+    raw.join(20)
     assert raw.end
     row = site.row(run)
     assert (row["status"], row["lost_attempts"]) == ("pending", 0)

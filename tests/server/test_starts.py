@@ -12,7 +12,7 @@ import pytest
 from langgraph_sdk.errors import NotFoundError
 
 from tests.server.databases import ROOT, Database, Postgres, Sqlite, Template, environment
-from tests.server.harness import STEPS, Site, eventually, free_port
+from tests.server.harness import STEPS, Site, eventually, free_port, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import RawReader
 
@@ -28,10 +28,10 @@ def test_a_server_that_leaves_runs_to_others_creates_streams_and_cancels_them(si
     site.executing(waiting, "gate")
     began = time.monotonic()
     site.client(serving).runs.cancel(waiting["thread_id"], waiting["run_id"], wait=True)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < within(3)
     assert site.row(waiting)["status"] == "interrupted"
     assert site.finish(run)["status"] == "success"
-    reader.join(5)
+    reader.join(20)
     assert reader.end == "ended"
     read_everything(site, run, reader.ids)
     assert len(site.client(serving).runs.join(run["thread_id"], run["run_id"])["log"]) == len(STEPS)
@@ -72,9 +72,9 @@ def test_one_of_two_servers_takes_over_what_the_other_had_when_it_was_killed(sit
     for run, reader in zip(runs, readers, strict=True):
         row = site.finish(run)
         assert (row["status"], row["attempt"], row["lost_attempts"]) == ("success", 2, 1)
-        assert site.attempts(run)[2] - killed < 2.0
+        assert site.attempts(run)[2] - killed < within(2.0)
         assert sum(site.executions(run).values()) <= len(STEPS) + 1
-        reader.join(10)
+        reader.join(20)
         assert reader.end == "ended"
         read_everything(site, run, reader.ids)
     assert second.stop() == 0

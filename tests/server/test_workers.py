@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from tests.server.databases import ROOT, Row, environment
-from tests.server.harness import GRAPHS, STEPS, Process, Site, eventually, free_port
+from tests.server.harness import GRAPHS, STEPS, Process, Site, eventually, free_port, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import RawReader, Reader
 
@@ -34,7 +34,7 @@ def front(site: Site, **options: Any) -> Process:
 
 def stop(*processes: Process) -> None:
     for process in processes:
-        assert process.stop() == 0, process.output
+        assert process.stop() == 0, process.tail
 
 
 def owner(site: Site, run: Row, *processes: Process) -> Process:
@@ -52,11 +52,11 @@ def test_a_client_creates_on_one_process_streams_from_a_second_and_cancels_throu
     run = site.create("gated", process=first)
     reader = RawReader(site, run, process=second)
     site.executing(run, "gate")
-    eventually(lambda: "updates" in reader.names, timeout=5, what="the second process streams")
+    eventually(lambda: "updates" in reader.names, what="the second process streams")
     began = time.monotonic()
     site.client(third).runs.cancel(run["thread_id"], run["run_id"], wait=True)
-    assert time.monotonic() - began < 2
-    reader.join(5)
+    assert time.monotonic() - began < within(2)
+    reader.join(20)
     assert reader.end == "ended"
     assert site.row(run)["status"] == "interrupted"
     done = site.create("steps", process=third)
@@ -85,7 +85,7 @@ def test_a_worker_tells_how_it_is_and_drains_for_the_others(site: Site) -> None:
     assert site.finish(run)["status"] == "success"
     assert site.executed(run) == GATED
     assert site.row(run)["lost_attempts"] == 0
-    assert site.attempts(run)[2] - gone < 1
+    assert site.attempts(run)[2] - gone < within(1)
     stop(other, serving)
     sound(site)
 
@@ -123,34 +123,32 @@ def test_limits_hold_over_all_processes(site: Site) -> None:
     limits = {"USER_CONCURRENCY": 2}
     serving = site.start(*SERVE, port=free_port(), run_settings=limits)
     workers = [site.worker(run_settings=limits) for _ in range(2)]
-    runs = [site.create("sleeping", {"delay": 0.2}, process=serving) for _ in range(9)]
-    most = 0
-
-    def finished() -> bool:
-        nonlocal most
-        rows = site.database.rows("SELECT status FROM runs_run")
-        most = max(most, sum(row["status"] == "running" for row in rows))
-        return all(row["status"] == "success" for row in rows)
-
-    eventually(finished)
-    assert most == 2
-    assert len(runs) == 9
+    runs = [site.create("gated", process=serving) for _ in range(9)]
+    running = "SELECT id FROM runs_run WHERE status = 'running'"
+    eventually(lambda: len(site.database.rows(running)) == 2, what="two execute")
+    site.open_gate()
+    rows = [site.finish(run) for run in runs]
+    assert {row["status"] for row in rows} == {"success"}
+    for each in rows:
+        began = each["started_at"]
+        assert sum(row["started_at"] <= began < row["finished_at"] for row in rows) <= 2
     stop(serving, *workers)
     sound(site)
 
 
 def test_a_killed_workers_runs_go_on_elsewhere_at_once(site: Site) -> None:
-    serving, doomed = front(site), site.worker()
-    runs = [site.create("steps", {"delay": 0.8}, durability="sync", process=serving) for _ in range(4)]
+    serving, doomed = front(site), site.worker(run_settings={"LEASE": 60.0})
+    runs = [site.create("steps", {"delay": 0.3}, durability="sync", process=serving) for _ in range(4)]
     reader = Reader(site, runs[0], process=serving)
     for run in runs:
         site.executing(run, "s1")
+    doomed.pause()  # however long the other one takes to start, the runs do not end meanwhile
     other = site.worker()
     doomed.kill()
     killed = time.time()
     for run in runs:
         assert site.finish(run)["status"] == "success"
-        assert site.attempts(run)[2] - killed < ELSEWHERE_WITHIN
+        assert site.attempts(run)[2] - killed < within(ELSEWHERE_WITHIN)
         assert max(site.executions(run).values()) <= 2
         assert site.values(run)["log"] == STEPS
         assert site.row(run)["lost_attempts"] == 1
@@ -176,7 +174,7 @@ def test_a_frozen_process_loses_its_runs_changes_nothing_when_it_wakes_and_goes_
     other = site.worker(run_settings=times)
     for run in runs:
         assert site.finish(run)["status"] == "success"
-        assert site.attempts(run)[2] - stopped < lease + 5
+        assert site.attempts(run)[2] < max(stopped + lease, other.ready_at) + within(5)
     before = [site.row(run) for run in runs], site.database.checkpoints(), [site.events(run) for run in runs]
     threads = [site.thread(run) for run in runs]
     frozen.resume()
@@ -217,11 +215,11 @@ def test_a_listening_connection_that_is_killed_costs_nothing_and_comes_back(site
     assert terminate(site, "LISTEN%") == 2
     site.open_gate()
     assert site.finish(run)["status"] == "success"
-    reader.join(5)
+    reader.join(20)
     assert reader.end == "ended"
-    eventually(lambda: httpx.get(worker.url + "/ok").json()["listening"], timeout=5)
+    eventually(lambda: httpx.get(worker.url + "/ok").json()["listening"])
     later = site.create("steps", process=serving)
-    assert site.finish(later, timeout=2)["status"] == "success"
+    assert site.finish(later, timeout=within(2))["status"] == "success"
     stop(serving, worker)
     sound(site)
 

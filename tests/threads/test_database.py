@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -89,3 +90,19 @@ async def test_only_a_sacrificed_transaction_is_tried_again_and_not_for_ever(
     with pytest.raises(OperationalError):
         await in_database(refuse)
     assert len(refuse.tries) == tries
+
+
+async def test_a_transaction_that_the_server_ended_for_its_time_is_a_database_that_cannot_be_used() -> None:
+    """What a process meets that stood still within a transaction; psycopg files it with the server's internal errors."""
+
+    def stand_still() -> None:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
+            select.select(
+                [connection.connection.fileno()], [], [], 10
+            )  # until the server says that it has ended it
+            cursor.execute("SELECT 1")
+
+    with pytest.raises(OperationalError, match="idle-in-transaction"):
+        await in_database(stand_still)
+    assert await in_database(backend) > 0, "the thread connects anew"

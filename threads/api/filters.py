@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import orjson
 from django.db import connection
-from django.db.models import BooleanField, F, Func, JSONField, Q, Value
+from django.db.models import BooleanField, F, Func, JSONField, Q, TextField, Value
+from django.db.models.functions import Cast
 
-#: The name in SQL, on SQLite, of `contains`.
-SQLITE_FUNCTION = "json_contains"
+from threads.containment import SQLITE_FUNCTION, contains_text
+
+
+class TextContains(Func):
+    """`@>` on JSON that is kept as text. A NUL character, which jsonb does not take, is another one for it."""
+
+    template = "replace(%(text)s, '\\u0000', '\\ufffd')::jsonb @> %(wanted)s::jsonb"
+    output_field = BooleanField()
+
+    def as_sql(self, compiler: Any, connection: Any, **extra: Any) -> Any:  # type: ignore[override]
+        (text, _), (wanted, parameters) = (compiler.compile(each) for each in self.get_source_expressions())
+        return self.template % {"text": text, "wanted": wanted}, parameters
 
 
 def containing(column: str, wanted: dict[str, Any]) -> Q:
@@ -19,28 +30,21 @@ def containing(column: str, wanted: dict[str, Any]) -> Q:
     """
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__contains": wanted})
+    return _by_function(column, Value(wanted, JSONField()))
+
+
+def text_containing(column: str, wanted: dict[str, Any]) -> Q:
+    """The same on a column of JSON as text, which no index answers. A row that has nothing there is none of them."""
+    encoded = Value(orjson.dumps(wanted).decode(), TextField())
+    if connection.vendor == "postgresql":
+        return Q(TextContains(F(column), encoded))
+    return _by_function(column, encoded)
+
+
+def _by_function(column: str, wanted: Value) -> Q:
     connection.ensure_connection()
-    connection.connection.create_function(SQLITE_FUNCTION, 2, _contains_text, deterministic=True)
+    connection.connection.create_function(SQLITE_FUNCTION, 2, contains_text, deterministic=True)
     condition = Func(
-        F(column), Value(wanted, JSONField()), function=SQLITE_FUNCTION, output_field=BooleanField()
+        Cast(F(column), TextField()), wanted, function=SQLITE_FUNCTION, output_field=BooleanField()
     )
     return Q(condition)
-
-
-def _contains_text(document: str, wanted: str) -> bool:
-    return contains(json.loads(document), json.loads(wanted))
-
-
-def contains(document: Any, wanted: Any) -> bool:
-    """Whether an object has all wanted keys, a list all wanted elements in any order, and a scalar is the same."""
-    if isinstance(wanted, dict):
-        return isinstance(document, dict) and all(
-            key in document and contains(document[key], value) for key, value in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return isinstance(document, list) and all(
-            any(contains(each, value) for each in document) for value in wanted
-        )
-    if isinstance(wanted, bool) or isinstance(document, bool):
-        return document is wanted
-    return not isinstance(document, dict | list) and bool(document == wanted)

@@ -1,48 +1,61 @@
-"""The HTTP interface to threads."""
+"""The HTTP interface to threads as such: read, change, find and count them.
+
+What has to do with their runs or their state (`runs.api.threads`, `runs.api.states`) is not here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any
 from uuid import UUID
 
+import orjson
 from django.db import IntegrityError, transaction
-from ninja import Query, Router
+from django.http import HttpResponse
+from ninja import Header, Query, Router
 from ninja.errors import HttpError
 
 from threads import clock, expiry
+from threads.api import searching
 from threads.api.http import JSONBody, Request
-from threads.api.schemas import ThreadCreate
+from threads.api.schemas import ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
 from threads.api.wire import thread_json, ttl_json
 from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread
 from threads.querysets import Principal
 
+#: Routes with a thread's id in their paths, and those without, which come first: else `search` would be taken for an id.
+#: `runs.api.threads` adds its own to them, for all methods of a path must be in one router.
 router = Router(tags=["Threads"])
+collection = Router(tags=["Threads"])
 
 Include = Annotated[
     list[str], Query([], description="What to show besides: `ttl`, how long the thread is kept.")
 ]
 
 
-def find_thread(thread_id: UUID, *, principal: Principal) -> Thread:
-    """The principal's thread; raises a 404 for one that does not exist or belongs to somebody else."""
-    thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+#: What naming a thread and opening its graph needs of it; its values may be large.
+NAMED = ("id", "user_id", "metadata")
+
+
+def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[str] = ()) -> Thread:
+    """The principal's thread; raises a 404 for one that does not exist or belongs to somebody else.
+
+    Args:
+        columns: What is needed of it; all, if none are named.
+    """
+    owned = Thread.objects.for_principal(principal).visible()
+    thread = owned.only(*columns).filter(id=thread_id).first()
     if thread is None:
         raise HttpError(404, f"Thread with ID {thread_id} not found")
     return thread
 
 
-@router.post("/threads", summary="Create a thread")
-async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
-    if body.supersteps is not None:
-        raise HttpError(422, "supersteps is not supported yet; leave it out.")
-    return thread_json(await in_database(insert_thread, body, principal=request.auth))
-
-
-def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
+def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
+    """The thread that a body asks for, not saved yet."""
     now = clock.now()
-    thread = Thread(
+    return Thread(
         id=body.thread_id or new_id(),
         user_id=principal.user_id,
         metadata=body.metadata,
@@ -51,15 +64,31 @@ def insert_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
         state_updated_at=now,
         **expiry.columns(body.ttl, now=now),
     )
+
+
+def insert_thread(thread: Thread, *, principal: Principal, if_exists: str) -> tuple[Thread, bool]:
+    """Insert a thread; return it, or the one that has its id already, and whether it is new."""
     try:
         with transaction.atomic():
             thread.save(force_insert=True)
     except IntegrityError:
         existing = Thread.objects.for_principal(principal).visible().filter(id=thread.id).first()
-        if existing is None or body.if_exists == "raise":
+        if existing is None or if_exists == "raise":
             raise HttpError(409, f"Thread with ID {thread.id} already exists") from None
-        return existing
-    return thread
+        return existing, False
+    return thread, True
+
+
+@collection.post("/threads/search", summary="Find threads")
+async def search_threads(request: Request, body: Annotated[ThreadSearch, JSONBody(...)]) -> HttpResponse:
+    """`X-Pagination-Next` is the next page's offset, if there is one."""
+    shown, headers = await in_database(searching.page, body, principal=request.auth)
+    return HttpResponse(orjson.dumps(shown), content_type="application/json", headers=headers)
+
+
+@collection.post("/threads/count", summary="Count threads")
+async def count_threads(request: Request, body: Annotated[ThreadFilter, JSONBody(...)]) -> int:
+    return await in_database(searching.count, body, principal=request.auth)
 
 
 @router.get("/threads/{thread_id}", summary="Get a thread")
@@ -69,3 +98,36 @@ async def get_thread(request: Request, thread_id: UUID, include: Include) -> dic
         raise HttpError(422, f"include: {unknown[0]!r} is not known; only 'ttl' is.")
     thread = await in_database(find_thread, thread_id, principal=request.auth)
     return thread_json(thread) | ({"ttl": ttl_json(thread)} if wanted else {})
+
+
+@router.patch("/threads/{thread_id}", summary="Change a thread", response={200: dict, 204: None})
+async def patch_thread(
+    request: Request,
+    thread_id: UUID,
+    body: Annotated[ThreadPatch, JSONBody(...)],
+    prefer: Annotated[str | None, Header(None, alias="Prefer")],
+) -> Any:
+    """With `Prefer: return=minimal`, answer without the thread."""
+    thread = await in_database(change_thread, thread_id, body, principal=request.auth)
+    if "return=minimal" in (prefer or "").replace(" ", "").lower():
+        return HttpResponse(status=204)
+    return thread_json(thread)
+
+
+def change_thread(thread_id: UUID, body: ThreadPatch, *, principal: Principal) -> Thread:
+    """Add to a thread's metadata, and give it another time to live."""
+    with transaction.atomic():
+        owned = Thread.objects.for_principal(principal).visible()
+        thread = owned.locked().filter(id=thread_id).first()
+        if thread is None:
+            raise HttpError(404, "Not Found")
+        now = clock.now()
+        changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
+        if body.metadata:
+            changes["metadata"] = {**thread.metadata, **body.metadata}
+        if body.ttl is not None:
+            changes |= expiry.columns(body.ttl, now=now)
+        for name, value in changes.items():
+            setattr(thread, name, value)
+        thread.save(update_fields=list(changes))
+    return thread

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
 from threads.models import Thread
+from threads.redaction import redacted
 
 
 def timestamp(moment: datetime) -> str:
@@ -13,21 +15,36 @@ def timestamp(moment: datetime) -> str:
     return moment.isoformat(timespec="microseconds")
 
 
-def thread_json(thread: Thread) -> dict[str, Any]:
-    """A thread; one that nothing has been executed on has no `error` and no `interrupts`."""
-    shown: dict[str, Any] = {
-        "thread_id": str(thread.id),
-        "created_at": timestamp(thread.created_at),
-        "updated_at": timestamp(thread.updated_at),
-        "state_updated_at": timestamp(thread.state_updated_at),
-        "metadata": thread.metadata,
-        "status": thread.status,
-        "config": thread.config,
-        "values": thread.values,
+#: A field's name, the column that it needs, and what it shows.
+THREAD_FIELDS: dict[str, tuple[str, Callable[[Thread], Any]]] = {
+    "thread_id": ("id", lambda thread: str(thread.id)),
+    "created_at": ("created_at", lambda thread: timestamp(thread.created_at)),
+    "updated_at": ("updated_at", lambda thread: timestamp(thread.updated_at)),
+    "state_updated_at": ("state_updated_at", lambda thread: timestamp(thread.state_updated_at)),
+    "metadata": ("metadata", lambda thread: thread.metadata),
+    "status": ("status", lambda thread: thread.status),
+    "config": ("config", lambda thread: redacted(thread.config)),
+    "values": ("values", lambda thread: thread.values),
+    "error": ("error", lambda thread: thread.error),
+    "interrupts": ("interrupts", lambda thread: thread.interrupts),
+}
+#: What only threads have that something has been executed on.
+LATER = ("error", "interrupts")
+
+
+def thread_columns(select: Collection[str] | None = None) -> list[str]:
+    """The columns that `thread_json` needs."""
+    fields = [column for name, (column, _) in THREAD_FIELDS.items() if select is None or name in select]
+    return ["epoch", *fields]
+
+
+def thread_json(thread: Thread, select: Collection[str] | None = None) -> dict[str, Any]:
+    """A thread, or the selected fields of it; one that nothing has been executed on has no `error` and no `interrupts`."""
+    return {
+        name: show(thread)
+        for name, (_, show) in THREAD_FIELDS.items()
+        if (select is None or name in select) and (thread.epoch or name not in LATER)
     }
-    if thread.epoch:
-        shown |= {"error": thread.error, "interrupts": thread.interrupts}
-    return shown
 
 
 def ttl_json(thread: Thread) -> dict[str, Any] | None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import psycopg
 
 from threads.checkpoints.commits import Refused, Unavailable
+from threads.faults import is_passing
 
 #: What the database gives up on for the statement's own sake: serialization, deadlock, memory, locks, time.
 OF_THE_STATEMENT = frozenset(["40001", "40P01", "53200", "55P03", "57014"])
-READ_ONLY = "25006"
-#: Program limits: psycopg files them with the faults that pass, but a row too large stays too large.
-LIMITS = "54"
 
 #: How long a write waits for the lock of a thread's row, in milliseconds. Takeovers hold it for moments; one that is
 #: held for longer, by a paused process, say, must hold up its own thread alone.
@@ -19,8 +17,6 @@ LOCK_TIMEOUT = 2000
 
 def passing_fault(error: psycopg.Error) -> type[Unavailable] | None:
     """How to treat an error of a write; None when the rows are wrong, and trying again cannot help."""
-    code = error.sqlstate or ""
-    if code in OF_THE_STATEMENT:
+    if error.sqlstate in OF_THE_STATEMENT:
         return Refused
-    passing = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) or code == READ_ONLY
-    return Unavailable if passing and not code.startswith(LIMITS) else None
+    return Unavailable if is_passing(error) else None

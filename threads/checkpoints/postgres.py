@@ -21,7 +21,6 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
-    get_serializable_checkpoint_metadata,
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
@@ -31,7 +30,7 @@ from psycopg_pool import AsyncConnectionPool
 from threads.checkpoints.commits import GroupCommit
 from threads.checkpoints.faults import LOCK_TIMEOUT, passing_fault
 from threads.checkpoints.postgres_pruning import PostgresPruning
-from threads.checkpoints.rows import Batch, Fenced, Rows
+from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
 from threads.models import Thread
 
@@ -175,7 +174,7 @@ class PostgresCheckpoints(CheckpointStorage):
         rows.checkpoints[ns, checkpoint["id"]] = (
             configurable.get("checkpoint_id"),
             encoded,
-            to_json(get_serializable_checkpoint_metadata(config, metadata)),
+            to_json(described(config, metadata)),
         )
         return size + len(encoded)
 

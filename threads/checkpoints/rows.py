@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import UUID
 
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointMetadata, get_serializable_checkpoint_metadata
+
 Key = TypeVar("Key", bound=tuple[Any, ...])
 
 
@@ -19,6 +22,10 @@ class Fenced(RuntimeError):
 
 class StorageFailed(RuntimeError):
     """The checkpoint storage did not accept a write, and retrying did not help."""
+
+
+class StateTooLarge(StorageFailed):
+    """The thread's state is larger than is allowed."""
 
 
 class StorageUnavailable(StorageFailed):
@@ -50,6 +57,20 @@ class Batch:
     checkpoints: dict[tuple[UUID, str, str], tuple[Any, ...]] = field(default_factory=dict)
     replaced: dict[tuple[UUID, str, str, str, int], tuple[str, str, str, bytes]] = field(default_factory=dict)
     added: dict[tuple[UUID, str, str, str, int], tuple[str, str, str, bytes]] = field(default_factory=dict)
+
+
+def described(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[str, Any]:
+    """A checkpoint's metadata: LangGraph's own and the run's.
+
+    Stock savers add what is in `configurable`, where clients put keys and tokens; it stays out of the database's copies of
+    a thread, and of the thread's state that clients read.
+    """
+    run_id = config.get("configurable", {}).get("run_id")
+    own: RunnableConfig = {
+        "metadata": config.get("metadata") or {},
+        "configurable": {"run_id": run_id} if run_id is not None else {},
+    }
+    return dict(get_serializable_checkpoint_metadata(own, metadata))
 
 
 def merge(parts: list[Rows]) -> Batch:

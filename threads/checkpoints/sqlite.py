@@ -21,13 +21,12 @@ from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
-    get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.commits import GroupCommit, Unavailable
-from threads.checkpoints.rows import Batch, Fenced, Rows
+from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.sqlite_pruning import SqlitePruning
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
 from threads.models import Thread
@@ -75,12 +74,12 @@ class SqliteCheckpoints(CheckpointStorage):
     ) -> int:
         configurable = config["configurable"]
         kind, blob = self.serde.dumps_typed(checkpoint)
-        described = json.dumps(get_checkpoint_metadata(config, metadata), ensure_ascii=False, default=str)
+        text = json.dumps(described(config, metadata), ensure_ascii=False, default=str)
         rows.checkpoints[configurable.get("checkpoint_ns", ""), checkpoint["id"]] = (
             configurable.get("checkpoint_id"),
             kind,
             blob,
-            described.encode("utf-8", "ignore"),
+            text.encode("utf-8", "ignore"),
         )
         return len(blob)
 

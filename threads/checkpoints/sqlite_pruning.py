@@ -35,6 +35,16 @@ WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?
 OF_PLACE = "DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
 
 
+@contextmanager
+def transaction(file: Path) -> Iterator[sqlite3.Connection]:
+    """A write transaction on the checkpoints' file, for a caller who holds the main database's write lock."""
+    with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as db:
+        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("BEGIN IMMEDIATE")
+        yield db
+        db.execute("COMMIT")
+
+
 class SqlitePruning(Pruning):
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -45,11 +55,8 @@ class SqlitePruning(Pruning):
         if not self._file.exists():
             yield None
             return
-        with closing(sqlite3.connect(self._file, timeout=30, isolation_level=None)) as db:
-            db.execute("PRAGMA synchronous=NORMAL")
-            db.execute("BEGIN IMMEDIATE")
+        with transaction(self._file) as db:
             yield db
-            db.execute("COMMIT")
 
     def delete(self, thread_ids: Collection[UUID], *, limit: int) -> int:
         names = json.dumps([str(thread_id) for thread_id in thread_ids])

@@ -19,7 +19,7 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.base import id as ids
 
 from threads.checkpoints.reads import read_again
-from threads.checkpoints.rows import Rows, Sealed
+from threads.checkpoints.rows import Rows, Sealed, StateTooLarge
 from threads.checkpoints.storage import CheckpointStorage
 
 T = TypeVar("T")
@@ -48,6 +48,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     durability LangGraph would run on for nothing (reference: measured, durability §2.8).
 
     Args:
+        largest: Bytes that one write may have, 0 for any number.
         on_failure: Called once with the error of the first write that failed for good, or cannot be encoded.
         run_id: The run that writes, as its checkpoints' metadata name it.
         on_base: Awaited once, before the first pending write to a checkpoint that the run found and did not make: what
@@ -61,6 +62,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         thread_id: UUID,
         epoch: int,
         run_id: UUID | None = None,
+        largest: int = 0,
         on_failure: Callable[[Exception], None] = lambda _: None,
         on_base: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
@@ -69,6 +71,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         self._reader = storage.reader()
         self._thread_id = thread_id
         self._epoch = epoch
+        self._limit = largest
         self._on_failure = on_failure
         self._on_base = on_base
         self._run_id = str(run_id)
@@ -151,9 +154,12 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     async def _encode(self, encode: Callable[..., int], rows: Rows, *args: Any) -> None:
         try:
             if self._largest < LARGE:
-                self._largest = max(self._largest, encode(rows, *args))
+                size = encode(rows, *args)
+                self._largest = max(self._largest, size)
             else:
-                await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+                size = await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+            if 0 < self._limit < size:
+                raise StateTooLarge(f"A step's state has {size} bytes; at most {self._limit} are allowed.")
         except Exception as error:
             self._fail(error)
             raise

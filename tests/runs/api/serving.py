@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from deerflow_site.handler import LeanHandler
+from runs.api.metering import metered
 from runs.runtime import runtime
 
 
@@ -24,7 +25,9 @@ class Server(uvicorn.Server):
 async def served() -> AsyncIterator[str]:
     """Open a runtime and serve the API; give its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(LeanHandler(), lifespan="off", log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            LeanHandler([metered]), lifespan="off", log_level="error", timeout_graceful_shutdown=1
+        )
         server = Server(config)
         async with runtime():
             task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import ConflictError
 
+from runs.identity.credentials import UNKNOWN
 from tests.runs.api.test_parsing import bodies
 from tests.runs.api.test_streams import new_thread, sleep, status_of, talk, until
 
@@ -92,7 +93,9 @@ async def test_what_belongs_to_the_server_cannot_be_set(http: httpx.AsyncClient)
             'interrupt_before: must be "*" or a list of the names of nodes.',
         ),
         ({**STEPS, "config": {"recursion_limit": 0}}, 422, "config.recursion_limit must be a whole number"),
-        ({**STEPS, "webhook": "https://example.com"}, 422, "webhook is not supported yet"),
+        ({**STEPS, "webhook": "https://127.0.0.1/x"}, 422, "Webhook host blocked: loopback IP range"),
+        ({**STEPS, "webhook": "https://localhost"}, 422, "Webhook host blocked: loopback IP range"),
+        ({**STEPS, "webhook": "/hook"}, 422, "webhook must be an absolute URL, with a host."),
         ({**STEPS, "checkpoint_id": "x"}, 422, "Invalid checkpoint ID: must be a UUID"),
         (
             {**STEPS, "config": {"configurable": {"a": 1}}, "context": {"b": 1}},
@@ -311,7 +314,7 @@ async def test_nobody_may_do_anything_without_a_local_user(
     for method, route in [*ROUTES, ("POST", "/threads"), ("POST", "/runs"), ("POST", "/assistants/search")]:
         answer = await http.request(method, route.format(t=MISSING, r=MISSING), json={})
         assert answer.status_code == 401, route
-        assert answer.json() == {"detail": "Authentication is required: log in to this site."}
+        assert answer.json() == {"detail": UNKNOWN}
 
 
 # --- any body

@@ -105,7 +105,7 @@ def test_what_is_ignored_of_a_langgraph_json_is_said_once(write: Write) -> None:
     with with_json(write, content):
         (warning,) = graphs.problems()
         assert warning.id == "runs.W002"
-        assert warning.msg.endswith("has settings that are ignored: dependencies, env, auth, graphs.a.color.")
+        assert warning.msg.endswith("has settings that are ignored: dependencies, env, graphs.a.color.")
 
 
 @pytest.mark.parametrize(

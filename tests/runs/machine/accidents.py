@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from runs import event_store
+from runs.endings import Ended, settle
 from runs.outcomes import Ending, Outcome
-from runs.settlement import settle
 from tests.runs.machine.base import pick, picks, same, slots
 from tests.runs.machine.executing import Executing
 from tests.runs.machine.workers import Attempt, Process
@@ -113,7 +113,7 @@ class Accidents(Executing):
         part = attempt.stream.unwritten()
         with self.doing() as before:
             with suppress(Exception):
-                settle(attempt.run, Outcome(Ending(ending)), part, event_count=9)
+                settle(Ended(attempt.run, Outcome(Ending(ending)), part, 9))
             assert event_store.append([part], now=datetime.now(UTC)) == set()
             if self.site.postgres:
                 with suppress(Exception):

@@ -13,11 +13,11 @@ from hypothesis.stateful import precondition, rule
 
 from runs import cancellation, claims, event_store
 from runs.admission import admit
+from runs.endings import Ended, settle
 from runs.exceptions import RunsError
 from runs.outcomes import Ending
 from runs.recovery import reconcile
 from runs.requests import RunRequest
-from runs.settlement import settle
 from tests.runs.machine.base import Base, pick, picks
 from tests.runs.machine.graph import given
 
@@ -118,7 +118,7 @@ class Races(Base):
         part, shown = attempt.stream.with_last(attempt.outcome.events)
         count = attempt.stream.count + len(shown)
         return (
-            lambda: settle(attempt.run, attempt.outcome, part, event_count=count),
+            lambda: settle(Ended(attempt.run, attempt.outcome, part, count)),
             lambda: process.forget(attempt),
         )
 

@@ -18,7 +18,7 @@ from runs.execution import Execution
 from runs.leases import Lease
 from runs.models import Run
 from runs.outcomes import Outcome, Stop
-from runs.settlement import settle_outcome
+from runs.settlement import Settlements, settle_outcome
 from runs.streams import RunStream
 from tests.runs.machine.commits import Commits
 from tests.runs.machine.graph import Gate, gates
@@ -180,7 +180,9 @@ class Process:
 
     async def settle(self, attempt: Attempt) -> None:
         """Write down what became of an attempt, as the manager does, and forget it."""
-        finished, _ = await settle_outcome(attempt.execution, attempt.outcome, attempt.stream)
+        finished, _ = await settle_outcome(
+            attempt.execution, attempt.outcome, attempt.stream, settlements=Settlements()
+        )
         attempt.stream.close(finished=finished)
         del self.attempts[attempt.place]
 

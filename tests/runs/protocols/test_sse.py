@@ -15,7 +15,7 @@ from runs.protocols.sse import (
     START,
     Projection,
     frame,
-    modes_of,
+    listed_values,
     narrowed,
     parse_last_event_id,
 )
@@ -120,12 +120,12 @@ def test_what_is_no_id_of_ours_loses_no_event(text: str) -> None:
     ],
 )
 def test_modes_come_repeated_or_with_commas_or_as_json(query: list[str]) -> None:
-    assert modes_of(query) == ["values", "custom"]
+    assert listed_values(query) == ["values", "custom"]
 
 
 @pytest.mark.parametrize("query", [[], [""], [","], ["[]"], ["[1, null]"], ["[oops"]])
 def test_a_query_may_name_no_mode(query: list[str]) -> None:
-    assert modes_of(query) == []
+    assert listed_values(query) == []
 
 
 def test_a_reader_gets_all_modes_of_the_run_or_those_that_it_names() -> None:

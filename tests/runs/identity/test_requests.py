@@ -13,7 +13,10 @@ from django.http import HttpRequest
 from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
 
-from runs.api.identity import Principal, from_elsewhere, principal_of
+from runs.identity.credentials import UNKNOWN
+from runs.identity.origins import from_elsewhere
+from runs.identity.principals import Principal
+from runs.identity.requests import principal_of
 from tests.runs.api.fixtures import logged_in
 from threads.database import in_database, threads
 
@@ -49,7 +52,7 @@ async def refused(request: HttpRequest) -> HttpError:
 async def test_nobody_is_nobody() -> None:
     error = await refused(asked())
     assert isinstance(error, AuthenticationError)
-    assert (error.status_code, str(error)) == (401, "Authentication is required: log in to this site.")
+    assert (error.status_code, str(error)) == (401, UNKNOWN)
 
 
 async def test_a_session_is_its_user() -> None:

@@ -1,10 +1,13 @@
-"""Assistants: finding the one that a client names, and the system's own, one per graph."""
+"""Finding the assistant that a client names, and the system's own, one per graph."""
 
 from __future__ import annotations
 
 from uuid import UUID, uuid5
 
+from django.db import transaction
+
 from runs import graphs
+from runs.assistant_versions import AssistantVersion
 from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Assistant
 from threads import clock, statements
@@ -29,7 +32,7 @@ def find_assistant(name: str, *, user_id: int) -> Assistant:
             ) from None
         assistant_id = system_assistant_id(name)
     found = statements.get(Assistant, {"id": assistant_id})
-    if found is None or found.user_id not in (None, user_id):
+    if found is None or found.deleted_at is not None or found.user_id not in (None, user_id):
         raise NotFound("Thread or assistant not found.")
     return found
 
@@ -37,18 +40,20 @@ def find_assistant(name: str, *, user_id: int) -> Assistant:
 def create_system_assistants(names: list[str]) -> None:
     """Make sure that each graph has its system assistant."""
     now = clock.now()
-    Assistant.objects.bulk_create(
-        [
-            Assistant(
-                id=system_assistant_id(name),
-                graph_id=name,
-                name=name,
-                description=graphs.registration(name).description or None,
-                metadata={"created_by": "system"},
-                created_at=now,
-                updated_at=now,
-            )
-            for name in names
-        ],
-        ignore_conflicts=True,
-    )
+    assistants = [
+        Assistant(
+            id=system_assistant_id(name),
+            graph_id=name,
+            name=name,
+            description=graphs.registration(name).description or None,
+            metadata={"created_by": "system"},
+            created_at=now,
+            updated_at=now,
+        )
+        for name in names
+    ]
+    with transaction.atomic():
+        Assistant.objects.bulk_create(assistants, ignore_conflicts=True)
+        AssistantVersion.objects.bulk_create(
+            [AssistantVersion.of(assistant) for assistant in assistants], ignore_conflicts=True
+        )

@@ -1,0 +1,110 @@
+"""The agent streaming protocol over HTTP: commands by POST, events as server-sent events (wire protocol §4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Router
+
+from runs.api.errors import refusal
+from runs.api.parsing import parse
+from runs.api.sessions import Session
+from runs.api.streaming import PIECE, response
+from runs.conf import settings
+from runs.exceptions import InvalidRequest
+from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
+from runs.protocols.agent.filters import Filter, parse_filter
+from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
+from runs.serialization import encode
+from runs.tape import Tape
+from threads.api.http import Request
+from threads.querysets import Principal
+
+router = Router(tags=["Agent streaming protocol"])
+
+NOT_JSON = "Invalid JSON body"
+ONLY_ON_SOCKETS = "Subscriptions belong to a websocket; over HTTP, POST to …/stream/events."
+
+
+@router.post("/threads/{thread_id}/commands", summary="Send a protocol command")
+async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
+    """`run.start`, `input.respond`, `agent.getTree`, `state.get`, `state.listCheckpoints` or `state.fork`.
+
+    Always 200, with `"type": "success"` or `"type": "error"`; 400 for what is no command.
+    """
+    try:
+        payload = body_of(request)
+    except InvalidRequest as error:
+        return refusal(400, str(error))
+    try:
+        command = parse_command(payload)
+    except ProtocolError as error:
+        return _json(failure(error), status=400)
+    return _json(await answer(Session(thread_id, request.auth), command))
+
+
+async def answer(session: Session, command: Command) -> dict[str, Any]:
+    """The answer to a command that came over HTTP, where no session remembers what it was sent."""
+    try:
+        if command.method.startswith("subscription."):
+            raise ProtocolError("not_supported", ONLY_ON_SOCKETS)
+        return success(command, await session.execute(command), seq=0)
+    except ProtocolError as error:
+        return failure(error, command)
+
+
+@router.post("/threads/{thread_id}/stream/events", summary="Stream a thread's protocol events")
+async def stream_events(request: Request, thread_id: UUID) -> HttpResponse | StreamingHttpResponse:
+    """All that has happened on the thread after `since`, filtered, and then what happens, for ever.
+
+    The thread may not exist yet: its events follow once it does.
+    """
+    try:
+        params = body_of(request)
+        wanted = parse_filter(params if isinstance(params, dict) else {})
+    except InvalidRequest as error:
+        return refusal(400, str(error))
+    chunks = event_chunks(thread_id, wanted, principal=request.auth)
+    return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
+
+
+def body_of(request: HttpRequest) -> Any:
+    """The JSON of a request. Raises InvalidRequest."""
+    try:
+        return parse(request.body, depth=settings.JSON_DEPTH)
+    except InvalidRequest as error:
+        detail = str(error)
+        raise InvalidRequest(NOT_JSON if detail == "Invalid JSON in request body" else detail) from None
+
+
+async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncIterator[bytes]:
+    """The frames of a thread's events; a heartbeat when none was due for a while, also if others had events."""
+    now = asyncio.get_running_loop().time
+    # Clients wait for the head of the response, which some servers send with its first chunk.
+    yield HEARTBEAT
+    sent = now()
+    tape = Tape(thread_id, principal=principal, since=wanted.since)
+    async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            piece = bytearray()
+            for event in batch:
+                if wanted.matches(event):
+                    piece += frame(event.method, event.json(), str(event.seq))
+                if len(piece) >= PIECE:
+                    yield bytes(piece)
+                    piece.clear()
+                    sent = now()
+            if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
+                piece += HEARTBEAT
+            if piece:
+                yield bytes(piece)
+                sent = now()
+
+
+def _json(payload: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return HttpResponse(encode(payload), status=status, content_type="application/json")

@@ -1,0 +1,165 @@
+"""What a client of the agent streaming protocol can do with one thread, whatever carries its commands and events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from runs.api.creation import admit
+from runs.api.errors import STATUSES, sentence
+from runs.api.schemas import RunCreate, StreamMode
+from runs.api.session_state import fork, get_state, list_checkpoints
+from runs.exceptions import InvalidRequest, RunsError
+from runs.models import MultitaskStrategy, Run
+from runs.protocols.agent.commands import Command, ProtocolError
+from runs.requests import ContradictoryRequest
+from runs.tape import latest_projection
+from threads.database import in_database
+from threads.models import Thread
+from threads.querysets import Principal
+
+Json = dict[str, Any]
+
+#: What runs stream for clients of other protocols who join them; all else is in the log as well.
+MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
+
+
+class Session:
+    """One client's commands to one thread. A thread that is not the client's is one that does not exist."""
+
+    def __init__(self, thread_id: UUID, principal: Principal) -> None:
+        self.thread_id = thread_id
+        self.principal = principal
+        self._methods: dict[str, Callable[[Mapping[str, Any]], Awaitable[Json]]] = {
+            "run.start": self._start_run,
+            "input.respond": self._respond,
+            "agent.getTree": self._get_tree,
+            "state.get": lambda params: get_state(self.thread_id, params, principal=self.principal),
+            "state.listCheckpoints": lambda params: list_checkpoints(
+                self.thread_id, params, principal=self.principal
+            ),
+            "state.fork": self._fork,
+        }
+
+    async def execute(self, command: Command) -> Json:
+        """Do what a command asks; return its result. Raises ProtocolError."""
+        method = self._methods.get(command.method)
+        if method is None:
+            raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
+        if not isinstance(command.params, Mapping):
+            raise ProtocolError("invalid_argument", "params must be an object.")
+        try:
+            return await method(command.params)
+        except ProtocolError:
+            raise
+        except RunsError as error:
+            raise as_protocol_error(error) from error
+
+    async def _start_run(self, params: Mapping[str, Any]) -> Json:
+        if not isinstance(params.get("assistant_id"), str) or not params["assistant_id"]:
+            raise ProtocolError("invalid_argument", "run.start requires an assistant_id.")
+        fields: Json = {"input": params.get("input")}
+        config = params.get("config")
+        configurable = config.get("configurable") if isinstance(config, Mapping) else None
+        forks = isinstance(configurable, Mapping) and configurable.get("checkpoint_id") is not None
+        if fields["input"] is not None and not forks:
+            asked = await in_database(questions, self.thread_id, principal=self.principal)
+            if asked:
+                fields = {"command": {"resume": fields["input"]}}
+        return await self._create(params, params["assistant_id"], **fields)
+
+    async def _respond(self, params: Mapping[str, Any]) -> Json:
+        answers = answers_of(params)
+        state = await in_database(waiting, self.thread_id, principal=self.principal)
+        for interrupt_id in answers:
+            if state is None or interrupt_id not in state[1]:
+                raise ProtocolError(
+                    "no_such_interrupt", f"Unknown or already-consumed interrupt: {interrupt_id[:100]}"
+                )
+        assert state is not None
+        command = {"resume": answers, "update": params.get("update"), "goto": params.get("goto")}
+        return await self._create(params, state[0], command=command)
+
+    async def _create(self, params: Mapping[str, Any], assistant_id: str, **fields: Any) -> Json:
+        strategy = params.get("multitask_strategy") or params.get("multitaskStrategy")
+        optional = {name: params[name] for name in ("config", "metadata") if params.get(name) is not None}
+        try:
+            body = RunCreate(
+                assistant_id=assistant_id,
+                stream_mode=MODES,
+                stream_subgraphs=True,
+                stream_resumable=True,
+                if_not_exists="create",
+                multitask_strategy=strategy if strategy in MultitaskStrategy.values else "enqueue",
+                **optional,
+                **fields,
+            )
+            body.request(stateless=False)
+        except ValidationError as error:
+            found = [{**each, "loc": ("", *each["loc"])} for each in error.errors()]
+            raise ProtocolError("invalid_argument", sentence(found)) from None
+        except InvalidRequest as error:
+            raise ProtocolError("invalid_argument", str(error)) from None
+        run = await admit(body, thread_id=self.thread_id, principal=self.principal)
+        return {"run_id": str(run.id)}
+
+    async def _get_tree(self, params: Mapping[str, Any]) -> Json:
+        run_id = params.get("run_id")
+        try:
+            wanted = UUID(run_id) if run_id is not None else None
+        except (ValueError, AttributeError, TypeError):
+            raise ProtocolError("invalid_argument", "run_id must be a UUID.") from None
+        found = await latest_projection(self.thread_id, principal=self.principal, run_id=wanted)
+        if found is None or found.status is None:
+            raise ProtocolError("no_such_run", "No active run is bound to this thread.")
+        return {"tree": found.tree()}
+
+    async def _fork(self, params: Mapping[str, Any]) -> Json:
+        assistant_id, given = await fork(self.thread_id, params, principal=self.principal)
+        created = await self._create(given, assistant_id, input=given.get("input"))
+        return {**created, "thread_id": str(self.thread_id)}
+
+
+def as_protocol_error(error: RunsError) -> ProtocolError:
+    """What the other API would answer with a status, as the protocol says it."""
+    if isinstance(error, ContradictoryRequest):
+        return ProtocolError("invalid_argument", str(error))
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+    return ProtocolError("unknown_error", f"{status}: {error}")
+
+
+def answers_of(params: Mapping[str, Any]) -> Json:
+    """The answers of `input.respond` by their questions' ids. Raises ProtocolError."""
+    many = params.get("responses")
+    if many is not None and (not isinstance(many, list) or not many):
+        raise ProtocolError("invalid_argument", "input.respond requires a non-empty array of responses.")
+    found: Json = {}
+    for each in many if many is not None else [params]:
+        key = each.get("interrupt_id") if isinstance(each, Mapping) else None
+        if not isinstance(key, str) or not key:
+            raise ProtocolError("invalid_argument", "input.respond requires an interrupt_id.")
+        found[key] = each.get("response")
+    return found
+
+
+def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
+    """The questions of a thread that nobody has answered, as the thread keeps them."""
+    state = waiting(thread_id, principal=principal)
+    return dict.fromkeys(state[1]) if state is not None else {}
+
+
+def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
+    """The assistant that ran last on a thread, and the ids of its questions that nobody has answered."""
+    thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+    if thread is None:
+        return None
+    asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}
+    if asked:
+        for kwargs in Run.objects.in_flight().filter(thread=thread).values_list("kwargs", flat=True):
+            resume = (kwargs.get("command") or {}).get("resume")
+            if isinstance(resume, Mapping):
+                asked -= resume.keys()
+    return str(thread.metadata.get("assistant_id", "")), asked

@@ -1,0 +1,82 @@
+"""The HTTP interface to threads, as far as their runs or their checkpoints are concerned.
+
+Its routes are in the routers of `threads.api.routes`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from langgraph.types import StateUpdate
+
+from runs.conf import settings
+from runs.exceptions import NotFound
+from runs.invocation import to_command
+from runs.requests import sanitised_command
+from runs.state_edits import HIDDEN_FOR, commit, prepare
+from runs.thread_copies import copy_thread
+from runs.thread_removal import delete_threads, shorten_threads
+from threads.api.http import JSONBody, Request
+from threads.api.routes import NAMED, collection, find_thread, insert_thread, new_thread, router
+from threads.api.schemas import StateUpdate as UpdateBody
+from threads.api.schemas import ThreadCreate, ThreadPrune
+from threads.api.wire import thread_json
+from threads.checkpoints.sizes import measure
+from threads.database import in_database
+
+__all__ = ["collection", "router"]
+
+
+@collection.post("/threads", summary="Create a thread")
+async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
+    """With `supersteps`, one that begins with a state."""
+    thread = new_thread(body, principal=request.auth)
+    prepared = None
+    if body.supersteps:
+        steps = [[_update(each) for each in step.updates] for step in body.supersteps]
+        prepared = await prepare(thread, steps)
+        thread.discarded_at = thread.created_at + HIDDEN_FOR
+    made, new = await in_database(insert_thread, thread, principal=request.auth, if_exists=body.if_exists)
+    if new and prepared is not None:
+        await in_database(commit, made, prepared, hidden=True)
+        made = await in_database(find_thread, made.id, principal=request.auth)
+    return thread_json(made)
+
+
+def _update(body: UpdateBody) -> StateUpdate:
+    command = sanitised_command(body.command)
+    values: Any = to_command(command) if command is not None else body.values
+    return StateUpdate(values=values, as_node=body.as_node)
+
+
+@router.delete("/threads/{thread_id}", summary="Delete a thread", response={204: None})
+async def delete_thread(request: Request, thread_id: UUID) -> HttpResponse:
+    """With its runs, also those in flight, and its state."""
+    if not await delete_threads([thread_id], principal=request.auth):
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    return HttpResponse(status=204)
+
+
+@collection.post("/threads/prune", summary="Delete threads, or their past")
+async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(...)]) -> dict[str, int]:
+    """Ids of no thread are ignored. With `keep_latest`, threads with a run in flight are left as they are."""
+    remove = delete_threads if body.strategy == "delete" else shorten_threads
+    return {"pruned_count": len(await remove(body.thread_ids, principal=request.auth))}
+
+
+@router.post("/threads/{thread_id}/copy", summary="Copy a thread")
+async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
+    """Its metadata and all its checkpoints, not its runs."""
+    return thread_json(await copy_thread(thread_id, principal=request.auth))
+
+
+@router.get("/threads/{thread_id}/storage", summary="Tell how much a thread's state takes")
+async def storage(request: Request, thread_id: UUID) -> dict[str, Any]:
+    """In bytes, as it is encoded. On SQLite the values of channels are parts of the checkpoints."""
+    await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
+    return {
+        "thread_id": str(thread_id),
+        **await in_database(measure, thread_id, file=settings.CHECKPOINTS_FILE),
+    }

@@ -1,0 +1,12 @@
+"""Assistants: finding the one that a client names, their versions, and what their graphs look like."""
+
+from __future__ import annotations
+
+from runs.assistants.lookup import (
+    SYSTEM_ASSISTANTS,
+    create_system_assistants,
+    find_assistant,
+    system_assistant_id,
+)
+
+__all__ = ["SYSTEM_ASSISTANTS", "create_system_assistants", "find_assistant", "system_assistant_id"]

@@ -1,0 +1,87 @@
+"""Deleting assistants.
+
+What becomes of an assistant's runs: those in flight are cancelled, and every run and thread stays, with its results: what
+a client saw stays true. So the row stays too, emptied and seen by nobody, until no run names it any more; the sweep of
+old rows removes it then. With `delete_threads`, the user's threads on which it ran last go with all that is on them.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from runs import runtime
+from runs.assistant_versions import AssistantVersion
+from runs.assistants.definition import BLANK
+from runs.assistants.writing import locked
+from runs.cancellation import cancel
+from runs.exceptions import NotFound, NothingToCancel
+from runs.housekeeping import remove_run
+from runs.models import CancelAction, Run
+from threads import clock
+from threads.api.filters import containing
+from threads.database import in_database
+from threads.models import Thread
+from threads.querysets import Principal
+
+
+async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principal: Principal) -> None:
+    """Delete an assistant, cancel its runs in flight, and, if so asked, delete its threads.
+
+    It is gone with the first commit. A death after that leaves the rest undone, and nothing wrong: its runs go on to their
+    ends, for admission has fixed all that they need, and its threads stay.
+
+    Raises:
+        NotFound: No such assistant.
+        SystemAssistant: It is not the caller's to delete.
+    """
+    await in_database(_hide, assistant_id, principal=principal)
+    for run_id in await in_database(_in_flight, assistant_id):
+        # A run that has just ended needs no cancelling.
+        with suppress(NothingToCancel):
+            await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
+            runtime.current().cancelled(run_id)
+    if delete_threads:
+        for thread_id in await in_database(_threads, assistant_id, principal):
+            for run_id in await in_database(_discard, thread_id):
+                runtime.current().cancelled(run_id)
+
+
+def _hide(assistant_id: UUID, *, principal: Principal) -> None:
+    with transaction.atomic():
+        try:
+            assistant = locked(assistant_id, principal=principal)
+        except NotFound:
+            raise NotFound(f"Assistant with ID {assistant_id} not found") from None
+        AssistantVersion.objects.filter(assistant=assistant).delete()
+        kept = {**BLANK, "name": assistant.name}
+        type(assistant).objects.filter(id=assistant_id).update(deleted_at=clock.now(), **kept)
+
+
+def _in_flight(assistant_id: UUID) -> list[UUID]:
+    return list(Run.objects.in_flight().filter(assistant=assistant_id).values_list("id", flat=True))
+
+
+def _threads(assistant_id: UUID, principal: Principal) -> list[UUID]:
+    """The threads on which the assistant ran last, as their metadata says."""
+    of_assistant = containing("metadata", {"assistant_id": str(assistant_id)})
+    threads = Thread.objects.for_principal(principal).visible().filter(of_assistant)
+    return list(threads.values_list("id", flat=True))
+
+
+def _discard(thread_id: UUID) -> list[UUID]:
+    """Hide a thread and remove its runs in flight, whose writers the new epoch ends; the sweep removes the rest."""
+    with transaction.atomic():
+        thread = Thread.objects.filter(id=thread_id).visible().locked().first()
+        if thread is None:
+            return []
+        run_ids = list(Run.objects.in_flight().filter(thread=thread).values_list("id", flat=True))
+        for run_id in run_ids:
+            remove_run(run_id)
+        Thread.objects.filter(id=thread_id).update(
+            discarded_at=clock.now(), expires_at=None, epoch=F("epoch") + 1
+        )
+    return run_ids

@@ -1,0 +1,63 @@
+"""Looking for assistants, and for the versions of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from runs.assistant_versions import AssistantVersion
+from runs.exceptions import NotFound
+from runs.models import Assistant
+from threads.api.filters import containing
+from threads.querysets import Principal
+
+
+def get_assistant(assistant_id: UUID, *, principal: Principal) -> Assistant:
+    """The principal's, or a system's assistant. Raises NotFound."""
+    assistant = Assistant.objects.for_principal(principal).filter(id=assistant_id).first()
+    if assistant is None:
+        raise NotFound
+    return assistant
+
+
+def matching(
+    *, graph_id: str | None, name: str | None, metadata: Mapping[str, Any], principal: Principal
+) -> QuerySet[Assistant]:
+    """The assistants that the principal may see, and that fulfil all of the conditions."""
+    assistants: QuerySet[Assistant] = Assistant.objects.for_principal(principal)
+    if graph_id is not None:
+        assistants = assistants.filter(graph_id=graph_id)
+    if name is not None:
+        assistants = assistants.filter(name__icontains=name)
+    if metadata:
+        assistants = assistants.filter(containing("metadata", dict(metadata)))
+    return assistants
+
+
+def count(**conditions: Any) -> int:
+    return matching(**conditions).count()
+
+
+def page(
+    *, limit: int, offset: int, sort_by: str, sort_order: str, **conditions: Any
+) -> tuple[list[Assistant], bool]:
+    """The assistants of a page, and whether there are more."""
+    column = "id" if sort_by == "assistant_id" else sort_by
+    sign = "-" if sort_order == "desc" else ""
+    found = list(matching(**conditions).order_by(sign + column, sign + "id")[offset : offset + limit + 1])
+    return found[:limit], len(found) > limit
+
+
+def versions(
+    assistant_id: UUID, *, metadata: Mapping[str, Any], limit: int, offset: int, principal: Principal
+) -> list[AssistantVersion]:
+    """The versions of an assistant, newest first. Raises NotFound."""
+    if not Assistant.objects.for_principal(principal).filter(id=assistant_id).exists():
+        raise NotFound(f"Assistant {assistant_id} not found")
+    found = AssistantVersion.objects.filter(assistant_id=assistant_id)
+    if metadata:
+        found = found.filter(containing("metadata", dict(metadata)))
+    return list(found.order_by("-version")[offset : offset + limit])

@@ -1,0 +1,143 @@
+"""The websocket of a thread: `/threads/{thread_id}/stream/events`, the agent streaming protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from ninja.errors import AuthenticationError, HttpError
+
+from runs.api.sessions import Session
+from runs.api.sockets import SocketSession
+from runs.conf import settings
+from runs.exceptions import LimitReached, ServerClosing
+from runs.identity.sockets import principal_of_scope
+from threads.querysets import Principal
+
+logger = logging.getLogger(__name__)
+
+#: Close codes. Those from 4000 on are HTTP's statuses; stock clients do not reconnect after one of 4400 to 4499.
+RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
+UNKNOWN, FORBIDDEN, INVALID, TOO_MANY = 4401, 4403, 4422, 4429
+#: Frames of a client that wait for the one before to be answered.
+INBOX = 8
+
+
+class Refused(Exception):
+    """A socket that is not served; with the code and the reason that its client reads."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ThreadConsumer(AsyncWebsocketConsumer):
+    """A client's socket on one thread.
+
+    It is accepted before it is looked at, for a socket that is refused at its handshake tells a browser no reason.
+    """
+
+    _session: SocketSession | None = None
+    _closed = False
+
+    async def connect(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._inbox: asyncio.Queue[str | None] = asyncio.Queue(INBOX)
+        await self.accept()
+        try:
+            thread_id = self._thread_id()
+            self._principal = await self._identified()
+        except Refused as refusal:
+            await self._end(refusal.code, str(refusal))
+            return
+        session = Session(thread_id, self._principal)
+        self._session = SocketSession(session, send=self._send_text, failed=self._events_failed)
+        self._spawn(self._answer())
+        self._spawn(self._check_identity())
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self._session is None or self._closed:
+            return
+        if len(text_data or bytes_data or "") > settings.SOCKET_MESSAGE_LIMIT:
+            await self._end(TOO_BIG, "The message is too large.")
+        else:
+            # A client that sends faster than it is answered waits here, and its socket is not read meanwhile.
+            await self._inbox.put(text_data)
+
+    async def disconnect(self, code: int) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._session is not None:
+            await self._session.close()
+
+    # --- who
+
+    def _thread_id(self) -> UUID:
+        try:
+            return UUID(self.scope["url_route"]["kwargs"]["thread_id"])
+        except ValueError:
+            raise Refused(INVALID, "Invalid thread ID: must be a UUID") from None
+
+    async def _identified(self) -> Principal:
+        """Who the client is, by its handshake, as of now. Raises Refused."""
+        try:
+            return await principal_of_scope(self.scope)
+        except AuthenticationError as error:
+            raise Refused(UNKNOWN, str(error)) from None
+        except HttpError as error:
+            raise Refused(FORBIDDEN, str(error)) from None
+        except LimitReached as error:
+            raise Refused(TOO_MANY, str(error)) from None
+
+    async def _check_identity(self) -> None:
+        """Ask again now and then: a session ends, a user is locked out, a key is revoked."""
+        while True:
+            await asyncio.sleep(settings.SOCKET_IDENTITY)
+            try:
+                if await self._identified() != self._principal:
+                    raise Refused(UNKNOWN, "The socket belongs to somebody else now.")
+            except Refused as refusal:
+                await self._end(refusal.code, str(refusal))
+                return
+            except Exception as error:
+                logger.warning("Who a socket belongs to could not be checked; it is asked again: %s", error)
+
+    # --- what
+
+    async def _answer(self) -> None:
+        assert self._session is not None
+        while True:
+            await self._session.receive(await self._inbox.get())
+
+    async def _send_text(self, text: str) -> None:
+        await self.send(text_data=text)
+
+    async def _events_failed(self, error: BaseException) -> None:
+        if isinstance(error, ServerClosing):
+            await self._end(RESTART, "The server is restarting.")
+        elif not self._closed:
+            logger.error("The events of a socket ended.", exc_info=error)
+            await self._end(FAILED, "The thread's events could not be read; connect again.")
+
+    async def _end(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            await self.close(code, reason)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # A fresh context: the consumer's own is bound to a thread of Django's.
+        task = asyncio.create_task(work, context=contextvars.Context())
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # Mostly the client's connection, which has gone while something was being sent.
+        logger.debug("A socket's task ended: %s", error)

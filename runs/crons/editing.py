@@ -1,0 +1,127 @@
+"""Creating, changing and finding crons; each function is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from runs.assistants import find_assistant
+from runs.crons.firing import date_after, request_of
+from runs.crons.models import Cron
+from runs.crons.schedules import InvalidSchedule, check
+from runs.exceptions import InvalidRequest, NotFound
+from runs.requests import sanitised_metadata
+from threads import clock
+from threads.ids import new_id
+from threads.models import Thread
+from threads.querysets import Principal
+
+#: What a change may take away; other fields that are null are left as they are.
+ERASABLE = frozenset({"end_time", "timezone", "webhook"})
+#: The columns that say when it is due.
+TIMING = ("schedule", "timezone", "end_time", "enabled")
+
+
+def create_cron(
+    payload: Mapping[str, Any], columns: Mapping[str, Any], *, thread_id: UUID | None, principal: Principal
+) -> Cron:
+    """Create a cron.
+
+    Args:
+        payload: The body that the client sent, checked.
+        columns: What of it has a column.
+
+    Raises:
+        NotFound: No such assistant or thread.
+        InvalidRequest: No such schedule or time zone, or a run that is not allowed.
+    """
+    user_id, now = principal.user_id, clock.now()
+    assistant = find_assistant(payload["assistant_id"], user_id=user_id)
+    mine = Thread.objects.for_principal(principal).visible()
+    if thread_id is not None and not mine.filter(id=thread_id).exists():
+        raise NotFound("Thread or assistant not found.")
+    cron = Cron(
+        id=new_id(), user_id=user_id, assistant=assistant, thread_id=thread_id, created_at=now, updated_at=now
+    )
+    _apply(cron, payload, columns)
+    cron.next_run_date = date_after(cron, now)
+    try:
+        with transaction.atomic():
+            cron.save(force_insert=True)
+    except IntegrityError:
+        # The thread or the assistant was deleted meanwhile.
+        raise NotFound("Thread or assistant not found.") from None
+    return cron
+
+
+def update_cron(
+    cron_id: UUID, payload: Mapping[str, Any], columns: Mapping[str, Any], *, principal: Principal
+) -> Cron:
+    """Change a cron; its metadata is merged. Raises like `create_cron`."""
+    with transaction.atomic():
+        cron = _mine(cron_id, principal=principal, lock=True)
+        before = [getattr(cron, name) for name in TIMING]
+        _apply(cron, payload, columns)
+        cron.updated_at = now = clock.now()
+        if before != [getattr(cron, name) for name in TIMING]:
+            # Also when it is enabled again: what it has missed is not made up for.
+            cron.next_run_date = date_after(cron, now)
+        cron.save(force_update=True)
+    return cron
+
+
+def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
+    """Take over what a client sent, and check what comes of it."""
+    for name, value in columns.items():
+        setattr(cron, name, value)
+    if cron.thread_id is not None:
+        cron.on_run_completed = None
+    cron.metadata = {**cron.metadata, **sanitised_metadata(payload.get("metadata") or {})}
+    merged = {**cron.payload, **payload}
+    if "metadata" in merged:
+        merged["metadata"] = cron.metadata
+    config = merged.get("config") or {}
+    configurable = {**(config.get("configurable") or {}), "cron_id": str(cron.id)}
+    merged["config"] = {**config, "configurable": configurable}
+    cron.payload = {name: value for name, value in merged.items() if value is not None or name == "input"}
+    try:
+        check(cron.schedule, cron.timezone)
+    except InvalidSchedule as error:
+        raise InvalidRequest(str(error)) from None
+    request_of(cron)
+
+
+def get_cron(cron_id: UUID, *, principal: Principal) -> Cron:
+    """Raises NotFound."""
+    return _mine(cron_id, principal=principal)
+
+
+def delete_cron(cron_id: UUID, *, principal: Principal) -> None:
+    """Delete a cron; its runs are not touched. Raises NotFound."""
+    count, _ = Cron.objects.for_principal(principal).filter(id=cron_id).delete()
+    if not count:
+        raise NotFound
+
+
+def _mine(cron_id: UUID, *, principal: Principal, lock: bool = False) -> Cron:
+    crons = Cron.objects.for_principal(principal).filter(id=cron_id)
+    cron = (crons.select_for_update() if lock else crons).first()
+    if cron is None:
+        raise NotFound
+    return cron
+
+
+def set_enabled(cron_id: UUID, *, enabled: bool) -> bool:
+    """Switch a cron on or off, as an operator; return whether that changed anything."""
+    with transaction.atomic():
+        cron = Cron.objects.select_for_update().filter(id=cron_id).first()
+        if cron is None or cron.enabled is enabled:
+            return False
+        cron.enabled, cron.updated_at = enabled, clock.now()
+        if enabled:
+            cron.next_run_date = date_after(cron, cron.updated_at)
+        cron.save(update_fields=["enabled", "updated_at", "next_run_date"])
+    return True

@@ -1,0 +1,85 @@
+"""A site's Auth file: the `langgraph_sdk.Auth` object that `auth` of its langgraph.json names (reference API §9)."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from langgraph_sdk import Auth
+
+from runs.conf import settings
+from runs.exceptions import RunsError
+from runs.graphs.loading import describe, import_object
+
+
+class AuthFileError(RunsError):
+    """The site's Auth file cannot be used; nobody is let in without it."""
+
+
+class NoConfiguration(AuthFileError):
+    """The langgraph.json that may name an Auth file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthFile:
+    auth: Auth
+    #: Whether Studio on this machine may act as the local user.
+    studio: bool
+
+    @property
+    def authenticator(self) -> Callable[..., Any] | None:
+        return self.auth._authenticate_handler
+
+    def handler(self, resource: str, action: str) -> Callable[..., Any] | None:
+        """The handler for an action on a resource, the most specific one, and of these the last registered."""
+        for key in ((resource, action), (resource, "*"), ("*", action)):
+            if found := self.auth._handlers.get(key):
+                return found[-1]
+        return self.auth._global_handlers[-1] if self.auth._global_handlers else None
+
+
+def current() -> AuthFile | None:
+    """The site's Auth file, or None if it has none.
+
+    Raises AuthFileError if it has one that cannot be used: what it would have refused is not let through.
+    """
+    return _load(str(settings.LANGGRAPH_JSON)) if settings.LANGGRAPH_JSON else None
+
+
+@lru_cache(maxsize=8)
+def _load(path: str) -> AuthFile | None:
+    file = Path(path).resolve()
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NoConfiguration(f"{file} cannot be read: {error}.") from error
+    entry = content.get("auth") if isinstance(content, dict) else None
+    if not entry:
+        return None
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        raise AuthFileError(f'\'auth\' of {file} needs a path: {{"path": "./auth.py:auth"}}.')
+    try:
+        auth = import_object(entry["path"], folder=file.parent)
+    except (Exception, SystemExit) as error:
+        raise AuthFileError(
+            f"{entry['path']!r}, 'auth' of {file}, cannot be imported: {describe(error)}."
+        ) from error
+    if not isinstance(auth, Auth):
+        raise AuthFileError(f"{entry['path']!r}, 'auth' of {file}, is no langgraph_sdk.Auth.")
+    return AuthFile(auth, studio=not entry.get("disable_studio_auth", False))
+
+
+async def call(function: Callable[..., Any], available: dict[str, Any]) -> Any:
+    """Call a function with those of the available arguments that it asks for by name."""
+    parameters = inspect.signature(function).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        wanted = available
+    else:
+        wanted = {each.name: available[each.name] for each in parameters if each.name in available}
+    result = function(**wanted)
+    return await result if inspect.isawaitable(result) else result

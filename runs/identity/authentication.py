@@ -1,0 +1,131 @@
+"""Who an Auth file says that somebody is, and as which user of this site that person acts."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+import orjson
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from langgraph_sdk import Auth
+from ninja.errors import AuthenticationError, HttpError
+
+from runs.identity.auth_file import AuthFile, call
+from runs.identity.credentials import Credentials
+from runs.identity.local import local_principal, may_be_local
+from runs.identity.models import AuthIdentity
+from runs.identity.principals import Principal
+from threads import clock
+from threads.database import in_database
+
+logger = logging.getLogger(__name__)
+
+#: What Studio says about itself.
+STUDIO = ("x-auth-scheme", "langsmith")
+STUDIO_DETAILS = {
+    "identity": "langgraph-studio-user",
+    "permissions": ["authenticated"],
+    "kind": "StudioUser",
+}
+PROPERTIES = ("identity", "display_name", "is_authenticated", "permissions")
+
+
+async def authenticated(file: AuthFile, credentials: Credentials, available: dict[str, Any]) -> Principal:
+    """Ask the Auth file who a client is.
+
+    Args:
+        available: What its function may ask for by name, besides `headers` and `authorization`.
+
+    Raises:
+        HttpError: What the function refuses; 403 for anything else that goes wrong in it.
+    """
+    name, value = STUDIO
+    if file.studio and credentials.headers.get(name) == value:
+        if may_be_local(credentials.peer, credentials.headers):
+            local = await local_principal()
+            return Principal(local.user_id, details=STUDIO_DETAILS)
+        raise AuthenticationError(
+            message="Studio needs no credentials on this machine itself, and only there."
+        )
+    assert file.authenticator is not None
+    encoded = {
+        key.encode("latin-1"): each.encode("latin-1", "replace") for key, each in credentials.headers.items()
+    }
+    available |= {"headers": encoded, "authorization": credentials.headers.get("authorization")}
+    try:
+        details = details_of(await call(file.authenticator, available))
+    except Auth.exceptions.HTTPException as refusal:
+        raise HttpError(refusal.status_code, str(refusal.detail)) from None
+    except Exception:
+        logger.warning("The Auth file could not authenticate a client.", exc_info=True)
+        raise HttpError(403, "Authentication failed.") from None
+    if not details.get("is_authenticated", True):
+        raise AuthenticationError(message="Authentication is required.")
+    user_id = await in_database(user_id_of, details["identity"])
+    if user_id is None:
+        raise HttpError(403, "This user is not active.")
+    return Principal(user_id, details=details)
+
+
+def details_of(user: Any) -> dict[str, Any]:
+    """What an Auth file's function returned, as JSON: its run may be executed by another process.
+
+    Raises ValueError if it names nobody.
+    """
+    if isinstance(user, str):
+        user = {"identity": user}
+    elif hasattr(user, "model_dump"):
+        user = user.model_dump()
+    elif is_dataclass(user) and not isinstance(user, type):
+        user = asdict(user)
+    elif not isinstance(user, Mapping):
+        user = {name: getattr(user, name) for name in PROPERTIES if hasattr(user, name)}
+    details: dict[str, Any] = orjson.loads(
+        orjson.dumps(dict(user), default=_jsonable, option=orjson.OPT_NON_STR_KEYS)
+    )
+    identity = details.get("identity")
+    if not isinstance(identity, str) or not 0 < len(identity) <= 255 or "\0" in identity:
+        raise ValueError(
+            "The Auth file's authenticate must return an identity, a text of 1 to 255 characters."
+        )
+    return details
+
+
+def _jsonable(value: Any) -> Any:
+    return list(value) if isinstance(value, set | frozenset | tuple) else str(value)
+
+
+def user_id_of(identity: str) -> int | None:
+    """The id of the site's user for an identity, who is made at first sight; None if that user is not active.
+
+    It cannot log in, and it is no user that somebody made for a person: an identity called "admin" is not the admin.
+    """
+    known = AuthIdentity.objects.filter(identity=identity).select_related("user").first()
+    if known is None:
+        try:
+            known = _made(identity)
+        except IntegrityError:
+            # Two first requests at once.
+            known = AuthIdentity.objects.select_related("user").get(identity=identity)
+    user: Any = known.user
+    return user.pk if user.is_active else None
+
+
+@transaction.atomic
+def _made(identity: str) -> AuthIdentity:
+    model = get_user_model()
+    user = model(**{model.USERNAME_FIELD: username_for(identity)})
+    user.set_unusable_password()
+    user.save(force_insert=True)
+    return AuthIdentity.objects.create(identity=identity, user=user, created_at=clock.now())
+
+
+def username_for(identity: str) -> str:
+    """A username that tells people who it is, and that is no other identity's."""
+    readable = re.sub(r"[^\w.+-]", "-", identity)[:80]
+    return f"{readable}+{hashlib.sha256(identity.encode()).hexdigest()[:12]}@auth-file"

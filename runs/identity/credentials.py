@@ -1,0 +1,66 @@
+"""From what a client sends to a principal, for HTTP and websockets alike."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from ninja.errors import AuthenticationError
+
+from runs.identity import keys, local
+from runs.identity.principals import Principal
+from runs.identity.sessions import logged_in_user_id
+
+UNKNOWN = "Authentication is required: log in to this site, or send an API key of it as X-Api-Key."
+FOREIGN = "The API key is not one of this site's."
+
+
+class Proof(Enum):
+    """How a client showed who it is. What a browser adds by itself proves nothing about the page that asks."""
+
+    KEY = auto()
+    SESSION = auto()
+    LOCAL = auto()
+    AUTH_FILE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    #: By their names in lower case.
+    headers: Mapping[str, str]
+    cookies: Mapping[str, str]
+    #: The address of the connection's other end, if it has one.
+    peer: str | None
+
+
+async def identified(
+    credentials: Credentials, ask_auth_file: Callable[[], Awaitable[Principal]] | None = None
+) -> tuple[Principal, Proof]:
+    """Return whose credentials these are. What a client says itself goes before what its browser adds.
+
+    Args:
+        ask_auth_file: Authenticates by the site's Auth file, if it has one; nobody is the local user then.
+
+    Raises:
+        AuthenticationError: 401, nobody's.
+        HttpError: What the Auth file refuses.
+    """
+    key = keys.key_in(credentials.headers)
+    if key is not None and keys.is_ours(key):
+        # Who shows a key means that user: one that is not valid any more is not exchanged for another identity.
+        try:
+            return await keys.principal_of_key(key), Proof.KEY
+        except keys.BadKey as error:
+            raise AuthenticationError(message=str(error)) from None
+    if ask_auth_file and (key is not None or "authorization" in credentials.headers):
+        return await ask_auth_file(), Proof.AUTH_FILE
+    user_id = await logged_in_user_id(credentials.cookies)
+    if user_id is not None:
+        return Principal(user_id), Proof.SESSION
+    if ask_auth_file:
+        return await ask_auth_file(), Proof.AUTH_FILE
+    # Clients send other services' keys whenever their environment has one.
+    if local.may_be_local(credentials.peer, credentials.headers):
+        return await local.local_principal(), Proof.LOCAL
+    raise AuthenticationError(message=UNKNOWN if key is None else FOREIGN)

@@ -1,0 +1,57 @@
+"""The built-in user of local development: whoever sits at this machine, without credentials."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from ipaddress import ip_address
+from weakref import WeakKeyDictionary
+
+from django.contrib.auth import get_user_model
+
+from runs.conf import settings
+from runs.identity.principals import Principal
+from threads.database import in_database
+
+LOCAL_USERNAME = "local"
+#: A proxy adds one of these to what it forwards, and then the peer's address is the proxy's.
+FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+
+#: The built-in user's id, for each event loop: a process that serves has one.
+_local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+
+
+def may_be_local(peer: str | None, headers: Mapping[str, str]) -> bool:
+    """Whether a peer may act as the local user: `LOCAL_USER` is set, and it connects from this machine itself.
+
+    Args:
+        peer: Its address; None when it has none, behind a Unix socket, where a proxy may be anybody's.
+        headers: By their names in lower case.
+    """
+    return bool(settings.LOCAL_USER) and is_loopback(peer) and not FORWARDED & headers.keys()
+
+
+def is_loopback(peer: str | None) -> bool:
+    try:
+        address = ip_address((peer or "").partition("%")[0])
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+async def local_principal() -> Principal:
+    """The built-in user of local development; nobody can log in as it."""
+    loop = asyncio.get_running_loop()
+    user_id = _local_user.get(loop)
+    if user_id is None:
+        user_id = _local_user[loop] = await in_database(local_user_id)
+    return Principal(user_id)
+
+
+def local_user_id() -> int:
+    users = get_user_model().objects
+    user, created = users.get_or_create(username=LOCAL_USERNAME)
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user.pk

@@ -1,0 +1,94 @@
+"""Whether an Auth file lets a request do what it asks for: before its view, on every route."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, QueryDict
+from ninja.errors import HttpError
+
+from runs.api.parsing import BODY, parse
+from runs.conf import settings
+from runs.identity.authorization import authorize
+from runs.identity.principals import Principal
+from runs.identity.rules import Rule
+from runs.identity.values import bring_back, handled
+from threads.database import in_database
+from threads.models import Thread
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+async def permitted(request: HttpRequest, principal: Principal, rule: Rule | None) -> Principal:
+    """Ask the Auth file about what the request does; its handler may change the body."""
+    if rule is None:
+        raise HttpError(403, "The site's Auth file cannot decide about this route: it has no rule.")
+    match = request.resolver_match
+    path = match.kwargs if match else {}
+    reads = request.method in SAFE_METHODS
+    body = request.GET.dict() if reads else body_of(request)
+    for part in body if isinstance(body, list) else [body]:
+        principal = await permit(principal, rule, path, part if isinstance(part, dict) else {})
+    if reads and rule.resource == "store":
+        query = QueryDict(mutable=True)
+        query.update({**request.GET.dict(), "namespace": ".".join(body.get("namespace") or ())})
+        request.GET = query  # type: ignore[assignment]
+    return principal
+
+
+async def permit(
+    principal: Principal, rule: Rule, path: Mapping[str, Any], body: dict[str, Any]
+) -> Principal:
+    """Return the principal as it may do what a rule is about: for requests, and for each message of a websocket.
+
+    Args:
+        path: The parameters of the route's path: `{"thread_id": …}`.
+        body: What is asked for; a handler of the Auth file may change it.
+
+    Raises:
+        HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread.
+    """
+    require_scope(principal, rule.scope)
+    asked = _subject(rule, body)
+    value = handled(rule, path, asked)
+    principal = await authorize(principal, rule.resource, rule.action, value)
+    bring_back(rule, value, asked)
+    await _hide(principal, rule, value.get("thread_id"))
+    return principal
+
+
+def require_scope(principal: Principal, scope: str) -> None:
+    """Raise a 403 if a principal's key is not allowed that much."""
+    if scope not in principal.scopes:
+        has = " and ".join(sorted(principal.scopes)) or "nothing"
+        raise HttpError(403, f"The API key may {has}; this needs a key with the scope '{scope}'.")
+
+
+def _subject(rule: Rule, body: dict[str, Any]) -> dict[str, Any]:
+    """What a body is about: a command of the streaming protocol says so in its parameters."""
+    params = body.get("params")
+    return params if rule.command and isinstance(params, dict) else body
+
+
+def body_of(request: HttpRequest) -> Any:
+    """The request's body, parsed once: what a handler changes in it is what the view receives."""
+    if not hasattr(request, BODY):
+        if not request.body or request.method in SAFE_METHODS:
+            return {}
+        setattr(request, BODY, parse(request.body, depth=settings.JSON_DEPTH))
+    return getattr(request, BODY)
+
+
+async def _hide(principal: Principal, rule: Rule, thread_id: object) -> None:
+    """Raise a 404 for a thread that a filter hides, before the view does anything with it."""
+    narrowed = rule.resource == "threads" and principal.filters.get("threads")
+    asked = narrowed and rule.action not in ("create", "search") and isinstance(thread_id, UUID)
+    if asked and await in_database(_hidden, principal, thread_id):
+        raise HttpError(404, f"Thread with ID {thread_id} not found")
+
+
+def _hidden(principal: Principal, thread_id: object) -> bool:
+    threads = Thread.objects.filter(id=str(thread_id))
+    return threads.exists() and not threads.for_principal(principal).exists()

@@ -1,0 +1,117 @@
+"""A request's principal, and whether it may do what it asks for.
+
+The API is served without Django's middleware, so this also checks what the middleware would: the Host header, and
+that a browser's request comes from this site when the browser itself added what authenticates it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from django.http import HttpRequest
+from ninja.errors import HttpError
+
+from runs import limits
+from runs.identity import auth_file
+from runs.identity.authentication import authenticated
+from runs.identity.credentials import Credentials, Proof, identified
+from runs.identity.origins import csrf_failure, from_elsewhere
+from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
+from runs.identity.principals import READ, WRITE, Principal
+from runs.identity.rules import Rule, rule_for
+from threads.database import in_database
+
+#: A client may ask that its leaving cancels the run it reads, and then reading changes something.
+CANCELS = "cancel_on_disconnect"
+NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
+#: What a page has to add itself.
+SHOWN = frozenset({"Authorization", "X-Api-Key"})
+
+
+async def principal_of(request: HttpRequest) -> Principal:
+    """Return the principal of a request, who may do what the request's route does.
+
+    Raises:
+        AuthenticationError: 401, nobody has shown who they are.
+        HttpError: 403, a browser was sent here by another site, the key's scopes do not reach that far, or the Auth
+            file refuses; 404, its filter hides the thread.
+        LimitReached: The principal has as many threads, or open streams, as it may have.
+        InvalidRequest: An Auth file has to see a body, and it is no JSON.
+        DisallowedHost: The Host header is not one of `ALLOWED_HOSTS`.
+    """
+    request.get_host()
+    file = auth_file.current()
+    credentials = credentials_of(request)
+    principal, proof = await identified(credentials, _authenticator(file, credentials, request))
+    refuse_other_sites(request, proof)
+    rule = rule_of(request)
+    require_scope(principal, needed_scope(request, rule))
+    await limit(principal, rule)
+    return principal if file is None else await permitted(request, principal, rule)
+
+
+def _authenticator(
+    file: auth_file.AuthFile | None, credentials: Credentials, request: HttpRequest
+) -> Callable[[], Awaitable[Principal]] | None:
+    if file is None or file.authenticator is None:
+        return None
+    match = request.resolver_match
+    available = {
+        "request": request,
+        "method": request.method,
+        "path": request.path,
+        "path_params": dict(match.kwargs) if match else {},
+        "query_params": request.GET.dict(),
+    }
+
+    async def ask() -> Principal:
+        return await authenticated(file, credentials, {**available, "body": body_of(request)})
+
+    return ask
+
+
+def credentials_of(request: HttpRequest) -> Credentials:
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    return Credentials(headers, request.COOKIES, request.META.get("REMOTE_ADDR"))
+
+
+def rule_of(request: HttpRequest) -> Rule | None:
+    match = request.resolver_match
+    return rule_for(request.method or "", match.route) if match is not None else None
+
+
+async def limit(principal: Principal, rule: Rule | None) -> None:
+    """Raise LimitReached if the route is about one thread, or one open stream, more than the principal may have."""
+    if rule is None:
+        return
+    if rule.makes_thread and not limits.has_room(principal.user_id):
+        await in_database(limits.check_threads, principal.user_id)
+    if rule.stays:
+        limits.hold_connection(principal.user_id)
+
+
+def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
+    """Raise a 403 if another site's page may be behind a request that changes something."""
+    if request.method in SAFE_METHODS and not may_cancel(request):
+        return
+    if proof is Proof.SESSION and (reason := csrf_failure(request)):
+        raise HttpError(403, f"CSRF check failed: {reason}")
+    by_browser = proof is Proof.LOCAL or (
+        # An Auth file may go by cookies.
+        proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
+    )
+    if by_browser and from_elsewhere(request.META.get("HTTP_ORIGIN")):
+        raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
+
+
+def may_cancel(request: HttpRequest) -> bool:
+    """Whether the client asks that its leaving cancels a run; stock clients also say that it does not."""
+    return any(value.lower() not in NO for value in request.GET.getlist(CANCELS))
+
+
+def needed_scope(request: HttpRequest, rule: Rule | None) -> str:
+    if may_cancel(request):
+        return WRITE
+    if rule is None:
+        return READ if request.method in SAFE_METHODS else WRITE
+    return rule.scope

@@ -1,0 +1,129 @@
+"""What each route asks of a principal: the one table of who may do what. Pure: no Django, no database.
+
+A route's resource and action are those that an Auth file's handlers know (reference API §9): runs are authorised as
+their threads. The scope that a key needs follows from the action.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from runs.identity.principals import READ, WRITE
+
+READING = frozenset({"read", "search", "get", "list_namespaces"})
+#: The last part of a path whose response goes on, or waits, as long as the client likes.
+STAYING = frozenset({"stream", "wait", "join", "events"})
+
+#: Resource and action of each route; a path's parameters have no names here.
+TABLE = """
+    POST   /assistants                          assistants create
+    POST   /assistants/search                   assistants search
+    POST   /assistants/count                    assistants search
+    GET    /assistants/{}                       assistants read
+    PATCH  /assistants/{}                       assistants update
+    DELETE /assistants/{}                       assistants delete
+    GET    /assistants/{}/graph                 assistants read
+    GET    /assistants/{}/schemas               assistants read
+    GET    /assistants/{}/subgraphs             assistants read
+    GET    /assistants/{}/subgraphs/{}          assistants read
+    POST   /assistants/{}/versions              assistants read
+    POST   /assistants/{}/latest                assistants update
+
+    POST   /threads                             threads create
+    POST   /threads/search                      threads search
+    POST   /threads/count                       threads search
+    POST   /threads/prune                       threads delete
+    GET    /threads/{}                          threads read
+    PATCH  /threads/{}                          threads update
+    DELETE /threads/{}                          threads delete
+    GET    /threads/{}/state                    threads read
+    POST   /threads/{}/state                    threads update
+    PATCH  /threads/{}/state                    threads update
+    GET    /threads/{}/state/{}                 threads read
+    POST   /threads/{}/state/checkpoint         threads read
+    GET    /threads/{}/history                  threads read
+    POST   /threads/{}/history                  threads read
+    POST   /threads/{}/copy                     threads update
+    GET    /threads/{}/stream                   threads read
+    GET    /threads/{}/storage                  threads read
+    POST   /threads/{}/commands                 threads create_run
+    POST   /threads/{}/stream/events            threads read
+
+    POST   /threads/{}/runs                     threads create_run
+    POST   /threads/{}/runs/stream              threads create_run
+    POST   /threads/{}/runs/wait                threads create_run
+    GET    /threads/{}/runs                     threads read
+    GET    /threads/{}/runs/{}                  threads read
+    DELETE /threads/{}/runs/{}                  threads delete
+    GET    /threads/{}/runs/{}/join             threads read
+    GET    /threads/{}/runs/{}/stream           threads read
+    POST   /threads/{}/runs/{}/cancel           threads update
+    POST   /runs                                threads create_run
+    POST   /runs/stream                         threads create_run
+    POST   /runs/wait                           threads create_run
+    POST   /runs/batch                          threads create_run
+    POST   /runs/cancel                         threads update
+    GET    /runs/{}/join                        threads read
+    GET    /runs/{}/stream                      threads read
+
+    POST   /runs/crons                          crons create
+    POST   /threads/{}/runs/crons               crons create
+    POST   /runs/crons/search                   crons search
+    POST   /runs/crons/count                    crons search
+    GET    /runs/crons/{}                       crons read
+    PATCH  /runs/crons/{}                       crons update
+    DELETE /runs/crons/{}                       crons delete
+
+    PUT    /store/items                         store put
+    GET    /store/items                         store get
+    DELETE /store/items                         store delete
+    POST   /store/items/search                  store search
+    POST   /store/namespaces                    store list_namespaces
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    resource: str
+    action: str
+    #: Whether the response goes on as long as the client likes: it counts as one of its user's connections.
+    stays: bool = False
+    makes_thread: bool = False
+    #: Whether what it is about stands in the body's `params`: a command of the streaming protocol.
+    command: bool = False
+
+    @property
+    def scope(self) -> str:
+        """What an API key must be allowed."""
+        return READ if self.action in READING else WRITE
+
+
+def _read(table: str) -> dict[tuple[str, str], Rule]:
+    rules = {}
+    for line in table.split("\n"):
+        if line.strip():
+            method, path, resource, action = line.split()
+            last = path.rpartition("/")[2]
+            rules[method, path] = Rule(
+                resource,
+                action,
+                stays=last in STAYING,
+                makes_thread=(resource, action) == ("threads", "create") or last == "copy",
+                command=last == "commands",
+            )
+    return rules
+
+
+RULES = _read(TABLE)
+
+
+@lru_cache(maxsize=512)
+def rule_for(method: str, route: str) -> Rule | None:
+    """The rule of a route as Django or Ninja writes it ("threads/<uuid:thread_id>"); None if it has none.
+
+    A HEAD request is a GET without a body.
+    """
+    path = "/" + re.sub(r"<[^>]*>|\{[^}]*\}", "{}", route).strip("/")
+    return RULES.get(("GET" if method == "HEAD" else method, path))

@@ -1,0 +1,71 @@
+"""A websocket's principal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ninja.errors import HttpError
+
+from runs.identity import auth_file
+from runs.identity.authentication import authenticated
+from runs.identity.credentials import Credentials, Proof, identified
+from runs.identity.origins import from_elsewhere
+from runs.identity.principals import Principal
+
+#: What a page has to add itself.
+SHOWN = frozenset({"authorization", "x-api-key"})
+
+
+async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
+    """Return the principal of a websocket, from the scope of its handshake: session, API key, or the local user.
+
+    A socket outlives a logout: ask again from time to time. Whoever accepts it calls `limits.hold_connection`; what the
+    principal may do is asked of each message, with `permission.permit`.
+
+    Raises:
+        AuthenticationError: 401, nobody has shown who they are.
+        HttpError: 403, the page that connects is another site's.
+    """
+    credentials = credentials_of_scope(scope)
+    file = auth_file.current()
+    ask = (
+        partial(_authenticated, file, credentials, scope) if file is not None and file.authenticator else None
+    )
+    principal, proof = await identified(credentials, ask)
+    shown = proof is Proof.KEY or (proof is Proof.AUTH_FILE and SHOWN & credentials.headers.keys())
+    if not shown and from_elsewhere(credentials.headers.get("origin")):
+        raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
+    return principal
+
+
+async def _authenticated(
+    file: auth_file.AuthFile, credentials: Credentials, scope: Mapping[str, Any]
+) -> Principal:
+    route = scope.get("url_route") or {}
+    available = {
+        "request": None,
+        "method": "GET",
+        "path": scope.get("path", ""),
+        "path_params": dict(route.get("kwargs", {})),
+        "query_params": dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"))),
+        "body": {},
+    }
+    return await authenticated(file, credentials, available)
+
+
+def credentials_of_scope(scope: Mapping[str, Any]) -> Credentials:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    client = scope.get("client")
+    return Credentials(headers, cookies_in(headers.get("cookie", "")), client[0] if client else None)
+
+
+def cookies_in(header: str) -> dict[str, str]:
+    """The cookies of a Cookie header; none if it is malformed."""
+    try:
+        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
+    except CookieError:
+        return {}

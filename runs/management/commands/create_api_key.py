@@ -1,0 +1,66 @@
+"""`manage.py create_api_key`: make an API key and print it, once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentTypeError
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from runs.identity import keys
+from runs.identity.principals import SCOPES, known_scopes
+from runs.management.arguments import positive
+from runs.management.commands.reconcile_runs import require_reachable_database
+from threads import clock
+
+#: Ten years.
+LONGEST = 3660
+
+
+def scopes(text: str) -> frozenset[str]:
+    try:
+        return known_scopes(name for name in text.replace(",", " ").split())
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+
+
+def days(text: str) -> int:
+    if (number := positive(text)) <= LONGEST:
+        return number
+    raise ArgumentTypeError(f"{text!r} is more than ten years; leave it out for a key that does not expire.")
+
+
+class Command(BaseCommand):
+    help = "Make an API key for a user. Prints the key, which nothing can show again, and nothing else."
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="Username of the user as whom the key acts.")
+        parser.add_argument("--name", default="", help="What the key is for.")
+        parser.add_argument(
+            "--scopes",
+            type=scopes,
+            default=SCOPES,
+            metavar="A,B",
+            help="What it is allowed: read, write, or both (default).",
+        )
+        parser.add_argument("--days", type=days, metavar="N", help="It expires after so many days.")
+
+    def handle(self, *, user: str, name: str, days: int | None, **options: Any) -> None:
+        require_reachable_database()
+        if len(name) > 100:
+            raise CommandError("A key's name has at most 100 characters.")
+        model = get_user_model()
+        owner: Any = model._default_manager.filter(**{model.USERNAME_FIELD: user}).first()
+        if owner is None:
+            raise CommandError(
+                f"There is no user {user!r}: `manage.py createsuperuser` or the admin makes one."
+            )
+        if not owner.is_active:
+            raise CommandError(f"The user {user!r} is not active.")
+        expires_at = clock.now() + timedelta(days=days) if days else None
+        row, key = keys.create(owner.pk, scopes=options["scopes"], name=name, expires_at=expires_at)
+        self.stderr.write(f"Key {row.prefix}… of {user!r}; it is shown this once:")
+        self.stdout.write(key)

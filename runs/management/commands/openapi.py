@@ -1,0 +1,20 @@
+"""Write the API's document: `manage.py openapi > docs/openapi.json`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = "Write the API's document (OpenAPI) to stdout, as JSON."
+    # It is about the code alone: neither graphs nor a database are needed.
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        from runs.api.document import document
+        from runs.api.site import api
+
+        self.stdout.write(json.dumps(document(api), indent=1, ensure_ascii=False))

@@ -1,0 +1,41 @@
+"""Which other sites' pages may use the API from a browser. Pure: no Django, no database.
+
+Such a page proves who it acts for by a key. Cookies are never meant: a browser sends a user's cookies along with what any
+page asks for, so a site that is allowed to use them could do whatever the user can.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+#: Every site; and every page of this machine's own development servers.
+ANY, LOOPBACK = "*", "loopback"
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
+
+
+def is_allowed(origin: str, allowed: Collection[str]) -> bool:
+    """Whether pages of this origin may use the API.
+
+    Args:
+        origin: The value of the header `Origin`, "null" for a page that hides where it is from.
+        allowed: Origins (`https://example.com`), "*" for any, "loopback" for any port of this machine's own names.
+    """
+    origin = origin.lower()
+    return ANY in allowed or is_listed(origin, allowed)
+
+
+def is_listed(origin: str, allowed: Collection[str]) -> bool:
+    """Whether these pages are allowed by their own name, so that they are known to whoever configured it."""
+    origin = origin.lower()
+    if any(origin == each.lower() for each in allowed if each not in (ANY, LOOPBACK)):
+        return True
+    return LOOPBACK in allowed and is_origin(origin) and urlsplit(origin).hostname in LOOPBACK_HOSTS
+
+
+def is_origin(text: str) -> bool:
+    """Whether this has the form of an origin: a scheme, a host, and a port if it is not the scheme's own."""
+    return _ORIGIN.fullmatch(text.lower()) is not None

@@ -1,0 +1,56 @@
+"""Protocol events: their numbers, their channels, and their form on the wire. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from runs.serialization import encode
+
+Namespace = tuple[str, ...]
+
+#: Numbers of one epoch. An epoch belongs to one attempt of one run of a thread and epochs only grow, so that the number
+#: of an event is the same whoever reads it, whatever was deleted before it, and small enough for JavaScript (2**53).
+EPOCH_BITS = 32
+#: Where the numbers of an epoch begin that belong to runs which ended while they waited; the first half is its attempt's.
+WAITING = 1 << 31
+
+
+@dataclass(slots=True)
+class ProtocolEvent:
+    """One event of a thread as clients of the protocol receive it."""
+
+    event_id: str
+    method: str
+    namespace: Namespace
+    #: Milliseconds.
+    timestamp: int
+    #: JSON.
+    data: str
+    node: str | None = None
+    #: The name of a custom event, if it has one.
+    name: str | None = None
+    #: Grows along the thread.
+    seq: int = 0
+
+    @property
+    def channel(self) -> str:
+        if self.method == "input.requested":
+            return "input"
+        return f"custom:{self.name}" if self.name is not None else self.method
+
+    def json(self) -> str:
+        node = f',"node":{encode(self.node)}' if self.node is not None else ""
+        return (
+            f'{{"type":"event","event_id":{encode(self.event_id)},"seq":{self.seq},"method":"{self.method}",'
+            f'"params":{{"namespace":{encode(self.namespace)},"timestamp":{self.timestamp},"data":{self.data}{node}}}}}'
+        )
+
+
+def first_of(epoch: int) -> int:
+    """The number before the first one of an epoch. A thread's first attempt counts from 1."""
+    return max(epoch - 1, 0) << EPOCH_BITS
+
+
+def epoch_of(seq: int) -> int:
+    """The epoch that a number belongs to."""
+    return (seq >> EPOCH_BITS) + 1

@@ -1,0 +1,229 @@
+"""A run's event log as the events of the agent streaming protocol. Pure: no Django, no database.
+
+The same log gives the same events, one for one, whoever reads it and when: those of a run begin with `running` and end
+with `completed`, `interrupted` or `failed`, and before that end whatever was streamed is complete, and whatever the
+graph asks is asked. An attempt that was cut off leaves messages without an end; the next attempt gives them one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from runs.protocols.agent.events import Namespace, ProtocolEvent
+from runs.protocols.agent.items import OF_VALUES, PACK
+from runs.protocols.agent.messages import Messages, Piece
+from runs.protocols.agent.subgraphs import Subgraphs
+from runs.serialization import decode, encode
+
+INTERRUPT = "__interrupt__"
+LOST = "The attempt that streamed this message was lost; the run goes on with another one."
+INCOMPLETE = "The run failed before this message was complete."
+#: What a run's status means for its graph; a `success` that asks something is `interrupted` too.
+ENDINGS = {"success": "completed", "interrupted": "interrupted", "error": "failed", "timeout": "failed"}
+
+
+class LogEvent(Protocol):
+    """An entry of a run's event log: a stream mode with a subgraph's namespace, and JSON."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def data(self) -> str: ...
+
+
+class RunProjection:
+    """What clients of the protocol see of one run, over all its attempts, in the log's order."""
+
+    def __init__(self, run_id: str, graph_name: str) -> None:
+        self.run_id = run_id
+        self.graph_name = graph_name
+        #: `running`, or how it has ended; None before it has begun.
+        self.status: str | None = None
+        self.subgraphs = Subgraphs()
+        self._messages = Messages()
+        self._values: dict[Namespace, str] = {}
+        #: Questions by their ids, each with the innermost namespace that asks it.
+        self._questions: dict[str, tuple[Namespace, Any]] = {}
+        #: Whether it stopped for a person; a breakpoint asks without a question.
+        self._asked = False
+        self._error: str | None = None
+        #: Checkpoints that were told; an attempt that goes on begins with the one it goes on from.
+        self._checkpoints: set[str] = set()
+        #: The log entry that is being projected, and how many events it has become.
+        self._source, self._count, self._time = "", 0, 0
+
+    # --- the log's entries
+
+    def feed(self, event: LogEvent, *, timestamp: int) -> list[ProtocolEvent]:
+        """The events of one entry of the log.
+
+        Args:
+            timestamp: When it was logged, in milliseconds.
+        """
+        self._source, self._count, self._time = event.id, 0, timestamp
+        mode, *namespace = event.name.split("|")
+        if mode == "metadata":
+            return list(self._begin())
+        if mode == "error":
+            self._error = decode(event.data).get("message")
+            return []
+        if mode == PACK:
+            found: list[ProtocolEvent] = []
+            for kind, where, self._time, data in decode(event.data):
+                found += self._item(kind, tuple(where), data)
+            return found
+        return list(self._row(mode, tuple(namespace), event.data))
+
+    def end(self, status: str, *, timestamp: int, error: str | None = None) -> list[ProtocolEvent]:
+        """The events of the run's end.
+
+        Args:
+            status: The run's final status.
+            error: What clients may read of a failure that the log does not tell.
+        """
+        self._time = timestamp
+        ending = ENDINGS[status]
+        if self._asked and status == "success":
+            ending = "interrupted"
+        found = list(self._begin()) if self.status is None else []
+        pieces = self._messages.close(INCOMPLETE if ending == "failed" else None)
+        for number, piece in enumerate(pieces):
+            found.append(self._made(f"synth:{self.run_id}:messages|{number}", *_of_piece(piece)))
+        found += [self._ended(*each) for each in self.subgraphs.close(ending)]
+        for key, (namespace, value) in self._questions.items():
+            event_id = f"synth:{self.run_id}:input|{'|'.join(namespace)}|{key}"
+            # Stock clients read `payload` (JavaScript) or `value` (Python).
+            asked = encode({"interrupt_id": key, "payload": value, "value": value})
+            found.append(self._made(event_id, "input.requested", namespace, asked))
+        data = {"event": ending, "graph_name": self.graph_name}
+        if ending == "failed":
+            data["error"] = self._error or error or "An internal error occurred"
+        self.status = ending
+        return [*found, self._made(self._lifecycle_id((), ending), "lifecycle", (), encode(data))]
+
+    def tree(self) -> dict[str, Any]:
+        """The graph and its subgraphs, with what each is doing."""
+        tree: dict[str, Any] = {"namespace": [], "status": self.status, "graph_name": self.graph_name}
+        return tree | ({"children": children} if (children := self.subgraphs.tree()) else {})
+
+    # --- what they become
+
+    def _begin(self) -> Iterator[ProtocolEvent]:
+        if self.status is not None:
+            for piece in self._messages.close(LOST):
+                yield self._next(*_of_piece(piece))
+            return
+        self.status = "running"
+        data = encode({"event": "running", "graph_name": self.graph_name})
+        yield self._made(self._lifecycle_id((), "running"), "lifecycle", (), data)
+
+    def _row(self, mode: str, namespace: Namespace, data: str) -> Iterator[ProtocolEvent]:
+        """The events of an entry that the run's creator asked for."""
+        match mode:
+            case "values":
+                if INTERRUPT in data:
+                    yield from self._item(mode, namespace, decode(data))
+                else:
+                    self._values[namespace] = data
+                    yield self._next(mode, namespace, data)
+            case "tools":
+                yield self._next(mode, namespace, data)
+            case "messages":
+                message, metadata = decode(data)
+                node = metadata.get("langgraph_node")
+                yield from self._item(mode, namespace, {**message, "node": node})
+            case "updates" | "custom" | "tasks":
+                yield from self._item(mode, namespace, decode(data))
+            # Checkpoints are kept as items in any case; `debug` and `events` say nothing that others do not.
+
+    def _item(self, mode: str, namespace: Namespace, data: Any) -> Iterator[ProtocolEvent]:
+        match mode:
+            case "values":
+                if isinstance(data, dict) and INTERRUPT in data:
+                    self._ask(namespace, data.pop(INTERRUPT))
+                self._values[namespace] = text = encode(data)
+                yield self._next(mode, namespace, text)
+            case "updates":
+                yield from self._updates(namespace, data)
+            case "messages":
+                for piece in self._messages.feed(namespace, data, data.get("node")):
+                    yield self._next(*_of_piece(piece))
+            case "custom":
+                yield self._custom(namespace, data)
+            case "tasks":
+                yield from self._task(namespace, data)
+            case "checkpoints" if data["id"] not in self._checkpoints:
+                self._checkpoints.add(data["id"])
+                event_id = f"synth:{self.run_id}:checkpoint|{'|'.join(namespace)}|{data['id']}"
+                yield self._made(event_id, mode, namespace, encode(data))
+            case "tools":
+                yield self._next(mode, namespace, encode(data))
+
+    def _updates(self, namespace: Namespace, data: dict[str, Any]) -> Iterator[ProtocolEvent]:
+        if INTERRUPT in data:
+            self._asked = self._asked or not namespace
+            self._ask(namespace, data[INTERRUPT])
+            return
+        told: dict[str, Any] = {"values": data}
+        if len(data) == 1:
+            told = {"node": next(iter(data)), **told}
+        yield self._next("updates", namespace, encode(told))
+
+    def _custom(self, namespace: Namespace, data: Any) -> ProtocolEvent:
+        name = None
+        if isinstance(data, dict) and data.keys() == {"name", "payload"} and isinstance(data["name"], str):
+            name, told = data["name"], data
+        else:
+            told = {"payload": data}
+        event = self._next("custom", namespace, encode(told))
+        event.name = name
+        return event
+
+    def _task(self, namespace: Namespace, task: dict[str, Any]) -> Iterator[ProtocolEvent]:
+        if "result" not in task and "input" in task:
+            given = task["input"]
+            if (started := self.subgraphs.started(namespace, task)) is not None:
+                yield self._next("lifecycle", namespace, encode(started))
+            if isinstance(given, dict) and given.keys() == {OF_VALUES}:
+                values = decode(self._values.get(namespace, "{}"))
+                task = {**task, "input": {key: values.get(key) for key in given[OF_VALUES]}}
+            yield self._next("tasks", namespace, encode(task))
+            return
+        self._ask(namespace, task.get("interrupts"))
+        yield self._next("tasks", namespace, encode(task))
+        for child, data in self.subgraphs.finished(namespace, task):
+            self._values.pop(child, None)
+            yield self._ended(child, data)
+
+    def _ask(self, namespace: Namespace, questions: Any) -> None:
+        for question in questions or ():
+            if isinstance(question, Mapping) and (key := question.get("id")):
+                where, _ = self._questions.get(key, ((), None))
+                self._questions[key] = (max(where, namespace, key=len), question.get("value"))
+
+    # --- events
+
+    def _next(self, method: str, namespace: Namespace, data: str, node: str | None = None) -> ProtocolEvent:
+        """An event of the log's entry: the first has its id, and later ones that with a number."""
+        event_id = f"{self._source}.{self._count}" if self._count else self._source
+        self._count += 1
+        return self._made(event_id, method, namespace, data, node)
+
+    def _made(
+        self, event_id: str, method: str, namespace: Namespace, data: str, node: str | None = None
+    ) -> ProtocolEvent:
+        return ProtocolEvent(event_id, method, namespace, self._time, data, node)
+
+    def _ended(self, namespace: Namespace, data: dict[str, Any]) -> ProtocolEvent:
+        event_id = self._lifecycle_id(namespace, data["event"])
+        return self._made(event_id, "lifecycle", namespace, encode(data))
+
+    def _lifecycle_id(self, namespace: Namespace, status: str) -> str:
+        return f"synth:{self.run_id}:lc|{'|'.join(namespace)}|{status}"
+
+
+def _of_piece(piece: Piece) -> tuple[str, Namespace, str, str | None]:
+    return "messages", piece.namespace, encode(piece.data), piece.node

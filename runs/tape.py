@@ -1,0 +1,219 @@
+"""A thread's tape: all its runs' events, one after the other, for clients of the agent streaming protocol.
+
+A thread executes one run at a time, and one that has begun goes on before any other; each attempt has an epoch of its
+own, and epochs only grow. So the runs in the order of their epochs are the tape, and an event's number is made of its
+epoch and its place there: whoever reads, from wherever, sees the same numbers, and nothing that is deleted moves one.
+A run that ended without ever having been claimed stands after the run whose epoch it ended in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from runs import runtime
+from runs.conf import settings
+from runs.event_store import START
+from runs.exceptions import ServerClosing
+from runs.models import Run, RunStatus
+from runs.outcomes import shown_message
+from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
+from runs.protocols.agent.projection import RunProjection
+from runs.querysets import TERMINAL
+from threads.database import in_database
+from threads.querysets import Principal
+
+#: Runs that are looked up at once.
+RUNS_EACH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TapeRun:
+    """What the tape needs to know of a run."""
+
+    id: UUID
+    status: str
+    epoch: int
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: dict[str, str] | None
+    graph_name: str
+
+    @property
+    def terminal(self) -> bool:
+        return self.status in TERMINAL
+
+    @property
+    def begun(self) -> bool:
+        return self.attempt > 0
+
+
+COLUMNS = ("id", "status", "epoch", "attempt", "started_at", "finished_at", "error", "assistant__graph_id")
+
+
+def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()) -> list[TapeRun]:
+    """The next of a thread's runs from an epoch on that have something to be told, in the tape's order."""
+    runs = Run.objects.for_principal(principal).filter(thread=thread_id, epoch__gte=epoch)
+    told = Q(attempt__gt=0) | Q(status__in=TERMINAL)
+    ordered = runs.filter(told).exclude(id__in=list(but)).order_by("epoch", "-attempt", "finished_at", "id")
+    rows = ordered.values_list(*COLUMNS)[:RUNS_EACH]
+    return [TapeRun(*row) for row in rows]
+
+
+def run_of(run_id: UUID) -> TapeRun | None:
+    row = Run.objects.filter(id=run_id).values_list(*COLUMNS).first()
+    return TapeRun(*row) if row is not None else None
+
+
+class Tape:
+    """One reader's way along a thread.
+
+    Args:
+        since: The number of the last event that the reader has; 0 for none.
+    """
+
+    def __init__(self, thread_id: UUID, *, principal: Principal, since: int = 0) -> None:
+        self._thread_id = thread_id
+        self._principal = principal
+        self._since = since
+        self._epoch = epoch_of(since) if since else 0
+        #: Runs of the present epoch that have been told.
+        self._told: dict[UUID, int] = {}
+        self._waiting: dict[int, int] = {}
+        self._place = (0, 0)
+        #: The run that was told last, for who asks what it is doing.
+        self.latest: RunProjection | None = None
+
+    async def follow(self) -> AsyncIterator[list[ProtocolEvent]]:
+        """Yield the thread's events after `since`, in batches, for ever.
+
+        An empty batch says that everything there is has been told, or that nothing happened for a heartbeat's time.
+        Raises ServerClosing when this server ends.
+        """
+        current = runtime.current()
+        with current.wakeups.bell(self._thread_id) as bell:
+            while not current.hub.closed:
+                bell.clear()
+                runs = await in_database(self._next_runs)
+                for run in runs:
+                    async for batch in self._run(run):
+                        yield batch
+                if not runs:
+                    yield []
+                    await self._rest(bell)
+        raise ServerClosing
+
+    async def read(self) -> AsyncIterator[list[ProtocolEvent]]:
+        """Yield what there is now after `since`, in batches."""
+        async with aclosing(self.follow()) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                if not batch:
+                    return
+                yield batch
+
+    async def one(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
+        """Yield what there is now of one run."""
+        async with aclosing(self._run(run)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                if not batch:
+                    return
+                yield batch
+
+    def _next_runs(self) -> list[TapeRun]:
+        return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
+
+    async def _rest(self, bell: Any) -> None:
+        """Wait for a run to begin or to end, at most a heartbeat's time."""
+        current = runtime.current()
+        deadline = time.monotonic() + settings.STREAM_HEARTBEAT
+        while not current.hub.closed and (left := deadline - time.monotonic()) > 0:
+            if await bell.wait(min(current.hub.poll, left)):
+                return
+            if await in_database(self._next_runs):
+                return
+
+    async def _run(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
+        """The events of one run, until its end."""
+        projection = self.latest = RunProjection(str(run.id), run.graph_name)
+        if run.begun:
+            async for batch in self._begun(run, projection):
+                yield batch
+        else:
+            self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
+        end: TapeRun | None = run
+        if not run.terminal:
+            end = await in_database(run_of, run.id)
+        ended = self._end(run, end, projection)
+        if not run.begun:
+            self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)
+        ended = self._numbered(ended)
+        if ended:
+            yield ended
+        epoch = max(run.epoch, end.epoch if end is not None else 0, self._place[0])
+        if epoch > self._epoch:
+            self._epoch = epoch
+        self._told[run.id] = epoch
+        self._told = {each: at for each, at in self._told.items() if at >= self._epoch}
+
+    async def _begun(self, run: TapeRun, projection: RunProjection) -> AsyncIterator[list[ProtocolEvent]]:
+        self._place = (run.epoch, 0)
+        first = True
+        timestamp = int(run.started_at.timestamp() * 1000) if run.started_at else 0
+        events = runtime.current().hub.follow(run.id, START, items=not run.terminal)
+        async with aclosing(events) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                if not run.terminal:
+                    timestamp = int(time.time() * 1000)
+                found: list[ProtocolEvent] = []
+                for event in batch:
+                    if first or event.epoch != self._place[0]:
+                        self._place, first = (event.epoch, 0), False
+                    found += self._numbered(projection.feed(event, timestamp=timestamp))
+                if found or not batch:
+                    yield found
+
+    def _end(self, run: TapeRun, end: TapeRun | None, projection: RunProjection) -> list[ProtocolEvent]:
+        """The events of a run's end; one that was rolled back or deleted is gone, and was cancelled."""
+        if end is None:
+            return projection.end(RunStatus.INTERRUPTED, timestamp=int(time.time() * 1000))
+        at = end.finished_at.timestamp() if end.finished_at else time.time()
+        error = shown_message(end.error) if end.error else None
+        return projection.end(end.status, timestamp=int(at * 1000), error=error)
+
+    def _numbered(self, events: list[ProtocolEvent]) -> list[ProtocolEvent]:
+        """Number events, and leave out those that the reader has."""
+        epoch, count = self._place
+        base = first_of(epoch)
+        for number, event in enumerate(events, start=count + 1):
+            event.seq = base + number
+        self._place = (epoch, count + len(events))
+        return [event for event in events if event.seq > self._since]
+
+
+async def latest_projection(
+    thread_id: UUID, *, principal: Principal, run_id: UUID | None
+) -> RunProjection | None:
+    """What a thread's newest run, or a certain one, is doing, by its log; None if there is no such run."""
+    row = await in_database(_latest, thread_id, principal, run_id)
+    if row is None:
+        return None
+    tape = Tape(thread_id, principal=principal)
+    async for _ in tape.one(row):
+        pass
+    return tape.latest
+
+
+def _latest(thread_id: UUID, principal: Principal, run_id: UUID | None) -> TapeRun | None:
+    runs = Run.objects.for_principal(principal).filter(thread=thread_id, attempt__gt=0)
+    if run_id is not None:
+        runs = runs.filter(id=run_id)
+    row = runs.order_by("-epoch").values_list(*COLUMNS).first()
+    return TapeRun(*row) if row is not None else None

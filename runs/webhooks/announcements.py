@@ -1,0 +1,75 @@
+"""Writing down that a run's client is to be told of its end, in the transaction that ends the run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from runs import runtime
+from runs.api.wire import run_json
+from runs.models import Run
+from runs.serialization import decode, encode
+from runs.wakeups import WEBHOOKS
+from runs.webhooks.models import WebhookDelivery
+from runs.webhooks.policy import current_policy
+from runs.webhooks.targets import host_and_port, parse_url
+from threads.api.wire import timestamp
+from threads.fields import Encoded
+from threads.models import Thread
+
+
+def announce(
+    run: Run,
+    *,
+    status: str,
+    now: datetime,
+    error: dict[str, str] | None = None,
+    values: Encoded | None = None,
+) -> None:
+    """Put a run's end into the outbox, if the run has a webhook.
+
+    Args:
+        run: The run before its end.
+        error: As clients may read it.
+        values: The state that the run left; None for what its thread has.
+    """
+    url = run.kwargs.get("webhook")
+    if not url:
+        return
+    if run.get_deferred_fields():
+        run = Run.objects.get(id=run.id)
+    try:
+        host = host_and_port(parse_url(url, current_policy()))
+    except ValueError:
+        # The delivery says why; a run's end must not fail for it, not even for a setting that is wrong.
+        host = ""
+    if values is None:
+        left = Thread.objects.filter(id=run.thread_id).values_list("values", flat=True).first()
+    else:
+        left = decode(values)
+    payload = {
+        **run_json(run),
+        "status": status,
+        "updated_at": timestamp(now),
+        "run_started_at": timestamp(run.started_at) if run.started_at else None,
+        "run_ended_at": timestamp(now),
+        "values": left,
+        "error": error,
+    }
+    WebhookDelivery.objects.create(
+        user_id=run.user_id,
+        run_id=run.id,
+        thread_id=run.thread_id,
+        url=url,
+        host=host[:300],
+        payload=Encoded(encode(payload)),
+        due_at=now,
+        created_at=now,
+    )
+    transaction.on_commit(wake)
+
+
+def wake() -> None:
+    """Let this process look for deliveries."""
+    runtime.ring(WEBHOOKS)

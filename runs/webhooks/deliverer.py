@@ -1,0 +1,88 @@
+"""What an executing process does about webhooks: it sends what is due, a few at once, until its shutdown."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+
+import httpx
+
+from runs.conf import settings
+from runs.wakeups import WEBHOOKS, Wakeups
+from runs.webhooks import outbox
+from runs.webhooks.models import WebhookDelivery
+from runs.webhooks.sending import open_client, send
+from threads import clock
+from threads.database import in_database
+
+logger = logging.getLogger(__name__)
+
+#: Deliveries under way in one process, and from how many to one host on it gets no more: one that does not answer leaves
+#: room for others.
+AT_ONCE, PER_HOST = 16, 4
+#: Pause after the outbox could not be read, in seconds.
+RETRY = 1.0
+
+
+class Deliverer:
+    """Sends webhooks for ever. Cancelled, it breaks off; what was under way is sent again by whoever comes next."""
+
+    def __init__(self, wakeups: Wakeups) -> None:
+        self._wakeups = wakeups
+        self._sending: dict[asyncio.Task[None], str] = {}
+
+    async def run(self) -> None:
+        async with open_client() as client:
+            try:
+                with self._wakeups.bell(WEBHOOKS) as bell:
+                    while True:
+                        bell.clear()
+                        pause = await self._turn(client)
+                        if pause > 0:
+                            await bell.wait(pause)
+            finally:
+                # Before the connections close, which would look like the receivers' failures.
+                for task in self._sending:
+                    task.cancel()
+
+    async def _turn(self, client: httpx.AsyncClient) -> float:
+        """Begin to send what is due; return how long nothing more will be, in seconds."""
+        room = AT_ONCE - len(self._sending)
+        if room <= 0:
+            return settings.SWEEP  # the end of one rings
+        try:
+            avoid = self._occupied()
+            claimed = await in_database(outbox.claim, limit=min(room, PER_HOST), avoid=avoid)
+            due = None if claimed else await in_database(outbox.next_due, avoid=avoid)
+        except Exception as error:
+            logger.warning("Webhooks that are due could not be read, trying again: %s", error)
+            return RETRY
+        for delivery in claimed:
+            task = asyncio.create_task(self._deliver(client, delivery), name=f"webhook {delivery.id}")
+            self._sending[task] = delivery.host
+            task.add_done_callback(self._ended)
+        if claimed:
+            return 0.0
+        if due is None:
+            return settings.SWEEP
+        return min(settings.SWEEP, max(0.01, (due - clock.now()).total_seconds()))
+
+    def _occupied(self) -> list[str]:
+        counts = Counter(self._sending.values())
+        return [host for host, count in counts.items() if count >= PER_HOST]
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._sending[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("What came of a webhook could not be written; it is sent again: %s", error)
+        self._wakeups.ring(WEBHOOKS)
+
+    async def _deliver(self, client: httpx.AsyncClient, delivery: WebhookDelivery) -> None:
+        result = await send(client, delivery)
+        await in_database(outbox.conclude, delivery, result)
+        if result.error is not None:
+            logger.info(
+                "Webhook %s of run %s, attempt %s: %s",
+                delivery.id, delivery.run_id, delivery.attempts, result.error,
+            )  # fmt: skip

@@ -1,0 +1,101 @@
+"""Sending one webhook: to an address that was checked, with bounds on its time and on what comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any
+
+import httpx
+
+from runs.conf import settings
+from runs.serialization import decode, encode
+from runs.webhooks import signing
+from runs.webhooks.models import WebhookDelivery
+from runs.webhooks.outbox import Result
+from runs.webhooks.policy import current_policy
+from runs.webhooks.targets import Policy, TargetRefused, address_of, check_address, parse_url, port_of
+from threads import clock
+from threads.api.wire import timestamp
+
+#: How long connecting may take, in seconds; all of it together may take WEBHOOK_TIMEOUT.
+CONNECT_TIMEOUT = 5.0
+#: The receiver does not want to hear of this any more.
+GONE = 410
+
+
+def open_client() -> httpx.AsyncClient:
+    """A client that follows nobody: no redirects, no proxies of the environment, no cookies, no shared connections.
+
+    A connection and a cookie are kept by the address, and several hosts, of several users, may share one.
+    """
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        trust_env=False,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx.Limits(max_keepalive_connections=0),
+        headers={"User-Agent": "deerflow-django", "Accept-Encoding": "identity"},
+    )
+
+
+async def send(client: httpx.AsyncClient, delivery: WebhookDelivery) -> Result:
+    """Send a delivery and say what came of it. Raises nothing but CancelledError."""
+    try:
+        async with asyncio.timeout(settings.WEBHOOK_TIMEOUT):
+            request = await _request(client, delivery)
+            # The answer's body is not read: nobody needs it, and it may have no end.
+            response = await client.send(request, stream=True)
+            await response.aclose()
+    except TimeoutError:
+        return Result(error=f"No answer within {settings.WEBHOOK_TIMEOUT:g} s.")
+    except TargetRefused as error:
+        return Result(error=str(error), final=True)
+    except socket.gaierror as error:
+        return Result(error=f"The host's name cannot be resolved: {error.strerror}.")
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
+        return Result(error=f"{type(error).__name__}: {error}"[:1000])
+    if response.is_success:
+        return Result(response.status_code)
+    answered = f"The receiver answered {response.status_code}."
+    return Result(response.status_code, answered, final=response.status_code == GONE)
+
+
+async def _request(client: httpx.AsyncClient, delivery: WebhookDelivery) -> httpx.Request:
+    policy = current_policy()
+    url = parse_url(delivery.url, policy)
+    address = await resolve(url, policy)
+    body = encode({**decode_payload(delivery.payload), "webhook_sent_at": timestamp(clock.now())}).encode()
+    signed = signing.headers(
+        str(delivery.id), body, sent_at=int(time.time()), secrets=settings.WEBHOOK_SECRETS
+    )
+    return client.build_request(
+        "POST",
+        url.copy_with(host=address),
+        content=body,
+        headers={**signed, "Content-Type": "application/json", "Host": url.netloc.decode("ascii")},
+        timeout=httpx.Timeout(settings.WEBHOOK_TIMEOUT, connect=CONNECT_TIMEOUT),
+        # The certificate must be the host's, though the connection goes to an address.
+        extensions={"sni_hostname": url.raw_host.decode("ascii")},
+    )
+
+
+def decode_payload(payload: Any) -> dict[str, Any]:
+    decoded: dict[str, Any] = payload if isinstance(payload, dict) else decode(payload)
+    return decoded
+
+
+async def resolve(url: httpx.URL, policy: Policy) -> str:
+    """The address to connect to: the host's first one, if all that it has may be reached.
+
+    Raises TargetRefused, and gaierror for a name that nobody knows.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(url.raw_host.decode("ascii"), port_of(url), type=socket.SOCK_STREAM)
+    addresses = [address_of(str(sockaddr[0])) for *_, sockaddr in found]
+    for address in addresses:
+        check_address(address, policy)
+    # IPv4 first: a host with both is reached over it from everywhere.
+    addresses.sort(key=lambda address: address.version)
+    return str(addresses[0])

@@ -1,0 +1,144 @@
+"""Which URLs and addresses webhooks may be sent to. Pure: no Django, no database, no network.
+
+A client names the URL and this server connects to it, from inside of whatever network it stands in (durability §3.2 (9)).
+So an address is checked after its name was resolved, and the connection goes to the very address that was checked.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+import httpx
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+LONGEST_URL = 65_536
+PORTS = {"https": 443, "http": 80}
+#: Addresses that stand for IPv4 ones, in their last four bytes.
+TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"), ip_network("::/96"))
+#: What `ipaddress` takes for global and is not: translators of the local network, and clouds' metadata services.
+SPECIAL = (
+    ip_network("64:ff9b:1::/48"),
+    ip_network("fd00:ec2::/32"),
+    ip_network("168.63.129.16/32"),
+    ip_network("100.100.100.200/32"),
+)
+LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
+
+
+class TargetRefused(ValueError):
+    """Webhooks are not sent there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Where webhooks may go."""
+
+    schemes: Sequence[str] = ("https",)
+    #: Names of hosts, or `*.domain` for all below it; empty for any.
+    hosts: Sequence[str] = ()
+    #: Networks that are not public and may be reached nevertheless.
+    networks: Sequence[Network] = field(default=())
+
+    @classmethod
+    def of(cls, *, schemes: Iterable[str], hosts: Iterable[str], networks: Iterable[str]) -> Policy:
+        """Raises ValueError for what is no network."""
+        return cls(
+            tuple(scheme.lower() for scheme in schemes),
+            tuple(host.lower() for host in hosts),
+            tuple(ip_network(network) for network in networks),
+        )
+
+
+def parse_url(text: str, policy: Policy) -> httpx.URL:
+    """Read a webhook's URL. Raises TargetRefused for one that can never be allowed; its name is not resolved."""
+    if len(text) > LONGEST_URL:
+        raise TargetRefused(f"webhook is longer than {LONGEST_URL} characters.")
+    if not text.isprintable() or " " in text:
+        raise TargetRefused("webhook is not a valid URL.")
+    try:
+        url = httpx.URL(text)
+        host, port = url.host, port_of(url)
+    except (httpx.InvalidURL, UnicodeError, ValueError):
+        raise TargetRefused("webhook is not a valid URL.") from None
+    if not host or not url.is_absolute_url:
+        raise TargetRefused("webhook must be an absolute URL, with a host.")
+    if url.scheme not in policy.schemes:
+        raise TargetRefused(f"webhook must be a URL of {' or '.join(policy.schemes)}.")
+    if url.userinfo:
+        raise TargetRefused("webhook must not hold a username or a password.")
+    if not 0 < port < 65_536:
+        raise TargetRefused("webhook has no valid port.")
+    _check_host(host.rstrip(".").lower(), policy)
+    return url
+
+
+def port_of(url: httpx.URL) -> int:
+    return url.port if url.port is not None else PORTS.get(url.scheme, 0)
+
+
+def host_and_port(url: httpx.URL) -> str:
+    return f"{url.host}:{port_of(url)}"
+
+
+def _check_host(host: str, policy: Policy) -> None:
+    if policy.hosts and not any(_matches(host, pattern) for pattern in policy.hosts):
+        raise TargetRefused(f"Webhook host blocked: {host} is not one of those that this server allows.")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        is_local = host in LOCAL_NAMES or host.endswith(".localhost")
+        if is_local and not any(network.is_loopback for network in policy.networks):
+            raise TargetRefused("Webhook host blocked: loopback IP range") from None
+        return
+    check_address(address, policy)
+
+
+def _matches(host: str, pattern: str) -> bool:
+    return host.endswith(pattern[1:]) if pattern.startswith("*.") else host == pattern
+
+
+def check_address(address: Address, policy: Policy) -> None:
+    """Raise TargetRefused for an address that is not public, unless the policy allows it."""
+    for each in (address, *_stands_for(address)):
+        if any(each in network for network in policy.networks):
+            continue
+        if kind := _kind(each):
+            raise TargetRefused(f"Webhook host blocked: {kind} IP range")
+
+
+def _stands_for(address: Address) -> list[Address]:
+    """The IPv4 addresses that an IPv6 one leads to, by mapping, translation or tunnel."""
+    if not isinstance(address, IPv6Address):
+        return []
+    found: list[Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    if any(address in network for network in TRANSLATED) and int(address) > 1:
+        found.append(IPv4Address(int(address) & 0xFFFFFFFF))
+    return [each for each in found if each is not None]
+
+
+def _kind(address: Address) -> str | None:
+    """Which kind of address it is that is not public; None for a public one."""
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is not None or address.sixtofour is not None:
+            return None  # what it stands for decides
+        if address in TRANSLATED[0]:
+            return None
+    kinds = {
+        "unspecified": address.is_unspecified,
+        "loopback": address.is_loopback,
+        "link-local": address.is_link_local,
+        "multicast": address.is_multicast,
+        "reserved": address.is_reserved or any(address in network for network in SPECIAL),
+        "private": not address.is_global or getattr(address, "is_site_local", False),
+    }
+    return next((kind for kind, applies in kinds.items() if applies), None)
+
+
+def address_of(text: str) -> Address:
+    """An address as a resolver writes it, maybe with a scope."""
+    return ipaddress.ip_address(text.partition("%")[0])

@@ -1,0 +1,352 @@
+"""Auth files: who they say somebody is, what their handlers allow, and what a graph learns about its user."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from django.contrib.auth import get_user_model
+from ninja.errors import HttpError
+
+from runs.checks import check_auth_file
+from runs.identity import auth_file
+from runs.identity.authentication import details_of, user_id_of, username_for
+from runs.identity.authorization import authorize
+from runs.identity.credentials import Proof
+from runs.identity.models import AuthIdentity
+from runs.identity.permission import permit
+from runs.identity.principals import Principal
+from runs.identity.requests import refuse_other_sites
+from runs.identity.rules import RULES, Rule, rule_for
+from runs.identity.sockets import principal_of_scope
+from runs.identity.values import bring_back, handled
+from runs.models import Run
+from tests.rows import make_thread
+from tests.runs.api import test_secrets as secrets
+from tests.runs.api.fixtures import http, logged_in, url
+from tests.runs.identity import auth_sample
+from tests.runs.identity.test_requests import asked
+from threads.database import in_database, threads
+from threads.models import Thread
+from threads.narrowing import checked, narrowing
+
+__all__ = ["http", "url"]
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAMPLE = "tests.runs.identity.auth_sample:auth"
+
+
+@pytest.fixture
+def configured(run_settings: Any, tmp_path: Path) -> Iterator[Any]:
+    """Configure an Auth file by its path, with other options of `auth`."""
+
+    def configure(path: str = SAMPLE, **options: Any) -> None:
+        file = tmp_path / "langgraph.json"
+        file.write_text(json.dumps({"graphs": {}, "auth": {"path": path, **options}}))
+        auth_file._load.cache_clear()
+        run_settings(
+            LANGGRAPH_JSON=str(file),
+            GRAPHS={"steps": "tests.graphs:steps", "looking": "tests.runs.api.test_secrets:looking"},
+        )
+
+    auth_sample.asked.clear()
+    secrets.seen.clear()
+    yield configure
+    auth_file._load.cache_clear()
+    threads.close()
+
+
+@pytest.fixture
+def auth(configured: Any) -> None:
+    configured()
+
+
+def ada(**headers: str) -> dict[str, str]:
+    return {"Authorization": "Bearer ada", **headers}
+
+
+BOB = {"Authorization": "Bearer bob"}
+
+
+@pytest.mark.parametrize("headers, status, said", [
+    ({}, 401, "Who are you?"),
+    ({"Authorization": "Bearer nobody"}, 401, "Authentication is required."),
+    ({"Authorization": "Bearer broken"}, 403, "Authentication failed."),
+    ({"Authorization": "Bearer " + "x" * 300}, 403, "Authentication failed."),
+])  # fmt: skip
+async def test_whom_the_file_does_not_know_is_refused(
+    auth: None, http: httpx.AsyncClient, headers: dict[str, str], status: int, said: str
+) -> None:
+    answer = await http.post("/threads", json={}, headers=headers)
+    assert (answer.status_code, answer.json()) == (status, {"detail": said})
+    assert not await in_database(Thread.objects.exists)
+
+
+async def test_a_thread_belongs_to_the_user_that_the_file_names(auth: None, http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={}, headers=ada())).json()
+    assert thread["metadata"] == {"owner": "ada"}
+    row = await in_database(Thread.objects.select_related("user").get, id=thread["thread_id"])
+    assert row.user.get_username() == username_for("ada")
+    assert not row.user.has_usable_password()
+    path = f"/threads/{thread['thread_id']}"
+    assert (await http.get(path, headers=ada())).status_code == 200
+    assert (await http.get(path, headers=BOB)).status_code == 404
+    assert await in_database(AuthIdentity.objects.count) == 2
+
+
+async def test_a_filter_hides_what_does_not_fulfil_it(auth: None, http: httpx.AsyncClient) -> None:
+    """On every route of the thread, also for its owner: here somebody took it from her in the database."""
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    body = {"assistant_id": "steps", "input": {"log": []}}
+    run = (await http.post(f"/threads/{thread}/runs", json=body, headers=ada())).json()["run_id"]
+    await http.get(f"/threads/{thread}/runs/{run}/join", headers=ada())
+    await in_database(Thread.objects.filter(id=thread).update, metadata={"owner": "bob"})
+    for method, path in (
+        ("GET", ""), ("GET", "/state"), ("GET", "/runs"), ("GET", f"/runs/{run}"), ("GET", f"/runs/{run}/join"),
+        ("GET", f"/runs/{run}/stream"), ("POST", f"/runs/{run}/cancel"), ("DELETE", f"/runs/{run}"), ("POST", "/runs"),
+        ("POST", "/runs/stream"), ("POST", "/runs/wait"),
+    ):  # fmt: skip
+        sent = {"json": {**body, "if_not_exists": "create"}} if method == "POST" else {}
+        answer = await http.request(method, f"/threads/{thread}{path}", headers=ada(), **sent)
+        assert answer.status_code == 404, path
+    stream = await http.get(f"/runs/{run}/stream", headers=ada())
+    assert "Run not found" in stream.text
+    assert await in_database(Run.objects.count) == 1
+    taken = await http.post("/threads", json={"thread_id": thread, "if_exists": "do_nothing"}, headers=ada())
+    assert taken.status_code == 409
+
+
+async def test_handlers_refuse_and_change_what_is_asked(auth: None, http: httpx.AsyncClient) -> None:
+    red = await http.post("/threads", json={"metadata": {"color": "red"}}, headers=ada())
+    assert (red.status_code, red.json()) == (403, {"detail": "No red threads."})
+    body = {"assistant_id": "steps", "input": {"log": ["forbidden"]}, "method": "x", "params": {}}
+    unpaid = await http.post("/runs", json=body, headers=ada())
+    assert (unpaid.status_code, unpaid.json()) == (402, {"detail": "Pay first."})
+    body["input"] = {"log": []}
+    run = (await http.post("/runs", json={**body, "on_completion": "keep"}, headers=ada())).json()
+    assert run["metadata"]["owner"] == "ada"
+    resource, action, identity, value = auth_sample.asked[-1]
+    assert (resource, action, identity) == ("threads", "create_run", "ada")
+    assert value["kwargs"]["input"] == {"log": []}
+    assert (value["thread_id"], value["multitask_strategy"]) == (None, "enqueue")
+    await http.get(f"/threads/{run['thread_id']}/runs/{run['run_id']}", headers=ada())
+    assert auth_sample.asked[-1][3]["thread_id"] == UUID(run["thread_id"])
+
+
+async def test_what_no_other_handler_is_about_goes_to_the_global_one(
+    auth: None, http: httpx.AsyncClient
+) -> None:
+    found = await http.post("/assistants/search", json={}, headers=ada())
+    assert {each["graph_id"] for each in found.json()} == {"steps", "looking"}
+    one = found.json()[0]["assistant_id"]
+    refused = await http.get(f"/assistants/{one}", headers=ada())
+    assert (refused.status_code, refused.json()) == (403, {"detail": "Forbidden"})
+    assert auth_sample.asked[-1][:3] == ("assistants", "read", "ada")
+    assert (await http.post("/threads", json=[1], headers=ada())).status_code == 422
+    assert (await http.post("/threads", content=b"{", headers=ada())).status_code == 422
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.2])
+async def test_a_graph_knows_its_user_wherever_it_is_executed(
+    auth: None, http: httpx.AsyncClient, wait: float
+) -> None:
+    """At once, by the process that admitted it; later, from the row, as any process would."""
+    body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep", "after_seconds": wait}
+    answer = await http.post("/runs/wait", json=body, headers=ada())
+    assert answer.json() == {"log": ["looked"]}
+    [config] = secrets.seen
+    user = config["langgraph_auth_user"]
+    assert (user.identity, user["github_token"], user.display_name) == ("ada", "token-of-ada", "ada")
+    assert sorted(user.team) == ["a", "b"]
+    assert (config["langgraph_auth_user_id"], config["langgraph_auth_permissions"]) == (
+        "ada",
+        ["threads:write"],
+    )
+    assert "token-of-ada" not in str(config["metadata"])
+    assert "token-of-ada" not in repr(user)
+    assert (await in_database(Run.objects.get)).auth_details is None
+    thread, run = answer.headers["Content-Location"], answer.headers["Location"].removesuffix("/join")
+    for path in (run, "/".join(run.split("/")[:3]), "/".join(run.split("/")[:3]) + "/state"):
+        shown = await http.get(path, headers=ada())
+        assert shown.status_code == 200, thread
+        assert "token-of-ada" not in shown.text
+
+
+async def test_this_sites_sessions_and_the_local_user(configured: Any, http: httpx.AsyncClient) -> None:
+    configured()
+    cookies = await in_database(logged_in, "eve")
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    session = await http.get("/threads/" + "0" * 32, headers={"Cookie": header})
+    assert session.status_code == 404
+    eve = await in_database(get_user_model().objects.get, username="eve")
+    assert auth_sample.asked[-1][2] == str(eve.pk)
+    studio = {"x-auth-scheme": "langsmith"}
+    await http.get("/threads/" + "0" * 32, headers=studio)
+    assert auth_sample.asked[-1][2] == "langgraph-studio-user"
+    forwarded = await http.get("/threads/" + "0" * 32, headers={**studio, "X-Forwarded-For": "8.8.8.8"})
+    assert forwarded.status_code == 401
+    configured(disable_studio_auth=True)
+    assert (await http.get("/threads/" + "0" * 32, headers=studio)).status_code == 401
+
+
+@pytest.mark.parametrize("headers, refused", [
+    ({"Origin": "https://evil.example"}, True),
+    ({"Origin": "https://evil.example", "Authorization": "Bearer ada"}, False),
+    ({"Origin": "http://testserver"}, False),
+    ({}, False),
+])  # fmt: skip
+def test_a_page_elsewhere_cannot_act_by_cookies_that_a_file_reads(
+    headers: dict[str, str], refused: bool
+) -> None:
+    request = asked("POST", cookies={"theirs": "1"}, **headers)
+    with pytest.raises(HttpError) if refused else nullcontext():
+        refuse_other_sites(request, Proof.AUTH_FILE)
+
+
+async def test_a_socket_asks_the_file_too(auth: None) -> None:
+    scope = {"type": "websocket", "path": "/", "headers": [(b"authorization", b"Bearer ada")], "client": None}
+    principal = await principal_of_scope(scope)
+    assert principal.auth_user.identity == "ada"
+    assert (await authorize(principal, "threads", "read", {})).filters == {"threads": {"owner": "ada"}}
+    with pytest.raises(HttpError) as caught:
+        await authorize(principal, "assistants", "delete", {})
+    assert caught.value.status_code == 403
+    with pytest.raises(HttpError) as caught:
+        await authorize(principal, "crons", "search", {})
+    assert caught.value.status_code == 500
+
+
+async def test_a_sockets_message_is_permitted_like_a_request(auth: None) -> None:
+    rule = RULES["POST", "/threads/{}/commands"]
+    thread = await in_database(make_thread, metadata={"owner": "ada"})
+    me = Principal(thread.user_id, details={"identity": "ada"})
+    command: dict[str, Any] = {
+        "id": 1,
+        "method": "run.start",
+        "params": {"assistant_id": "steps", "input": {}},
+    }
+    permitted = await permit(me, rule, {"thread_id": thread.id}, command)
+    assert permitted.filters == {"threads": {"owner": "ada"}}
+    assert command["params"]["metadata"] == {"owner": "ada"}
+    assert auth_sample.asked[-1][3]["thread_id"] == thread.id
+    with pytest.raises(HttpError) as caught:
+        await permit(
+            Principal(me.user_id, details={"identity": "bob"}), rule, {"thread_id": thread.id}, command
+        )
+    assert caught.value.status_code == 404
+    with pytest.raises(HttpError) as caught:
+        await permit(
+            Principal(me.user_id, scopes=frozenset({"read"})), rule, {"thread_id": thread.id}, command
+        )
+    assert caught.value.status_code == 403
+
+
+@pytest.mark.parametrize("path, said", [
+    ("./missing.py:auth", "cannot be imported"),
+    ("tests.runs.identity.auth_sample:owner", "is no langgraph_sdk.Auth"),
+])  # fmt: skip
+async def test_a_file_that_cannot_be_used_lets_nobody_in(
+    configured: Any, http: httpx.AsyncClient, path: str, said: str
+) -> None:
+    configured(path)
+    [problem] = check_auth_file(None)
+    assert said in str(problem.msg)
+    assert (await http.post("/threads", json={}, headers=ada())).status_code == 500
+    assert not await in_database(Thread.objects.exists)
+
+
+def test_a_file_beside_the_langgraph_json_is_found(configured: Any, tmp_path: Path) -> None:
+    (tmp_path / "auth_beside.py").write_text("from langgraph_sdk import Auth\nauth = Auth()\n")
+    configured("./auth_beside.py:auth")
+    found = auth_file.current()
+    assert found is not None
+    assert found.authenticator is None
+    assert found.handler("threads", "read") is None
+    assert not check_auth_file(None)
+
+
+# --- conditions
+
+
+@pytest.mark.parametrize("condition, fulfilled", [
+    ({"owner": "ada"}, True), ({"owner": "bob"}, False), ({"owner": {"$eq": "ada"}}, True), ({"missing": None}, False),
+    ({"members": {"$contains": "x"}}, True), ({"members": {"$contains": ["y", "x"]}}, True),
+    ({"members": {"$contains": ["x", "z"]}}, False), ({"owner": {"$contains": "ada"}}, False),
+    ({"owner": "ada", "members": {"$contains": "z"}}, False), ({"$or": [{"owner": "bob"}, {"owner": "ada"}]}, True),
+    ({"$and": [{"owner": "ada"}, {"$or": [{"n": 1}, {"n": 2}]}]}, True), ({"$or": [{"n": 1}, {"n": 3}]}, False),
+])  # fmt: skip
+def test_a_condition_means_the_same_on_both_databases(condition: dict[str, Any], fulfilled: bool) -> None:
+    thread = make_thread(metadata={"owner": "ada", "members": ["x", "y"], "n": 2})
+    principal = Principal(thread.user_id).narrowed("threads", checked(condition))
+    assert Thread.objects.for_principal(principal).exists() is fulfilled
+    assert narrowing(principal, "assistants") == narrowing(Principal(1), "threads")
+
+
+@pytest.mark.parametrize("condition", [
+    [], "x", {"$not": []}, {"a": {"$like": "x"}}, {"$or": []}, {"$or": {"a": 1}}, {1: 2}, {"a": {"$eq": 1, "$contains": 2}},
+    {"$or": [{"$or": [{"$or": [{"a": 1}]}]}]},
+])  # fmt: skip
+def test_what_is_no_condition_is_refused(condition: Any) -> None:
+    with pytest.raises(ValueError):
+        checked(condition)
+
+
+def test_two_filters_are_both_fulfilled() -> None:
+    both = Principal(1).narrowed("threads", {"a": 1}).narrowed("threads", {"b": 2})
+    assert both.filters["threads"] == {"$and": [{"a": 1}, {"b": 2}]}
+
+
+# --- users and values
+
+
+def test_an_identity_is_one_user_and_never_a_persons_account() -> None:
+    admin = get_user_model().objects.create_superuser("admin")
+    first = user_id_of("admin")
+    assert first == user_id_of("admin") != admin.pk
+    assert user_id_of("x" * 255) is not None
+    assert user_id_of("a b/c") != user_id_of("a-b-c")
+    get_user_model().objects.filter(pk=first).update(is_active=False)
+    assert user_id_of("admin") is None
+
+
+@pytest.mark.parametrize(
+    "user", ["", None, {}, {"identity": 1}, {"identity": "a\0"}, {"identity": "x" * 256}]
+)
+def test_who_has_no_identity_is_nobody(user: Any) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        details_of(user)
+
+
+class Person:
+    identity = "ada"
+    permissions = ("a",)
+
+
+def test_a_user_may_be_a_text_a_mapping_or_an_object() -> None:
+    assert details_of("ada") == {"identity": "ada"}
+    assert details_of(Person()) == {"identity": "ada", "permissions": ["a"]}
+
+
+@pytest.mark.parametrize("method, path, body, shown, back", [
+    ("GET", "/store/items", {"namespace": "a.b", "key": "k"}, ("a", "b"), {"namespace": ["me", "a", "b"], "key": "k"}),
+    ("PUT", "/store/items", {"namespace": ["a"], "key": "k"}, ("a",), {"namespace": ["me", "a"], "key": "k"}),
+    ("POST", "/store/items/search", {}, (), {"namespace_prefix": ["me"]}),
+    ("POST", "/store/namespaces", {"prefix": ["a"]}, ("a",), {"prefix": ["me", "a"]}),
+])  # fmt: skip
+def test_a_handler_may_move_a_namespace(
+    method: str, path: str, body: dict[str, Any], shown: tuple[str, ...], back: dict[str, Any]
+) -> None:
+    rule = rule_for(method, path)
+    assert isinstance(rule, Rule)
+    value = handled(rule, {}, body)
+    assert value["namespace"] == shown
+    value["namespace"] = ("me", *shown)
+    bring_back(rule, value, body)
+    assert body == back

@@ -1,0 +1,86 @@
+"""The local user: for this machine's own connections alone. And websockets, which have the same principals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from ninja.errors import HttpError
+
+from runs.identity import keys
+from runs.identity.local import is_loopback, may_be_local
+from runs.identity.principals import SCOPES, Principal
+from runs.identity.requests import principal_of
+from runs.identity.sockets import principal_of_scope
+from tests.rows import make_user
+from tests.runs.api.fixtures import logged_in
+from tests.runs.identity.test_requests import asked, user_id
+from threads.database import in_database, threads
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def local_user(run_settings: Any) -> Iterator[None]:
+    run_settings(LOCAL_USER=True)
+    yield
+    threads.close()
+
+
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
+def test_this_machine_is_local(peer: str) -> None:
+    assert is_loopback(peer)
+
+
+@pytest.mark.parametrize(
+    "peer", [None, "", "10.0.0.1", "172.17.0.1", "8.8.8.8", "::ffff:8.8.8.8", "fe80::1%eth0", "localhost"]
+)
+async def test_another_machine_is_not(peer: str | None) -> None:
+    assert not is_loopback(peer)
+    request = asked()
+    request.META["REMOTE_ADDR"] = peer
+    with pytest.raises(HttpError) as caught:
+        await principal_of(request)
+    assert caught.value.status_code == 401
+
+
+@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-real-ip"])
+def test_what_a_proxy_forwards_is_not(header: str) -> None:
+    assert may_be_local("127.0.0.1", {})
+    assert not may_be_local("127.0.0.1", {header: "127.0.0.1"})
+
+
+def handshake(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:
+    pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "websocket", "headers": pairs, "client": (peer, 1)}
+
+
+async def test_a_socket_has_the_same_principals() -> None:
+    local = await principal_of(asked())
+    assert await principal_of_scope(handshake()) == local
+    cookies = await in_database(logged_in, "ada")
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    ada = Principal(await in_database(user_id, "ada"))
+    assert await principal_of_scope(handshake(cookie=header, origin="http://testserver")) == ada
+    row, key = await in_database(lambda: keys.create(make_user().pk, scopes=SCOPES))
+    assert await principal_of_scope(handshake("8.8.8.8", x_api_key=key)) == Principal(row.user_id)
+
+
+@pytest.mark.parametrize("peer, headers, status", [
+    ("8.8.8.8", {}, 401),
+    ("127.0.0.1", {"origin": "https://evil.example"}, 403),
+    ("127.0.0.1", {"x_api_key": "dfk_unknown"}, 401),
+])  # fmt: skip
+async def test_a_socket_that_is_nobodys_is_refused(peer: str, headers: dict[str, str], status: int) -> None:
+    with pytest.raises(HttpError) as caught:
+        await principal_of_scope(handshake(peer, **headers))
+    assert caught.value.status_code == status
+
+
+async def test_another_sites_page_cannot_use_a_session() -> None:
+    cookies = await in_database(logged_in, "ada")
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    with pytest.raises(HttpError) as caught:
+        await principal_of_scope(handshake(cookie=header, origin="https://evil.example"))
+    assert caught.value.status_code == 403

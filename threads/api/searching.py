@@ -1,0 +1,52 @@
+"""Finding threads: the page that a client asks for, in one query."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from threads.api.extraction import extract, parse_path
+from threads.api.filters import containing, text_containing
+from threads.api.schemas import ThreadFilter, ThreadSearch
+from threads.api.wire import thread_columns, thread_json
+from threads.models import Thread
+from threads.querysets import Principal, ThreadQuerySet
+
+
+def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
+    """The principal's threads that fulfil everything that is wanted."""
+    threads = Thread.objects.for_principal(principal).visible()
+    if wanted.status is not None:
+        threads = threads.filter(status=wanted.status)
+    if wanted.metadata:
+        threads = threads.filter(containing("metadata", wanted.metadata))
+    if wanted.values:
+        threads = threads.filter(text_containing("values", wanted.values))
+    return threads
+
+
+def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The threads of a page as clients see them, and the headers that tell of the pages after it."""
+    threads = matching(search, principal=principal)
+    if search.ids is not None:
+        threads = threads.filter(id__in=search.ids)
+    column = "id" if search.sort_by == "thread_id" else search.sort_by
+    sign = "-" if search.sort_order == "desc" else ""
+    order = [sign + column] if column == "id" else [sign + column, sign + "id"]
+    paths = {alias: parse_path(path) for alias, path in search.extract.items()}
+    columns = {*thread_columns(search.select), *(root for root, _ in paths.values())}
+    # One more than the page has tells whether there is another one.
+    found = list(threads.order_by(*order).only(*columns)[search.offset : search.offset + search.limit + 1])
+    headers = {"X-Pagination-Total": str(search.offset + len(found))}
+    if len(found) > search.limit:
+        headers["X-Pagination-Next"] = str(search.offset + search.limit)
+    shown = [thread_json(thread, search.select) for thread in found[: search.limit]]
+    if paths:
+        for thread, fields in zip(found, shown, strict=False):
+            fields["extracted"] = {
+                alias: extract(getattr(thread, root), steps) for alias, (root, steps) in paths.items()
+            }
+    return shown, headers
+
+
+def count(wanted: ThreadFilter, *, principal: Principal) -> int:
+    return matching(wanted, principal=principal).count()

@@ -1,0 +1,134 @@
+"""Draft: the saver of an edit, whose writes land together, in the transaction that makes the edit known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    PendingWrite,
+    get_checkpoint_metadata,
+)
+
+from threads.checkpoints.pruning import Place
+from threads.checkpoints.rows import Batch, Rows, merge
+from threads.checkpoints.storage import CheckpointStorage
+from threads.checkpoints.writer import ThreadWriter
+
+
+class Draft(ThreadWriter):
+    """A writer that keeps its rows until they are landed, and reads what it has made so far as if it had landed.
+
+    An update of the state is several calls of its saver (a checkpoint, the writes of its tasks), and one with several
+    supersteps reads the checkpoints between them. A death among them must not leave half of it.
+
+    Args:
+        epoch: The epoch of the thread that the edit will take.
+    """
+
+    def __init__(self, storage: CheckpointStorage, *, thread_id: UUID, epoch: int) -> None:
+        super().__init__(storage, thread_id=thread_id, epoch=epoch)
+        self._parts: list[Rows] = []
+        self._made: dict[Place, CheckpointTuple] = {}
+        self._added: defaultdict[Place, list[PendingWrite]] = defaultdict(list)
+
+    @property
+    def batch(self) -> Batch:
+        """Everything that is to be written."""
+        return merge(self._parts)
+
+    async def _land(self, rows: Rows) -> None:
+        self._parts.append(rows)
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        saved = await super().aput(config, checkpoint, metadata, new_versions)
+        place, parent = saved["configurable"], config["configurable"].get("checkpoint_id")
+        self._made[place["checkpoint_ns"], place["checkpoint_id"]] = CheckpointTuple(
+            saved,
+            # As it would be read: what follows must not change it, nor be changed by it.
+            self.serde.loads_typed(self.serde.dumps_typed(checkpoint)),
+            get_checkpoint_metadata(config, metadata),
+            {"configurable": {**place, "checkpoint_id": parent}} if parent else None,
+            [],
+        )
+        return saved
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        await super().aput_writes(config, writes, task_id, task_path)
+        place = config["configurable"]
+        self._added[place.get("checkpoint_ns", ""), place["checkpoint_id"]] += [
+            (task_id, channel, value) for channel, value in writes
+        ]
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        place = config["configurable"]
+        ns, wanted = place.get("checkpoint_ns", ""), place.get("checkpoint_id")
+        newest = max((name for each, name in self._made if each == ns), default=None)
+        found = self._made.get((ns, wanted or newest or ""))
+        if found is None:
+            found = await super().aget_tuple(config)
+        if found is None:
+            return None
+        added = self._added.get((ns, found.checkpoint["id"]), [])
+        return found._replace(pending_writes=[*(found.pending_writes or []), *added])
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        # The storage's own would not see what is not written yet.
+        return await BaseCheckpointSaver.aget_delta_channel_history(self, config=config, channels=channels)
+
+
+def land(batch: Batch, *, file: str | Path) -> None:
+    """Write a draft's rows. The caller is in a transaction that has locked the thread and given it the draft's epoch.
+
+    On PostgreSQL they become visible with its commit. On SQLite they are in a file of their own, and there just before.
+
+    Args:
+        file: The checkpoints' file, if the database is SQLite.
+    """
+    if connection.vendor == "postgresql":
+        from threads.checkpoints.postgres import columns, statement
+
+        query = statement(
+            blobs=bool(batch.blobs),
+            checkpoints=bool(batch.checkpoints),
+            replaced=bool(batch.replaced),
+            added=bool(batch.added),
+        )
+        parameters: dict[str, Any] = {
+            "threads": list(batch.fences),
+            "epochs": list(batch.fences.values()),
+            **columns("b", batch.blobs),
+            **columns("c", batch.checkpoints),
+            **columns("w", batch.replaced),
+            **columns("a", batch.added),
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(query, parameters)
+        return
+    from threads.checkpoints.sqlite import ADD, CHECKPOINT, REPLACE
+    from threads.checkpoints.sqlite_pruning import transaction
+
+    with transaction(Path(file)) as db:
+        for query, rows in ((CHECKPOINT, batch.checkpoints), (REPLACE, batch.replaced), (ADD, batch.added)):
+            db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])

@@ -1,0 +1,102 @@
+"""How a store is configured: which texts of an item are embedded, and their embedding, by calls of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+from langgraph.store.base import get_text_at_path, tokenize_path
+
+from threads.store.exceptions import EmbeddingFailed, InvalidIndex
+from threads.store.namespaces import is_text
+from threads.store.vectors import pack, unit
+
+#: The path of a whole value.
+WHOLE = "$"
+#: Paths that a put may name, and texts of one item that are embedded, at most.
+MOST_PATHS, MOST_TEXTS = 32, 100
+
+#: What a put says about its texts: None for the configured paths, False for none.
+Paths = Sequence[str] | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """How items are embedded."""
+
+    embeddings: Embeddings
+    dims: int
+    #: By which vectors are known to be this embedding's.
+    name: str
+    fields: tuple[str, ...] = (WHOLE,)
+    tokens: list[str | list[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", _tokens(self.fields))
+
+    def texts(self, value: Mapping[str, Any], paths: Paths) -> list[str]:
+        """The texts of a value that are embedded. Raises InvalidIndex for paths that are none, or lead to too many."""
+        if paths is False:
+            return []
+        tokens = self.tokens if paths is None or paths is True else _tokens(check_paths(paths))
+        found = [text for each in tokens for text in get_text_at_path(value, each) if text]
+        if len(found) > MOST_TEXTS:
+            raise InvalidIndex(f"The index leads to {len(found)} texts; at most {MOST_TEXTS} are embedded.")
+        return found
+
+    async def vectors(self, texts_of_items: Sequence[Sequence[str]]) -> list[bytes]:
+        """The vectors of the texts of each item. Raises EmbeddingFailed."""
+        distinct = list(dict.fromkeys(text for texts in texts_of_items for text in texts))
+        if not distinct:
+            return [b""] * len(texts_of_items)
+        try:
+            answer = await self.embeddings.aembed_documents(distinct)
+            made = dict(zip(distinct, self._checked(answer), strict=True))
+            return [pack(made[text] for text in texts) for texts in texts_of_items]
+        except Exception as error:
+            raise self._failure(error) from error
+
+    async def query(self, text: str) -> tuple[float, ...]:
+        """The vector of what is looked for. Raises EmbeddingFailed."""
+        try:
+            (vector,) = self._checked([await self.embeddings.aembed_query(text)])
+            return unit(vector)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def _checked(self, vectors: Iterable[Sequence[float]]) -> list[Sequence[float]]:
+        every = list(vectors)
+        for each in every:
+            if len(each) != self.dims:
+                raise ValueError(f"it has {len(each)} dimensions, and {self.dims} are configured")
+        return every
+
+    def _failure(self, error: Exception) -> EmbeddingFailed:
+        return EmbeddingFailed(f"The embedding {self.name!r} failed: {type(error).__name__}: {error}")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreConfig:
+    """What a site says about its store."""
+
+    #: Minutes that an item is kept whose put does not say; None for ever.
+    default_ttl: float | None = None
+    #: Whether a read that does not say puts the expiry off.
+    refresh_on_read: bool = True
+    #: None: `query` is ignored.
+    index: Index | None = None
+
+
+def check_paths(paths: Any) -> Sequence[str]:
+    """A put's paths. Raises InvalidIndex for what cannot be some."""
+    if not isinstance(paths, list | tuple) or not all(isinstance(each, str) for each in paths):
+        raise InvalidIndex("An index is false, or a list of paths such as 'text' and 'messages[*].content'.")
+    if len(paths) > MOST_PATHS or not all(map(is_text, paths)):
+        raise InvalidIndex(f"An index has at most {MOST_PATHS} paths, without control characters.")
+    return paths
+
+
+def _tokens(paths: Iterable[str]) -> list[str | list[str]]:
+    return [path if path == WHOLE else tokenize_path(path) for path in paths]

@@ -1,0 +1,173 @@
+"""Reading items; synchronous, each function for one call on a database thread."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any, NamedTuple
+
+from django.db.models import Q, Value
+from django.db.models.functions import StrIndex
+from langgraph.store.base import Item
+
+from threads import clock
+from threads.querysets import Principal
+from threads.store.models import StoreItem, StoreItemQuerySet
+from threads.store.namespaces import Namespace, decode, encode
+
+#: Rows that are read, or written by one statement, at most.
+PAGE = 500
+#: A refresh is left out that would put the expiry off by less than this share of the time to live: reads stay reads.
+WORTH_REFRESHING = 0.01
+
+
+class Place(NamedTuple):
+    namespace: Namespace
+    key: str
+
+
+class Found(NamedTuple):
+    """A row, without its vectors."""
+
+    id: int
+    namespace: str
+    key: str
+    value: Any
+    created_at: datetime
+    updated_at: datetime
+    ttl_minutes: float | None
+    expires_at: datetime | None
+
+    def item(self) -> dict[str, Any]:
+        """The arguments of LangGraph's `Item`."""
+        return {
+            "namespace": decode(self.namespace),
+            "key": self.key,
+            "value": self.value,
+            "created_at": self.created_at,
+            "updated_at": self.updated_at,
+        }
+
+
+def get(
+    principal: Principal, places: Collection[Place], *, refreshed: Collection[Place]
+) -> dict[Place, Item]:
+    """The items at these places; some of them with a new time to live."""
+    found: dict[Place, Found] = {}
+    for part in parts(places):
+        rows = _live(principal).filter(at(part)).values_list(*Found._fields)
+        found |= {Place(decode(row.namespace), row.key): row for row in map(Found._make, rows)}
+    refresh(principal, [row for place, row in found.items() if place in refreshed])
+    return {place: Item(**row.item()) for place, row in found.items()}
+
+
+def newest(
+    principal: Principal,
+    prefix: Sequence[str],
+    fragments: Collection[str],
+    *,
+    after: Found | None = None,
+    rows: slice = slice(PAGE),
+) -> list[Found]:
+    """Items below a prefix, the last that was put first: some of them, after one."""
+    items = _containing(_live(principal).below(prefix), fragments)
+    if after is not None:
+        # The first condition is a bound of the index, which the others are not.
+        later = Q(updated_at__lt=after.updated_at) | Q(id__lt=after.id)
+        items = items.filter(later, updated_at__lte=after.updated_at)
+    page = items.order_by("-updated_at", "-id").values_list(*Found._fields)[rows]
+    return [Found._make(row) for row in page]
+
+
+class Embedded(NamedTuple):
+    """What a ranking reads of a row."""
+
+    id: int
+    namespace: str
+    key: str
+    updated_at: datetime
+    embedding: str
+    vectors: bytes
+    value: Any = None
+
+
+def embedded(
+    principal: Principal,
+    prefix: Sequence[str],
+    fragments: Collection[str],
+    *,
+    after: Embedded | None,
+    values: bool,
+) -> list[Embedded]:
+    """A page of items below a prefix with their vectors, in an order that a put does not change."""
+    items = _containing(_live(principal).below(prefix), fragments)
+    if after is not None:
+        later = Q(namespace__gt=after.namespace) | Q(key__gt=after.key)
+        items = items.filter(later, namespace__gte=after.namespace)
+    columns = Embedded._fields if values else Embedded._fields[:-1]
+    page = items.order_by("namespace", "key").values_list(*columns)[:PAGE]
+    return [Embedded(*row) for row in page]
+
+
+def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
+    """The items with these ids that are still there, in this order."""
+    found: dict[int, Found] = {}
+    for part in parts(ids):
+        rows = _live(principal).filter(id__in=part).values_list(*Found._fields)
+        found |= {row.id: row for row in map(Found._make, rows)}
+    return [found[each] for each in ids if each in found]
+
+
+def namespaces(principal: Principal, prefix: Sequence[str]) -> list[Namespace]:
+    """The namespaces below a prefix that have items."""
+    items = _live(principal).below(prefix).order_by()
+    return [decode(text) for text in items.values_list("namespace", flat=True).distinct()]
+
+
+def refresh(principal: Principal, found: Iterable[Found]) -> None:
+    """Keep items that have a time to live for that time from now on."""
+    now = clock.now()
+    by_ttl: dict[float, list[int]] = defaultdict(list)
+    for row in found:
+        if row.ttl_minutes is not None and row.expires_at is not None:
+            ttl = timedelta(minutes=row.ttl_minutes)
+            if now + ttl - row.expires_at > ttl * WORTH_REFRESHING:
+                by_ttl[row.ttl_minutes].append(row.id)
+    for minutes, ids in by_ttl.items():
+        for part in parts(ids):
+            # Looked at again: it may have expired, or been put with another time to live.
+            items = StoreItem.objects.for_principal(principal).live(now)
+            items.filter(id__in=part, ttl_minutes=minutes).update(expires_at=now + timedelta(minutes=minutes))
+
+
+def _live(principal: Principal) -> StoreItemQuerySet:
+    return StoreItem.objects.for_principal(principal).live(clock.now())
+
+
+def _containing(items: StoreItemQuerySet, fragments: Collection[str]) -> StoreItemQuerySet:
+    """Those whose JSON contains these texts, which are parameters and no patterns."""
+    for number, fragment in enumerate(fragments):
+        items = items.alias(**{f"at_{number}": StrIndex("value", Value(fragment))}).filter(
+            **{f"at_{number}__gt": 0}
+        )
+    return items
+
+
+def at(places: Iterable[Place]) -> Q:
+    """The condition of being at one of these places."""
+    keys: dict[Namespace, list[str]] = defaultdict(list)
+    for place in places:
+        keys[place.namespace].append(place.key)
+    wanted = Q()
+    for namespace, some in keys.items():
+        wanted |= Q(namespace=encode(namespace), key__in=some)
+    return wanted
+
+
+def parts(things: Iterable[Any]) -> Iterator[list[Any]]:
+    """Things in parts that one statement takes."""
+    left = iter(things)
+    while part := list(islice(left, PAGE)):
+        yield part

@@ -1,0 +1,83 @@
+"""Namespaces as one column of text, in which those below another are a range. Pure.
+
+("users", "7") is "users.7.": a label has no period, so the text is unambiguous, and what begins with it is below it.
+LangGraph's rules for labels are its own `validate_op_namespace`; what is added here is what an index can hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from langgraph.store.base import InvalidNamespaceError, MatchCondition
+
+from threads.store.exceptions import InvalidKey
+
+#: Bytes of an encoded namespace, and of a key. An entry of a B-tree of PostgreSQL holds 2704 bytes.
+LONGEST_NAMESPACE, LONGEST_KEY = 1024, 1024
+END, AFTER_END = ".", "/"
+#: Any label, in a condition.
+ANY = "*"
+#: The first label that is LangGraph's own.
+RESERVED = "langgraph"
+
+Namespace = tuple[str, ...]
+
+
+def encode(namespace: Sequence[str]) -> str:
+    return "".join(f"{label}{END}" for label in namespace)
+
+
+def decode(text: str) -> Namespace:
+    return tuple(text.split(END)[:-1])
+
+
+def below(prefix: Sequence[str]) -> tuple[str, str] | None:
+    """Where what begins with a prefix starts, and where it has ended; None for everything."""
+    text = encode(prefix)
+    return (text, text[: -len(END)] + AFTER_END) if text else None
+
+
+def check_place(namespace: Sequence[str], key: str) -> None:
+    """Raise ValueError unless something can be put there."""
+    if not namespace:
+        raise InvalidNamespaceError("Namespace cannot be empty.")
+    if namespace[0] == RESERVED:
+        raise InvalidNamespaceError(
+            f'Root label for namespace cannot be "{RESERVED}". Got: {tuple(namespace)}'
+        )
+    if _size(encode(namespace)) > LONGEST_NAMESPACE:
+        raise InvalidNamespaceError(f"A namespace cannot be longer than {LONGEST_NAMESPACE} bytes.")
+    if not key:
+        raise InvalidKey("A key cannot be empty.")
+    if _size(key) > LONGEST_KEY:
+        raise InvalidKey(f"A key cannot be longer than {LONGEST_KEY} bytes.")
+    if not is_text(key):
+        raise InvalidKey(f"The key {key!r} has characters that no database can store.")
+    if not all(map(is_text, namespace)):
+        raise InvalidNamespaceError(
+            f"The namespace {tuple(namespace)} has characters that no database can store."
+        )
+
+
+def is_text(text: str) -> bool:
+    """Whether every database can store, and look for, a text: it has no NUL, and each surrogate its other half."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _size(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def matches(namespace: Namespace, condition: MatchCondition) -> bool:
+    """Whether a namespace begins or ends with a condition's labels, `*` being any."""
+    labels, wanted = namespace, tuple(condition.path)
+    if condition.match_type == "suffix":
+        labels, wanted = labels[::-1], wanted[::-1]
+    return len(labels) >= len(wanted) and all(
+        each in (ANY, label) for label, each in zip(labels, wanted, strict=False)
+    )
+
+
+def fixed(prefix: Sequence[str]) -> Sequence[str]:
+    """The labels of a prefix before its first `*`."""
+    return prefix[: prefix.index(ANY)] if ANY in prefix else prefix

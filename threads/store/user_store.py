@@ -1,0 +1,188 @@
+"""LangGraph's store of one user."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    ListNamespacesOp,
+    Op,
+    PutOp,
+    Result,
+    SearchOp,
+    TTLConfig,
+    validate_op_namespace,
+)
+
+from threads import clock
+from threads.checkpoints.rows import Sealed
+from threads.database import in_database
+from threads.expiry import LONGEST
+from threads.fields import Encoded
+from threads.querysets import Principal
+from threads.store import items, writes
+from threads.store.embedding import StoreConfig, check_paths
+from threads.store.exceptions import InvalidTtl, InvalidValue
+from threads.store.filters import encode as as_json
+from threads.store.items import Place
+from threads.store.models import StoreItem
+from threads.store.namespaces import Namespace, check_place, encode, fixed, is_text, matches
+from threads.store.searching import check_bounds, check_search, search
+from threads.store.writes import Fence
+
+
+class UserStore(BaseStore):
+    """The items of one user, for a graph or a request; no namespace leads to another user's.
+
+    Made on an event loop. Its asynchronous methods never block the loop; the synchronous ones are for nodes that LangGraph
+    executes on threads of their own, and wait there. Within a batch, reads see what was there before the batch's puts,
+    and of several puts of one key the last one counts, as in LangGraph's own stores.
+
+    Args:
+        fence: The run's writer, when a run uses it: after a takeover each put raises Fenced.
+    """
+
+    supports_ttl = True
+
+    def __init__(self, principal: Principal, config: StoreConfig, *, fence: Fence | None = None) -> None:
+        self._principal = principal
+        self._index = config.index
+        self._fence = fence
+        self._sealed = False
+        self._loop = asyncio.get_running_loop()
+        self.ttl_config = TTLConfig(default_ttl=config.default_ttl, refresh_on_read=config.refresh_on_read)
+
+    def seal(self) -> None:
+        """Refuse every later write: the run has ended, whatever its abandoned nodes still do."""
+        self._sealed = True
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do operations from a thread that is not the event loop's; RuntimeError on that one, which it would block."""
+        try:
+            here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            here = None
+        if here is self._loop:
+            raise RuntimeError(
+                "A synchronous call of the store would block the event loop: await its asynchronous form (aget, aput, "
+                "asearch, …) in asynchronous nodes."
+            )
+        return asyncio.run_coroutine_threadsafe(self.abatch(ops), self._loop).result()
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Do operations, in a few statements. What is wrong with one of them is raised before any is done."""
+        every = list(ops)
+        for op in every:
+            _check(op)
+        puts = {Place(tuple(op.namespace), op.key): op for op in every if isinstance(op, PutOp)}
+        values = {place: _encoded(op.value) for place, op in puts.items() if op.value is not None}
+        results: list[Result] = [None] * len(every)
+        await self._get(every, results)
+        for number, op in enumerate(every):
+            if isinstance(op, SearchOp):
+                results[number] = await search(self._principal, op, self._index)
+            elif isinstance(op, ListNamespacesOp):
+                results[number] = await self._namespaces(op)
+        await self._put(puts, values)
+        return results
+
+    async def _get(self, ops: list[Op], results: list[Result]) -> None:
+        gets = {number: op for number, op in enumerate(ops) if isinstance(op, GetOp) and is_text(op.key)}
+        if not gets:
+            return
+        places = {number: Place(tuple(op.namespace), op.key) for number, op in gets.items()}
+        refreshed = {places[number] for number, op in gets.items() if op.refresh_ttl}
+        found = await in_database(items.get, self._principal, {*places.values()}, refreshed=refreshed)
+        for number, place in places.items():
+            results[number] = found.get(place)
+
+    async def _namespaces(self, op: ListNamespacesOp) -> list[Namespace]:
+        conditions = op.match_conditions or ()
+        if not all(is_text(label) for condition in conditions for label in condition.path):
+            return []
+        prefixes = [fixed(condition.path) for condition in conditions if condition.match_type == "prefix"]
+        found = await in_database(items.namespaces, self._principal, max(prefixes, key=len, default=()))
+        matching = (each for each in found if all(matches(each, condition) for condition in conditions))
+        every = sorted({namespace[: op.max_depth] for namespace in matching})
+        return every[op.offset : op.offset + op.limit]
+
+    async def _put(self, puts: dict[Place, PutOp], values: dict[Place, Encoded]) -> None:
+        if not puts:
+            return
+        vectors = [b""] * len(values)
+        if self._index is not None:
+            texts = [self._index.texts(puts[place].value or {}, puts[place].index) for place in values]
+            vectors = await self._index.vectors(texts)
+        if self._sealed:
+            raise Sealed
+        rows = [
+            self._row(place, puts[place], value, packed)
+            for (place, value), packed in zip(values.items(), vectors, strict=True)
+        ]
+        gone = [place for place in puts if place not in values]
+        await in_database(writes.write, self._principal, rows, gone, fence=self._fence)
+
+    def _row(self, place: Place, op: PutOp, value: Encoded, packed: bytes) -> StoreItem:
+        now = clock.now()
+        return StoreItem(
+            user_id=self._principal.user_id,
+            namespace=encode(place.namespace),
+            key=place.key,
+            value=value,
+            created_at=now,
+            updated_at=now,
+            ttl_minutes=op.ttl,
+            expires_at=None if op.ttl is None else now + timedelta(minutes=op.ttl),
+            embedding=self._index.name if self._index is not None and packed else "",
+            vectors=packed,
+        )
+
+
+def _encoded(value: Any) -> Encoded:
+    """A value as it is stored. Raises InvalidValue."""
+    if not isinstance(value, Mapping):
+        raise InvalidValue(f"An item's value is a JSON object, not {type(value).__name__}.")
+    try:
+        return Encoded(as_json(dict(value)))
+    except TypeError as error:
+        raise InvalidValue(f"An item's value is a JSON object, and this one is not: {error}.") from None
+
+
+def _check(op: Op) -> None:
+    """Raise ValueError if an operation cannot be done."""
+    validate_op_namespace(op)
+    match op:
+        case PutOp():
+            check_place(op.namespace, op.key)
+            if op.index not in (None, False):
+                check_paths(op.index)
+            _check_ttl(op.ttl)
+        case SearchOp():
+            check_search(op)
+        case ListNamespacesOp():
+            for condition in op.match_conditions or ():
+                if condition.match_type not in ("prefix", "suffix"):
+                    raise ValueError(
+                        f"A namespace is matched by prefix or suffix, not by {condition.match_type!r}."
+                    )
+            if op.max_depth is not None and op.max_depth < 1:
+                raise ValueError("The depth of namespaces is at least 1.")
+            check_bounds(op.limit, op.offset)
+
+
+def _check_ttl(ttl: Any) -> None:
+    if ttl is None:
+        return
+    if (
+        isinstance(ttl, bool)
+        or not isinstance(ttl, int | float)
+        or not math.isfinite(ttl)
+        or not 0 < ttl <= LONGEST
+    ):
+        raise InvalidTtl(f"A time to live is a positive number of minutes, at most {LONGEST:.0f}.")
