@@ -31,7 +31,13 @@ run: install
 	$(RUN) python manage.py migrate --verbosity 0
 	exec $(RUN) python manage.py serve --host $(HOST) --port $(PORT)
 
-test: install
+# Packages of the JavaScript clients that are tested. Where they, Node.js or Chromium are missing, their tests say what they skip.
+CLIENTS := $(if $(shell command -v npm 2>/dev/null),tests/clients/node_modules tests/browser/node_modules)
+
+%/node_modules: %/package-lock.json
+	cd $* && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules || echo "npm ci failed in $*"
+
+test: install $(CLIENTS)
 	$(RUN) python -m tests $(ARGS)
 
 check: install
