@@ -2,7 +2,7 @@
 
 What becomes of an assistant's runs: those in flight are cancelled, and every run and thread stays, with its results: what
 a client saw stays true. So the row stays too, emptied and seen by nobody, until no run names it any more; the sweep of
-old rows removes it then. With `delete_threads`, the user's threads on which it ran last go with all that is on them.
+old rows removes it then. Its crons go with it. With `delete_threads`, so do the user's threads on which it ran last.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from contextlib import suppress
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from runs import runtime
 from runs.assistant_versions import AssistantVersion
 from runs.assistants.definition import BLANK
 from runs.assistants.writing import locked
 from runs.cancellation import cancel
+from runs.crons.models import Cron
 from runs.exceptions import NotFound, NothingToCancel
-from runs.housekeeping import remove_run
+from runs.housekeeping import THREADS, parts
 from runs.models import CancelAction, Run
+from runs.thread_removal import delete_threads as delete_threads_of
 from threads import clock
 from threads.api.filters import containing
 from threads.database import in_database
@@ -45,9 +46,8 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
             await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
             runtime.current().cancelled(run_id)
     if delete_threads:
-        for thread_id in await in_database(_threads, assistant_id, principal):
-            for run_id in await in_database(_discard, thread_id):
-                runtime.current().cancelled(run_id)
+        for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
+            await delete_threads_of(page, principal=principal)
 
 
 def _hide(assistant_id: UUID, *, principal: Principal) -> None:
@@ -57,6 +57,8 @@ def _hide(assistant_id: UUID, *, principal: Principal) -> None:
         except NotFound:
             raise NotFound(f"Assistant with ID {assistant_id} not found") from None
         AssistantVersion.objects.filter(assistant=assistant).delete()
+        # They could never fire again.
+        Cron.objects.filter(assistant=assistant).delete()
         kept = {**BLANK, "name": assistant.name}
         type(assistant).objects.filter(id=assistant_id).update(deleted_at=clock.now(), **kept)
 
@@ -70,18 +72,3 @@ def _threads(assistant_id: UUID, principal: Principal) -> list[UUID]:
     of_assistant = containing("metadata", {"assistant_id": str(assistant_id)})
     threads = Thread.objects.for_principal(principal).visible().filter(of_assistant)
     return list(threads.values_list("id", flat=True))
-
-
-def _discard(thread_id: UUID) -> list[UUID]:
-    """Hide a thread and remove its runs in flight, whose writers the new epoch ends; the sweep removes the rest."""
-    with transaction.atomic():
-        thread = Thread.objects.filter(id=thread_id).visible().locked().first()
-        if thread is None:
-            return []
-        run_ids = list(Run.objects.in_flight().filter(thread=thread).values_list("id", flat=True))
-        for run_id in run_ids:
-            remove_run(run_id)
-        Thread.objects.filter(id=thread_id).update(
-            discarded_at=clock.now(), expires_at=None, epoch=F("epoch") + 1
-        )
-    return run_ids
