@@ -198,7 +198,7 @@ async def test_a_stream_may_be_opened_before_its_thread_exists(thread: Thread) -
 
 
 async def test_runs_that_end_while_they_wait_have_an_end(thread: Thread) -> None:
-    first = await thread.start("sleeping", {"log": [], "delay": 0.5})
+    first = await thread.start("sleeping", {"log": [], "delay": 30})
     live = asyncio.create_task(thread.events(runs=4))
     cancelled = await thread.start("sleeping", {"log": [], "delay": 0})
     answer = await thread.http.post(f"/threads/{thread.id}/runs/{cancelled}/cancel")
