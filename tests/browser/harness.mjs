@@ -48,15 +48,10 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/**
- * Open the page, without a thread.
- *
- * @param query What the page is asked for: hook, transport.
- * @param origin Where it is served from: by default the server's own origin; another one's calls need its leave.
- */
-export async function open(query, { origin = url } = {}) {
+/** Open the page at the server's origin, without a thread; `query` is what it is asked for: hook, transport. */
+export async function open(query) {
   await tab.goto("about:blank");
-  await tab.goto(`${origin}/page?${new URLSearchParams({ ...query, api: url })}`);
+  await tab.goto(`${url}/page?${new URLSearchParams(query)}`);
   return new Chat(tab);
 }
 
@@ -76,6 +71,15 @@ class Chat {
   answer = (words) => this.click("#answer", words);
   stop = () => this.click("#stop");
   fork = (place, words) => this.click(`#messages li:nth-child(${place}) .fork:enabled`, words);
+
+  /** Wait until the page has opened another websocket, and what it asked for on it was answered. */
+  async reconnected() {
+    for (;;) {
+      const socket = await this.tab.waitForEvent("websocket");
+      const answer = { predicate: ({ payload }) => String(payload).includes('"type":"success"'), timeout: 2000 };
+      if (await socket.waitForEvent("framereceived", answer).catch(() => null)) return;
+    }
+  }
 
   texts = () => this.tab.locator("#messages li span").allTextContents();
   seen = () => this.tab.evaluate(() => window.seen);

@@ -1,12 +1,12 @@
 // A small chat page over a stock hook. What it shows, and how it got there, is for the tests to read:
-// `?hook=legacy|v2&transport=sse|websocket&api=ADDRESS#THREAD`.
+// `?hook=legacy|v2&transport=sse|websocket#THREAD`.
 import { createRoot } from "react-dom/client";
 import { useEffect, useRef, useState } from "react";
 import { useStream as useLegacyStream } from "@langchain/langgraph-sdk/react";
 import { useMessages, useStream } from "@langchain/react";
 
 const asked = new URLSearchParams(location.search);
-const apiUrl = asked.get("api") ?? location.origin;
+const apiUrl = location.origin;
 const assistantId = "obeying";
 
 /** The thread is in the address, so that a reload comes back to it. */

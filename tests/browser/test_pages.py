@@ -11,7 +11,8 @@ import pytest
 from tests.clients.control import require, run_script
 from tests.server.harness import Site
 
-pytestmark = [pytest.mark.server, pytest.mark.sqlite]
+# Each starts a browser, and three servers one after the other.
+pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(240)]
 
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,9 +27,9 @@ def chromium() -> str:
 
 
 def test_the_legacy_hook(own: Site) -> None:
-    run_script(HERE / "chat.mjs", own, timeout=90, HOOK="legacy", CHROMIUM=chromium())
+    run_script(HERE / "chat.mjs", own, timeout=200, HOOK="legacy", CHROMIUM=chromium())
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 def test_the_hook_of_the_agent_streaming_protocol(transport: str, own: Site) -> None:
-    run_script(HERE / "chat.mjs", own, timeout=90, HOOK="v2", TRANSPORT=transport, CHROMIUM=chromium())
+    run_script(HERE / "chat.mjs", own, timeout=200, HOOK="v2", TRANSPORT=transport, CHROMIUM=chromium())

@@ -28,7 +28,13 @@ def faults(site: Site) -> Faults:
         """Do it to the process that runs when it is asked for."""
         return lambda: act(site.process)
 
-    return {"kill": newest(Process.kill), "stop": newest(Process.stop), "start": site.start}
+    return {
+        "kill": newest(Process.kill),
+        "stop": newest(Process.stop),
+        "start": site.start,
+        "close_gate": site.close_gate,
+        "open_gate": site.open_gate,
+    }
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.pregel.remote import RemoteException, RemoteGraph
-from langgraph.types import Command, interrupt
+from langgraph.types import Command
 from langgraph_sdk import get_client, get_sync_client
 
 from tests.server.harness import Site
@@ -137,27 +137,4 @@ async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph(remote: 
     asked = await graph.ainvoke({"messages": [HumanMessage("ask")]}, config)
     assert [each.value for each in asked["__interrupt__"]] == [{"question": "well?"}]
     assert (await graph.aget_state(config)).next == ("remote",)
-
-
-async def test_a_node_passes_a_question_on_and_its_answer_back(remote: RemoteGraph) -> None:
-    """A node that is itself a remote graph sends its input again when it is resumed; one that asks it does not."""
-
-    async def node(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
-        there: RunnableConfig = {"configurable": {"thread_id": config["configurable"]["thread_id"]}}
-        waiting = (await remote.aget_state(there)).interrupts
-        if not waiting:
-            found = await remote.ainvoke(say(state["messages"][-1].text), there)
-            waiting = (await remote.aget_state(there)).interrupts
-        if waiting:
-            found = await remote.ainvoke(Command(resume=interrupt(waiting[0].value)), there)
-        return {"messages": found["messages"][-1:]}
-
-    builder = StateGraph(MessagesState)
-    builder.add_node("node", node)
-    builder.add_edge(START, "node")
-    graph = builder.compile(checkpointer=InMemorySaver())
-    config: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
-    asked = await graph.ainvoke({"messages": [HumanMessage("ask")]}, config)
-    assert [each.value for each in asked["__interrupt__"]] == [{"question": "well?"}]
-    values = await graph.ainvoke(Command(resume="yes"), config)
-    assert texts(values) == ["ask", "You said yes."]
+    assert texts(await remote.ainvoke(Command(resume="yes"), config)) == ["ask", "You said yes."]
