@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
 
-from threads import clock, expiry
+from threads import clock, expiry, statements
 from threads.api import searching
 from threads.api.http import JSONBody, Request
 from threads.api.schemas import ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
@@ -69,8 +69,7 @@ def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
 def insert_thread(thread: Thread, *, principal: Principal, if_exists: str) -> tuple[Thread, bool]:
     """Insert a thread; return it, or the one that has its id already, and whether it is new."""
     try:
-        with transaction.atomic():
-            thread.save(force_insert=True)
+        statements.insert(thread)
     except IntegrityError:
         existing = Thread.objects.for_principal(principal).visible().filter(id=thread.id).first()
         if existing is None or if_exists == "raise":
