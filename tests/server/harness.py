@@ -253,10 +253,6 @@ class Site:
         """Let the nodes that wait go on."""
         self._gate.touch()
 
-    def close_gate(self) -> None:
-        """Let the nodes that come to it wait again."""
-        self._gate.unlink(missing_ok=True)
-
     # --- what happens
 
     def executions(self, run: Row) -> Counter[str]:
