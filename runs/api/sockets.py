@@ -25,6 +25,7 @@ from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, fail
 from runs.protocols.agent.filters import Filter, parse_filter
 from runs.serialization import encode
 from runs.tape import Tape
+from threads.querysets import Principal
 
 logger = logging.getLogger(__name__)
 
@@ -99,22 +100,21 @@ class SocketSession:
             raise ProtocolError("unknown_error", "500: Internal Server Error") from error
 
     async def _subscription(self, command: Command) -> dict[str, Any]:
-        params = command.params
-        if not isinstance(params, Mapping):
+        if not isinstance(command.params, Mapping):
             raise ProtocolError("invalid_argument", "params must be an object.")
         match command.method:
             case "subscription.subscribe":
-                return await self._subscribe(params)
+                return await self._subscribe(*await self._session.permitted(command))
             case "subscription.reconnect":
-                if not params.get("channels"):
+                if not command.params.get("channels"):
                     raise ProtocolError("invalid_argument", RECONNECT_WITHOUT_CHANNELS)
-                found = await self._subscribe(params)
+                found = await self._subscribe(*await self._session.permitted(command))
                 return {**found, "restored": True, "missed_events": found["replayed_events"]}
             case "subscription.unsubscribe":
-                return await self._unsubscribe(params)
+                return await self._unsubscribe(command.params)
         raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
 
-    async def _subscribe(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def _subscribe(self, params: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         try:
             wanted = parse_filter(params)
         except InvalidRequest as error:
@@ -126,10 +126,10 @@ class SocketSession:
         name = str(uuid4())
         if self._reader is None:
             self._filters[name] = wanted
-            replayed = await self._start_reading(since=wanted.since)
+            replayed = await self._start_reading(principal, since=wanted.since)
         else:
             async with self._turn:
-                replayed = await self._replay(wanted, until=self._position)
+                replayed = await self._replay(wanted, principal, until=self._position)
                 self._filters[name] = wanted
         return {"subscription_id": name, "replayed_events": replayed}
 
@@ -144,12 +144,12 @@ class SocketSession:
 
     # --- events
 
-    async def _start_reading(self, *, since: int) -> int:
+    async def _start_reading(self, principal: Principal, *, since: int) -> int:
         """Begin to follow the thread; return how many events there were, once they are sent."""
         self._position = since
         there: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(
-            self._read(since, there), name="socket events", context=contextvars.Context()
+            self._read(principal, since, there), name="socket events", context=contextvars.Context()
         )
         return await there
 
@@ -159,8 +159,8 @@ class SocketSession:
             reader.cancel()
             await asyncio.wait([reader])
 
-    async def _read(self, since: int, there: asyncio.Future[int]) -> None:
-        tape = Tape(self._session.thread_id, principal=self._session.principal, since=since)
+    async def _read(self, principal: Principal, since: int, there: asyncio.Future[int]) -> None:
+        tape = Tape(self._session.thread_id, principal=principal, since=since)
         count = 0
         try:
             async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]
@@ -180,9 +180,9 @@ class SocketSession:
             if not there.done():
                 there.set_result(count)
 
-    async def _replay(self, wanted: Filter, *, until: int) -> int:
+    async def _replay(self, wanted: Filter, principal: Principal, *, until: int) -> int:
         """Send a new subscription what the others have had; return how many events that was."""
-        tape = Tape(self._session.thread_id, principal=self._session.principal, since=wanted.since)
+        tape = Tape(self._session.thread_id, principal=principal, since=wanted.since)
         count = 0
         async with aclosing(tape.read()) as batches:  # type: ignore[type-var]
             async for batch in batches:
