@@ -12,6 +12,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -28,6 +29,7 @@ from runs.identity.rules import RULES, rule_for
 from runs.models import Assistant, Run
 from runs.protocols.sse import HEARTBEAT
 from tests.rows import make_assistant, make_run, make_thread
+from tests.runs.api import auth_everything
 from tests.runs.api.fixtures import http, logged_in, url
 from threads import clock
 from threads.database import in_database
@@ -39,7 +41,7 @@ __all__ = ["http", "url"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 RUN = {"assistant_id": "steps", "input": {"log": []}}
-OWNED = {"whose": "owner"}
+OWNED = auth_everything.MARK
 ITEM = {"namespace": ["notes"], "key": "k"}
 CRON = {"assistant_id": "steps", "schedule": "0 0 1 1 *", "input": {"log": []}, "metadata": OWNED}
 #: Of a route, what its owner sends; `{}` if it needs no body. Ids of the owner's objects stand as in a path.
@@ -355,8 +357,15 @@ async def test_a_session_without_a_csrf_token_changes_nothing(world: World) -> N
     assert await in_database(everything) == before
 
 
-async def test_the_owner_may_everything(world: World) -> None:
-    """And finds what others do not: no answer is the one that they get."""
+@pytest.mark.parametrize("filtered", [False, True], ids=["plain", "filtered"])
+async def test_the_owner_may_everything(
+    world: World, filtered: bool, run_settings: Any, tmp_path: Path
+) -> None:
+    """And finds what others do not, also if an Auth file has a condition: no answer is the one that they get."""
+    if filtered:
+        file = tmp_path / "langgraph.json"
+        file.write_text(json.dumps({"graphs": {}, "auth": {"path": f"{auth_everything.__name__}:auth"}}))
+        run_settings(LANGGRAPH_JSON=str(file))
     # Deleting comes last, and before the thread or the assistant what is on them; a run that has ended is not cancelled.
     for line in sorted(LINES, key=lambda line: (line.method == "DELETE", -line.path.count("/"))):
         answer = await world.ask(line, "owner")
