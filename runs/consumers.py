@@ -66,6 +66,9 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         except Refused as refusal:
             await self._end(refusal.code, str(refusal))
             return
+        except Exception as error:
+            await self._failed(error)
+            return
         session = Session(thread_id, self._principal)
         self._session = SocketSession(session, send=self._send_text, failed=self._failed)
         self._spawn(self._answer())

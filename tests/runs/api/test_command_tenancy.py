@@ -8,9 +8,11 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.db import OperationalError
 
 from runs import limits
 from runs.api.sessions import Session
+from runs.identity import keys
 from runs.identity.models import ApiKey
 from runs.identity.principals import WRITE
 from runs.identity.rules import COMMANDS
@@ -160,6 +162,17 @@ async def test_a_socket_is_one_of_its_users_connections(world: World, run_settin
             await asyncio.sleep(0.01)
     async with socket(world.ids["t"], world.callers["owner"]) as again:
         assert outcome(await again.command("state.get")) == "success"
+
+
+async def test_a_socket_whose_client_cannot_be_looked_up_is_told_to_come_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unavailable(key: str) -> Any:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(keys, "find", unavailable)
+    async with socket(world.ids["t"], world.callers["owner"]) as client:
+        assert await client.closed() == (1011, "The thread could not be read; connect again.")
 
 
 async def test_a_command_beyond_a_limit_says_so(world: World, run_settings: Any) -> None:
