@@ -9,23 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from django.db import InterfaceError, OperationalError
-from ninja.errors import HttpError
 
 from runs.api.parsing import INVALID, parse
 from runs.api.sessions import Session
 from runs.api.subscriptions import Subscriptions
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
-from runs.identity.permission import permit
-from runs.identity.rules import READS, STARTS
 from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import parse_filter
 from runs.serialization import encode
+from threads.querysets import Principal
 
 logger = logging.getLogger(__name__)
-
-#: Commands that start a run.
-STARTING = frozenset({"run.start", "input.respond", "state.fork"})
 
 #: Commands whose answers come after the events that they ask for.
 JOINING = frozenset({"subscription.subscribe", "subscription.reconnect"})
@@ -49,9 +44,7 @@ class SocketSession:
     ) -> None:
         self._session = session
         self._send = send
-        self._subscriptions = Subscriptions(
-            session.thread_id, principal=lambda: session.principal, send=send, failed=failed
-        )
+        self._subscriptions = Subscriptions(session.thread_id, session.principal, send=send, failed=failed)
         #: Subscriptions that wait for what they missed; the client's next commands do not wait for them.
         self._joining: set[asyncio.Task[None]] = set()
 
@@ -80,15 +73,6 @@ class SocketSession:
             task.cancel()
         await self._subscriptions.close()
 
-    async def _answer(self, command: Command) -> None:
-        subscribes = command.method.startswith("subscription.")
-        try:
-            result = await (self._subscription(command) if subscribes else self._execute(command))
-            answer = success(command, result, seq=self._subscriptions.sent)
-        except ProtocolError as error:
-            answer = failure(error, command, seq=self._subscriptions.sent if subscribes else None)
-        await self._send(encode(answer))
-
     # --- commands
 
     def _parsed(self, text: str | None) -> Any:
@@ -98,21 +82,18 @@ class SocketSession:
             message = str(error)
             raise ProtocolError("invalid_argument", NOT_JSON if message == INVALID else message) from None
 
-    async def _permit(self, command: Command) -> None:
-        """Ask about a command what a request would be asked. Raises ProtocolError."""
-        session = self._session
-        principal: Any = session.principal
-        rule = STARTS if command.method in STARTING else READS
-        body = {"method": command.method, "params": command.params}
+    async def _answer(self, command: Command) -> None:
+        subscribes = command.method.startswith("subscription.")
         try:
-            session.principal = await permit(principal, rule, {"thread_id": session.thread_id}, body)
-        except HttpError as error:
-            raise ProtocolError("unknown_error", f"{error.status_code}: {error}") from None
+            result = await self._execute(command, subscribes=subscribes)
+            answer = success(command, result, seq=self._subscriptions.sent)
+        except ProtocolError as error:
+            answer = failure(error, command, seq=self._subscriptions.sent if subscribes else None)
+        await self._send(encode(answer))
 
-    async def _execute(self, command: Command) -> dict[str, Any]:
+    async def _execute(self, command: Command, *, subscribes: bool) -> dict[str, Any]:
         try:
-            await self._permit(command)
-            return await self._session.execute(command)
+            return await (self._subscription(command) if subscribes else self._session.execute(command))
         except (OperationalError, InterfaceError) as error:
             logger.error("%s failed: %s", command.method, error)
             raise ProtocolError("unknown_error", "503: The database does not answer; try again.") from error
@@ -123,26 +104,25 @@ class SocketSession:
             raise ProtocolError("unknown_error", "500: Internal Server Error") from error
 
     async def _subscription(self, command: Command) -> dict[str, Any]:
-        params = command.params
-        if not isinstance(params, Mapping):
+        if not isinstance(command.params, Mapping):
             raise ProtocolError("invalid_argument", "params must be an object.")
         match command.method:
             case "subscription.subscribe":
-                return await self._subscribe(params)
+                return await self._subscribe(*await self._session.permitted(command))
             case "subscription.reconnect":
-                if not params.get("channels"):
+                if not command.params.get("channels"):
                     raise ProtocolError("invalid_argument", RECONNECT_WITHOUT_CHANNELS)
-                found = await self._subscribe(params)
+                found = await self._subscribe(*await self._session.permitted(command))
                 return {**found, "restored": True, "missed_events": found["replayed_events"]}
             case "subscription.unsubscribe":
-                await self._subscriptions.remove(params.get("subscription_id"))
+                await self._subscriptions.remove(command.params.get("subscription_id"))
                 return {}
         raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
 
-    async def _subscribe(self, params: Mapping[str, Any]) -> dict[str, Any]:
+    async def _subscribe(self, params: Mapping[str, Any], principal: Principal) -> dict[str, Any]:
         try:
             wanted = parse_filter(params)
         except InvalidRequest as error:
             raise ProtocolError("invalid_argument", str(error)) from None
-        name, replayed = await self._subscriptions.add(wanted)
+        name, replayed = await self._subscriptions.add(wanted, principal=principal)
         return {"subscription_id": name, "replayed_events": replayed}

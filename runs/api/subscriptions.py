@@ -31,7 +31,6 @@ class Subscriptions:
     """What a socket has subscribed to.
 
     Args:
-        principal: Returns whoever the socket belongs to.
         send: Sends a text frame, and waits while the socket takes no more.
         failed: Called when the events end, with the reason.
     """
@@ -39,17 +38,17 @@ class Subscriptions:
     def __init__(
         self,
         thread_id: UUID,
+        principal: Principal,
         *,
-        principal: Callable[[], Principal],
         send: Callable[[str], Awaitable[None]],
         failed: Callable[[BaseException], Awaitable[None]],
     ) -> None:
         self._thread_id = thread_id
-        self._principal = principal
         self._send = send
         self._failed = failed
         self._filters: dict[str, Filter] = {}
         self._joining: dict[str, tuple[Filter, asyncio.Future[int]]] = {}
+        self._principal = principal
         self._joiner: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         #: Held while an event goes to those who want it, or new subscriptions catch up with the others.
@@ -59,13 +58,18 @@ class Subscriptions:
         #: The number of the last event that was sent.
         self.sent = 0
 
-    async def add(self, wanted: Filter) -> tuple[str, int]:
-        """Subscribe; return the subscription's id and how many events there were, once they are sent."""
+    async def add(self, wanted: Filter, *, principal: Principal) -> tuple[str, int]:
+        """Subscribe; return the subscription's id and how many events there were, once they are sent.
+
+        Args:
+            principal: Whoever the socket belongs to, as it may read the thread.
+        """
         if len(self._filters) + len(self._joining) >= MOST:
             raise ProtocolError("invalid_argument", f"A socket has at most {MOST} subscriptions.")
         name = str(uuid4())
         count: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._joining[name] = (wanted, count)
+        self._principal = principal
         if self._joiner is None:
             self._joiner = asyncio.create_task(self._join(), context=contextvars.Context())
         return name, await count
@@ -117,7 +121,7 @@ class Subscriptions:
 
     async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
         """Send what the others have had; return how many events that was, by subscription."""
-        tape = Tape(self._thread_id, principal=self._principal(), since=since)
+        tape = Tape(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
         async with aclosing(tape.read()) as batches:  # type: ignore[type-var]
             async for batch in batches:
@@ -145,7 +149,7 @@ class Subscriptions:
             await asyncio.wait([reader])
 
     async def _read(self, since: int, there: asyncio.Future[Counter[str]]) -> None:
-        tape = Tape(self._thread_id, principal=self._principal(), since=since)
+        tape = Tape(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
         try:
             async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]

@@ -97,7 +97,12 @@ async def test_secrets_are_hidden_in_responses(http: httpx.AsyncClient, run_sett
     created = await http.post(f"/threads/{thread}/runs", json=body)
     run_id = created.json()["run_id"]
     shown = created.json()["kwargs"]["config"]["configurable"]
-    assert shown == {"openai_api_key": HIDDEN, "nested": {"token": HIDDEN}, "max_tokens": 5}
+    assert shown == {
+        "openai_api_key": HIDDEN,
+        "nested": {"token": HIDDEN},
+        "max_tokens": 5,
+        "graph_id": "looking",
+    }
     await http.get(f"/threads/{thread}/runs/{run_id}/join")
     for path in ("", "/state", "/runs", f"/runs/{run_id}", f"/runs/{run_id}/join"):
         response = await http.get(f"/threads/{thread}{path}")
