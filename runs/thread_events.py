@@ -116,8 +116,11 @@ def _epoch(thread_id: UUID) -> int | None:
 
 
 def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
-    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others."""
-    runs = Run.objects.filter(thread=thread_id, epoch__gte=max(1, position[0]))
+    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others.
+
+    A run that ended while it waited has not had it: its epoch, if it has one, is that of the run before it.
+    """
+    runs = Run.objects.filter(thread=thread_id, attempt__gt=0, epoch__gte=max(1, position[0]))
     turns = [Turn(epoch, run_id) for epoch, run_id in runs.values_list("epoch", "id")]
     edits = StateEdit.objects.filter(thread=thread_id, epoch__gte=position[0] + bool(position[1]))
     turns += [Turn(epoch, None, made) for epoch, made in edits.values_list("epoch", "checkpoint_id")]
