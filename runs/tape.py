@@ -119,7 +119,7 @@ class Tape:
         with current.wakeups.bell(self._thread_id) as bell:
             while not current.hub.closed:
                 bell.clear()
-                runs = await in_database(self._next_runs)
+                runs = await current.hub.read(self._next_runs)
                 for run in runs:
                     async for batch in self._run(run):
                         yield batch
@@ -154,7 +154,7 @@ class Tape:
         while not current.hub.closed and (left := deadline - time.monotonic()) > 0:
             if await bell.wait(min(max(current.hub.poll, LOOK), left)):
                 return
-            if await in_database(self._next_runs):
+            if await current.hub.read(self._next_runs):
                 return
 
     async def _run(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
@@ -167,7 +167,7 @@ class Tape:
             self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
         end: TapeRun | None = run
         if not run.terminal:
-            end = await in_database(run_of, run.id)
+            end = await runtime.current().hub.read(run_of, run.id)
         ended = self._end(run, end, projection)
         if not run.begun:
             self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)
