@@ -28,16 +28,15 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
     """
     for request in requests:
         limits.check_input(request)
-    limits.take_run(principal.user_id, count=len(requests))
-    admitted = await in_database(
-        admit_all, requests, user_id=principal.user_id, auth_details=getattr(principal, "details", None)
-    )
+    limits.take_run(principal.user_id, len(requests))
+    details = getattr(principal, "details", None)
+    admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
     runtime.current().work_added()
     return [each.run for each in admitted]
 
 
 def admit_all(
-    requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None
+    requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None = None
 ) -> list[Admitted]:
     """Admit stateless runs in one transaction. None is claimed in it: they are for all processes."""
     with transaction.atomic():

@@ -82,6 +82,22 @@ async def test_runs_in_a_minute(http: httpx.AsyncClient, run_settings: Any) -> N
     assert (await http.post("/runs", json=RUN)).status_code == 200
 
 
+async def test_a_batch_is_as_many_runs_and_inputs_as_it_has(
+    http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=3, MESSAGES_PER_INPUT=1)
+    talk = {**RUN, "input": {"messages": [{"role": "user", "content": "Hi"}] * 2}}
+    answer = await http.post("/runs/batch", json=[RUN, talk])
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "There are 2 messages; at most 1 are allowed.",
+    )
+    assert (await http.post("/runs/batch", json=[RUN] * 2)).status_code == 200
+    answer = await http.post("/runs/batch", json=[RUN] * 2)
+    assert refused(answer) == (429, "At most 3 runs a minute may be created.")
+    assert await in_database(Run.objects.count) <= 2
+
+
 def test_an_allowance_comes_back_with_time(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     run_settings(USER_RUNS_PER_MINUTE=60)
     now = 1000.0

@@ -184,6 +184,18 @@ async def test_a_graph_knows_its_user_wherever_it_is_executed(
         assert "token-of-ada" not in shown.text
 
 
+async def test_a_graph_knows_the_user_of_a_batch(auth: None, http: httpx.AsyncClient) -> None:
+    body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep"}
+    [run] = (await http.post("/runs/batch", json=[body], headers=ada())).json()
+    answer = await http.get(f"/threads/{run['thread_id']}/runs/{run['run_id']}/join", headers=ada())
+    assert answer.json() == {"log": ["looked"]}
+    [config] = secrets.seen
+    assert (config["langgraph_auth_user"].identity, config["langgraph_auth_user"]["github_token"]) == (
+        "ada",
+        "token-of-ada",
+    )
+
+
 async def test_this_sites_sessions_and_the_local_user(configured: Any, http: httpx.AsyncClient) -> None:
     configured()
     cookies = await in_database(logged_in, "eve")
