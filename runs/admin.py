@@ -29,7 +29,7 @@ from runs.identity import admin as identity_admin  # noqa: F401 - registers its 
 from runs.models import Assistant, Run, RunStatus, Worker
 from runs.webhooks import admin as webhooks_admin  # noqa: F401 - registers its page
 from threads.admin import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
-from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id
+from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id, without_secrets
 
 admin.site.site_header = admin.site.site_title = "Runs"
 admin.site.index_title = "Runs, threads and workers"
@@ -227,8 +227,8 @@ class AssistantAdmin(ReadOnlyAdmin):
     updated = column("updated_at", ago, "updated")
     created_full = column("created_at", moment, "created")
     updated_full = column("updated_at", moment, "updated")
-    config_json = column("config", pretty, "config")
-    context_json = column("context", pretty, "context")
+    config_json = column("config", without_secrets, "config")
+    context_json = column("context", without_secrets, "context")
     metadata_json = column("metadata", pretty, "metadata")
     owner = column("user", lambda user: str(user or "system"), "user")
     its_runs = column("id", lambda pk: _runs("assistant", pk), "runs")

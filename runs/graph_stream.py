@@ -27,6 +27,7 @@ from runs.invocation import (
     graph_input,
     has_begun,
     langgraph_modes,
+    towards,
     without_internals,
 )
 from runs.models import Durability, Run
@@ -101,11 +102,11 @@ class GraphStream:
         Raises NodeGone, beside all that a graph may raise.
         """
         self.invoked = True
-        kwargs = self._run.kwargs
         begun = await self._begun()
         self._config = self._make_config(begun=begun)
         async with self._opened():
             graph = self._graph
+            kwargs = towards(graph.nodes, self._run.kwargs)
             if begun or goes_on(kwargs):
                 await ensure_goes_on(graph, self._writer, self._config, name=self._run.graph_id)
             waiting: list[str] = []

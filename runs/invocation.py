@@ -42,6 +42,19 @@ def goes_on(kwargs: Mapping[str, Any]) -> bool:
     return kwargs.get("input") is None if command is None else not command.get("goto")
 
 
+def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a run asks for, without the places to go that its graph does not have.
+
+    LangGraph passes over them, the end too, which chat pages send to be done with a question. But it leaves them with the
+    checkpoint, where they look like nodes that newer code has lost: the question could not be answered any more.
+    """
+    command = kwargs.get("command") or {}
+    goto = command.get("goto") or ()
+    wanted = goto if isinstance(goto, list) else [goto] if goto else []
+    known = [each for each in wanted if (each["node"] if isinstance(each, Mapping) else each) in nodes]
+    return kwargs if len(known) == len(wanted) else {**kwargs, "command": {**command, "goto": known}}
+
+
 def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[str] = ()) -> Any:
     """The graph's input by the resume rule.
 

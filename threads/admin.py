@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from threads import clock
-from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id
+from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id, without_secrets
 from threads.models import Thread, ThreadStatus
 
 #: Rows that a list counts and pages through at most; filters and the search reach the others.
@@ -199,7 +199,7 @@ class ThreadAdmin(ReadOnlyAdmin):
     interrupts_json = column("interrupts", pretty, "waiting questions")
     values_json = column("values", pretty, "values")
     metadata_json = column("metadata", pretty, "metadata")
-    config_json = column("config", pretty, "config")
+    config_json = column("config", without_secrets, "config")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         threads: Any = super().get_queryset(request)

@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from threads import clock
+from threads.redaction import redacted
 
 #: Characters of one JSON value that a page shows.
 JSON_LIMIT = 64 * 1024
@@ -36,6 +37,11 @@ def pretty(value: Any) -> SafeString | str:
     text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
     cut = format_html('<p class="cut">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
     return format_html('<pre class="payload" tabindex="0">{}</pre>{}', text, cut)
+
+
+def without_secrets(value: Any) -> SafeString | str:
+    """JSON that may hold secrets, which are hidden."""
+    return pretty(redacted(value))
 
 
 def badge(status: str) -> SafeString:

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 HIDDEN = "***"
-WORDS = "api_?key|apikey|token|secret|password|passwd|authorization|cookie|credential|private_?key"
+WORDS = (
+    "(?:api|private|access|secret|signing|encryption)[_-]?key|token|secret|password|passwd|passphrase|"
+    "authorization|cookie|credential"
+)
 #: The words as ends of names, so that "max_tokens" and "token_count" are none.
 SECRET_NAME = re.compile(rf"(?:^|[_\-.\s])(?:[a-z]+)?(?:{WORDS})$", re.IGNORECASE)
 #: In a text: a name and its value, a bearer's token, and this site's own keys.

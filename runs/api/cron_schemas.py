@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -14,6 +14,7 @@ from runs.crons.editing import ERASABLE
 from runs.crons.models import Cron
 from threads.api.http import Schema
 from threads.api.wire import timestamp
+from threads.redaction import redacted
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -114,6 +115,12 @@ class CronSearch(CronFilter):
     select: list[Shown] | None = None
 
 
+def shown_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cron's runs are made of, without secrets."""
+    hidden = {name: redacted(payload[name]) for name in ("config", "context") if payload.get(name)}
+    return {**payload, **hidden}
+
+
 def _time(value: datetime | None) -> str | None:
     return value.isoformat() if value else None
 
@@ -126,7 +133,7 @@ CRON_FIELDS: dict[str, Callable[[Cron], Any]] = {
     "end_time": lambda cron: _time(cron.end_time),
     "schedule": lambda cron: cron.schedule,
     "timezone": lambda cron: cron.timezone,
-    "payload": lambda cron: cron.payload,
+    "payload": lambda cron: shown_payload(cron.payload),
     "next_run_date": lambda cron: _time(cron.next_run_date),
     "metadata": lambda cron: cron.metadata,
     "on_run_completed": lambda cron: cron.on_run_completed,

@@ -68,9 +68,12 @@ async def fork(
     state = await read_state(thread, open_graph=readable, checkpoint={"checkpoint_id": checkpoint_id})
     if not graph_id or not assistant_id or state["created_at"] is None:
         raise ProtocolError("no_such_checkpoint", f"This thread has no checkpoint {checkpoint_id}.")
-    config = params.get("config") if isinstance(params.get("config"), Mapping) else {}
-    configurable = {**((config or {}).get("configurable") or {}), "checkpoint_id": checkpoint_id}
-    return str(assistant_id), {**params, "config": {**(config or {}), "configurable": configurable}}
+    config = params.get("config") or {}
+    configurable = (config.get("configurable") or {}) if isinstance(config, Mapping) else None
+    if not isinstance(configurable, Mapping):
+        raise ProtocolError("invalid_argument", "config and config.configurable must be objects.")
+    config = {**config, "configurable": {**configurable, "checkpoint_id": checkpoint_id}}
+    return str(assistant_id), {**params, "config": config}
 
 
 async def _thread(thread_id: UUID, principal: Principal) -> Thread:

@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from django.http import HttpRequest
 
 from runs import runtime
+from runs.api.cron_schemas import shown_payload
 from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
 from runs.crons.models import Cron, CronQuerySet
@@ -69,7 +70,7 @@ class CronAdmin(ReadOnlyAdmin):
     graph = column(
         "assistant", lambda assistant: link("runs_assistant", assistant.pk, assistant.name), "assistant"
     )
-    payload_json = column("payload", pretty, "request")
+    payload_json = column("payload", lambda payload: pretty(shown_payload(payload)), "request")
     metadata_json = column("metadata", pretty, "metadata")
 
     @admin.display(description="state")

@@ -14,7 +14,7 @@ from runs.crons.firing import date_after, request_of
 from runs.crons.models import Cron
 from runs.crons.schedules import InvalidSchedule, check
 from runs.exceptions import InvalidRequest, NotFound
-from runs.requests import sanitised_metadata
+from runs.requests import sanitised_config, sanitised_metadata
 from threads import clock
 from threads.ids import new_id
 from threads.models import Thread
@@ -87,6 +87,7 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
     if "metadata" in merged:
         merged["metadata"] = cron.metadata
     config = merged.get("config") or {}
+    sanitised_config(config)
     configurable = {**(config.get("configurable") or {}), "cron_id": str(cron.id)}
     merged["config"] = {**config, "configurable": configurable}
     cron.payload = {name: value for name, value in merged.items() if value is not None or name == "input"}

@@ -518,3 +518,14 @@ def test_the_site_is_called_by_its_name(root: Client) -> None:
     html = root.get("/admin/").content.decode()
     assert '<a href="/admin/">Runs</a>' in html
     assert "Django administration" not in html
+
+
+def test_secrets_of_threads_and_assistants_are_hidden(root: Client) -> None:
+    secrets = {"configurable": {"api_key": "canary"}}
+    thread = make_thread(config=secrets)
+    assistant = make_assistant()
+    type(assistant).objects.filter(id=assistant.id).update(config=secrets, context={"x-api-key": "canary"})
+    for row in (thread, assistant):
+        shown = root.get(page(row)).content.decode()
+        assert "api_key" in shown
+        assert "canary" not in shown

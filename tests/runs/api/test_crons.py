@@ -84,6 +84,27 @@ async def test_crons_are_found_sorted_counted_and_selected(
     assert (answer.headers["x-pagination-total"], answer.headers["x-pagination-next"]) == ("3", "2")
 
 
+async def test_a_crons_secrets_are_shown_to_nobody(http: httpx.AsyncClient) -> None:
+    config = {"configurable": {"api_key": "canary", "plain": 1}}
+    made = await http.post("/runs/crons", json={**YEARLY, "config": config})
+    cron = made.json()
+    assert cron["payload"]["config"]["configurable"]["plain"] == 1
+    answers = [made, await http.post("/runs/crons/search", json={})]
+    answers.append(await http.get(f"/runs/crons/{cron['cron_id']}"))
+    answers.append(await http.patch(f"/runs/crons/{cron['cron_id']}", json={"enabled": False}))
+    assert not [each.text for each in answers if "canary" in each.text or each.status_code != 200]
+    kept = await in_database(Cron.objects.get, id=cron["cron_id"])
+    assert kept.payload["config"]["configurable"]["api_key"] == "canary"
+
+
+@pytest.mark.parametrize("config", [{"configurable": [1]}, {"configurable": "x"}, {"tags": 1}])
+async def test_a_change_that_cannot_be_is_refused(http: httpx.AsyncClient, config: Any) -> None:
+    cron = (await http.post("/runs/crons", json=YEARLY)).json()
+    refused = await http.patch(f"/runs/crons/{cron['cron_id']}", json={"config": config})
+    assert refused.status_code == 422
+    assert (await http.get(f"/runs/crons/{cron['cron_id']}")).json() == cron
+
+
 async def test_a_cron_is_changed_in_part(http: httpx.AsyncClient, sdk: LangGraphClient) -> None:
     cron = await sdk.crons.create(
         "sleeping", schedule="0 0 1 1 *", input={"log": []}, metadata={"a": 1}, end_time=datetime(2090, 1, 1)

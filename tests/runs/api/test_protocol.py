@@ -340,6 +340,9 @@ async def test_states_are_read_and_forked(thread: Thread) -> None:
     assert lifecycle(events)[-1] == (forked["result"]["run_id"], "completed")
     unknown = await thread.command("state.fork", checkpoint_id=str(uuid4()))
     assert unknown["error"] == "no_such_checkpoint"
+    for config in ("x", {"configurable": "x"}, {"configurable": [1]}):
+        refused = await thread.command("state.fork", checkpoint_id=fork, config=config)
+        assert refused["error"] == "invalid_argument"
 
 
 async def test_what_is_not_yours_does_not_exist(thread: Thread, stranger: httpx.AsyncClient) -> None:

@@ -128,6 +128,21 @@ async def test_an_answer_needs_a_thread(http: httpx.AsyncClient, path: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    "goto", ["__end__", "nowhere", ["nowhere", "__end__"], {"node": "nowhere", "input": 1}]
+)
+async def test_whoever_goes_nowhere_can_answer_the_question_afterwards(
+    http: httpx.AsyncClient, goto: Any
+) -> None:
+    """Chat pages send `goto: "__end__"` to be done with a question."""
+    runs = f"/threads/{await new_thread(http)}/runs/wait"
+    asked = (await http.post(runs, json={"assistant_id": "asking", "input": {"log": []}})).json()
+    went = await http.post(runs, json={"assistant_id": "asking", "input": {}, "command": {"goto": goto}})
+    assert went.json() == asked
+    answer = {"assistant_id": "asking", "command": {"resume": "yes"}}
+    assert "answer=yes" in (await http.post(runs, json=answer)).json()["log"]
+
+
 async def test_a_missing_thread_is_made_only_on_request(http: httpx.AsyncClient) -> None:
     refused = await http.post(f"/threads/{MISSING}/runs/wait", json=STEPS)
     assert (refused.status_code, refused.json()) == (404, {"detail": "Thread or assistant not found."})

@@ -108,3 +108,12 @@ def test_who_may_only_look_changes_nothing() -> None:
     act(browser, WEBHOOKS, "send_again", failed)
     assert (Run.objects.count(), Cron.objects.get().enabled) == (0, True)
     assert WebhookDelivery.objects.get().state == "failed"
+
+
+def test_a_page_hides_the_secrets_of_what_the_runs_are_made_of() -> None:
+    cron = make_cron(
+        payload={"config": {"configurable": {"api_key": "canary"}}, "context": {"token": "canary"}}
+    )
+    shown = sign_in(is_superuser=True).get(page(cron)).content.decode()
+    assert "api_key" in shown
+    assert "canary" not in shown
