@@ -192,7 +192,8 @@ def _thread(
         id=thread_id or new_id(),
         user_id=user_id,
         status=ThreadStatus.BUSY,
-        metadata={**metadata, **request.metadata},
+        # What the thread's state is read through is no client's to say.
+        metadata={**request.metadata, **metadata},
         config=request.config,
         created_at=now,
         updated_at=now,

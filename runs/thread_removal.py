@@ -14,6 +14,7 @@ from runs.housekeeping import ROWS, Step, remove_threads
 from runs.models import Run, RunStatus
 from runs.retention import trim
 from threads import clock
+from threads.checkpoints.pruning import Pruning
 from threads.database import in_database
 from threads.models import Thread
 from threads.querysets import Principal
@@ -48,11 +49,16 @@ async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal)
     pruning = runtime.current().storage.pruning()
     done = []
     for thread_id in dict.fromkeys(thread_ids):
-        owned = Thread.objects.for_principal(principal).visible().filter(id=thread_id)
-        steps = await _work(trim(owned.locked(), pruning, rows=ROWS))
+        steps = await _work(_shorten(thread_id, pruning, principal))
         if ("threads_trimmed", 1) in steps:
             done.append(thread_id)
     return done
+
+
+def _shorten(thread_id: UUID, pruning: Pruning, principal: Principal) -> Iterator[Step]:
+    # Begins on a database thread, where an Auth file's filter has to be made.
+    owned = Thread.objects.for_principal(principal).visible().filter(id=thread_id)
+    yield from trim(owned.locked(), pruning, rows=ROWS)
 
 
 def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UUID], list[UUID]]:

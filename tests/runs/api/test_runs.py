@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -149,6 +150,17 @@ async def test_a_missing_thread_is_made_only_on_request(http: httpx.AsyncClient)
     made = await http.post(f"/threads/{MISSING}/runs/wait", json={**STEPS, "if_not_exists": "create"})
     assert len(made.json()["log"]) == 10
     assert (await http.get(f"/threads/{MISSING}")).json()["status"] == "idle"
+
+
+@pytest.mark.parametrize("graph_id", [{"a": 1}, 5, "asking"])
+async def test_the_graph_of_a_thread_is_the_one_that_ran(http: httpx.AsyncClient, graph_id: Any) -> None:
+    body = {
+        "assistant_id": "steps", "input": {"log": []}, "if_not_exists": "create", "metadata": {"graph_id": graph_id},
+    }  # fmt: skip
+    thread = f"/threads/{uuid4()}"
+    assert (await http.post(f"{thread}/runs/wait", json=body)).status_code == 200
+    assert (await http.get(thread)).json()["metadata"]["graph_id"] == "steps"
+    assert (await http.get(f"{thread}/state")).status_code == 200
 
 
 async def test_a_busy_thread_can_reject(sdk: LangGraphClient) -> None:

@@ -106,6 +106,19 @@ async def test_a_thread_belongs_to_the_user_that_the_file_names(auth: None, http
     assert await in_database(AuthIdentity.objects.count) == 2
 
 
+@pytest.mark.parametrize("strategy", ["keep_latest", "delete"])
+async def test_a_filter_decides_which_threads_are_pruned(
+    auth: None, http: httpx.AsyncClient, strategy: str
+) -> None:
+    mine, taken = [
+        (await http.post("/threads", json={}, headers=ada())).json()["thread_id"] for _ in range(2)
+    ]
+    await in_database(Thread.objects.filter(id=taken).update, metadata={"owner": "bob"})
+    body = {"thread_ids": [mine, taken], "strategy": strategy}
+    pruned = await http.post("/threads/prune", json=body, headers=ada())
+    assert (pruned.status_code, pruned.json()) == (200, {"pruned_count": 1})
+
+
 async def test_a_filter_hides_what_does_not_fulfil_it(auth: None, http: httpx.AsyncClient) -> None:
     """On every route of the thread, also for its owner: here somebody took it from her in the database."""
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
