@@ -123,6 +123,9 @@ class Tape:
                 for run in runs:
                     async for batch in self._run(run):
                         yield batch
+                    if not run.terminal:
+                        # It may have taken later epochs meanwhile, and with them the places of those that waited for it.
+                        break
                 if not runs:
                     yield []
                     await self._rest(bell)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from django.db.models import F
 
 from runs.cancellation import cancel_run
 from runs.models import Run
-from runs.protocols.agent.events import ProtocolEvent
+from runs.protocols.agent.events import ProtocolEvent, epoch_of
 from runs.tape import Tape, runs_of
 from tests.driving import Driver
 from threads.database import in_database
@@ -39,3 +41,26 @@ async def test_a_run_that_ended_while_another_one_was_between_attempts_comes_aft
     assert [event.seq for event in await told(driver, begun, since=ends[0].seq - 1)] == [
         event.seq for event in ends
     ]
+
+
+async def test_who_follows_a_run_learns_of_the_one_that_waited_for_it_in_the_same_place(
+    driver: Driver,
+) -> None:
+    waiting = await driver.start("steps", after_seconds=100.0)
+    begun = await driver.start("sleeping", {"log": [], "delay": 0.5}, thread=waiting.thread_id)
+    await driver.executing(begun, "sleep")
+    await cancel_run(waiting.id, thread_id=waiting.thread_id, principal=driver.principal, action="interrupt")
+    found: list[ProtocolEvent] = []
+    following = Tape(begun.thread_id, principal=driver.principal).follow()
+    async with asyncio.timeout(20):
+        async for batch in following:
+            found += batch
+            if any(event.event_id == f"synth:{begun.id}:lc||completed" for event in batch):
+                again = Run.objects.filter(id=begun.id)
+                await in_database(again.update, attempt=F("attempt") + 1, epoch=F("epoch") + 2)
+            if any(event.event_id.startswith(f"synth:{waiting.id}") for event in batch):
+                break
+        await following.aclose()  # type: ignore[attr-defined]
+    assert epoch_of(found[-1].seq) == (await driver.row(begun)).epoch
+    replayed = [event for event in await told(driver, begun) if str(waiting.id) in event.event_id]
+    assert [event.seq for event in replayed] == [event.seq for event in found[-len(replayed) :]]
