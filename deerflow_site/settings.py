@@ -165,6 +165,7 @@ RUNS: dict[str, Any] = {
     "USER_QUEUE": int(env_number("USER_QUEUE", 0 if LOCAL_DEVELOPMENT else 1000)),
     "USER_RUNS_PER_MINUTE": int(env_number("USER_RUNS_PER_MINUTE", 0 if LOCAL_DEVELOPMENT else 600)),
     "USER_THREADS": int(env_number("USER_THREADS", 0 if LOCAL_DEVELOPMENT else 100_000)),
+    "USER_CRONS": int(env_number("USER_CRONS", 0 if LOCAL_DEVELOPMENT else 1000)),
     "USER_CONNECTIONS": int(env_number("USER_CONNECTIONS", 0 if LOCAL_DEVELOPMENT else 100)),
     "EVENT_RETENTION": env_number("EVENT_RETENTION", 30 * 86_400),
     "RUN_RETENTION": env_number("RUN_RETENTION", 0),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from runs import runtime
+from runs import limits, runtime
 from runs.admission import Admitted, admit
 from runs.cancellation import cancel
 from runs.exceptions import NothingToCancel
@@ -25,15 +26,23 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
 
     A caller that leaves meanwhile changes nothing about that.
     """
-    admitted = await in_database(admit_all, requests, user_id=principal.user_id)
+    for request in requests:
+        limits.check_input(request)
+    limits.take_run(principal.user_id, len(requests))
+    details = getattr(principal, "details", None)
+    admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
     runtime.current().work_added()
     return [each.run for each in admitted]
 
 
-def admit_all(requests: Sequence[RunRequest], *, user_id: int) -> list[Admitted]:
+def admit_all(
+    requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None = None
+) -> list[Admitted]:
     """Admit stateless runs in one transaction. None is claimed in it: they are for all processes."""
     with transaction.atomic():
-        return [admit(request, user_id=user_id, thread_id=None) for request in requests]
+        return [
+            admit(request, user_id=user_id, thread_id=None, auth_details=auth_details) for request in requests
+        ]
 
 
 async def cancel_runs(

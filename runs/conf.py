@@ -38,8 +38,9 @@ class RunSettings:
     #: Limits (`runs.limits`), 0 for none. Runs of one user that may wait, and that may be created in a minute.
     USER_QUEUE: int = 1000
     USER_RUNS_PER_MINUTE: int = 600
-    #: Threads that one user may have, and streams and websockets that one user may have open.
+    #: Threads and crons that one user may have, and streams and websockets that one user may have open.
     USER_THREADS: int = 100_000
+    USER_CRONS: int = 1000
     USER_CONNECTIONS: int = 100
     #: Messages in the input of one run.
     MESSAGES_PER_INPUT: int = 200

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from channels.generic.websocket import AsyncWebsocketConsumer
-from ninja.errors import AuthenticationError, HttpError
+from ninja.errors import HttpError
 
 from runs import limits
 from runs.api.sessions import Session
@@ -19,14 +19,17 @@ from runs.conf import settings
 from runs.exceptions import LimitReached, ServerClosing
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
-from runs.identity.rules import READS
+from runs.identity.rules import SOCKET
 from runs.identity.sockets import principal_of_scope
 
 logger = logging.getLogger(__name__)
 
 #: Close codes. Those from 4000 on are HTTP's statuses; stock clients do not reconnect after one of 4400 to 4499.
 RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
-UNKNOWN, FORBIDDEN, INVALID, TOO_MANY = 4401, 4403, 4422, 4429
+HTTP = 4000
+UNKNOWN, INVALID, TOO_MANY = HTTP + 401, HTTP + 422, HTTP + 429
+#: Bytes of a reason that fit into a frame that closes.
+REASON = 123
 #: Frames of a client that wait for the one before to be answered.
 INBOX = 8
 
@@ -54,15 +57,22 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         await self.accept()
         try:
             thread_id = self._thread_id()
-            self._principal = await self._identified()
-            reader = await self._permitted(thread_id)
+            self._principal = await self._identified(thread_id)
+            # This task is the socket's as long as it is open.
+            limits.hold_connection(self._principal.user_id)
+        except LimitReached as error:
+            await self._end(TOO_MANY, str(error))
+            return
         except Refused as refusal:
             await self._end(refusal.code, str(refusal))
             return
-        session = Session(thread_id, reader)
-        self._session = SocketSession(session, send=self._send_text, failed=self._events_failed)
+        except Exception as error:
+            await self._failed(error)
+            return
+        session = Session(thread_id, self._principal)
+        self._session = SocketSession(session, send=self._send_text, failed=self._failed)
         self._spawn(self._answer())
-        self._spawn(self._check_identity())
+        self._spawn(self._check_identity(thread_id))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._session is None or self._closed:
@@ -88,33 +98,21 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         except ValueError:
             raise Refused(INVALID, "Invalid thread ID: must be a UUID") from None
 
-    async def _identified(self) -> Principal:
-        """Who the client is, by its handshake, as of now. Raises Refused."""
+    async def _identified(self, thread_id: UUID) -> Principal:
+        """Who the client is, by its handshake, as of now, if it may read the thread. Raises Refused."""
         try:
-            return await principal_of_scope(self.scope)
-        except AuthenticationError as error:
-            raise Refused(UNKNOWN, str(error)) from None
+            principal = await principal_of_scope(self.scope)
+            await permit(principal, SOCKET, {"thread_id": thread_id}, {})
         except HttpError as error:
-            raise Refused(FORBIDDEN, str(error)) from None
-        except LimitReached as error:
-            raise Refused(TOO_MANY, str(error)) from None
+            raise Refused(HTTP + error.status_code, str(error)) from None
+        return principal
 
-    async def _permitted(self, thread_id: UUID) -> Principal:
-        """The principal as it may read the thread's events. Raises Refused."""
-        try:
-            limits.hold_connection(self._principal.user_id)
-            return await permit(self._principal, READS, {"thread_id": thread_id}, {})
-        except HttpError as error:
-            raise Refused(FORBIDDEN, str(error)) from None
-        except LimitReached as error:
-            raise Refused(TOO_MANY, str(error)) from None
-
-    async def _check_identity(self) -> None:
-        """Ask again now and then: a session ends, a user is locked out, a key is revoked."""
+    async def _check_identity(self, thread_id: UUID) -> None:
+        """Ask again now and then: a session ends, a user is locked out, a key is revoked, a thread is hidden."""
         while True:
             await asyncio.sleep(settings.SOCKET_IDENTITY)
             try:
-                if await self._identified() != self._principal:
+                if await self._identified(thread_id) != self._principal:
                     raise Refused(UNKNOWN, "The socket belongs to somebody else now.")
             except Refused as refusal:
                 await self._end(refusal.code, str(refusal))
@@ -126,23 +124,27 @@ class ThreadConsumer(AsyncWebsocketConsumer):
 
     async def _answer(self) -> None:
         assert self._session is not None
-        while True:
-            await self._session.receive(await self._inbox.get())
+        try:
+            while True:
+                await self._session.receive(await self._inbox.get())
+        except Exception as error:
+            # Without this task the socket would answer nothing any more.
+            await self._failed(error)
 
     async def _send_text(self, text: str) -> None:
         await self.send(text_data=text)
 
-    async def _events_failed(self, error: BaseException) -> None:
+    async def _failed(self, error: BaseException) -> None:
         if isinstance(error, ServerClosing):
             await self._end(RESTART, "The server is restarting.")
         elif not self._closed:
-            logger.error("The events of a socket ended.", exc_info=error)
-            await self._end(FAILED, "The thread's events could not be read; connect again.")
+            logger.error("A socket's thread could not be read.", exc_info=error)
+            await self._end(FAILED, "The thread could not be read; connect again.")
 
     async def _end(self, code: int, reason: str) -> None:
         if not self._closed:
             self._closed = True
-            await self.close(code, reason)
+            await self.close(code, reason.encode()[:REASON].decode(errors="ignore"))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # A fresh context: the consumer's own is bound to a thread of Django's.

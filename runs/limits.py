@@ -17,6 +17,7 @@ from weakref import WeakSet
 from django.db import connection
 
 from runs.conf import settings
+from runs.crons.models import Cron
 from runs.exceptions import InvalidRequest, LimitReached
 from runs.models import Run
 from runs.requests import RunRequest
@@ -102,6 +103,13 @@ def check_threads(user_id: int) -> None:
         _room.clear()
     # Other processes count too: none uses up all that is left.
     _room[user_id] = ((limit - count - 1) // 4, limit)
+
+
+def check_crons(user_id: int) -> None:
+    """Raise LimitReached if a user has as many crons as may be."""
+    limit = settings.USER_CRONS
+    if limit and Cron.objects.filter(user_id=user_id)[:limit].count() >= limit:
+        raise LimitReached(f"You have {limit} crons, and may have no more; delete some.", retry_after=60)
 
 
 def hold_connection(user_id: int) -> None:

@@ -141,8 +141,19 @@ class Notifications:
                 self._hello()
                 self._wakeups.ring_all()
             self._others[tag] = now
-        for key in filter(None, keys.split(",")):
-            self._wakeups.hear(WORK if key == WORK else UUID(key))
+        for word in filter(None, keys.split(",")):
+            # A process of another version may have words that this one does not know, and nobody here waits for.
+            if (key := _key_of(word)) is not None:
+                self._wakeups.hear(key)
+
+
+def _key_of(word: str) -> UUID | str | None:
+    if word == WORK:
+        return WORK
+    try:
+        return UUID(word)
+    except ValueError:
+        return None
 
 
 def notify(keys: Iterable[UUID | str], *, tag: str = "") -> None:

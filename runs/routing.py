@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, cast
 
 from django.urls import URLPattern, re_path
 
-from runs.consumers import ThreadConsumer
+
+@functools.cache
+def _consumer() -> Any:
+    # Its imports need the models, and an application can be made before them.
+    from runs.consumers import ThreadConsumer
+
+    return ThreadConsumer.as_asgi()
+
+
+async def thread_socket(scope: Any, receive: Any, send: Any) -> None:
+    await _consumer()(scope, receive, send)
+
 
 websocket_urlpatterns: list[URLPattern] = [
-    re_path(r"^threads/(?P<thread_id>[^/]+)/stream/events/?$", cast(Any, ThreadConsumer.as_asgi())),
+    re_path(r"^threads/(?P<thread_id>[^/]+)/stream/events/?$", cast(Any, thread_socket)),
 ]

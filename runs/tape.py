@@ -3,7 +3,7 @@
 A thread executes one run at a time, and one that has begun goes on before any other; each attempt has an epoch of its
 own, and epochs only grow. So the runs in the order of their epochs are the tape, and an event's number is made of its
 epoch and its place there: whoever reads, from wherever, sees the same numbers, and nothing that is deleted moves one.
-A run that ended without ever having been claimed stands after the run whose epoch it ended in.
+A run that ended without ever having been claimed stands after the run whose epoch it ended in, with all its attempts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import Case, F, OuterRef, Q, Subquery, When
+from django.db.models.functions import Coalesce
 
 from runs import runtime
 from runs.conf import settings
@@ -59,15 +60,29 @@ class TapeRun:
 
 
 COLUMNS = ("id", "status", "epoch", "attempt", "started_at", "finished_at", "error", "assistant__graph_id")
+#: The last epoch of the run that had the thread while another one ended waiting: a later attempt may have moved it on.
+PASSED = (
+    Run.objects.filter(
+        thread=OuterRef("thread"),
+        attempt__gt=1,
+        epoch__gte=OuterRef("epoch"),
+        started_at__lte=OuterRef("finished_at"),
+    )
+    .order_by("epoch")
+    .values("epoch")[:1]
+)
+PLACE = Case(When(attempt=0, then=Coalesce(Subquery(PASSED), F("epoch"))), default=F("epoch"))
 
 
 def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()) -> list[TapeRun]:
     """The next of a thread's runs from an epoch on that have something to be told, in the tape's order."""
-    runs = Run.objects.for_principal(principal).filter(thread=thread_id, epoch__gte=epoch)
-    told = Q(attempt__gt=0) | Q(status__in=TERMINAL)
-    ordered = runs.filter(told).exclude(id__in=list(but)).order_by("epoch", "-attempt", "finished_at", "id")
-    rows = ordered.values_list(*COLUMNS)[:RUNS_EACH]
-    return [TapeRun(*row) for row in rows]
+    runs = Run.objects.for_principal(principal).filter(thread=thread_id).annotate(place=PLACE)
+    there = runs.filter(
+        Q(attempt__gt=0, epoch__gte=epoch) | Q(attempt=0, status__in=TERMINAL, place__gte=epoch)
+    )
+    ordered = there.exclude(id__in=list(but)).order_by("place", "-attempt", "finished_at", "id")
+    columns = ("place" if name == "epoch" else name for name in COLUMNS)
+    return [TapeRun(*row) for row in ordered.values_list(*columns)[:RUNS_EACH]]
 
 
 def run_of(run_id: UUID) -> TapeRun | None:
@@ -104,7 +119,7 @@ class Tape:
         with current.wakeups.bell(self._thread_id) as bell:
             while not current.hub.closed:
                 bell.clear()
-                runs = await in_database(self._next_runs)
+                runs = await current.hub.read(self._next_runs)
                 for run in runs:
                     async for batch in self._run(run):
                         yield batch
@@ -139,7 +154,7 @@ class Tape:
         while not current.hub.closed and (left := deadline - time.monotonic()) > 0:
             if await bell.wait(min(max(current.hub.poll, LOOK), left)):
                 return
-            if await in_database(self._next_runs):
+            if await current.hub.read(self._next_runs):
                 return
 
     async def _run(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
@@ -152,7 +167,7 @@ class Tape:
             self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
         end: TapeRun | None = run
         if not run.terminal:
-            end = await in_database(run_of, run.id)
+            end = await runtime.current().hub.read(run_of, run.id)
         ended = self._end(run, end, projection)
         if not run.begun:
             self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)

@@ -20,7 +20,6 @@ from runs.exceptions import ServerClosing
 from runs.models import Run
 from runs.querysets import IN_FLIGHT
 from runs.serialization import encode
-from threads.database import in_database
 from threads.models import StateEdit, Thread
 
 #: What an entry is called that is no event of a run's log; no stream mode has these names.
@@ -69,12 +68,12 @@ async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerat
     with current.wakeups.bell(thread_id) as bell:
         while not current.hub.closed:
             bell.clear()
-            epoch = await in_database(_epoch, thread_id)
+            epoch = await current.hub.read(_epoch, thread_id)
             if epoch is None:
                 return
             if epoch != seen:
                 seen = epoch
-                for turn in await in_database(turns_after, thread_id, position):
+                for turn in await current.hub.read(turns_after, thread_id, position):
                     async with aclosing(_entries(turn, position)) as batches:
                         async for batch in batches:
                             yield batch
@@ -102,7 +101,7 @@ async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], N
         async for batch in batches:
             yield [Entry(run_id, event) for event in batch]
             last = batch[-1].position if batch else last
-    ended, status = await in_database(_end, run_id)
+    ended, status = await runtime.current().hub.read(_end, run_id)
     epoch, seq = ended or last or after
     if (ended or last) and (epoch, seq + 1) > after:
         shown = {"run_id": str(run_id)} | ({"status": status} if status else {})
@@ -116,8 +115,11 @@ def _epoch(thread_id: UUID) -> int | None:
 
 
 def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
-    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others."""
-    runs = Run.objects.filter(thread=thread_id, epoch__gte=max(1, position[0]))
+    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others.
+
+    A run that ended while it waited has not had it: its epoch, if it has one, is that of the run before it.
+    """
+    runs = Run.objects.filter(thread=thread_id, attempt__gt=0, epoch__gte=max(1, position[0]))
     turns = [Turn(epoch, run_id) for epoch, run_id in runs.values_list("epoch", "id")]
     edits = StateEdit.objects.filter(thread=thread_id, epoch__gte=position[0] + bool(position[1]))
     turns += [Turn(epoch, None, made) for epoch, made in edits.values_list("epoch", "checkpoint_id")]
@@ -136,12 +138,13 @@ def _end(run_id: UUID) -> tuple[Position | None, str]:
 
 async def _tail(thread_id: UUID) -> Position:
     """Where the thread's log ends at present."""
-    epoch, run_id = await in_database(_latest, thread_id)
+    hub = runtime.current().hub
+    epoch, run_id = await hub.read(_latest, thread_id)
     if run_id is None:
         return epoch, LAST
-    if (stream := runtime.current().hub.executing(run_id)) is not None:
+    if (stream := hub.executing(run_id)) is not None:
         return stream.epoch, stream.count
-    return await in_database(event_store.last_position, run_id)
+    return await hub.read(event_store.last_position, run_id)
 
 
 def _latest(thread_id: UUID) -> tuple[int, UUID | None]:

@@ -20,8 +20,6 @@ MAX_DEPTH = 2
 def narrowing(principal: object, resource: str, column: str = "metadata") -> Q:
     """The condition under which a principal sees rows of a resource; of most principals there is none.
 
-    To be used on the thread that executes the query (`threads.api.filters`).
-
     Args:
         column: The rows' metadata, also of a related row.
     """

@@ -20,9 +20,11 @@ from runs.api.assistant_schemas import (
 from runs.api.wire import assistant_json, version_json
 from runs.assistants import drawing, find_assistant, search, writing
 from runs.assistants.deletion import delete_assistant
+from runs.models import Assistant
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
 from threads.database import in_database
+from threads.querysets import Principal
 
 router = Router(tags=["Assistants"])
 
@@ -121,8 +123,14 @@ async def get_graph(
     request: Request, assistant_id: str, xray: Annotated[Xray, Query(False)]
 ) -> dict[str, Any]:
     """The assistant may be named by its graph. `xray` looks into subgraphs, or so many levels deep."""
-    assistant = await in_database(find_assistant, assistant_id, user_id=request.auth.user_id)
+    assistant = await in_database(_named, assistant_id, principal=request.auth)
     return await drawing.drawn(assistant, xray=xray)
+
+
+def _named(name: str, *, principal: Principal) -> Assistant:
+    """The assistant with this id, or a graph's own. Raises NotFound, also for one that a filter hides."""
+    found = find_assistant(name, user_id=principal.user_id)
+    return search.get_assistant(found.id, principal=principal)
 
 
 @router.get("/assistants/{assistant_id}/schemas", summary="Get the JSON schemas of an assistant's graph")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -17,13 +17,13 @@ from runs.api.sessions import Session
 from runs.api.streaming import PIECE, response
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
+from runs.identity.principals import Principal
 from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import Filter, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
 from runs.serialization import encode
 from runs.tape import Tape
 from threads.api.http import Request
-from threads.querysets import Principal
 
 router = Router(tags=["Agent streaming protocol"])
 
@@ -45,7 +45,7 @@ async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
         command = parse_command(payload)
     except ProtocolError as error:
         return _json(failure(error), status=400)
-    return _json(await answer(Session(thread_id, request.auth), command))
+    return _json(await answer(Session(thread_id, cast(Principal, request.auth)), command))
 
 
 async def answer(session: Session, command: Command) -> dict[str, Any]:
@@ -69,12 +69,14 @@ async def stream_events(request: Request, thread_id: UUID) -> HttpResponse | Str
         wanted = parse_filter(params if isinstance(params, dict) else {})
     except InvalidRequest as error:
         return refusal(400, str(error))
-    chunks = event_chunks(thread_id, wanted, principal=request.auth)
+    chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
     return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
 
 
 def body_of(request: HttpRequest) -> Any:
-    """The JSON of a request. Raises InvalidRequest."""
+    """The JSON of a request, as an Auth file may have changed it. Raises InvalidRequest."""
+    if hasattr(request, BODY):
+        return getattr(request, BODY)
     try:
         # An Auth file may have seen it before, and changed it.
         return (

@@ -77,11 +77,14 @@ async def fork(
 
 
 async def _thread(thread_id: UUID, principal: Principal) -> Thread:
-    threads = Thread.objects.for_principal(principal).visible()
-    thread = await in_database(lambda: threads.filter(id=thread_id).first())
+    thread = await in_database(_found, thread_id, principal)
     if thread is None:
         raise ProtocolError("unknown_error", f"404: Thread with ID {thread_id} not found")
     return thread
+
+
+def _found(thread_id: UUID, principal: Principal) -> Thread | None:
+    return Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
 
 
 def _namespace(params: Mapping[str, Any]) -> list[str]:

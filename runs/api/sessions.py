@@ -6,20 +6,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
+from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from runs.api.creation import admit
 from runs.api.errors import STATUSES, sentence
 from runs.api.schemas import RunCreate, StreamMode
 from runs.api.session_state import fork, get_state, list_checkpoints
-from runs.exceptions import InvalidRequest, RunsError
+from runs.exceptions import InvalidRequest, LimitReached, RunsError
+from runs.identity.permission import permit
+from runs.identity.principals import Principal
+from runs.identity.rules import COMMANDS
 from runs.models import MultitaskStrategy, Run
 from runs.protocols.agent.commands import Command, ProtocolError
 from runs.requests import ContradictoryRequest
 from runs.tape import latest_projection
 from threads.database import in_database
 from threads.models import Thread
-from threads.querysets import Principal
 
 Json = dict[str, Any]
 
@@ -28,18 +31,21 @@ MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
 
 
 class Session:
-    """One client's commands to one thread. A thread that is not the client's is one that does not exist."""
+    """One client's commands to one thread. A thread that is not the client's is one that does not exist.
+
+    Each command is one to a principal who may do it (`permitted`).
+    """
 
     def __init__(self, thread_id: UUID, principal: Principal) -> None:
         self.thread_id = thread_id
         self.principal = principal
-        self._methods: dict[str, Callable[[Mapping[str, Any]], Awaitable[Json]]] = {
+        self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
             "run.start": self._start_run,
             "input.respond": self._respond,
             "agent.getTree": self._get_tree,
-            "state.get": lambda params: get_state(self.thread_id, params, principal=self.principal),
-            "state.listCheckpoints": lambda params: list_checkpoints(
-                self.thread_id, params, principal=self.principal
+            "state.get": lambda params, principal: get_state(thread_id, params, principal=principal),
+            "state.listCheckpoints": lambda params, principal: list_checkpoints(
+                thread_id, params, principal=principal
             ),
             "state.fork": self._fork,
         }
@@ -49,16 +55,31 @@ class Session:
         method = self._methods.get(command.method)
         if method is None:
             raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
-        if not isinstance(command.params, Mapping):
-            raise ProtocolError("invalid_argument", "params must be an object.")
+        params, principal = await self.permitted(command)
         try:
-            return await method(command.params)
+            return await method(params, principal)
         except ProtocolError:
             raise
         except RunsError as error:
             raise as_protocol_error(error) from error
 
-    async def _start_run(self, params: Mapping[str, Any]) -> Json:
+    async def permitted(self, command: Command) -> tuple[Json, Principal]:
+        """A command's parameters, as an Auth file may have changed them, and the principal as it may do it.
+
+        Raises ProtocolError for parameters that are none, and for what the principal may not do.
+        """
+        if not isinstance(command.params, Mapping):
+            raise ProtocolError("invalid_argument", "params must be an object.")
+        params = dict(command.params)
+        try:
+            return params, await permit(
+                self.principal, COMMANDS[command.method], {"thread_id": self.thread_id}, params
+            )
+        except HttpError as error:
+            code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
+            raise ProtocolError(code, f"{error.status_code}: {error}") from None
+
+    async def _start_run(self, params: Mapping[str, Any], principal: Principal) -> Json:
         if not isinstance(params.get("assistant_id"), str) or not params["assistant_id"]:
             raise ProtocolError("invalid_argument", "run.start requires an assistant_id.")
         fields: Json = {"input": params.get("input")}
@@ -66,14 +87,14 @@ class Session:
         configurable = config.get("configurable") if isinstance(config, Mapping) else None
         forks = isinstance(configurable, Mapping) and configurable.get("checkpoint_id") is not None
         if fields["input"] is not None and not forks:
-            asked = await in_database(questions, self.thread_id, principal=self.principal)
+            asked = await in_database(questions, self.thread_id, principal=principal)
             if asked:
                 fields = {"command": {"resume": fields["input"]}}
-        return await self._create(params, params["assistant_id"], **fields)
+        return await self._create(params, principal, params["assistant_id"], **fields)
 
-    async def _respond(self, params: Mapping[str, Any]) -> Json:
+    async def _respond(self, params: Mapping[str, Any], principal: Principal) -> Json:
         answers = answers_of(params)
-        state = await in_database(waiting, self.thread_id, principal=self.principal)
+        state = await in_database(waiting, self.thread_id, principal=principal)
         for interrupt_id in answers:
             if state is None or interrupt_id not in state[1]:
                 raise ProtocolError(
@@ -81,9 +102,11 @@ class Session:
                 )
         assert state is not None
         command = {"resume": answers, "update": params.get("update"), "goto": params.get("goto")}
-        return await self._create(params, state[0], command=command)
+        return await self._create(params, principal, state[0], command=command)
 
-    async def _create(self, params: Mapping[str, Any], assistant_id: str, **fields: Any) -> Json:
+    async def _create(
+        self, params: Mapping[str, Any], principal: Principal, assistant_id: str, **fields: Any
+    ) -> Json:
         strategy = params.get("multitask_strategy") or params.get("multitaskStrategy")
         optional = {name: params[name] for name in ("config", "metadata") if params.get(name) is not None}
         try:
@@ -103,23 +126,23 @@ class Session:
             raise ProtocolError("invalid_argument", sentence(found)) from None
         except InvalidRequest as error:
             raise ProtocolError("invalid_argument", str(error)) from None
-        run = await admit(body, thread_id=self.thread_id, principal=self.principal)
+        run = await admit(body, thread_id=self.thread_id, principal=principal)
         return {"run_id": str(run.id)}
 
-    async def _get_tree(self, params: Mapping[str, Any]) -> Json:
+    async def _get_tree(self, params: Mapping[str, Any], principal: Principal) -> Json:
         run_id = params.get("run_id")
         try:
             wanted = UUID(run_id) if run_id is not None else None
         except (ValueError, AttributeError, TypeError):
             raise ProtocolError("invalid_argument", "run_id must be a UUID.") from None
-        found = await latest_projection(self.thread_id, principal=self.principal, run_id=wanted)
+        found = await latest_projection(self.thread_id, principal=principal, run_id=wanted)
         if found is None or found.status is None:
             raise ProtocolError("no_such_run", "No active run is bound to this thread.")
         return {"tree": found.tree()}
 
-    async def _fork(self, params: Mapping[str, Any]) -> Json:
-        assistant_id, given = await fork(self.thread_id, params, principal=self.principal)
-        created = await self._create(given, assistant_id, input=given.get("input"))
+    async def _fork(self, params: Mapping[str, Any], principal: Principal) -> Json:
+        assistant_id, given = await fork(self.thread_id, params, principal=principal)
+        created = await self._create(given, principal, assistant_id, input=given.get("input"))
         return {**created, "thread_id": str(self.thread_id)}
 
 
@@ -127,7 +150,8 @@ def as_protocol_error(error: RunsError) -> ProtocolError:
     """What the other API would answer with a status, as the protocol says it."""
     if isinstance(error, ContradictoryRequest):
         return ProtocolError("invalid_argument", str(error))
-    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+    statuses = {**STATUSES, LimitReached: 429}
+    status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)
     return ProtocolError("unknown_error", f"{status}: {error}")
 
 

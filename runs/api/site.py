@@ -28,7 +28,7 @@ from runs.identity.requests import principal_of
 from runs.serialization import encode
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
-A request acts as the user who is logged in to this site."""
+A request acts as the user whose API key it shows, or who is logged in to this site. What is not that user's does not exist."""
 
 
 class JSON(BaseRenderer):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
+from runs import limits
 from runs.assistants import find_assistant
 from runs.crons.firing import date_after, request_of
 from runs.crons.models import Cron
@@ -37,8 +38,10 @@ def create_cron(
     Raises:
         NotFound: No such assistant or thread.
         InvalidRequest: No such schedule or time zone, or a run that is not allowed.
+        LimitReached: The user has as many crons as one may have.
     """
     user_id, now = principal.user_id, clock.now()
+    limits.check_crons(user_id)
     assistant = find_assistant(payload["assistant_id"], user_id=user_id)
     mine = Thread.objects.for_principal(principal).visible()
     if thread_id is not None and not mine.filter(id=thread_id).exists():
@@ -92,7 +95,7 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
         check(cron.schedule, cron.timezone)
     except InvalidSchedule as error:
         raise InvalidRequest(str(error)) from None
-    request_of(cron)
+    limits.check_input(request_of(cron))
 
 
 def get_cron(cron_id: UUID, *, principal: Principal) -> Cron:

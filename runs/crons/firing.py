@@ -15,6 +15,7 @@ from runs.api.schemas import RunCreate
 from runs.crons.models import Cron
 from runs.crons.schedules import next_time
 from runs.exceptions import NotFound, RunsError
+from runs.identity.authentication import known_details
 from runs.requests import RunRequest
 from threads import clock
 
@@ -83,8 +84,14 @@ def _create_run(cron: Cron) -> Fired:
         with transaction.atomic():
             if not cron.user.is_active:
                 raise NotFound("The cron's user is not active.")
-            request = request_of(cron)
-            return Fired(admission.admit(request, user_id=cron.user_id, thread_id=cron.thread_id))
+            return Fired(
+                admission.admit(
+                    request_of(cron),
+                    user_id=cron.user_id,
+                    thread_id=cron.thread_id,
+                    auth_details=known_details(cron.user_id),
+                )
+            )
     except (OperationalError, InterfaceError):
         # Nobody's fault, and nothing has happened: it is still due.
         raise

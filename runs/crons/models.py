@@ -11,6 +11,7 @@ from django.db.models import Q
 from threads.fields import TextJSONField
 from threads.ids import new_id
 from threads.models import Thread
+from threads.narrowing import narrowing
 from threads.querysets import Principal
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 class CronQuerySet(models.QuerySet["Cron"]):
     def for_principal(self, principal: Principal) -> CronQuerySet:
         """Only what belongs to this principal; the one way from a request to a cron."""
-        return self.filter(user_id=principal.user_id)
+        return self.filter(narrowing(principal, "crons"), user_id=principal.user_id)
 
     def scheduled(self) -> CronQuerySet:
         """Those that will fire."""

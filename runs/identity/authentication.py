@@ -116,6 +116,12 @@ def user_id_of(identity: str) -> int | None:
     return user.pk if user.is_active else None
 
 
+def known_details(user_id: int) -> dict[str, str] | None:
+    """What is known of an Auth file's user when no client is there to be asked about; None of a user of the site."""
+    identity = AuthIdentity.objects.filter(user_id=user_id).values_list("identity", flat=True).first()
+    return {"identity": identity} if identity is not None else None
+
+
 @transaction.atomic
 def _made(identity: str) -> AuthIdentity:
     model = get_user_model()

@@ -41,20 +41,19 @@ async def permitted(request: HttpRequest, principal: Principal, rule: Rule | Non
 async def permit(
     principal: Principal, rule: Rule, path: Mapping[str, Any], body: dict[str, Any]
 ) -> Principal:
-    """Return the principal as it may do what a rule is about: for requests, and for each message of a websocket.
+    """Return the principal as it may do what a rule is about: for requests, and for each command of the protocol.
 
     Args:
         path: The parameters of the route's path: `{"thread_id": …}`.
-        body: What is asked for; a handler of the Auth file may change it.
+        body: What is asked for, or a command's parameters; a handler of the Auth file may change it.
 
     Raises:
         HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread.
     """
     require_scope(principal, rule.scope)
-    asked = _subject(rule, body)
-    value = handled(rule, path, asked)
+    value = handled(rule, path, body)
     principal = await authorize(principal, rule.resource, rule.action, value)
-    bring_back(rule, value, asked)
+    bring_back(rule, value, body)
     await _hide(principal, rule, value.get("thread_id"))
     return principal
 
@@ -64,12 +63,6 @@ def require_scope(principal: Principal, scope: str) -> None:
     if scope not in principal.scopes:
         has = " and ".join(sorted(principal.scopes)) or "nothing"
         raise HttpError(403, f"The API key may {has}; this needs a key with the scope '{scope}'.")
-
-
-def _subject(rule: Rule, body: dict[str, Any]) -> dict[str, Any]:
-    """What a body is about: a command of the streaming protocol says so in its parameters."""
-    params = body.get("params")
-    return params if rule.command and isinstance(params, dict) else body
 
 
 def body_of(request: HttpRequest) -> Any:
@@ -90,5 +83,6 @@ async def _hide(principal: Principal, rule: Rule, thread_id: object) -> None:
 
 
 def _hidden(principal: Principal, thread_id: object) -> bool:
-    threads = Thread.objects.filter(id=str(thread_id))
+    # Only of the principal's own: another user's thread is to look like one that is not there.
+    threads = Thread.objects.filter(id=str(thread_id), user_id=principal.user_id)
     return threads.exists() and not threads.for_principal(principal).exists()

@@ -48,7 +48,7 @@ TABLE = """
     POST   /threads/{}/copy                     threads update
     GET    /threads/{}/stream                   threads read
     GET    /threads/{}/storage                  threads read
-    POST   /threads/{}/commands                 threads create_run
+    POST   /threads/{}/commands                 threads read
     POST   /threads/{}/stream/events            threads read
 
     POST   /threads/{}/runs                     threads create_run
@@ -91,7 +91,7 @@ class Rule:
     #: Whether the response goes on as long as the client likes: it counts as one of its user's connections.
     stays: bool = False
     makes_thread: bool = False
-    #: Whether what it is about stands in the body's `params`: a command of the streaming protocol.
+    #: Whether the body is a command of the streaming protocol, which has a rule of its own (`COMMANDS`).
     command: bool = False
 
     @property
@@ -117,6 +117,19 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
 
 
 RULES = _read(TABLE)
+#: What each command of the streaming protocol asks of a principal, over HTTP and over a websocket.
+COMMANDS = {
+    "run.start": Rule("threads", "create_run"),
+    "input.respond": Rule("threads", "create_run"),
+    "state.fork": Rule("threads", "create_run"),
+    "agent.getTree": Rule("threads", "read"),
+    "state.get": Rule("threads", "read"),
+    "state.listCheckpoints": Rule("threads", "read"),
+    "subscription.subscribe": Rule("threads", "read"),
+    "subscription.reconnect": Rule("threads", "read"),
+}
+#: What a socket asks for as long as it is open.
+SOCKET = RULES["POST", "/threads/{}/stream/events"]
 
 
 #: What a websocket's client does when it connects or asks, and when a command of it starts a run.

@@ -25,7 +25,7 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
     if rule.resource == "store":
         namespace = body.get(NAMESPACES.get(rule.action, "namespace"))
         if isinstance(namespace, str):
-            namespace = namespace.split(".")
+            namespace = namespace.split(".") if namespace else []
         return {**body, "namespace": tuple(namespace or ())}
     if rule.action not in ("read", "delete") and not isinstance(body.get("metadata"), dict):
         body["metadata"] = {}

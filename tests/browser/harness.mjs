@@ -72,15 +72,6 @@ class Chat {
   stop = () => this.click("#stop");
   fork = (place, words) => this.click(`#messages li:nth-child(${place}) .fork:enabled`, words);
 
-  /** Wait until the page has opened another websocket, and what it asked for on it was answered. */
-  async reconnected() {
-    for (;;) {
-      const socket = await this.tab.waitForEvent("websocket");
-      const answer = { predicate: ({ payload }) => String(payload).includes('"type":"success"'), timeout: 2000 };
-      if (await socket.waitForEvent("framereceived", answer).catch(() => null)) return;
-    }
-  }
-
   texts = () => this.tab.locator("#messages li span").allTextContents();
   seen = () => this.tab.evaluate(() => window.seen);
   has = (selector, hasText) => this.tab.locator(selector, { hasText }).first().waitFor();

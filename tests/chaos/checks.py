@@ -218,7 +218,8 @@ def executions(creation: Creation, by_key: dict[str, list[Row]], found: Found) -
 def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
     """A reader had each event once and in order, everything that the log has, and nothing else of the last attempt."""
     wrong = [f"{later} after {earlier}" for earlier, later in pairwise(reading.ids) if earlier >= later]
-    events = found.events.get(reading.run_id, [])
+    # What is there for the other protocol, no reader of a run's stream has.
+    events = [row for row in found.events.get(reading.run_id, []) if row["event"] != "+"]
     if run is not None and run["status"] in TERMINAL and reading.complete:
         log = {(row["epoch"], row["seq"]) for row in events}
         if missed := log - set(reading.ids):

@@ -32,8 +32,6 @@ def faults(site: Site) -> Faults:
         "kill": newest(Process.kill),
         "stop": newest(Process.stop),
         "start": site.start,
-        "close_gate": site.close_gate,
-        "open_gate": site.open_gate,
     }
 
 

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -126,8 +124,6 @@ async def step(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     trace(config, "step")
     await asyncio.sleep(number(order(state["messages"]), 2, 0.0))
     taken = state.get("steps", 0) + 1
-    while order(state["messages"])[0] == "halt" and taken > 4 and not Path(os.environ["GATE_FILE"]).exists():
-        await asyncio.sleep(0.02)
     return {"messages": [AIMessage(f"step {taken}")], "steps": taken}
 
 
@@ -137,9 +133,7 @@ async def fail(state: Obeying) -> dict[str, Any]:
 
 def which(state: Obeying) -> str:
     word = order(state["messages"])[0]
-    return {"ask": "ask", "delegate": "team", "march": "step", "halt": "step", "fail": "fail"}.get(
-        word, "talk"
-    )
+    return {"ask": "ask", "delegate": "team", "march": "step", "fail": "fail"}.get(word, "talk")
 
 
 def further(state: Obeying) -> str:

@@ -14,7 +14,7 @@ from tests.deerflow_site import dummy
 
 def main() -> None:
     if not os.environ.get("UNMIGRATED"):
-        settings.MIGRATION_MODULES = dict.fromkeys(["auth", "contenttypes", "sessions", "threads", "runs"])
+        settings.MIGRATION_MODULES = dict.fromkeys(["auth", "contenttypes", "sessions"])
     django.setup()
     from deerflow_site.lifespan import lifespan
 

@@ -28,7 +28,9 @@ __all__ = ["http", "url"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MANY = ["USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS", "USER_CONNECTIONS", "MESSAGES_PER_INPUT"]
+MANY = [
+    "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS", "USER_CRONS", "USER_CONNECTIONS", "MESSAGES_PER_INPUT"
+]  # fmt: skip
 SLEEP = {"assistant_id": "sleeping", "input": {"log": [], "delay": 20.0}}
 RUN: dict[str, Any] = {"assistant_id": "steps", "input": {"log": []}}
 
@@ -78,6 +80,22 @@ async def test_runs_in_a_minute(http: httpx.AsyncClient, run_settings: Any) -> N
     assert await in_database(Run.objects.count) <= 2
     run_settings(USER_RUNS_PER_MINUTE=0)
     assert (await http.post("/runs", json=RUN)).status_code == 200
+
+
+async def test_a_batch_is_as_many_runs_and_inputs_as_it_has(
+    http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=3, MESSAGES_PER_INPUT=1)
+    talk = {**RUN, "input": {"messages": [{"role": "user", "content": "Hi"}] * 2}}
+    answer = await http.post("/runs/batch", json=[RUN, talk])
+    assert (answer.status_code, answer.json()["detail"]) == (
+        422,
+        "There are 2 messages; at most 1 are allowed.",
+    )
+    assert (await http.post("/runs/batch", json=[RUN] * 2)).status_code == 200
+    answer = await http.post("/runs/batch", json=[RUN] * 2)
+    assert refused(answer) == (429, "At most 3 runs a minute may be created.")
+    assert await in_database(Run.objects.count) <= 2
 
 
 def test_an_allowance_comes_back_with_time(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,6 +184,35 @@ def test_threads_are_counted_seldom(run_settings: Any) -> None:
         limits.check_threads(user.pk)
 
 
+async def test_a_batch_is_as_many_runs(http: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=3, USER_QUEUE=2, MESSAGES_PER_INPUT=2)
+    refused_batches = {
+        "At most 3 runs a minute may be created.": [RUN] * 4,
+        "2 of your runs wait already; wait until some have begun.": [{**RUN, "after_seconds": 60}] * 3,
+    }
+    for said, batch in refused_batches.items():
+        assert refused(await http.post("/runs/batch", json=batch)) == (429, said)
+        limits._allowances.clear()
+    long = {"assistant_id": "steps", "input": {"messages": [{"role": "user", "content": "x"}] * 3}}
+    assert (await http.post("/runs/batch", json=[RUN, long])).status_code == 422
+    assert not await in_database(Run.objects.exists)
+    assert (await http.post("/runs/batch", json=[RUN] * 2)).status_code == 200
+    assert (await http.post("/runs/batch", json=[RUN] * 2)).status_code == 429
+
+
+async def test_crons(http: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(USER_CRONS=2, MESSAGES_PER_INPUT=2)
+    yearly = {**RUN, "schedule": "0 0 1 1 *"}
+    long = {"messages": [{"role": "user", "content": "x"}] * 3}
+    assert (await http.post("/runs/crons", json={**yearly, "input": long})).status_code == 422
+    made = [(await http.post("/runs/crons", json=yearly)).json()["cron_id"] for _ in range(2)]
+    said = "You have 2 crons, and may have no more; delete some."
+    assert refused(await http.post("/runs/crons", json=yearly)) == (429, said)
+    assert (await http.patch(f"/runs/crons/{made[0]}", json={"input": long})).status_code == 422
+    assert (await http.delete(f"/runs/crons/{made[0]}")).status_code == 204
+    assert (await http.post("/runs/crons", json=yearly)).status_code == 200
+
+
 async def test_open_streams(http: httpx.AsyncClient, run_settings: Any) -> None:
     run_settings(USER_CONNECTIONS=1)
     thread = (await http.post("/threads", json={})).json()["thread_id"]
@@ -208,6 +255,7 @@ def test_a_limit_of_0_is_none(run_settings: Any) -> None:
         limits.take_run(user.pk, count=10_000)
         limits.check_queue(user.pk)
         limits.check_threads(user.pk)
+        limits.check_crons(user.pk)
         limits.check_input(RunRequest(assistant_id="steps", input={"messages": [0] * 1000}))
     assert not captured.captured_queries
     run_settings(MESSAGES_PER_INPUT=1)

@@ -144,6 +144,17 @@ class TestBetweenProcesses:
                 await in_database(change, fail=False)
                 assert await bell.wait(5)
 
+    async def test_a_word_of_another_version_is_passed_over(self) -> None:
+        async with two_processes() as (here, there):
+            with there.bell(RUN) as bell:
+                bell.clear()
+                here.announce("a word of the future")
+                here.announce(RUN)
+                assert await bell.wait(5)
+            await heard(here, there)
+            assert here.connected
+            assert there.connected
+
     async def test_a_connection_that_brings_nothing_any_more_is_given_up(
         self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

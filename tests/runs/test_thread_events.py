@@ -13,7 +13,7 @@ import pytest
 from runs.cancellation import cancel_run
 from runs.event_store import START
 from runs.models import Run
-from runs.thread_events import RUN_DONE, STATE_EDITED, Entry, follow_thread
+from runs.thread_events import RUN_DONE, STATE_EDITED, Entry, follow_thread, turns_after
 from tests.driving import Driver
 from threads import clock
 from threads.database import in_database
@@ -91,6 +91,26 @@ async def test_a_run_that_never_began_leaves_nothing_and_holds_nobody_up(driver:
     third = await driver.start("steps", thread=first.thread_id)
     found = await entries(first.thread_id, START, ends=2)
     assert {entry.run_id for entry in found} == {first.id, third.id}
+
+
+async def test_a_run_that_ended_while_it_waited_takes_nothing_from_the_one_that_it_waited_for(
+    driver: Driver,
+) -> None:
+    waiting = await driver.start("steps", after_seconds=100.0)
+    first = await driver.finish(await driver.start("steps", thread=waiting.thread_id))
+    await cancel_run(waiting.id, thread_id=first.thread_id, principal=driver.principal, action="interrupt")
+    assert (await driver.row(waiting)).epoch == first.epoch
+    # Of two turns in one epoch, the first one's end would hide the beginning of the other.
+    turns = await in_database(turns_after, first.thread_id, START)
+    assert [turn.run_id for turn in turns] == [first.id]
+
+
+async def test_a_run_that_ended_before_anything_began_leaves_nothing_either(driver: Driver) -> None:
+    waiting = await driver.start("steps", after_seconds=100.0)
+    await cancel_run(waiting.id, thread_id=waiting.thread_id, principal=driver.principal, action="interrupt")
+    first = await driver.start("steps", thread=waiting.thread_id)
+    found = await entries(first.thread_id, START, ends=1)
+    assert {entry.run_id for entry in found} == {first.id}
 
 
 async def test_an_edit_has_its_place_between_runs(driver: Driver) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from runs import event_store, events
+from runs import event_store, events, tape, thread_events
 from runs.event_store import START
 from runs.exceptions import ServerClosing
 from tests.driving import Driver
@@ -20,11 +20,11 @@ class Failing:
     def __init__(self, real: Any, times: float) -> None:
         self.real, self.times, self.calls = real, times, 0
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.calls += 1
         if self.calls <= self.times:
             raise OperationalError("terminating connection due to administrator command")
-        return self.real(*args)
+        return self.real(*args, **kwargs)
 
 
 async def read(driver: Driver, run: Any) -> list[tuple[int, int]]:
@@ -44,6 +44,51 @@ async def test_a_reader_outlasts_a_fault_that_passes_and_misses_nothing(
     monkeypatch.setattr(owner, function, failing)
     assert await read(driver, run) == expected
     assert failing.calls > 3
+
+
+async def of_protocol(driver: Driver, run: Any) -> list[int]:
+    found = tape.Tape(run.thread_id, principal=driver.principal)
+    async with asyncio.timeout(20):
+        return [event.seq async for batch in found.read() for event in batch]
+
+
+@pytest.mark.parametrize("function", ["runs_of", "run_of"])
+async def test_a_reader_of_the_agent_protocol_does_too(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    run = await driver.start("sleeping", {"log": [], "delay": 0.3})
+    failing = Failing(getattr(tape, function), 2)
+    monkeypatch.setattr(tape, function, failing)
+    found: list[int] = []
+    async with asyncio.timeout(20):
+        following = tape.Tape(run.thread_id, principal=driver.principal).follow()
+        async for batch in following:
+            found += [event.seq for event in batch]
+            if not batch and await driver.runtime.hub.read(events.is_settled, run.id):
+                break
+        await following.aclose()  # type: ignore[attr-defined]
+    assert failing.calls >= 3
+    assert found
+    assert found == await of_protocol(driver, run)
+
+
+@pytest.mark.parametrize("function", ["_epoch", "turns_after", "_end"])
+async def test_a_reader_of_a_thread_does_too(
+    driver: Driver, monkeypatch: pytest.MonkeyPatch, function: str
+) -> None:
+    run = await driver.finish(await driver.start("steps", {"log": []}))
+    failing = Failing(getattr(thread_events, function), 2)
+    monkeypatch.setattr(thread_events, function, failing)
+    found: list[thread_events.Entry] = []
+    async with asyncio.timeout(20):
+        following = thread_events.follow_thread(run.thread_id, START)
+        async for batch in following:
+            found += batch
+            if found[-1].event.name == thread_events.RUN_DONE:
+                break
+        await following.aclose()
+    assert failing.calls >= 3
+    assert [entry.position for entry in found[:-1]] == await read(driver, run)
 
 
 async def test_a_reader_is_cut_off_when_the_database_stays_away(

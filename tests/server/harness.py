@@ -253,10 +253,6 @@ class Site:
         """Let the nodes that wait go on."""
         self._gate.touch()
 
-    def close_gate(self) -> None:
-        """Let the nodes that come to it wait again."""
-        self._gate.unlink(missing_ok=True)
-
     # --- what happens
 
     def executions(self, run: Row) -> Counter[str]:
@@ -297,9 +293,11 @@ class Site:
         return self.row(run)
 
     def events(self, run: Row) -> list[Row]:
-        """A run's log, in order."""
+        """A run's log, in order, as readers of its stream have it: without what is there for the other protocol."""
         key = self.database.key(run["run_id"])
-        return self.database.rows(f"SELECT * FROM runs_runevent WHERE run_id = '{key}' ORDER BY epoch, seq")
+        return self.database.rows(
+            f"SELECT * FROM runs_runevent WHERE run_id = '{key}' AND event <> '+' ORDER BY epoch, seq"
+        )
 
     def attempts(self, run: Row) -> dict[int, float]:
         """When each attempt of a run began, in seconds of the clock."""

@@ -23,11 +23,20 @@ class TextContains(Func):
         return self.template % {"text": text, "wanted": wanted}, parameters
 
 
-def containing(column: str, wanted: dict[str, Any]) -> Q:
-    """Rows whose JSON has everything that is wanted, as PostgreSQL's `@>` says.
+class ContainsByFunction(Func):
+    """The same on SQLite, by a function that the query's own connection learns when the query is about to be executed."""
 
-    To be used on the thread that executes the query: SQLite learns the operation for that thread's connection.
-    """
+    function = SQLITE_FUNCTION
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        connection.ensure_connection()
+        connection.connection.create_function(SQLITE_FUNCTION, 2, contains_text, deterministic=True)
+        return super().as_sql(compiler, connection, **extra)
+
+
+def containing(column: str, wanted: dict[str, Any]) -> Q:
+    """Rows whose JSON has everything that is wanted, as PostgreSQL's `@>` says."""
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__contains": wanted})
     return _by_function(column, Value(wanted, JSONField()))
@@ -42,9 +51,4 @@ def text_containing(column: str, wanted: dict[str, Any]) -> Q:
 
 
 def _by_function(column: str, wanted: Value) -> Q:
-    connection.ensure_connection()
-    connection.connection.create_function(SQLITE_FUNCTION, 2, contains_text, deterministic=True)
-    condition = Func(
-        Cast(F(column), TextField()), wanted, function=SQLITE_FUNCTION, output_field=BooleanField()
-    )
-    return Q(condition)
+    return Q(ContainsByFunction(Cast(F(column), TextField()), wanted))

@@ -133,7 +133,8 @@ async def test_a_thread_is_copied_in_the_middle_of_a_run(
     copy: Any = await sdk.threads.copy(thread)
     state: Any = await sdk.threads.get_state(copy["thread_id"])
     assert copy["values"] == state["values"]
-    assert (copy["status"], len(state["next"])) == ("interrupted", 1)
+    # A task whose writes have landed is not among the next ones any more.
+    assert (copy["status"], len(state["tasks"])) == ("interrupted", 1)
     await http.get(f"/threads/{thread}/runs/{run}/join")
     done: Any = await sdk.runs.wait(copy["thread_id"], "steps", input=None)
     assert done["log"] == STEPS

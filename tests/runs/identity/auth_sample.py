@@ -77,6 +77,14 @@ async def store(ctx: Auth.types.AuthContext, value: Any) -> None:
     value["namespace"] = (ctx.user.identity, *value["namespace"])
 
 
+@auth.on.crons
+async def cron(ctx: Auth.types.AuthContext, value: Any) -> Any:
+    note(ctx, value)
+    if ctx.action == "create":
+        value["metadata"]["owner"] = ctx.user.identity
+    return owner(ctx)
+
+
 @auth.on(resources=["crons"], actions=["read", "search"])
 async def crons(ctx: Auth.types.AuthContext, value: Any) -> Any:
     return {"owner": {"$like": "x"}}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,27 +14,32 @@ import pytest
 from django.contrib.auth import get_user_model
 from ninja.errors import HttpError
 
+from runs import runtime
 from runs.checks import check_auth_file
+from runs.crons.firing import fire
+from runs.crons.models import Cron
 from runs.identity import auth_file
 from runs.identity.authentication import details_of, user_id_of, username_for
 from runs.identity.authorization import authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
-from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
-from runs.identity.rules import RULES, Rule, rule_for
+from runs.identity.rules import Rule, rule_for
 from runs.identity.sockets import principal_of_scope
 from runs.identity.values import bring_back, handled
 from runs.models import Run
 from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
 from tests.runs.api.fixtures import http, logged_in, url
+from tests.runs.api.sockets import socket
+from tests.runs.api.test_command_tenancy import OverHTTP
 from tests.runs.identity import auth_sample
 from tests.runs.identity.test_requests import asked
 from threads.database import in_database, threads
 from threads.models import Thread
 from threads.narrowing import checked, narrowing
+from threads.store.models import StoreItem
 
 __all__ = ["http", "url"]
 
@@ -192,6 +197,18 @@ async def test_a_graph_knows_its_user_wherever_it_is_executed(
         assert "token-of-ada" not in shown.text
 
 
+async def test_a_graph_knows_the_user_of_a_batch(auth: None, http: httpx.AsyncClient) -> None:
+    body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep"}
+    [run] = (await http.post("/runs/batch", json=[body], headers=ada())).json()
+    answer = await http.get(f"/threads/{run['thread_id']}/runs/{run['run_id']}/join", headers=ada())
+    assert answer.json() == {"log": ["looked"]}
+    [config] = secrets.seen
+    assert (config["langgraph_auth_user"].identity, config["langgraph_auth_user"]["github_token"]) == (
+        "ada",
+        "token-of-ada",
+    )
+
+
 async def test_this_sites_sessions_and_the_local_user(configured: Any, http: httpx.AsyncClient) -> None:
     configured()
     cookies = await in_database(logged_in, "eve")
@@ -236,29 +253,120 @@ async def test_a_socket_asks_the_file_too(auth: None) -> None:
     assert caught.value.status_code == 500
 
 
-async def test_a_sockets_message_is_permitted_like_a_request(auth: None) -> None:
-    rule = RULES["POST", "/threads/{}/commands"]
-    thread = await in_database(make_thread, metadata={"owner": "ada"})
-    me = Principal(thread.user_id, details={"identity": "ada"})
-    command: dict[str, Any] = {
-        "id": 1,
-        "method": "run.start",
-        "params": {"assistant_id": "steps", "input": {}},
-    }
-    permitted = await permit(me, rule, {"thread_id": thread.id}, command)
-    assert permitted.filters == {"threads": {"owner": "ada"}}
-    assert command["params"]["metadata"] == {"owner": "ada"}
-    assert auth_sample.asked[-1][3]["thread_id"] == thread.id
-    with pytest.raises(HttpError) as caught:
-        await permit(
-            Principal(me.user_id, details={"identity": "bob"}), rule, {"thread_id": thread.id}, command
-        )
-    assert caught.value.status_code == 404
-    with pytest.raises(HttpError) as caught:
-        await permit(
-            Principal(me.user_id, scopes=frozenset({"read"})), rule, {"thread_id": thread.id}, command
-        )
-    assert caught.value.status_code == 403
+@pytest.mark.parametrize("transport", ["http", "socket"])
+async def test_a_command_is_permitted_like_a_request(
+    auth: None, http: httpx.AsyncClient, transport: str
+) -> None:
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+
+    @asynccontextmanager
+    async def client(headers: dict[str, str]) -> AsyncIterator[Any]:
+        if transport == "http":
+            yield OverHTTP(http, thread, headers)
+        else:
+            async with socket(thread, headers) as opened:
+                yield opened
+
+    start: dict[str, Any] = {"assistant_id": "steps", "input": {"log": []}}
+    async with client(ada()) as adas, client(BOB) as bobs:
+        forbidden = await adas.command("run.start", **{**start, "input": {"log": ["forbidden"]}})
+        assert (forbidden["error"], forbidden["message"]) == ("unknown_error", "402: Pay first.")
+        started = await adas.command("run.start", **start)
+        run = await in_database(Run.objects.get, id=started["result"]["run_id"])
+        assert run.metadata["owner"] == "ada"
+        question = next(each for each in auth_sample.asked[::-1] if each[1] == "create_run")
+        assert (question[2], question[3]["thread_id"]) == ("ada", UUID(thread))
+        assert question[3]["kwargs"]["input"] == {"log": []}
+        missing = f"404: Thread with ID {thread} not found"
+        assert (await bobs.command("state.get"))["message"] == missing
+        await in_database(Thread.objects.filter(id=thread).update, metadata={"owner": "bob"})
+        for method in ("run.start", "state.get", "agent.getTree", "input.respond"):
+            assert (await adas.command(method, **start))["message"] == missing
+        if transport == "socket":
+            subscribed = await adas.command("subscription.subscribe", channels=["lifecycle"])
+            assert subscribed["message"] == missing
+    assert await in_database(Run.objects.count) == 1
+
+
+async def test_a_socket_ends_when_its_thread_is_hidden(
+    auth: None, http: httpx.AsyncClient, run_settings: Any
+) -> None:
+    run_settings(SOCKET_IDENTITY=0.05)
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    async with socket(thread, {"Authorization": "Bearer nobody"}) as client:
+        assert await client.closed() == (4401, "Authentication is required.")
+    async with socket(thread, ada()) as client:
+        assert (await client.command("state.get"))["type"] == "success"
+        await in_database(Thread.objects.filter(id=thread).update, metadata={"owner": "bob"})
+        assert await client.closed() == (4404, f"Thread with ID {thread} not found")
+    async with socket(thread, ada()) as client:
+        assert (await client.closed())[0] == 4404
+
+
+async def test_a_handler_gives_each_user_a_part_of_the_store(auth: None, http: httpx.AsyncClient) -> None:
+    """Of all of the store's actions; the users of the Auth file have stores of their own besides."""
+    item = {"namespace": ["notes"], "key": "k", "value": {"n": 1}}
+    assert (await http.put("/store/items", json=item, headers=ada())).status_code == 204
+    place = {"namespace": "notes", "key": "k"}
+    found = (await http.get("/store/items", params=place, headers=ada())).json()
+    assert (found["namespace"], found["value"]) == (["ada", "notes"], {"n": 1})
+    outside = await http.get("/store/items", params={"namespace": "", "key": "k"}, headers=ada())
+    assert outside.json() is None
+    for body in ({}, {"namespace_prefix": None}, {"namespace_prefix": ["notes"]}):
+        listed = await http.post("/store/items/search", json=body, headers=ada())
+        assert [each["namespace"] for each in listed.json()["items"]] == [["ada", "notes"]], body
+    elsewhere = await http.post("/store/items/search", json={"namespace_prefix": ["ada"]}, headers=ada())
+    assert elsewhere.json() == {"items": []}
+    spaces = await http.post("/store/namespaces", json={}, headers=ada())
+    assert spaces.json() == {"namespaces": [["ada", "notes"]]}
+    for path in ("/store/items/search", "/store/namespaces"):
+        # No body is no way around the handler.
+        assert (await http.post(path, headers=ada())).status_code == 422
+        assert (await http.post(path, json=[], headers=ada())).status_code == 422
+    assert (await http.get("/store/items", params=place, headers=BOB)).json() is None
+    await http.request("DELETE", "/store/items", json={"namespace": ["notes"], "key": "k"}, headers=BOB)
+    assert await in_database(StoreItem.objects.count) == 1
+    await http.request("DELETE", "/store/items", json={"namespace": ["notes"], "key": "k"}, headers=ada())
+    assert await in_database(StoreItem.objects.count) == 0
+
+
+async def test_crons_are_asked_about_and_filtered(auth: None, http: httpx.AsyncClient) -> None:
+    cron = {"assistant_id": "steps", "schedule": "0 0 1 1 *", "input": {"log": []}}
+    made = (await http.post("/runs/crons", json=cron, headers=ada())).json()
+    assert (made["metadata"], made["payload"]["metadata"]) == ({"owner": "ada"}, {"owner": "ada"})
+    resource, action, identity, value = auth_sample.asked[-1]
+    assert (resource, action, identity) == ("crons", "create", "ada")
+    assert value["payload"]["schedule"] == "0 0 1 1 *"
+    path = f"/runs/crons/{made['cron_id']}"
+    daily = {"schedule": "0 0 * * *"}
+    changed = await http.patch(path, json=daily, headers=ada())
+    assert (changed.status_code, changed.json()["schedule"]) == (200, "0 0 * * *")
+    await in_database(Cron.objects.update, metadata={"owner": "bob"})
+    assert (await http.patch(path, json=daily, headers=ada())).status_code == 404
+    assert (await http.delete(path, headers=ada())).status_code == 404
+    assert (await http.post("/runs/crons/count", json={}, headers=ada())).status_code == 500
+    await in_database(Cron.objects.update, metadata={"owner": "ada"})
+    assert (await http.delete(path, headers=ada())).status_code == 204
+
+
+async def test_what_a_cron_or_a_batch_runs_knows_its_user(auth: None, http: httpx.AsyncClient) -> None:
+    """A cron fires when nobody is there to be asked: its graph learns the identity, and no secret."""
+    body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep"}
+    [run] = (await http.post("/runs/batch", json=[body], headers=ada())).json()
+    await http.get(f"/runs/{run['run_id']}/join", headers=ada())
+    assert run["metadata"]["owner"] == "ada"
+    [config] = secrets.seen
+    assert config["langgraph_auth_user"]["github_token"] == "token-of-ada"
+    cron = {"assistant_id": "looking", "schedule": "0 0 1 1 *", "input": {"log": []}}
+    made = (await http.post("/runs/crons", json=cron, headers=ada())).json()
+    fired = await in_database(fire, UUID(made["cron_id"]), unasked=False)
+    assert fired is not None
+    assert fired.admitted is not None
+    assert fired.admitted.run.auth_details == {"identity": "ada"}
+    runtime.current().work_added()
+    await http.get(f"/runs/{fired.admitted.run.id}/join", headers=ada())
+    user = secrets.seen[-1]["langgraph_auth_user"]
+    assert (user.identity, dict(user).get("github_token")) == ("ada", None)
 
 
 @pytest.mark.parametrize("path, said", [

@@ -1,0 +1,179 @@
+"""The events of one websocket: what it has subscribed to, and been sent.
+
+One reader follows the thread's log for all of a socket's subscriptions, and it is the client that sets its pace: the next
+event is read when the one before was taken, so that a slow client costs no memory. New subscriptions are first sent
+what they missed, while the reader waits, and then share it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import aclosing
+from uuid import UUID, uuid4
+
+from runs.protocols.agent.commands import ProtocolError
+from runs.protocols.agent.events import ProtocolEvent
+from runs.protocols.agent.filters import Filter
+from runs.tape import Tape
+from threads.querysets import Principal
+
+#: Subscriptions of one socket; stock clients have a handful.
+MOST = 100
+#: How long a new subscription waits for others, in seconds. A client that comes back subscribes several times: it must not
+#: learn from one that a run has ended before another one has brought what the run left.
+GATHER = 0.05
+
+
+class Subscriptions:
+    """What a socket has subscribed to.
+
+    Args:
+        send: Sends a text frame, and waits while the socket takes no more.
+        failed: Called when the events end, with the reason.
+    """
+
+    def __init__(
+        self,
+        thread_id: UUID,
+        principal: Principal,
+        *,
+        send: Callable[[str], Awaitable[None]],
+        failed: Callable[[BaseException], Awaitable[None]],
+    ) -> None:
+        self._thread_id = thread_id
+        self._send = send
+        self._failed = failed
+        self._filters: dict[str, Filter] = {}
+        self._joining: dict[str, tuple[Filter, asyncio.Future[int]]] = {}
+        self._principal = principal
+        self._joiner: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None
+        #: Held while an event goes to those who want it, or new subscriptions catch up with the others.
+        self._turn = asyncio.Lock()
+        #: The number of the last event that the reader has come to.
+        self._position = 0
+        #: The number of the last event that was sent.
+        self.sent = 0
+
+    async def add(self, wanted: Filter, *, principal: Principal) -> tuple[str, int]:
+        """Subscribe; return the subscription's id and how many events there were, once they are sent.
+
+        Args:
+            principal: Whoever the socket belongs to, as it may read the thread.
+        """
+        if len(self._filters) + len(self._joining) >= MOST:
+            raise ProtocolError("invalid_argument", f"A socket has at most {MOST} subscriptions.")
+        name = str(uuid4())
+        count: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._joining[name] = (wanted, count)
+        self._principal = principal
+        if self._joiner is None:
+            self._joiner = asyncio.create_task(self._join(), context=contextvars.Context())
+        return name, await count
+
+    async def remove(self, name: object) -> None:
+        """End a subscription. Raises ProtocolError."""
+        if not isinstance(name, str) or name not in self._filters:
+            raise ProtocolError("no_such_subscription", f"Unknown subscription: {str(name)[:100]}")
+        del self._filters[name]
+        if not self._filters and not self._joining:
+            await self._stop_reading()
+
+    async def close(self) -> None:
+        if self._joiner is not None:
+            self._joiner.cancel()
+            await asyncio.wait([self._joiner])
+        await self._stop_reading()
+
+    # --- joining
+
+    async def _join(self) -> None:
+        await asyncio.sleep(GATHER)
+        try:
+            while self._joining:
+                batch, self._joining = self._joining, {}
+                await self._join_together(batch)
+        finally:
+            self._joiner = None
+
+    async def _join_together(self, batch: Mapping[str, tuple[Filter, asyncio.Future[int]]]) -> None:
+        """Send new subscriptions what they missed, each event once, in the thread's order."""
+        filters = {name: wanted for name, (wanted, _) in batch.items()}
+        since = min(wanted.since for wanted in filters.values())
+        replayed: Counter[str] = Counter()
+        try:
+            if self._reader is None:
+                self._filters.update(filters)
+                replayed = await self._start_reading(since=since)
+            else:
+                async with self._turn:
+                    replayed = await self._replay(filters, since=since)
+                    self._filters.update(filters)
+        except Exception as error:
+            await self._failed(error)
+        finally:
+            for name, (_, count) in batch.items():
+                if not count.done():
+                    count.set_result(replayed[name])
+
+    async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
+        """Send what the others have had; return how many events that was, by subscription."""
+        tape = Tape(self._thread_id, principal=self._principal, since=since)
+        replayed: Counter[str] = Counter()
+        async with aclosing(tape.read()) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                for event in batch:
+                    if event.seq > self._position:
+                        return replayed
+                    replayed.update(await self._offer(event, filters))
+        return replayed
+
+    # --- following
+
+    async def _start_reading(self, *, since: int) -> Counter[str]:
+        """Begin to follow the thread; return how many events there were, once they are sent."""
+        self._position = since
+        there: asyncio.Future[Counter[str]] = asyncio.get_running_loop().create_future()
+        self._reader = asyncio.create_task(
+            self._read(since, there), name="socket events", context=contextvars.Context()
+        )
+        return await there
+
+    async def _stop_reading(self) -> None:
+        if self._reader is not None:
+            reader, self._reader = self._reader, None
+            reader.cancel()
+            await asyncio.wait([reader])
+
+    async def _read(self, since: int, there: asyncio.Future[Counter[str]]) -> None:
+        tape = Tape(self._thread_id, principal=self._principal, since=since)
+        replayed: Counter[str] = Counter()
+        try:
+            async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]
+                async for batch in batches:
+                    if not batch and not there.done():
+                        there.set_result(replayed)
+                    for event in batch:
+                        async with self._turn:
+                            taken = await self._offer(event, self._filters)
+                            self._position = event.seq
+                        if not there.done():
+                            replayed.update(taken)
+        except Exception as error:
+            await self._failed(error)
+        finally:
+            if not there.done():
+                there.set_result(replayed)
+
+    async def _offer(self, event: ProtocolEvent, filters: Mapping[str, Filter]) -> list[str]:
+        """Send an event if any of the subscriptions wants it; return which do."""
+        taken = [
+            name for name, wanted in filters.items() if event.seq > wanted.since and wanted.matches(event)
+        ]
+        if taken:
+            await self._send(event.json())
+            self.sent = max(self.sent, event.seq)
+        return taken
