@@ -303,6 +303,16 @@ async def test_a_socket_ends_when_its_thread_is_hidden(
         assert (await client.closed())[0] == 4404
 
 
+@pytest.mark.parametrize("namespace", [5, True, {"a": 1}, 1.5])
+async def test_a_namespace_that_is_none_is_refused(
+    auth: None, http: httpx.AsyncClient, namespace: Any
+) -> None:
+    item = {"namespace": namespace, "key": "k", "value": {}}
+    assert (await http.put("/store/items", json=item, headers=ada())).status_code == 422
+    search = {"namespace_prefix": namespace}
+    assert (await http.post("/store/items/search", json=search, headers=ada())).status_code == 422
+
+
 async def test_a_handler_gives_each_user_a_part_of_the_store(auth: None, http: httpx.AsyncClient) -> None:
     """Of all of the store's actions; the users of the Auth file have stores of their own besides."""
     item = {"namespace": ["notes"], "key": "k", "value": {"n": 1}}
