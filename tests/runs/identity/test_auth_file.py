@@ -226,6 +226,19 @@ async def test_this_sites_sessions_and_the_local_user(configured: Any, http: htt
     assert (await http.get("/threads/" + "0" * 32, headers=studio)).status_code == 401
 
 
+@pytest.mark.parametrize("origins, refused", [(["*"], True), (["https://smith.langchain.com"], False)])
+async def test_studio_acts_only_from_a_site_that_was_named(
+    auth: None, http: httpx.AsyncClient, run_settings: Any, origins: list[str], refused: bool
+) -> None:
+    """Any page of an allowed site can say that it is Studio."""
+    run_settings(CORS_ORIGINS=origins)
+    headers = {"x-auth-scheme": "langsmith", "Origin": "https://smith.langchain.com"}
+    answer = await http.post("/threads/search", json={}, headers=headers)
+    assert answer.status_code == (403 if refused else 200)
+    del headers["Origin"]
+    assert (await http.post("/threads/search", json={}, headers=headers)).status_code == 200
+
+
 @pytest.mark.parametrize("headers, refused", [
     ({"Origin": "https://evil.example"}, True),
     ({"Origin": "https://evil.example", "Authorization": "Bearer ada"}, False),
