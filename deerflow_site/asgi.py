@@ -19,7 +19,7 @@ from django.urls import URLPattern, re_path  # noqa: E402
 from deerflow_site.cors import CrossOrigin  # noqa: E402
 from deerflow_site.handler import LeanHandler  # noqa: E402
 from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
-from deerflow_site.limits import BodyLimit, refuse  # noqa: E402
+from deerflow_site.limits import BodyLimit, PlainPaths, refuse  # noqa: E402
 from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
 from runs.api.metering import metered  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
@@ -67,7 +67,7 @@ class Site:
         self, lifespan: Lifespan, *, api: Application, site: Application, websocket: Application
     ) -> None:
         self.lifespan = lifespan
-        self.api = CrossOrigin(self._while_serving(BodyLimit(api)))
+        self.api = CrossOrigin(self._while_serving(PlainPaths(BodyLimit(api))))
         self.site = self._while_serving(BodyLimit(site))
         self.websocket = websocket
 

@@ -1,4 +1,4 @@
-"""The limit of request bodies, as ASGI middleware, and the answer of a server that does not serve."""
+"""The limits of request bodies and of paths, as ASGI middleware, and the answer of a server that does not serve."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ async def refuse(send: Send, status: int, detail: str) -> None:
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+class PlainPaths:
+    """Answers 400 to a path with an encoded slash: a proxy that decides by paths has seen another one (durability §3.1)."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = (scope.get("raw_path") or b"").partition(b"?")[0]
+        if b"%2f" in path.lower():
+            return await refuse(send, 400, "A path must not hold an encoded slash (%2F).")
+        return await self.application(scope, receive, send)
 
 
 class BodyLimit:

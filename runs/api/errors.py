@@ -43,6 +43,7 @@ STATUSES: dict[type[Exception], int] = {
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
     EmbeddingFailed: 503,
 }
+NO_GRAPH = "The graph cannot be loaded; the server's log says why."
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
 
@@ -122,7 +123,7 @@ def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
 def _no_graph(request: HttpRequest, error: Exception) -> HttpResponse:
     """The operator's mistake, with details that are the operator's."""
     logger.error("%s %r failed: %s", request.method, request.path, error)
-    return refusal(500, "The graph cannot be loaded; the server's log says why.")
+    return refusal(500, NO_GRAPH)
 
 
 def _failed(request: HttpRequest, error: Exception) -> HttpResponse:

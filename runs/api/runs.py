@@ -19,7 +19,7 @@ from runs.models import Run, RunStatus
 from runs.protocols.sse import listed_values
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
-from threads.api.routes import find_thread
+from threads.api.routes import NAMED, find_thread
 from threads.database import in_database
 from threads.querysets import Principal
 
@@ -45,7 +45,7 @@ def list_of_runs(
     thread_id: UUID, *, principal: Principal, status: str | None, select: list[str], limit: int, offset: int
 ) -> list[dict[str, Any]]:
     """The runs of a page, and one more if there are more."""
-    thread = find_thread(thread_id, principal=principal)
+    thread = find_thread(thread_id, principal=principal, columns=NAMED)
     runs = Run.objects.for_principal(principal).filter(thread=thread)
     if status is not None:
         runs = runs.filter(status=status)

@@ -10,6 +10,7 @@ from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import ProtocolError
 from runs.requests import checkpoint_uuid
 from runs.state_reads import readable
+from threads.api.routes import NAMED
 from threads.database import in_database
 from threads.models import Thread
 from threads.querysets import Principal
@@ -84,7 +85,7 @@ async def _thread(thread_id: UUID, principal: Principal) -> Thread:
 
 
 def _found(thread_id: UUID, principal: Principal) -> Thread | None:
-    return Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+    return Thread.objects.for_principal(principal).visible().only(*NAMED).filter(id=thread_id).first()
 
 
 def _namespace(params: Mapping[str, Any]) -> list[str]:

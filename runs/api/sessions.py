@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
@@ -10,10 +11,11 @@ from ninja.errors import HttpError
 from pydantic import ValidationError
 
 from runs.api.creation import admit
-from runs.api.errors import STATUSES, sentence
+from runs.api.errors import NO_GRAPH, STATUSES, sentence
 from runs.api.schemas import RunCreate, StreamMode
 from runs.api.session_state import fork, get_state, list_checkpoints
 from runs.exceptions import InvalidRequest, LimitReached, RunsError
+from runs.graphs import GraphLoadError
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import COMMANDS
@@ -23,6 +25,8 @@ from runs.requests import ContradictoryRequest
 from runs.tape import latest_projection
 from threads.database import in_database
 from threads.models import Thread
+
+logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
@@ -150,6 +154,10 @@ def as_protocol_error(error: RunsError) -> ProtocolError:
     """What the other API would answer with a status, as the protocol says it."""
     if isinstance(error, ContradictoryRequest):
         return ProtocolError("invalid_argument", str(error))
+    if isinstance(error, GraphLoadError):
+        # The operator's mistake, with details that are the operator's.
+        logger.error("A command failed: %s", error)
+        return ProtocolError("unknown_error", f"500: {NO_GRAPH}")
     statuses = {**STATUSES, LimitReached: 429}
     status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)
     return ProtocolError("unknown_error", f"{status}: {error}")
@@ -177,7 +185,8 @@ def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
 
 def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
     """The assistant that ran last on a thread, and the ids of its questions that nobody has answered."""
-    thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+    owned = Thread.objects.for_principal(principal).visible()
+    thread = owned.only("interrupts", "metadata").filter(id=thread_id).first()
     if thread is None:
         return None
     asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}

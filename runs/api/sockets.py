@@ -12,7 +12,7 @@ from django.db import InterfaceError, OperationalError
 
 from runs.api.parsing import INVALID, parse
 from runs.api.sessions import Session
-from runs.api.subscriptions import Subscriptions
+from runs.api.subscriptions import MOST, Subscriptions
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, failure, parse_command, success
@@ -55,7 +55,8 @@ class SocketSession:
         except ProtocolError as error:
             await self._send(encode(failure(error)))
             return
-        if command.method in JOINING:
+        # Who asks and never reads has as many answers under way as there may be subscriptions, and then waits.
+        if command.method in JOINING and len(self._joining) < MOST:
             task = asyncio.create_task(self._answer(command), context=contextvars.Context())
             self._joining.add(task)
             task.add_done_callback(self._joined)

@@ -14,7 +14,7 @@ from ninja.errors import HttpError
 from runs import limits
 from runs.conf import settings
 from runs.identity import auth_file
-from runs.identity.authentication import authenticated
+from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
 from runs.identity.origins import csrf_failure, from_elsewhere
 from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
@@ -45,6 +45,9 @@ async def principal_of(request: HttpRequest) -> Principal:
     file = auth_file.current()
     credentials = credentials_of(request)
     principal, proof = await identified(credentials, _authenticator(file, credentials, request))
+    if principal.details is STUDIO_DETAILS:
+        # What Studio says about itself proves nothing: any page can say it.
+        proof = Proof.LOCAL
     refuse_other_sites(request, proof)
     rule = rule_of(request)
     if rule is not None and rule.command:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from runs.exceptions import InvalidRequest
 from runs.identity.rules import Rule
 
 #: Fields of a run's creation that handlers see beside `kwargs`, which has all others.
@@ -26,6 +27,8 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
         namespace = body.get(NAMESPACES.get(rule.action, "namespace"))
         if isinstance(namespace, str):
             namespace = namespace.split(".") if namespace else []
+        if not isinstance(namespace, list | None):
+            raise InvalidRequest("A namespace must be a list of labels.")
         return {**body, "namespace": tuple(namespace or ())}
     if rule.action not in ("read", "delete") and not isinstance(body.get("metadata"), dict):
         body["metadata"] = {}

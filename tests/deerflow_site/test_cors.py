@@ -163,3 +163,9 @@ def test_the_setting_is_checked(
     monkeypatch.setattr(sys, "argv", ["manage.py", "check"])
     run_settings(CORS_ORIGINS=origins, LOCAL_USER=local)
     assert [error.id for error in checks.check_settings(None)] == expected
+
+
+@pytest.mark.parametrize("path", ["/threads/x%2Fstream", "/threads/..%2fstore", "/threads%2Fx"])
+async def test_a_path_with_an_encoded_slash_is_refused(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 400
+    assert (await client.get("/threads/x/stream?next=a%2Fb")).status_code == 200

@@ -345,6 +345,18 @@ async def test_states_are_read_and_forked(thread: Thread) -> None:
         assert refused["error"] == "invalid_argument"
 
 
+async def test_why_a_graph_cannot_be_loaded_is_told_to_nobody(
+    http: httpx.AsyncClient, thread: Thread, run_settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    created = await http.post("/threads", json={"thread_id": thread.id, "metadata": {"graph_id": "broken"}})
+    assert created.status_code == 200
+    run_settings(GRAPHS={"broken": "tests.canary_module:graph"})
+    for method in ("state.get", "state.listCheckpoints"):
+        refused = await thread.command(method)
+        assert refused["message"] == "500: The graph cannot be loaded; the server's log says why."
+    assert "canary_module" in caplog.text
+
+
 async def test_what_is_not_yours_does_not_exist(thread: Thread, stranger: httpx.AsyncClient) -> None:
     await thread.start("asking", {"log": []})
     events = await thread.events()

@@ -226,6 +226,19 @@ async def test_this_sites_sessions_and_the_local_user(configured: Any, http: htt
     assert (await http.get("/threads/" + "0" * 32, headers=studio)).status_code == 401
 
 
+@pytest.mark.parametrize("origins, refused", [(["*"], True), (["https://smith.langchain.com"], False)])
+async def test_studio_acts_only_from_a_site_that_was_named(
+    auth: None, http: httpx.AsyncClient, run_settings: Any, origins: list[str], refused: bool
+) -> None:
+    """Any page of an allowed site can say that it is Studio."""
+    run_settings(CORS_ORIGINS=origins)
+    headers = {"x-auth-scheme": "langsmith", "Origin": "https://smith.langchain.com"}
+    answer = await http.post("/threads/search", json={}, headers=headers)
+    assert answer.status_code == (403 if refused else 200)
+    del headers["Origin"]
+    assert (await http.post("/threads/search", json={}, headers=headers)).status_code == 200
+
+
 @pytest.mark.parametrize("headers, refused", [
     ({"Origin": "https://evil.example"}, True),
     ({"Origin": "https://evil.example", "Authorization": "Bearer ada"}, False),
@@ -301,6 +314,16 @@ async def test_a_socket_ends_when_its_thread_is_hidden(
         assert await client.closed() == (4404, f"Thread with ID {thread} not found")
     async with socket(thread, ada()) as client:
         assert (await client.closed())[0] == 4404
+
+
+@pytest.mark.parametrize("namespace", [5, True, {"a": 1}, 1.5])
+async def test_a_namespace_that_is_none_is_refused(
+    auth: None, http: httpx.AsyncClient, namespace: Any
+) -> None:
+    item = {"namespace": namespace, "key": "k", "value": {}}
+    assert (await http.put("/store/items", json=item, headers=ada())).status_code == 422
+    search = {"namespace_prefix": namespace}
+    assert (await http.post("/store/items/search", json=search, headers=ada())).status_code == 422
 
 
 async def test_a_handler_gives_each_user_a_part_of_the_store(auth: None, http: httpx.AsyncClient) -> None:
