@@ -57,6 +57,8 @@ class GraphStream:
         self._graph: Any = None
         self._config: Any = {}
         self._usage = Usage()
+        #: Events so far, however many rows of the log they share: that depends on who reads meanwhile.
+        self._streamed = 0
         self._event_limit, self._count_limit = settings.EVENT_LIMIT, settings.EVENTS_PER_RUN
         #: When it last streamed something, or was made, in the loop's time.
         self.moved_at = asyncio.get_running_loop().time()
@@ -270,7 +272,8 @@ class GraphStream:
         """Raise RunTooLarge: the log, and all who read it, hold what a run streams."""
         if self._event_limit and len(event[1]) > self._event_limit:
             raise RunTooLarge(f"An event ({event[0]}) is larger than {self._event_limit} characters.")
-        if self._count_limit and self._stream.count + len(self.held) >= self._count_limit:
+        self._streamed += 1
+        if self._count_limit and self._streamed > self._count_limit:
             raise RunTooLarge(f"The run streams more than {self._count_limit} events.")
 
     def _wanted(self, mode: str) -> bool:

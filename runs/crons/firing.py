@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from runs import admission
 from runs.api.schemas import RunCreate
@@ -18,6 +18,7 @@ from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
 from runs.requests import RunRequest
 from threads import clock
+from threads.faults import is_passing
 
 logger = logging.getLogger(__name__)
 
@@ -92,13 +93,13 @@ def _create_run(cron: Cron) -> Fired:
                     auth_details=known_details(cron.user_id),
                 )
             )
-    except (OperationalError, InterfaceError):
-        # Nobody's fault, and nothing has happened: it is still due.
-        raise
     except (RunsError, ValueError) as error:
         logger.warning("Cron %s created no run: %s", cron.id, error)
         return Fired(None, str(error))
     except Exception as error:
+        if is_passing(error):
+            # Nobody's fault, and nothing has happened: it is still due.
+            raise
         logger.exception("Cron %s created no run.", cron.id)
         return Fired(None, f"{type(error).__name__}: {error}")
 
