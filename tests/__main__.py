@@ -19,6 +19,7 @@ class Given:
 
 #: What uses no database, or always SQLite, and is tested once.
 WITHOUT_DATABASE = (
+    "tests/browser",
     "tests/deerflow_site",
     "tests/runs/graphs",
     "tests/runs/protocols",

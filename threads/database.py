@@ -122,12 +122,18 @@ def _leave_pool() -> None:
 
 
 def _call(call: Callable[[], Any]) -> Any:
-    """Call; again if the database gave the transaction up so that others could go on, which has then done nothing."""
-    for _ in range(SACRIFICES):
+    """Call; again if the database gave the transaction up so that others could go on, which has then done nothing.
+
+    So has one that was refused as a write: this thread's connection may be from before a failover, and a new one reach the
+    server that accepts writes.
+    """
+    for attempt in range(SACRIFICES):
         try:
             return call()
-        except OperationalError as error:
-            if sqlstate(error) not in SACRIFICED:
+        except DatabaseError as error:
+            if sqlstate(error) == READ_ONLY and attempt == 0:
+                connection.close()
+            elif sqlstate(error) not in SACRIFICED:
                 raise
     return call()
 

@@ -22,9 +22,10 @@ from threads.querysets import Principal
 
 #: Subscriptions of one socket; stock clients have a handful.
 MOST = 100
-#: How long a new subscription waits for others, in seconds. A client that comes back subscribes several times: it must not
-#: learn from one that a run has ended before another one has brought what the run left.
-GATHER = 0.05
+#: How long a socket's first subscription waits for others, in seconds. A client that comes back subscribes several times at once:
+#: it must not learn from one that a run has ended before another one has brought what the run left. One that is new must
+#: not wait: what it subscribes to next depends on what it sees.
+GATHER = 0.005
 
 
 class Subscriptions:
@@ -91,8 +92,9 @@ class Subscriptions:
     # --- joining
 
     async def _join(self) -> None:
-        await asyncio.sleep(GATHER)
         try:
+            if self._reader is None:
+                await asyncio.sleep(GATHER)
             while self._joining:
                 batch, self._joining = self._joining, {}
                 await self._join_together(batch)

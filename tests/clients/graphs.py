@@ -74,7 +74,7 @@ class Obedient(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         words = order(messages)
-        seconds = number(words, 2, 0.0) if words[0] == "talk" else 0.0
+        seconds = number(words, 2, 0.0) if words[0] in ("talk", "delegate") else 0.0
         chunks = self._chunks(messages, words)
         for place, chunk in enumerate(chunks):
             await asyncio.sleep(seconds)

@@ -90,7 +90,8 @@ test("a subgraph is found, and read", () =>
         return { name: subgraph.name, texts };
       }
     })();
-    await start(stream, "delegate 2");
+    // Over a websocket the SDK reads nothing more once the run has ended: it must not, before the subgraph was found.
+    await start(stream, "delegate 2 0.3");
     assert.deepEqual(await reading, { name: "team", texts: ["w0 w1 "] });
   }));
 

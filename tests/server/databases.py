@@ -135,7 +135,7 @@ class Template:
     def __init__(self, folder: Path, cache: Path) -> None:
         self.folder, self.cache = folder, cache
         self._server = os.environ.get("DATABASE_URL", "")
-        self._name = f"template_{os.getpid()}"
+        self._name = f"template_{os.getpid()}_{next(numbers)}"
         if self._server:
             self._on_server(f"CREATE DATABASE {self._name}")
         migrate(folder, cache, **({"DATABASE_URL": self._url(self._name)} if self._server else {}))

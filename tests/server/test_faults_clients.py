@@ -7,7 +7,6 @@ import json
 import re
 import socket
 import time
-from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -208,6 +207,5 @@ def test_ten_thousand_events_reach_their_reader_in_order(site: Site) -> None:
     read_everything(site, run, ids)
     told = [part.data["number"] for part in reader.parts if part.event == "custom"]
     assert told == list(range(10_000))
-    assert all(later[1] == earlier[1] + 1 for earlier, later in pairwise(ids))
     assert site.process.stop() == 0
     sound(site)
