@@ -12,7 +12,7 @@ from tests.clients.control import require, run_script
 from tests.server.harness import Site
 
 # Each starts a browser, and three servers one after the other.
-pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(480)]
 
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -26,10 +26,29 @@ def chromium() -> str:
     return found
 
 
+def talk(site: Site, **environment: str) -> None:
+    """Play the whole conversation on a page; once more if it failed.
+
+    A hook reads its content and its ends on streams of their own, over HTTP, and stops reading the former when it learns of
+    an end: on a busy machine it may do so before it has the last words (docs/compatibility.md). Two times in a row is ours.
+    """
+    chrome = chromium()
+    for attempt in (1, 2):
+        try:
+            run_script(HERE / "chat.mjs", site, timeout=200, CHROMIUM=chrome, **environment)
+            return
+        except AssertionError as failure:
+            if attempt == 2:
+                raise
+            print(failure)
+            site.process.kill()
+            site.start()
+
+
 def test_the_legacy_hook(own: Site) -> None:
-    run_script(HERE / "chat.mjs", own, timeout=200, HOOK="legacy", CHROMIUM=chromium())
+    talk(own, HOOK="legacy")
 
 
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
 def test_the_hook_of_the_agent_streaming_protocol(transport: str, own: Site) -> None:
-    run_script(HERE / "chat.mjs", own, timeout=200, HOOK="v2", TRANSPORT=transport, CHROMIUM=chromium())
+    talk(own, HOOK="v2", TRANSPORT=transport)
