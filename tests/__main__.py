@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 from tests.postgres import server
 
@@ -35,10 +38,34 @@ WITHOUT_DATABASE = (
 
 
 def run(label: str, arguments: list[str], **environment: str) -> int:
+    """Run the tests; the few that failed once more, each alone.
+
+    Many of them say how quickly something must happen to real processes. What fails beside others and passes alone is told in
+    full all the same.
+    """
     print(f"\n=== {label} ===", flush=True)
-    command = [sys.executable, "-m", "pytest", "-n", os.environ.get("TEST_WORKERS", WORKERS), *arguments]
+    cache = Path(".pytest_cache") / label
+    shutil.rmtree(cache, ignore_errors=True)
+    status = pytest(["-n", os.environ.get("TEST_WORKERS", WORKERS), *arguments], cache, environment)
+    failed = failures(cache)
+    if status == 1 and 0 < len(failed) <= FEW:
+        print(f"\n=== {label}: once more, alone: {', '.join(failed)} ===", flush=True)
+        status = pytest(["-n", "0", "--last-failed", *arguments], cache, environment)
+    return status
+
+
+def pytest(arguments: list[str], cache: Path, environment: dict[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}", *arguments]
     kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
     return subprocess.run(command, env={**kept, **environment}).returncode
+
+
+def failures(cache: Path) -> list[str]:
+    """The tests that failed in the last run."""
+    try:
+        return sorted(json.loads((cache / "v/cache/lastfailed").read_text()))
+    except FileNotFoundError:
+        return []
 
 
 def chaos() -> int:
@@ -48,6 +75,9 @@ def chaos() -> int:
 
 #: Tests at once. Many of them wait for a lease, a timeout or a process more than they compute.
 WORKERS = "4"
+
+#: More failures than these are no accident.
+FEW = 4
 
 #: How long the suite lets everything fail at once; `make chaos` does it for longer.
 CHAOS_SECONDS = 60
