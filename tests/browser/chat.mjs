@@ -45,8 +45,11 @@ test("a question is still there after a reload", async () => {
   const chat = await opened();
   await chat.send("ask");
   await chat.has("#question", "well?");
+  // The page shows the question by the thread's state, before the hook has heard it and takes an answer.
+  const heard = transport === "websocket" ? chat.hears("input.requested") : null;
   await chat.tab.reload();
   await chat.has("#question", "well?");
+  await heard;
   await chat.answer("later");
   await chat.shows(["ask", "You said later."]);
   chat.close();

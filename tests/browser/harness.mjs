@@ -72,6 +72,12 @@ class Chat {
   stop = () => this.click("#stop");
   fork = (place, words) => this.click(`#messages li:nth-child(${place}) .fork:enabled`, words);
 
+  /** Wait until the next websocket that the page opens was told something. */
+  async hears(word) {
+    const socket = await this.tab.waitForEvent("websocket");
+    await socket.waitForEvent("framereceived", { predicate: ({ payload }) => String(payload).includes(word) });
+  }
+
   texts = () => this.tab.locator("#messages li span").allTextContents();
   seen = () => this.tab.evaluate(() => window.seen);
   has = (selector, hasText) => this.tab.locator(selector, { hasText }).first().waitFor();

@@ -246,7 +246,9 @@ async def test_a_receivers_cookies_are_not_kept(driver: Driver, receiver: Receiv
     async with open_client() as client:
         for _ in range(2):
             assert (await send(client, delivery)).error is None
-    assert [received.headers.get("cookie") for received in receiver.received] == [None, None]
+    # The server's own deliverer may have found the delivery too.
+    assert len(receiver.received) >= 2
+    assert {received.headers.get("cookie") for received in receiver.received} == {None}
 
 
 async def test_an_answer_without_an_end_is_not_waited_for(driver: Driver, receiver: Receiver) -> None:
