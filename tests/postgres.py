@@ -17,7 +17,7 @@ OPTIONS = [
     "-c",
     "fsync=on",
     "-c",
-    "max_connections=200",
+    "max_connections=500",
     "-c",
     "unix_socket_directories=",
     "-c",
