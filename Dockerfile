@@ -2,7 +2,7 @@ FROM python:3.13-slim AS build
 RUN pip install --no-cache-dir uv
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev --no-cache
+RUN uv sync --frozen --no-dev --no-cache --compile-bytecode
 
 FROM python:3.13-slim
 WORKDIR /app
@@ -10,7 +10,8 @@ COPY --from=build /app/.venv .venv
 COPY . .
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 DATA_DIR=/data
 RUN useradd --system app && mkdir /data && chown app /data \
-    && SECRET_KEY=build python manage.py collectstatic --noinput --verbosity 0
+    && SECRET_KEY=build python manage.py collectstatic --noinput --verbosity 0 \
+    && python -m compileall -q runs threads deerflow_site
 USER app
 VOLUME /data
 EXPOSE 8000

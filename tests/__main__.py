@@ -56,7 +56,7 @@ def run(label: str, arguments: list[str], **environment: str) -> int:
 
 def pytest(arguments: list[str], cache: Path, environment: dict[str, str]) -> int:
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}", *arguments]
-    kept = {key: value for key, value in os.environ.items() if key not in OWN_SETTINGS}
+    kept = {key: value for key, value in os.environ.items() if key not in {*OWN_SETTINGS, UNCOMPILED}}
     return subprocess.run(command, env={**kept, **environment}).returncode
 
 
@@ -81,6 +81,9 @@ FEW = 4
 
 #: How long the suite lets everything fail at once; `make chaos` does it for longer.
 CHAOS_SECONDS = 60
+
+#: Hundreds of servers are started, and each would compile every module anew.
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 
 #: Settings of a site, which would change what is tested.
 OWN_SETTINGS = {

@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from tests.driving import Driver
+from tests.emptying import empty_quickly
+
+empty_quickly()
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from deerflow_site.settings import DATABASES, RUNS  # noqa: E402
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 
+#: Tests log in often, and nobody attacks them.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
 RUNS = {
     **RUNS,
     "GRAPHS": {"agent": "deerflow_site.graphs.agent:graph", **{name: f"tests.graphs:{name}" for name in (

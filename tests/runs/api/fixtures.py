@@ -16,6 +16,9 @@ from langgraph_sdk.client import LangGraphClient
 from tests.runs.api.serving import served
 from threads.database import in_database, threads
 
+#: Reading the machine's certificates takes longer than most tests, which need none.
+PLAIN: dict[str, Any] = {"timeout": 20, "verify": False}
+
 
 @pytest_asyncio.fixture
 async def url(transactional_db: None, run_settings: Any) -> AsyncIterator[str]:
@@ -28,7 +31,7 @@ async def url(transactional_db: None, run_settings: Any) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture
 async def http(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, **PLAIN) as client:
         yield client
 
 
@@ -43,7 +46,7 @@ async def stranger(url: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client of another user, who is logged in."""
     cookies = await in_database(logged_in, "stranger")
     headers = {"X-CSRFToken": cookies[django_settings.CSRF_COOKIE_NAME]}
-    async with httpx.AsyncClient(base_url=url, cookies=cookies, headers=headers, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=url, cookies=cookies, headers=headers, **PLAIN) as client:
         yield client
 
 
