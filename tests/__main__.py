@@ -95,7 +95,7 @@ OWN_SETTINGS = {
 
 def postgres() -> AbstractContextManager[object]:
     url = os.environ.get("TEST_DATABASE_URL")
-    return nullcontext(Given(url)) if url else server()
+    return nullcontext(Given(url)) if url else server(fsync=False)
 
 
 def main(arguments: list[str]) -> int:

@@ -15,8 +15,6 @@ from pathlib import Path
 
 OPTIONS = [
     "-c",
-    "fsync=on",
-    "-c",
     "max_connections=500",
     "-c",
     "unix_socket_directories=",
@@ -64,8 +62,8 @@ def unprivileged() -> list[str]:
 class Server:
     """A PostgreSQL server in a folder of its own, on a free port of loopback."""
 
-    def __init__(self, bin_dir: Path, folder: Path) -> None:
-        self.bin_dir, self.folder, self.port = bin_dir, folder, free_port()
+    def __init__(self, bin_dir: Path, folder: Path, *, fsync: bool = True) -> None:
+        self.bin_dir, self.folder, self.port, self.fsync = bin_dir, folder, free_port(), fsync
         self.prefix = unprivileged()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -98,7 +96,7 @@ class Server:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.prefix, str(self.bin_dir / "postgres"), "-D", str(self.folder / "data"), "-h", "127.0.0.1",
-                 "-p", str(self.port), *OPTIONS],
+                 "-p", str(self.port), "-c", f"fsync={'on' if self.fsync else 'off'}", *OPTIONS],
                 stdout=log, stderr=log, cwd="/", env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
             )  # fmt: skip
         self.wait()
@@ -125,13 +123,17 @@ class Server:
 
 
 @contextlib.contextmanager
-def server() -> Iterator[Server]:
-    """Start a server, and stop and remove it afterwards. Raises LookupError when there are no binaries."""
+def server(*, fsync: bool = True) -> Iterator[Server]:
+    """Start a server, and stop and remove it afterwards. Raises LookupError when there are no binaries.
+
+    Args:
+        fsync: Whether a commit waits for the disk. Without, what is committed outlives the server's death, but not the machine's.
+    """
     found = binaries()
     if found is None:
         raise LookupError("no PostgreSQL binaries: install postgresql, or set TEST_DATABASE_URL")
     folder = Path(tempfile.mkdtemp(prefix="runs-postgres-"))
-    running = Server(found, folder)
+    running = Server(found, folder, fsync=fsync)
     try:
         running.init()
         running.start()
