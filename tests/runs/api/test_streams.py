@@ -145,7 +145,9 @@ async def test_checkpoints_of_the_mode_debug_say_where_things_are(http: httpx.As
     places = {task["name"]: task.get("checkpoint") for each in found for task in each["tasks"]}
     assert (places["child"]["thread_id"], places["first"]) == (thread, None)
     assert places["child"]["checkpoint_ns"].startswith("child:")
-    assert not [task for each in found for task in each["tasks"] if task["name"] == "child" and "state" in task]
+    assert not [
+        task for each in found for task in each["tasks"] if task["name"] == "child" and "state" in task
+    ]
 
 
 async def test_a_failure_is_the_last_event(http: httpx.AsyncClient) -> None:
