@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString
 from runs.admin_actions import RunActions
 from runs.admin_filters import (
     AssistantFilter,
+    DeletedFilter,
     ErrorFilter,
     GraphFilter,
     RunCreatedFilter,
@@ -24,7 +25,16 @@ from runs.admin_filters import (
     WorkerStateFilter,
 )
 from runs.crons import admin as crons_admin  # noqa: F401 - registers its page
-from runs.display import LIST_DEFER, duration, options, queue_wait, tokens, worker_link, worker_state
+from runs.display import (
+    LIST_DEFER,
+    assistant_link,
+    duration,
+    options,
+    queue_wait,
+    tokens,
+    worker_link,
+    worker_state,
+)
 from runs.identity import admin as identity_admin  # noqa: F401 - registers its pages
 from runs.models import Assistant, Run, RunStatus, Worker
 from runs.webhooks import admin as webhooks_admin  # noqa: F401 - registers its page
@@ -111,7 +121,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     @admin.display(description="assistant")
     def assistant_link(self, run: Run) -> str:
-        return link("runs_assistant", run.assistant_id, run.assistant.name)
+        return assistant_link(run.assistant)
 
     @admin.display(description="assistant")
     def assistant_page(self, run: Run) -> SafeString:
@@ -208,17 +218,17 @@ class WorkerAdmin(ReadOnlyAdmin):
 
 @admin.register(Assistant)
 class AssistantAdmin(ReadOnlyAdmin):
-    list_display = ("name", "short", "graph_id", "version", "owner", "created", "updated")
+    list_display = ("name", "short", "graph_id", "version", "owner", "created", "updated", "deleted")
     list_select_related = ("user",)
     list_defer = ("config", "context", "metadata", "description")
-    list_filter = (GraphFilter, CreatedFilter)
+    list_filter = (GraphFilter, DeletedFilter, CreatedFilter)
     ordering = ("-created_at", "-id")
     sortable_by = ("name", "graph_id", "created")
     search_texts = ("name__icontains", "graph_id__icontains", BY_USERNAME)
     search_help_text = "Full id of an assistant (or several), part of its name or its graph's, or a username."
     fieldsets = (
         (None, {"fields": ("name", "id", "graph_id", "description", "version", "owner", "its_runs")}),
-        ("Time", {"fields": ("created_full", "updated_full")}),
+        ("Time", {"fields": ("created_full", "updated_full", "deleted_full")}),
         ("Configuration", {"fields": ("config_json", "context_json", "metadata_json")}),
     )
 
@@ -227,6 +237,8 @@ class AssistantAdmin(ReadOnlyAdmin):
     updated = column("updated_at", ago, "updated")
     created_full = column("created_at", moment, "created")
     updated_full = column("updated_at", moment, "updated")
+    deleted = column("deleted_at", ago, "deleted")
+    deleted_full = column("deleted_at", moment, "deleted")
     config_json = column("config", without_secrets, "config")
     context_json = column("context", without_secrets, "context")
     metadata_json = column("metadata", pretty, "metadata")

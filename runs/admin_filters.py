@@ -48,7 +48,8 @@ class GraphFilter(ChoiceFilter):
         return names.distinct()[:OFFERED]
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(assistant__graph_id=value)
+        column = "graph_id" if queryset.model is Assistant else "assistant__graph_id"
+        return queryset.filter(**{column: value})
 
 
 class WorkerFilter(ChoiceFilter):
@@ -90,3 +91,14 @@ class WorkerStateFilter(ChoiceFilter):
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
         return queryset.filter(stopped_at__isnull=value == "present")
+
+
+class DeletedFilter(ChoiceFilter):
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("no", "Not deleted"), ("yes", "Deleted, but named by runs")]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(deleted_at__isnull=value == "no")

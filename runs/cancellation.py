@@ -158,7 +158,7 @@ async def settled(run_id: UUID) -> None:
 
 
 async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:
-    """Delete a run; one in flight is stopped, and keeps the thread busy until it has.
+    """Delete a run; one in flight writes nothing from then on, and is stopped.
 
     Raises NotFound.
     """

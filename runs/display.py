@@ -1,10 +1,10 @@
-"""Facts about a run and a worker as the admin's pages show them."""
+"""Facts about a run, an assistant and a worker as the admin's pages show them."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from runs.models import Run, Worker
+from runs.models import Assistant, Run, Worker
 from threads import clock
 from threads.display import EMPTY, link, seconds, span
 from threads.redaction import redacted
@@ -31,6 +31,12 @@ def duration(run: Run) -> str:
 def tokens(run: Run) -> str:
     """Input and output tokens."""
     return f"{run.input_tokens:,} / {run.output_tokens:,}" if run.input_tokens or run.output_tokens else EMPTY
+
+
+def assistant_link(assistant: Assistant) -> str:
+    """An assistant, and whether its user has deleted it."""
+    name = assistant.name if assistant.deleted_at is None else f"{assistant.name} (deleted)"
+    return link("runs_assistant", assistant.pk, name)
 
 
 def worker_link(run: Run) -> str:

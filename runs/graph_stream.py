@@ -16,19 +16,19 @@ from langgraph.types import StateSnapshot
 from runs import graphs
 from runs.code_changes import ensure_goes_on
 from runs.conf import settings
+from runs.event_shapes import discloses_question, without_internals
 from runs.events import RunStream
 from runs.exceptions import RunTooLarge
 from runs.graphs.runtimes import execution_runtime
 from runs.identity.principals import auth_user
 from runs.invocation import (
-    discloses_question,
+    fitting,
     goes_on,
     graph_config,
     graph_input,
     has_begun,
     langgraph_modes,
     towards,
-    without_internals,
 )
 from runs.models import Durability, Run
 from runs.outcomes import describe
@@ -197,7 +197,7 @@ class GraphStream:
         options: dict[str, Any] = {
             "stream_mode": sorted(modes),
             "subgraphs": True,
-            "context": kwargs.get("context") or None,
+            "context": fitting(kwargs.get("context"), self._graph.context_schema),
             "interrupt_before": kwargs.get("interrupt_before"),
             "interrupt_after": kwargs.get("interrupt_after"),
             "durability": durability,

@@ -7,28 +7,17 @@ The resume rule: never "invoke with None", never "send the same input again"; bo
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from langgraph.types import Command, Send
+from pydantic import BaseModel
 
 from runs.identity.auth_users import AuthUser
 
 #: What LangGraph calls the client's stream modes; the others have the same name.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}
-#: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
-SHOWN_CONFIGURABLE = frozenset(
-    [
-        "thread_id",
-        "checkpoint_id",
-        "checkpoint_ns",
-        "checkpoint_map",
-        "run_id",
-        "assistant_id",
-        "graph_id",
-        "user_id",
-    ]
-)
 
 
 def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> bool:
@@ -94,63 +83,28 @@ def _goto(goto: Any) -> Any:
     return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
 
 
+def fitting(context: Mapping[str, Any] | None, schema: Any) -> dict[str, Any] | None:
+    """What of a run's context its graph can be given; None if nothing.
+
+    A context comes from `configurable` too, which may hold anything; a class that refuses names would fail the run for it.
+    """
+    given = dict(context or {})
+    if dataclasses.is_dataclass(schema):
+        known = {each.name for each in dataclasses.fields(schema) if each.init}
+    elif isinstance(schema, type) and issubclass(schema, BaseModel) and _refuses_others(schema):
+        known = {name for field, each in schema.model_fields.items() for name in (field, each.alias) if name}
+    else:
+        return given or None
+    return {name: value for name, value in given.items() if name in known} or None
+
+
+def _refuses_others(schema: type[BaseModel]) -> bool:
+    return schema.model_config.get("extra") == "forbid"
+
+
 def langgraph_modes(requested: Iterable[str]) -> set[str]:
     """What LangGraph calls the modes that the client asked for."""
     return {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
-
-
-def discloses_question(mode: str, data: Any) -> bool:
-    """Whether an event shows that the graph asks a person something.
-
-    Such events are published together with the end of the run: a client that has seen a question can count on the
-    thread knowing it, and an answer can be bound to it.
-    """
-    if not isinstance(data, Mapping):
-        return False
-    match mode:
-        case "values" | "updates":
-            return "__interrupt__" in data
-        case "tasks":
-            return bool(data.get("interrupts"))
-        case "checkpoints":
-            return any(task.get("interrupts") for task in data.get("tasks", ()))
-        case "debug":
-            payload = data.get("payload") or {}
-            return discloses_question("tasks", payload) or discloses_question("checkpoints", payload)
-        case "events":
-            chunk = (data.get("data") or {}).get("chunk")
-            return isinstance(chunk, tuple) and len(chunk) > 1 and discloses_question(chunk[-2], chunk[-1])
-    return False
-
-
-def without_internals(mode: str, data: Any) -> Any:
-    """An event without what is nobody's news: LangGraph's live objects, and what clients put into `configurable`."""
-    if not isinstance(data, dict):
-        return data
-    match mode:
-        case "debug" if data.get("type") == "checkpoint":
-            return {**data, "payload": without_internals("checkpoints", data.get("payload"))}
-        case "checkpoints":
-            return _addressed(data)
-        case "events":
-            body = data.get("data") or {}
-            chunk = body.get("chunk")
-            if isinstance(chunk, tuple) and len(chunk) > 1 and isinstance(chunk[-2], str):
-                shown = (*chunk[:-1], without_internals(chunk[-2], chunk[-1]))
-                return {**data, "data": {**body, "chunk": shown}}
-    return data
-
-
-def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint whose configurations, its tasks' too, say only where things are."""
-    shown = dict(checkpoint)
-    for key in ("config", "parent_config", "state"):
-        if isinstance(config := shown.get(key), dict) and isinstance(config.get("configurable"), dict):
-            kept = {name: each for name, each in config["configurable"].items() if name in SHOWN_CONFIGURABLE}
-            shown[key] = {**config, "configurable": kept}
-    if isinstance(shown.get("tasks"), list | tuple):
-        shown["tasks"] = [_addressed(task) if isinstance(task, dict) else task for task in shown["tasks"]]
-    return shown
 
 
 def graph_config(

@@ -25,6 +25,7 @@ RESERVED_CONFIGURABLE = frozenset(
         "user_id",
         "graph_id",
         "assistant_id",
+        "cron_id",
         "langgraph_request_id",
     ]
 )
@@ -107,9 +108,7 @@ def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:
         raise InvalidRequest(f"after_seconds must be between 0 and {MAX_DELAY:.0f}.")
     if stateless and (request.command or {}).get("resume") is not None:
         raise ContradictoryRequest(RESUME_WITHOUT_THREAD)
-    config = sanitised_config(request.config)
-    if config.get("configurable") and request.context:
-        raise ContradictoryRequest(BOTH_CONFIGURABLE_AND_CONTEXT)
+    config, context = mirrored(sanitised_config(request.config), request.context)
     checkpoint = sanitised_checkpoint(request.checkpoint or request.config.get("configurable") or {})
     return replace(
         request,
@@ -117,6 +116,7 @@ def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:
         checkpoint=None if stateless else checkpoint,
         metadata=sanitised_metadata({**(request.config.get("metadata") or {}), **request.metadata}),
         config=config,
+        context=context,
         stream_modes=list(dict.fromkeys(request.stream_modes)) or ["values"],
         on_completion=request.on_completion if stateless else "keep",
     )
@@ -138,6 +138,24 @@ def sanitised_config(config: Mapping[str, Any]) -> dict[str, Any]:
             name: each for name, each in configurable.items() if not _reserved(name, RESERVED_CONFIGURABLE)
         }
     return kept
+
+
+def mirrored(config: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return both with the same values: `config.configurable` and `context` are two names of them.
+
+    What `configurable` may not name does not get into it under the other name either.
+
+    Args:
+        config: A configuration, sanitised.
+
+    Raises ContradictoryRequest if both say something.
+    """
+    configurable = config.get("configurable")
+    if not context:
+        return config, dict(configurable or {})
+    if configurable:
+        raise ContradictoryRequest(BOTH_CONFIGURABLE_AND_CONTEXT)
+    return config | sanitised_config({"configurable": context}), dict(context)
 
 
 def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A chat model that says what it is told to, token by token."""
+"""Chat models that say what they are told to, piece by piece."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 
-class Talker(BaseChatModel):
-    tokens: int = 5
-    delay: float = 0.0
+class Scripted(BaseChatModel):
+    """A model whose answer is known before; with the last piece comes what it cost."""
 
     @property
     def _llm_type(self) -> str:
-        return "talker"
+        return "scripted"
+
+    def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
+        """The answer to these messages."""
+        raise NotImplementedError
+
+    def pause(self, messages: list[BaseMessage]) -> float:
+        """How long each piece takes, in seconds."""
+        return 0.0
+
+    def _chunks(self, messages: list[BaseMessage]) -> list[ChatGenerationChunk]:
+        pieces = self.pieces(messages)
+        cost = {"input_tokens": 3, "output_tokens": len(pieces), "total_tokens": 3 + len(pieces)}
+        for last in pieces[-1:]:
+            last.chunk_position, last.usage_metadata = "last", cost  # type: ignore[assignment]
+        return [ChatGenerationChunk(message=piece) for piece in pieces]
 
     def _generate(
         self,
@@ -27,8 +42,16 @@ class Talker(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        text = "".join(f"w{number} " for number in range(self.tokens))
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(text))])
+        return generate_from_stream(iter(self._chunks(messages)))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(iter([chunk async for chunk in self._astream(messages)]))
 
     async def _astream(
         self,
@@ -37,11 +60,19 @@ class Talker(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        for number in range(self.tokens):
-            await asyncio.sleep(self.delay)
-            last = number == self.tokens - 1
-            usage = {"input_tokens": 3, "output_tokens": self.tokens, "total_tokens": 3 + self.tokens}
-            chunk = AIMessageChunk(
-                f"w{number} ", usage_metadata=usage if last else None, chunk_position="last" if last else None
-            )
-            yield ChatGenerationChunk(message=chunk)
+        for chunk in self._chunks(messages):
+            await asyncio.sleep(self.pause(messages))
+            yield chunk
+
+
+class Talker(Scripted):
+    """Says so many words, whatever it is asked."""
+
+    tokens: int = 5
+    delay: float = 0.0
+
+    def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
+        return [AIMessageChunk(f"w{number} ") for number in range(self.tokens)]
+
+    def pause(self, messages: list[BaseMessage]) -> float:
+        return self.delay

@@ -40,9 +40,9 @@ def shape(description: str, required: JSON, **optional: JSON) -> JSON:
     }
 
 
-def selectable(description: str, properties: JSON) -> JSON:
-    """Of which a client may ask for some fields only."""
-    return {"type": "object", "description": description, "properties": properties}
+def selected(schema: JSON) -> JSON:
+    """Those fields of it that a client asked for; all, if it named none."""
+    return {name: each for name, each in schema.items() if name != "required"}
 
 
 GRAPH_SCHEMA = {f"{name}_schema": maybe(OBJECT) for name in ("input", "output", "state", "config", "context")}
@@ -60,7 +60,7 @@ SCHEMAS: JSON = {
         {"version": TEXT, "langgraph_py_version": TEXT, "flags": OBJECT, "host": OBJECT},
     ),
     "Metrics": shape("How busy the server is.", {"queue": maybe(OBJECT), "api": OBJECT, "workers": OBJECT}),
-    "Assistant": selectable(
+    "Assistant": shape(
         "A graph with a configuration.",
         {"assistant_id": UUID, **DEFINITION, "created_at": TIME, "updated_at": TIME, "version": WHOLE},
     ),
@@ -74,7 +74,7 @@ SCHEMAS: JSON = {
         "description": "The JSON schemas of subgraphs, by their namespaces.",
         "additionalProperties": shape("The JSON schemas of a subgraph.", GRAPH_SCHEMA),
     },
-    "Thread": selectable(
+    "Thread": shape(
         "A conversation.",
         {
             "thread_id": UUID,
@@ -82,14 +82,14 @@ SCHEMAS: JSON = {
             "updated_at": TIME,
             "state_updated_at": TIME,
             "metadata": OBJECT,
-            "status": {"enum": ["idle", "busy", "interrupted", "error"]},
+            "status": {"type": "string", "enum": ["idle", "busy", "interrupted", "error"]},
             "config": OBJECT,
             "values": ANYTHING,
-            "interrupts": OBJECT,
-            "error": ANYTHING,
-            "ttl": maybe(OBJECT),
-            "extracted": OBJECT,
         },
+        interrupts=OBJECT,
+        error=ANYTHING,
+        ttl=maybe(OBJECT),
+        extracted=OBJECT,
     ),
     "ThreadState": shape(
         "What a thread stands at, or stood at.",
@@ -109,22 +109,22 @@ SCHEMAS: JSON = {
     "StateUpdated": shape("Where a new state is.", {"checkpoint": CHECKPOINT}, checkpoint_id=maybe(TEXT)),
     "Pruned": shape("How many threads were pruned.", {"pruned_count": WHOLE}),
     "Storage": shape("How much a thread stores.", {"thread_id": UUID, "total_bytes": WHOLE}),
-    "Run": selectable(
+    "Run": shape(
         "One execution of an assistant on a thread.",
         {
             "run_id": UUID,
             "thread_id": UUID,
             "assistant_id": UUID,
             "metadata": OBJECT,
-            "status": {"enum": STATUSES},
+            "status": {"type": "string", "enum": STATUSES},
             "kwargs": OBJECT,
-            "multitask_strategy": {"enum": ["reject", "rollback", "interrupt", "enqueue"]},
+            "multitask_strategy": {"type": "string", "enum": ["reject", "rollback", "interrupt", "enqueue"]},
             "created_at": TIME,
             "updated_at": TIME,
             "langsmith_session_name": maybe(TEXT),
         },
     ),
-    "Cron": selectable(
+    "Cron": shape(
         "Runs that are created again and again.",
         {
             "cron_id": UUID, "assistant_id": UUID, "thread_id": maybe(UUID), "user_id": TEXT, "schedule": TEXT,
@@ -140,7 +140,17 @@ SCHEMAS: JSON = {
     ),
     "Items": shape("What was found.", {"items": many(ref("Item"))}),
     "Namespaces": shape("The namespaces that were found.", {"namespaces": many(many(TEXT))}),
+    "Command": shape(
+        "A command of the agent streaming protocol.", {"id": WHOLE, "method": TEXT}, params=OBJECT
+    ),
+    "EventFilter": shape(
+        "Which of a thread's protocol events to stream.", {"channels": many(TEXT)},
+        namespaces=many(many(TEXT)), depth=WHOLE, since=WHOLE,
+    ),
 }  # fmt: skip
+#: Of these a client may ask for some fields only.
+SELECTABLE = ("Assistant", "Thread", "Run", "Cron")
+SCHEMAS |= {f"Selected{name}": selected(SCHEMAS[name]) for name in SELECTABLE}
 
 EMPTY: JSON = {"description": "Done; there is nothing to say."}
 
@@ -155,7 +165,8 @@ def located(found: JSON, *names: str) -> JSON:
 
 
 def page(name: str) -> JSON:
-    return located(answer(many(ref(name)), "A page."), "X-Pagination-Total", "X-Pagination-Next")
+    found = answer(many(ref(f"Selected{name}")), "A page, of each the fields that were selected.")
+    return located(found, "X-Pagination-Total", "X-Pagination-Next")
 
 
 EVENTS = answer(TEXT, "A stream of events.", media="text/event-stream")
@@ -209,7 +220,10 @@ ANSWERS: dict[str, JSON] = {
     "GET /threads/{}/history": {"200": answer(many(ref("ThreadState")))},
     "POST /threads/{}/history": {"200": answer(many(ref("ThreadState")))},
     "GET /threads/{}/stream": {"200": EVENTS},
-    "POST /threads/{}/commands": {"200": answer(OBJECT, "What the command came to.")},
+    "POST /threads/{}/commands": {
+        "200": answer(OBJECT, "What the command came to."),
+        "400": answer(OBJECT, "It is no command."),
+    },
     "POST /threads/{}/stream/events": {"200": EVENTS},
     "POST /threads/{}/runs": {"200": located(RUN, WHERE)},
     "GET /threads/{}/runs": {"200": page("Run")},
@@ -243,3 +257,12 @@ ANSWERS: dict[str, JSON] = {
     "POST /store/items/search": {"200": answer(ref("Items"))},
     "POST /store/namespaces": {"200": answer(ref("Namespaces"))},
 }  # fmt: skip
+
+#: Bodies of routes that read them themselves.
+BODIES: dict[str, JSON] = {
+    name: {"required": True, "content": {"application/json": {"schema": ref(schema)}}}
+    for name, schema in (
+        ("POST /threads/{}/commands", "Command"),
+        ("POST /threads/{}/stream/events", "EventFilter"),
+    )
+}

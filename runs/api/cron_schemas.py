@@ -34,9 +34,14 @@ COLUMNS = frozenset({"schedule", "timezone", "end_time", "enabled", "on_run_comp
 class CronCreate(RunCreate):
     """A cron to be created: the run that it creates, and when."""
 
-    schedule: str = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
+    schedule: str = Field(
+        description="Five fields: minute, hour, day of the month, month, day of the week.",
+        examples=["0 9 * * 1-5"],
+    )
     timezone: str | None = Field(
-        None, description="The IANA name of the schedule's zone; UTC if none is given."
+        None,
+        description="The IANA name of the schedule's zone; UTC if none is given.",
+        examples=["Europe/Berlin"],
     )
     end_time: Time | None = Field(None, description="It does not fire after this time.")
     enabled: bool = True

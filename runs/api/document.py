@@ -11,7 +11,8 @@ from typing import Any
 from django.conf import settings
 from ninja import NinjaAPI
 
-from runs.api.answers import ANSWERS, SCHEMAS, answer, ref
+from runs.api.answers import ANSWERS, BODIES, SCHEMAS, answer, ref
+from runs.api.refusals import MEANINGS, refusals
 
 #: Answered to everybody; the rest needs one of these.
 PUBLIC = frozenset({"/", "/docs", "/info", "/metrics", "/ok", "/openapi.json"})
@@ -30,18 +31,26 @@ def document(api: NinjaAPI) -> dict[str, Any]:
         made["paths"][path] = {"get": {**operation, "parameters": []}}
     for path, operations in made["paths"].items():
         for method, operation in operations.items():
-            described = ANSWERS.get(key(method, path), {"200": {"description": "OK"}})
-            operation["responses"] = described | {"4XX": {"$ref": "#/components/responses/Refusal"}}
-            if path in PUBLIC:
+            name, public = key(method, path), path in PUBLIC
+            if name in BODIES:
+                operation["requestBody"] = BODIES[name]
+            described = ANSWERS.get(name, {"200": {"description": "OK"}})
+            refused = {status: _refusal(status) for status in refusals(name, operation, public=public)}
+            operation["responses"] = {**described, **refused, **described}
+            if public:
                 operation["security"] = []
     components = made["components"]
     components["schemas"] = {**components.get("schemas", {}), **SCHEMAS}
     components["responses"] = {
-        "Refusal": answer(ref("Error"), "The request was refused, and changed nothing.")
+        f"Refused{status}": answer(ref("Error"), meaning) for status, meaning in MEANINGS.items()
     }
     components["securitySchemes"] = security_schemes()
     made["security"] = SECURITY
     return made
+
+
+def _refusal(status: str) -> dict[str, str]:
+    return {"$ref": f"#/components/responses/Refused{status}"}
 
 
 def key(method: str, path: str) -> str:

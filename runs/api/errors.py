@@ -93,8 +93,8 @@ def sentence(errors: list[dict[str, Any]]) -> str:
         return f"{name} is required."
     if first["type"] in ("model_type", "model_attributes_type"):
         return "The request body must be a JSON object."
-    message = str(first["msg"]).removeprefix("Value error, ")
-    return f"{name}: {message[:1].lower()}{message[1:]}."
+    message = str(first["msg"]).removeprefix("Value error, ").removesuffix(".")
+    return f"{name or 'The request body'}: {message[:1].lower()}{message[1:]}."
 
 
 def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:

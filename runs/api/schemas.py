@@ -47,10 +47,16 @@ class RunCreate(Schema):
     """A run to be created. Unknown fields are ignored, and null is the same as absent."""
 
     assistant_id: str = Field(
-        min_length=1, max_length=255, description="An assistant's id, or a graph's name."
+        min_length=1, max_length=255, description="An assistant's id, or a graph's name.", examples=["agent"]
     )
-    input: Any = Field(None, description="The graph's input; not used when there is a command.")
-    command: dict[str, Any] | None = Field(None, description="`update`, `goto` and `resume`.")
+    input: Any = Field(
+        None,
+        description="The graph's input; not used when there is a command.",
+        examples=[{"messages": [{"role": "user", "content": "Hello"}]}],
+    )
+    command: dict[str, Any] | None = Field(
+        None, description="`update`, `goto` and `resume`.", examples=[{"resume": "yes"}]
+    )
     checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread to go on from.")
     checkpoint_id: str | None = Field(None, description="The same, by the checkpoint's id alone.")
     metadata: dict[str, Any] = {}
@@ -58,7 +64,7 @@ class RunCreate(Schema):
         {},
         description="`tags`, `recursion_limit`, `max_concurrency` and `configurable`; the rest is ignored.",
     )
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = Field({}, description="The same values as `config.configurable`: give either.")
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after, or `*` for all.")
     stream_mode: Annotated[list[StreamMode], BeforeValidator(listed)] = ["values"]
@@ -72,7 +78,9 @@ class RunCreate(Schema):
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = Field("delete", description="For runs without a thread.")
     feedback_keys: list[str] | None = None
-    webhook: str | None = Field(None, description="A URL that is told of the run's end.")
+    webhook: str | None = Field(
+        None, description="A URL that is told of the run's end.", examples=["https://example.com/runs"]
+    )
 
     def request(self, *, stateless: bool) -> RunRequest:
         """What is asked for, made safe. Raises InvalidRequest."""

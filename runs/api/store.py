@@ -51,9 +51,9 @@ Index = Annotated[
 class ItemPut(Schema):
     """An item to be put, in the place of one that is there."""
 
-    namespace: Labels
-    key: str
-    value: dict[str, Any]
+    namespace: Labels = Field(examples=[["users", "ada", "facts"]])
+    key: str = Field(examples=["favourite-colour"])
+    value: dict[str, Any] = Field(examples=[{"text": "Ada likes green."}])
     index: Index | None = Field(
         None, description="Paths of the texts to embed instead of the configured ones, or false for none."
     )

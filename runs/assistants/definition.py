@@ -1,6 +1,5 @@
 """What a client says about an assistant, made safe and applied to what it said before. Pure: no Django, no database.
 
-`context` and `config.configurable` are two names of the same values: whichever a client gives becomes the other one too.
 A patch replaces what it names, and merges metadata. It keeps the context of an assistant whose `config` it replaces by
 one that has no `configurable` (langgraph_server_api.md §6).
 """
@@ -10,12 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runs.requests import (
-    BOTH_CONFIGURABLE_AND_CONTEXT,
-    ContradictoryRequest,
-    sanitised_config,
-    sanitised_metadata,
-)
+from runs.requests import mirrored, sanitised_config, sanitised_metadata
 
 #: What an assistant says of which nothing is said.
 BLANK: dict[str, Any] = {
@@ -41,12 +35,8 @@ def _configuration(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     config = sanitised_config(given["config"]) if "config" in given else dict(said["config"])
     context = given.get("context")
-    if "config" in given and config.get("configurable"):
-        if context:
-            raise ContradictoryRequest(BOTH_CONFIGURABLE_AND_CONTEXT)
-        return config, config["configurable"]
-    if context is None:
-        return config, said["context"]
-    config.pop("configurable", None)
-    # Names of `configurable` that belong to the server stay out of it under this name too.
-    return config | sanitised_config({"configurable": context}), context
+    if not ("config" in given and config.get("configurable")):
+        if context is None:
+            return config, said["context"]
+        config.pop("configurable", None)
+    return mirrored(config, context or {})

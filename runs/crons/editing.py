@@ -83,7 +83,7 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
     if cron.thread_id is not None:
         cron.on_run_completed = None
     cron.metadata = {**cron.metadata, **sanitised_metadata(payload.get("metadata") or {})}
-    merged = {**cron.payload, **payload}
+    merged = _merged(cron.payload, payload)
     if "metadata" in merged:
         merged["metadata"] = cron.metadata
     config = merged.get("config") or {}
@@ -96,6 +96,19 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
     except InvalidSchedule as error:
         raise InvalidRequest(str(error)) from None
     limits.check_input(request_of(cron))
+
+
+def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a cron's runs are made of. Of the two names of a run's context, the one that is given now counts."""
+    merged = {**before, **given}
+    configurable = (given.get("config") or {}).get("configurable")
+    if given.get("context") and not configurable:
+        merged["config"] = {
+            name: each for name, each in (merged.get("config") or {}).items() if name != "configurable"
+        }
+    elif configurable and not given.get("context"):
+        merged.pop("context", None)
+    return merged
 
 
 def get_cron(cron_id: UUID, *, principal: Principal) -> Cron:

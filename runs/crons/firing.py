@@ -16,6 +16,7 @@ from runs.crons.models import Cron
 from runs.crons.schedules import next_time
 from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
+from runs.models import MultitaskStrategy, Run, RunStatus
 from runs.requests import RunRequest
 from threads import clock
 from threads.faults import is_passing
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 #: Crons that are looked for at once.
 BATCH = 100
+#: Why none is added to a queue that does not get shorter.
+STILL_WAITS = "The run that it created last still waits for its turn."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
     """Create the run of a cron that is due, and put its date off; None if it is not due (any more).
 
     A run that is refused is not tried again: the cron says why, and goes on with its next date. Dates that have been
-    missed meanwhile are left out. A cron that another process is firing is left to it.
+    missed meanwhile are left out, and so are those at which the cron's last run has not begun, though it could have: the
+    queue would grow without bound. A cron that another process is firing is left to it.
 
     Args:
         unasked: Whether it is the clock that fires it; else it is fired in any case, and its dates stay as they are.
@@ -63,7 +67,7 @@ def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
         cron = rows.select_for_update(skip_locked=unasked, of=("self",)).first()
         if cron is None:
             return None
-        fired = _create_run(cron)
+        fired = Fired(None, STILL_WAITS) if unasked and _last_waits(cron, now) else _create_run(cron)
         changes: dict[str, Any] = {"last_fired_at": now, "last_error": fired.error}
         if fired.admitted is not None:
             changes["last_run_id"] = fired.admitted.run.id
@@ -77,6 +81,18 @@ def date_after(cron: Cron, now: datetime) -> datetime | None:
     """The cron's next date, if it has one before its end."""
     found = next_time(cron.schedule, cron.timezone, after=now)
     return None if found is None or (cron.end_time is not None and found > cron.end_time) else found
+
+
+def _last_waits(cron: Cron, now: datetime) -> bool:
+    """Whether the cron's last run could begin and has not, and another one would come after it, not instead of it."""
+    replaces = cron.payload.get("multitask_strategy") in (
+        MultitaskStrategy.INTERRUPT,
+        MultitaskStrategy.ROLLBACK,
+    )
+    if cron.last_run_id is None or (cron.thread_id is not None and replaces):
+        return False
+    last = Run.objects.filter(id=cron.last_run_id, status=RunStatus.PENDING, due_at__lte=now)
+    return last.exists()
 
 
 def _create_run(cron: Cron) -> Fired:

@@ -8,7 +8,7 @@ from django import template
 from django.db.models.functions import Left
 from django.utils.html import format_html
 
-from runs.display import LIST_DEFER, duration, queue_wait
+from runs.display import LIST_DEFER, assistant_link, duration, queue_wait
 from runs.models import Run, RunEvent
 from threads.display import ago, badge, excerpt, instant, link
 
@@ -53,7 +53,7 @@ def runs_table(runs: Any) -> dict[str, Any]:
         (
             badge(run.status),
             link("runs_run", run.id),
-            link("runs_assistant", run.assistant_id, run.assistant.name),
+            assistant_link(run.assistant),
             ago(run.created_at),
             queue_wait(run),
             duration(run),

@@ -26,11 +26,11 @@ RETRY = 1.0
 
 
 class Deliverer:
-    """Sends webhooks for ever. Cancelled, it breaks off; what was under way is sent again by whoever comes next."""
+    """Sends webhooks for ever. Cancelled, it breaks off; what was under way is due again, for whoever comes next."""
 
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
-        self._sending: dict[asyncio.Task[None], str] = {}
+        self._sending: dict[asyncio.Task[None], WebhookDelivery] = {}
 
     async def run(self) -> None:
         async with open_client() as client:
@@ -43,8 +43,19 @@ class Deliverer:
                             await bell.wait(pause)
             finally:
                 # Before the connections close, which would look like the receivers' failures.
-                for task in self._sending:
-                    task.cancel()
+                await self._break_off()
+
+    async def _break_off(self) -> None:
+        broken_off = dict(self._sending)
+        if not broken_off:
+            return
+        for task in broken_off:
+            task.cancel()
+        await asyncio.wait(broken_off)
+        try:
+            await in_database(outbox.give_back, list(broken_off.values()))
+        except Exception as error:
+            logger.warning("Webhooks under way are sent again when their time to be sent is over: %s", error)
 
     async def _turn(self, client: httpx.AsyncClient) -> float:
         """Begin to send what is due; return how long nothing more will be, in seconds."""
@@ -60,7 +71,7 @@ class Deliverer:
             return RETRY
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(client, delivery), name=f"webhook {delivery.id}")
-            self._sending[task] = delivery.host
+            self._sending[task] = delivery
             task.add_done_callback(self._ended)
         if claimed:
             return 0.0
@@ -69,7 +80,7 @@ class Deliverer:
         return min(settings.SWEEP, max(0.01, (due - clock.now()).total_seconds()))
 
     def _occupied(self) -> list[str]:
-        counts = Counter(self._sending.values())
+        counts = Counter(delivery.host for delivery in self._sending.values())
         return [host for host, count in counts.items() if count >= PER_HOST]
 
     def _ended(self, task: asyncio.Task[None]) -> None:

@@ -63,6 +63,16 @@ def claim(*, limit: int, avoid: Collection[str]) -> list[WebhookDelivery]:
     return claimed
 
 
+def give_back(deliveries: Collection[WebhookDelivery]) -> None:
+    """Let deliveries whose sending was broken off be sent again at once; those that were concluded meanwhile are not."""
+    now = clock.now()
+    for each in deliveries:
+        mine = WebhookDelivery.objects.filter(
+            id=each.id, state=DeliveryState.PENDING, attempts=each.attempts, due_at__gt=now
+        )
+        mine.update(due_at=now)
+
+
 def next_due(*, avoid: Collection[str]) -> datetime | None:
     """When the next delivery is due; None if there is none."""
     pending = WebhookDelivery.objects.filter(state=DeliveryState.PENDING).exclude(host__in=avoid)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.control import require, run_script
+from tests.clients.control import run_script
+from tests.requirements import require
 from tests.server.harness import Site
 
 # Each starts a browser, and three servers one after the other.

@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-import pytest
-
+from tests.requirements import require
 from tests.server.harness import Process, Site
 
 #: What Node's test runner prints, and the websocket that Node has only since version 22.
@@ -62,18 +61,6 @@ def control(known: Faults) -> Iterator[str]:
         finally:
             server.shutdown()
             thread.join()
-
-
-def require(missing: str | None) -> None:
-    """Skip a test whose tools are not there; on CI nothing may be missing.
-
-    Args:
-        missing: What to say, or None if everything is there.
-    """
-    if missing and os.environ.get("CI"):
-        pytest.fail(missing)
-    if missing:
-        pytest.skip(missing)
 
 
 def no_packages(folder: Path) -> str | None:

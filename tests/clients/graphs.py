@@ -12,15 +12,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
-from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import tool
 from langgraph.config import get_stream_writer
@@ -29,6 +24,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import interrupt
 
 from tests.graphs import trace
+from tests.models import Scripted
 
 
 def order(messages: list[BaseMessage]) -> list[str]:
@@ -41,54 +37,15 @@ def number(words: list[str], place: int, otherwise: float) -> float:
     return float(words[place]) if len(words) > place else otherwise
 
 
-class Obedient(BaseChatModel):
+class Obedient(Scripted):
     """A chat model that says, or calls, what the last human message orders."""
 
-    @property
-    def _llm_type(self) -> str:
-        return "obedient"
-
-    def _generate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: CallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        raise NotImplementedError("This model streams.")
-
-    async def _agenerate(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> ChatResult:
-        return generate_from_stream(iter([piece async for piece in self._astream(messages)]))
-
-    async def _astream(
-        self,
-        messages: list[BaseMessage],
-        stop: list[str] | None = None,
-        run_manager: AsyncCallbackManagerForLLMRun | None = None,
-        **kwargs: Any,
-    ) -> AsyncIterator[ChatGenerationChunk]:
+    def pause(self, messages: list[BaseMessage]) -> float:
         words = order(messages)
-        seconds = number(words, 2, 0.0) if words[0] in ("talk", "delegate") else 0.0
-        chunks = self._chunks(messages, words)
-        for place, chunk in enumerate(chunks):
-            await asyncio.sleep(seconds)
-            if place == len(chunks) - 1:
-                chunk.chunk_position = "last"
-                chunk.usage_metadata = {
-                    "input_tokens": 3,
-                    "output_tokens": len(chunks),
-                    "total_tokens": 3 + len(chunks),
-                }
-            yield ChatGenerationChunk(message=chunk)
+        return number(words, 2, 0.0) if words[0] in ("talk", "delegate") else 0.0
 
-    @staticmethod
-    def _chunks(messages: list[BaseMessage], words: list[str]) -> list[AIMessageChunk]:
+    def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
+        words = order(messages)
         if isinstance(messages[-1], ToolMessage):
             return [AIMessageChunk(word) for word in ("It is ", messages[-1].text, ".")]
         if words[0] == "weather":

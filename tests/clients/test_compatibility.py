@@ -14,7 +14,8 @@ JAVASCRIPT = ROOT / "tests" / "clients", ROOT / "tests" / "browser"
 
 
 def rows() -> list[list[str]]:
-    lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ")]
+    table = DOCUMENT.read_text().split("\n\n")[2]
+    lines = [line for line in table.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 

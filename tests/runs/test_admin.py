@@ -13,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from django.utils.html import escape
 
 from runs import admin_actions
@@ -512,6 +513,29 @@ def test_an_assistant_s_page_shows_its_configuration(root: Client) -> None:
         assert shown in html
     found = root.get("/admin/runs/assistant/", {"q": "ad"}).context["cl"].result_list
     assert [each.name for each in found] == ["Ada"]
+
+
+def test_a_deleted_assistant_says_so_and_can_be_left_out(root: Client) -> None:
+    here, gone = (make_assistant(user=make_user(), name=name, graph="steps") for name in ("Here", "Gone"))
+    type(gone).objects.filter(id=gone.id).update(deleted_at=timezone.now())
+    run = make_run("success", assistant=gone)
+    for address in (page(run), page(run.thread), "/admin/runs/run/"):
+        assert ">Gone (deleted)<" in root.get(address).content.decode()
+    assert "field-deleted_full" in root.get(page(gone)).content.decode()
+
+    def listed(**conditions: str) -> set[str]:
+        response = root.get("/admin/runs/assistant/", conditions)
+        return {each.name for each in response.context["cl"].result_list}
+
+    assert listed(deleted="no") == {here.name}
+    assert listed(deleted="yes") == {gone.name}
+
+
+def test_assistants_are_found_by_their_graph(root: Client) -> None:
+    make_assistant("steps")
+    make_assistant("talking")
+    found = root.get("/admin/runs/assistant/", {"graph": "steps"}).context["cl"].result_list
+    assert [each.graph_id for each in found] == ["steps"]
 
 
 def test_the_site_is_called_by_its_name(root: Client) -> None:

@@ -84,6 +84,16 @@ def test_reserved_names_contradict_nothing() -> None:
     assert request(config={"configurable": {"thread_id": "x"}}, context={"b": 2}).context == {"b": 2}
 
 
+def test_configurable_and_context_are_two_names_of_the_same_values() -> None:
+    by_config = request(config={"configurable": {"k": 1, "run_id": "x"}, "tags": ["t"]})
+    assert (by_config.config, by_config.context) == ({"configurable": {"k": 1}, "tags": ["t"]}, {"k": 1})
+    by_context = request(config={"tags": ["t"]}, context={"k": 2, "run_id": "x"})
+    assert by_context.config == {"configurable": {"k": 2}, "tags": ["t"]}
+    assert by_context.context == {"k": 2, "run_id": "x"}
+    neither = request(config={"tags": ["t"]})
+    assert (neither.config, neither.context) == ({"tags": ["t"]}, {})
+
+
 # --- commands
 
 

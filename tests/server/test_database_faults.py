@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests import postgres
+from tests.requirements import require
 from tests.server.databases import Database, Postgres, Sqlite, migrate
 from tests.server.harness import STEPS, Site, within
 from tests.server.invariants import read_everything, sound
@@ -69,8 +70,12 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
 
 @pytest.mark.postgresql
 def test_runs_outlive_a_crash_of_postgres(tmp_path: Path, cache: Path) -> None:
-    if postgres.binaries() is None:
-        pytest.skip("This machine has no PostgreSQL binaries.")
+    programs = postgres.binaries()
+    require(
+        None
+        if programs
+        else "PostgreSQL's own programs are not installed: this test stops a server of its own"
+    )
     with postgres.server() as server:
         database = Postgres(server.url)
         migrate(tmp_path, cache, **database.settings)

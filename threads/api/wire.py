@@ -34,7 +34,7 @@ LATER = ("error", "interrupts")
 
 def thread_columns(select: Collection[str] | None = None) -> list[str]:
     """The columns that `thread_json` needs."""
-    fields = [column for name, (column, _) in THREAD_FIELDS.items() if select is None or name in select]
+    fields = [column for name, (column, _) in THREAD_FIELDS.items() if not select or name in select]
     return ["epoch", *fields]
 
 
@@ -43,7 +43,7 @@ def thread_json(thread: Thread, select: Collection[str] | None = None) -> dict[s
     return {
         name: show(thread)
         for name, (_, show) in THREAD_FIELDS.items()
-        if (select is None or name in select) and (thread.epoch or name not in LATER)
+        if (not select or name in select) and (thread.epoch or name not in LATER)
     }
 
 

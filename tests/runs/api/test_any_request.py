@@ -32,6 +32,8 @@ CHECKS = [content_type_conformance, response_schema_conformance, status_code_con
 #: How long an answer may take to begin, and a stream is read then, in seconds.
 PATIENCE, LISTENING = 10.0, 0.3
 
+DESCRIBED: dict[str, Any] = document(api)["paths"]
+
 Known = dict[str, str]
 
 
@@ -84,6 +86,8 @@ def answered(case: Any, url: str, session: requests.Session) -> None:
         else:
             _ = answer.content
         assert answer.status_code < 500, answer.text
+        described = DESCRIBED[case.operation.path][case.operation.method.lower()]["responses"]
+        assert str(answer.status_code) in described, f"{answer.status_code} is not described: {answer.text}"
         if 200 <= answer.status_code < 300 and "event-stream" not in answer.headers.get("content-type", ""):
             case.validate_response(answer, checks=CHECKS)
         elif answer.status_code >= 400:
@@ -96,7 +100,7 @@ def is_refusal(answer: requests.Response) -> bool:
         said = json.loads(answer.content)
     except ValueError:
         return answer.headers["content-type"].startswith("text/plain") and bool(answer.text)
-    return isinstance(said, dict) and all(isinstance(said[name], str) for name in said)
+    return isinstance(said, dict) and all(isinstance(said[name], str | None) for name in said)
 
 
 def check(operation: APIOperation, url: str, known: Known) -> None:

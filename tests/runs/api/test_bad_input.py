@@ -96,6 +96,21 @@ async def test_a_wrong_value_is_named(http: httpx.AsyncClient) -> None:
         assert (answer.status_code, answer.json()["detail"][: len(detail)]) == (422, detail)
 
 
+async def test_what_is_wrong_is_one_sentence(http: httpx.AsyncClient) -> None:
+    for path, body, detail in (
+        ("/runs/batch", [], "The request body: list should have at least 1 item after validation, not 0."),
+        ("/runs/batch", {}, "The request body: input should be a valid list."),
+        ("/threads", {"ttl": 0}, "ttl: must be a positive number of minutes, at most 5270400, or an object"),
+    ):
+        answer = await http.post(path, json=body)
+        said = answer.json()["detail"]
+        assert (answer.status_code, said[: len(detail)]) == (422, detail)
+        assert said.endswith(".") and not said.endswith("..")
+    index = {"namespace": ["a"], "key": "b", "value": {}, "index": True}
+    said = (await http.put("/store/items", json=index)).json()["detail"]
+    assert said.endswith("'messages[*].content'.")
+
+
 async def test_odd_values_find_nothing(http: httpx.AsyncClient) -> None:
     searches: list[dict[str, Any]] = [
         {"metadata": {"a": 1e308}},

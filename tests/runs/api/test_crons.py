@@ -45,6 +45,23 @@ async def test_a_cron_has_the_shape_that_clients_know(sdk: LangGraphClient) -> N
     assert await sdk.crons.search() == [cron]
 
 
+async def test_a_cron_may_say_its_context_by_either_name(sdk: LangGraphClient) -> None:
+    cron = await sdk.crons.create("sleeping", schedule="0 0 1 1 *", input={"log": []}, context={"k": 1})
+    name = cron["cron_id"]
+    assert (cron["payload"]["context"], cron["payload"]["config"]) == (
+        {"k": 1},
+        {"configurable": {"cron_id": name}},
+    )
+    by_config = await sdk.crons.update(name, config={"configurable": {"k": 2}})
+    assert "context" not in by_config["payload"]
+    assert by_config["payload"]["config"] == {"configurable": {"k": 2, "cron_id": name}}
+    by_context = await sdk.crons.update(name, context={"k": 3})
+    assert (by_context["payload"]["context"], by_context["payload"]["config"]) == (
+        {"k": 3},
+        {"configurable": {"cron_id": name}},
+    )
+
+
 async def test_a_cron_on_a_thread_belongs_to_it(sdk: LangGraphClient) -> None:
     thread = (await sdk.threads.create())["thread_id"]
     cron = await sdk.crons.create_for_thread(

@@ -56,6 +56,42 @@ def test_every_path_of_the_api_is_described() -> None:
     assert served - described == set()
 
 
+def test_generated_clients_get_a_name_for_every_route() -> None:
+    names = [operation["operationId"] for _, _, operation in operations()]
+    assert len(set(names)) == len(names)
+    assert {"create_thread", "create_run", "search_threads", "get_state"} <= set(names)
+
+
+def test_what_changes_something_says_what_it_takes() -> None:
+    without = {"copy", "cancel"}
+    assert not [
+        (method, path)
+        for method, path, operation in operations()
+        if method in ("post", "put", "patch")
+        and "requestBody" not in operation
+        and operation["operationId"] not in without
+    ]
+
+
+def test_refusals_are_described_route_by_route() -> None:
+    described = {key(method, path): set(operation["responses"]) for method, path, operation in operations()}
+    assert described["GET /info"] == {"200"}
+    assert described["GET /ok"] == {"200", "422", "503"}
+    assert described["POST /threads/{}/runs"] == {
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "409",
+        "413",
+        "422",
+        "429",
+        "503",
+    }
+    assert described["GET /threads/{}"] == {"200", "401", "403", "404", "422", "503"}
+
+
 def test_every_reference_leads_somewhere() -> None:
     made = document(api)
     for reference in references(made):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -124,6 +125,29 @@ async def test_events_of_subgraphs_come_on_request_with_their_namespace(sdk: Lan
         ]
         nested = [part for part in parts if part.event.startswith("updates|child:")]
         assert bool(nested) == subgraphs
+
+
+@pytest.mark.parametrize("mode", ["debug", "checkpoints"])
+async def test_checkpoints_of_the_mode_debug_say_where_things_are(http: httpx.AsyncClient, mode: str) -> None:
+    thread = await new_thread(http)
+    body = {"assistant_id": "nested", "input": {"log": []}, "stream_mode": mode}
+    answer = await http.post(f"/threads/{thread}/runs/stream", json=body)
+    shown = [data for name, data, _ in frames(answer.content) if name == mode]
+    if mode == "checkpoints":
+        assert not [each for each in shown if "checkpoint" in each]
+        assert all("state" in task for each in shown for task in each["tasks"])
+        return
+    found = [each["payload"] for each in shown if each["type"] == "checkpoint"]
+    assert found[0]["parent_checkpoint"] is None
+    for before, after in itertools.pairwise(found):
+        assert after["parent_checkpoint"] == before["checkpoint"]
+        assert set(after["checkpoint"]) == {"checkpoint_id", "thread_id", "checkpoint_ns"}
+    places = {task["name"]: task.get("checkpoint") for each in found for task in each["tasks"]}
+    assert (places["child"]["thread_id"], places["first"]) == (thread, None)
+    assert places["child"]["checkpoint_ns"].startswith("child:")
+    assert not [
+        task for each in found for task in each["tasks"] if task["name"] == "child" and "state" in task
+    ]
 
 
 async def test_a_failure_is_the_last_event(http: httpx.AsyncClient) -> None:

@@ -63,6 +63,51 @@ def test_it_creates_one_run_and_goes_on_with_its_next_date() -> None:
     assert Run.objects.count() == 1
 
 
+def again(cron: Cron) -> firing.Fired:
+    """Fire a cron whose next date has come."""
+    Cron.objects.filter(id=cron.id).update(next_run_date=clock.now() - timedelta(seconds=1))
+    fired = fire(cron.id)
+    assert fired is not None
+    return fired
+
+
+@pytest.mark.parametrize("on_thread", [True, False])
+def test_runs_that_do_not_get_their_turn_do_not_pile_up(on_thread: bool) -> None:
+    cron = make_cron(thread=make_run("running", thread=make_thread(epoch=1)).thread if on_thread else None)
+    fire(cron.id)
+    waiting = Run.objects.get(status="pending")
+    for _ in range(3):
+        assert again(cron) == firing.Fired(None, firing.STILL_WAITS)
+    cron.refresh_from_db()
+    assert (cron.last_run_id, cron.last_error) == (waiting.id, firing.STILL_WAITS)
+    assert cron.next_run_date is not None and cron.next_run_date > clock.now()
+    assert Run.objects.filter(status="pending").count() == 1
+    # An operator who fires it by hand knows what for.
+    by_hand = fire(cron.id, unasked=False)
+    assert by_hand is not None and by_hand.admitted is not None
+    Run.objects.filter(status="pending").update(status="success", finished_at=clock.now())
+    assert again(cron).admitted is not None
+    cron.refresh_from_db()
+    assert cron.last_error is None
+
+
+@pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
+def test_runs_that_take_the_place_of_those_before_cannot_pile_up(strategy: str) -> None:
+    thread = make_run("running", thread=make_thread(epoch=1)).thread
+    cron = make_cron(thread=thread, payload={"input": {"log": []}, "multitask_strategy": strategy})
+    fire(cron.id)
+    before = Run.objects.get(status="pending")
+    assert again(cron).admitted is not None
+    assert Run.objects.get(status="pending").id != before.id
+
+
+def test_a_run_that_waits_for_its_time_does_not_keep_the_next_one_back() -> None:
+    cron = make_cron(payload={"input": {"log": []}, "after_seconds": 600})
+    fire(cron.id)
+    assert again(cron).admitted is not None
+    assert Run.objects.filter(status="pending").count() == 2
+
+
 def test_a_run_on_a_thread_keeps_it_and_waits_for_its_turn() -> None:
     running = make_run("running", thread=make_thread(epoch=1))
     fire(make_cron(thread=running.thread).id)
@@ -207,7 +252,8 @@ def test_a_death_between_any_two_statements_loses_and_repeats_nothing(when: str)
     point, died = 0, True
     while died:
         point += 1
-        cron = make_cron()
+        # A minute may pass while the test goes on.
+        cron = make_cron(schedule="0 0 1 1 *")
         dead_man = DeadMan(point, when)
         try:
             with connection.execute_wrapper(dead_man):

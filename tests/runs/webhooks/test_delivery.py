@@ -8,6 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from runs import cancellation
 from runs.models import Run, WebhookDelivery
 from runs.orphans import fail_orphan
 from runs.retention import Policy, steps
+from runs.runtime import runtime
 from runs.webhooks import outbox
 from runs.webhooks.sending import open_client, send
 from tests.driving import Driver
@@ -24,7 +26,7 @@ from tests.receiver import ALLOWED, Receiver, receiving
 from tests.retention import pruning
 from tests.rows import make_run, make_thread, make_user, orphan
 from threads import clock
-from threads.database import in_database
+from threads.database import in_database, threads
 from threads.models import Thread
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()
@@ -302,6 +304,37 @@ def test_a_delivery_is_one_senders_until_that_had_its_time(run_settings: Any) ->
     assert not outbox.conclude(second, outbox.Result(500, "The receiver answered 500."))
     row = WebhookDelivery.objects.get()
     assert (row.state, row.attempts, row.status_code) == ("delivered", 2, 200)
+
+
+async def test_what_a_shutdown_breaks_off_is_sent_again_at_the_next_start(
+    transactional_db: None, receiver: Receiver, trace_file: Path
+) -> None:
+    receiver.open.clear()
+    async with runtime() as opened:
+        driver = await Driver.create(opened, trace_file)
+        run = await driver.start("steps", webhook=receiver.url)
+        await until(lambda: receiver.received)
+    left = await in_database(WebhookDelivery.objects.get)
+    assert (left.state, left.attempts) == ("pending", 1)
+    receiver.open.set()
+    async with asyncio.timeout(5), runtime():
+        await concluded(run)
+    threads.close()
+    assert [received.id for received in receiver.received] == [str(left.id)] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_concluded_or_taken_over_meanwhile_is_not_given_back(run_settings: Any) -> None:
+    for _ in range(3):
+        delivery_to("http://127.0.0.1:1/")
+    broken_off, done, taken = outbox.claim(limit=5, avoid=[])
+    outbox.conclude(done, outbox.Result(200))
+    due_at = clock.now() + timedelta(seconds=60)
+    WebhookDelivery.objects.filter(id=taken.id).update(attempts=2, due_at=due_at)
+    outbox.give_back([broken_off, done, taken])
+    assert [each.id for each in outbox.claim(limit=5, avoid=[])] == [broken_off.id]
+    assert WebhookDelivery.objects.get(id=done.id).state == "delivered"
+    assert WebhookDelivery.objects.get(id=taken.id).due_at == due_at
 
 
 @pytest.mark.django_db(transaction=True)

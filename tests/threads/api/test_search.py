@@ -178,6 +178,14 @@ async def test_what_no_database_can_store_is_refused(http: httpx.AsyncClient) ->
             assert (answer.status_code, path, content) == (422, path, content)
 
 
+async def test_who_selects_nothing_gets_everything(http: httpx.AsyncClient) -> None:
+    made = (await http.post("/threads", json={})).json()
+    for path in ("/threads/search", "/assistants/search"):
+        [first, *_] = (await http.post(path, json={"select": []})).json()
+        assert first == (await http.post(path, json={})).json()[0]
+    assert (await http.post("/threads/search", json={"select": []})).json() == [made]
+
+
 async def test_numbers_of_any_size_are_taken(http: httpx.AsyncClient) -> None:
     for number in (b"123456789012345678901234567890", b"1e308", b"-0.0", b"1e-400"):
         body = b'{"metadata":{"a":' + number + b"}}"

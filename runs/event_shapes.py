@@ -1,0 +1,99 @@
+"""What a graph's events say to clients. Pure: no Django, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
+SHOWN_CONFIGURABLE = frozenset(
+    [
+        "thread_id",
+        "checkpoint_id",
+        "checkpoint_ns",
+        "checkpoint_map",
+        "run_id",
+        "assistant_id",
+        "graph_id",
+        "user_id",
+    ]
+)
+#: What of it is the address of a checkpoint.
+ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
+
+
+def discloses_question(mode: str, data: Any) -> bool:
+    """Whether an event shows that the graph asks a person something.
+
+    Such events are published together with the end of the run: a client that has seen a question can count on the
+    thread knowing it, and an answer can be bound to it.
+    """
+    if not isinstance(data, Mapping):
+        return False
+    match mode:
+        case "values" | "updates":
+            return "__interrupt__" in data
+        case "tasks":
+            return bool(data.get("interrupts"))
+        case "checkpoints":
+            return any(task.get("interrupts") for task in data.get("tasks", ()))
+        case "debug":
+            payload = data.get("payload") or {}
+            return discloses_question("tasks", payload) or discloses_question("checkpoints", payload)
+        case "events":
+            chunk = (data.get("data") or {}).get("chunk")
+            return isinstance(chunk, tuple) and len(chunk) > 1 and discloses_question(chunk[-2], chunk[-1])
+    return False
+
+
+def without_internals(mode: str, data: Any) -> Any:
+    """An event without what is nobody's news: LangGraph's live objects, and what clients put into `configurable`."""
+    if not isinstance(data, dict):
+        return data
+    match mode:
+        case "debug" if data.get("type") == "checkpoint":
+            return {**data, "payload": _placed(without_internals("checkpoints", data["payload"]))}
+        case "checkpoints":
+            return _addressed(data)
+        case "events":
+            body = data.get("data") or {}
+            chunk = body.get("chunk")
+            if isinstance(chunk, tuple) and len(chunk) > 1 and isinstance(chunk[-2], str):
+                shown = (*chunk[:-1], without_internals(chunk[-2], chunk[-1]))
+                return {**data, "data": {**body, "chunk": shown}}
+    return data
+
+
+def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint whose configurations, its tasks' too, say only where things are."""
+    shown = dict(checkpoint)
+    for key in ("config", "parent_config", "state"):
+        if isinstance(config := shown.get(key), dict) and isinstance(config.get("configurable"), dict):
+            kept = {name: each for name, each in config["configurable"].items() if name in SHOWN_CONFIGURABLE}
+            shown[key] = {**config, "configurable": kept}
+    if isinstance(shown.get("tasks"), list | tuple):
+        shown["tasks"] = [_addressed(task) if isinstance(task, dict) else task for task in shown["tasks"]]
+    return shown
+
+
+def _placed(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """A checkpoint of the mode `debug`: it says by addresses where it is, its parent, and the subgraphs of its tasks.
+
+    Expects one whose configurations are `_addressed`.
+    """
+    tasks = []
+    for task in checkpoint.get("tasks") or ():
+        place = _place(task.get("state"))
+        rest = {name: each for name, each in task.items() if name != "state"}
+        tasks.append(task if place is None else {**rest, "checkpoint": place})
+    return {
+        **checkpoint,
+        "tasks": tasks,
+        "checkpoint": _place(checkpoint.get("config")),
+        "parent_checkpoint": _place(checkpoint.get("parent_config")),
+    }
+
+
+def _place(config: Any) -> dict[str, Any] | None:
+    configurable = config.get("configurable") if isinstance(config, Mapping) else None
+    return {name: configurable[name] for name in ADDRESS if name in configurable} if configurable else None
