@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
 
 from deerflow_site.types import Receive, Scope, Send
-from runs.exceptions import ServerClosing
+from runs.exceptions import ReaderRefused, ServerClosing
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[GetResponse], GetResponse]
@@ -74,6 +74,6 @@ class LeanHandler(ASGIHandler):
                     for close in response._resource_closers:  # not close(): it also sends request_finished
                         close()
                 listener.cancel()
-        except* (RequestAborted, ServerClosing):
-            # The second cuts the response off, without its end, so that the client reconnects.
+        except* (RequestAborted, ServerClosing, ReaderRefused):
+            # All but the first cut the response off, without its end, so that the client asks again.
             pass

@@ -7,6 +7,8 @@ that a browser's request comes from this site when the browser itself added what
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
+from uuid import UUID
 
 from django.http import HttpRequest
 from ninja.errors import HttpError
@@ -20,6 +22,7 @@ from runs.identity.origins import csrf_failure, from_elsewhere
 from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.rules import Rule, rule_for
+from runs.identity.standing import Standing
 from runs.origins import is_listed
 from threads.database import in_database
 
@@ -56,6 +59,14 @@ async def principal_of(request: HttpRequest) -> Principal:
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
     return principal if file is None else await permitted(request, principal, rule)
+
+
+def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
+    """What tells whether the principal of an authenticated request still holds, while its response goes on."""
+    credentials = credentials_of(request)
+    principal = cast(Principal, request.auth)  # type: ignore[attr-defined]
+    ask = _authenticator(auth_file.current(), credentials, request)
+    return Standing(principal, credentials, ask, thread_id=thread_id)
 
 
 def _authenticator(

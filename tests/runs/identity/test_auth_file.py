@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
@@ -304,7 +305,7 @@ async def test_a_command_is_permitted_like_a_request(
 async def test_a_socket_ends_when_its_thread_is_hidden(
     auth: None, http: httpx.AsyncClient, run_settings: Any
 ) -> None:
-    run_settings(SOCKET_IDENTITY=0.05)
+    run_settings(IDENTITY_CHECK=0.05)
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     async with socket(thread, {"Authorization": "Bearer nobody"}) as client:
         assert await client.closed() == (4401, "Authentication is required.")
@@ -314,6 +315,23 @@ async def test_a_socket_ends_when_its_thread_is_hidden(
         assert await client.closed() == (4404, f"Thread with ID {thread} not found")
     async with socket(thread, ada()) as client:
         assert (await client.closed())[0] == 4404
+
+
+@pytest.mark.parametrize("stream", ["GET /threads/{}/stream", "POST /threads/{}/stream/events"])
+async def test_a_stream_is_cut_off_when_its_thread_is_hidden(
+    auth: None, http: httpx.AsyncClient, run_settings: Any, stream: str
+) -> None:
+    run_settings(IDENTITY_CHECK=0.2, STREAM_HEARTBEAT=0.1)
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    method, path = stream.format(thread).split()
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json={}) as answer:
+            heartbeats = 0
+            async for _ in answer.aiter_raw():
+                heartbeats += 1
+                if heartbeats == 6:
+                    await in_database(Thread.objects.filter(id=thread).update, metadata={"owner": "bob"})
+    assert heartbeats >= 6
 
 
 @pytest.mark.parametrize("namespace", [5, True, {"a": 1}, 1.5])
