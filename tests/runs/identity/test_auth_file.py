@@ -34,7 +34,7 @@ from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
 from tests.runs.api.fixtures import http, logged_in, url
 from tests.runs.api.sockets import socket
-from tests.runs.api.test_command_tenancy import OverHTTP
+from tests.runs.api.test_command_tenancy import LIFECYCLE, OverHTTP
 from tests.runs.identity import auth_sample
 from tests.runs.identity.test_requests import asked
 from threads.database import in_database, threads
@@ -325,7 +325,7 @@ async def test_a_stream_is_cut_off_when_its_thread_is_hidden(
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     method, path = stream.format(thread).split()
     with pytest.raises(httpx.RemoteProtocolError):
-        async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json={}) as answer:
+        async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json=LIFECYCLE) as answer:
             heartbeats = 0
             async for _ in answer.aiter_raw():
                 heartbeats += 1
