@@ -14,9 +14,9 @@ from ninja.errors import HttpError
 from runs.identity import auth_file
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
-from runs.identity.origins import from_elsewhere
 from runs.identity.principals import Principal
 from runs.identity.standing import Standing
+from runs.origins import from_elsewhere
 
 #: What a page has to add itself.
 SHOWN = frozenset({"authorization", "x-api-key"})

@@ -14,9 +14,9 @@ from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
 
 from runs.identity.credentials import UNKNOWN
-from runs.identity.origins import from_elsewhere
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_of
+from runs.origins import from_elsewhere
 from tests.runs.api.fixtures import logged_in
 from threads.database import in_database, threads
 
@@ -109,12 +109,24 @@ async def test_a_session_goes_before_the_local_user(run_settings: Any) -> None:
     assert await principal_of(asked(cookies=cookies)) == Principal(await in_database(user_id, "ada"))
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("allowed", [(), ("loopback",), ("*",)])
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://", "http://[", "x"]
 )
-async def test_another_sites_page_cannot_act_as_the_local_user(run_settings: Any, origin: str) -> None:
-    run_settings(LOCAL_USER=True)
-    assert (await refused(asked("POST", Origin=origin))).status_code == 403
+async def test_another_sites_page_cannot_act_as_the_local_user(
+    run_settings: Any, origin: str, allowed: tuple[str, ...], method: str
+) -> None:
+    """Nor read what is the local user's, also where "*" would have a browser show it every answer."""
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=allowed)
+    assert (await refused(asked(method, Origin=origin))).status_code == 403
+
+
+async def test_a_page_that_was_named_acts_as_the_local_user(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=("https://known.example", "loopback"))
+    for origin in ("https://known.example", "http://localhost:3000"):
+        for method in ("GET", "POST"):
+            assert await principal_of(asked(method, Origin=origin))
 
 
 @pytest.mark.parametrize("origin", ["http://testserver", "http://testserver:3000", None])

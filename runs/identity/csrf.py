@@ -1,13 +1,10 @@
-"""Whether another site's page sends a request: a browser adds its user's cookies, and reaches the user's own machine."""
+"""Django's check of cross-site requests, on its own: the API is served without Django's middleware."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from django.conf import settings as django_settings
 from django.http import HttpRequest, HttpResponse
-from django.http.request import split_domain_port, validate_host
 from django.middleware.csrf import CsrfViewMiddleware
 
 
@@ -39,14 +36,3 @@ def csrf_failure(request: HttpRequest) -> str | None:
     check.process_request(headers)
     refused = check.process_view(headers, _no_view, (), {})
     return refused.content.decode() if refused is not None else None
-
-
-def from_elsewhere(origin: str | None) -> bool:
-    """Whether a browser says that the page which sends the request is not one of this site's hosts."""
-    if origin is None:
-        return False
-    try:
-        domain, _ = split_domain_port(urlsplit(origin).netloc)
-    except ValueError:
-        return True
-    return not domain or not validate_host(domain, django_settings.ALLOWED_HOSTS)
