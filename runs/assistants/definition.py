@@ -16,6 +16,7 @@ from runs.requests import (
     sanitised_config,
     sanitised_metadata,
 )
+from threads.redaction import restored
 
 #: What an assistant says of which nothing is said.
 BLANK: dict[str, Any] = {
@@ -39,8 +40,10 @@ def changed(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _configuration(
     said: Mapping[str, Any], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    config = sanitised_config(given["config"]) if "config" in given else dict(said["config"])
-    context = given.get("context")
+    config = dict(said["config"])
+    if "config" in given:
+        config = sanitised_config(restored(given["config"], said["config"]))
+    context = restored(given.get("context"), said["context"])
     if "config" in given and config.get("configurable"):
         if context:
             raise ContradictoryRequest(BOTH_CONFIGURABLE_AND_CONTEXT)
