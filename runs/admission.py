@@ -69,7 +69,7 @@ async def create_run(
         InvalidRequest: An unknown graph name, or an answer that names none of several questions.
     """
     limits.check_input(request)
-    limits.take_run(principal.user_id)
+    await limits.take_runs(principal.user_id)
     # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
     # nobody executes.
     admission = asyncio.create_task(
