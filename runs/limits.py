@@ -24,7 +24,7 @@ from runs.models import Run
 from runs.requests import RunRequest
 from threads import clock
 from threads.database import in_database
-from threads.ids import first_id
+from threads.ids import first_id, made_at
 from threads.models import Thread
 
 #: Users remembered at most; who has asked for nothing lately is forgotten first.
@@ -36,8 +36,8 @@ MINUTE = 60.0
 
 #: For each user: how many runs may be created at once, and when that was so (monotonic).
 _allowances: dict[int, tuple[float, float]] = {}
-#: For each user: how many runs may be created before they are counted, and until when (monotonic).
-_shares: dict[int, tuple[int, float]] = {}
+#: For each user: how many runs may be created before they are counted, and until when (monotonic). None: no run may.
+_shares: dict[int, tuple[int | None, float]] = {}
 #: For each user: threads that may be created before they are counted again, and the limit they were counted for.
 _room: dict[int, tuple[int, int]] = {}
 #: Connections that each user has open, and the tasks that serve them.
@@ -65,18 +65,20 @@ def take_allowance(user_id: int, count: int = 1) -> None:
     if len(_allowances) > REMEMBERED:
         del _allowances[next(iter(_allowances))]
     if has < count:
-        raise LimitReached(
-            f"At most {limit} runs a minute may be created.",
-            retry_after=math.ceil((count - has) * 60 / limit),
-        )
+        raise too_many_runs((count - has) * MINUTE / limit)
 
 
 def take_share(user_id: int, count: int) -> bool:
-    """Whether a user may create runs without their being counted in all processes; asks no database."""
+    """Whether a user may create runs without their being counted in all processes; asks no database.
+
+    Raises LimitReached while it is known that the user may create none.
+    """
     now, limit = time.monotonic(), settings.USER_RUNS_PER_MINUTE
     left, until = _shares.get(user_id, (0, 0.0))
     if now >= until:
         left, until = limit // SHARES, now + MINUTE
+    if left is None:
+        raise too_many_runs(until - now)
     if left < count:
         return False
     _remember(user_id, left - count, until)
@@ -88,15 +90,26 @@ def check_rate(user_id: int, count: int) -> None:
     limit = settings.USER_RUNS_PER_MINUTE
     since = first_id(clock.now() - timedelta(seconds=MINUTE))
     # By their ids, which are in the order of time: another index would cost each run more than this costs a few.
-    taken = Run.objects.filter(user_id=user_id, id__gte=since)[:limit].count()
-    if taken + count > limit:
-        raise LimitReached(
-            f"At most {limit} runs a minute may be created.", retry_after=math.ceil(MINUTE * count / limit)
-        )
-    _remember(user_id, (limit - taken - count) // SHARES, time.monotonic() + MINUTE)
+    recent = Run.objects.filter(user_id=user_id, id__gte=since)
+    left = limit - recent[:limit].count()
+    if left >= count:
+        _remember(user_id, (left - count) // SHARES, time.monotonic() + MINUTE)
+        return
+    wait = MINUTE * count / limit
+    if not left and (oldest := recent.order_by("id").values_list("id", flat=True).first()):
+        # Whoever asks on and on is counted once, and again when a run is more than a minute old.
+        wait = max(1.0, (made_at(oldest) - made_at(since)).total_seconds())
+        _remember(user_id, None, time.monotonic() + wait)
+    raise too_many_runs(wait)
 
 
-def _remember(user_id: int, left: int, until: float) -> None:
+def too_many_runs(wait: float) -> LimitReached:
+    return LimitReached(
+        f"At most {settings.USER_RUNS_PER_MINUTE} runs a minute may be created.", retry_after=math.ceil(wait)
+    )
+
+
+def _remember(user_id: int, left: int | None, until: float) -> None:
     if len(_shares) >= REMEMBERED and user_id not in _shares:
         _shares.clear()
     _shares[user_id] = (left, until)

@@ -148,6 +148,30 @@ def test_runs_are_counted_seldom(run_settings: Any, monkeypatch: pytest.MonkeyPa
     assert sum(limits.take_share(user.pk, 1) for _ in range(600)) == 599 // limits.SHARES
 
 
+def test_who_asks_on_and_on_is_counted_once(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=4)
+    user, first = make_user(), Process()
+    assert first.creates(user, monkeypatch, count=4)
+    monkeypatch.setattr(limits, "_shares", {})
+    with CaptureQueriesContext(connection) as captured:
+        for asked in range(10):
+            with pytest.raises(LimitReached) as caught:
+                limits.take_share(user.pk, 1) or limits.check_rate(user.pk, 1)
+            assert 55 <= (caught.value.retry_after or 0) <= 60, asked
+    assert len(captured) == 2
+
+
+def test_a_batch_that_is_too_large_leaves_room_for_less(
+    run_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=4)
+    user = make_user()
+    assert Process().creates(user, monkeypatch, count=3)
+    second = Process()
+    assert not second.creates(user, monkeypatch, count=2)
+    assert second.creates(user, monkeypatch)
+
+
 async def test_a_batch_is_as_many_runs_and_inputs_as_it_has(
     http: httpx.AsyncClient, run_settings: Any
 ) -> None:
