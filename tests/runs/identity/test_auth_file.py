@@ -24,6 +24,7 @@ from runs.identity.authentication import details_of, user_id_of, username_for
 from runs.identity.authorization import authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
+from runs.identity.permission import WRONG_VALUE
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
 from runs.identity.rules import Rule, rule_for
@@ -315,6 +316,46 @@ async def test_a_socket_ends_when_its_thread_is_hidden(
         assert await client.closed() == (4404, f"Thread with ID {thread} not found")
     async with socket(thread, ada()) as client:
         assert (await client.closed())[0] == 4404
+
+
+@pytest.mark.parametrize("change", [
+    {"metadata": "x"}, {"metadata": ["x"]}, {"metadata": 5}, {"kwargs": "x"}, {"kwargs": [1]}, {"namespace": "abc"},
+    {"namespace": 5},
+])  # fmt: skip
+async def test_a_handler_that_makes_nonsense_of_a_value_is_the_sites_fault(
+    auth: None, http: httpx.AsyncClient, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    async def spoil(ctx: Any, value: Any) -> None:
+        value.update(change)
+
+    file = auth_file.current()
+    assert file is not None
+    monkeypatch.setattr(auth_file.AuthFile, "handler", lambda *_: spoil)
+    asked = [
+        ("POST", "/threads", {"metadata": {"a": 1}}, "metadata"),
+        ("POST", "/threads/search", {"metadata": {"a": 1}}, "metadata"),
+        ("POST", "/runs", {"assistant_id": "steps", "metadata": {"a": 1}}, "metadata"),
+        ("POST", "/runs", {"assistant_id": "steps"}, "kwargs"),
+        ("PUT", "/store/items", {"namespace": ["a"], "key": "k", "value": {}}, "namespace"),
+        ("POST", "/store/namespaces", {}, "namespace"),
+    ]
+    for method, path, body, name in asked:
+        if name in change:
+            answer = await http.request(method, path, json=body, headers=ada())
+            assert (answer.status_code, answer.json()["detail"]) == (500, WRONG_VALUE), path
+            assert "changed what it may not" in caplog.text
+    assert not await in_database(Thread.objects.exists)
+
+
+@pytest.mark.parametrize("metadata", ["x", 5, ["x"]])
+async def test_metadata_that_are_none_are_the_clients_fault(
+    auth: None, http: httpx.AsyncClient, metadata: Any
+) -> None:
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    for path in (f"/threads/{thread}/history", "/threads/search", "/threads", "/runs"):
+        body = {"assistant_id": "steps", "metadata": metadata}
+        answer = await http.post(path, json=body, headers=ada())
+        assert answer.status_code == 422, path
 
 
 @pytest.mark.parametrize("stream", ["GET /threads/{}/stream", "POST /threads/{}/stream/events"])
