@@ -13,7 +13,8 @@ class _Headers(HttpRequest):
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__()
-        self.method, self.META, self.COOKIES = request.method, request.META, request.COOKIES
+        # Whoever asks knows that it changes something: Django lets every GET pass.
+        self.method, self.META, self.COOKIES = "POST", request.META, request.COOKIES
         self._scheme = request.scheme or "http"
 
     def _get_scheme(self) -> str:
@@ -30,7 +31,10 @@ def _no_view(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest) -> str | None:
-    """Why a request may have been sent by another site's page; None when it was not. Changes `request.META`."""
+    """Why a request that changes something may have been sent by another site's page; None when it was not.
+
+    Also of a GET that cancels a run when its client leaves. Changes `request.META`.
+    """
     check = _CsrfCheck(_no_view)
     headers = _Headers(request)
     check.process_request(headers)

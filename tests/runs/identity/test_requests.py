@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
 
@@ -79,6 +79,24 @@ async def test_a_session_changes_nothing_without_a_csrf_token(method: str) -> No
     error = await refused(asked(method, cookies=cookies))
     assert error.status_code == 403
     assert "CSRF" in str(error)
+
+
+async def test_a_stream_whose_end_cancels_a_run_needs_the_csrf_token() -> None:
+    """A link that another site's page opens, and closes again, is a GET."""
+    cookies = await in_database(logged_in, "ada")
+
+    def leaving(said: str, **headers: str) -> HttpRequest:
+        request = asked(cookies=cookies, **headers)
+        request.GET = QueryDict(f"cancel_on_disconnect={said}")  # type: ignore[assignment]
+        return request
+
+    for said in ("1", "true", "yes"):
+        assert (await refused(leaving(said))).status_code == 403
+        elsewhere = leaving(said, X_CSRFToken=CSRF, Origin="https://evil.example")
+        assert (await refused(elsewhere)).status_code == 403
+        assert await principal_of(leaving(said, X_CSRFToken=CSRF))
+    for said in ("", "false"):
+        assert await principal_of(leaving(said))
 
 
 async def test_a_session_changes_what_it_likes_with_the_csrf_token() -> None:
