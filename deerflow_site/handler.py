@@ -14,12 +14,14 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
 
 from deerflow_site.types import Receive, Scope, Send
-from runs.exceptions import ServerClosing
+from runs.exceptions import ReaderRefused, ServerClosing
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[GetResponse], GetResponse]
 
 WITHOUT_BODY = (204, 304)
+#: What Django's middleware would add: an answer is what it says it is, and no other site's page shows it in a frame.
+GUARDS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
 
 
 class LeanHandler(ASGIHandler):
@@ -66,6 +68,8 @@ class LeanHandler(ASGIHandler):
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(self.listen_for_disconnect(receive))
                 response: Any = await self.run_get_response(request)
+                for name, value in GUARDS.items():
+                    response.headers[name] = value
                 if not response.streaming and response.status_code not in WITHOUT_BODY:
                     response.headers.setdefault("Content-Length", str(len(response.content)))
                 try:
@@ -74,6 +78,6 @@ class LeanHandler(ASGIHandler):
                     for close in response._resource_closers:  # not close(): it also sends request_finished
                         close()
                 listener.cancel()
-        except* (RequestAborted, ServerClosing):
-            # The second cuts the response off, without its end, so that the client reconnects.
+        except* (RequestAborted, ServerClosing, ReaderRefused):
+            # All but the first cut the response off, without its end, so that the client asks again.
             pass

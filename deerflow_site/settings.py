@@ -201,6 +201,9 @@ LOGGING = {
     "loggers": {
         "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        # Below this they write what is written to the database: whole states, and what clients put into configurable.
+        "aiosqlite": {"level": "INFO"},
+        "django.db.backends": {"level": "INFO"},
         "django": {"handlers": [], "propagate": True},
         # One line a request is Django's development server's habit; here a 4xx is the client's business.
         "django.request": {"level": "ERROR"},
@@ -208,8 +211,12 @@ LOGGING = {
 }
 
 if not LOCAL_DEVELOPMENT and not DEBUG:
+    BEHIND_PROXY = env_bool("BEHIND_PROXY", default=False)
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=True)
     SECURE_CONTENT_TYPE_NOSNIFF = True
-    SECURE_PROXY_SSL_HEADER = (
-        ("HTTP_X_FORWARDED_PROTO", "https") if env_bool("BEHIND_PROXY", default=False) else None
-    )
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
+    # Without a proxy that says so, no request is known to have come by HTTPS, and each would be sent round for ever.
+    SECURE_SSL_REDIRECT = env_bool("SSL_REDIRECT", default=BEHIND_PROXY)
+    SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", 3600))
+    # What other hosts of the domain do, and lists that browsers come with, are not this site's to decide.
+    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

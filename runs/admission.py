@@ -24,6 +24,7 @@ from threads.database import in_database
 from threads.ids import new_id
 from threads.models import Thread, ThreadStatus
 from threads.querysets import Principal
+from threads.redaction import restored
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ async def create_run(
         InvalidRequest: An unknown graph name, or an answer that names none of several questions.
     """
     limits.check_input(request)
-    limits.take_run(principal.user_id)
+    await limits.take_runs(principal.user_id)
     # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
     # nobody executes.
     admission = asyncio.create_task(
@@ -194,7 +195,7 @@ def _thread(
         status=ThreadStatus.BUSY,
         # What the thread's state is read through is no client's to say.
         metadata={**request.metadata, **metadata},
-        config=request.config,
+        config=restored(request.config, assistant.config),
         created_at=now,
         updated_at=now,
         state_updated_at=now,
@@ -255,10 +256,10 @@ def _place(assistant: Assistant) -> tuple[str, int]:
 
 def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:
     """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
+    inherited = {**assistant.config.get("configurable", {}), **thread.config.get("configurable", {})}
     configurable = {
-        **assistant.config.get("configurable", {}),
-        **thread.config.get("configurable", {}),
-        **request.config.get("configurable", {}),
+        **inherited,
+        **restored(request.config.get("configurable", {}), inherited),
         "graph_id": assistant.graph_id,
     }
     return {
@@ -266,7 +267,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
         "command": _bind(request.command, thread),
         "checkpoint": request.checkpoint,
         "config": {**assistant.config, **request.config, "configurable": configurable},
-        "context": {**assistant.context, **request.context},
+        "context": {**assistant.context, **restored(request.context, assistant.context)},
         "stream_mode": request.stream_modes,
         "subgraphs": request.stream_subgraphs,
         "resumable": request.stream_resumable,

@@ -28,7 +28,7 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
     """
     for request in requests:
         limits.check_input(request)
-    limits.take_run(principal.user_id, len(requests))
+    await limits.take_runs(principal.user_id, len(requests))
     details = getattr(principal, "details", None)
     admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
     runtime.current().work_added()

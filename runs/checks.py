@@ -93,6 +93,21 @@ def check_local_user(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]
     ]
 
 
+@register(TAG, deploy=True)
+def check_transport(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """W005: keys and cookies must not travel in clear, and this server itself speaks HTTP alone."""
+    if django_settings.DEBUG or django_settings.SECURE_PROXY_SSL_HEADER:
+        return []
+    return [
+        Warning(
+            "Nothing says that a proxy in front of this server speaks HTTPS: keys and cookies would travel in clear.",
+            hint="Put one in front that sets X-Forwarded-Proto itself, and set BEHIND_PROXY=true, which also sends who "
+            "comes by HTTP to HTTPS (SECURE_PROXY_SSL_HEADER, SECURE_SSL_REDIRECT).",
+            id="runs.W005",
+        )
+    ]
+
+
 @register(TAG)
 def check_settings(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
     """E003, E004, E007, E010, E011: names, values, and those that contradict each other."""

@@ -86,9 +86,10 @@ class RunSettings:
     #: Comment interval of an idle event stream; stock clients reconnect after 6 to 30 s of silence.
     STREAM_HEARTBEAT: float = 5.0
 
-    #: Largest message of a client on a websocket, and how often it is checked that a socket's client still is who it was.
+    #: Largest message of a client on a websocket.
     SOCKET_MESSAGE_LIMIT: int = 1024 * 1024
-    SOCKET_IDENTITY: float = 120.0
+    #: How often it is checked that who reads a stream or has a websocket open still is who it was, and may.
+    IDENTITY_CHECK: float = 30.0
 
     #: How long the events of a run are kept after its end, 0 for ever. They are most of what a run writes and serve only
     #: who reads its stream again; what it came to is kept with the run and its thread.

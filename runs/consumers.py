@@ -20,14 +20,15 @@ from runs.exceptions import LimitReached, ServerClosing
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import SOCKET
-from runs.identity.sockets import principal_of_scope
+from runs.identity.sockets import principal_of_scope, standing_of_scope
+from runs.identity.standing import Standing
 
 logger = logging.getLogger(__name__)
 
 #: Close codes. Those from 4000 on are HTTP's statuses; stock clients do not reconnect after one of 4400 to 4499.
 RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
 HTTP = 4000
-UNKNOWN, INVALID, TOO_MANY = HTTP + 401, HTTP + 422, HTTP + 429
+INVALID, TOO_MANY = HTTP + 422, HTTP + 429
 #: Bytes of a reason that fit into a frame that closes.
 REASON = 123
 #: Frames of a client that wait for the one before to be answered.
@@ -72,7 +73,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         session = Session(thread_id, self._principal)
         self._session = SocketSession(session, send=self._send_text, failed=self._failed)
         self._spawn(self._answer())
-        self._spawn(self._check_identity(thread_id))
+        self._spawn(self._check(standing_of_scope(self.scope, self._principal, thread_id)))
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         if self._session is None or self._closed:
@@ -107,18 +108,16 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             raise Refused(HTTP + error.status_code, str(error)) from None
         return principal
 
-    async def _check_identity(self, thread_id: UUID) -> None:
+    async def _check(self, standing: Standing) -> None:
         """Ask again now and then: a session ends, a user is locked out, a key is revoked, a thread is hidden."""
         while True:
-            await asyncio.sleep(settings.SOCKET_IDENTITY)
+            # As often as a stream sends something: most of the time nobody has to be asked.
+            await asyncio.sleep(min(settings.IDENTITY_CHECK, settings.STREAM_HEARTBEAT))
             try:
-                if await self._identified(thread_id) != self._principal:
-                    raise Refused(UNKNOWN, "The socket belongs to somebody else now.")
-            except Refused as refusal:
-                await self._end(refusal.code, str(refusal))
+                await standing.check()
+            except HttpError as refusal:
+                await self._end(HTTP + refusal.status_code, str(refusal))
                 return
-            except Exception as error:
-                logger.warning("Who a socket belongs to could not be checked; it is asked again: %s", error)
 
     # --- what
 

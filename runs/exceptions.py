@@ -51,5 +51,9 @@ class ServerClosing(RunsError):
     """The server is closing; the run goes on elsewhere. Ask again."""
 
 
+class ReaderRefused(RunsError):
+    """Who reads a stream may not read it any more; who asks again is told why."""
+
+
 class RunLost(RunsError):
     """This process does not own the run any more; another one took it over, or it was deleted."""

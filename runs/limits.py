@@ -1,7 +1,7 @@
 """How much one user, one request and one run may take. Each limit is a setting, and 0 switches it off.
 
-Rates, threads and connections are counted in each process by itself: a site of four processes lets through up to four
-times as much. That costs a request no query; what waits in the database is counted there.
+What a user has is counted in the database, seldom: each process takes a share of what is left, of which it lets through
+without asking. So a limit is exceeded by no more than the shares of other processes. Connections are each process's own.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
 
@@ -21,13 +22,22 @@ from runs.crons.models import Cron
 from runs.exceptions import InvalidRequest, LimitReached
 from runs.models import Run
 from runs.requests import RunRequest
+from threads import clock
+from threads.database import in_database
+from threads.ids import first_id, made_at
 from threads.models import Thread
 
 #: Users remembered at most; who has asked for nothing lately is forgotten first.
 REMEMBERED = 10_000
+#: Of what a user may still create, the part that one process lets through before it counts again. As many processes share
+#: a limit without exceeding it.
+SHARES = 8
+MINUTE = 60.0
 
 #: For each user: how many runs may be created at once, and when that was so (monotonic).
 _allowances: dict[int, tuple[float, float]] = {}
+#: For each user: how many runs may be created before they are counted, and until when (monotonic). None: no run may.
+_shares: dict[int, tuple[int | None, float]] = {}
 #: For each user: threads that may be created before they are counted again, and the limit they were counted for.
 _room: dict[int, tuple[int, int]] = {}
 #: Connections that each user has open, and the tasks that serve them.
@@ -35,11 +45,18 @@ _open: Counter[int] = Counter()
 _serving: WeakSet[asyncio.Task[Any]] = WeakSet()
 
 
-def take_run(user_id: int, count: int = 1) -> None:
+async def take_runs(user_id: int, count: int = 1) -> None:
     """Note that a user creates runs. Raises LimitReached; the user has as many a minute, also all at once."""
-    limit = settings.USER_RUNS_PER_MINUTE
-    if not limit:
+    if not settings.USER_RUNS_PER_MINUTE:
         return
+    take_allowance(user_id, count)
+    if not take_share(user_id, count):
+        await in_database(check_rate, user_id, count)
+
+
+def take_allowance(user_id: int, count: int = 1) -> None:
+    """What this process allows by itself, also to who deletes the runs again. Raises LimitReached."""
+    limit = settings.USER_RUNS_PER_MINUTE
     now = time.monotonic()
     had, since = _allowances.pop(user_id, (float(limit), now))
     has = min(float(limit), had + (now - since) * limit / 60)
@@ -48,10 +65,54 @@ def take_run(user_id: int, count: int = 1) -> None:
     if len(_allowances) > REMEMBERED:
         del _allowances[next(iter(_allowances))]
     if has < count:
-        raise LimitReached(
-            f"At most {limit} runs a minute may be created.",
-            retry_after=math.ceil((count - has) * 60 / limit),
-        )
+        raise too_many_runs((count - has) * MINUTE / limit)
+
+
+def take_share(user_id: int, count: int) -> bool:
+    """Whether a user may create runs without their being counted in all processes; asks no database.
+
+    Raises LimitReached while it is known that the user may create none.
+    """
+    now, limit = time.monotonic(), settings.USER_RUNS_PER_MINUTE
+    left, until = _shares.get(user_id, (0, 0.0))
+    if now >= until:
+        left, until = limit // SHARES, now + MINUTE
+    if left is None:
+        raise too_many_runs(until - now)
+    if left < count:
+        return False
+    _remember(user_id, left - count, until)
+    return True
+
+
+def check_rate(user_id: int, count: int) -> None:
+    """Raise LimitReached if a user has created as many runs lately as may be, in whichever processes."""
+    limit = settings.USER_RUNS_PER_MINUTE
+    since = first_id(clock.now() - timedelta(seconds=MINUTE))
+    # By their ids, which are in the order of time: another index would cost each run more than this costs a few.
+    recent = Run.objects.filter(user_id=user_id, id__gte=since)
+    left = limit - recent[:limit].count()
+    if left >= count:
+        _remember(user_id, (left - count) // SHARES, time.monotonic() + MINUTE)
+        return
+    wait = MINUTE * count / limit
+    if not left and (oldest := recent.order_by("id").values_list("id", flat=True).first()):
+        # Whoever asks on and on is counted once, and again when a run is more than a minute old.
+        wait = max(1.0, (made_at(oldest) - made_at(since)).total_seconds())
+        _remember(user_id, None, time.monotonic() + wait)
+    raise too_many_runs(wait)
+
+
+def too_many_runs(wait: float) -> LimitReached:
+    return LimitReached(
+        f"At most {settings.USER_RUNS_PER_MINUTE} runs a minute may be created.", retry_after=math.ceil(wait)
+    )
+
+
+def _remember(user_id: int, left: int | None, until: float) -> None:
+    if len(_shares) >= REMEMBERED and user_id not in _shares:
+        _shares.clear()
+    _shares[user_id] = (left, until)
 
 
 def check_input(request: RunRequest) -> None:

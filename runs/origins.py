@@ -1,7 +1,7 @@
-"""Which other sites' pages may use the API from a browser. Pure: no Django, no database.
+"""Origins of pages, as browsers tell them: this site's own, and other sites' that may use the API.
 
-Such a page proves who it acts for by a key. Cookies are never meant: a browser sends a user's cookies along with what any
-page asks for, so a site that is allowed to use them could do whatever the user can.
+A page of another site proves who it acts for by a key. Cookies are never meant: a browser sends a user's cookies along with
+what any page asks for, so a site that is allowed to use them could do whatever the user can.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http.request import split_domain_port, validate_host
 
 #: Every site; and every page of this machine's own development servers.
 ANY, LOOPBACK = "*", "loopback"
@@ -39,3 +42,14 @@ def is_listed(origin: str, allowed: Collection[str]) -> bool:
 def is_origin(text: str) -> bool:
     """Whether this has the form of an origin: a scheme, a host, and a port if it is not the scheme's own."""
     return _ORIGIN.fullmatch(text.lower()) is not None
+
+
+def from_elsewhere(origin: str | None) -> bool:
+    """Whether a browser says that the page which sends the request is not one of this site's hosts."""
+    if origin is None:
+        return False
+    try:
+        domain, _ = split_domain_port(urlsplit(origin).netloc)
+    except ValueError:
+        return True
+    return not domain or not validate_host(domain, settings.ALLOWED_HOSTS)

@@ -9,6 +9,7 @@ from typing import Any
 
 from runs.serialization import decode, encode
 from threads.fields import Encoded
+from threads.redaction import redacted_text
 
 
 class Stop(Enum):
@@ -103,8 +104,9 @@ HIDDEN = "An internal error occurred"
 
 
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
-    """An exception as clients may read it, and as operators do."""
-    name, message = type(error).__name__, str(error)
+    """An exception as clients may read it, and as operators do; neither reads a secret."""
+    # Libraries of models and tools say which key was wrong.
+    name, message = type(error).__name__, redacted_text(str(error))
     shown = message if name in SHOWN else HIDDEN
     return {"error": name, "message": shown}, {"error": name, "message": message}
 

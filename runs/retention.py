@@ -27,7 +27,7 @@ from threads.checkpoints import CheckpointStorage
 from threads.checkpoints.pruning import Pruning
 from threads.expiry import expired
 from threads.faults import is_passing
-from threads.models import Thread, TtlStrategy
+from threads.models import StateEdit, Thread, TtlStrategy
 from threads.store.writes import overdue
 
 logger = logging.getLogger(__name__)
@@ -244,7 +244,17 @@ def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) 
             # A checkpoint comes with several writes.
             deleted = pruning.keep_latest(locked.id, limit=max(1, rows // 5))
             Thread.objects.filter(id=locked.id).update(epoch=F("epoch") + 1, **({} if deleted else changes))
+            if not deleted:
+                _forget_edits(locked)
         yield ("checkpoint_rows", deleted) if deleted else ("threads_trimmed", 1)
+
+
+def _forget_edits(thread: Thread) -> None:
+    """Delete all edits but the last: the checkpoint of no other one can be there."""
+    edits = StateEdit.objects.filter(thread=thread)
+    last = edits.order_by("-epoch").values_list("epoch", flat=True).first()
+    if last is not None:
+        edits.filter(epoch__lt=last).delete()
 
 
 # --- workers

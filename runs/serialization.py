@@ -20,6 +20,8 @@ import orjson
 from langchain_core import messages
 from pydantic import BaseModel
 
+from threads.redaction import redacted_text
+
 #: Message classes whose dump is nothing but their fields.
 PLAIN_MESSAGES = frozenset(
     {
@@ -56,7 +58,7 @@ def _default(value: Any) -> Any:
         case BaseModel():
             return value.model_dump()
         case BaseException():
-            return {"error": type(value).__name__, "message": str(value)}
+            return {"error": type(value).__name__, "message": redacted_text(str(value))}
         case bytes() | bytearray() | memoryview():
             return base64.b64encode(value).decode()
         case Mapping():

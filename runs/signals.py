@@ -4,18 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings as django_settings
 from django.db import connections
 from django.db.models.signals import post_migrate, pre_delete
 from django.dispatch import receiver
 
+from runs.conf import settings
+from runs.housekeeping import ROWS, THREADS, parts, turn
 from runs.models import Run, RunEvent
+from threads.checkpoints.pruning import open_pruning
 from threads.checkpoints.setup import create_tables
+from threads.models import Thread
 
 
 @receiver(pre_delete, sender=Run, dispatch_uid="runs.delete_events")
 def delete_events(instance: Run, **kwargs: Any) -> None:
     """Events have no foreign key in the database; they go with their run here."""
     RunEvent.objects.filter(run_id=instance.pk).delete()
+
+
+@receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.delete_checkpoints")
+def delete_checkpoints(instance: Any, **kwargs: Any) -> None:
+    """Checkpoints have no foreign key either; a user's go with the user. All else of a user Django finds by itself."""
+    threads = Thread.objects.filter(user=instance.pk)
+    with turn():
+        # Whoever writes to them waits for the end of this transaction, and finds no thread then.
+        thread_ids = list(threads.order_by("id").locked().values_list("id", flat=True))
+        pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+        for part in parts(thread_ids, THREADS):
+            while pruning.delete(part, limit=ROWS):
+                pass
 
 
 @receiver(post_migrate, dispatch_uid="runs.create_checkpoint_tables")

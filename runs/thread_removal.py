@@ -13,6 +13,7 @@ from runs import runtime
 from runs.housekeeping import ROWS, Step, remove_threads
 from runs.models import Run, RunStatus
 from runs.retention import trim
+from runs.webhooks import outbox
 from threads import clock
 from threads.checkpoints.pruning import Pruning
 from threads.database import in_database
@@ -73,6 +74,7 @@ def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UU
         for run_id, status in stopped:
             Run.objects.filter(id=run_id).move(status, RunStatus.INTERRUPTED, now=now)
         Thread.objects.filter(id__in=found).update(discarded_at=now, expires_at=None, epoch=F("epoch") + 1)
+        outbox.forget(found)
     return found, [run_id for run_id, _ in stopped]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import Any
 
 HIDDEN = "***"
@@ -14,10 +15,12 @@ WORDS = (
 )
 #: The words as ends of names, so that "max_tokens" and "token_count" are none.
 SECRET_NAME = re.compile(rf"(?:^|[_\-.\s])(?:[a-z]+)?(?:{WORDS})$", re.IGNORECASE)
-#: In a text: a name and its value, a bearer's token, and this site's own keys.
+#: In a text: a name and its value, a bearer's token, and keys of this site and of well-known services by how they begin.
 IN_TEXT = re.compile(
-    rf"""(?P<name>\b[\w-]*(?:{WORDS})["']?\s*[:=]\s*(?:Bearer\s+|Basic\s+)?["']?)(?P<value>[^\s"',;)}}\]]+)"""
-    r"""|(?P<scheme>\bBearer\s+)(?P<token>[\w.~+/=-]{8,})|(?P<key>\bdfk_[\w-]{8,})""",
+    # Quotes may be escaped: a text within a text.
+    rf"""(?P<name>\b[\w-]*(?:{WORDS})\\*["']?\s*[:=]\s*(?:Bearer\s+|Basic\s+)?\\*["']?)"""
+    r"""(?P<value>(?:[^\s"',;)}\]\\]|\\(?!["']))+)"""
+    r"""|(?P<scheme>\bBearer\s+)(?P<token>[\w.~+/=-]{8,})|(?P<key>\b(?:dfk_|sk-|lsv2_|gh[pousr]_)[\w-]{8,})""",
     re.IGNORECASE,
 )
 
@@ -32,6 +35,27 @@ def redacted(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [redacted(each) for each in value]
     return value
+
+
+def restored(given: Any, before: Any) -> Any:
+    """A client's JSON in which what it was shown as hidden is what is hidden there: it sends back what it has read.
+
+    Args:
+        before: What the client was shown without secrets; what is hidden of which nothing is known is left out.
+    """
+    if isinstance(given, Mapping):
+        known = before if isinstance(before, Mapping) else {}
+        whole = {}
+        for name, each in given.items():
+            if each != HIDDEN or not SECRET_NAME.search(name):
+                whole[name] = restored(each, known.get(name))
+            elif name in known:
+                whole[name] = known[name]
+        return whole
+    if isinstance(given, list):
+        there = before if isinstance(before, list) else []
+        return [restored(each, old) for each, old in zip_longest(given, there[: len(given)])]
+    return given
 
 
 def redacted_text(text: str) -> str:

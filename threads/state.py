@@ -11,6 +11,7 @@ from langgraph.types import PregelTask, StateSnapshot
 
 from threads.checkpoints.reads import matching_checkpoints
 from threads.models import Thread, ThreadStatus
+from threads.redaction import redacted_text
 
 #: Fields of a checkpoint's address that clients see.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
@@ -161,7 +162,7 @@ def _task(task: PregelTask) -> dict[str, Any]:
         "id": task.id,
         "name": task.name,
         "path": list(task.path),
-        "error": repr(task.error) if task.error is not None else None,
+        "error": redacted_text(repr(task.error)) if task.error is not None else None,
         "interrupts": [_interrupt(each) for each in task.interrupts],
         "checkpoint": _address(task.state) if isinstance(task.state, dict) else None,
         "state": thread_state(nested) if nested is not None else None,

@@ -18,6 +18,7 @@ from runs.api.streaming import PIECE, response
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
 from runs.identity.principals import Principal
+from runs.identity.requests import standing_of
 from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import Filter, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
@@ -70,7 +71,7 @@ async def stream_events(request: Request, thread_id: UUID) -> HttpResponse | Str
     except InvalidRequest as error:
         return refusal(400, str(error))
     chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
-    return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
+    return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
 
 
 def body_of(request: HttpRequest) -> Any:

@@ -11,11 +11,13 @@ from typing import Any
 from uuid import UUID
 
 from django.http import StreamingHttpResponse
+from ninja.errors import HttpError
 
 from runs import runtime
 from runs.cancellation import cancel_run
 from runs.conf import settings
-from runs.exceptions import NothingToCancel
+from runs.exceptions import NothingToCancel, ReaderRefused
+from runs.identity.standing import Standing
 from runs.models import CancelAction
 from runs.outcomes import GONE
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
@@ -89,14 +91,32 @@ async def _cancel(run_id: UUID, *, principal: Principal) -> None:
         await cancel_run(run_id, thread_id=None, principal=principal, action=CancelAction.INTERRUPT)
 
 
+async def while_standing(chunks: AsyncIterator[bytes], standing: Standing) -> AsyncIterator[bytes]:
+    """The chunks, as long as their reader may read them. Raises ReaderRefused, which cuts the response off."""
+    async with aclosing(chunks):  # type: ignore[type-var]
+        async for chunk in chunks:
+            try:
+                await standing.check()
+            except HttpError as refusal:
+                raise ReaderRefused(str(refusal)) from refusal
+            yield chunk
+
+
 def response(
     chunks: AsyncIterator[bytes],
     *,
     content_type: str,
     headers: dict[str, str],
-    left: Callable[[], None] | None,
+    standing: Standing | None,
+    left: Callable[[], None] | None = None,
 ) -> StreamingHttpResponse:
-    """A streamed response; `left` is called when its client leaves before the end."""
+    """A streamed response; `left` is called when its client leaves before the end.
+
+    Args:
+        standing: Asked before each chunk whether its reader still may read; None for what is over at once.
+    """
+    if standing is not None:
+        chunks = while_standing(chunks, standing)
     return StreamingHttpResponse(
         Attended(chunks, left=left) if left else chunks,
         content_type=content_type,
@@ -110,18 +130,20 @@ def event_stream(
     projection: Projection,
     *,
     headers: dict[str, str],
+    standing: Standing,
     left: Callable[[], None] | None = None,
 ) -> StreamingHttpResponse:
     """A run's events after a position, as server-sent events, until the run's end."""
     chunks = event_chunks(run_id, after, projection)
-    return response(chunks, content_type=CONTENT_TYPE, headers=headers, left=left)
+    return response(chunks, content_type=CONTENT_TYPE, headers=headers, standing=standing, left=left)
 
 
 def waited_result(
-    run_id: UUID, *, headers: dict[str, str], left: Callable[[], None] | None = None
+    run_id: UUID, *, headers: dict[str, str], standing: Standing, left: Callable[[], None] | None = None
 ) -> StreamingHttpResponse:
     """What a run came to, once it did."""
-    return response(result_chunks(run_id), content_type="application/json", headers=headers, left=left)
+    chunks = result_chunks(run_id)
+    return response(chunks, content_type="application/json", headers=headers, standing=standing, left=left)
 
 
 async def event_chunks(run_id: UUID, after: Position | None, projection: Projection) -> AsyncIterator[bytes]:

@@ -22,6 +22,7 @@ from runs.api.streaming import (
     run_not_found,
     waited_result,
 )
+from runs.identity.requests import standing_of
 from runs.models import Run
 from runs.protocols.sse import CONTENT_TYPE, START, Projection, listed_values, narrowed, parse_last_event_id
 from threads.api.http import Request
@@ -73,6 +74,7 @@ async def _create_and_stream(
         START,
         Projection(body.stream_mode, subgraphs=body.stream_subgraphs),
         headers=locations(request, run.id, thread_id, "stream"),
+        standing=standing_of(request),
         left=_left(request, run, cancel=body.on_disconnect == "cancel"),
     )
 
@@ -84,7 +86,7 @@ async def _create_and_wait(
     # The client reconnects to the run's thread also when it did not name one.
     headers = locations(request, run.id, run.thread_id, "join") | contents(request, run.id, thread_id)
     left = _left(request, run, cancel=body.on_disconnect == "cancel")
-    return waited_result(run.id, headers=headers, left=left)
+    return waited_result(run.id, headers=headers, standing=standing_of(request), left=left)
 
 
 # --- come back
@@ -144,13 +146,14 @@ async def _join_stream(
         find_run, run_id, thread_id=thread_id, principal=request.auth, columns=["id", "thread", "kwargs"]
     )
     if run is None:
-        return response(run_not_found(), content_type=CONTENT_TYPE, headers=headers, left=None)
+        return response(run_not_found(), content_type=CONTENT_TYPE, headers=headers, standing=None)
     modes = narrowed(run.kwargs.get("stream_mode", []), listed_values(stream_mode))
     return event_stream(
         run.id,
         parse_last_event_id(last_event_id),
         Projection(modes, subgraphs=bool(run.kwargs.get("subgraphs"))),
         headers=headers,
+        standing=standing_of(request, run.thread_id),
         left=_left(request, run, cancel=cancel),
     )
 
@@ -163,5 +166,6 @@ async def _join(
         find_run, run_id, thread_id=thread_id, principal=request.auth, columns=["id", "thread"]
     )
     if run is None:
-        return response(result_not_found(), content_type="application/json", headers=headers, left=None)
-    return waited_result(run.id, headers=headers, left=_left(request, run, cancel=cancel))
+        return response(result_not_found(), content_type="application/json", headers=headers, standing=None)
+    standing = standing_of(request, run.thread_id)
+    return waited_result(run.id, headers=headers, standing=standing, left=_left(request, run, cancel=cancel))

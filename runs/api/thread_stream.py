@@ -17,6 +17,7 @@ from runs.api.streaming import PIECE, prime, response
 from runs.conf import settings
 from runs.event_store import Position
 from runs.exceptions import InvalidRequest
+from runs.identity.requests import standing_of
 from runs.models import Run
 from runs.protocols.sse import (
     CONTENT_TYPE,
@@ -57,7 +58,7 @@ async def stream_thread(
         )
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     chunks = thread_chunks(thread, parse_last_event_id(last_event_id), modes)
-    return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
+    return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
 
 
 async def thread_chunks(thread: Thread, after: Position | None, modes: Sequence[str]) -> AsyncIterator[bytes]:

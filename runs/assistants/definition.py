@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runs.requests import mirrored, sanitised_config, sanitised_metadata
+from threads.redaction import restored
 
 #: What an assistant says of which nothing is said.
 BLANK: dict[str, Any] = {
@@ -33,8 +34,10 @@ def changed(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _configuration(
     said: Mapping[str, Any], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    config = sanitised_config(given["config"]) if "config" in given else dict(said["config"])
-    context = given.get("context")
+    config = dict(said["config"])
+    if "config" in given:
+        config = sanitised_config(restored(given["config"], said["config"]))
+    context = restored(given.get("context"), said["context"])
     if not ("config" in given and config.get("configurable")):
         if context is None:
             return config, said["context"]

@@ -19,9 +19,12 @@ from threads import clock
 from threads.ids import new_id
 from threads.models import Thread
 from threads.querysets import Principal
+from threads.redaction import restored
 
 #: What a change may take away; other fields that are null are left as they are.
 ERASABLE = frozenset({"end_time", "timezone", "webhook"})
+#: Parts of a request that clients are shown without the secrets in them.
+SECRETIVE = frozenset({"config", "context"})
 #: The columns that say when it is due.
 TIMING = ("schedule", "timezone", "end_time", "enabled")
 
@@ -83,7 +86,8 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
     if cron.thread_id is not None:
         cron.on_run_completed = None
     cron.metadata = {**cron.metadata, **sanitised_metadata(payload.get("metadata") or {})}
-    merged = _merged(cron.payload, payload)
+    shown = {name: restored(payload[name], cron.payload.get(name)) for name in SECRETIVE & payload.keys()}
+    merged = _merged(cron.payload, {**payload, **shown})
     if "metadata" in merged:
         merged["metadata"] = cron.metadata
     config = merged.get("config") or {}

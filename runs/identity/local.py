@@ -15,7 +15,17 @@ from threads.database import in_database
 
 LOCAL_USERNAME = "local"
 #: A proxy adds one of these to what it forwards, and then the peer's address is the proxy's.
-FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+FORWARDED = frozenset(
+    {
+        "forwarded",
+        "via",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "cf-connecting-ip",
+    }
+)
 
 #: The built-in user's id, for each event loop: a process that serves has one.
 _local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from ninja.errors import HttpError
 
 from runs.api.parsing import BODY, parse
 from runs.conf import settings
+from runs.exceptions import InvalidRequest
 from runs.identity.authorization import authorize
 from runs.identity.principals import Principal
 from runs.identity.rules import Rule
@@ -18,6 +20,9 @@ from runs.identity.values import bring_back, handled
 from threads.database import in_database
 from threads.models import Thread
 
+logger = logging.getLogger(__name__)
+
+WRONG_VALUE = "The site's Auth file made a wrong change; its log says more."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -48,12 +53,25 @@ async def permit(
         body: What is asked for, or a command's parameters; a handler of the Auth file may change it.
 
     Raises:
-        HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread.
+        HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread;
+            422, what is asked for is nothing that it could be asked about; 500, it made nonsense of it.
     """
     require_scope(principal, rule.scope)
-    value = handled(rule, path, body)
+    try:
+        value = handled(rule, path, body)
+    except InvalidRequest as error:
+        raise HttpError(422, str(error)) from None
     principal = await authorize(principal, rule.resource, rule.action, value)
-    bring_back(rule, value, body)
+    try:
+        bring_back(rule, value, body)
+    except ValueError as error:
+        logger.error(
+            "The Auth file's handler for %s %s changed what it may not: %s.",
+            rule.resource,
+            rule.action,
+            error,
+        )
+        raise HttpError(500, WRONG_VALUE) from None
     await _hide(principal, rule, value.get("thread_id"))
     return principal
 

@@ -7,6 +7,8 @@ that a browser's request comes from this site when the browser itself added what
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import cast
+from uuid import UUID
 
 from django.http import HttpRequest
 from ninja.errors import HttpError
@@ -16,11 +18,12 @@ from runs.conf import settings
 from runs.identity import auth_file
 from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
-from runs.identity.origins import csrf_failure, from_elsewhere
+from runs.identity.csrf import csrf_failure
 from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.rules import Rule, rule_for
-from runs.origins import is_listed
+from runs.identity.standing import Standing
+from runs.origins import from_elsewhere, is_listed
 from threads.database import in_database
 
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
@@ -56,6 +59,14 @@ async def principal_of(request: HttpRequest) -> Principal:
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
     return principal if file is None else await permitted(request, principal, rule)
+
+
+def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
+    """What tells whether the principal of an authenticated request still holds, while its response goes on."""
+    credentials = credentials_of(request)
+    principal = cast(Principal, request.auth)  # type: ignore[attr-defined]
+    ask = _authenticator(auth_file.current(), credentials, request)
+    return Standing(principal, credentials, ask, thread_id=thread_id)
 
 
 def _authenticator(
@@ -99,19 +110,19 @@ async def limit(principal: Principal, rule: Rule | None) -> None:
 
 
 def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
-    """Raise a 403 if another site's page may be behind a request that changes something."""
-    if request.method in SAFE_METHODS and not may_cancel(request):
-        return
-    if proof is Proof.SESSION and (reason := csrf_failure(request)):
+    """Raise a 403 if another site's page may be behind a request that changes something, or that the local user makes."""
+    changes = request.method not in SAFE_METHODS or may_cancel(request)
+    if changes and proof is Proof.SESSION and (reason := csrf_failure(request)):
         raise HttpError(403, f"CSRF check failed: {reason}")
-    by_browser = proof is Proof.LOCAL or (
-        # An Auth file may go by cookies.
-        proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
-    )
     origin = request.META.get("HTTP_ORIGIN")
-    # The local user's is the only proof that pages which the operator has named need none of.
-    named = proof is Proof.LOCAL and origin is not None and is_listed(origin, settings.CORS_ORIGINS)
-    if by_browser and not named and from_elsewhere(origin):
+    # The local user's is the only proof that pages which the operator has named need none of. Others do not read either:
+    # with "*" a browser would show them the answers.
+    local = proof is Proof.LOCAL and not (origin is not None and is_listed(origin, settings.CORS_ORIGINS))
+    # An Auth file may go by cookies.
+    by_cookies = (
+        changes and proof is Proof.AUTH_FILE and request.COOKIES and not SHOWN & request.headers.keys()
+    )
+    if (local or by_cookies) and from_elsewhere(origin):
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from ninja.errors import HttpError
 
 from runs.identity import auth_file
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
-from runs.identity.origins import from_elsewhere
 from runs.identity.principals import Principal
+from runs.identity.standing import Standing
+from runs.origins import from_elsewhere
 
 #: What a page has to add itself.
 SHOWN = frozenset({"authorization", "x-api-key"})
@@ -23,23 +25,34 @@ SHOWN = frozenset({"authorization", "x-api-key"})
 async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     """Return the principal of a websocket, from the scope of its handshake: session, API key, or the local user.
 
-    A socket outlives a logout: ask again from time to time. Whoever accepts it calls `limits.hold_connection`; what the
-    principal may do is asked of each message, with `permission.permit`.
+    A socket outlives a logout: `standing_of_scope` asks again. Whoever accepts it calls `limits.hold_connection`; what
+    the principal may do is asked of each message, with `permission.permit`.
 
     Raises:
         AuthenticationError: 401, nobody has shown who they are.
         HttpError: 403, the page that connects is another site's.
     """
     credentials = credentials_of_scope(scope)
-    file = auth_file.current()
-    ask = (
-        partial(_authenticated, file, credentials, scope) if file is not None and file.authenticator else None
-    )
-    principal, proof = await identified(credentials, ask)
+    principal, proof = await identified(credentials, _authenticator(credentials, scope))
     shown = proof is Proof.KEY or (proof is Proof.AUTH_FILE and SHOWN & credentials.headers.keys())
     if not shown and from_elsewhere(credentials.headers.get("origin")):
         raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
     return principal
+
+
+def standing_of_scope(scope: Mapping[str, Any], principal: Principal, thread_id: UUID) -> Standing:
+    """What tells whether the principal of a websocket still holds, while it is open."""
+    credentials = credentials_of_scope(scope)
+    return Standing(principal, credentials, _authenticator(credentials, scope), thread_id=thread_id)
+
+
+def _authenticator(
+    credentials: Credentials, scope: Mapping[str, Any]
+) -> Callable[[], Awaitable[Principal]] | None:
+    file = auth_file.current()
+    if file is None or not file.authenticator:
+        return None
+    return partial(_authenticated, file, credentials, scope)
 
 
 async def _authenticated(

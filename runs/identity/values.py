@@ -21,6 +21,8 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
     Args:
         path: The parameters of the request's path.
         body: The request's body, or the parameters of its query; may be changed here.
+
+    Raises InvalidRequest for what no handler expects.
     """
     ids: dict[str, Any] = {name: identifier(value) for name, value in path.items()}
     if rule.resource == "store":
@@ -30,8 +32,11 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
         if not isinstance(namespace, list | None):
             raise InvalidRequest("A namespace must be a list of labels.")
         return {**body, "namespace": tuple(namespace or ())}
-    if rule.action not in ("read", "delete") and not isinstance(body.get("metadata"), dict):
-        body["metadata"] = {}
+    if rule.action not in ("read", "delete"):
+        if body.get("metadata") is None:
+            body["metadata"] = {}
+        if not isinstance(body["metadata"], dict):
+            raise InvalidRequest("metadata must be an object.")
     if rule.action == "create_run":
         strategy = body.get("multitask_strategy") or "enqueue"
         return {
@@ -53,11 +58,17 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
 
 
 def bring_back(rule: Rule, value: Mapping[str, Any], body: dict[str, Any]) -> None:
-    """Put what a handler changed into the body."""
+    """Put what a handler changed into the body. Raises ValueError if it made something of it that it cannot be."""
+    for name in ("metadata", "kwargs"):
+        # What the client itself sent is the view's to refuse.
+        if value.get(name) is not body.get(name) and not isinstance(value.get(name), dict | None):
+            raise ValueError(f"{name} is an object, and not {value[name]!r}")
     if rule.resource == "store":
         if "namespace" in value:
-            namespace = value["namespace"]
-            body[NAMESPACES.get(rule.action, "namespace")] = list(namespace or ())
+            namespace = value["namespace"] or ()
+            if not isinstance(namespace, list | tuple):
+                raise ValueError(f"a namespace is a tuple of labels, and not {namespace!r}")
+            body[NAMESPACES.get(rule.action, "namespace")] = list(namespace)
         names = set(body) - {"namespace", *NAMESPACES.values()}
     elif rule.action == "create_run":
         body.update(value.get("kwargs") or {})

@@ -30,7 +30,7 @@ class WebhookDelivery(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     #: No foreign keys: a rolled-back run is gone when this is sent, and so may a stateless run's thread be.
     run_id = models.UUIDField(db_index=True)
-    thread_id = models.UUIDField()
+    thread_id = models.UUIDField(db_index=True)
     url = models.TextField()
     #: Its host and port: one that does not answer must not hold up the others.
     host = models.CharField(max_length=300)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -122,3 +123,8 @@ def removal(before: datetime) -> Iterator[Step]:
         with turn():
             count, _ = WebhookDelivery.objects.filter(id__in=ids).delete()
         yield "webhooks", count
+
+
+def forget(thread_ids: Collection[UUID]) -> None:
+    """Delete what was, and what is still to be, told about threads that somebody deletes: it has their values in it."""
+    WebhookDelivery.objects.filter(thread_id__in=thread_ids).delete()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from langchain_core.runnables import RunnableConfig
@@ -21,6 +23,7 @@ from tests.driving import Driver
 from tests.graphs import Log, chain, node
 from tests.rows import make_run, make_thread, make_user
 from tests.runs.api.fixtures import http, url
+from threads import clock
 from threads.database import in_database
 from threads.models import Thread
 
@@ -51,6 +54,7 @@ big, quiet = growing.compile(), silent.compile()
 @pytest.fixture(autouse=True)
 def nothing_counted(run_settings: Any) -> Iterator[None]:
     limits._allowances.clear()
+    limits._shares.clear()
     limits._room.clear()
     run_settings(GRAPHS={
         "steps": "tests.graphs:steps", "sleeping": "tests.graphs:sleeping",
@@ -58,6 +62,7 @@ def nothing_counted(run_settings: Any) -> Iterator[None]:
     })  # fmt: skip
     yield
     limits._allowances.clear()
+    limits._shares.clear()
     limits._room.clear()
 
 
@@ -82,6 +87,91 @@ async def test_runs_in_a_minute(http: httpx.AsyncClient, run_settings: Any) -> N
     assert (await http.post("/runs", json=RUN)).status_code == 200
 
 
+class Process:
+    """What one of several processes remembers of its users."""
+
+    def __init__(self) -> None:
+        self.memory: tuple[dict[Any, Any], dict[Any, Any]] = {}, {}
+
+    def creates(self, user: Any, monkeypatch: pytest.MonkeyPatch, count: int = 1) -> bool:
+        """Whether a user may create runs here; if so, they are there."""
+        allowances, shares = self.memory
+        monkeypatch.setattr(limits, "_allowances", allowances)
+        monkeypatch.setattr(limits, "_shares", shares)
+        try:
+            limits.take_allowance(user.pk, count)
+            if not limits.take_share(user.pk, count):
+                limits.check_rate(user.pk, count)
+        except LimitReached:
+            return False
+        for _ in range(count):
+            make_run("success", user=user)
+        return True
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_runs_in_a_minute_are_those_of_all_processes(
+    run_settings: Any, monkeypatch: pytest.MonkeyPatch, processes: int
+) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=80)
+    user, other = make_user(), make_user()
+    site = [Process() for _ in range(processes)]
+    made = sum(each.creates(user, monkeypatch) for _ in range(100) for each in site)
+    assert 80 <= made <= 80 + processes * 80 / limits.SHARES
+    assert not any(each.creates(user, monkeypatch) for each in [*site, Process()][:processes])
+    assert site[0].creates(other, monkeypatch)
+    # A process that has begun meanwhile lets its share through, and then it knows.
+    late = Process()
+    assert sum(late.creates(user, monkeypatch) for _ in range(100)) == 80 // limits.SHARES
+    assert not late.creates(user, monkeypatch, count=2)
+
+
+def test_runs_of_a_minute_ago_count_no_more(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=4)
+    user, process = make_user(), Process()
+    assert process.creates(user, monkeypatch, count=4)
+    assert not Process().creates(user, monkeypatch)
+    later = clock.now() + timedelta(seconds=61)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert Process().creates(user, monkeypatch, count=4)
+
+
+def test_runs_are_counted_seldom(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=600)
+    user = make_user()
+    with CaptureQueriesContext(connection) as captured:
+        for _ in range(600 // limits.SHARES):
+            assert limits.take_share(user.pk, 1)
+        assert not captured.captured_queries
+        limits.check_rate(user.pk, 1)
+    assert len(captured) == 1
+    assert sum(limits.take_share(user.pk, 1) for _ in range(600)) == 599 // limits.SHARES
+
+
+def test_who_asks_on_and_on_is_counted_once(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=4)
+    user, first = make_user(), Process()
+    assert first.creates(user, monkeypatch, count=4)
+    monkeypatch.setattr(limits, "_shares", {})
+    with CaptureQueriesContext(connection) as captured:
+        for asked in range(10):
+            with pytest.raises(LimitReached) as caught:
+                limits.take_share(user.pk, 1) or limits.check_rate(user.pk, 1)
+            assert 55 <= (caught.value.retry_after or 0) <= 60, asked
+    assert len(captured) == 2
+
+
+def test_a_batch_that_is_too_large_leaves_room_for_less(
+    run_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_settings(USER_RUNS_PER_MINUTE=4)
+    user = make_user()
+    assert Process().creates(user, monkeypatch, count=3)
+    second = Process()
+    assert not second.creates(user, monkeypatch, count=2)
+    assert second.creates(user, monkeypatch)
+
+
 async def test_a_batch_is_as_many_runs_and_inputs_as_it_has(
     http: httpx.AsyncClient, run_settings: Any
 ) -> None:
@@ -102,19 +192,19 @@ def test_an_allowance_comes_back_with_time(run_settings: Any, monkeypatch: pytes
     run_settings(USER_RUNS_PER_MINUTE=60)
     now = 1000.0
     monkeypatch.setattr(limits.time, "monotonic", lambda: now)
-    limits.take_run(1, count=60)
-    limits.take_run(2)
+    limits.take_allowance(1, count=60)
+    limits.take_allowance(2)
     with pytest.raises(LimitReached) as caught:
-        limits.take_run(1)
+        limits.take_allowance(1)
     assert caught.value.retry_after == 1
     now += 1.0
-    limits.take_run(1)
+    limits.take_allowance(1)
     with pytest.raises(LimitReached):
-        limits.take_run(1)
+        limits.take_allowance(1)
     now += 3600.0
-    limits.take_run(1, count=60)
+    limits.take_allowance(1, count=60)
     monkeypatch.setattr(limits, "REMEMBERED", 1)
-    limits.take_run(3)
+    limits.take_allowance(3)
     assert list(limits._allowances) == [1, 3] or list(limits._allowances) == [3]
 
 
@@ -193,6 +283,7 @@ async def test_a_batch_is_as_many_runs(http: httpx.AsyncClient, run_settings: An
     for said, batch in refused_batches.items():
         assert refused(await http.post("/runs/batch", json=batch)) == (429, said)
         limits._allowances.clear()
+    limits._shares.clear()
     long = {"assistant_id": "steps", "input": {"messages": [{"role": "user", "content": "x"}] * 3}}
     assert (await http.post("/runs/batch", json=[RUN, long])).status_code == 422
     assert not await in_database(Run.objects.exists)
@@ -252,7 +343,7 @@ def test_a_limit_of_0_is_none(run_settings: Any) -> None:
     run_settings(**dict.fromkeys(MANY, 0))
     user = make_user()
     with CaptureQueriesContext(connection) as captured:
-        limits.take_run(user.pk, count=10_000)
+        async_to_sync(limits.take_runs)(user.pk, count=10_000)
         limits.check_queue(user.pk)
         limits.check_threads(user.pk)
         limits.check_crons(user.pk)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import connection
 from django.db.models import Q, Value
 from django.db.models.functions import StrIndex
 from langgraph.store.base import Item
@@ -15,7 +16,7 @@ from langgraph.store.base import Item
 from threads import clock
 from threads.querysets import Principal
 from threads.store.models import StoreItem, StoreItemQuerySet
-from threads.store.namespaces import Namespace, decode, encode
+from threads.store.namespaces import Namespace, below, decode, encode
 
 #: Rows that are read, or written by one statement, at most.
 PAGE = 500
@@ -120,10 +121,31 @@ def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
     return [found[each] for each in ids if each in found]
 
 
-def namespaces(principal: Principal, prefix: Sequence[str]) -> list[Namespace]:
-    """The namespaces below a prefix that have items."""
-    items = _live(principal).below(prefix).order_by()
-    return [decode(text) for text in items.values_list("namespace", flat=True).distinct()]
+def namespaces(principal: Principal, prefix: Sequence[str], *, after: str = "") -> list[str]:
+    """A page of the namespaces below a prefix that have items, as text, in its order: those after one.
+
+    Goes from one namespace to the next by the index, however many items each of them has.
+    """
+    bounds = below(prefix)
+    end = "AND namespace < %(end)s" if bounds else ""
+    following = f"""SELECT min(namespace) FROM {StoreItem._meta.db_table} WHERE user_id = %(user)s {end}
+        AND (expires_at IS NULL OR expires_at > %(now)s) AND namespace"""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""WITH RECURSIVE each_one(namespace) AS (
+                {following} >= %(start)s AND namespace > %(after)s
+                UNION ALL
+                SELECT ({following} > each_one.namespace) FROM each_one WHERE each_one.namespace IS NOT NULL
+            ) SELECT namespace FROM each_one WHERE namespace IS NOT NULL LIMIT {PAGE}""",
+            {
+                "user": principal.user_id,
+                "now": connection.ops.adapt_datetimefield_value(clock.now()),
+                "start": bounds[0] if bounds else "",
+                "end": bounds[1] if bounds else "",
+                "after": after,
+            },
+        )
+        return [namespace for (namespace,) in cursor.fetchall()]
 
 
 def refresh(principal: Principal, found: Iterable[Found]) -> None:

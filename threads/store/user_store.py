@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 
 from langgraph.store.base import (
@@ -32,7 +33,7 @@ from threads.store.exceptions import InvalidTtl, InvalidValue
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.models import StoreItem
-from threads.store.namespaces import Namespace, check_place, encode, fixed, is_text, matches
+from threads.store.namespaces import Namespace, check_place, decode, encode, fixed, is_text, matches
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
 
@@ -107,10 +108,16 @@ class UserStore(BaseStore):
         if not all(is_text(label) for condition in conditions for label in condition.path):
             return []
         prefixes = [fixed(condition.path) for condition in conditions if condition.match_type == "prefix"]
-        found = await in_database(items.namespaces, self._principal, max(prefixes, key=len, default=()))
-        matching = (each for each in found if all(matches(each, condition) for condition in conditions))
-        every = sorted({namespace[: op.max_depth] for namespace in matching})
-        return every[op.offset : op.offset + op.limit]
+        prefix = max(prefixes, key=len, default=())
+        # Those that are the same to a depth follow one another.
+        found: dict[Namespace, None] = {}
+        page = [""]
+        while page and len(found) < op.offset + op.limit:
+            page = await in_database(items.namespaces, self._principal, prefix, after=page[-1])
+            every = map(decode, page)
+            matching = (each for each in every if all(matches(each, condition) for condition in conditions))
+            found |= dict.fromkeys(namespace[: op.max_depth] for namespace in matching)
+        return list(islice(found, op.offset, op.offset + op.limit))
 
     async def _put(self, puts: dict[Place, PutOp], values: dict[Place, Encoded]) -> None:
         if not puts:

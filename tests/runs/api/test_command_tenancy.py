@@ -138,7 +138,7 @@ async def test_a_session_connects_from_this_sites_pages_alone(world: World) -> N
 
 
 async def test_a_key_that_is_revoked_ends_its_sockets(world: World, run_settings: Any) -> None:
-    run_settings(SOCKET_IDENTITY=0.05)
+    run_settings(IDENTITY_CHECK=0.05)
     async with socket(world.ids["t"], world.callers["reader"]) as client:
         assert outcome(await client.command("state.get")) == "success"
         await in_database(ApiKey.objects.filter(scopes=["read"]).update, revoked_at=clock.now())

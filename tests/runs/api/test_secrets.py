@@ -15,7 +15,8 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from runs.models import Run, RunEvent
+from runs.crons.models import Cron
+from runs.models import Assistant, Run, RunEvent
 from tests.driving import Driver
 from tests.graphs import Log
 from tests.rows import make_thread
@@ -48,10 +49,24 @@ builder.add_edge("look", END)
 looking = builder.compile()
 
 
+def fail(state: Log, config: RunnableConfig) -> None:
+    key = config["configurable"]["openai_api_key"]
+    raise ValueError(f"Incorrect API key provided: {key}. Asked with { ({'openai_api_key': CANARY}) }.")
+
+
+failing_loudly = StateGraph(Log).add_node("fail", fail).add_edge(START, "fail").compile()
+
+
 @pytest.fixture(autouse=True)
 def looking_graph(run_settings: Any) -> None:
     seen.clear()
-    run_settings(GRAPHS={"looking": "tests.runs.api.test_secrets:looking", "nested": "tests.graphs:nested"})
+    run_settings(
+        GRAPHS={
+            "looking": "tests.runs.api.test_secrets:looking",
+            "failing_loudly": "tests.runs.api.test_secrets:failing_loudly",
+            "nested": "tests.graphs:nested",
+        }
+    )
 
 
 def checkpoint_rows(folder: Path) -> list[str]:
@@ -106,6 +121,82 @@ async def test_secrets_are_hidden_in_responses(http: httpx.AsyncClient, run_sett
     kept = await http.post("/runs/wait", json={**body, "on_completion": "keep"})
     made = kept.headers["Location"].split("/")[2]
     assert CANARY not in (await http.get(f"/threads/{made}")).text
+
+
+async def test_an_error_tells_no_secret(http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    secrets = {"openai_api_key": f"sk-{CANARY}"}
+    body = {"assistant_id": "failing_loudly", "input": {"log": []}, "config": {"configurable": secrets}}
+    answers = [await http.post(f"/threads/{thread}/runs/wait", json=body)]
+    answers += [await http.get(f"/threads/{thread}{path}") for path in ("", "/state", "/history", "/runs")]
+    answers += [
+        await http.post(f"/threads/{thread}/runs/stream", json={**body, "stream_mode": ["debug", "tasks"]})
+    ]
+    for answer in answers:
+        assert answer.status_code == 200
+        assert CANARY not in answer.text, answer.url
+    assert "Incorrect API key provided: ***" in answers[0].text
+    assert not await in_database(list, RunEvent.objects.filter(data__contains=CANARY))
+    assert CANARY not in str(await in_database(list, Run.objects.values_list("error", flat=True)))
+
+
+@pytest.mark.parametrize("place", ["config", "context"])
+async def test_an_assistants_secrets_are_hidden_and_stay_what_they_are(
+    http: httpx.AsyncClient, place: str
+) -> None:
+    """A client changes what it has read and sends it back, to the assistant or with a run: Studio does."""
+    secrets = {
+        "openai_api_key": CANARY,
+        "nested": {"token": CANARY},
+        "list": [{"password": CANARY}],
+        "max": 5,
+    }
+    given: dict[str, Any] = (
+        {"config": {"configurable": secrets}} if place == "config" else {"context": secrets}
+    )
+    made = await http.post("/assistants", json={"graph_id": "looking", **given})
+    path = f"/assistants/{made.json()['assistant_id']}"
+    shown = made.json()
+    values = shown["config"]["configurable"] if place == "config" else shown["context"]
+    values |= {"max": 6, "other_api_key": HIDDEN}
+    changed = await http.patch(path, json={place: shown[place]})
+    run = {
+        "assistant_id": shown["assistant_id"],
+        "input": {"log": []},
+        place: shown[place],
+        "on_completion": "keep",
+    }
+    asked = [made, changed, await http.get(path), await http.post(f"{path}/versions", json={})]
+    asked += [await http.post("/assistants/search", json={}), await http.post("/runs/wait", json=run)]
+    asked += [
+        await http.post(f"{path}/latest", json={"version": 1}),
+        await http.post("/threads/search", json={}),
+    ]
+    for answer in asked:
+        assert answer.status_code == 200
+        assert CANARY not in answer.text
+    [config] = seen
+    reached = config if place == "config" else config["context"]
+    assert reached.items() >= {**secrets, "max": 6}.items()
+    assert "other_api_key" not in reached
+    changed_row = await in_database(
+        lambda: Assistant.objects.get(id=shown["assistant_id"]).versions.get(version=2)
+    )
+    assert changed_row.context == changed_row.config["configurable"] == {**secrets, "max": 6}
+
+
+async def test_a_crons_secrets_stay_what_they_are(http: httpx.AsyncClient) -> None:
+    config = {"configurable": {"openai_api_key": CANARY, "max": 5}}
+    made = await http.post("/runs/crons", json={
+        "assistant_id": "looking", "schedule": "0 0 1 1 *", "input": {"log": []}, "config": config,
+    })  # fmt: skip
+    shown = made.json()["payload"]["config"]
+    assert shown["configurable"].items() >= {"openai_api_key": HIDDEN, "max": 5}.items()
+    shown["configurable"]["max"] = 6
+    changed = await http.patch(f"/runs/crons/{made.json()['cron_id']}", json={"config": shown})
+    assert CANARY not in changed.text
+    cron = await in_database(Cron.objects.get)
+    assert cron.payload["config"]["configurable"].items() >= {"openai_api_key": CANARY, "max": 6}.items()
 
 
 async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) -> None:
@@ -172,6 +263,7 @@ def test_other_names_are_none(name: str) -> None:
 @pytest.mark.parametrize("text", [
     "openai_api_key=canary-2f6d", '{"token": "canary-2f6d"}', "Authorization: Bearer canary-2f6d",
     "password='canary-2f6d'", "X-Api-Key: canary-2f6d", "{'x-api-key': 'canary-2f6d'}", "got dfk_canary-2f6d here",
+    r"ValueError('{\'api_key\': \'canary-2f6d\'}')", "provided: sk-canary-2f6d.", r'{\"token\": \"canary-2f6d\"}',
 ])  # fmt: skip
 def test_a_log_line_hides_secrets(text: str) -> None:
     assert CANARY not in redacted_text(text)

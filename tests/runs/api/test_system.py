@@ -251,3 +251,10 @@ def test_a_latency_is_counted_in_every_bucket_that_is_wide_enough() -> None:
         latency.add(seconds)
     counts = dict(latency.cumulative())
     assert (counts["0.005"], counts["0.01"], counts["30.0"], counts["+Inf"]) == (1, 2, 2, 3)
+
+
+@pytest.mark.parametrize("path", ["/ok", "/docs", "/threads/search", "/nowhere"])
+async def test_an_answer_is_what_it_says_and_is_shown_in_no_frame(http: httpx.AsyncClient, path: str) -> None:
+    for answer in (await http.get(path), await http.post(path, json={})):
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["X-Frame-Options"] == "DENY"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, nullcontext
@@ -23,6 +24,7 @@ from runs.identity.authentication import details_of, user_id_of, username_for
 from runs.identity.authorization import authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
+from runs.identity.permission import WRONG_VALUE
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
 from runs.identity.rules import Rule, rule_for
@@ -33,7 +35,7 @@ from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
 from tests.runs.api.fixtures import http, logged_in, url
 from tests.runs.api.sockets import socket
-from tests.runs.api.test_command_tenancy import OverHTTP
+from tests.runs.api.test_command_tenancy import LIFECYCLE, OverHTTP
 from tests.runs.identity import auth_sample
 from tests.runs.identity.test_requests import asked
 from threads.database import in_database, threads
@@ -304,7 +306,7 @@ async def test_a_command_is_permitted_like_a_request(
 async def test_a_socket_ends_when_its_thread_is_hidden(
     auth: None, http: httpx.AsyncClient, run_settings: Any
 ) -> None:
-    run_settings(SOCKET_IDENTITY=0.05)
+    run_settings(IDENTITY_CHECK=0.05)
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     async with socket(thread, {"Authorization": "Bearer nobody"}) as client:
         assert await client.closed() == (4401, "Authentication is required.")
@@ -314,6 +316,63 @@ async def test_a_socket_ends_when_its_thread_is_hidden(
         assert await client.closed() == (4404, f"Thread with ID {thread} not found")
     async with socket(thread, ada()) as client:
         assert (await client.closed())[0] == 4404
+
+
+@pytest.mark.parametrize("change", [
+    {"metadata": "x"}, {"metadata": ["x"]}, {"metadata": 5}, {"kwargs": "x"}, {"kwargs": [1]}, {"namespace": "abc"},
+    {"namespace": 5},
+])  # fmt: skip
+async def test_a_handler_that_makes_nonsense_of_a_value_is_the_sites_fault(
+    auth: None, http: httpx.AsyncClient, change: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    async def spoil(ctx: Any, value: Any) -> None:
+        value.update(change)
+
+    file = auth_file.current()
+    assert file is not None
+    monkeypatch.setattr(auth_file.AuthFile, "handler", lambda *_: spoil)
+    asked = [
+        ("POST", "/threads", {"metadata": {"a": 1}}, "metadata"),
+        ("POST", "/threads/search", {"metadata": {"a": 1}}, "metadata"),
+        ("POST", "/runs", {"assistant_id": "steps", "metadata": {"a": 1}}, "metadata"),
+        ("POST", "/runs", {"assistant_id": "steps"}, "kwargs"),
+        ("PUT", "/store/items", {"namespace": ["a"], "key": "k", "value": {}}, "namespace"),
+        ("POST", "/store/namespaces", {}, "namespace"),
+    ]
+    for method, path, body, name in asked:
+        if name in change:
+            answer = await http.request(method, path, json=body, headers=ada())
+            assert (answer.status_code, answer.json()["detail"]) == (500, WRONG_VALUE), path
+            assert "changed what it may not" in caplog.text
+    assert not await in_database(Thread.objects.exists)
+
+
+@pytest.mark.parametrize("metadata", ["x", 5, ["x"]])
+async def test_metadata_that_are_none_are_the_clients_fault(
+    auth: None, http: httpx.AsyncClient, metadata: Any
+) -> None:
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    for path in (f"/threads/{thread}/history", "/threads/search", "/threads", "/runs"):
+        body = {"assistant_id": "steps", "metadata": metadata}
+        answer = await http.post(path, json=body, headers=ada())
+        assert answer.status_code == 422, path
+
+
+@pytest.mark.parametrize("stream", ["GET /threads/{}/stream", "POST /threads/{}/stream/events"])
+async def test_a_stream_is_cut_off_when_its_thread_is_hidden(
+    auth: None, http: httpx.AsyncClient, run_settings: Any, stream: str
+) -> None:
+    run_settings(IDENTITY_CHECK=0.2, STREAM_HEARTBEAT=0.1)
+    thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
+    method, path = stream.format(thread).split()
+    with pytest.raises(httpx.RemoteProtocolError):
+        async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json=LIFECYCLE) as answer:
+            heartbeats = 0
+            async for _ in answer.aiter_raw():
+                heartbeats += 1
+                if heartbeats == 6:
+                    await in_database(Thread.objects.filter(id=thread).update, metadata={"owner": "bob"})
+    assert heartbeats >= 6
 
 
 @pytest.mark.parametrize("namespace", [5, True, {"a": 1}, 1.5])

@@ -45,7 +45,7 @@ async def test_another_machine_is_not(peer: str | None) -> None:
     assert caught.value.status_code == 401
 
 
-@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-real-ip"])
+@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"])
 def test_what_a_proxy_forwards_is_not(header: str) -> None:
     assert may_be_local("127.0.0.1", {})
     assert not may_be_local("127.0.0.1", {header: "127.0.0.1"})

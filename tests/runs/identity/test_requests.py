@@ -9,14 +9,14 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
 from django.core.exceptions import DisallowedHost
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
 
 from runs.identity.credentials import UNKNOWN
-from runs.identity.origins import from_elsewhere
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_of
+from runs.origins import from_elsewhere
 from tests.runs.api.fixtures import logged_in
 from threads.database import in_database, threads
 
@@ -81,6 +81,24 @@ async def test_a_session_changes_nothing_without_a_csrf_token(method: str) -> No
     assert "CSRF" in str(error)
 
 
+async def test_a_stream_whose_end_cancels_a_run_needs_the_csrf_token() -> None:
+    """A link that another site's page opens, and closes again, is a GET."""
+    cookies = await in_database(logged_in, "ada")
+
+    def leaving(said: str, **headers: str) -> HttpRequest:
+        request = asked(cookies=cookies, **headers)
+        request.GET = QueryDict(f"cancel_on_disconnect={said}")  # type: ignore[assignment]
+        return request
+
+    for said in ("1", "true", "yes"):
+        assert (await refused(leaving(said))).status_code == 403
+        elsewhere = leaving(said, X_CSRFToken=CSRF, Origin="https://evil.example")
+        assert (await refused(elsewhere)).status_code == 403
+        assert await principal_of(leaving(said, X_CSRFToken=CSRF))
+    for said in ("", "false"):
+        assert await principal_of(leaving(said))
+
+
 async def test_a_session_changes_what_it_likes_with_the_csrf_token() -> None:
     cookies = await in_database(logged_in, "ada")
     request = asked("POST", cookies=cookies, X_CSRFToken=CSRF)
@@ -109,12 +127,24 @@ async def test_a_session_goes_before_the_local_user(run_settings: Any) -> None:
     assert await principal_of(asked(cookies=cookies)) == Principal(await in_database(user_id, "ada"))
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("allowed", [(), ("loopback",), ("*",)])
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "http://testserver.evil.example", "http://", "http://[", "x"]
 )
-async def test_another_sites_page_cannot_act_as_the_local_user(run_settings: Any, origin: str) -> None:
-    run_settings(LOCAL_USER=True)
-    assert (await refused(asked("POST", Origin=origin))).status_code == 403
+async def test_another_sites_page_cannot_act_as_the_local_user(
+    run_settings: Any, origin: str, allowed: tuple[str, ...], method: str
+) -> None:
+    """Nor read what is the local user's, also where "*" would have a browser show it every answer."""
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=allowed)
+    assert (await refused(asked(method, Origin=origin))).status_code == 403
+
+
+async def test_a_page_that_was_named_acts_as_the_local_user(run_settings: Any) -> None:
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=("https://known.example", "loopback"))
+    for origin in ("https://known.example", "http://localhost:3000"):
+        for method in ("GET", "POST"):
+            assert await principal_of(asked(method, Origin=origin))
 
 
 @pytest.mark.parametrize("origin", ["http://testserver", "http://testserver:3000", None])

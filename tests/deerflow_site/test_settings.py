@@ -1,0 +1,50 @@
+"""The site's settings, as `manage.py check --deploy` sees them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from deerflow_site.settings import BASE_DIR
+
+PRODUCTION = {
+    "SECRET_KEY": "zK3-a-long-and-random-text-such-as-secrets.token_urlsafe(50)-returns-9qWx",
+    "ALLOWED_HOSTS": "agents.example.com",
+    "BEHIND_PROXY": "true",
+}
+
+
+def check(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    given = {name: os.environ[name] for name in ("PATH", "HOME", "DATABASE_URL") if name in os.environ}
+    given |= {"DATA_DIR": str(tmp_path), **environment}
+    return subprocess.run(command, cwd=BASE_DIR, env=given, capture_output=True, text=True, check=False)
+
+
+def test_a_site_behind_a_proxy_is_in_order(tmp_path: Path) -> None:
+    done = check(tmp_path, **PRODUCTION)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+@pytest.mark.parametrize("environment, expected", [
+    ({"BEHIND_PROXY": "false"}, ["runs.W005", "set BEHIND_PROXY=true"]),
+    ({"SECRET_KEY": "short"}, ["security.W009"]),
+    ({"DEBUG": "true"}, ["security.W018"]),
+    ({"SECURE_COOKIES": "false"}, ["security.W012", "security.W016"]),
+    ({"HSTS_SECONDS": "0"}, ["security.W004"]),
+    ({"CORS_ORIGINS": "https://app.example.com/path"}, ["runs.E010"]),
+    # Local development is not what is deployed.
+    ({"SECRET_KEY": ""}, ["security.W018"]),
+])  # fmt: skip
+def test_what_is_not_in_order_is_said(
+    tmp_path: Path, environment: dict[str, str], expected: list[str]
+) -> None:
+    done = check(tmp_path, **{**PRODUCTION, **environment})
+    assert done.returncode == 1
+    for each in expected:
+        assert each in done.stderr
