@@ -76,10 +76,10 @@ def somebody(db: None) -> Somebody:
 
 
 def plans(function: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-    """The plans of all queries that a function makes."""
+    """The plans of all queries of tables that a function makes."""
     with CaptureQueriesContext(connection) as queries:
         function(*args, **kwargs)
-    return [plan_of(query["sql"]) for query in queries]
+    return [plan_of(query["sql"]) for query in queries if " FROM " in query["sql"]]
 
 
 def plan_of(query: str, parameters: Any = None) -> dict[str, Any]:

@@ -108,4 +108,5 @@ class PostgresReader(AsyncPostgresSaver):
         pool: Any = self.conn
         async with pool.connection() as db, db.cursor(row_factory=tuple_row) as cursor:
             await cursor.execute(statement(wanted), parameters, binary=True)
-            return await cursor.fetchall()
+            found: list[tuple[Any, ...]] = await cursor.fetchall()
+        return found
