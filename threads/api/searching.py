@@ -8,6 +8,7 @@ from typing import Any
 from threads.api.bounds import bounded
 from threads.api.extraction import extract, parse_path
 from threads.api.filters import containing, text_containing
+from threads.api.pages import page_headers
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.api.wire import thread_columns, thread_json
 from threads.models import Thread
@@ -44,9 +45,7 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
     ordered = threads.order_by(*order).only(*columns)
     with _bound(search):
         found = list(ordered[search.offset : search.offset + search.limit + 1])
-    headers = {"X-Pagination-Total": str(search.offset + len(found))}
-    if len(found) > search.limit:
-        headers["X-Pagination-Next"] = str(search.offset + search.limit)
+    headers = page_headers(offset=search.offset, limit=search.limit, found=len(found))
     shown = [thread_json(thread, search.select) for thread in found[: search.limit]]
     if paths:
         for thread, fields in zip(found, shown, strict=False):

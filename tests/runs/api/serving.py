@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from deerflow_site.handler import LeanHandler
-from runs.api.metering import metered
+from runs.api.site import MIDDLEWARE
 from runs.runtime import runtime
 
 
@@ -26,7 +26,7 @@ async def served() -> AsyncIterator[str]:
     """Open a runtime and serve the API; give its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = uvicorn.Config(
-            LeanHandler([metered]), lifespan="off", log_level="error", timeout_graceful_shutdown=1
+            LeanHandler(MIDDLEWARE), lifespan="off", log_level="error", timeout_graceful_shutdown=1
         )
         server = Server(config)
         async with runtime():
