@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 from django.db import connection
 from django.db.models import BooleanField, F, Func, JSONField, Q, TextField, Value
-from django.db.models.functions import Cast
 
 from threads.containment import SQLITE_FUNCTION, contains_text
 
@@ -56,29 +55,32 @@ def containing(column: str, wanted: dict[str, Any]) -> Q:
     """Rows whose JSON has everything that is wanted, as PostgreSQL's `@>` says."""
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__contains": wanted})
-    return Q(Containing(Cast(F(column), TextField()), Value(wanted, JSONField()), strings=_strings(wanted)))
+    return Q(Containing(F(column), Value(wanted, JSONField()), strings=_strings(wanted)))
 
 
 def text_containing(column: str, wanted: dict[str, Any]) -> Q:
     """The same on a column of JSON as text, which no index answers. A row that has nothing there is none of them."""
     encoded = Value(orjson.dumps(wanted).decode(), TextField())
-    text = F(column) if connection.vendor == "postgresql" else Cast(F(column), TextField())
-    return Q(Containing(text, encoded, strings=_strings(wanted)))
+    return Q(Containing(F(column), encoded, strings=_strings(wanted)))
 
 
 def _strings(wanted: Any) -> tuple[str, ...]:
-    """Strings, the longest first, that are in whatever contains what is wanted."""
-    plain = {each for each in _all_strings(wanted) if PLAIN.fullmatch(each)}
-    return tuple(sorted(plain, key=lambda each: (-len(each), each))[:MOST])
+    """Strings that are in whatever contains what is wanted: values first, for more rows have a key than a value."""
+    found = dict.fromkeys([*_values(wanted), *_keys(wanted)])
+    return tuple(each for each in found if PLAIN.fullmatch(each))[:MOST]
 
 
-def _all_strings(wanted: Any) -> Iterator[str]:
+def _values(wanted: Any) -> Iterator[str]:
     if isinstance(wanted, str):
         yield wanted
-    elif isinstance(wanted, dict):
-        for key, value in wanted.items():
-            yield key
-            yield from _all_strings(value)
-    elif isinstance(wanted, list):
-        for value in wanted:
-            yield from _all_strings(value)
+    elif isinstance(wanted, dict | list):
+        for value in wanted.values() if isinstance(wanted, dict) else wanted:
+            yield from _values(value)
+
+
+def _keys(wanted: Any) -> Iterator[str]:
+    if isinstance(wanted, dict):
+        yield from wanted
+    if isinstance(wanted, dict | list):
+        for value in wanted.values() if isinstance(wanted, dict) else wanted:
+            yield from _keys(value)
