@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import OperationalError, transaction
-from django.db.models import Q
 from langgraph.types import StateUpdate
 
 from runs import graphs, runtime
@@ -30,6 +28,7 @@ from runs.serialization import encode
 from threads import clock, expiry
 from threads.checkpoints import StorageFailed
 from threads.checkpoints.drafts import Draft, land
+from threads.checkpoints.pruning import open_pruning
 from threads.checkpoints.rows import Batch
 from threads.database import in_database
 from threads.fields import Encoded
@@ -41,11 +40,10 @@ logger = logging.getLogger(__name__)
 
 #: How often an edit is made anew because another writer was faster.
 TRIES = 10
+#: How many rows of a thread that never was are deleted at once.
+LEFTOVERS = 1000
 #: Metadata of a checkpoint that say what it is.
 OF_CHECKPOINTS = frozenset(["source", "step", "parents", "writes", "checkpoint_map", "graph_id"])
-
-#: How long a thread that is just being made is hidden before the sweep takes it for one that was given up.
-HIDDEN_FOR = timedelta(hours=1)
 
 Supersteps = Sequence[Sequence[StateUpdate]]
 
@@ -119,17 +117,44 @@ def _refuse_busy(thread: Thread) -> None:
         raise ThreadBusy(f"Thread {thread.id} has in-flight runs: {run_ids}")
 
 
+async def begin(thread: Thread, supersteps: Supersteps) -> Callable[[], None]:
+    """Give a thread that is not saved yet the state that updates make.
+
+    Returns what writes that state, to be called in the transaction that inserts the thread.
+    """
+    prepared = await prepare(thread, supersteps, new=True)
+    for name, value in {**prepared.changes, "epoch": thread.epoch + 1}.items():
+        setattr(thread, name, value)
+
+    def write() -> None:
+        place = prepared.place["checkpoint_id"]
+        StateEdit.objects.create(
+            thread=thread, epoch=thread.epoch, checkpoint_id=place, created_at=thread.created_at
+        )
+        # On SQLite a death just before the thread was there may have left some, in their own file.
+        pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+        while pruning.delete([thread.id], limit=LEFTOVERS):
+            pass
+        land(prepared.batch, file=settings.CHECKPOINTS_FILE)
+
+    return write
+
+
 async def prepare(
-    thread: Thread, supersteps: Supersteps, *, checkpoint: Mapping[str, Any] | None = None
+    thread: Thread,
+    supersteps: Supersteps,
+    *,
+    checkpoint: Mapping[str, Any] | None = None,
+    new: bool = False,
 ) -> Prepared:
-    """Apply updates to a draft of a thread's state."""
+    """Apply updates to a draft of a thread's state; of a new thread, to an empty one."""
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
         raise ContradictoryRequest(
             f"Thread '{thread.id}' has no assigned graph ID. This usually occurs when no runs have been made on this "
             "thread: set `graph_id` in its metadata, or run a graph on it first."
         )
-    draft = Draft(runtime.current().storage, thread_id=thread.id, epoch=thread.epoch + 1)
+    draft = Draft(runtime.current().storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new)
     config = _config(thread, graph_id, checkpoint)
     if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:
         raise NotFound("The thread has no such checkpoint.")
@@ -166,16 +191,11 @@ def _config(thread: Thread, graph_id: str, checkpoint: Mapping[str, Any] | None)
     return config
 
 
-def commit(thread: Thread, prepared: Prepared, *, hidden: bool = False) -> bool:
-    """Make an edit happen, in one transaction; return False if another writer has had the thread since it was read.
-
-    Args:
-        hidden: Whether the thread is one that is just being made, which nobody sees before this.
-    """
+def commit(thread: Thread, prepared: Prepared) -> bool:
+    """Make an edit happen, in one transaction; return False if another writer has had the thread since it was read."""
     with transaction.atomic():
         now = clock.now()
-        seen = Q(discarded_at__gt=now) if hidden else Q(discarded_at__isnull=True)
-        found = Thread.objects.filter(seen, id=thread.id).locked().first()
+        found = Thread.objects.visible().filter(id=thread.id).locked().first()
         if found is None:
             raise NotFound(f"Thread with ID {thread.id} not found")
         _refuse_busy(found)
@@ -186,6 +206,6 @@ def commit(thread: Thread, prepared: Prepared, *, hidden: bool = False) -> bool:
             place = prepared.place["checkpoint_id"]
             StateEdit.objects.create(thread=found, epoch=found.epoch + 1, checkpoint_id=place, created_at=now)
             changes |= {"state_updated_at": now, **expiry.extended(found, now=now)}
-        Thread.objects.filter(id=found.id).update(**changes, **({"discarded_at": None} if hidden else {}))
+        Thread.objects.filter(id=found.id).update(**changes)
         land(prepared.batch, file=settings.CHECKPOINTS_FILE)
     return True

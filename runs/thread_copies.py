@@ -16,7 +16,6 @@ from django.db import transaction
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.serialization import encode
-from runs.state_edits import HIDDEN_FOR
 from runs.state_reads import readable
 from threads import clock
 from threads.checkpoints.copying import copy_checkpoints
@@ -28,6 +27,9 @@ from threads.querysets import Principal
 from threads.state import address, standing
 
 logger = logging.getLogger(__name__)
+
+#: How long a copy that is just being made is hidden before the sweep takes it for one that was given up.
+HIDDEN_FOR = timedelta(hours=1)
 
 
 async def copy_thread(thread_id: UUID, *, principal: Principal) -> Thread:

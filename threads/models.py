@@ -75,7 +75,12 @@ class Thread(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(fields=["user", "-created_at"], name="threads_by_user"),
+            # On SQLite also with the metadata, and one more by the last change (migration 0008).
+            models.Index(
+                fields=["user", "-created_at", "-id"],
+                condition=models.Q(discarded_at__isnull=True),
+                name="threads_by_user",
+            ),
             models.Index(
                 fields=["discarded_at"],
                 condition=models.Q(discarded_at__isnull=False),

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 from langgraph.types import PregelTask, StateSnapshot
 
-from threads.checkpoints.reads import matching_checkpoints
 from threads.models import Thread, ThreadStatus
 from threads.redaction import redacted_text
+from threads.snapshots import history
 
 #: Fields of a checkpoint's address that clients see.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
@@ -63,30 +62,8 @@ async def read_history(
         return []
     config = address(thread, {"checkpoint_ns": checkpoint_ns})
     async with open_graph(graph_id, config) as graph:
-        if metadata:
-            names = await matching_checkpoints(
-                graph.checkpointer,
-                thread_id=str(thread.id),
-                ns=checkpoint_ns,
-                before=before,
-                metadata=metadata,
-                limit=limit,
-            )
-            if names is not None:
-                places = [{"checkpoint_ns": checkpoint_ns, "checkpoint_id": name} for name in names]
-                return [thread_state(await graph.aget_state(address(thread, place))) for place in places]
-        found = graph.aget_state_history(
-            config,
-            filter=dict(metadata) if metadata else None,
-            before={"configurable": {"checkpoint_id": before}} if before else None,
-            limit=limit,
-        )
-        states = []
-        async for snapshot in found:
-            states.append(thread_state(snapshot))
-            # Each one is a piece of computing, and a thousand of them are asked for at once; others have their turns.
-            await asyncio.sleep(0)
-        return states
+        found = history(graph, config, limit=limit, before=before, metadata=metadata)
+        return [thread_state(snapshot) async for snapshot in found]
 
 
 def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:

@@ -23,6 +23,7 @@ from runs.assistants.deletion import delete_assistant
 from runs.models import Assistant
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
+from threads.api.pages import page_headers
 from threads.database import in_database
 from threads.querysets import Principal
 
@@ -59,9 +60,7 @@ async def search_assistants(
         principal=request.auth,
         **body.conditions(),
     )
-    headers = {"X-Pagination-Total": str(body.offset + len(found) + more)}
-    if more:
-        headers["X-Pagination-Next"] = str(body.offset + body.limit)
+    headers = page_headers(offset=body.offset, limit=body.limit, found=len(found) + more)
     shown = [assistant_json(assistant, body.select) for assistant in found]
     return HttpResponse(encode(shown), content_type="application/json", headers=headers)
 

@@ -18,6 +18,7 @@ from runs.serialization import encode
 from runs.wakeups import CRONS
 from threads.api.filters import containing
 from threads.api.http import JSONBody, Request
+from threads.api.pages import page_headers
 from threads.database import in_database
 from threads.querysets import Principal
 
@@ -50,9 +51,7 @@ async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None)
 async def search_crons(request: Request, body: Annotated[CronSearch, JSONBody(...)]) -> HttpResponse:
     """`X-Pagination-Next` is the next page's offset, if there is one."""
     found = await in_database(_page, body, principal=request.auth)
-    headers = {"X-Pagination-Total": str(body.offset + len(found))}
-    if len(found) > body.limit:
-        headers["X-Pagination-Next"] = str(body.offset + body.limit)
+    headers = page_headers(offset=body.offset, limit=body.limit, found=len(found))
     shown = [cron_json(cron, body.select) for cron in found[: body.limit]]
     return HttpResponse(encode(shown), content_type="application/json", headers=headers)
 

@@ -19,6 +19,7 @@ from runs.models import Run, RunStatus
 from runs.protocols.sse import listed_values
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
+from threads.api.pages import page_headers
 from threads.api.routes import NAMED, find_thread
 from threads.database import in_database
 from threads.querysets import Principal
@@ -114,9 +115,7 @@ async def list_runs(
         limit=limit,
         offset=offset,
     )
-    headers = {"X-Pagination-Total": str(offset + len(found))}
-    if len(found) > limit:
-        headers["X-Pagination-Next"] = str(offset + limit)
+    headers = page_headers(offset=offset, limit=limit, found=len(found))
     return HttpResponse(encode(found[:limit]), content_type="application/json", headers=headers)
 
 

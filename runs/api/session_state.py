@@ -14,6 +14,7 @@ from threads.api.routes import NAMED
 from threads.database import in_database
 from threads.models import Thread
 from threads.querysets import Principal
+from threads.snapshots import history
 from threads.state import read_state, thread_state
 
 Json = dict[str, Any]
@@ -53,10 +54,9 @@ async def list_checkpoints(thread_id: UUID, params: Mapping[str, Any], *, princi
     if not graph_id:
         return {"checkpoints": []}
     config: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "|".join(namespace)}}
-    cursor: Any = {"configurable": {"checkpoint_id": before}} if before is not None else None
     async with readable(graph_id, config) as graph:
-        found = [each async for each in graph.aget_state_history(config, limit=limit, before=cursor)]
-    return {"checkpoints": [_summary(thread_state(snapshot)) for snapshot in found]}
+        found = [thread_state(each) async for each in history(graph, config, limit=limit, before=before)]
+    return {"checkpoints": [_summary(state) for state in found]}
 
 
 async def fork(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_GET
 from ninja import NinjaAPI
 from ninja.operation import Operation
 from ninja.renderers import BaseRenderer
@@ -23,6 +24,8 @@ from runs.api import (
     threads,
 )
 from runs.api.document import document
+from runs.api.metering import metered
+from runs.api.methods import methodical
 from runs.api.parsing import JSONParser
 from runs.conf import settings
 from runs.identity.requests import principal_of
@@ -30,6 +33,9 @@ from runs.serialization import encode
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
 A request acts as the user whose API key it shows, or who is logged in to this site. What is not that user's does not exist."""
+
+#: What the API's handler asks around its views; the first is outermost.
+MIDDLEWARE = (metered, methodical)
 
 
 class JSON(BaseRenderer):
@@ -61,6 +67,7 @@ def build() -> API:
         auth=principal_of,
         renderer=JSON(),
         parser=JSONParser(depth=lambda: settings.JSON_DEPTH),
+        docs_decorator=require_GET,
     )
     errors.install(api)
     for router in (

@@ -15,7 +15,7 @@ from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.invocation import to_command
 from runs.requests import sanitised_command
-from runs.state_edits import HIDDEN_FOR, commit, prepare
+from runs.state_edits import begin
 from runs.thread_copies import copy_thread
 from runs.thread_removal import delete_threads, shorten_threads
 from threads.api.http import JSONBody, Request
@@ -33,16 +33,14 @@ __all__ = ["collection", "router"]
 async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
     """With `supersteps`, one that begins with a state."""
     thread = new_thread(body, principal=request.auth)
-    prepared = None
-    if body.supersteps:
-        steps = [[_update(each) for each in step.updates] for step in body.supersteps]
-        prepared = await prepare(thread, steps)
-        thread.discarded_at = thread.created_at + HIDDEN_FOR
-    made, new = await in_database(insert_thread, thread, principal=request.auth, if_exists=body.if_exists)
-    if new and prepared is not None:
-        await in_database(commit, made, prepared, hidden=True)
-        made = await in_database(find_thread, made.id, principal=request.auth)
-    return thread_json(made)
+    options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists}
+    if not body.supersteps:
+        made, _ = await in_database(insert_thread, thread, **options)
+        return thread_json(made)
+    steps = [[_update(each) for each in step.updates] for step in body.supersteps]
+    beginning = await begin(thread, steps)
+    made, _ = await in_database(insert_thread, thread, **options, along=beginning)
+    return thread_json(await in_database(find_thread, made.id, principal=request.auth))
 
 
 def _update(body: UpdateBody) -> StateUpdate:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import aiosqlite
 import psycopg
 import pytest
 
@@ -12,23 +13,55 @@ from tests.driving import Driver
 from threads.state import read_history, read_state
 
 
-@pytest.mark.postgresql
-async def test_a_history_is_one_statement_however_long_it_is(
-    driver: Driver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements about checkpoints that readers execute from now on."""
+    found: list[str] = []
+
+    def count(kind: Any, name: str) -> None:
+        execute = getattr(kind, name)
+
+        def counted(self: Any, query: Any, *args: Any, **options: Any) -> Any:
+            if "checkpoint" in str(query):
+                found.append(str(query))
+            return execute(self, query, *args, **options)
+
+        monkeypatch.setattr(kind, name, counted)
+
+    count(psycopg.AsyncCursor, "execute")
+    count(aiosqlite.Cursor, "execute")
+    count(aiosqlite.Connection, "execute_fetchall")
+    return found
+
+
+async def test_a_history_is_one_statement_however_long_it_is(driver: Driver, statements: list[str]) -> None:
     run = await driver.finish(await driver.start("steps"))
     for _ in range(2):
         await driver.finish(await driver.start("steps", thread=run.thread_id))
-    thread, statements = await driver.thread(run), []
-    execute: Any = psycopg.AsyncCursor.execute
-
-    async def counted(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
-        if "from checkpoints" in str(query):
-            statements.append(query)
-        return await execute(self, query, *args, **kwargs)
-
-    monkeypatch.setattr(psycopg.AsyncCursor, "execute", counted)
-    assert len(await read_history(thread, open_graph=readable, limit=10)) == 10
-    assert len(await read_history(thread, open_graph=readable, limit=100)) == 36
+    thread = await driver.thread(run)
+    for options, length in (
+        ({"limit": 10}, 10),
+        ({"limit": 100}, 36),
+        ({"limit": 100, "metadata": {"source": "loop"}}, 33),
+        ({"limit": 100, "metadata": {"source": "input"}}, 3),
+    ):
+        statements.clear()
+        assert len(await read_history(thread, open_graph=readable, **options)) == length  # type: ignore[arg-type]
+        assert len(statements) == 1, options
+    statements.clear()
     await read_state(thread, open_graph=readable)
-    assert len(statements) == 3
+    assert 1 <= len(statements) <= 2
+
+
+async def test_a_subgraphs_history_is_one_statement_too(driver: Driver, statements: list[str]) -> None:
+    run = await driver.finish(await driver.start("nested"))
+    thread = await driver.thread(run)
+    [ns] = {
+        task["checkpoint"]["checkpoint_ns"]
+        for state in await read_history(thread, open_graph=readable, limit=100)
+        for task in state["tasks"]
+        if task["checkpoint"]
+    }
+    statements.clear()
+    assert len(await read_history(thread, open_graph=readable, limit=100, checkpoint_ns=ns)) > 2
+    assert len(statements) == 1

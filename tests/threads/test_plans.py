@@ -16,6 +16,8 @@ from runs.thread_events import turns_after
 from tests.rows import make_assistant, make_user
 from threads.api import searching
 from threads.api.schemas import ThreadFilter, ThreadSearch
+from threads.checkpoints.listing import Listing
+from threads.checkpoints.postgres_reader import statement
 from threads.models import Thread
 
 pytestmark = pytest.mark.postgresql
@@ -74,10 +76,10 @@ def somebody(db: None) -> Somebody:
 
 
 def plans(function: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-    """The plans of all queries that a function makes."""
+    """The plans of all queries of tables that a function makes."""
     with CaptureQueriesContext(connection) as queries:
         function(*args, **kwargs)
-    return [plan_of(query["sql"]) for query in queries]
+    return [plan_of(query["sql"]) for query in queries if " FROM " in query["sql"]]
 
 
 def plan_of(query: str, parameters: Any = None) -> dict[str, Any]:
@@ -147,3 +149,21 @@ def test_what_a_thread_has_is_found_by_the_thread(somebody: Somebody) -> None:
     ):
         plan = plan_of(f"{SELECT_SQL} {where} {more}", [str(thread.id), "", *parameters])
         assert scans(plan) == [], more
+
+
+def test_a_history_is_read_by_the_threads_indexes(somebody: Somebody) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT thread_id FROM checkpoints LIMIT 1")
+        thread = cursor.fetchone()[0]
+    for metadata in ({}, {"source": "input"}):
+        for before in (None, "x"):
+            for limit in (10, 1000, None):
+                wanted = Listing(thread, "", metadata, before, limit)
+                parameters = {
+                    "thread": thread, "ns": "", "before": before, "metadata": json.dumps(metadata), "limit": limit,
+                }  # fmt: skip
+                plan = plan_of(statement(wanted), parameters)
+                assert scans(plan) == [], wanted
+                assert {"checkpoints", "checkpoint_blobs", "checkpoint_writes"} == {
+                    node["Relation Name"] for node in nodes(plan) if "Relation Name" in node
+                }

@@ -5,7 +5,7 @@ What has to do with their runs or their state (`runs.api.threads`, `runs.api.sta
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -66,10 +66,21 @@ def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
     )
 
 
-def insert_thread(thread: Thread, *, principal: Principal, if_exists: str) -> tuple[Thread, bool]:
-    """Insert a thread; return it, or the one that has its id already, and whether it is new."""
+def insert_thread(
+    thread: Thread, *, principal: Principal, if_exists: str, along: Callable[[], None] | None = None
+) -> tuple[Thread, bool]:
+    """Insert a thread; return it, or the one that has its id already, and whether it is new.
+
+    Args:
+        along: What else is written in the same transaction.
+    """
     try:
-        statements.insert(thread)
+        if along is None:
+            statements.insert(thread)
+        else:
+            with transaction.atomic():
+                statements.insert(thread)
+                along()
     except IntegrityError:
         existing = Thread.objects.for_principal(principal).visible().filter(id=thread.id).first()
         if existing is None or if_exists == "raise":

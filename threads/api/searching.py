@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from threads.api.bounds import bounded
 from threads.api.extraction import extract, parse_path
 from threads.api.filters import containing, text_containing
+from threads.api.pages import page_headers
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.api.wire import thread_columns, thread_json
 from threads.models import Thread
 from threads.querysets import Principal, ThreadQuerySet
+
+#: How long a search by `values` may take, in seconds: it reads the values of each thread that fulfils all the rest.
+LONGEST = 5.0
+ADVICE = "Say more of the threads than what is in their values: their metadata, their status or their ids."
 
 
 def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
@@ -35,10 +42,10 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
     paths = {alias: parse_path(path) for alias, path in search.extract.items()}
     columns = {*thread_columns(search.select), *(root for root, _ in paths.values())}
     # One more than the page has tells whether there is another one.
-    found = list(threads.order_by(*order).only(*columns)[search.offset : search.offset + search.limit + 1])
-    headers = {"X-Pagination-Total": str(search.offset + len(found))}
-    if len(found) > search.limit:
-        headers["X-Pagination-Next"] = str(search.offset + search.limit)
+    ordered = threads.order_by(*order).only(*columns)
+    with _bound(search):
+        found = list(ordered[search.offset : search.offset + search.limit + 1])
+    headers = page_headers(offset=search.offset, limit=search.limit, found=len(found))
     shown = [thread_json(thread, search.select) for thread in found[: search.limit]]
     if paths:
         for thread, fields in zip(found, shown, strict=False):
@@ -49,4 +56,9 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
 
 
 def count(wanted: ThreadFilter, *, principal: Principal) -> int:
-    return matching(wanted, principal=principal).count()
+    with _bound(wanted):
+        return matching(wanted, principal=principal).count()
+
+
+def _bound(wanted: ThreadFilter) -> AbstractContextManager[None]:
+    return bounded(LONGEST, advice=ADVICE) if wanted.values else nullcontext()

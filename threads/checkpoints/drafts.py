@@ -35,10 +35,14 @@ class Draft(ThreadWriter):
 
     Args:
         epoch: The epoch of the thread that the edit will take.
+        empty: Whether the thread is a new one, which has nothing in the storage.
     """
 
-    def __init__(self, storage: CheckpointStorage, *, thread_id: UUID, epoch: int) -> None:
+    def __init__(
+        self, storage: CheckpointStorage, *, thread_id: UUID, epoch: int, empty: bool = False
+    ) -> None:
         super().__init__(storage, thread_id=thread_id, epoch=epoch)
+        self._empty = empty
         self._parts: list[Rows] = []
         self._made: dict[Place, CheckpointTuple] = {}
         self._added: defaultdict[Place, list[PendingWrite]] = defaultdict(list)
@@ -84,7 +88,7 @@ class Draft(ThreadWriter):
         ns, wanted = place.get("checkpoint_ns", ""), place.get("checkpoint_id")
         newest = max((name for each, name in self._made if each == ns), default=None)
         found = self._made.get((ns, wanted or newest or ""))
-        if found is None:
+        if found is None and not self._empty:
             found = await super().aget_tuple(config)
         if found is None:
             return None

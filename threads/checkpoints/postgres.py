@@ -22,7 +22,6 @@ from langgraph.checkpoint.base import (
     Checkpoint,
     CheckpointMetadata,
 )
-from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -30,6 +29,7 @@ from psycopg_pool import AsyncConnectionPool
 from threads.checkpoints.commits import GroupCommit
 from threads.checkpoints.faults import LOCK_TIMEOUT, passing_fault
 from threads.checkpoints.postgres_pruning import PostgresPruning
+from threads.checkpoints.postgres_reader import PostgresReader
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
 from threads.models import Thread
@@ -146,7 +146,7 @@ class PostgresCheckpoints(CheckpointStorage):
 
     def reader(self) -> BaseCheckpointSaver[str]:
         # A saver holds its lock around every operation; one per reader lets them use the whole pool.
-        return AsyncPostgresSaver(self._pool, serde=self.serde)
+        return PostgresReader(self._pool, serde=self.serde)
 
     def encode_checkpoint(
         self,

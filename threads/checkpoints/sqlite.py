@@ -23,11 +23,11 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.commits import GroupCommit, Unavailable
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.sqlite_pruning import SqlitePruning
+from threads.checkpoints.sqlite_reader import SqliteReader
 from threads.checkpoints.storage import CheckpointStorage, Snapshot
 from threads.models import Thread
 
@@ -51,7 +51,7 @@ OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
 class SqliteCheckpoints(CheckpointStorage):
     """The stock saver's tables in one file: a stock saver reads, one thread with one connection writes."""
 
-    def __init__(self, reader: AsyncSqliteSaver, file: Path, *, retry_seconds: float) -> None:
+    def __init__(self, reader: SqliteReader, file: Path, *, retry_seconds: float) -> None:
         self.serde = reader.serde  # type: ignore[assignment]
         self.commits = GroupCommit(self._commit, retry_seconds=retry_seconds)
         self._reader = reader
@@ -184,7 +184,7 @@ async def open_sqlite(
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
     async with aiosqlite.connect(path, timeout=30) as db:
-        reader = AsyncSqliteSaver(db, serde=serde)
+        reader = SqliteReader(db, serde=serde)
         await reader.setup()
         storage = SqliteCheckpoints(reader, path, retry_seconds=retry_seconds)
         try:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from deerflow_site.handler import LeanHandler
-from runs.api.metering import metered
+from runs.api.site import MIDDLEWARE
 from runs.runtime import runtime
 
 
@@ -45,7 +45,7 @@ class Server(uvicorn.Server):
 async def served() -> AsyncIterator[str]:
     """Open a runtime and serve the API; give its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(LeanHandler([metered]), lifespan="off", log_level="error")
+        config = uvicorn.Config(LeanHandler(MIDDLEWARE), lifespan="off", log_level="error")
         server = Server(config)
         async with runtime():
             task = asyncio.create_task(server.serve(sockets=[listener]))

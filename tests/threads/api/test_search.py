@@ -208,8 +208,11 @@ def test_a_page_is_one_query_without_what_nobody_asked_for(db: None, run_setting
             connection,
         ) as queries:
             shown, _ = searching.page(ThreadSearch(**fields), principal=Owner())
-        assert len(shown) == len(queries) == 1
-        selected = queries[0]["sql"].split(" FROM ")[0]
+        # Beside it, a search by values has a bound on its time, which PostgreSQL has to be told.
+        [query] = [query["sql"] for query in queries if " FROM " in query["sql"]]
+        assert len(shown) == 1
+        assert len(queries) == 1 or "values" in fields
+        selected = query.split(" FROM ")[0]
         assert ('"values"' in selected) == ("select" not in fields)
 
 

@@ -1,0 +1,49 @@
+"""What HTTP says of methods, as middleware of the API's handler: HEAD is GET without its body, and a 405 says what is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from runs.api.errors import refusal
+
+GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+def methodical(get_response: GetResponse) -> GetResponse:
+    """Answer HEAD wherever GET is answered, and a method that a path does not have as the reference server does."""
+
+    async def answered(request: HttpRequest) -> HttpResponseBase:
+        head = request.method == "HEAD"
+        if head:
+            request.method = "GET"
+        try:
+            response = await get_response(request)
+        finally:
+            if head:
+                request.method = "HEAD"
+        if response.status_code == 405:
+            response = not_allowed(response.headers["Allow"])
+        return without_body(response) if head else response
+
+    return answered
+
+
+def not_allowed(allow: str) -> HttpResponse:
+    methods = {each.strip() for each in allow.split(",")}
+    response = refusal(405, "Method Not Allowed")
+    response["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    return response
+
+
+def without_body(response: HttpResponseBase) -> HttpResponse:
+    """The headers of a response, with the length that its body would have. A stream is not begun."""
+    found: Any = response
+    empty: Any = HttpResponse(status=found.status_code, headers=dict(found.headers))
+    empty.cookies = found.cookies
+    if not found.streaming:
+        empty.headers.setdefault("Content-Length", str(len(found.content)))
+    empty._resource_closers.extend(found._resource_closers)
+    return empty  # type: ignore[no-any-return]

@@ -1,0 +1,46 @@
+"""A bound on how long a query may take that no index answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db import DatabaseError, connection, transaction
+from ninja.errors import HttpError
+
+from threads.faults import sqlstate
+
+#: PostgreSQL's name for a statement that was given up; and how many steps SQLite makes before it looks at the clock.
+CANCELED, STEPS = "57014", 1000
+
+
+@contextmanager
+def bounded(seconds: float, *, advice: str) -> Iterator[None]:
+    """Give the queries within up after so long, and answer 422, with advice on what to do instead."""
+    try:
+        with _on_postgresql(seconds) if connection.vendor == "postgresql" else _on_sqlite(seconds):
+            yield
+    except DatabaseError as error:
+        if sqlstate(error) != CANCELED and "interrupted" not in str(error):
+            raise
+        raise HttpError(422, f"The search was given up after {seconds:g} s. {advice}") from error
+
+
+@contextmanager
+def _on_postgresql(seconds: float) -> Iterator[None]:
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{seconds * 1000:.0f}ms"])
+        yield
+
+
+@contextmanager
+def _on_sqlite(seconds: float) -> Iterator[None]:
+    connection.ensure_connection()
+    deadline = time.monotonic() + seconds
+    connection.connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
+    try:
+        yield
+    finally:
+        connection.connection.set_progress_handler(None, 0)
