@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -74,6 +74,8 @@ class GraphStream:
         #: Values that wait for their checkpoint's item, with the namespace; protocol clients pair the two in this order.
         self._waiting: tuple[tuple[str, ...], tuple[str, str]] | None = None
         self._requested = frozenset(run.kwargs["stream_mode"])
+        #: Modes that are logged as rows of their own.
+        self._shown = langgraph_modes(self._requested) | (self._requested & {"events"})
         self._subgraphs = bool(run.kwargs.get("subgraphs"))
 
     @property
@@ -222,39 +224,42 @@ class GraphStream:
             if mode == "values":
                 self.values = data
             self.asked = self.asked or (mode == "updates" and "__interrupt__" in data)
-        if mode != "checkpoints" or self._waiting is None or self._waiting[0] != namespace:
+        if self._waiting is not None and (mode != "checkpoints" or self._waiting[0] != namespace):
             self._release()
-        rows = list(self._rows(namespace, mode, data))
+        rows = self._rows(namespace, mode, data)
         for event in rows:
             self._check(event)
-        if mode == "values" and rows and not discloses_question(mode, data):
+        question = discloses_question(mode, data)
+        if mode == "values" and rows and not question:
             # Its checkpoint follows without a pause, or not at all.
             self._waiting = (namespace, rows[0])
             asyncio.get_running_loop().call_soon(self._release)
             return
-        held = mode != "checkpoints" and discloses_question(mode, data)
         for name, row in rows:
             if name != PACK:
                 self._release()
-            if held or (name != PACK and discloses_question(mode, data)):
+            # Of a checkpoint an item says only where it stands.
+            if question and (name != PACK or mode != "checkpoints"):
                 self._held.append((name, row))
             else:
                 self._log(name, row)
         self._release()
 
-    def _rows(self, namespace: tuple[str, ...], mode: str, data: Any) -> Iterator[tuple[str, str]]:
+    def _rows(self, namespace: tuple[str, ...], mode: str, data: Any) -> list[tuple[str, str]]:
         """What is logged of an event, as (name, JSON)."""
-        wanted = self._wanted(mode) and (self._subgraphs or not namespace)
+        rows: list[tuple[str, str]] = []
+        wanted = mode in self._shown and (self._subgraphs or not namespace)
         if mode in MODES and (not wanted or mode == "checkpoints"):
             if mode == "tasks" and isinstance(error := data.get("error"), BaseException):
                 data = {**data, "error": describe(error)[0]}
             item = self._compactor.item(mode, namespace, data, now=time.time())
             if item is not None:
-                yield PACK, item
+                rows.append((PACK, item))
         if wanted:
-            yield "|".join((mode, *namespace)), encode(without_internals(mode, data))
+            rows.append(("|".join((mode, *namespace)), encode(without_internals(mode, data))))
         if mode == "values":
             self._compactor.note_values(namespace, data)
+        return rows
 
     def _release(self) -> None:
         """Log the values that waited for their checkpoint."""
@@ -275,6 +280,3 @@ class GraphStream:
         self._streamed += 1
         if self._count_limit and self._streamed > self._count_limit:
             raise RunTooLarge(f"The run streams more than {self._count_limit} events.")
-
-    def _wanted(self, mode: str) -> bool:
-        return mode in self._requested or (mode == "messages" and "messages-tuple" in self._requested)
