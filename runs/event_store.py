@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from runs.models import Run, RunEvent
+from threads import statements
 from threads.models import Thread
 
 #: (epoch, seq): where an event stands in its run; before the first event it is START.
@@ -95,18 +96,11 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
             cursor.execute(APPEND, [*owners, now, *_columns(parts)])
             return set(cursor.fetchall())
     with transaction.atomic(savepoint=False):
-        running = _running([part.run_id.hex for part in parts])
-        live = [part for part in parts if (part.run_id.hex, part.epoch) in running]
+        ids = [part.run_id for part in parts]
+        running = set(statements.among(Run, ("id", "epoch"), ids, condition="status = 'running'"))
+        live = [part for part in parts if (part.run_id, part.epoch) in running]
         insert(live, now=now)
     return {(part.run_id, part.epoch) for part in live}
-
-
-def _running(ids: Sequence[str]) -> set[tuple[str, int]]:
-    """Which of these runs are running, as SQLite has ids, with their epochs."""
-    marks = ", ".join(["%s"] * len(ids))
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT id, epoch FROM {RUNS} WHERE status = 'running' AND id IN ({marks})", ids)
-        return set(cursor.fetchall())
 
 
 def insert(parts: Sequence[Part], *, now: datetime) -> None:
