@@ -37,6 +37,9 @@ from runs.serialization import encode
 from runs.stores import store_of_run
 from threads.checkpoints import ThreadWriter
 
+#: What a graph streams: namespace, mode, data.
+Chunk = tuple[tuple[str, ...], str, Any]
+
 
 class Usage(UsageMetadataCallbackHandler):
     """Counts a run's tokens. Called in the loop: LangChain would use a thread for each token otherwise."""
@@ -186,10 +189,8 @@ class GraphStream:
             self._graph.store = self._store
             yield
 
-    async def _chunks(
-        self, source: Any, config: dict[str, Any]
-    ) -> AsyncIterator[tuple[tuple[str, ...], str, Any]]:
-        """The graph's stream as (namespace, mode, data)."""
+    def _chunks(self, source: Any, config: dict[str, Any]) -> AsyncIterator[Chunk]:
+        """The graph's stream."""
         kwargs = self._run.kwargs
         durability = kwargs.get("durability") or Durability.ASYNC
         modes = langgraph_modes(self._requested) | MODES
@@ -205,10 +206,15 @@ class GraphStream:
             "durability": durability,
             "control": self._control,
         }
-        if "events" not in kwargs["stream_mode"]:
-            async for chunk in self._graph.astream(source, config, **options):
-                yield chunk
-            return
+        if "events" in self._requested:
+            return self._with_events(source, config, options)
+        chunks: AsyncIterator[Chunk] = self._graph.astream(source, config, **options)
+        return chunks
+
+    async def _with_events(
+        self, source: Any, config: dict[str, Any], options: dict[str, Any]
+    ) -> AsyncIterator[Chunk]:
+        """The same, and between it all that happens in the graph's runnables, in the mode `events`."""
         root: str | None = None
         async for event in self._graph.astream_events(source, config, version="v2", **options):
             root = root or event["run_id"]
