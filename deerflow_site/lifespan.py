@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from enum import StrEnum
 from types import FrameType
 from typing import Any, Protocol
 
+from deerflow_site.collection import collect_less
 from deerflow_site.types import Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -220,12 +221,14 @@ class Lifespan:
                     signal.signal(number, handler)
 
 
-def open_runtime(*, execute: bool, options: Any = None) -> AbstractAsyncContextManager[Runtime]:
+@asynccontextmanager
+async def open_runtime(*, execute: bool, options: Any = None) -> AsyncIterator[Runtime]:
     # It needs the models, which are not loaded yet when this module is imported.
     from runs.runtime import runtime
 
-    opened: AbstractAsyncContextManager[Runtime] = runtime(execute=execute, options=options)
-    return opened
+    async with runtime(execute=execute, options=options) as opened:
+        collect_less()
+        yield opened
 
 
 def exit_anyway(code: int) -> None:

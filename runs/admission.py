@@ -7,17 +7,18 @@ import contextvars
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from runs import cancellation, graphs, limits, runtime
+from runs import cancellation, limits, runtime
 from runs.assistants import find_assistant
-from runs.exceptions import InvalidRequest, NotFound, ThreadBusy
-from runs.models import DEFAULT_QUEUE, Assistant, MultitaskStrategy, Run
+from runs.composition import compose
+from runs.exceptions import NotFound, ThreadBusy
+from runs.models import Assistant, MultitaskStrategy, Run
 from runs.requests import RunRequest
 from threads import clock, expiry, statements
 from threads.database import in_database
@@ -149,7 +150,7 @@ def admit(
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
-        run = _compose(request, assistant, thread, user_id=user_id, now=now)
+        run = compose(request, assistant, thread, user_id=user_id, now=now)
         run.auth_details = auth_details
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
         claimed = worker_id is not None and not in_flight and (queues is None or run.queue in queues)
@@ -215,93 +216,6 @@ def _in_flight(thread: Thread) -> list[Run]:
         .filter(thread=thread)
         .only("id", "status", "attempt", "thread", "cancel_action")
     )
-
-
-def _compose(
-    request: RunRequest, assistant: Assistant, thread: Thread, *, user_id: int, now: datetime
-) -> Run:
-    metadata = {
-        **assistant.metadata,
-        **thread.metadata,
-        **request.metadata,
-        "assistant_id": str(assistant.id),
-    }
-    queue, priority = _place(assistant)
-    return Run(
-        id=new_id(),
-        thread_id=thread.id,
-        assistant_id=assistant.id,
-        user_id=user_id,
-        metadata=metadata,
-        kwargs=_kwargs(request, assistant, thread),
-        multitask_strategy=request.multitask_strategy,
-        queue=queue,
-        priority=priority,
-        temporary=request.temporary,
-        created_at=now,
-        updated_at=now,
-        due_at=now + timedelta(seconds=request.after_seconds),
-    )
-
-
-def _place(assistant: Assistant) -> tuple[str, int]:
-    """The queue and the priority of an assistant's runs: its graph's, fixed at admission."""
-    try:
-        registered = graphs.registration(assistant.graph_id)
-    except graphs.GraphNotFound:
-        # Its execution will say so.
-        return DEFAULT_QUEUE, 0
-    return registered.queue, registered.priority
-
-
-def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:
-    """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
-    inherited = {**assistant.config.get("configurable", {}), **thread.config.get("configurable", {})}
-    configurable = {
-        **inherited,
-        **restored(request.config.get("configurable", {}), inherited),
-        "graph_id": assistant.graph_id,
-    }
-    return {
-        "input": request.input,
-        "command": _bind(request.command, thread),
-        "checkpoint": request.checkpoint,
-        "config": {**assistant.config, **request.config, "configurable": configurable},
-        "context": {**assistant.context, **restored(request.context, assistant.context)},
-        "stream_mode": request.stream_modes,
-        "subgraphs": request.stream_subgraphs,
-        "resumable": request.stream_resumable,
-        "interrupt_before": request.interrupt_before,
-        "interrupt_after": request.interrupt_after,
-        "durability": request.durability,
-        "feedback_keys": request.feedback_keys,
-        "webhook": request.webhook,
-        "temporary": request.temporary,
-    }
-
-
-def _bind(command: dict[str, Any] | None, thread: Thread) -> dict[str, Any] | None:
-    """Bind a plain answer to the question that waits now, so that it can reach no later one.
-
-    A client has seen a question only when the thread has it: the events that show one are published together with
-    the end of the run that asked.
-    """
-    if not command or command.get("resume") is None:
-        return command
-    answer = command["resume"]
-    questions = [question["id"] for asked in thread.interrupts.values() for question in asked]
-    if isinstance(answer, dict) and answer and all(is_interrupt_id(key) for key in answer):
-        return command
-    if len(questions) > 1:
-        raise InvalidRequest(
-            f"{len(questions)} questions wait for an answer; resume with {{interrupt_id: answer}}."
-        )
-    return {**command, "resume": {questions[0]: answer} if questions else {}}
-
-
-def is_interrupt_id(key: object) -> bool:
-    """Whether a key has the form of LangGraph's interrupt ids, 32 hexadecimal digits."""
-    return isinstance(key, str) and len(key) == 32 and all(digit in "0123456789abcdef" for digit in key)
 
 
 def _supersede(

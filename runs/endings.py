@@ -30,7 +30,8 @@ STATUS = {
 Attempt = tuple[UUID, int]
 RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 LOCK = f"SELECT id, epoch, ttl_minutes FROM {THREADS} WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
-BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND status IN ('pending', 'running')"
+IN_FLIGHT = "status IN ('pending', 'running')"
+BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
 
 
 class Held(NamedTuple):
@@ -119,8 +120,7 @@ def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
     """Lock threads; not those that are locked already, unless told to wait."""
     if connection.vendor != "postgresql":
         # The transaction has locked the whole database.
-        rows = Thread.objects.filter(id__in=thread_ids).values_list("id", "epoch", "ttl_minutes")
-        return {row[0]: Held(*row) for row in rows}
+        return {row[0]: Held(*row) for row in statements.among(Thread, Held._fields, thread_ids)}
     with connection.cursor() as cursor:
         cursor.execute(LOCK if wait else LOCK + " SKIP LOCKED", [list(thread_ids)])
         return {row[0]: Held(*row) for row in cursor.fetchall()}
@@ -129,7 +129,8 @@ def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
 def _busy(thread_ids: Sequence[UUID]) -> set[UUID]:
     """The threads with runs in flight."""
     if connection.vendor != "postgresql":
-        return set(Run.objects.in_flight().filter(thread__in=thread_ids).values_list("thread_id", flat=True))
+        rows = statements.among(Run, ("thread_id",), thread_ids, of="thread_id", condition=IN_FLIGHT)
+        return {thread_id for (thread_id,) in rows}
     with connection.cursor() as cursor:
         cursor.execute(BUSY, [list(thread_ids)])
         return {thread_id for (thread_id,) in cursor.fetchall()}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from runs.models import Run, RunEvent
+from threads import statements
 from threads.models import Thread
 
 #: (epoch, seq): where an event stands in its run; before the first event it is START.
@@ -53,8 +54,7 @@ SELECT epoch, seq, event, data FROM (
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One entry of a run's stream: a stream mode, with a subgraph's namespace, and the JSON that clients receive."""
 
     epoch: int
@@ -97,7 +97,7 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
             return set(cursor.fetchall())
     with transaction.atomic(savepoint=False):
         ids = [part.run_id for part in parts]
-        running = set(Run.objects.filter(status="running", id__in=ids).values_list("id", "epoch"))
+        running = set(statements.among(Run, ("id", "epoch"), ids, condition="status = 'running'"))
         live = [part for part in parts if (part.run_id, part.epoch) in running]
         insert(live, now=now)
     return {(part.run_id, part.epoch) for part in live}
@@ -109,15 +109,18 @@ def insert(parts: Sequence[Part], *, now: datetime) -> None:
         if connection.vendor == "postgresql":
             cursor.execute(INSERT, [now, *_columns(parts)])
             return
+        # As the columns have them: adapting the time anew for each row costs as much as the row.
+        at = connection.ops.adapt_datetimefield_value(now)
+        ids = [(part.run_id.hex, part.events) for part in parts]
         cursor.executemany(
             f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
             "VALUES (%s, %s, %s, %s, %s, %s)",
-            [(_id(part.run_id), e.epoch, e.seq, e.name, e.data, now) for part in parts for e in part.events],
+            [(run_id, *event, at) for run_id, events in ids for event in events],
         )
 
 
 def _columns(parts: Sequence[Part]) -> list[list[Any]]:
-    rows = [(part.run_id, e.epoch, e.seq, e.name, e.data) for part in parts for e in part.events]
+    rows = [(part.run_id, *event) for part in parts for event in part.events]
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], [], []]
 
 
@@ -126,7 +129,7 @@ def read(run_id: UUID, after: Position) -> list[Event]:
     parameters = {"run": _id(run_id), "epoch": after[0], "seq": after[1]}
     with connection.cursor() as cursor:
         cursor.execute(READ, parameters)
-        return [Event(*row) for row in cursor.fetchall()]
+        return [Event._make(row) for row in cursor.fetchall()]
 
 
 def _id(run_id: UUID) -> UUID | str:

@@ -99,7 +99,7 @@ class Execution:
             self._task = asyncio.create_task(self._graph.open())
         else:
             self._task = asyncio.create_task(self._graph.invoke(), name=f"run {self.run.id}")
-        deadlines = Deadlines(self._timed_out, moved=lambda: self._graph.moved_at)
+        deadlines = Deadlines(self._timed_out, moved=lambda: self._graph.recorded.moved_at)
         abandoned = asyncio.create_task(self._abandoned.wait())
         try:
             await asyncio.wait([self._task, abandoned], return_when=asyncio.FIRST_COMPLETED)
@@ -134,10 +134,10 @@ class Execution:
             # Whoever goes on asks again; a question is shown only when the thread has it.
             outcome.events = []
         else:
-            outcome.events = [*self._graph.held, *outcome.events]
+            outcome.events = [*self._graph.recorded.held, *outcome.events]
         outcome.input_tokens, outcome.output_tokens = self._graph.tokens
-        values = self._graph.values
-        if outcome.ending is Ending.SUCCESS and not self._graph.asked:
+        values = self._graph.recorded.values
+        if outcome.ending is Ending.SUCCESS and not self._graph.recorded.asked:
             outcome.values = Encoded(encode(values)) if values is not None else None
         elif outcome.ending not in (Ending.LOST, Ending.DRAINED, Ending.ROLLED_BACK):
             await self._read_state(outcome)
@@ -217,7 +217,7 @@ class Execution:
                 Ending.SUCCESS,
                 None,
                 None,
-                self._graph.held,
+                self._graph.recorded.held,
             )
         outcome.values = Encoded(encode(state.values))
         outcome.next = [task.name for task in state.tasks]

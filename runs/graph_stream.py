@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,10 +13,7 @@ from langgraph.types import StateSnapshot
 
 from runs import graphs
 from runs.code_changes import ensure_goes_on
-from runs.conf import settings
-from runs.event_shapes import discloses_question, without_internals
 from runs.events import RunStream
-from runs.exceptions import RunTooLarge
 from runs.graphs.runtimes import execution_runtime
 from runs.identity.principals import auth_user
 from runs.invocation import (
@@ -31,9 +26,8 @@ from runs.invocation import (
     towards,
 )
 from runs.models import Durability, Run
-from runs.outcomes import describe
-from runs.protocols.agent.items import MODES, PACK, Compactor, pack
-from runs.serialization import encode
+from runs.protocols.agent.items import MODES
+from runs.recording import Chunk, Recording
 from runs.stores import store_of_run
 from threads.checkpoints import ThreadWriter
 
@@ -46,7 +40,7 @@ class Usage(UsageMetadataCallbackHandler):
 
 
 class GraphStream:
-    """Invokes a run's graph by the resume rule, and keeps what its outcome is made of."""
+    """Invokes a run's graph by the resume rule, and has what it streams logged."""
 
     def __init__(self, run: Run, *, writer: ThreadWriter, stream: RunStream, control: RunControl) -> None:
         self._run = run
@@ -57,40 +51,11 @@ class GraphStream:
         self._graph: Any = None
         self._config: Any = {}
         self._usage = Usage()
-        #: Events so far, however many rows of the log they share: that depends on who reads meanwhile.
-        self._streamed = 0
-        self._event_limit, self._count_limit = settings.EVENT_LIMIT, settings.EVENTS_PER_RUN
-        #: When it last streamed something, or was made, in the loop's time.
-        self.moved_at = asyncio.get_running_loop().time()
         #: Whether the graph was asked to execute.
         self.invoked = False
-        #: The last values it streamed.
-        self.values: Any = None
-        #: Whether it stopped, or may have stopped, for a person.
-        self.asked = False
-        #: Rows and items (name, JSON) that show a question; they are published with the end of the run.
-        self._held: list[tuple[str, str]] = []
-        self._compactor = Compactor()
-        #: Values that wait for their checkpoint's item, with the namespace; protocol clients pair the two in this order.
-        self._waiting: tuple[tuple[str, ...], tuple[str, str]] | None = None
+        #: What it has streamed so far.
+        self.recorded = Recording(run.kwargs, stream)
         self._requested = frozenset(run.kwargs["stream_mode"])
-        self._subgraphs = bool(run.kwargs.get("subgraphs"))
-
-    @property
-    def held(self) -> list[tuple[str, str]]:
-        """Events (name, JSON) that show a question; they are published with the end of the run."""
-        rows: list[tuple[str, str]] = []
-        items: list[str] = []
-        for name, data in [*self._held, ("", "")]:
-            if name == PACK:
-                items.append(data)
-                continue
-            if items:
-                rows.append((PACK, pack(items)))
-                items = []
-            if name:
-                rows.append((name, data))
-        return rows
 
     @property
     def tokens(self) -> tuple[int, int]:
@@ -115,7 +80,7 @@ class GraphStream:
             if not begun and (kwargs.get("command") or {}).get("resume") is not None:
                 state = await graph.aget_state(self._config)
                 waiting = [interrupt.id for interrupt in state.interrupts]
-            self.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
+            self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             config = {**self._config, "callbacks": [self._usage]}
             source = graph_input(kwargs, begun=begun, waiting=waiting)
             await self._stream_all(source, config)
@@ -123,7 +88,7 @@ class GraphStream:
     async def _stream_all(self, source: Any, config: dict[str, Any]) -> None:
         try:
             async for namespace, mode, data in self._chunks(source, config):
-                self._take(namespace, mode, data)
+                self.recorded.take(namespace, mode, data)
                 if mode == "updates" and not namespace:
                     # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any number
                     # of steps; a death may repeat one. The graph goes on only when it is asked for the next chunk.
@@ -131,7 +96,7 @@ class GraphStream:
                 if self._stream.full:
                     await self._stream.room()
         finally:
-            self._release()
+            self.recorded.release()
 
     async def open(self) -> None:
         """Open the graph without executing it, to read the state of a run that was cancelled while it waited."""
@@ -184,10 +149,8 @@ class GraphStream:
             self._graph.store = self._store
             yield
 
-    async def _chunks(
-        self, source: Any, config: dict[str, Any]
-    ) -> AsyncIterator[tuple[tuple[str, ...], str, Any]]:
-        """The graph's stream as (namespace, mode, data)."""
+    def _chunks(self, source: Any, config: dict[str, Any]) -> AsyncIterator[Chunk]:
+        """The graph's stream."""
         kwargs = self._run.kwargs
         durability = kwargs.get("durability") or Durability.ASYNC
         modes = langgraph_modes(self._requested) | MODES
@@ -203,10 +166,15 @@ class GraphStream:
             "durability": durability,
             "control": self._control,
         }
-        if "events" not in kwargs["stream_mode"]:
-            async for chunk in self._graph.astream(source, config, **options):
-                yield chunk
-            return
+        if "events" in self._requested:
+            return self._with_events(source, config, options)
+        chunks: AsyncIterator[Chunk] = self._graph.astream(source, config, **options)
+        return chunks
+
+    async def _with_events(
+        self, source: Any, config: dict[str, Any], options: dict[str, Any]
+    ) -> AsyncIterator[Chunk]:
+        """The same, and between it all that happens in the graph's runnables, in the mode `events`."""
         root: str | None = None
         async for event in self._graph.astream_events(source, config, version="v2", **options):
             root = root or event["run_id"]
@@ -214,67 +182,3 @@ class GraphStream:
                 yield (), "events", event
             if event["event"] == "on_chain_stream" and event["run_id"] == root:
                 yield event["data"]["chunk"]
-
-    def _take(self, namespace: tuple[str, ...], mode: str, data: Any) -> None:
-        """Log one event of the graph: as a row of its own if the run's creator asked for it, else as an item."""
-        self.moved_at = asyncio.get_running_loop().time()
-        if not namespace:
-            if mode == "values":
-                self.values = data
-            self.asked = self.asked or (mode == "updates" and "__interrupt__" in data)
-        if mode != "checkpoints" or self._waiting is None or self._waiting[0] != namespace:
-            self._release()
-        rows = list(self._rows(namespace, mode, data))
-        for event in rows:
-            self._check(event)
-        if mode == "values" and rows and not discloses_question(mode, data):
-            # Its checkpoint follows without a pause, or not at all.
-            self._waiting = (namespace, rows[0])
-            asyncio.get_running_loop().call_soon(self._release)
-            return
-        held = mode != "checkpoints" and discloses_question(mode, data)
-        for name, row in rows:
-            if name != PACK:
-                self._release()
-            if held or (name != PACK and discloses_question(mode, data)):
-                self._held.append((name, row))
-            else:
-                self._log(name, row)
-        self._release()
-
-    def _rows(self, namespace: tuple[str, ...], mode: str, data: Any) -> Iterator[tuple[str, str]]:
-        """What is logged of an event, as (name, JSON)."""
-        wanted = self._wanted(mode) and (self._subgraphs or not namespace)
-        if mode in MODES and (not wanted or mode == "checkpoints"):
-            if mode == "tasks" and isinstance(error := data.get("error"), BaseException):
-                data = {**data, "error": describe(error)[0]}
-            item = self._compactor.item(mode, namespace, data, now=time.time())
-            if item is not None:
-                yield PACK, item
-        if wanted:
-            yield "|".join((mode, *namespace)), encode(without_internals(mode, data))
-        if mode == "values":
-            self._compactor.note_values(namespace, data)
-
-    def _release(self) -> None:
-        """Log the values that waited for their checkpoint."""
-        if self._waiting is not None:
-            (_, row), self._waiting = self._waiting, None
-            self._log(*row)
-
-    def _log(self, name: str, row: str) -> None:
-        if name == PACK:
-            self._stream.note(row)
-        else:
-            self._stream.append(name, row)
-
-    def _check(self, event: tuple[str, str]) -> None:
-        """Raise RunTooLarge: the log, and all who read it, hold what a run streams."""
-        if self._event_limit and len(event[1]) > self._event_limit:
-            raise RunTooLarge(f"An event ({event[0]}) is larger than {self._event_limit} characters.")
-        self._streamed += 1
-        if self._count_limit and self._streamed > self._count_limit:
-            raise RunTooLarge(f"The run streams more than {self._count_limit} events.")
-
-    def _wanted(self, mode: str) -> bool:
-        return mode in self._requested or (mode == "messages" and "messages-tuple" in self._requested)

@@ -15,6 +15,8 @@ from django.db import connection, models
 from django.db.models.expressions import Col
 
 M = TypeVar("M", bound=models.Model)
+#: What makes the values of a row what the fields have: its place, and the conversion.
+Converters = list[tuple[int, Callable[[Any], Any]]]
 
 
 def insert(instance: models.Model) -> None:
@@ -106,10 +108,28 @@ def get(model: type[M], where: Mapping[str, Any], *, lock: bool = False) -> M | 
         found = cursor.fetchone()
     if found is None:
         return None
-    row = list(found)
-    for index, convert in converters:
-        row[index] = convert(row[index])
-    return model.from_db("default", names, row)
+    return model.from_db("default", names, _converted(found, converters))
+
+
+def among(
+    model: type[models.Model],
+    names: tuple[str, ...],
+    values: Sequence[Any],
+    *,
+    of: str = "id",
+    condition: str = "TRUE",
+) -> list[tuple[Any, ...]]:
+    """Return some columns of the rows of which one column, `of`, is among the values, and that fulfil an SQL condition.
+
+    One parameter for each value: for a few of them, and for SQLite, which has no arrays.
+    """
+    if not values:
+        return []
+    query, converters = _among(model, names, of, len(values), condition)
+    adapted = [_columns(model)[of].get_db_prep_save(value, connection) for value in values]
+    with connection.cursor() as cursor:
+        cursor.execute(query, adapted)
+        return [tuple(_converted(row, converters)) for row in cursor.fetchall()]
 
 
 def exists(model: type[models.Model], condition: str, values: Mapping[str, Any]) -> bool:
@@ -184,16 +204,41 @@ def _array_of(field: models.Field[Any, Any]) -> str:
 @functools.cache
 def _select(
     model: type[models.Model], where: tuple[str, ...], lock: bool
-) -> tuple[str, list[str], list[tuple[int, Callable[[Any], Any]]]]:
+) -> tuple[str, list[str], Converters]:
     columns = _columns(model)
     names = ", ".join(f'"{field.column}"' for field in columns.values())
     query = f'SELECT {names} FROM "{model._meta.db_table}" WHERE {_conditions(columns, where)}'
-    converters: list[tuple[int, Callable[[Any], Any]]] = []
-    for index, field in enumerate(columns.values()):
-        expression = Col(model._meta.db_table, field)
+    return query + (" FOR UPDATE" if lock else ""), list(columns), _converters(model, tuple(columns))
+
+
+@functools.cache
+def _among(
+    model: type[models.Model], names: tuple[str, ...], of: str, count: int, condition: str
+) -> tuple[str, Converters]:
+    columns = _columns(model)
+    wanted = ", ".join(f'"{columns[name].column}"' for name in names)
+    marks = ", ".join(["%s"] * count)
+    return (
+        f'SELECT {wanted} FROM "{model._meta.db_table}" WHERE "{columns[of].column}" IN ({marks}) AND {condition}',
+        _converters(model, names),
+    )
+
+
+def _converters(model: type[models.Model], names: tuple[str, ...]) -> Converters:
+    converters: Converters = []
+    for index, name in enumerate(names):
+        # A reference's values are converted as those that it refers to.
+        expression = _columns(model)[name].get_col(model._meta.db_table)
         found = (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection))
         converters += [(index, functools.partial(_convert, convert, expression)) for convert in found]
-    return query + (" FOR UPDATE" if lock else ""), list(columns), converters
+    return converters
+
+
+def _converted(found: Sequence[Any], converters: Converters) -> list[Any]:
+    row = list(found)
+    for index, convert in converters:
+        row[index] = convert(row[index])
+    return row
 
 
 def _convert(convert: Callable[..., Any], expression: Col, value: Any) -> Any:

@@ -111,7 +111,7 @@ def land(batch: Batch, *, file: str | Path) -> None:
         file: The checkpoints' file, if the database is SQLite.
     """
     if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres import columns, statement
+        from threads.checkpoints.postgres_statements import columns, statement
 
         query = statement(
             blobs=bool(batch.blobs),
