@@ -86,7 +86,8 @@ class RunSettings:
     #: Comment interval of an idle event stream; stock clients reconnect after 6 to 30 s of silence.
     STREAM_HEARTBEAT: float = 5.0
 
-    #: Largest message of a client on a websocket, and how often it is checked that a socket's client still is who it was.
+    #: Largest message of a client on a websocket, and how often it is checked that the client of a socket, or of a stream
+    #: without an end, still is who it was.
     SOCKET_MESSAGE_LIMIT: int = 1024 * 1024
     SOCKET_IDENTITY: float = 120.0
 

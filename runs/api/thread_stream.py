@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 import orjson
@@ -17,6 +18,9 @@ from runs.api.streaming import PIECE, prime, response
 from runs.conf import settings
 from runs.event_store import Position
 from runs.exceptions import InvalidRequest
+from runs.identity.principals import Principal
+from runs.identity.requests import principal_of
+from runs.identity.standing import Standing, while_standing
 from runs.models import Run
 from runs.protocols.sse import (
     CONTENT_TYPE,
@@ -57,10 +61,13 @@ async def stream_thread(
         )
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     chunks = thread_chunks(thread, parse_last_event_id(last_event_id), modes)
+    chunks = while_standing(chunks, Standing(cast(Principal, request.auth), partial(principal_of, request)))
     return response(chunks, content_type=CONTENT_TYPE, headers={}, left=None)
 
 
-async def thread_chunks(thread: Thread, after: Position | None, modes: Sequence[str]) -> AsyncIterator[bytes]:
+async def thread_chunks(
+    thread: Thread, after: Position | None, modes: Sequence[str]
+) -> AsyncGenerator[bytes]:
     """The frames of a thread's entries; a heartbeat when none was due for a while, also if others had some."""
     now = asyncio.get_running_loop().time
     sent, reader = now(), ThreadReader(thread, modes)
@@ -75,7 +82,7 @@ async def thread_chunks(thread: Thread, after: Position | None, modes: Sequence[
                     yield bytes(piece)
                     piece.clear()
                     sent = now()
-            if not piece and (not batch or now() - sent >= settings.STREAM_HEARTBEAT):
+            if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
                 piece += HEARTBEAT
             if piece:
                 yield bytes(piece)
