@@ -45,6 +45,8 @@ class Tape:
         self._told: dict[UUID, int] = {}
         self._waiting: dict[int, int] = {}
         self._place = (0, 0)
+        #: Whether the thread was seen; a run that was told has seen it too.
+        self._there = False
         #: The run that was told last, for who asks what it is doing.
         self.latest: RunProjection | None = None
 
@@ -54,7 +56,7 @@ class Tape:
         An empty batch says that everything there is has been told, or that nothing happened for a heartbeat's time.
         Raises ServerClosing when this server ends.
         """
-        async with aclosing(changes(self._thread_id, self._look, exists=False, every=LOOK)) as looks:
+        async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
             async for _ in looks:
                 while runs := await runtime.current().hub.read(self._next_runs):
                     for run in runs:
@@ -85,10 +87,16 @@ class Tape:
         return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
 
     def _look(self) -> tuple[int, list[UUID]] | None:
-        """What differs once there is something new: an attempt's beginning, or the end of a run that waited."""
+        """What differs once there is something new: an attempt's beginning, or the end of a run that waited.
+
+        None when the thread is gone; one that was never there may still come.
+        """
         threads = Thread.objects.for_principal(self._principal).visible()
         epoch = threads.filter(id=self._thread_id).values_list("epoch", flat=True).first()
-        return None if epoch is None else (epoch, [run.id for run in self._next_runs()])
+        if epoch is None:
+            return None if self._there or self.latest is not None else (0, [])
+        self._there = True
+        return epoch, [run.id for run in self._next_runs()]
 
     async def _run(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """The events of one run, until its end."""

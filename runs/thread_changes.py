@@ -11,29 +11,25 @@ from runs.conf import settings
 from runs.exceptions import ServerClosing
 
 
-async def changes(
-    thread_id: UUID, look: Callable[[], object], *, exists: bool, every: float = 0.0
-) -> AsyncGenerator[None]:
+async def changes(thread_id: UUID, look: Callable[[], object], *, every: float = 0.0) -> AsyncGenerator[None]:
     """Yield whenever there may be something new on a thread, at the start too, and after a heartbeat's time in any case.
 
     Args:
         look: Asks the database what the thread has come to, in any form that differs once something is new; None when
-            the thread is not there, or not for this reader. A thread that was there and is not any more has no more
-            changes.
-        exists: Whether it is known to have been there; others may still come.
+            it is gone, and that is the end.
         every: How often to look at least when nobody told of a change, in seconds.
 
     Raises ServerClosing when this server ends.
     """
     current = runtime.current()
     now = asyncio.get_running_loop().time
-    seen: object = exists or None
+    seen: object = None
     told, quiet_until = True, 0.0
     with current.wakeups.bell(thread_id) as bell:
         while not current.hub.closed:
             bell.clear()
             found = await current.hub.read(look)
-            if found is None and seen is not None:
+            if found is None:
                 return
             if told or found != seen or now() >= quiet_until:
                 seen = found

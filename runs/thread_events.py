@@ -63,7 +63,7 @@ async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerat
     """
     hub = runtime.current().hub
     position = await _tail(thread_id) if after is None else after
-    async with aclosing(changes(thread_id, partial(_epoch, thread_id), exists=True)) as looks:
+    async with aclosing(changes(thread_id, partial(_epoch, thread_id))) as looks:
         async for _ in looks:
             for turn in await hub.read(turns_after, thread_id, position):
                 async with aclosing(_entries(turn, position)) as batches:

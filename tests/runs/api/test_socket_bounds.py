@@ -93,7 +93,8 @@ async def test_all_subscriptions_of_a_socket_together_are_bounded(url: str) -> N
         refused = await client.command("subscription.subscribe", channels=["values"], namespaces=many)
         assert refused["error"] == "invalid_argument"
         assert str(MOST_ENTRIES) in refused["message"]
-        for namespaces in ([["x"] * 100], [["x" * 1000]], [[]] * 2000):
+        too_much: list[list[list[str]]] = [[["x"] * 100], [["x" * 1000]], [[]] * 2000]
+        for namespaces in too_much:
             bad = await client.command("subscription.subscribe", channels=["values"], namespaces=namespaces)
             assert bad["error"] == "invalid_argument"
 
@@ -151,3 +152,13 @@ async def test_a_client_that_leaves_with_frames_that_nobody_took_leaves_nothing_
     gone.set()
     inbox.put_nowait({"type": "websocket.disconnect", "code": 1006})
     await asyncio.wait_for(serving, 10)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_message_is_measured_in_bytes(url: str, run_settings: Any) -> None:
+    run_settings(SOCKET_MESSAGE_LIMIT=100)
+    async with socket(str(uuid4()), await visitor()) as client:
+        await client.send("€" * 10)
+        assert (await client.receive())["error"] == "invalid_argument"
+        await client.send_text("€" * 60)
+        assert (await client.closed())[0] == 1009
