@@ -101,7 +101,7 @@ def _namespaces(value: Any) -> tuple[Namespace, ...] | None:
         return None
     if not isinstance(value, list) or not all(map(_namespace, value)) or len(value) > MAX_ENTRIES:
         raise InvalidRequest(
-            f"namespaces must be an array of at most {MAX_ENTRIES} arrays, each of at most {MAX_DEPTH} strings"
+            f"namespaces must be an array of arrays of strings, at most {MAX_ENTRIES} of at most {MAX_DEPTH} each"
         )
     return tuple(tuple(each) for each in value) or None
 
