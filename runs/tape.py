@@ -9,85 +9,24 @@ A run that ended without ever having been claimed stands after the run whose epo
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, OuterRef, Q, Subquery, When
-from django.db.models.functions import Coalesce
-
 from runs import runtime
-from runs.conf import settings
 from runs.event_store import START
-from runs.exceptions import ServerClosing
-from runs.models import Run, RunStatus
+from runs.models import RunStatus
 from runs.outcomes import shown_message
 from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
 from runs.protocols.agent.projection import RunProjection
-from runs.querysets import TERMINAL
+from runs.tape_runs import TapeRun, graph_of, latest_of, run_of, runs_of
+from runs.thread_changes import changes
 from threads.database import in_database
+from threads.models import Thread
 from threads.querysets import Principal
 
-#: Runs that are looked up at once.
-RUNS_EACH = 200
 #: How often a reader at rest looks at least for runs that no wake-up told it of, in seconds.
 LOOK = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class TapeRun:
-    """What the tape needs to know of a run."""
-
-    id: UUID
-    status: str
-    epoch: int
-    attempt: int
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: dict[str, str] | None
-    graph_name: str
-
-    @property
-    def terminal(self) -> bool:
-        return self.status in TERMINAL
-
-    @property
-    def begun(self) -> bool:
-        return self.attempt > 0
-
-
-COLUMNS = ("id", "status", "epoch", "attempt", "started_at", "finished_at", "error", "assistant__graph_id")
-#: The last epoch of the run that had the thread while another one ended waiting: a later attempt may have moved it on.
-PASSED = (
-    Run.objects.filter(
-        thread=OuterRef("thread"),
-        attempt__gt=1,
-        epoch__gte=OuterRef("epoch"),
-        started_at__lte=OuterRef("finished_at"),
-    )
-    .order_by("epoch")
-    .values("epoch")[:1]
-)
-PLACE = Case(When(attempt=0, then=Coalesce(Subquery(PASSED), F("epoch"))), default=F("epoch"))
-
-
-def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()) -> list[TapeRun]:
-    """The next of a thread's runs from an epoch on that have something to be told, in the tape's order."""
-    runs = Run.objects.for_principal(principal).filter(thread=thread_id).annotate(place=PLACE)
-    there = runs.filter(
-        Q(attempt__gt=0, epoch__gte=epoch) | Q(attempt=0, status__in=TERMINAL, place__gte=epoch)
-    )
-    ordered = there.exclude(id__in=list(but)).order_by("place", "-attempt", "finished_at", "id")
-    columns = ("place" if name == "epoch" else name for name in COLUMNS)
-    return [TapeRun(*row) for row in ordered.values_list(*columns)[:RUNS_EACH]]
-
-
-def run_of(run_id: UUID) -> TapeRun | None:
-    row = Run.objects.filter(id=run_id).values_list(*COLUMNS).first()
-    return TapeRun(*row) if row is not None else None
 
 
 class Tape:
@@ -106,42 +45,39 @@ class Tape:
         self._told: dict[UUID, int] = {}
         self._waiting: dict[int, int] = {}
         self._place = (0, 0)
+        #: Whether the thread was seen; a run that was told has seen it too.
+        self._there = False
         #: The run that was told last, for who asks what it is doing.
         self.latest: RunProjection | None = None
 
-    async def follow(self) -> AsyncIterator[list[ProtocolEvent]]:
-        """Yield the thread's events after `since`, in batches, for ever.
+    async def follow(self) -> AsyncGenerator[list[ProtocolEvent]]:
+        """Yield the thread's events after `since`, in batches, for as long as the thread is there, or may still come.
 
         An empty batch says that everything there is has been told, or that nothing happened for a heartbeat's time.
         Raises ServerClosing when this server ends.
         """
-        current = runtime.current()
-        with current.wakeups.bell(self._thread_id) as bell:
-            while not current.hub.closed:
-                bell.clear()
-                runs = await current.hub.read(self._next_runs)
-                for run in runs:
-                    async for batch in self._run(run):
-                        yield batch
-                    if not run.terminal:
-                        # It may have taken later epochs meanwhile, and with them the places of those that waited for it.
-                        break
-                if not runs:
-                    yield []
-                    await self._rest(bell)
-        raise ServerClosing
+        async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
+            async for _ in looks:
+                while runs := await runtime.current().hub.read(self._next_runs):
+                    for run in runs:
+                        async for batch in self._run(run):
+                            yield batch
+                        if not run.terminal:
+                            # It may have taken later epochs meanwhile, and with them the places of those that waited for it.
+                            break
+                yield []
 
-    async def read(self) -> AsyncIterator[list[ProtocolEvent]]:
+    async def read(self) -> AsyncGenerator[list[ProtocolEvent]]:
         """Yield what there is now after `since`, in batches."""
-        async with aclosing(self.follow()) as batches:  # type: ignore[type-var]
+        async with aclosing(self.follow()) as batches:
             async for batch in batches:
                 if not batch:
                     return
                 yield batch
 
-    async def one(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
+    async def one(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """Yield what there is now of one run."""
-        async with aclosing(self._run(run)) as batches:  # type: ignore[type-var]
+        async with aclosing(self._run(run)) as batches:
             async for batch in batches:
                 if not batch:
                     return
@@ -150,19 +86,22 @@ class Tape:
     def _next_runs(self) -> list[TapeRun]:
         return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
 
-    async def _rest(self, bell: Any) -> None:
-        """Wait for a run to begin or to end, at most a heartbeat's time."""
-        current = runtime.current()
-        deadline = time.monotonic() + settings.STREAM_HEARTBEAT
-        while not current.hub.closed and (left := deadline - time.monotonic()) > 0:
-            if await bell.wait(min(max(current.hub.poll, LOOK), left)):
-                return
-            if await current.hub.read(self._next_runs):
-                return
+    def _look(self) -> tuple[int, list[UUID]] | None:
+        """What differs once there is something new: an attempt's beginning, or the end of a run that waited.
 
-    async def _run(self, run: TapeRun) -> AsyncIterator[list[ProtocolEvent]]:
+        None when the thread is gone; one that was never there may still come.
+        """
+        threads = Thread.objects.for_principal(self._principal).visible()
+        epoch = threads.filter(id=self._thread_id).values_list("epoch", flat=True).first()
+        if epoch is None:
+            return None if self._there or self.latest is not None else (0, [])
+        self._there = True
+        return epoch, [run.id for run in self._next_runs()]
+
+    async def _run(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """The events of one run, until its end."""
-        projection = self.latest = RunProjection(str(run.id), run.graph_name)
+        name = run.graph_name if run.graph_known else await runtime.current().hub.read(graph_of, run)
+        projection = self.latest = RunProjection(str(run.id), name)
         if run.begun:
             async for batch in self._begun(run, projection):
                 yield batch
@@ -183,7 +122,7 @@ class Tape:
         self._told[run.id] = epoch
         self._told = {each: at for each, at in self._told.items() if at >= self._epoch}
 
-    async def _begun(self, run: TapeRun, projection: RunProjection) -> AsyncIterator[list[ProtocolEvent]]:
+    async def _begun(self, run: TapeRun, projection: RunProjection) -> AsyncGenerator[list[ProtocolEvent]]:
         self._place = (run.epoch, 0)
         first = True
         timestamp = int(run.started_at.timestamp() * 1000) if run.started_at else 0
@@ -222,18 +161,10 @@ async def latest_projection(
     thread_id: UUID, *, principal: Principal, run_id: UUID | None
 ) -> RunProjection | None:
     """What a thread's newest run, or a certain one, is doing, by its log; None if there is no such run."""
-    row = await in_database(_latest, thread_id, principal, run_id)
+    row = await in_database(latest_of, thread_id, principal=principal, run_id=run_id)
     if row is None:
         return None
     tape = Tape(thread_id, principal=principal)
     async for _ in tape.one(row):
         pass
     return tape.latest
-
-
-def _latest(thread_id: UUID, principal: Principal, run_id: UUID | None) -> TapeRun | None:
-    runs = Run.objects.for_principal(principal).filter(thread=thread_id, attempt__gt=0)
-    if run_id is not None:
-        runs = runs.filter(id=run_id)
-    row = runs.order_by("-epoch").values_list(*COLUMNS).first()
-    return TapeRun(*row) if row is not None else None

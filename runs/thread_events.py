@@ -7,19 +7,18 @@ it is read from the runs' own logs, by the readers that they have.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from runs import event_store, runtime
-from runs.conf import settings
 from runs.event_store import Event, Position
-from runs.exceptions import ServerClosing
 from runs.models import Run
 from runs.querysets import IN_FLIGHT
 from runs.serialization import encode
+from runs.thread_changes import changes
 from threads.models import StateEdit, Thread
 
 #: What an entry is called that is no event of a run's log; no stream mode has these names.
@@ -59,34 +58,19 @@ async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerat
     Args:
         after: `START` for all, None for those that come from now on.
 
-    An empty batch says that nothing happened for a heartbeat's time. Raises ServerClosing when this server ends first.
+    An empty batch says that there is nothing more now, or that nothing happened for a heartbeat's time. Raises
+    ServerClosing when this server ends first.
     """
-    current = runtime.current()
-    now = asyncio.get_running_loop().time
+    hub = runtime.current().hub
     position = await _tail(thread_id) if after is None else after
-    seen, rested = -1, now()
-    with current.wakeups.bell(thread_id) as bell:
-        while not current.hub.closed:
-            bell.clear()
-            epoch = await current.hub.read(_epoch, thread_id)
-            if epoch is None:
-                return
-            if epoch != seen:
-                seen = epoch
-                for turn in await current.hub.read(turns_after, thread_id, position):
-                    async with aclosing(_entries(turn, position)) as batches:
-                        async for batch in batches:
-                            yield batch
-                            rested = now()
-                            position = batch[-1].position if batch else position
-                continue
-            left = rested + settings.STREAM_HEARTBEAT - now()
-            if left <= 0:
-                yield []
-                rested = now()
-            else:
-                await bell.wait(min(current.hub.poll, left))
-    raise ServerClosing
+    async with aclosing(changes(thread_id, partial(_epoch, thread_id))) as looks:
+        async for _ in looks:
+            for turn in await hub.read(turns_after, thread_id, position):
+                async with aclosing(_entries(turn, position)) as batches:
+                    async for batch in batches:
+                        yield batch
+                        position = batch[-1].position if batch else position
+            yield []
 
 
 async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], None]:

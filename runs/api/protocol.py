@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
-from typing import Any, cast
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import replace
+from typing import Annotated, Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from ninja import Router
+from ninja import Header, Router
 
 from runs.api.errors import refusal
-from runs.api.parsing import BODY, parse
+from runs.api.parsing import BODY, INVALID, parse
 from runs.api.sessions import Session
 from runs.api.streaming import PIECE, response
 from runs.conf import settings
+from runs.deliveries import Delivery, delivered, delivering
 from runs.exceptions import InvalidRequest
 from runs.identity.principals import Principal
 from runs.identity.requests import standing_of
 from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
-from runs.protocols.agent.filters import Filter, parse_filter
+from runs.protocols.agent.filters import Filter, parse_event_number, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
 from runs.serialization import encode
 from runs.tape import Tape
@@ -29,6 +31,7 @@ from threads.api.http import Request
 router = Router(tags=["Agent streaming protocol"])
 
 NOT_JSON = "Invalid JSON body"
+LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
 ONLY_ON_SOCKETS = "Subscriptions belong to a websocket; over HTTP, POST to …/stream/events."
 
 
@@ -60,14 +63,19 @@ async def answer(session: Session, command: Command) -> dict[str, Any]:
 
 
 @router.post("/threads/{thread_id}/stream/events", summary="Stream a thread's protocol events")
-async def stream_events(request: Request, thread_id: UUID) -> HttpResponse | StreamingHttpResponse:
-    """All that has happened on the thread after `since`, filtered, and then what happens, for ever.
+async def stream_events(
+    request: Request, thread_id: UUID, last_event_id: LastEventID
+) -> HttpResponse | StreamingHttpResponse:
+    """All that has happened on the thread after `since`, or `Last-Event-ID`, filtered, and then what happens, until the
+    thread is deleted.
 
     The thread may not exist yet: its events follow once it does.
     """
     try:
         params = body_of(request)
         wanted = parse_filter(params if isinstance(params, dict) else {})
+        if last_event_id is not None:
+            wanted = replace(wanted, since=max(wanted.since, parse_event_number(last_event_id)))
     except InvalidRequest as error:
         return refusal(400, str(error))
     chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
@@ -79,39 +87,51 @@ def body_of(request: HttpRequest) -> Any:
     if hasattr(request, BODY):
         return getattr(request, BODY)
     try:
-        # An Auth file may have seen it before, and changed it.
-        return (
-            getattr(request, BODY)
-            if hasattr(request, BODY)
-            else parse(request.body, depth=settings.JSON_DEPTH)
-        )
+        return parse(request.body, depth=settings.JSON_DEPTH)
     except InvalidRequest as error:
         detail = str(error)
-        raise InvalidRequest(NOT_JSON if detail == "Invalid JSON in request body" else detail) from None
+        raise InvalidRequest(NOT_JSON if detail == INVALID else detail) from None
 
 
-async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncIterator[bytes]:
+async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncGenerator[bytes]:
     """The frames of a thread's events; a heartbeat when none was due for a while, also if others had events."""
     now = asyncio.get_running_loop().time
-    # Clients wait for the head of the response, which some servers send with its first chunk.
-    yield HEARTBEAT
-    sent = now()
     tape = Tape(thread_id, principal=principal, since=wanted.since)
-    async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]
-        async for batch in batches:
-            piece = bytearray()
-            for event in batch:
-                if wanted.matches(event):
-                    piece += frame(event.method, event.json(), str(event.seq))
-                if len(piece) >= PIECE:
+    with _delivering(thread_id, wanted, principal, owner=tape) as delivery:
+        # Clients wait for the head of the response, which some servers send with its first chunk.
+        yield HEARTBEAT
+        sent = now()
+        async with aclosing(tape.follow()) as batches:
+            async for batch in batches:
+                piece = bytearray()
+                for event in batch:
+                    wants = wanted.matches(event)
+                    held = wants and event.ends and delivery is None
+                    if piece and (held or len(piece) >= PIECE):
+                        yield bytes(piece)
+                        piece.clear()
+                        sent = now()
+                    if held:
+                        await delivered(principal.user_id, thread_id, event.seq, owner=tape)
+                    if wants:
+                        piece += frame(event.method, event.json(), str(event.seq))
+                if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
+                    piece += HEARTBEAT
+                if piece:
                     yield bytes(piece)
-                    piece.clear()
                     sent = now()
-            if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
-                piece += HEARTBEAT
-            if piece:
-                yield bytes(piece)
-                sent = now()
+                if delivery is not None and batch:
+                    # Whoever asks for more has written what there was.
+                    delivery.reached(batch[-1].seq)
+
+
+def _delivering(
+    thread_id: UUID, wanted: Filter, principal: Principal, *, owner: object
+) -> AbstractContextManager[Delivery | None]:
+    """As whom other connections see this one: as one whose content their ends wait for, if it carries any."""
+    if not wanted.has_content:
+        return nullcontext()
+    return delivering(principal.user_id, thread_id, since=wanted.since, owner=owner)
 
 
 def _json(payload: dict[str, Any], *, status: int = 200) -> HttpResponse:

@@ -31,7 +31,9 @@ async def get_state(thread_id: UUID, params: Mapping[str, Any], *, principal: Pr
     try:
         state = await read_state(thread, open_graph=readable, checkpoint=checkpoint)
     except ValueError:
-        raise ProtocolError("no_such_namespace", f"No subgraph at {'|'.join(namespace)[:200]}.") from None
+        raise _no_subgraph(namespace) from None
+    if namespace and not state["checkpoint_id"]:
+        raise _no_subgraph(namespace)
     values = state["values"]
     if keys is not None and isinstance(values, Mapping):
         values = {key: values[key] for key in keys if key in values}
@@ -56,6 +58,8 @@ async def list_checkpoints(thread_id: UUID, params: Mapping[str, Any], *, princi
     config: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "|".join(namespace)}}
     async with readable(graph_id, config) as graph:
         found = [thread_state(each) async for each in history(graph, config, limit=limit, before=before)]
+    if namespace and not found and before is None:
+        raise _no_subgraph(namespace)
     return {"checkpoints": [_summary(state) for state in found]}
 
 
@@ -65,16 +69,30 @@ async def fork(
     """`state.fork` as a run to be started: its assistant, and its parameters. Raises ProtocolError."""
     thread = await _thread(thread_id, principal)
     checkpoint_id = _checkpoint(params.get("checkpoint_id"))
-    graph_id, assistant_id = thread.metadata.get("graph_id"), thread.metadata.get("assistant_id")
-    state = await read_state(thread, open_graph=readable, checkpoint={"checkpoint_id": checkpoint_id})
-    if not graph_id or not assistant_id or state["created_at"] is None:
-        raise ProtocolError("no_such_checkpoint", f"This thread has no checkpoint {checkpoint_id}.")
+    await _require(thread, checkpoint_id)
+    assistant_id = thread.metadata.get("assistant_id") or thread.metadata["graph_id"]
     config = params.get("config") or {}
     configurable = (config.get("configurable") or {}) if isinstance(config, Mapping) else None
     if not isinstance(configurable, Mapping):
         raise ProtocolError("invalid_argument", "config and config.configurable must be objects.")
     config = {**config, "configurable": {**configurable, "checkpoint_id": checkpoint_id}}
     return str(assistant_id), {**params, "config": config}
+
+
+async def require_checkpoint(thread_id: UUID, value: object, *, principal: Principal) -> None:
+    """Raise ProtocolError for what is no checkpoint of a thread: a run from there would begin with nothing."""
+    checkpoint_id = _checkpoint(value)
+    await _require(await _thread(thread_id, principal), checkpoint_id)
+
+
+async def _require(thread: Thread, checkpoint_id: str) -> None:
+    state = await read_state(thread, open_graph=readable, checkpoint={"checkpoint_id": checkpoint_id})
+    if not thread.metadata.get("graph_id") or state["created_at"] is None:
+        raise ProtocolError("no_such_checkpoint", f"This thread has no checkpoint {checkpoint_id}.")
+
+
+def _no_subgraph(namespace: list[str]) -> ProtocolError:
+    return ProtocolError("no_such_namespace", f"No subgraph at {'|'.join(namespace)[:200]}.")
 
 
 async def _thread(thread_id: UUID, principal: Principal) -> Thread:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from runs.api.creation import admit
 from runs.api.errors import NO_GRAPH, STATUSES, sentence
 from runs.api.schemas import RunCreate, StreamMode
-from runs.api.session_state import fork, get_state, list_checkpoints
+from runs.api.session_state import fork, get_state, list_checkpoints, require_checkpoint
 from runs.exceptions import InvalidRequest, LimitReached, RunsError
 from runs.graphs import GraphLoadError
 from runs.identity.permission import permit
@@ -89,8 +89,10 @@ class Session:
         fields: Json = {"input": params.get("input")}
         config = params.get("config")
         configurable = config.get("configurable") if isinstance(config, Mapping) else None
-        forks = isinstance(configurable, Mapping) and configurable.get("checkpoint_id") is not None
-        if fields["input"] is not None and not forks:
+        checkpoint_id = configurable.get("checkpoint_id") if isinstance(configurable, Mapping) else None
+        if checkpoint_id is not None:
+            await require_checkpoint(self.thread_id, checkpoint_id, principal=principal)
+        elif fields["input"] is not None:
             asked = await in_database(questions, self.thread_id, principal=principal)
             if asked:
                 fields = {"command": {"resume": fields["input"]}}

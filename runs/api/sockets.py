@@ -22,8 +22,10 @@ from threads.querysets import Principal
 
 logger = logging.getLogger(__name__)
 
-#: Commands whose answers come after the events that they ask for.
+#: Commands whose answers come after the events that they ask for; the client's next commands do not wait for them.
 JOINING = frozenset({"subscription.subscribe", "subscription.reconnect"})
+#: Characters of such a command beyond which the client's next commands wait for it.
+SMALL = 16 * 1024
 RECONNECT_WITHOUT_CHANNELS = "subscription.reconnect requires a non-empty channels array."
 
 
@@ -55,8 +57,8 @@ class SocketSession:
         except ProtocolError as error:
             await self._send(encode(failure(error)))
             return
-        # Who asks and never reads has as many answers under way as there may be subscriptions, and then waits.
-        if command.method in JOINING and len(self._joining) < MOST:
+        # Who asks and never reads has as many answers under way as there may be subscriptions, small ones, and then waits.
+        if command.method in JOINING and len(self._joining) < MOST and len(text or "") <= SMALL:
             task = asyncio.create_task(self._answer(command), context=contextvars.Context())
             self._joining.add(task)
             task.add_done_callback(self._joined)

@@ -11,17 +11,19 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from uuid import UUID, uuid4
 
+from runs.deliveries import Delivery, delivered, delivering
+from runs.exceptions import NotFound
 from runs.protocols.agent.commands import ProtocolError
 from runs.protocols.agent.events import ProtocolEvent
 from runs.protocols.agent.filters import Filter
 from runs.tape import Tape
 from threads.querysets import Principal
 
-#: Subscriptions of one socket; stock clients have a handful.
-MOST = 100
+#: Subscriptions of one socket, of which stock clients have a handful, and channels and namespaces of all of them.
+MOST, MOST_ENTRIES = 100, 4000
 #: How long a socket's first subscription waits for others, in seconds. A client that comes back subscribes several times at once:
 #: it must not learn from one that a run has ended before another one has brought what the run left. One that is new must
 #: not wait: what it subscribes to next depends on what it sees.
@@ -50,6 +52,9 @@ class Subscriptions:
         self._filters: dict[str, Filter] = {}
         self._joining: dict[str, tuple[Filter, asyncio.Future[int]]] = {}
         self._principal = principal
+        #: As whom other connections of the client see this one, while it carries content (`runs.deliveries`).
+        self._delivery: Delivery | None = None
+        self._delivering = ExitStack()
         self._joiner: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
         #: Held while an event goes to those who want it, or new subscriptions catch up with the others.
@@ -65,12 +70,21 @@ class Subscriptions:
         Args:
             principal: Whoever the socket belongs to, as it may read the thread.
         """
-        if len(self._filters) + len(self._joining) >= MOST:
+        present = [*self._filters.values(), *(each for each, _ in self._joining.values())]
+        if len(present) >= MOST:
             raise ProtocolError("invalid_argument", f"A socket has at most {MOST} subscriptions.")
+        if sum(each.entries for each in (*present, wanted)) > MOST_ENTRIES:
+            raise ProtocolError(
+                "invalid_argument",
+                f"A socket's subscriptions have at most {MOST_ENTRIES} channels and namespaces.",
+            )
         name = str(uuid4())
         count: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._joining[name] = (wanted, count)
         self._principal = principal
+        if wanted.has_content and self._delivery is None:
+            waited_for = delivering(principal.user_id, self._thread_id, since=wanted.since, owner=self)
+            self._delivery = self._delivering.enter_context(waited_for)
         if self._joiner is None:
             self._joiner = asyncio.create_task(self._join(), context=contextvars.Context())
         return name, await count
@@ -80,7 +94,10 @@ class Subscriptions:
         if not isinstance(name, str) or name not in self._filters:
             raise ProtocolError("no_such_subscription", f"Unknown subscription: {str(name)[:100]}")
         del self._filters[name]
-        if not self._filters and not self._joining:
+        left = [*self._filters.values(), *(wanted for wanted, _ in self._joining.values())]
+        if not any(wanted.has_content for wanted in left):
+            self._deliver_nothing()
+        if not left:
             await self._stop_reading()
 
     async def close(self) -> None:
@@ -88,6 +105,11 @@ class Subscriptions:
             self._joiner.cancel()
             await asyncio.wait([self._joiner])
         await self._stop_reading()
+        self._deliver_nothing()
+
+    def _deliver_nothing(self) -> None:
+        self._delivering.close()
+        self._delivery = None
 
     # --- joining
 
@@ -96,8 +118,7 @@ class Subscriptions:
             if self._reader is None:
                 await asyncio.sleep(GATHER)
             while self._joining:
-                batch, self._joining = self._joining, {}
-                await self._join_together(batch)
+                await self._join_together(dict(self._joining))
         finally:
             self._joiner = None
 
@@ -108,24 +129,32 @@ class Subscriptions:
         replayed: Counter[str] = Counter()
         try:
             if self._reader is None:
-                self._filters.update(filters)
+                self._joined(filters)
                 replayed = await self._start_reading(since=since)
             else:
                 async with self._turn:
                     replayed = await self._replay(filters, since=since)
-                    self._filters.update(filters)
+                    self._joined(filters)
+                if self._delivery is not None:
+                    self._delivery.reached(self._position)
         except Exception as error:
             await self._failed(error)
         finally:
             for name, (_, count) in batch.items():
+                self._joining.pop(name, None)
                 if not count.done():
                     count.set_result(replayed[name])
+
+    def _joined(self, filters: Mapping[str, Filter]) -> None:
+        for name, wanted in filters.items():
+            del self._joining[name]
+            self._filters[name] = wanted
 
     async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
         """Send what the others have had; return how many events that was, by subscription."""
         tape = Tape(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
-        async with aclosing(tape.read()) as batches:  # type: ignore[type-var]
+        async with aclosing(tape.read()) as batches:
             async for batch in batches:
                 for event in batch:
                     if event.seq > self._position:
@@ -154,21 +183,30 @@ class Subscriptions:
         tape = Tape(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
         try:
-            async with aclosing(tape.follow()) as batches:  # type: ignore[type-var]
+            async with aclosing(tape.follow()) as batches:
                 async for batch in batches:
                     if not batch and not there.done():
                         there.set_result(replayed)
                     for event in batch:
-                        async with self._turn:
-                            taken = await self._offer(event, self._filters)
-                            self._position = event.seq
-                        if not there.done():
-                            replayed.update(taken)
+                        replayed.update(await self._tell(event))
+            # The tape of a thread ends with the thread.
+            raise NotFound("The thread was deleted.")
         except Exception as error:
             await self._failed(error)
         finally:
             if not there.done():
                 there.set_result(replayed)
+
+    async def _tell(self, event: ProtocolEvent) -> list[str]:
+        """Send the reader's next event if any of the subscriptions wants it; return which do."""
+        if event.ends and self._delivery is None:
+            await delivered(self._principal.user_id, self._thread_id, event.seq, owner=self)
+        async with self._turn:
+            taken = await self._offer(event, self._filters)
+            self._position = event.seq
+        if self._delivery is not None:
+            self._delivery.reached(event.seq)
+        return taken
 
     async def _offer(self, event: ProtocolEvent, filters: Mapping[str, Filter]) -> list[str]:
         """Send an event if any of the subscriptions wants it; return which do."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
@@ -61,7 +61,9 @@ async def stream_thread(
     return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
 
 
-async def thread_chunks(thread: Thread, after: Position | None, modes: Sequence[str]) -> AsyncIterator[bytes]:
+async def thread_chunks(
+    thread: Thread, after: Position | None, modes: Sequence[str]
+) -> AsyncGenerator[bytes]:
     """The frames of a thread's entries; a heartbeat when none was due for a while, also if others had some."""
     now = asyncio.get_running_loop().time
     sent, reader = now(), ThreadReader(thread, modes)
@@ -76,7 +78,7 @@ async def thread_chunks(thread: Thread, after: Position | None, modes: Sequence[
                     yield bytes(piece)
                     piece.clear()
                     sent = now()
-            if not piece and (not batch or now() - sent >= settings.STREAM_HEARTBEAT):
+            if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
                 piece += HEARTBEAT
             if piece:
                 yield bytes(piece)

@@ -77,15 +77,19 @@ class Standing:
         if name:
             _shared[name] = self._identity
 
-    async def check(self) -> None:
-        """Ask again, if the last answer is older than `IDENTITY_CHECK`; cheap enough to be called before each message.
+    async def check(self, *, patience: float | None = None) -> None:
+        """Ask again, if the last answer is old; cheap enough to be called before each message.
 
         A database that does not answer, or an Auth file that fails, is asked again at the next time.
+
+        Args:
+            patience: How old it may be, in seconds; `IDENTITY_CHECK` unless something is to be done, not only read.
 
         Raises:
             HttpError: 401, the credentials are nobody's any more, or another's; 403 or 404, what the Auth file says.
         """
-        now, patience = monotonic(), settings.IDENTITY_CHECK
+        now = monotonic()
+        patience = settings.IDENTITY_CHECK if patience is None else patience
         try:
             if now - self._identity.confirmed >= patience:
                 await self._ask_who()

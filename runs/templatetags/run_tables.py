@@ -10,6 +10,7 @@ from django.utils.html import format_html
 
 from runs.display import LIST_DEFER, assistant_link, duration, queue_wait
 from runs.models import Run, RunEvent
+from runs.protocols.agent.items import PACK, modes_in
 from threads.display import ago, badge, excerpt, instant, link
 
 register = template.Library()
@@ -29,7 +30,12 @@ def events_table(run: Run) -> dict[str, Any]:
         .values_list("epoch", "seq", "name", "start", "created_at")[:MAX_EVENTS]
     )
     shown = [
-        (f"{epoch}-{seq}", name, format_html("<code>{}</code>", _cut(start)), instant(created_at))
+        (
+            f"{epoch}-{seq}",
+            _named(name, start),
+            format_html("<code>{}</code>", _cut(start)),
+            instant(created_at),
+        )
         for epoch, seq, name, start, created_at in reversed(rows)
     ]
     return {
@@ -39,6 +45,14 @@ def events_table(run: Run) -> dict[str, Any]:
         "rows": shown,
         "css_class": "events",
     }
+
+
+def _named(name: str, start: str) -> str:
+    """What people read as an event's name; many items that nobody asked for by name share a row."""
+    if name != PACK:
+        return name
+    modes = [*modes_in(start), *(["…"] if len(start) > DATA_LIMIT else [])]
+    return f"packed: {', '.join(modes)}"
 
 
 def _cut(data: str) -> str:

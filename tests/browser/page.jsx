@@ -73,7 +73,7 @@ function Protocol() {
       busy={stream.isLoading || stream.isThreadLoading}
       error={stream.error}
       submit={(words) => stream.submit(say(words))}
-      answer={(words) => stream.respond(words)}
+      answer={(words) => stream.respond(words, { interruptId: stream.interrupt.id })}
       stop={() => stream.stop()}
     >
       {[...stream.subgraphs.values()].map((subgraph) => (

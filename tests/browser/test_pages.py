@@ -28,22 +28,8 @@ def chromium() -> str:
 
 
 def talk(site: Site, **environment: str) -> None:
-    """Play the whole conversation on a page; once more if it failed.
-
-    A hook reads its content and its ends on streams of their own, over HTTP, and stops reading the former when it learns of
-    an end: on a busy machine it may do so before it has the last words (docs/compatibility.md). Two times in a row is ours.
-    """
-    chrome = chromium()
-    for attempt in (1, 2):
-        try:
-            run_script(HERE / "chat.mjs", site, timeout=200, CHROMIUM=chrome, **environment)
-            return
-        except AssertionError as failure:
-            if attempt == 2:
-                raise
-            print(failure)
-            site.process.kill()
-            site.start()
+    """Play the whole conversation on a page."""
+    run_script(HERE / "chat.mjs", site, timeout=200, CHROMIUM=chromium(), **environment)
 
 
 def test_the_legacy_hook(own: Site) -> None:

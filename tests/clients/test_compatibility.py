@@ -34,7 +34,7 @@ def pinned() -> dict[str, set[str]]:
 
 def test_the_versions_are_those_under_test() -> None:
     listed = {row[0]: row[1] for row in rows()}
-    assert len(listed) == 6
+    assert len(listed) == 7
     for client, number in listed.items():
         name = re.findall(r"`([^`]+)`", client)[0 if not client.startswith("`RemoteGraph`") else 1]
         package = name.removesuffix("/react") if name.startswith("@langchain/langgraph-sdk") else name

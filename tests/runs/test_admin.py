@@ -18,6 +18,8 @@ from django.utils.html import escape
 
 from runs import admin_actions
 from runs.models import Run
+from runs.protocols.agent.items import PACK, pack
+from runs.serialization import encode
 from runs.templatetags.run_tables import DATA_LIMIT, MAX_EVENTS
 from tests.admin_site import page, sign_in, staff
 from tests.driving import Driver
@@ -297,6 +299,20 @@ def test_a_run_s_page_shows_its_last_events_in_their_order(root: Client) -> None
     assert 0 < html.index(">1-6<") < html.index(f">1-{MAX_EVENTS + 5}<")
     assert "d" * DATA_LIMIT not in html
     assert f"The last {MAX_EVENTS}." in html
+
+
+def test_events_that_share_a_row_are_shown_by_what_they_are(root: Client) -> None:
+    run = make_run("success")
+    items = [
+        encode(["messages", ["team:1"], 1, {"content": '["values",[],1,'}]),
+        encode(["tasks", [], 2, {}]),
+        encode(["messages", [], 3, {"content": "x" * 400}]),
+        encode(["checkpoints", [], 4, {}]),
+    ]
+    make_events(run, 1, event=PACK, data=pack(items))
+    html = root.get(page(run)).content.decode()
+    assert "<td>packed: messages, tasks, …</td>" in html
+    assert "<td>+</td>" not in html
 
 
 def test_the_events_of_others_are_not_shown(root: Client) -> None:

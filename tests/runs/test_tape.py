@@ -9,7 +9,8 @@ from django.db.models import F
 from runs.cancellation import cancel_run
 from runs.models import Run
 from runs.protocols.agent.events import ProtocolEvent, epoch_of
-from runs.tape import Tape, runs_of
+from runs.tape import Tape
+from runs.tape_runs import runs_of
 from tests.driving import Driver
 from threads.database import in_database
 

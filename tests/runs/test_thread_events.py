@@ -61,6 +61,7 @@ async def test_from_each_position_the_rest_follows_without_a_gap_or_a_repeat(dri
 async def test_a_reader_from_now_on_meets_later_runs_alone(driver: Driver) -> None:
     first = await driver.finish(await driver.start("steps"))
     stream = follow_thread(first.thread_id, None)
+    assert await anext(stream) == []
     waiting: Any = asyncio.ensure_future(anext(stream))
     await asyncio.sleep(0)
     second = await driver.start("steps", thread=first.thread_id)

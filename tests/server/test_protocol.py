@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from socket import SHUT_RDWR
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from tests.server.harness import SERVE, Site
-from tests.server.protocol import CHANNELS, command, new_thread, socket, stream, told, whole
+from tests.server.harness import SERVE, Process, Site, eventually, free_port, within
+from tests.server.protocol import CHANNELS, command, is_end, new_thread, socket, stream, told, whole
 from tests.server.test_servers import SERVERS
 
 HI = {"messages": [{"role": "user", "content": "hi"}]}
@@ -137,3 +141,96 @@ def test_two_processes_show_the_same_thread(site: Site) -> None:
             client.command("subscription.subscribe", channels=CHANNELS)
         one.command("run.start", assistant_id="talking", input={**HI, "tokens": 50, "delay": 0.01})
         assert told(one.until_end()) == told(other.until_end())
+
+
+@pytest.mark.postgresql
+def test_who_reads_at_another_process_has_everything_in_order_and_at_once(site: Site) -> None:
+    here, there = site.several(2)
+    thread = new_thread()
+    with ThreadPoolExecutor() as pool, socket(there, thread) as client:
+        client.command("subscription.subscribe", channels=CHANNELS)
+        command(here, thread, "run.start", assistant_id="steps", input={"log": [], "delay": 0.2})
+        streamed = pool.submit(arrivals, there, thread)
+        executed, at_once = arrivals(here, thread)
+        read, later = streamed.result()
+        assert told(client.until_end()) == told(executed) == told(read)
+        # Not with the next poll, which may be two seconds later.
+        late = sorted(there - here for here, there in zip(at_once, later, strict=True))
+        assert late[len(late) // 2] < within(0.5)
+
+
+@pytest.mark.postgresql
+def test_who_reads_at_another_process_goes_on_when_the_one_that_executes_is_killed(site: Site) -> None:
+    there = site.start(*SERVE, "--no-execute", port=free_port())
+    here = site.start()
+    thread = new_thread()
+    with ThreadPoolExecutor() as pool, socket(there, thread) as client:
+        client.command("subscription.subscribe", channels=CHANNELS)
+        streamed = pool.submit(whole, there, thread)
+        started = command(here, thread, "run.start", assistant_id="steps", input={"log": [], "delay": 0.1})
+        run = {"run_id": started["result"]["run_id"], "thread_id": thread}
+        site.executing(run, "s3")
+        here.kill()
+        again = site.start()
+        events = told(list(client.until_end()))
+        assert site.finish(run)["attempt"] == 2
+        assert events == told(streamed.result()) == told(whole(again, thread)) == told(whole(there, thread))
+    numbers = [seq for seq, *_ in events]
+    assert numbers == sorted(set(numbers))
+    names = [name for _, name, *_ in events]
+    assert len(names) == len(set(names))
+    assert [name for name in names if ":lc||" in name] == [
+        f"synth:{run['run_id']}:lc||{said}" for said in ("running", "completed")
+    ]
+
+
+def arrivals(process: Process, thread: str) -> tuple[list[dict[str, Any]], list[float]]:
+    """A thread's events up to the end of a run, and when each came."""
+    events, times = [], []
+    for event in stream(process, thread):
+        events.append(event)
+        times.append(time.monotonic())
+        if is_end(event):
+            break
+    return events, times
+
+
+@pytest.mark.parametrize("server", UNDER)
+def test_a_socket_ends_with_its_thread(site: Site, server: str) -> None:
+    process = site.start(*UNDER[server])
+    thread = new_thread()
+    with socket(process, thread) as client:
+        client.command("subscription.subscribe", channels=CHANNELS)
+        client.command("run.start", assistant_id="sleeping", input={"log": [], "delay": 60})
+        assert client.receive()["params"]["data"]["event"] == "running"
+        site.client().threads.delete(thread)
+        assert client.until_end()[-1]["params"]["data"]["event"] == "interrupted"
+        with pytest.raises(ConnectionClosed) as closed:
+            client.receive()
+        assert closed.value.rcvd is not None
+        assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "The thread was deleted.")
+
+
+@pytest.mark.parametrize("server", UNDER)
+def test_a_client_that_leaves_without_reading_is_not_one_of_its_users_connections_any_more(
+    site: Site, server: str
+) -> None:
+    process = site.start(*UNDER[server], run_settings={"USER_CONNECTIONS": 1})
+    thread = new_thread()
+    command(process, thread, "run.start", assistant_id="talking", input={**HI, "tokens": 3_000})
+    whole(process, thread)
+    with socket(process, thread, ping_interval=None) as client:
+        ask = json.dumps({"id": 1, "method": "subscription.subscribe", "params": {"channels": CHANNELS}})
+        for _ in range(50):
+            client.connection.send(ask)
+        time.sleep(0.5)
+        client.connection.socket.shutdown(SHUT_RDWR)
+    eventually(lambda: _connects(process), what="the connection is released")
+
+
+def _connects(process: Process) -> bool:
+    with socket(process, new_thread()) as client:
+        try:
+            return bool(client.command("subscription.subscribe", channels=["lifecycle"]))
+        except ConnectionClosed:
+            return False

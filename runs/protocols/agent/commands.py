@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from runs.exceptions import RunsError
+from runs.protocols.agent.filters import MAX_NUMBER
 
 Json = dict[str, Any]
 
 NOT_A_COMMAND = "Protocol commands must include an integer id and string method."
 NOT_JSON = "Protocol commands must be valid JSON."
-#: Greatest number that JavaScript keeps exactly.
-MAX_ID = 2**53
 
 
 class ProtocolError(RunsError):
@@ -43,7 +42,7 @@ def parse_command(payload: Any) -> Command:
     command_id, method = found.get("id"), found.get("method")
     if not isinstance(command_id, int) or isinstance(command_id, bool) or not isinstance(method, str):
         raise ProtocolError("invalid_argument", NOT_A_COMMAND)
-    if not 0 <= command_id <= MAX_ID:
+    if not 0 <= command_id <= MAX_NUMBER:
         raise ProtocolError("invalid_argument", NOT_A_COMMAND)
     params = found.get("params")
     return Command(command_id, method, {} if params is None else params)

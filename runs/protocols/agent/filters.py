@@ -10,8 +10,12 @@ from runs.exceptions import InvalidRequest
 from runs.protocols.agent.events import Namespace, ProtocolEvent
 
 CHANNELS = ("values", "updates", "messages", "tools", "custom", "lifecycle", "input", "tasks", "checkpoints")
-MAX_ENTRIES = 1000
-MAX_LENGTH = 1024
+#: Greatest number that JavaScript keeps exactly.
+MAX_NUMBER = 2**53
+#: Those without content: a client hears in them that a run begins, asks or ends.
+TURNS = frozenset({"lifecycle", "input"})
+#: Most channels and namespaces of a filter, characters of a channel or of a namespace's segment, and segments.
+MAX_ENTRIES, MAX_LENGTH, MAX_DEPTH = 1000, 256, 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,15 @@ class Filter:
     depth: int | None = None
     #: Only events with a greater number.
     since: int = 0
+
+    @property
+    def has_content(self) -> bool:
+        return not self.channels <= TURNS
+
+    @property
+    def entries(self) -> int:
+        """What it costs: to be kept, and to be compared with each event."""
+        return len(self.channels) + sum(len(each) + 1 for each in self.namespaces or ())
 
     def matches(self, event: ProtocolEvent) -> bool:
         if event.seq <= self.since:
@@ -70,6 +83,13 @@ def parse_filter(params: Mapping[str, Any]) -> Filter:
     )
 
 
+def parse_event_number(text: str) -> int:
+    """The number in the id that a server-sent event had. Raises InvalidRequest."""
+    if not (text.isascii() and text.isdigit() and int(text) <= MAX_NUMBER):
+        raise InvalidRequest("Invalid last-event-id: it must be the number of one of the thread's events")
+    return int(text)
+
+
 def _known(channel: Any) -> bool:
     if not isinstance(channel, str) or len(channel) > MAX_LENGTH:
         return False
@@ -79,20 +99,24 @@ def _known(channel: Any) -> bool:
 def _namespaces(value: Any) -> tuple[Namespace, ...] | None:
     if value is None:
         return None
-    if not isinstance(value, list) or not all(_namespace(each) for each in value) or len(value) > MAX_ENTRIES:
-        raise InvalidRequest("namespaces must be an array of arrays of strings")
+    if not isinstance(value, list) or not all(map(_namespace, value)) or len(value) > MAX_ENTRIES:
+        raise InvalidRequest(
+            f"namespaces must be an array of arrays of strings, at most {MAX_ENTRIES} of at most {MAX_DEPTH} each"
+        )
     return tuple(tuple(each) for each in value) or None
 
 
 def _namespace(value: Any) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(segment, str) and len(segment) <= MAX_LENGTH for segment in value
+    return (
+        isinstance(value, list)
+        and len(value) <= MAX_DEPTH
+        and all(isinstance(segment, str) and len(segment) <= MAX_LENGTH for segment in value)
     )
 
 
 def _count(name: str, value: Any) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_NUMBER:
         raise InvalidRequest(f"{name} must be a non-negative integer")
     return value

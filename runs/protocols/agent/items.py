@@ -8,6 +8,7 @@ just been streamed, only where to find it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -33,6 +34,10 @@ MESSAGE_FIELDS = (
     "additional_kwargs",
     "chunk_position",
 )
+
+
+#: How an item begins in its row.
+_ITEM = re.compile(r'\["(\w+)",\[[^\]]*\],\d+,')
 
 
 class Compactor:
@@ -74,6 +79,11 @@ class Compactor:
 def pack(items: Iterable[str]) -> str:
     """The data of a row of items."""
     return f"[{','.join(items)}]"
+
+
+def modes_in(start: str) -> list[str]:
+    """The modes of the items at the start of a row's data, for people who look at the log."""
+    return list(dict.fromkeys(_ITEM.findall(start)))
 
 
 def checkpoint(data: Mapping[str, Any]) -> dict[str, Any] | None:

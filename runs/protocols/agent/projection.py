@@ -97,12 +97,12 @@ class RunProjection:
             event_id = f"synth:{self.run_id}:input|{'|'.join(namespace)}|{key}"
             # Stock clients read `payload` (JavaScript) or `value` (Python).
             asked = encode({"interrupt_id": key, "payload": value, "value": value})
-            found.append(self._made(event_id, "input.requested", namespace, asked))
+            found.append(self._made(event_id, "input.requested", namespace, asked, ends=True))
         data = {"event": ending, "graph_name": self.graph_name}
         if ending == "failed":
             data["error"] = self._error or error or "An internal error occurred"
         self.status = ending
-        return [*found, self._made(self._lifecycle_id((), ending), "lifecycle", (), encode(data))]
+        return [*found, self._made(self._lifecycle_id((), ending), "lifecycle", (), encode(data), ends=True)]
 
     def tree(self) -> dict[str, Any]:
         """The graph and its subgraphs, with what each is doing."""
@@ -213,9 +213,16 @@ class RunProjection:
         return self._made(event_id, method, namespace, data, node)
 
     def _made(
-        self, event_id: str, method: str, namespace: Namespace, data: str, node: str | None = None
+        self,
+        event_id: str,
+        method: str,
+        namespace: Namespace,
+        data: str,
+        node: str | None = None,
+        *,
+        ends: bool = False,
     ) -> ProtocolEvent:
-        return ProtocolEvent(event_id, method, namespace, self._time, data, node)
+        return ProtocolEvent(event_id, method, namespace, self._time, data, node, ends=ends)
 
     def _ended(self, namespace: Namespace, data: dict[str, Any]) -> ProtocolEvent:
         event_id = self._lifecycle_id(namespace, data["event"])

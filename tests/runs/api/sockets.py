@@ -34,7 +34,10 @@ class Socket:
         return message
 
     async def send(self, message: Any) -> None:
-        await self._communicator.send_to(text_data=json.dumps(message))
+        await self.send_text(json.dumps(message))
+
+    async def send_text(self, text: str) -> None:
+        await self._communicator.send_to(text_data=text)
 
     async def receive(self) -> Json:
         return dict(json.loads(await self._communicator.receive_from(TIMEOUT)))

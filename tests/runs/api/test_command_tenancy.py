@@ -8,14 +8,16 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 
-from runs import limits
+from runs import consumers, limits
 from runs.api.sessions import Session
 from runs.identity import keys
 from runs.identity.models import ApiKey
 from runs.identity.principals import WRITE
 from runs.identity.rules import COMMANDS
+from runs.models import Run
 from tests.runs.api.fixtures import http, url
 from tests.runs.api.sockets import Json, Socket, socket
 from tests.runs.api.test_tenancy import World, everything, filled, scrubbed, world
@@ -143,6 +145,43 @@ async def test_a_key_that_is_revoked_ends_its_sockets(world: World, run_settings
         assert outcome(await client.command("state.get")) == "success"
         await in_database(ApiKey.objects.filter(scopes=["read"]).update, revoked_at=clock.now())
         assert await client.closed() == (4401, "The API key was revoked.")
+
+
+async def test_a_key_that_is_revoked_starts_nothing_more(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "ASKED_AGAIN", 0.0)
+    async with socket(world.ids["t"], world.callers["owner"]) as client:
+        assert outcome(await client.command("state.get")) == "success"
+        await in_database(ApiKey.objects.update, revoked_at=clock.now())
+        runs = await in_database(Run.objects.count)
+        await client.send({"id": 9, "method": "run.start", "params": START})
+        assert await client.closed() == (4401, "The API key was revoked.")
+    assert await in_database(Run.objects.count) == runs
+
+
+async def test_a_login_that_ends_ends_its_sockets(world: World, run_settings: Any) -> None:
+    run_settings(IDENTITY_CHECK=0.05)
+    async with socket(str(uuid4()), world.callers["session"]) as client:
+        await in_database(SessionStore().get_model_class().objects.all().delete)
+        code, reason = await client.closed()
+        assert code == 4401
+        assert reason.startswith("Authentication is required")
+
+
+@pytest.mark.parametrize("path", ["stream/events", "stream"])
+async def test_a_key_that_is_revoked_ends_its_streams(world: World, path: str, run_settings: Any) -> None:
+    run_settings(IDENTITY_CHECK=0.05, STREAM_HEARTBEAT=0.05)
+    method, body = ("GET", None) if path == "stream" else ("POST", LIFECYCLE)
+    url, headers = f"/threads/{world.ids['t']}/{path}", world.callers["reader"]
+    async with asyncio.timeout(20), world.http.stream(method, url, json=body, headers=headers) as stream:
+        assert stream.status_code == 200
+        chunks = stream.aiter_raw()
+        for _ in range(5):
+            await anext(chunks)
+        await in_database(ApiKey.objects.filter(scopes=["read"]).update, revoked_at=clock.now())
+        async for _ in chunks:
+            pass
 
 
 async def test_a_socket_is_one_of_its_users_connections(world: World, run_settings: Any) -> None:

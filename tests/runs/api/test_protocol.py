@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from langgraph_sdk.client import LangGraphClient
 
+from runs.api.protocol import event_chunks
+from runs.identity.principals import Principal
 from runs.models import Run
-from runs.protocols.agent.filters import CHANNELS
+from runs.protocols.agent.filters import CHANNELS, TURNS, Filter
+from runs.protocols.sse import HEARTBEAT
 from threads.database import in_database
 
 Json = dict[str, Any]
@@ -237,6 +242,85 @@ async def test_a_run_that_is_rolled_back_ends_for_who_watches_and_is_no_more(thr
     assert lifecycle(await thread.events()) == [(after, "running"), (after, "completed")]
 
 
+def number_of(frames: bytes) -> int:
+    """The number of the last event in some frames."""
+    return int(frames.decode().rstrip().rpartition("id: ")[2])
+
+
+@pytest.mark.parametrize("graph", ["talking", "asking"])
+async def test_an_end_is_told_after_the_content_that_a_slow_client_takes(thread: Thread, graph: str) -> None:
+    """Clients read content and ends on two connections, and stop reading the former when the latter says so."""
+    await thread.start(graph, {**HI, "tokens": 20} if graph == "talking" else {"log": []})
+    last = (await thread.events())[-1]["seq"]
+    principal = Principal(await in_database(lambda: Run.objects.get().user_id))
+
+    def stream(*channels: str) -> AsyncGenerator[bytes]:
+        return event_chunks(UUID(thread.id), Filter(frozenset(channels)), principal=principal)
+
+    async with aclosing(stream("values", "messages")) as content, aclosing(stream(*TURNS)) as ends:
+        assert await anext(content) == HEARTBEAT == await anext(ends)
+        assert number_of(await anext(ends)) == 1
+        taken = await anext(content)
+        assert 1 < number_of(taken) < last
+        end = asyncio.ensure_future(anext(ends))
+        await asyncio.sleep(0.3)
+        # The content may still be on its way.
+        assert not end.done()
+        more = asyncio.ensure_future(anext(content))
+        found = await asyncio.wait_for(end, 10)
+        while number_of(found) < last:
+            found = await anext(ends)
+        more.cancel()
+        await asyncio.wait([more])
+
+
+async def test_a_client_goes_on_by_the_id_of_the_last_event_it_had(thread: Thread) -> None:
+    await thread.start("steps", {"log": []})
+    every = await thread.events()
+    for since, header in ((0, 5), (5, 2)):
+        thread.http.headers["Last-Event-ID"] = str(header)
+        assert same(await thread.events(since=since)) == same(every[5:])
+    for bad in ("x", "-1", "1.5", "9" * 30, "٣"):
+        refused = await thread.http.post(
+            f"/threads/{thread.id}/stream/events",
+            json={"channels": ["values"]},
+            headers={"Last-Event-ID": bad.encode()},  # type: ignore[dict-item]
+        )
+        assert refused.status_code == 400, bad
+
+
+async def test_a_stream_ends_with_its_thread(thread: Thread) -> None:
+    await thread.start("sleeping", {"log": [], "delay": 30})
+    found: list[Json] = []
+    body = {"channels": list(CHANNELS)}
+    async with (
+        asyncio.timeout(20),
+        thread.http.stream("POST", f"/threads/{thread.id}/stream/events", json=body) as response,
+    ):
+        async for line in response.aiter_lines():
+            if line.startswith("data: "):
+                found.append(json.loads(line.removeprefix("data: ")))
+                if len(found) == 1:
+                    assert (await thread.http.delete(f"/threads/{thread.id}")).status_code == 204
+    assert [said for _, said in lifecycle(found)] == ["running", "interrupted"]
+    assert (await thread.command("agent.getTree"))["error"] == "no_such_run"
+
+
+async def test_a_run_keeps_the_name_of_the_graph_that_it_was_made_for(thread: Thread) -> None:
+    made = await thread.http.post("/assistants", json={"graph_id": "sleeping"})
+    assistant = made.json()["assistant_id"]
+    await thread.start(assistant, {"log": [], "delay": 0})
+    before = await thread.events()
+    changed = await thread.http.patch(f"/assistants/{assistant}", json={"graph_id": "steps"})
+    assert changed.status_code == 200
+    assert same(await thread.events()) == same(before)
+    await thread.start(assistant, {"log": []})
+    names = [
+        each["params"]["data"]["graph_name"] for each in await thread.events(runs=2, channels=["lifecycle"])
+    ]
+    assert names == ["sleeping", "sleeping", "steps", "steps"]
+
+
 # --- commands
 
 
@@ -338,8 +422,12 @@ async def test_states_are_read_and_forked(thread: Thread) -> None:
     assert forked["result"]["thread_id"] == thread.id
     events = await thread.events(runs=2)
     assert lifecycle(events)[-1] == (forked["result"]["run_id"], "completed")
-    unknown = await thread.command("state.fork", checkpoint_id=str(uuid4()))
-    assert unknown["error"] == "no_such_checkpoint"
+    for method in ("state.fork", "run.start"):
+        nowhere = {"config": {"configurable": {"checkpoint_id": str(uuid4())}}, "assistant_id": "steps"}
+        unknown = await thread.command(method, checkpoint_id=str(uuid4()), input={"log": []}, **nowhere)
+        assert unknown["error"] == "no_such_checkpoint"
+    for method in ("state.get", "state.listCheckpoints"):
+        assert (await thread.command(method, namespace=["nope"]))["error"] == "no_such_namespace"
     for config in ("x", {"configurable": "x"}, {"configurable": [1]}):
         refused = await thread.command("state.fork", checkpoint_id=fork, config=config)
         assert refused["error"] == "invalid_argument"

@@ -1,0 +1,141 @@
+"""`threads.stream` of the Python SDK over both transports, and `stream_events(version="v3")` of `RemoteGraph` above it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, Literal
+from uuid import uuid4
+
+import pytest
+from langgraph.pregel.remote import RemoteGraph
+from langgraph.types import Command
+from langgraph_sdk import get_client, get_sync_client
+from langgraph_sdk.client import LangGraphClient, SyncLangGraphClient
+
+from tests.server.harness import Site
+
+pytestmark = pytest.mark.sqlite
+
+Transport = Literal["sse", "websocket"]
+BOTH = pytest.mark.parametrize("transport", ["sse", "websocket"])
+
+
+@pytest.fixture
+async def client(obeying: Site) -> AsyncIterator[LangGraphClient]:
+    async with get_client(url=obeying.process.url, api_key=None) as made, asyncio.timeout(40):
+        yield made
+
+
+@pytest.fixture
+def sync_client(obeying: Site) -> Iterator[SyncLangGraphClient]:
+    with get_sync_client(url=obeying.process.url, api_key=None) as made:
+        yield made
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+@BOTH
+async def test_words_follow_each_other(client: LangGraphClient, transport: Transport) -> None:
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("talk 8 0.02"))
+        # A message grows while the next one is waited for: the client has one reader.
+        [message] = [message async for message in thread.messages]
+        words = [word async for word in message.text]
+        assert words == [f"w{place} " for place in range(8)]
+        output = await thread.output
+        assert output["messages"][-1]["content"] == "".join(words)
+
+
+@BOTH
+async def test_nothing_of_a_quick_run_is_missed(client: LangGraphClient, transport: Transport) -> None:
+    """Ends and content are read on two connections, and the end of the one ends the other."""
+    for number in range(5):
+        async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+            await thread.run.start(input=say(f"talk {number + 1}"))
+            [message] = [message async for message in thread.messages]
+            assert await message.text == "".join(f"w{place} " for place in range(number + 1))
+
+
+@BOTH
+async def test_tools_states_and_subgraphs(client: LangGraphClient, transport: Transport) -> None:
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("weather Bern"))
+        calls = [call async for call in thread.tool_calls]
+        assert [(call.name, call.input) for call in calls] == [("weather", {"place": "Bern"})]
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("march 3"))
+        # The client asks for the present state, and then follows from the beginning.
+        _, *counted = [values.get("steps", 0) async for values in thread.values]
+        assert counted == [0, 1, 2, 3]
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("delegate 3"))
+        assert [subgraph.graph_name async for subgraph in thread.subgraphs] == ["team"]
+
+
+@BOTH
+async def test_a_question_is_answered(client: LangGraphClient, transport: Transport) -> None:
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("ask"))
+        async for _ in thread.values:
+            pass
+        [question] = thread.interrupts
+        assert question["value"] == {"question": "well?"}
+        await thread.run.respond("yes")
+        output = await thread.output
+        assert output["messages"][-1]["content"] == "You said yes."
+
+
+@BOTH
+async def test_a_failure_is_told_and_a_later_reader_has_everything(
+    client: LangGraphClient, transport: Transport
+) -> None:
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("fail"))
+        with pytest.raises(Exception, match="kaboom"):
+            await thread.output
+    again = client.threads.stream(thread.thread_id, assistant_id="obeying", transport=transport)
+    async with again:
+        told = []
+        async for event in again.events:
+            told.append(event["params"]["data"].get("event") if event["method"] == "lifecycle" else None)
+            if told[-1] == "failed":
+                break
+        assert told[0] == "running"
+
+
+@BOTH
+def test_the_sync_client(sync_client: SyncLangGraphClient, transport: Transport) -> None:
+    with sync_client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        thread.run.start(input=say("talk 3"))
+        [message] = list(thread.messages)
+        assert str(message.text) == "w0 w1 w2 "
+        assert thread.output["messages"][-1]["content"] == "w0 w1 w2 "
+
+
+async def test_the_remote_graph(obeying: Site, client: LangGraphClient) -> None:
+    remote = RemoteGraph("obeying", client=client)
+    config: Any = {"configurable": {"thread_id": str(uuid4())}}
+    async with await remote.astream_events(say("talk 2"), config, version="v3") as run:
+        [message] = [message async for message in run.messages]
+        assert await message.text == "w0 w1 "
+        assert (await run.output())["messages"][-1]["content"] == "w0 w1 "
+        assert not await run.interrupted()
+    async with await remote.astream_events(say("ask"), config, version="v3") as run:
+        async for _ in run.values:
+            pass
+        # It ends with the question, which is before the end.
+        while not await run.interrupted():
+            await asyncio.sleep(0.01)
+        assert [question["value"] for question in await run.interrupts()] == [{"question": "well?"}]
+    async with await remote.astream_events(Command(resume="yes"), config, version="v3") as run:
+        assert (await run.output())["messages"][-1]["content"] == "You said yes."
+
+
+def test_the_remote_graph_without_a_loop(obeying: Site, sync_client: SyncLangGraphClient) -> None:
+    remote = RemoteGraph("obeying", sync_client=sync_client)
+    with remote.stream_events(say("march 2"), version="v3") as run:
+        assert [values.get("steps", 0) for values in run.values][-1] == 2
+        assert run.output["messages"][-1]["content"] == "step 2"
