@@ -21,7 +21,7 @@ from deerflow_site.handler import LeanHandler  # noqa: E402
 from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
 from deerflow_site.limits import BodyLimit, PlainPaths, refuse  # noqa: E402
 from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
-from runs.api.site import MIDDLEWARE  # noqa: E402
+from runs.api.middleware import MIDDLEWARE  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 logger = logging.getLogger(__name__)

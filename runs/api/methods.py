@@ -7,7 +7,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from runs.api.errors import refusal
+from runs.serialization import encode
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -33,9 +33,9 @@ def methodical(get_response: GetResponse) -> GetResponse:
 
 def not_allowed(allow: str) -> HttpResponse:
     methods = {each.strip() for each in allow.split(",")}
-    response = refusal(405, "Method Not Allowed")
-    response["Allow"] = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
-    return response
+    allowed = ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+    body = encode({"detail": "Method Not Allowed"})
+    return HttpResponse(body, status=405, content_type="application/json", headers={"Allow": allowed})
 
 
 def without_body(response: HttpResponseBase) -> HttpResponse:
@@ -43,7 +43,8 @@ def without_body(response: HttpResponseBase) -> HttpResponse:
     found: Any = response
     empty: Any = HttpResponse(status=found.status_code, headers=dict(found.headers))
     empty.cookies = found.cookies
+    # Closing a stream is to leave it, which may cancel its run; one that has not begun holds nothing.
     if not found.streaming:
         empty.headers.setdefault("Content-Length", str(len(found.content)))
-    empty._resource_closers.extend(found._resource_closers)
+        empty._resource_closers.extend(found._resource_closers)
     return empty  # type: ignore[no-any-return]

@@ -24,8 +24,6 @@ from runs.api import (
     threads,
 )
 from runs.api.document import document
-from runs.api.metering import metered
-from runs.api.methods import methodical
 from runs.api.parsing import JSONParser
 from runs.conf import settings
 from runs.identity.requests import principal_of
@@ -33,9 +31,6 @@ from runs.serialization import encode
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
 A request acts as the user whose API key it shows, or who is logged in to this site. What is not that user's does not exist."""
-
-#: What the API's handler asks around its views; the first is outermost.
-MIDDLEWARE = (metered, methodical)
 
 
 class JSON(BaseRenderer):

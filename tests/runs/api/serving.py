@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 
 from deerflow_site.handler import LeanHandler
-from runs.api.site import MIDDLEWARE
+from runs.api.middleware import MIDDLEWARE
 from runs.runtime import runtime
 
 
