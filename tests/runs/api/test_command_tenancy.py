@@ -180,8 +180,9 @@ async def test_a_key_that_is_revoked_ends_its_streams(world: World, path: str, r
         for _ in range(5):
             await anext(chunks)
         await in_database(ApiKey.objects.filter(scopes=["read"]).update, revoked_at=clock.now())
-        async for _ in chunks:
-            pass
+        with pytest.raises(httpx.RemoteProtocolError):
+            async for _ in chunks:
+                pass
 
 
 async def test_a_socket_is_one_of_its_users_connections(world: World, run_settings: Any) -> None:
@@ -217,6 +218,7 @@ async def test_a_socket_whose_client_cannot_be_looked_up_is_told_to_come_again(
 async def test_a_command_beyond_a_limit_says_so(world: World, run_settings: Any) -> None:
     run_settings(USER_RUNS_PER_MINUTE=1)
     client = OverHTTP(world.http, world.ids["t"], world.callers["owner"])
+    await in_database(Run.objects.all().delete)
     limits._allowances.clear()
     assert outcome(await client.command("run.start", **START)) == "success"
     refused = await client.command("run.start", **START)

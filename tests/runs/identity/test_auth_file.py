@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -359,13 +359,14 @@ async def test_metadata_that_are_none_are_the_clients_fault(
 
 
 @pytest.mark.parametrize("stream", ["GET /threads/{}/stream", "POST /threads/{}/stream/events"])
-async def test_a_stream_is_cut_off_when_its_thread_is_hidden(
+async def test_a_stream_ends_when_its_thread_is_hidden(
     auth: None, http: httpx.AsyncClient, run_settings: Any, stream: str
 ) -> None:
     run_settings(IDENTITY_CHECK=0.2, STREAM_HEARTBEAT=0.1)
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     method, path = stream.format(thread).split()
-    with pytest.raises(httpx.RemoteProtocolError):
+    # Cut off by who asks the Auth file, or ended by who finds no thread, whichever comes first.
+    with suppress(httpx.RemoteProtocolError):
         async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json=LIFECYCLE) as answer:
             heartbeats = 0
             async for _ in answer.aiter_raw():
