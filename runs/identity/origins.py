@@ -10,6 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.http.request import split_domain_port, validate_host
 from django.middleware.csrf import CsrfViewMiddleware
 
+from runs.conf import settings
+from runs.identity.credentials import Proof
+from runs.origins import is_allowed, is_listed
+
 
 class _Headers(HttpRequest):
     """A request without its body: the CSRF token comes in a header, and no form is parsed to look for it."""
@@ -50,3 +54,15 @@ def from_elsewhere(origin: str | None) -> bool:
     except ValueError:
         return True
     return not domain or not validate_host(domain, django_settings.ALLOWED_HOSTS)
+
+
+def may_connect(origin: str | None) -> bool:
+    """Whether pages of this origin may open a websocket. Whose it is they have to show like everybody else."""
+    return origin is None or not from_elsewhere(origin) or is_allowed(origin, settings.CORS_ORIGINS)
+
+
+def may_borrow(origin: str | None, proof: Proof) -> bool:
+    """Whether a page of this origin may act with a proof that the browser added, and not the page itself."""
+    # The local user's is the only proof that pages which the operator has named need none of.
+    named = proof is Proof.LOCAL and origin is not None and is_listed(origin, settings.CORS_ORIGINS)
+    return named or not from_elsewhere(origin)

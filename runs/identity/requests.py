@@ -12,15 +12,13 @@ from django.http import HttpRequest
 from ninja.errors import HttpError
 
 from runs import limits
-from runs.conf import settings
 from runs.identity import auth_file
 from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
-from runs.identity.origins import csrf_failure, from_elsewhere
+from runs.identity.origins import csrf_failure, may_borrow
 from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.rules import Rule, rule_for
-from runs.origins import is_listed
 from threads.database import in_database
 
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
@@ -108,10 +106,7 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
         # An Auth file may go by cookies.
         proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
-    origin = request.META.get("HTTP_ORIGIN")
-    # The local user's is the only proof that pages which the operator has named need none of.
-    named = proof is Proof.LOCAL and origin is not None and is_listed(origin, settings.CORS_ORIGINS)
-    if by_browser and not named and from_elsewhere(origin):
+    if by_browser and not may_borrow(request.META.get("HTTP_ORIGIN"), proof):
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 
