@@ -29,6 +29,8 @@ class ProtocolEvent:
     node: str | None = None
     #: The name of a custom event, if it has one.
     name: str | None = None
+    #: Whether a client that has it may stop reading: a question to a person, or the end of a run.
+    ends: bool = False
     #: Grows along the thread.
     seq: int = 0
 

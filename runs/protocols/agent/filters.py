@@ -10,6 +10,8 @@ from runs.exceptions import InvalidRequest
 from runs.protocols.agent.events import Namespace, ProtocolEvent
 
 CHANNELS = ("values", "updates", "messages", "tools", "custom", "lifecycle", "input", "tasks", "checkpoints")
+#: Those without content: a client hears in them that a run begins, asks or ends.
+TURNS = frozenset({"lifecycle", "input"})
 MAX_ENTRIES = 1000
 MAX_LENGTH = 1024
 
@@ -25,6 +27,10 @@ class Filter:
     depth: int | None = None
     #: Only events with a greater number.
     since: int = 0
+
+    @property
+    def has_content(self) -> bool:
+        return not self.channels <= TURNS
 
     def matches(self, event: ProtocolEvent) -> bool:
         if event.seq <= self.since:
