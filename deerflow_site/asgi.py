@@ -13,15 +13,16 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
 django_site: Any = get_asgi_application()  # first, because it loads the apps that the imports below need
 
 from channels.routing import URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 from django.urls import URLPattern, re_path  # noqa: E402
 
-from deerflow_site.cors import CrossOrigin  # noqa: E402
+from deerflow_site.cors import CrossOrigin, header  # noqa: E402
 from deerflow_site.handler import LeanHandler  # noqa: E402
 from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
 from deerflow_site.limits import BodyLimit, PlainPaths, refuse  # noqa: E402
 from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
 from runs.api.middleware import MIDDLEWARE  # noqa: E402
+from runs.conf import settings  # noqa: E402
+from runs.origins import may_connect  # noqa: E402
 from runs.routing import websocket_urlpatterns  # noqa: E402
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,12 @@ async def reject(scope: Scope, receive: Receive, send: Send) -> None:
 def websocket_application(routes: list[URLPattern]) -> Application:
     # Whom a socket belongs to its consumer asks (`runs.identity.sockets`): nothing here does a second time.
     router: Any = URLRouter([*routes, re_path("", cast(Any, reject))])
-    same_site = AllowedHostsOriginValidator(router)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        # Only a browser carries somebody's cookies to a foreign site's socket, and it sends an Origin. Other
-        # clients send none, and the validator would turn them away.
-        from_browser = any(name == b"origin" for name, _ in scope["headers"])
-        await (same_site if from_browser else router)(scope, receive, send)
+        # Only a browser carries somebody's cookies to a foreign site's socket, and it sends an Origin.
+        origin = header(scope, b"origin")
+        allowed = may_connect(origin.decode("latin-1") if origin is not None else None, settings.CORS_ORIGINS)
+        await (router if allowed else reject)(scope, receive, send)
 
     return application
 

@@ -106,8 +106,8 @@ class RunSettings:
     #: How often what is older is removed.
     RETENTION_SWEEP: float = 300.0
 
-    #: Sites whose pages may use the API from a browser, by a key: origins (`https://example.com`), "loopback" for this
-    #: machine's own development servers, "*" for all.
+    #: Sites whose pages may use the API and its websockets from a browser, by a key: origins (`https://example.com`),
+    #: "loopback" for this machine's own development servers, "*" for all.
     CORS_ORIGINS: tuple[str, ...] = ()
     #: Schemes and hosts that webhooks may have; `*.example.com` is all hosts below it, and no hosts are any.
     WEBHOOK_SCHEMES: tuple[str, ...] = ("https",)

@@ -20,7 +20,7 @@ from runs.exceptions import LimitReached, NotFound, ServerClosing
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import SOCKET
-from runs.identity.sockets import principal_of_scope, standing_of_scope
+from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
         self._inbox: asyncio.Queue[str | None] = asyncio.Queue(INBOX)
-        await self.accept()
+        await self.accept(subprotocol_of_scope(self.scope))
         try:
             thread_id = self._thread_id()
             self._principal = await self._identified(thread_id)

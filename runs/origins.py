@@ -53,3 +53,19 @@ def from_elsewhere(origin: str | None) -> bool:
     except ValueError:
         return True
     return not domain or not validate_host(domain, settings.ALLOWED_HOSTS)
+
+
+def may_connect(origin: str | None, allowed: Collection[str]) -> bool:
+    """Whether pages of this origin may open a websocket. Whose it is they have to show like everybody else."""
+    return origin is None or not from_elsewhere(origin) or is_allowed(origin, allowed)
+
+
+def may_borrow(origin: str | None, allowed: Collection[str], *, local: bool) -> bool:
+    """Whether a page of this origin may act with a proof that the browser added, and not the page itself.
+
+    Args:
+        allowed: Other sites that may use the API. With "*" a browser would show any page the answers.
+        local: Whether it would act as the local user, whose is the only proof that pages need none of which are allowed by name.
+    """
+    named = local and origin is not None and is_listed(origin, allowed)
+    return named or not from_elsewhere(origin)

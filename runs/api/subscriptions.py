@@ -11,7 +11,7 @@ import asyncio
 import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack, aclosing
+from contextlib import ExitStack, aclosing, suppress
 from uuid import UUID, uuid4
 
 from runs.deliveries import Delivery, delivered, delivering
@@ -28,6 +28,11 @@ MOST, MOST_ENTRIES = 100, 4000
 #: it must not learn from one that a run has ended before another one has brought what the run left. One that is new must
 #: not wait: what it subscribes to next depends on what it sees.
 GATHER = 0.005
+#: How long the end of a run waits, for the same reason, for the first subscription to content, in seconds.
+HOLD = 0.25
+
+#: New subscriptions by their ids, each with where its answer goes.
+Batch = Mapping[str, tuple[Filter, asyncio.Future[int]]]
 
 
 class Subscriptions:
@@ -63,6 +68,8 @@ class Subscriptions:
         self._position = 0
         #: The number of the last event that was sent.
         self.sent = 0
+        #: Set once the client has subscribed to content, or has had the time to.
+        self._complete = asyncio.Event()
 
     async def add(self, wanted: Filter, *, principal: Principal) -> tuple[str, int]:
         """Subscribe; return the subscription's id and how many events there were, once they are sent.
@@ -122,33 +129,36 @@ class Subscriptions:
         finally:
             self._joiner = None
 
-    async def _join_together(self, batch: Mapping[str, tuple[Filter, asyncio.Future[int]]]) -> None:
+    async def _join_together(self, batch: Batch) -> None:
         """Send new subscriptions what they missed, each event once, in the thread's order."""
         filters = {name: wanted for name, (wanted, _) in batch.items()}
         since = min(wanted.since for wanted in filters.values())
+        if self._reader is None:
+            self._joined(filters)
+            there = self._start_reading(since=since)
+            # Others join while it catches up.
+            there.add_done_callback(lambda done: _answer(batch, done.result()))
+            return
         replayed: Counter[str] = Counter()
         try:
-            if self._reader is None:
+            async with self._turn:
+                replayed = await self._replay(filters, since=since)
                 self._joined(filters)
-                replayed = await self._start_reading(since=since)
-            else:
-                async with self._turn:
-                    replayed = await self._replay(filters, since=since)
-                    self._joined(filters)
-                if self._delivery is not None:
-                    self._delivery.reached(self._position)
+            if self._delivery is not None:
+                self._delivery.reached(self._position)
         except Exception as error:
             await self._failed(error)
         finally:
-            for name, (_, count) in batch.items():
+            for name in batch:
                 self._joining.pop(name, None)
-                if not count.done():
-                    count.set_result(replayed[name])
+            _answer(batch, replayed)
 
     def _joined(self, filters: Mapping[str, Filter]) -> None:
         for name, wanted in filters.items():
             del self._joining[name]
             self._filters[name] = wanted
+        if any(wanted.has_content for wanted in filters.values()):
+            self._complete.set()
 
     async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
         """Send what the others have had; return how many events that was, by subscription."""
@@ -164,14 +174,14 @@ class Subscriptions:
 
     # --- following
 
-    async def _start_reading(self, *, since: int) -> Counter[str]:
-        """Begin to follow the thread; return how many events there were, once they are sent."""
+    def _start_reading(self, *, since: int) -> asyncio.Future[Counter[str]]:
+        """Begin to follow the thread; the result is how many events there were, once they are sent."""
         self._position = since
         there: asyncio.Future[Counter[str]] = asyncio.get_running_loop().create_future()
         self._reader = asyncio.create_task(
             self._read(since, there), name="socket events", context=contextvars.Context()
         )
-        return await there
+        return there
 
     async def _stop_reading(self) -> None:
         if self._reader is not None:
@@ -199,14 +209,23 @@ class Subscriptions:
 
     async def _tell(self, event: ProtocolEvent) -> list[str]:
         """Send the reader's next event if any of the subscriptions wants it; return which do."""
-        if event.ends and self._delivery is None:
-            await delivered(self._principal.user_id, self._thread_id, event.seq, owner=self)
+        if event.ends:
+            await self._hold()
+            if self._delivery is None:
+                await delivered(self._principal.user_id, self._thread_id, event.seq, owner=self)
         async with self._turn:
             taken = await self._offer(event, self._filters)
             self._position = event.seq
         if self._delivery is not None:
             self._delivery.reached(event.seq)
         return taken
+
+    async def _hold(self) -> None:
+        """Keep back what a client may stop reading at, until those who join now have what comes before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLD):
+                await self._complete.wait()
+        self._complete.set()
 
     async def _offer(self, event: ProtocolEvent, filters: Mapping[str, Filter]) -> list[str]:
         """Send an event if any of the subscriptions wants it; return which do."""
@@ -217,3 +236,9 @@ class Subscriptions:
             await self._send(event.json())
             self.sent = max(self.sent, event.seq)
         return taken
+
+
+def _answer(batch: Batch, replayed: Counter[str]) -> None:
+    for name, (_, count) in batch.items():
+        if not count.done():
+            count.set_result(replayed[name])

@@ -23,7 +23,7 @@ from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_s
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.rules import Rule, rule_for
 from runs.identity.standing import Standing
-from runs.origins import from_elsewhere, is_listed
+from runs.origins import may_borrow
 from threads.database import in_database
 
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
@@ -114,15 +114,13 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
     changes = request.method not in SAFE_METHODS or may_cancel(request)
     if changes and proof is Proof.SESSION and (reason := csrf_failure(request)):
         raise HttpError(403, f"CSRF check failed: {reason}")
-    origin = request.META.get("HTTP_ORIGIN")
-    # The local user's is the only proof that pages which the operator has named need none of. Others do not read either:
-    # with "*" a browser would show them the answers.
-    local = proof is Proof.LOCAL and not (origin is not None and is_listed(origin, settings.CORS_ORIGINS))
+    local = proof is Proof.LOCAL
     # An Auth file may go by cookies.
     by_cookies = (
-        changes and proof is Proof.AUTH_FILE and request.COOKIES and not SHOWN & request.headers.keys()
+        changes and proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
-    if (local or by_cookies) and from_elsewhere(origin):
+    origin = request.META.get("HTTP_ORIGIN")
+    if (local or by_cookies) and not may_borrow(origin, settings.CORS_ORIGINS, local=local):
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 

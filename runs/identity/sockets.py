@@ -11,15 +11,18 @@ from uuid import UUID
 
 from ninja.errors import HttpError
 
+from runs.conf import settings
 from runs.identity import auth_file
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
 from runs.identity.principals import Principal
 from runs.identity.standing import Standing
-from runs.origins import from_elsewhere
+from runs.origins import may_borrow
 
 #: What a page has to add itself.
 SHOWN = frozenset({"authorization", "x-api-key"})
+#: A page cannot send headers with a websocket: `new WebSocket(url, [KEY_FOLLOWS, key])` stands for `X-Api-Key`.
+KEY_FOLLOWS = "api-key"
 
 
 async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
@@ -35,7 +38,8 @@ async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     credentials = credentials_of_scope(scope)
     principal, proof = await identified(credentials, _authenticator(credentials, scope))
     shown = proof is Proof.KEY or (proof is Proof.AUTH_FILE and SHOWN & credentials.headers.keys())
-    if not shown and from_elsewhere(credentials.headers.get("origin")):
+    origin = credentials.headers.get("origin")
+    if not shown and not may_borrow(origin, settings.CORS_ORIGINS, local=proof is Proof.LOCAL):
         raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
     return principal
 
@@ -72,8 +76,16 @@ async def _authenticated(
 
 def credentials_of_scope(scope: Mapping[str, Any]) -> Credentials:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    if subprotocol_of_scope(scope) == KEY_FOLLOWS:
+        headers.setdefault("x-api-key", scope["subprotocols"][1])
     client = scope.get("client")
     return Credentials(headers, cookies_in(headers.get("cookie", "")), client[0] if client else None)
+
+
+def subprotocol_of_scope(scope: Mapping[str, Any]) -> str | None:
+    """What the handshake has to be accepted with, for a browser closes a socket whose subprotocols nobody chose from."""
+    offered = scope.get("subprotocols") or []
+    return KEY_FOLLOWS if len(offered) == 2 and offered[0] == KEY_FOLLOWS else None
 
 
 def cookies_in(header: str) -> dict[str, str]:

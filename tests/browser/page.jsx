@@ -1,12 +1,13 @@
 // A small chat page over a stock hook. What it shows, and how it got there, is for the tests to read:
-// `?hook=legacy|v2&transport=sse|websocket#THREAD`.
+// `?hook=legacy|v2&transport=sse|websocket#THREAD`, and for a page of another origin `&api=URL&key=KEY`.
 import { createRoot } from "react-dom/client";
 import { useEffect, useRef, useState } from "react";
 import { useStream as useLegacyStream } from "@langchain/langgraph-sdk/react";
-import { useMessages, useStream } from "@langchain/react";
+import { useMessageMetadata, useMessages, useStream } from "@langchain/react";
 
 const asked = new URLSearchParams(location.search);
-const apiUrl = location.origin;
+const apiUrl = asked.get("api") ?? location.origin;
+const apiKey = asked.get("key");
 const assistantId = "obeying";
 
 /** The thread is in the address, so that a reload comes back to it. */
@@ -23,64 +24,101 @@ const text = (content) =>
   typeof content === "string" ? content : content.map((block) => block.text ?? "").join("");
 const say = (words) => ({ messages: [{ type: "human", content: words }] });
 
+/** Answers to several questions are given at once, in the order of their ids, with a comma between them. */
+const answers = (interrupts, words) =>
+  Object.fromEntries([...interrupts].sort((a, b) => (asking(a) < asking(b) ? -1 : 1)).map(({ id }, place) => [id, words.split(",")[place]]));
+const asking = ({ value }) => value?.question ?? "";
+
+/** How the v2 hook connects. A websocket of a browser takes no headers: there the key is a subprotocol, and goes with all else by `fetch`. */
+function connection() {
+  const transport = asked.get("transport") ?? "sse";
+  if (transport === "sse" || apiKey === null) return { transport, apiKey };
+  const fetchWithKey = (address, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set("x-api-key", apiKey);
+    return fetch(address, { ...init, headers });
+  };
+  return {
+    transport,
+    apiKey: null,
+    webSocketFactory: (address) => new WebSocket(address, ["api-key", apiKey]),
+    callerOptions: { fetch: fetchWithKey },
+  };
+}
+const connected = connection();
+
 function Legacy() {
   const stream = useLegacyStream({
     apiUrl,
-    apiKey: null,
+    apiKey,
     assistantId,
     reconnectOnMount: true,
-    fetchStateHistory: true,
+    fetchStateHistory: { limit: 100 },
     onError: console.warn,
     ...useThread(),
   });
-  const branch = (message) => {
-    const { parent_checkpoint: checkpoint } = stream.getMessagesMetadata(message).firstSeenState;
-    return (words) => stream.submit(say(words), { checkpoint, streamSubgraphs: true });
-  };
+  const options = { streamSubgraphs: true };
+  const before = (message) => stream.getMessagesMetadata(message)?.firstSeenState?.parent_checkpoint;
   return (
     <Chat
-      messages={stream.messages.map((message) => ({ ...message, fork: branch }))}
+      messages={stream.messages.map((message) => ({
+        ...message,
+        branches: stream.getMessagesMetadata(message)?.branchOptions,
+        branch: stream.getMessagesMetadata(message)?.branch,
+        fork: (words) => stream.submit(say(words), { ...options, checkpoint: before(message) }),
+        again: () => stream.submit(undefined, { ...options, checkpoint: before(message) }),
+      }))}
+      show={(branch) => stream.setBranch(branch)}
       tools={stream.toolCalls.map(({ call, state, result }) => ({ name: call.name, args: call.args, state, output: result?.content }))}
-      question={stream.interrupt?.value?.question}
+      questions={stream.interrupts.map(asking)}
       busy={stream.isLoading || stream.isThreadLoading}
       error={stream.error}
-      submit={(words) => stream.submit(say(words), { streamSubgraphs: true })}
-      answer={(words) => stream.submit(undefined, { command: { resume: words } })}
+      submit={(words) => stream.submit(say(words), options)}
+      answer={(words) => stream.submit(undefined, { command: { resume: stream.interrupts.length > 1 ? answers(stream.interrupts, words) : words } })}
       stop={() => stream.stop()}
     />
   );
 }
 
 function Protocol() {
-  const stream = useStream({
-    apiUrl,
-    apiKey: null,
-    assistantId,
-    transport: asked.get("transport") ?? "sse",
-    ...useThread(),
-  });
+  const stream = useStream({ apiUrl, assistantId, ...connected, ...useThread() });
   // `useMessageMetadata` names one checkpoint for all messages, the newest step's parent: the history knows better.
-  const branch = ({ id }) => async (words) => {
+  const before = async ({ id }) => {
     const states = await stream.client.threads.getHistory(stream.threadId, { limit: 100 });
     const first = states.findLast(({ values }) => values.messages?.some((message) => message.id === id));
-    await stream.submit(say(words), { forkFrom: first.parent_checkpoint.checkpoint_id });
+    return { forkFrom: first.parent_checkpoint.checkpoint_id };
   };
   return (
     <Chat
-      messages={stream.messages.map(({ id, type, content }) => ({ id, type, content, fork: branch }))}
+      messages={stream.messages.map((message) => ({
+        id: message.id,
+        type: message.type,
+        content: message.content,
+        tool_calls: message.tool_calls,
+        fork: async (words) => stream.submit(say(words), await before(message)),
+        again: async () => stream.submit(null, await before(message)),
+      }))}
       tools={stream.toolCalls.map(({ name, args, input, status, output }) => ({ name, args: args ?? input, state: status, output: output?.content ?? output }))}
-      question={stream.interrupt?.value?.question}
+      questions={stream.interrupts.map(asking)}
       busy={stream.isLoading || stream.isThreadLoading}
       error={stream.error}
       submit={(words) => stream.submit(say(words))}
-      answer={(words) => stream.respond(words, { interruptId: stream.interrupt.id })}
+      answer={(words) => (stream.interrupts.length > 1 ? stream.respondAll(answers(stream.interrupts, words)) : stream.respond(words, { interruptId: stream.interrupts[0].id }))}
       stop={() => stream.stop()}
+      parents={stream.messages.map(({ id }) => (
+        <Parent key={id} stream={stream} id={id} />
+      ))}
     >
       {[...stream.subgraphs.values()].map((subgraph) => (
         <Subgraph key={subgraph.id ?? subgraph.namespace.join("|")} stream={stream} subgraph={subgraph} />
       ))}
     </Chat>
   );
+}
+
+/** Where the hook says that a message can be forked. */
+function Parent({ stream, id }) {
+  return <li>{useMessageMetadata(stream, id)?.parentCheckpointId}</li>;
 }
 
 function Subgraph({ stream, subgraph }) {
@@ -92,25 +130,28 @@ function Subgraph({ stream, subgraph }) {
   );
 }
 
-function Chat({ messages, tools, question, busy, error, submit, answer, stop, children }) {
+function Chat({ messages, show, tools, questions, busy, error, submit, answer, stop, parents, children }) {
   const field = useRef(null);
   const shown = messages.map(({ content }) => text(content)).join("\n");
-  useEffect(() => void (window.seen ??= []).push(shown), [shown]);
+  const calls = JSON.stringify(messages.flatMap(({ tool_calls }) => tool_calls ?? []).map(({ args }) => args));
+  useEffect(() => void window.seen.push(shown), [shown]);
+  useEffect(() => void window.calls.push(calls), [calls]);
   const words = () => field.current.value;
   return (
     <main>
       <ol id="messages">
-        {messages.map((message, place) => (
-          <li key={message.id ?? place} className={message.type}>
-            <span>{text(message.content)}</span>
-            {message.type === "human" && (
-              <button className="fork" onClick={() => message.fork(message)(words())}>
-                fork
-              </button>
-            )}
+        {messages.map(({ id, type, content, fork, again, branch, branches }, place) => (
+          <li key={id ?? place} className={type}>
+            <span>{text(content)}</span>
+            <button className="fork" onClick={() => fork(words())}>fork</button>
+            <button className="again" onClick={() => again()}>again</button>
+            {branches?.map((each, number) => (
+              <button key={each} className="branch" disabled={each === branch} onClick={() => show(each)}>{number + 1}</button>
+            ))}
           </li>
         ))}
       </ol>
+      <ol id="parents">{parents}</ol>
       <ul id="tools">
         {tools.map(({ name, args, state, output }, place) => (
           <li key={place} data-state={state}>
@@ -119,7 +160,9 @@ function Chat({ messages, tools, question, busy, error, submit, answer, stop, ch
         ))}
       </ul>
       <ul id="subgraphs">{children}</ul>
-      {question && <p id="question">{question}</p>}
+      {questions.map((question, place) => (
+        <p key={place} className="question">{question}</p>
+      ))}
       {error && <p id="error">{String(error.message ?? error)}</p>}
       <input ref={field} id="words" />
       <button id="send" onClick={() => submit(words())}>send</button>
@@ -130,4 +173,14 @@ function Chat({ messages, tools, question, busy, error, submit, answer, stop, ch
   );
 }
 
-createRoot(document.getElementById("root")).render(asked.get("hook") === "v2" ? <Protocol /> : <Legacy />);
+const Page = asked.get("hook") === "v2" ? Protocol : Legacy;
+const root = createRoot(document.getElementById("root"));
+
+/** Begin anew, without a thread. */
+window.fresh = () => {
+  if (window.seen) history.replaceState(null, "", "#");
+  window.seen = [];
+  window.calls = [];
+  root.render(<Page key={crypto.randomUUID()} />);
+};
+window.fresh();

@@ -1,4 +1,8 @@
-"""`useStream` of the stock packages, on a page in headless Chromium, against a real server."""
+"""`useStream` of the stock packages, on pages in headless Chromium, against a real server.
+
+Each script drives all hooks at once, each in a tab of its own: the legacy one, and the one of the agent streaming protocol
+over HTTP and over a websocket.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser.conftest import Pages
 from tests.clients.control import run_script
 from tests.requirements import require
-from tests.server.harness import Site
 
-# Each starts a browser, and three servers one after the other.
-pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(480)]
+# Each starts a browser, and one of them two servers.
+pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]
 
 HERE = Path(__file__).parent
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -27,15 +31,7 @@ def chromium() -> str:
     return found
 
 
-def talk(site: Site, **environment: str) -> None:
-    """Play the whole conversation on a page."""
-    run_script(HERE / "chat.mjs", site, timeout=200, CHROMIUM=chromium(), **environment)
-
-
-def test_the_legacy_hook(own: Site) -> None:
-    talk(own, HOOK="legacy")
-
-
-@pytest.mark.parametrize("transport", ["sse", "websocket"])
-def test_the_hook_of_the_agent_streaming_protocol(transport: str, own: Site) -> None:
-    talk(own, HOOK="v2", TRANSPORT=transport)
+@pytest.mark.parametrize("script", ["chat", "origins", "faults"])
+def test_pages(script: str, pages: Pages) -> None:
+    environment = {"CHROMIUM": chromium(), "PAGES_PORT": str(pages.port), "KEY": pages.key}
+    run_script(HERE / f"{script}.mjs", pages.site, timeout=240, **environment)

@@ -104,7 +104,7 @@ def an_assistant_shows_its_graph(c: Both) -> None:
     assert "team" in nodes
     assert "team:member" in {node["id"] for node in c.assistants.get_graph(assistant_id, xray=True)["nodes"]}
     assert "steps" in c.assistants.get_schemas(assistant_id)["state_schema"]["properties"]
-    assert set(c.assistants.get_subgraphs(assistant_id, recurse=True)) == {"team"}
+    assert set(c.assistants.get_subgraphs(assistant_id, recurse=True)) == {"team", "firm", "firm|team"}
     assert set(c.assistants.get_subgraphs(assistant_id, namespace="team")) == {"team"}
 
 

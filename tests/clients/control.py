@@ -72,17 +72,22 @@ def no_packages(folder: Path) -> str | None:
     return None
 
 
-def run_script(script: Path, site: Site, *arguments: str, timeout: float = 60, **environment: str) -> str:
+def run_script(
+    script: Path, site: Site, *, timeout: float = 60, more: Faults | None = None, **environment: str
+) -> str:
     """Run the tests of a script with Node's own test runner against a site's server; they must pass.
+
+    Args:
+        more: Other faults than the server's.
 
     Returns:
         What it printed.
     """
     require(no_packages(script.parent))
-    with control(faults(site)) as address:
+    with control({**faults(site), **(more or {})}) as address:
         done = subprocess.run(
             # The last resort: what the script told so far is kept.
-            ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name, *arguments],
+            ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name],
             cwd=script.parent,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

@@ -1,9 +1,11 @@
 """One graph that does whatever the last human message says, so that a client needs nothing but words to test it.
 
 talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
-weather PLACE            calls a tool, and tells what it answered
+weather PLACE [SECONDS]  calls a tool, and tells what it answered
 ask                      asks a person, and tells the answer
+poll                     asks two questions at once, and tells the answers
 delegate [WORDS]         lets a subgraph answer
+nest [WORDS]             lets a subgraph of a subgraph answer
 march [STEPS] [SECONDS]  takes so many steps, each with a message of its own
 fail                     fails
 """
@@ -21,7 +23,7 @@ from langchain_core.tools import tool
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
-from langgraph.types import interrupt
+from langgraph.types import Send, interrupt
 
 from tests.graphs import trace
 from tests.models import Scripted
@@ -41,8 +43,7 @@ class Obedient(Scripted):
     """A chat model that says, or calls, what the last human message orders."""
 
     def pause(self, messages: list[BaseMessage]) -> float:
-        words = order(messages)
-        return number(words, 2, 0.0) if words[0] in ("talk", "delegate") else 0.0
+        return number(order(messages), 2, 0.0)
 
     def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
         words = order(messages)
@@ -51,7 +52,7 @@ class Obedient(Scripted):
         if words[0] == "weather":
             call = {"name": "weather", "id": f"call-{len(messages)}", "index": 1}
             arguments = json.dumps({"place": words[1]})
-            pieces = [{**call, "args": arguments[:8]}, {"index": 1, "args": arguments[8:]}]
+            pieces = [{**call, "args": arguments[:-4]}, {"index": 1, "args": arguments[-4:]}]
             return [AIMessageChunk("", tool_call_chunks=[tool_call_chunk(**each)]) for each in pieces]
         return [AIMessageChunk(f"w{place} ") for place in range(int(number(words, 1, 5)))]
 
@@ -77,6 +78,14 @@ async def ask(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     return {"messages": [AIMessage(f"You said {interrupt({'question': 'well?'})}.")]}
 
 
+def poll(state: Obeying) -> list[Send]:
+    return [Send("pollster", {"topic": topic}) for topic in ("tea", "milk")]
+
+
+async def pollster(state: dict[str, str]) -> dict[str, Any]:
+    return {"messages": [AIMessage(f"{state['topic']}: {interrupt({'question': state['topic'] + '?'})}")]}
+
+
 async def step(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     trace(config, "step")
     await asyncio.sleep(number(order(state["messages"]), 2, 0.0))
@@ -90,29 +99,43 @@ async def fail(state: Obeying) -> dict[str, Any]:
 
 def which(state: Obeying) -> str:
     word = order(state["messages"])[0]
-    return {"ask": "ask", "delegate": "team", "march": "step", "fail": "fail"}.get(word, "talk")
+    nodes = {
+        "poll": "poll",
+        "ask": "ask",
+        "delegate": "team",
+        "nest": "firm",
+        "march": "step",
+        "fail": "fail",
+    }
+    return nodes.get(word, "talk")
 
 
 def further(state: Obeying) -> str:
     return END if state.get("steps", 0) % number(order(state["messages"]), 1, 3) == 0 else "step"
 
 
-def _team() -> Any:
+def _around(name: str, node: str, does: Any) -> Any:
+    """A graph of one node."""
     builder = StateGraph(MessagesState)
-    builder.add_node("member", talk)
-    builder.add_edge(START, "member")
-    return builder.compile(name="team")
+    builder.add_node(node, does)
+    builder.add_edge(START, node)
+    return builder.compile(name=name)
 
 
 def _obeying() -> Any:
+    team = _around("team", "member", talk)
     builder = StateGraph(Obeying)
     builder.add_node("talk", talk)
     builder.add_node("tools", ToolNode([weather]))
     builder.add_node("ask", ask)
-    builder.add_node("team", _team())
+    builder.add_node("poll", lambda state: {})
+    builder.add_node("pollster", pollster)
+    builder.add_node("team", team)
+    builder.add_node("firm", _around("firm", "team", team))
     builder.add_node("step", step)
     builder.add_node("fail", fail)
-    builder.add_conditional_edges(START, which, ["talk", "ask", "team", "step", "fail"])
+    builder.add_conditional_edges(START, which, ["talk", "ask", "poll", "team", "firm", "step", "fail"])
+    builder.add_conditional_edges("poll", poll, ["pollster"])
     builder.add_conditional_edges("talk", tools_condition)
     builder.add_edge("tools", "talk")
     builder.add_conditional_edges("step", further, ["step", END])

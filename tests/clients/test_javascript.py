@@ -8,6 +8,7 @@ import pytest
 
 from tests.clients.control import run_script
 from tests.server.harness import Site
+from tests.server.proxy import Proxy
 
 HERE = Path(__file__).parent
 
@@ -34,4 +35,6 @@ def test_the_agent_streaming_protocol(transport: str, obeying: Site) -> None:
 
 
 def test_streams_go_on_after_the_server_died(own: Site) -> None:
-    run_script(HERE / "reconnects.mjs", own)
+    with Proxy(own.port) as proxy:
+        address = f"http://127.0.0.1:{proxy.port}"
+        run_script(HERE / "reconnects.mjs", own, timeout=120, more={"cut": proxy.cut}, PROXY_URL=address)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.pregel.remote import RemoteException, RemoteGraph
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 from langgraph_sdk import get_client, get_sync_client
 
 from tests.server.harness import Site
@@ -131,10 +133,59 @@ async def test_it_is_a_node_of_another_graph(remote: RemoteGraph) -> None:
     assert texts((await graph.aget_state(config)).values)[-1] == "step 2"
 
 
-async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph(remote: RemoteGraph) -> None:
+async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph_but_not_answered_through_it(
+    remote: RemoteGraph,
+) -> None:
+    """Resumed, the node sends its input again, and its client nothing of the answer: no server could know it."""
+    sent: list[dict[str, Any]] = []
+
+    async def note(request: httpx.Request) -> None:
+        if request.url.path.endswith("/runs/stream"):
+            sent.append(json.loads(request.content))
+
+    assert remote.client is not None
+    remote.client.http.client.event_hooks = {"request": [note]}
     graph = parent(remote)
     config: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
     asked = await graph.ainvoke({"messages": [HumanMessage("ask")]}, config)
     assert [each.value for each in asked["__interrupt__"]] == [{"question": "well?"}]
     assert (await graph.aget_state(config)).next == ("remote",)
-    assert texts(await remote.ainvoke(Command(resume="yes"), config)) == ["ask", "You said yes."]
+    again = await graph.ainvoke(Command(resume="yes"), config)
+    assert [each.value for each in again["__interrupt__"]] == [{"question": "well?"}]
+    first, second = sent
+    assert (first["input"], first.get("command")) == (second["input"], second.get("command"))
+    assert second.get("command") is None
+    assert "yes" not in json.dumps(second)
+    # The thread of that name on the server takes the answer.
+    assert texts(await remote.ainvoke(Command(resume="yes"), config))[-1] == "You said yes."
+
+
+class Consulting(MessagesState, total=False):
+    question: Any
+
+
+async def test_a_node_that_passes_answers_on_is_resumed_through_its_graph(remote: RemoteGraph) -> None:
+    """What `docs/compatibility.md` shows."""
+
+    async def consult(state: Consulting, config: RunnableConfig) -> dict[str, Any]:
+        question = state.get("question")
+        given: Any = (
+            {"messages": state["messages"]} if question is None else Command(resume=interrupt(question))
+        )
+        own: RunnableConfig = {"configurable": {"thread_id": config["configurable"]["thread_id"]}}
+        values = await remote.ainvoke(given, own)
+        [asked, *_] = values.get("__interrupt__") or [None]
+        return {"messages": values["messages"], "question": asked and asked["value"]}
+
+    builder = StateGraph(Consulting)
+    builder.add_node("consult", consult)
+    builder.add_edge(START, "consult")
+    builder.add_conditional_edges("consult", lambda state: END if state["question"] is None else "consult")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    config: RunnableConfig = {"configurable": {"thread_id": str(uuid4())}}
+    for answer in ("yes", "no"):
+        asked = await graph.ainvoke({"messages": [HumanMessage("ask")]}, config)
+        assert [each.value for each in asked["__interrupt__"]] == [{"question": "well?"}]
+        values = await graph.ainvoke(Command(resume=answer), config)
+        assert texts(values)[-2:] == ["ask", f"You said {answer}."]
+    assert len(texts(values)) == 4

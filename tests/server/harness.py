@@ -179,12 +179,19 @@ class Site:
     """A database and a folder, and the server processes that a test starts on them, one after the other or at once."""
 
     def __init__(
-        self, folder: Path, database: Database, *, cache: Path, graphs: dict[str, str] | None = None
+        self,
+        folder: Path,
+        database: Database,
+        *,
+        cache: Path,
+        graphs: dict[str, str] | None = None,
+        env: dict[str, str] | None = None,
     ) -> None:
         self.folder, self.database = folder, database
         self.port = free_port()
         self.processes: list[Process] = []
         self._cache = cache
+        self._env = env or {}
         self._trace = folder / "trace"
         self._gate = folder / "gate"
         (folder / "langgraph.json").write_text(json.dumps({"graphs": graphs or GRAPHS}))
@@ -205,6 +212,7 @@ class Site:
             GATE_FILE=str(self._gate),
             RUN_SETTINGS=json.dumps(run_settings or {}),
             **self.database.settings,
+            **self._env,
         )
         process = Process(command or SERVE, port=port or self.port, log=log, env={**settings, **env})
         self.processes.append(process)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from runs.protocols.agent.events import Namespace, ProtocolEvent
 from runs.protocols.agent.items import OF_VALUES, PACK
 from runs.protocols.agent.messages import Messages, Piece
+from runs.protocols.agent.streamed import Streamed
 from runs.protocols.agent.subgraphs import Subgraphs
 from runs.serialization import decode, encode
 
@@ -44,7 +45,7 @@ class RunProjection:
         self.status: str | None = None
         self.subgraphs = Subgraphs()
         self._messages = Messages()
-        self._values: dict[Namespace, str] = {}
+        self._streamed = Streamed()
         #: Questions by their ids, each with the innermost namespace that asks it.
         self._questions: dict[str, tuple[Namespace, Any]] = {}
         #: Whether it stopped for a person; a breakpoint asks without a question.
@@ -115,6 +116,8 @@ class RunProjection:
         if self.status is not None:
             for piece in self._messages.close(LOST):
                 yield self._next(*_of_piece(piece))
+            for namespace, values in self._streamed.withdrawn():
+                yield self._next("values", namespace, values)
             return
         self.status = "running"
         data = encode({"event": "running", "graph_name": self.graph_name})
@@ -127,8 +130,7 @@ class RunProjection:
                 if INTERRUPT in data:
                     yield from self._item(mode, namespace, decode(data))
                 else:
-                    self._values[namespace] = data
-                    yield self._next(mode, namespace, data)
+                    yield self._state(namespace, data)
             case "tools":
                 yield self._next(mode, namespace, data)
             case "messages":
@@ -144,12 +146,12 @@ class RunProjection:
             case "values":
                 if isinstance(data, dict) and INTERRUPT in data:
                     self._ask(namespace, data.pop(INTERRUPT))
-                self._values[namespace] = text = encode(data)
-                yield self._next(mode, namespace, text)
+                yield self._state(namespace, encode(data))
             case "updates":
                 yield from self._updates(namespace, data)
             case "messages":
                 for piece in self._messages.feed(namespace, data, data.get("node")):
+                    self._streamed.note(piece)
                     yield self._next(*_of_piece(piece))
             case "custom":
                 yield self._custom(namespace, data)
@@ -161,6 +163,10 @@ class RunProjection:
                 yield self._made(event_id, mode, namespace, encode(data))
             case "tools":
                 yield self._next(mode, namespace, encode(data))
+
+    def _state(self, namespace: Namespace, values: str) -> ProtocolEvent:
+        self._streamed.note_values(namespace, values)
+        return self._next("values", namespace, values)
 
     def _updates(self, namespace: Namespace, data: dict[str, Any]) -> Iterator[ProtocolEvent]:
         if INTERRUPT in data:
@@ -188,14 +194,14 @@ class RunProjection:
             if (started := self.subgraphs.started(namespace, task)) is not None:
                 yield self._next("lifecycle", namespace, encode(started))
             if isinstance(given, dict) and given.keys() == {OF_VALUES}:
-                values = decode(self._values.get(namespace, "{}"))
+                values = self._streamed.values(namespace)
                 task = {**task, "input": {key: values.get(key) for key in given[OF_VALUES]}}
             yield self._next("tasks", namespace, encode(task))
             return
         self._ask(namespace, task.get("interrupts"))
         yield self._next("tasks", namespace, encode(task))
         for child, data in self.subgraphs.finished(namespace, task):
-            self._values.pop(child, None)
+            self._streamed.forget(child)
             yield self._ended(child, data)
 
     def _ask(self, namespace: Namespace, questions: Any) -> None:

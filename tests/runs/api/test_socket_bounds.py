@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -14,11 +14,18 @@ from runs.api.sessions import Session
 from runs.api.sockets import SMALL, SocketSession
 from runs.api.subscriptions import MOST, MOST_ENTRIES, Subscriptions
 from runs.consumers import INBOX, ThreadConsumer
+from runs.identity.local import local_principal
 from runs.identity.principals import Principal
-from runs.protocols.agent.filters import MAX_ENTRIES
+from runs.protocols.agent.filters import MAX_ENTRIES, Filter
 from tests.runs.api.fixtures import logged_in
 from tests.runs.api.sockets import socket
+from tests.runs.api.test_protocol import HI, Thread, is_end
 from threads.database import in_database
+
+
+@pytest.fixture
+def thread(http: httpx.AsyncClient) -> Thread:
+    return Thread(http)
 
 
 def subscribe(**params: Any) -> str:
@@ -162,3 +169,34 @@ async def test_a_message_is_measured_in_bytes(url: str, run_settings: Any) -> No
         assert (await client.receive())["error"] == "invalid_argument"
         await client.send_text("€" * 60)
         assert (await client.closed())[0] == 1009
+
+
+async def test_a_socket_hears_no_end_before_it_could_ask_for_the_content(thread: Thread) -> None:
+    """A stock client that comes back subscribes several times, and stops reading content once it has heard an end."""
+    await thread.start("talking", {**HI, "tokens": 2})
+    await thread.events()
+    sent: list[str] = []
+
+    async def send(text: str) -> None:
+        event = json.loads(text)
+        sent.append("END" if is_end(event) else event["method"])
+
+    async def failed(error: BaseException) -> None:
+        sent.append(repr(error))
+
+    principal = await local_principal()
+    socket = Subscriptions(UUID(thread.id), principal, send=send, failed=failed)
+    ends = asyncio.create_task(socket.add(Filter(frozenset({"lifecycle"})), principal=principal))
+    while not sent:
+        await asyncio.sleep(0.001)
+    await socket.add(Filter(frozenset({"messages"})), principal=principal)
+    await ends
+    assert "messages" in sent
+    assert sent[-1] == "END"
+    await socket.close()
+    # Whoever asks for nothing else hears it all the same.
+    alone = Subscriptions(UUID(thread.id), principal, send=send, failed=failed)
+    sent.clear()
+    await alone.add(Filter(frozenset({"lifecycle"})), principal=principal)
+    assert sent == ["lifecycle", "END"]
+    await alone.close()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ninja.errors import HttpError
+from runs.identity.origins import may_connect
 
 from runs.identity import keys
 from runs.identity.local import is_loopback, may_be_local
@@ -84,3 +85,52 @@ async def test_another_sites_page_cannot_use_a_session() -> None:
     with pytest.raises(HttpError) as caught:
         await principal_of_scope(handshake(cookie=header, origin="https://evil.example"))
     assert caught.value.status_code == 403
+
+
+async def test_a_page_that_the_operator_named_is_let_in_as_it_is_over_http(run_settings: Any) -> None:
+    local = await principal_of(asked())
+    named = handshake(origin="https://app.example")
+    with pytest.raises(HttpError):
+        await principal_of_scope(named)
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=["https://app.example"])
+    assert await principal_of_scope(named) == local
+    cookies = await in_database(logged_in, "ada")
+    header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    with pytest.raises(HttpError):
+        await principal_of_scope(handshake(cookie=header, origin="https://app.example"))
+    run_settings(LOCAL_USER=True, CORS_ORIGINS=["*"])
+    with pytest.raises(HttpError):
+        await principal_of_scope(named)
+
+
+async def test_a_page_shows_its_key_as_a_subprotocol() -> None:
+    row, key = await in_database(lambda: keys.create(make_user().pk, scopes=SCOPES))
+    page = handshake("8.8.8.8", origin="https://app.example")
+    assert await principal_of_scope({**page, "subprotocols": ["api-key", key]}) == Principal(row.user_id)
+    for offered in (
+        [],
+        [key],
+        [key, "api-key"],
+        ["api-key"],
+        ["api-key", key, "more"],
+        ["api-key", "dfk_unknown"],
+    ):
+        with pytest.raises(HttpError) as caught:
+            await principal_of_scope({**page, "subprotocols": offered})
+        assert caught.value.status_code == 401
+
+
+@pytest.mark.parametrize(("origin", "allowed", "expected"), [
+    (None, [], True),
+    ("http://testserver", [], True),
+    ("https://app.example", [], False),
+    ("https://app.example", ["https://app.example"], True),
+    ("https://app.example:8443", ["https://app.example"], False),
+    ("null", [], False),
+    ("null", ["*"], True),
+])  # fmt: skip
+async def test_whose_pages_may_open_a_socket(
+    origin: str | None, allowed: list[str], expected: bool, run_settings: Any
+) -> None:
+    run_settings(CORS_ORIGINS=allowed)
+    assert may_connect(origin) is expected

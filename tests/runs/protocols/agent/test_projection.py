@@ -69,7 +69,7 @@ class Log:
 
 
 def chunk(text: str, **fields: Any) -> AIMessageChunk:
-    return AIMessageChunk(text, id="lc_run--01a20943-1f07", **fields)
+    return AIMessageChunk(text, **{"id": "lc_run--01a20943-1f07", **fields})
 
 
 def test_a_streamed_answer_is_what_the_reference_sends() -> None:
@@ -291,6 +291,26 @@ def test_what_an_attempt_left_unfinished_is_ended_by_the_next_one_and_nothing_be
         "completed",
         "completed",
     ]
+    ids = [each["event_id"] for each in log.events]
+    assert len(ids) == len(set(ids))
+
+
+def test_what_a_lost_attempt_streamed_is_taken_back() -> None:
+    log = Log()
+    log.attempt(1)
+    asked = [HumanMessage("hi", id="h")]
+    log.item("values", {"messages": asked, "kept": 1})
+    # One that was complete is lost too: no state has it.
+    log.item("messages", (chunk("whole", id="a", chunk_position="last"), META))
+    log.item("messages", (chunk("half a sen", id="b"), META))
+    log.attempt(2)
+    [stated, shown, then] = log.data("values")
+    assert [message["id"] for message in shown["messages"]] == ["h", "a", "b"]
+    assert then == stated
+    log.item("messages", (chunk("whole", id="c", chunk_position="last"), META))
+    log.item("values", {"messages": [*asked, AIMessage("whole", id="c")], "kept": 1})
+    log.attempt(3)
+    assert len(log.data("values")) == 4, "What the state has is not lost."
     ids = [each["event_id"] for each in log.events]
     assert len(ids) == len(set(ids))
 

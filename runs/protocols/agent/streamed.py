@@ -1,0 +1,47 @@
+"""What a run has streamed and no state has yet. Pure: it is lost if the attempt that streamed it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from runs.protocols.agent.messages import Json, Namespace, Piece
+from runs.serialization import decode, encode
+
+
+class Streamed:
+    """A run's values by namespace, and the messages that were streamed since."""
+
+    def __init__(self) -> None:
+        self._values: dict[Namespace, str] = {}
+        self._messages: dict[Namespace, list[str]] = {}
+
+    def values(self, namespace: Namespace) -> Json:
+        """A namespace's newest values; empty before the first, and if they are no object."""
+        values = decode(self._values.get(namespace, "{}"))
+        return values if isinstance(values, dict) else {}
+
+    def note_values(self, namespace: Namespace, values: str) -> None:
+        self._values[namespace] = values
+        self._messages.pop(namespace, None)
+
+    def note(self, piece: Piece) -> None:
+        if piece.data["event"] == "message-start" and piece.data["id"]:
+            self._messages.setdefault(piece.namespace, []).append(piece.data["id"])
+
+    def forget(self, namespace: Namespace) -> None:
+        """A namespace has ended."""
+        self._values.pop(namespace, None)
+        self._messages.pop(namespace, None)
+
+    def withdrawn(self) -> Iterator[tuple[Namespace, str]]:
+        """The values by which clients take back the messages of a lost attempt: the next one streams others instead.
+
+        Stock clients show a streamed message until values have it and later ones do not. So they get both.
+        """
+        for namespace, ids in self._messages.items():
+            values = self.values(namespace)
+            if isinstance(kept := values.get("messages"), list):
+                lost = [{"type": "ai", "id": each, "content": ""} for each in ids]
+                yield namespace, encode({**values, "messages": [*kept, *lost]})
+                yield namespace, self._values[namespace]
+        self._messages.clear()
