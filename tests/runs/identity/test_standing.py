@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -23,7 +24,7 @@ from runs.models import Run
 from tests.runs.api.fixtures import http, logged_in, url
 from tests.runs.api.test_streams import sleep, until
 from threads import clock
-from threads.database import in_database
+from threads.database import in_database, threads
 
 __all__ = ["http", "url"]
 
@@ -42,8 +43,10 @@ STREAMS: dict[str, tuple[str, str, Any]] = {
 
 
 @pytest.fixture(autouse=True)
-def impatient(run_settings: Any) -> None:
+def impatient(run_settings: Any) -> Iterator[None]:
     run_settings(LOCAL_USER=False, STREAM_HEARTBEAT=0.1, IDENTITY_CHECK=0.2)
+    yield
+    threads.close()
 
 
 def make_key(username: str = "ada") -> dict[str, str]:
