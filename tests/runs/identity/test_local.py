@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 from ninja.errors import HttpError
-from runs.identity.origins import may_connect
 
 from runs.identity import keys
 from runs.identity.local import is_loopback, may_be_local
 from runs.identity.principals import SCOPES, Principal
 from runs.identity.requests import principal_of
 from runs.identity.sockets import principal_of_scope
+from runs.origins import may_connect
 from tests.rows import make_user
 from tests.runs.api.fixtures import logged_in
 from tests.runs.identity.test_requests import asked, user_id
@@ -129,8 +129,5 @@ async def test_a_page_shows_its_key_as_a_subprotocol() -> None:
     ("null", [], False),
     ("null", ["*"], True),
 ])  # fmt: skip
-async def test_whose_pages_may_open_a_socket(
-    origin: str | None, allowed: list[str], expected: bool, run_settings: Any
-) -> None:
-    run_settings(CORS_ORIGINS=allowed)
-    assert may_connect(origin) is expected
+def test_whose_pages_may_open_a_socket(origin: str | None, allowed: list[str], expected: bool) -> None:
+    assert may_connect(origin, allowed) is expected
