@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from django.db import DatabaseError, connection
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from ninja import Router
 
 from runs import runtime
@@ -48,8 +48,11 @@ async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
     return HttpResponse(encode({"ok": True, "services": {}}), content_type="application/json")
 
 
-@router.get("/", auth=None, summary="The same as `/ok`")
+@router.get("/", auth=None, summary="The same as `/ok`; a browser is sent to `/docs`")
 async def root(request: HttpRequest) -> HttpResponse:
+    if "text/html" in request.headers.get("Accept", ""):
+        # Relative, for a proxy may serve the site below a path.
+        return HttpResponseRedirect("docs")
     return await ok(request)
 
 

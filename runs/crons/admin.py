@@ -79,7 +79,7 @@ class CronAdmin(ReadOnlyAdmin):
             return badge("disabled")
         if cron.last_error is not None:
             return badge("error")
-        return badge("ended" if cron.next_run_date is None else "alive")
+        return badge("ended" if cron.next_run_date is None else "enabled")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user

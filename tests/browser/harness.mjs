@@ -103,21 +103,7 @@ export async function another(query, { thread = "", origin = url } = {}) {
 
 /** A test of all hooks at once, each on tabs of its own. */
 export function scenario(name, play, hooks = HOOKS) {
-  test(name, { concurrency: true }, (t) => Promise.all(hooks.map((hook) => t.test(named(hook), () => patiently(hook, () => play(hook))))));
-}
-
-/**
- * Do it once more where it failed with the v2 hook over HTTP, which reads its content and its ends on streams of their own, and stops
- * reading the former when it learns of an end: on a busy machine that may be before it has the last words. Two times in a row is ours.
- */
-export async function patiently({ hook, transport }, play) {
-  try {
-    await play();
-  } catch (error) {
-    if (hook !== "v2" || transport !== "sse") throw error;
-    console.log(`Once more, for it failed: ${error.message}`);
-    await play();
-  }
+  test(name, { concurrency: true }, (t) => Promise.all(hooks.map((hook) => t.test(named(hook), () => play(hook)))));
 }
 
 /** The page as its user sees it. */
