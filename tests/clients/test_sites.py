@@ -210,7 +210,11 @@ def test_studio_reads_the_graphs(studio: Page) -> None:
         for xray in ("true", "false")
     }
     assert ("team" in drawn["false"], "team:member" in drawn["true"]) == (True, True)
-    assert list(studio.get(f"/assistants/{ASSISTANT}/subgraphs?recurse=true")) == ["team", "firm", "firm|team"]
+    assert list(studio.get(f"/assistants/{ASSISTANT}/subgraphs?recurse=true")) == [
+        "team",
+        "firm",
+        "firm|team",
+    ]
 
 
 def test_studio_runs_a_graph_step_by_step_and_edits_its_past(studio: Page) -> None:
