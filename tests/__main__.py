@@ -46,7 +46,8 @@ def run(label: str, arguments: list[str], **environment: str) -> int:
     print(f"\n=== {label} ===", flush=True)
     cache = Path(".pytest_cache") / label
     shutil.rmtree(cache, ignore_errors=True)
-    status = pytest(["-n", os.environ.get("TEST_WORKERS", WORKERS), *arguments], cache, environment)
+    workers = ["-n", os.environ.get("TEST_WORKERS", WORKERS), "--dist", "worksteal"]
+    status = pytest([*workers, *arguments], cache, environment)
     failed = failures(cache)
     if status == 1 and 0 < len(failed) <= FEW:
         print(f"\n=== {label}: once more, alone: {', '.join(failed)} ===", flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,10 +84,10 @@ async def test_ten_cost_no_more_statements_than_one(
 ) -> None:
     statements = Statements(monkeypatch)
 
-    async def cost(method: str, path: str, limit: int, *, in_body: bool) -> int:
-        """The least of several, for other tasks of the process ask the database too."""
-        costs = []
-        for _ in range(4):
+    async def cost(method: str, path: str, limit: int, *, in_body: bool, enough: int = 0) -> int:
+        """The least of several, unless one is small enough, for other tasks of the process ask the database too."""
+        costs = [sys.maxsize]
+        while min(costs) > enough and len(costs) <= (20 if enough else 4):
             before = statements.sent
             where: dict[str, Any] = {"json": {"limit": limit}} if in_body else {"params": {"limit": limit}}
             assert shown(await http.request(method, path.format(**known), **where)) == limit, path
@@ -100,5 +101,6 @@ async def test_ten_cost_no_more_statements_than_one(
         "/runs/crons/search",
     }
     for method, path, in_body in routes:
-        one, ten = [await cost(method, path, limit, in_body=in_body) for limit in (1, COUNT)]
+        one = await cost(method, path, 1, in_body=in_body)
+        ten = await cost(method, path, COUNT, in_body=in_body, enough=one)
         assert 1 <= ten <= one, f"{method} {path}: {one} statements for one, {ten} for ten"
