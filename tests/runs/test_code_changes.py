@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypedDict
@@ -53,6 +54,8 @@ def build(*edges: Edge, sends: dict[str, str] | None = None, fails: str = "", de
     def step(name: str) -> Any:
         def run(state: State) -> dict[str, Any]:
             if name == fails:
+                # Its siblings are to have finished by then.
+                time.sleep(0.05)
                 raise Broken
             return {"log": [name]}
 
