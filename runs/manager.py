@@ -15,7 +15,7 @@ from runs import claims
 from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events import EventHub, RunStream
-from runs.execution import Execution
+from runs.execution.attempt import Execution
 from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.options import WorkerOptions

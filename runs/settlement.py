@@ -16,7 +16,7 @@ from threads.database import in_database
 from threads.faults import is_passing
 
 if TYPE_CHECKING:
-    from runs.execution import Execution
+    from runs.execution.attempt import Execution
 
 logger = logging.getLogger(__name__)
 

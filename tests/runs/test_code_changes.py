@@ -19,7 +19,7 @@ from langgraph.types import Command, Send, interrupt
 
 from deerflow_site.graphs import agent
 from runs.code_changes import missing, missing_anywhere
-from runs.invocation import goes_on
+from runs.execution.invocation import goes_on
 from tests import graphs
 from tests.code_versions import GRAPHS
 from tests.driving import Driver

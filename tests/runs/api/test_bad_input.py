@@ -12,7 +12,7 @@ import pytest
 
 from runs.api.document import document
 from runs.api.site import api
-from runs.invocation import graph_input
+from runs.execution.invocation import graph_input
 from tests.runs.api.test_parsing import nested
 
 MISSING = "33333333-3333-4333-8333-333333333333"

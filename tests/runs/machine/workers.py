@@ -14,7 +14,7 @@ from django.db import connection
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs import event_store, leases
-from runs.execution import Execution
+from runs.execution.attempt import Execution
 from runs.leases import Lease
 from runs.models import Run
 from runs.outcomes import Outcome, Stop

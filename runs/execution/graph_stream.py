@@ -14,9 +14,7 @@ from langgraph.types import StateSnapshot
 from runs import graphs
 from runs.code_changes import ensure_goes_on
 from runs.events import RunStream
-from runs.graphs.runtimes import execution_runtime
-from runs.identity.principals import auth_user
-from runs.invocation import (
+from runs.execution.invocation import (
     fitting,
     goes_on,
     graph_config,
@@ -25,9 +23,11 @@ from runs.invocation import (
     langgraph_modes,
     towards,
 )
+from runs.execution.recording import Chunk, Recording
+from runs.graphs.runtimes import execution_runtime
+from runs.identity.principals import auth_user
 from runs.models import Durability, Run
 from runs.protocols.agent.items import MODES
-from runs.recording import Chunk, Recording
 from runs.stores import store_of_run
 from threads.checkpoints import ThreadWriter
 

@@ -14,10 +14,10 @@ from langgraph.types import Interrupt
 
 from runs.code_changes import NodeGone
 from runs.conf import settings
-from runs.deadlines import Deadlines
 from runs.events import RunStream
-from runs.graph_stream import GraphStream
-from runs.invocation import has_begun
+from runs.execution.deadlines import Deadlines
+from runs.execution.graph_stream import GraphStream
+from runs.execution.invocation import has_begun
 from runs.models import CancelAction, Run
 from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.serialization import encode

@@ -10,7 +10,7 @@ from typing import Any
 from runs.conf import settings
 from runs.event_shapes import discloses_question, without_internals
 from runs.exceptions import RunTooLarge
-from runs.invocation import langgraph_modes
+from runs.execution.invocation import langgraph_modes
 from runs.outcomes import describe
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
 from runs.serialization import encode
