@@ -118,7 +118,7 @@ SQLITE_OPTIONS = {
     # "database is locked". IMMEDIATE takes the write lock first, and `timeout` seconds is how long it waits.
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
-    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=30000;",
+    "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000;",
 }
 DATABASES = {
     "default": dj_database_url.parse(

@@ -13,8 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
-from runs import cancellation, limits, runtime
+from runs import cancellation, graphs, limits, runtime
+from runs.answers import is_plain_answer
 from runs.assistants import find_assistant
 from runs.composition import compose
 from runs.exceptions import NotFound, ThreadBusy
@@ -23,7 +25,7 @@ from runs.requests import RunRequest
 from threads import clock, expiry, statements
 from threads.database import in_database
 from threads.ids import new_id
-from threads.models import Thread, ThreadStatus
+from threads.models import StateEdit, Thread, ThreadStatus
 from threads.querysets import Principal
 from threads.redaction import restored
 
@@ -150,10 +152,16 @@ def admit(
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
-        run = compose(request, assistant, thread, user_id=user_id, now=now)
+        edited = is_plain_answer(request.command) and _edited(thread)
+        run = compose(request, assistant, thread, user_id=user_id, now=now, edited=edited)
         run.auth_details = auth_details
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
-        claimed = worker_id is not None and not in_flight and (queues is None or run.queue in queues)
+        claimed = (
+            worker_id is not None
+            and not in_flight
+            and (queues is None or run.queue in queues)
+            and assistant.graph_id in graphs.names()
+        )
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
             changes["epoch"] = run.epoch
@@ -204,6 +212,12 @@ def _thread(
     )
     statements.insert(thread)
     return thread, {}
+
+
+def _edited(thread: Thread) -> bool:
+    """Whether the thread's state was edited after its last run had it."""
+    last = Run.objects.filter(thread=thread).aggregate(epoch=Max("epoch"))["epoch"]
+    return StateEdit.objects.filter(thread=thread, epoch__gt=last or 0).exists()
 
 
 def _in_flight(thread: Thread) -> list[Run]:

@@ -10,14 +10,15 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
+from runs import graphs
 from runs.conf import settings
-from runs.models import Run
+from runs.models import Assistant, Run
 from threads import clock
 from threads.models import Thread
 
@@ -35,8 +36,12 @@ DUE = {
     "postgresql": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at)",
     "sqlite": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at OR {0}.attempt > 0)",
 }
+#: On PostgreSQL other processes may have other code, in a rolling deploy: a run waits for one that has its graph. After
+#: GRAPH_WAIT anybody takes it, and its error says that there is none.
+GRAPHS = f""" AND (r.updated_at < %(nobody)s OR EXISTS (
+        SELECT 1 FROM {Assistant._meta.db_table} s WHERE s.id = r.assistant_id AND s.graph_id = ANY(%(graphs)s)))"""
 #: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
-RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}
+RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}{{graphs}}
     AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
         AND {{due_a}} AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
@@ -94,6 +99,7 @@ def claim(worker_id: UUID, *, limit: int, queues: Collection[str] | None = None)
         if connection.vendor == "postgresql":
             query = _query(ON_POSTGRES, queues is not None)
             parameters |= {"now": now, "queues": sorted(queues or ()), "spare": SPARE}
+            parameters |= {"graphs": graphs.names(), "nobody": now - timedelta(seconds=settings.GRAPH_WAIT)}
             claimed = Run.objects.claim_candidates(
                 query, parameters, worker_id=worker_id, limit=limit, now=now
             )
@@ -124,7 +130,10 @@ def _claim_each(query: str, parameters: Mapping[str, Any], *, worker_id: UUID, n
 def _query(template: str, some_queues: bool) -> str:
     vendor = "postgresql" if template is ON_POSTGRES else "sqlite"
     queues = f" AND r.queue {ONE_OF[vendor]}" if some_queues else ""
-    return template.format(queues=queues, due_r=DUE[vendor].format("r"), due_a=DUE[vendor].format("a"))
+    some_graphs = GRAPHS if vendor == "postgresql" else ""
+    return template.format(
+        queues=queues, graphs=some_graphs, due_r=DUE[vendor].format("r"), due_a=DUE[vendor].format("a")
+    )
 
 
 def _room() -> int | None:

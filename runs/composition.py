@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from runs import graphs
+from runs.answers import is_plain_answer
 from runs.exceptions import InvalidRequest
 from runs.models import DEFAULT_QUEUE, Assistant, Run
 from runs.requests import RunRequest
@@ -14,7 +15,20 @@ from threads.models import Thread
 from threads.redaction import restored
 
 
-def compose(request: RunRequest, assistant: Assistant, thread: Thread, *, user_id: int, now: datetime) -> Run:
+def compose(
+    request: RunRequest,
+    assistant: Assistant,
+    thread: Thread,
+    *,
+    user_id: int,
+    now: datetime,
+    edited: bool = False,
+) -> Run:
+    """Return the run of a request, not saved yet.
+
+    Args:
+        edited: Whether the thread's state was edited since its last run. Raises InvalidRequest.
+    """
     metadata = {
         **assistant.metadata,
         **thread.metadata,
@@ -28,7 +42,7 @@ def compose(request: RunRequest, assistant: Assistant, thread: Thread, *, user_i
         assistant_id=assistant.id,
         user_id=user_id,
         metadata=metadata,
-        kwargs=_kwargs(request, assistant, thread),
+        kwargs=_kwargs(request, assistant, thread, edited=edited),
         multitask_strategy=request.multitask_strategy,
         queue=queue,
         priority=priority,
@@ -49,7 +63,7 @@ def _place(assistant: Assistant) -> tuple[str, int]:
     return registered.queue, registered.priority
 
 
-def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[str, Any]:
+def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited: bool) -> dict[str, Any]:
     """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
     inherited = {**assistant.config.get("configurable", {}), **thread.config.get("configurable", {})}
     configurable = {
@@ -59,7 +73,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
     }
     return {
         "input": request.input,
-        "command": _bind(request.command, thread),
+        "command": _bind(request.command, thread, moved=edited or request.checkpoint is not None),
         "checkpoint": request.checkpoint,
         "config": {**assistant.config, **request.config, "configurable": configurable},
         "context": {**assistant.context, **restored(request.context, assistant.context)},
@@ -75,25 +89,22 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread) -> dict[s
     }
 
 
-def _bind(command: dict[str, Any] | None, thread: Thread) -> dict[str, Any] | None:
-    """Bind a plain answer to the question that waits now, so that it can reach no later one.
+def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dict[str, Any] | None:
+    """Bind a plain answer to the interrupt that waits now, so that it can reach no later one.
 
-    A client has seen a question only when the thread has it: the events that show one are published together with
+    A client has seen an interrupt only when the thread has it: the events that show one are published together with
     the end of the run that asked.
+
+    Args:
+        moved: Whether the run goes on from another place than where the thread's last run stopped: an edit, or a
+            checkpoint that it names. What asks there has other ids than those that the thread shows, or none yet. Then
+            the answer stays plain, and LangGraph gives it to the first interrupt that it meets.
     """
-    if not command or command.get("resume") is None:
+    if command is None or not is_plain_answer(command) or moved:
         return command
-    answer = command["resume"]
-    questions = [question["id"] for asked in thread.interrupts.values() for question in asked]
-    if isinstance(answer, dict) and answer and all(is_interrupt_id(key) for key in answer):
-        return command
-    if len(questions) > 1:
+    waiting = [interrupt["id"] for asked in thread.interrupts.values() for interrupt in asked]
+    if len(waiting) > 1:
         raise InvalidRequest(
-            f"{len(questions)} questions wait for an answer; resume with {{interrupt_id: answer}}."
+            f"{len(waiting)} interrupts wait for an answer; resume with {{interrupt_id: answer}}."
         )
-    return {**command, "resume": {questions[0]: answer} if questions else {}}
-
-
-def is_interrupt_id(key: object) -> bool:
-    """Whether a key has the form of LangGraph's interrupt ids, 32 hexadecimal digits."""
-    return isinstance(key, str) and len(key) == 32 and all(digit in "0123456789abcdef" for digit in key)
+    return {**command, "resume": {waiting[0]: command["resume"]} if waiting else {}}

@@ -70,11 +70,15 @@ class RunSettings:
     #: How often dead workers are looked for, and how often everything that may have been left behind.
     PROBE: float = 1.0
     SWEEP: float = 5.0
+    #: On PostgreSQL: how long a run waits for a process that has its graph, as in a rolling deploy, before it ends in an error.
+    GRAPH_WAIT: float = 600.0
     #: How often pending runs are looked for when no wake-up came.
     POLL: float = 1.0
 
     #: How long a node may block the event loop before the log says where; 0 for no watch.
     LOOP_ALARM: float = 2.0
+    #: Whether a process ends whose event loop is blocked for longer than the lease; never with DEBUG or under a debugger.
+    LOOP_EXIT: bool = True
 
     #: Longest time that an event waits for others before it is written to the log.
     EVENT_FLUSH: float = 0.03

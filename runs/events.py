@@ -202,6 +202,9 @@ class EventHub:
             bell.clear()
             # A finished attempt's memory still has its last events, also when the hub has let it go.
             stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
+            if stream is not None and position[0] > stream.epoch:
+                # The reader has seen a later attempt: this process has lost the run, and has not heard of it yet.
+                stream = None
             if watch is not None:
                 watch.on(stream)
             if stream is not None:
@@ -248,6 +251,10 @@ class EventHub:
         batch = stream.after(position)
         if batch is None:
             batch = await self.read(event_store.read, run_id, position)
+            if not batch and stream.finished:
+                # The log was deleted after the run's end; what memory still has is all that there is.
+                batch = stream.rest(position)
+                position = position if batch else (stream.epoch, stream.count)
         return batch, position
 
     async def _tail(self, run_id: UUID) -> Position:

@@ -16,7 +16,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ from uuid import UUID
 import psycopg
 from django.db import connection
 
+from runs import forks
 from runs.conf import settings
 from runs.exceptions import StartupError
 from runs.models import Worker
@@ -68,7 +69,8 @@ def sole_executor() -> Iterator[bool]:
             return
         _note_holder(file)
         try:
-            yield True
+            with forks.not_inherited(file.fileno()):
+                yield True
         finally:
             fcntl.flock(file, fcntl.LOCK_UN)
 
@@ -105,6 +107,7 @@ class Lease:
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
         self._db: psycopg.AsyncConnection[Any] | None = None
+        self._inheritance = ExitStack()
 
     @property
     def trusted(self) -> bool:
@@ -127,6 +130,8 @@ class Lease:
         self._db = await psycopg.AsyncConnection.connect(
             connection_string(), autocommit=True, connect_timeout=5
         )
+        self._inheritance.close()
+        self._inheritance.enter_context(forks.not_inherited(self._db.fileno()))
         await self._db.execute("SELECT pg_advisory_lock(%s)", [lock_key(self.worker_id)])
 
     async def renew(self) -> bool:
@@ -194,6 +199,7 @@ class Lease:
 
     async def _disconnect(self) -> None:
         self._ignore_end()
+        self._inheritance.close()
         if self._db is not None:
             with suppress(Exception):
                 await self._db.close()

@@ -84,6 +84,7 @@ class RunManager:
         self._upkeep = Upkeep(self)
         self._settlements = Settlements()
         self._loops: list[asyncio.Task[None]] = []
+        self._marking: asyncio.Task[None] | None = None
 
     @property
     def worker_id(self) -> UUID:
@@ -182,7 +183,11 @@ class RunManager:
         finally:
             self.reserved -= limit
         for run in claimed:
-            self.start(run)
+            try:
+                self.start(run)
+            except Exception:
+                # One run must not end the claiming of all others. Its own is seen at the next heartbeat.
+                logger.exception("Run %s could not be started; recovery settles it.", run.id)
         return len(claimed)
 
     # --- one run
@@ -249,7 +254,7 @@ class RunManager:
             task.cancel()
         if self.active:
             logger.info("Draining %s runs, for at most %g s.", len(self.active), budget)
-            self._spawn(in_database(mark_draining, self.worker_id), "mark draining")
+            self._marking = self._spawn(self._mark_draining(), "mark draining")
         for each in self.active.values():
             each.execution.request_drain()
         await self._ended(began + budget * ASK_SHARE)
@@ -272,6 +277,13 @@ class RunManager:
                 await self.lease.end()
         except Exception as error:
             logger.warning("The lease could not be given up; it runs out by itself: %s", error)
+
+    async def _mark_draining(self) -> None:
+        """Say in the worker's row that it drains. Nothing depends on it: its lease ends soon."""
+        try:
+            await in_database(mark_draining, self.worker_id)
+        except Exception as error:
+            logger.warning("The drain could not be noted in the worker's row: %s", error)
 
     async def _ended(self, deadline: float) -> None:
         tasks = [each.task for each in self.active.values()]

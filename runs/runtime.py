@@ -24,6 +24,7 @@ from runs.watchdog import watched_loop
 from threads import clock
 from threads.checkpoints import CheckpointStorage, open_checkpoints
 from threads.database import in_database, threads
+from threads.executors import DaemonThreads, in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -107,8 +108,13 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
     global _current
     async with AsyncExitStack() as stack:
         stack.callback(_forget)
-        stack.push_async_callback(asyncio.to_thread, threads.close, CLOSE_SECONDS)
+        stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
         stack.enter_context(watched_loop())
+        options = options or WorkerOptions()
+        # Synchronous nodes run here, as many at once as runs: one each.
+        nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
+        stack.callback(nodes.shutdown)
+        asyncio.get_running_loop().set_default_executor(nodes)
         if execute:
             await stack.enter_async_context(executing_alone())
         for name, error in graphs.load_all().items():
@@ -127,7 +133,6 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
         stack.callback(opened.hub.close)
         await in_database(create_system_assistants, graphs.names())
         if execute:
-            options = options or WorkerOptions()
             opened.manager = await stack.enter_async_context(
                 RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
             )

@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 BUFFER_BYTES = 4 * 1024 * 1024
 #: Most items of a row, and about how many bytes of them.
 PACK_ITEMS, PACK_BYTES = 256, 64 * 1024
+#: How long a run waits whose events the log refuses, before it tries again, in seconds.
+REFUSED_PAUSE = 0.05
 
 
 class Writer(Protocol):
@@ -95,8 +97,12 @@ class RunStream:
     async def room(self) -> None:
         """Wait while more is unwritten than memory should hold: a slow log slows the run, it does not fill memory."""
         while not self.closed and self.full and self._written < self.count:
+            written = self._written
             try:
                 await self._hub.flush()
+                if self._written == written:
+                    # The log refuses them: the run was lost or deleted, and its owner is about to hear of it.
+                    await asyncio.sleep(REFUSED_PAUSE)
             except Exception as error:
                 logger.warning("Events could not be written, the run waits: %s", error)
                 await asyncio.sleep(0.5)
@@ -164,6 +170,10 @@ class RunStream:
         if seq + 1 < oldest:
             return None
         return [self._buffer[index] for index in range(seq + 1 - oldest, len(self._buffer))]
+
+    def rest(self, position: Position) -> list[Event]:
+        """What memory has after a position, however far back it reaches."""
+        return [event for event in self._buffer if event.position > position]
 
     async def changed(self, timeout: float) -> None:
         """Wait for an event or the end, at most `timeout` seconds."""

@@ -1,19 +1,24 @@
 """An alarm for a blocked event loop: nothing else in the process can tell, for nothing else in it goes on.
 
 A node that computes or sleeps without awaiting stops every run, reader and heartbeat of its process; once it has lasted
-for the lease, other processes take the runs over. The log then names the line that it stands in.
+for the lease, other processes take the runs over. The log then names the line that it stands in, and the process ends, so
+that its supervisor starts it again. The run that blocked it loses an attempt each time, and ends in an error after
+`MAX_ATTEMPTS`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from django.conf import settings as django_settings
 
 from runs.conf import settings
 from runs.metrics import loop_lag
@@ -24,6 +29,10 @@ logger = logging.getLogger(__name__)
 SHARE = 4
 #: How long a loop may take to show that only its process was paused, in seconds.
 SECOND_CHANCE = 0.2
+#: How long the wait for a blocked loop is counted in one piece, in seconds: a paused process counts one piece at most.
+TICK = 0.5
+#: What a process ends with whose loop is blocked: an internal software error (`EX_SOFTWARE` of sysexits.h).
+EXIT_CODE = 70
 #: Innermost frames of the blocked loop that the alarm shows.
 FRAMES = 12
 
@@ -49,6 +58,8 @@ class _Watchdog(threading.Thread):
         self.over = threading.Event()
         self._loop, self._limit = loop, limit
         self._thread_id = threading.get_ident()
+        # A developer who looks at a breakpoint, and waits, wants neither an exit nor a restart.
+        self._exits = settings.LOOP_EXIT and not django_settings.DEBUG and sys.gettrace() is None
 
     def run(self) -> None:
         alive = threading.Event()
@@ -62,8 +73,27 @@ class _Watchdog(threading.Thread):
             # The second chance is for a process that was paused as a whole, and now wakes.
             if not alive.wait(self._limit) and not alive.wait(SECOND_CHANCE) and not self.over.is_set():
                 self._raise_alarm()
-                alive.wait()
+                self._wait_or_exit(alive)
             loop_lag.note(time.monotonic() - asked)
+
+    def _wait_or_exit(self, alive: threading.Event) -> None:
+        """Wait for the loop; end the process once it has been blocked for longer than the lease.
+
+        Others have its runs by then, or would on a restart: a supervisor starts the process again, and one that is
+        blocked answers nobody and obeys no signal. Time for which the process itself was paused does not count.
+        """
+        blocked = self._limit
+        while not alive.wait(TICK):
+            blocked += TICK
+            if blocked > settings.LEASE and self._exits:
+                logger.critical(
+                    "The event loop has been blocked for longer than the lease of %g s. This process ends now, with "
+                    "exit code %s; its runs go on elsewhere, or when it is started again.",
+                    settings.LEASE,
+                    EXIT_CODE,
+                )
+                logging.shutdown()
+                os._exit(EXIT_CODE)
 
     def _raise_alarm(self) -> None:
         frame = sys._current_frames().get(self._thread_id)

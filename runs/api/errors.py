@@ -14,7 +14,7 @@ from ninja.errors import ValidationError
 
 from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
-from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ThreadBusy
+from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ServerClosing, ThreadBusy
 from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
@@ -59,6 +59,7 @@ def install(api: NinjaAPI) -> None:
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         DisallowedHost: _wrong_host,
+        ServerClosing: _closing,
         DatabaseError: _no_database,
         InterfaceError: _no_database,
         GraphLoadError: _no_graph,
@@ -116,6 +117,13 @@ def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
         return _failed(request, error)
     logger.error("%s %r failed: %s", request.method, request.path, error)
     response = refusal(503, "The database does not answer; try again.")
+    response["Retry-After"] = "1"
+    return response
+
+
+def _closing(request: HttpRequest, error: ServerClosing) -> HttpResponse:
+    """What was asked for goes on elsewhere, or here after the restart."""
+    response = refusal(503, str(error))
     response["Retry-After"] = "1"
     return response
 

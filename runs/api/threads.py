@@ -13,7 +13,7 @@ from langgraph.types import StateUpdate
 
 from runs.conf import settings
 from runs.exceptions import NotFound
-from runs.execution.invocation import to_command
+from runs.execution.resume import to_command
 from runs.requests import sanitised_command
 from runs.state_edits import begin
 from runs.thread_copies import copy_thread

@@ -5,7 +5,6 @@ A factory's graph is built with the assistant's own configuration, and for looki
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ from runs.exceptions import NotFound
 from runs.graphs import Graph
 from runs.graphs.runtimes import introspection_runtime
 from runs.models import Assistant
+from threads.executors import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ async def subgraphs(assistant: Assistant, *, namespace: str | None, recurse: boo
 
 async def _schemas(graph: Graph) -> Schemas:
     if graph not in _known:
-        _known[graph] = await asyncio.to_thread(_make_schemas, graph)
+        _known[graph] = await in_thread(_make_schemas, graph)
     return _known[graph]
 
 

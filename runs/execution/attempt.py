@@ -18,10 +18,12 @@ from runs.events import RunStream
 from runs.execution.deadlines import Deadlines
 from runs.execution.graph_stream import GraphStream
 from runs.execution.invocation import has_begun
+from runs.execution.loops import AttemptWriter
 from runs.models import CancelAction, Run
 from runs.outcomes import Ending, Outcome, Stop, describe
 from runs.serialization import encode
-from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, StorageUnavailable, ThreadWriter
+from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, StorageUnavailable
+from threads.checkpoints.storage import addressed
 from threads.database import in_database
 from threads.fields import Encoded
 
@@ -49,7 +51,7 @@ class Execution:
         self._write_error: Exception | None = None
         self._limit = ""
         self._storage = storage
-        self._writer = ThreadWriter(
+        self._writer = AttemptWriter(
             storage,
             thread_id=run.thread_id,
             epoch=run.epoch,
@@ -116,7 +118,7 @@ class Execution:
         return await self._outcome()
 
     async def _keep_base(self) -> None:
-        snapshot = await self._storage.snapshot_writes(self.run.thread_id)
+        snapshot = await self._writer.snapshot(self.run.kwargs.get("checkpoint"))
         await in_database(keep_base, self.run.id, self.run.epoch, snapshot)
         self.run.base = snapshot
 
@@ -188,7 +190,8 @@ class Execution:
     async def roll_back(self, outcome: Outcome) -> None:
         """Remove the run's checkpoints, and read what the thread stands at then. Raises Fenced."""
         run = self.run
-        await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base)
+        places = addressed(run.kwargs.get("checkpoint"))
+        await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
         await self._read_state(outcome)
 
     async def _read_state(self, outcome: Outcome) -> None:

@@ -12,24 +12,25 @@ from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
 from runs import graphs
+from runs.answers import is_answer_map
 from runs.code_changes import ensure_goes_on
 from runs.events import RunStream
 from runs.execution.invocation import (
     fitting,
     goes_on,
     graph_config,
-    graph_input,
     has_begun,
     langgraph_modes,
     towards,
 )
+from runs.execution.loops import AttemptWriter
 from runs.execution.recording import Chunk, Recording
+from runs.execution.resume import Landed, Resumption, landed, source
 from runs.graphs.runtimes import execution_runtime
 from runs.identity.principals import auth_user
 from runs.models import Durability, Run
 from runs.protocols.agent.items import MODES
 from runs.stores import store_of_run
-from threads.checkpoints import ThreadWriter
 
 
 class Usage(UsageMetadataCallbackHandler):
@@ -42,7 +43,7 @@ class Usage(UsageMetadataCallbackHandler):
 class GraphStream:
     """Invokes a run's graph by the resume rule, and has what it streams logged."""
 
-    def __init__(self, run: Run, *, writer: ThreadWriter, stream: RunStream, control: RunControl) -> None:
+    def __init__(self, run: Run, *, writer: AttemptWriter, stream: RunStream, control: RunControl) -> None:
         self._run = run
         self._writer = writer
         self._stream = stream
@@ -77,17 +78,30 @@ class GraphStream:
             if begun or goes_on(kwargs):
                 await ensure_goes_on(graph, self._writer, self._config, name=self._run.graph_id)
             waiting: list[str] = []
-            if not begun and (kwargs.get("command") or {}).get("resume") is not None:
+            if not begun and is_answer_map((kwargs.get("command") or {}).get("resume")):
                 state = await graph.aget_state(self._config)
                 waiting = [interrupt.id for interrupt in state.interrupts]
             self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
+            resumption = await self._resumption()
+            self._writer.resumption = resumption
             config = {**self._config, "callbacks": [self._usage]}
-            source = graph_input(kwargs, begun=begun, waiting=waiting)
-            await self._stream_all(source, config)
+            await self._stream_all(
+                source(kwargs, begun=begun, waiting=waiting, found=resumption.found), config
+            )
 
-    async def _stream_all(self, source: Any, config: dict[str, Any]) -> None:
+    async def _resumption(self) -> Resumption:
+        """What earlier attempts have left. A first attempt has none, and reads nothing."""
+        run = self._run
+        if run.attempt == 1:
+            return Resumption(later=False)
+        found = Landed()
+        if run.base is not None:
+            found = landed(await self._writer.snapshot(run.kwargs.get("checkpoint")), run.base)
+        return Resumption(later=True, found=found)
+
+    async def _stream_all(self, given: Any, config: dict[str, Any]) -> None:
         try:
-            async for namespace, mode, data in self._chunks(source, config):
+            async for namespace, mode, data in self._chunks(given, config):
                 self.recorded.take(namespace, mode, data)
                 if mode == "updates" and not namespace:
                     # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any number
@@ -149,7 +163,7 @@ class GraphStream:
             self._graph.store = self._store
             yield
 
-    def _chunks(self, source: Any, config: dict[str, Any]) -> AsyncIterator[Chunk]:
+    def _chunks(self, given: Any, config: dict[str, Any]) -> AsyncIterator[Chunk]:
         """The graph's stream."""
         kwargs = self._run.kwargs
         durability = kwargs.get("durability") or Durability.ASYNC
@@ -167,16 +181,16 @@ class GraphStream:
             "control": self._control,
         }
         if "events" in self._requested:
-            return self._with_events(source, config, options)
-        chunks: AsyncIterator[Chunk] = self._graph.astream(source, config, **options)
+            return self._with_events(given, config, options)
+        chunks: AsyncIterator[Chunk] = self._graph.astream(given, config, **options)
         return chunks
 
     async def _with_events(
-        self, source: Any, config: dict[str, Any], options: dict[str, Any]
+        self, given: Any, config: dict[str, Any], options: dict[str, Any]
     ) -> AsyncIterator[Chunk]:
         """The same, and between it all that happens in the graph's runnables, in the mode `events`."""
         root: str | None = None
-        async for event in self._graph.astream_events(source, config, version="v2", **options):
+        async for event in self._graph.astream_events(given, config, version="v2", **options):
             root = root or event["run_id"]
             if "langsmith:hidden" not in (event.get("tags") or ()):
                 yield (), "events", event

@@ -1,17 +1,11 @@
-"""What a graph is invoked with: the resume rule, and the configuration. Pure: no Django, no database.
-
-The resume rule: never "invoke with None", never "send the same input again"; both are wrong at some crash point
-(durability §2.2, §2.3). If the thread's latest root checkpoint names this run, the run has begun and goes on with
-`None`; otherwise it gets its original input or command. An answer goes only to a question that is waiting now.
-"""
+"""The configuration that a graph is invoked with, and what of a run's request its graph can take. Pure: no Django, no database."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from langgraph.types import Command, Send
 from pydantic import BaseModel
 
 from runs.identity.auth_users import AuthUser
@@ -42,45 +36,6 @@ def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, A
     wanted = goto if isinstance(goto, list) else [goto] if goto else []
     known = [each for each in wanted if (each["node"] if isinstance(each, Mapping) else each) in nodes]
     return kwargs if len(known) == len(wanted) else {**kwargs, "command": {**command, "goto": known}}
-
-
-def graph_input(kwargs: Mapping[str, Any], *, begun: bool, waiting: Collection[str] = ()) -> Any:
-    """The graph's input by the resume rule.
-
-    Args:
-        waiting: Ids of the interrupts that wait for an answer now.
-    """
-    if begun:
-        return None
-    command = kwargs.get("command")
-    if command is None:
-        return kwargs.get("input")
-    # One that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
-    return to_command(command, waiting) if _says_something(command) else None
-
-
-def _says_something(command: Mapping[str, Any]) -> bool:
-    return bool(command.get("resume") is not None or command.get("update") or command.get("goto"))
-
-
-def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:
-    """A client's command. Of its answers only those to waiting questions are kept.
-
-    LangGraph accepts the first interrupt id of a task for the task's later questions too, so that an answer that was
-    consumed before a crash would reach the next question.
-    """
-    resume = command.get("resume")
-    if isinstance(resume, Mapping):
-        resume = {key: answer for key, answer in resume.items() if key in waiting}
-    return Command(update=command.get("update"), resume=resume, goto=_goto(command.get("goto")))
-
-
-def _goto(goto: Any) -> Any:
-    if goto is None:
-        return ()
-    if isinstance(goto, Sequence) and not isinstance(goto, str):
-        return [_goto(each) for each in goto]
-    return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
 
 
 def fitting(context: Mapping[str, Any] | None, schema: Any) -> dict[str, Any] | None:

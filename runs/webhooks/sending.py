@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import time
-from functools import cache
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -21,6 +21,7 @@ from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import Policy, TargetRefused, address_of, check_address, parse_url, port_of
 from threads import clock
 from threads.api.wire import timestamp
+from threads.executors import resolvers
 
 #: How long connecting may take, in seconds; all of it together may take WEBHOOK_TIMEOUT.
 CONNECT_TIMEOUT = 5.0
@@ -101,7 +102,10 @@ async def resolve(url: httpx.URL, policy: Policy) -> str:
     Raises TargetRefused, and gaierror for a name that nobody knows.
     """
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(url.raw_host.decode("ascii"), port_of(url), type=socket.SOCK_STREAM)
+    found = await loop.run_in_executor(
+        resolvers,
+        partial(socket.getaddrinfo, url.raw_host.decode("ascii"), port_of(url), type=socket.SOCK_STREAM),
+    )
     addresses = [address_of(str(sockaddr[0])) for *_, sockaddr in found]
     for address in addresses:
         check_address(address, policy)

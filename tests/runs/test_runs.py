@@ -281,7 +281,7 @@ async def test_an_answer_for_several_questions_must_name_them(driver: Driver) ->
     run = await driver.finish(await driver.start("questions"))
     questions = {"t1": [{"id": "0" * 32, "value": 1}], "t2": [{"id": "1" * 32, "value": 2}]}
     await in_database(Thread.objects.filter(id=run.thread_id).update, interrupts=questions)
-    with pytest.raises(InvalidRequest, match="2 questions wait"):
+    with pytest.raises(InvalidRequest, match="2 interrupts wait"):
         await driver.resume("questions", "yes", thread=run.thread_id)
 
 

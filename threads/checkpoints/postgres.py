@@ -31,11 +31,12 @@ from threads.checkpoints.postgres_pruning import PostgresPruning
 from threads.checkpoints.postgres_reader import PostgresReader
 from threads.checkpoints.postgres_statements import THREADS, columns, statement
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
-from threads.checkpoints.storage import CheckpointStorage, Snapshot
+from threads.checkpoints.storage import CheckpointStorage, Places, Snapshot
 
 HEADS = """
-SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id FROM checkpoints
-WHERE thread_id = %(thread)s ORDER BY checkpoint_ns, checkpoint_id DESC
+(SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id FROM checkpoints
+WHERE thread_id = %(thread)s ORDER BY checkpoint_ns, checkpoint_id DESC)
+UNION SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])
 """
 SNAPSHOT = f"""
 SELECT w.checkpoint_ns, w.checkpoint_id, w.task_id, w.idx, w.task_path, w.channel, w.type, w.blob
@@ -144,13 +145,15 @@ class PostgresCheckpoints(CheckpointStorage):
     def pruning(self) -> PostgresPruning:
         return PostgresPruning()
 
-    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
+    async def snapshot_writes(self, thread_id: UUID, *, also: Places = ()) -> Snapshot:
         async with self._pool.connection() as db:
-            cursor = await db.execute(SNAPSHOT, {"thread": str(thread_id)})
+            cursor = await db.execute(SNAPSHOT, {"thread": str(thread_id), **columns_of(also)})
             rows = [list(row.values()) for row in await cursor.fetchall()]
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
-    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
+    ) -> None:
         thread = str(thread_id)
         async with self._pool.connection() as db, db.transaction():
             fence = await db.execute(
@@ -173,7 +176,7 @@ class PostgresCheckpoints(CheckpointStorage):
                 f"""DELETE FROM checkpoint_writes w USING ({HEADS}) h
                 WHERE w.thread_id = %(thread)s AND (w.checkpoint_ns, w.checkpoint_id)
                     = (h.checkpoint_ns, h.checkpoint_id)""",
-                {"thread": thread},
+                {"thread": thread, **columns_of(also)},
             )
             for row in writes:
                 await db.execute(
@@ -182,6 +185,14 @@ class PostgresCheckpoints(CheckpointStorage):
                     VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)""",
                     [thread, *row[:-1], base64.b64decode(row[-1])],
                 )
+
+
+def columns_of(places: Places) -> dict[str, list[str]]:
+    """Addresses of checkpoints as parameters of a statement: two arrays."""
+    return {
+        "namespaces": [namespace for namespace, _ in places],
+        "ids": [checkpoint_id for _, checkpoint_id in places],
+    }
 
 
 def to_json(value: Any) -> str:

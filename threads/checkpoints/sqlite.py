@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import aiosqlite
@@ -28,7 +28,7 @@ from threads.checkpoints.commits import GroupCommit, Unavailable
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.sqlite_pruning import SqlitePruning
 from threads.checkpoints.sqlite_reader import SqliteReader
-from threads.checkpoints.storage import CheckpointStorage, Snapshot
+from threads.checkpoints.storage import CheckpointStorage, Places, Snapshot
 from threads.models import Thread
 
 T = TypeVar("T")
@@ -43,7 +43,8 @@ REPLACE, ADD = WRITE.format(verb="REPLACE"), WRITE.format(verb="IGNORE")
 #: A connection of its own: attached, the main file would be locked with each write.
 EPOCHS = f"SELECT id, epoch FROM {Thread._meta.db_table} WHERE id IN (SELECT value FROM json_each(?))"
 HEADS = """SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints
-    WHERE thread_id = :thread GROUP BY checkpoint_ns"""
+    WHERE thread_id = :thread GROUP BY checkpoint_ns
+    UNION SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:also)"""
 OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
     WHERE thread_id = :thread AND json_extract(CAST(metadata AS TEXT), '$.run_id') = :run"""
 
@@ -107,14 +108,17 @@ class SqliteCheckpoints(CheckpointStorage):
 
         One process executes, so that nobody takes a thread over behind its back; but a run may be deleted.
         """
-        site = self._connection(self._site_file, isolation_level=None)
+        site = self._connection(self._site_file)
         epochs = site.execute(EPOCHS, [json.dumps([thread_id.hex for thread_id in fences])])
         return {thread_id for key, epoch in epochs if fences[thread_id := UUID(key)] == epoch}
 
     async def _transaction(self, function: Callable[[sqlite3.Connection], T]) -> T:
         def run() -> T:
-            db = self._connection(self._file, isolation_level="IMMEDIATE")
+            db = self._connection(self._file)
             with db:
+                # Before the fence is read: what ends an epoch and then removes rows of this file waits for this lock,
+                # or has ended the epoch already.
+                db.execute("BEGIN IMMEDIATE")
                 return function(db)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
@@ -122,19 +126,21 @@ class SqliteCheckpoints(CheckpointStorage):
     def pruning(self) -> SqlitePruning:
         return SqlitePruning(self._file)
 
-    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
+    async def snapshot_writes(self, thread_id: UUID, *, also: Places = ()) -> Snapshot:
         def read(db: sqlite3.Connection) -> list[tuple[Any, ...]]:
             return db.execute(
                 f"""SELECT checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value FROM writes
                 WHERE thread_id = :thread AND (checkpoint_ns, checkpoint_id) IN ({HEADS})""",
-                {"thread": str(thread_id)},
+                {"thread": str(thread_id), "also": json.dumps(list(also))},
             ).fetchall()
 
         rows = await self._transaction(read)
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
-    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
-        names = {"thread": str(thread_id), "run": str(run_id)}
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
+    ) -> None:
+        names = {"thread": str(thread_id), "run": str(run_id), "also": json.dumps(list(also))}
 
         def remove(db: sqlite3.Connection) -> None:
             if not self._live({thread_id: epoch}):
@@ -159,13 +165,13 @@ class SqliteCheckpoints(CheckpointStorage):
 
         await self._transaction(remove)
 
-    def _connection(self, file: Path, *, isolation_level: Literal["IMMEDIATE"] | None) -> sqlite3.Connection:
+    def _connection(self, file: Path) -> sqlite3.Connection:
         if file not in self._connections:
-            db = sqlite3.connect(file, timeout=30, isolation_level=isolation_level)
+            db = sqlite3.connect(file, timeout=30, isolation_level=None)
             self._connections[file] = db
-            if isolation_level is not None:
+            if file == self._file:
                 db.execute("PRAGMA journal_mode=WAL")
-                db.execute("PRAGMA synchronous=NORMAL")
+                db.execute("PRAGMA synchronous=FULL")
         return self._connections[file]
 
     async def close(self) -> None:

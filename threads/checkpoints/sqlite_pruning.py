@@ -39,7 +39,7 @@ OF_PLACE = "DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND ch
 def transaction(file: Path) -> Iterator[sqlite3.Connection]:
     """A write transaction on the checkpoints' file, for a caller who holds the main database's write lock."""
     with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as db:
-        db.execute("PRAGMA synchronous=NORMAL")
+        db.execute("PRAGMA synchronous=FULL")
         db.execute("BEGIN IMMEDIATE")
         yield db
         db.execute("COMMIT")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,17 @@ from threads.checkpoints.rows import Rows
 
 #: Pending writes of a thread's newest checkpoints, as JSON-ready rows, for putting them back.
 Snapshot = list[list[Any]]
+#: Addresses of checkpoints within a thread: (namespace, checkpoint id).
+Places = Collection[tuple[str, str]]
+
+
+def addressed(checkpoint: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+    """The checkpoints that a run's request names, which need not be the newest: it may write to them."""
+    given = checkpoint or {}
+    places = dict(given.get("checkpoint_map") or {})
+    if given.get("checkpoint_id"):
+        places[given.get("checkpoint_ns") or ""] = given["checkpoint_id"]
+    return sorted(places.items())
 
 
 class CheckpointStorage(ABC):
@@ -68,16 +79,19 @@ class CheckpointStorage(ABC):
         """How checkpoints that nobody needs any more are deleted from these tables."""
 
     @abstractmethod
-    async def snapshot_writes(self, thread_id: UUID) -> Snapshot:
-        """The pending writes of the newest checkpoint of each namespace of a thread."""
+    async def snapshot_writes(self, thread_id: UUID, *, also: Places = ()) -> Snapshot:
+        """The pending writes of the newest checkpoint of each namespace of a thread, and of others."""
 
     @abstractmethod
-    async def remove_run(self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None) -> None:
+    async def remove_run(
+        self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
+    ) -> None:
         """Remove a run's checkpoints and put back what it overwrote. Idempotent.
 
         Args:
             writes: The snapshot taken before the run's first write to a checkpoint that it had found; None when it
                 wrote to none.
+            also: The other checkpoints that the snapshot is about.
 
         Raises Fenced if the epoch is over.
         """

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from random import SystemRandom
 from typing import Any, TypeVar
 from uuid import UUID
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
-    BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -18,14 +18,20 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.base import id as ids
 
+from threads.checkpoints.loops import LoopBound
 from threads.checkpoints.reads import read_again
 from threads.checkpoints.rows import Rows, Sealed, StateTooLarge
-from threads.checkpoints.storage import CheckpointStorage
+from threads.checkpoints.storage import CheckpointStorage, Snapshot, addressed
+from threads.executors import in_thread
 
 T = TypeVar("T")
 
 #: A value this large is serialised off the event loop, in bytes. Below it, a thread hop costs more than the work.
 LARGE = 256 * 1024
+
+
+#: Not Python's own generator, which graphs may seed.
+random = SystemRandom()
 
 
 def go_on_after(checkpoint_id: str) -> None:
@@ -39,7 +45,7 @@ def go_on_after(checkpoint_id: str) -> None:
         ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, made.time)  # type: ignore[assignment]
 
 
-class ThreadWriter(BaseCheckpointSaver[str]):
+class ThreadWriter(LoopBound):
     """All checkpoint reads and writes of one run, under one epoch of its thread.
 
     Shield: a write that began lands even if the run's task is cancelled meanwhile, and the cancellation is delivered
@@ -82,7 +88,6 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         self._sealed = False
         self._in_flight: set[asyncio.Future[None]] = set()
         self._puts: set[asyncio.Future[None]] = set()
-        self._loop = asyncio.get_running_loop()
         self._largest = 0
 
     # --- track and seal
@@ -115,6 +120,15 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        return await self._here(lambda: self._put(config, checkpoint, metadata, new_versions))
+
+    async def _put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
         rows = self._rows()
         if self._base_lock.locked():
             # What the run overwrites is being read, from the thread's newest checkpoint: this must not become that first.
@@ -132,6 +146,11 @@ class ThreadWriter(BaseCheckpointSaver[str]):
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        await self._here(lambda: self._put_writes(config, writes, task_id, task_path))
+
+    async def _put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> None:
         rows = self._rows()
         configurable = config["configurable"]
@@ -157,7 +176,7 @@ class ThreadWriter(BaseCheckpointSaver[str]):
                 size = encode(rows, *args)
                 self._largest = max(self._largest, size)
             else:
-                size = await self._shielded(asyncio.ensure_future(asyncio.to_thread(encode, rows, *args)))
+                size = await self._shielded(asyncio.ensure_future(in_thread(encode, rows, *args)))
             if 0 < self._limit < size:
                 raise StateTooLarge(f"A step's state has {size} bytes; at most {self._limit} are allowed.")
         except Exception as error:
@@ -203,16 +222,31 @@ class ThreadWriter(BaseCheckpointSaver[str]):
     # --- reads
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return await self._here(lambda: self._get_tuple(config))
+
+    async def _get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         if self._epoch == 1 and not self._wrote:
             # The thread's first writer: there is nothing yet, and asking would cost as much as a step.
             return None
         found = await self._read(lambda: self._reader.aget_tuple(config))
         if found is not None:
             go_on_after(found.checkpoint["id"])
-        if found is not None and (found.metadata or {}).get("run_id") != self._run_id:
+        if found is not None and not self.is_ours(found):
             place = found.config["configurable"]
             self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
         return found
+
+    def is_ours(self, found: CheckpointTuple) -> bool:
+        """Whether this run has made a checkpoint, in this attempt or an earlier one."""
+        return (found.metadata or {}).get("run_id") == self._run_id
+
+    def made(self, checkpoint_id: str) -> bool:
+        """Whether this run has made a checkpoint that was read or written before."""
+        return all(checkpoint_id != found for _, found in self._found)
+
+    async def snapshot(self, checkpoint: Mapping[str, Any] | None = None) -> Snapshot:
+        """The pending writes of the thread's newest checkpoints, and of one that a run goes on from."""
+        return await self._storage.snapshot_writes(self._thread_id, also=addressed(checkpoint))
 
     async def alist(
         self,
@@ -222,14 +256,22 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        async for found in self._reader.alist(config, filter=filter, before=before, limit=limit):
+        if self.is_here():
+            async for found in self._reader.alist(config, filter=filter, before=before, limit=limit):
+                yield found
+            return
+        for found in await self._here(
+            lambda: self._collect(config, filter=filter, before=before, limit=limit)
+        ):
             yield found
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        return await self._read(
-            lambda: self._reader.aget_delta_channel_history(config=config, channels=channels)
+        return await self._here(
+            lambda: self._read(
+                lambda: self._reader.aget_delta_channel_history(config=config, channels=channels)
+            )
         )
 
     async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
@@ -240,50 +282,11 @@ class ThreadWriter(BaseCheckpointSaver[str]):
         self._reader = self._reader.with_allowlist(extra_allowlist)
         return self
 
-    def get_next_version(self, current: str | None, channel: None) -> str:
-        return self._reader.get_next_version(current, channel)
+    def get_next_version(self, current: str | int | None, channel: None) -> str:
+        """The version after `current`, as stock savers write it.
 
-    # --- for synchronous nodes that call a subgraph: they run in threads beside the loop
-
-    def _wait(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
-
-    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        found: CheckpointTuple | None = self._wait(self.aget_tuple(config))
-        return found
-
-    def list(
-        self,
-        config: RunnableConfig | None,
-        *,
-        filter: dict[str, Any] | None = None,
-        before: RunnableConfig | None = None,
-        limit: int | None = None,
-    ) -> Iterator[CheckpointTuple]:
-        async def collect() -> Sequence[CheckpointTuple]:
-            return [found async for found in self.alist(config, filter=filter, before=before, limit=limit)]
-
-        yield from self._wait(collect())
-
-    def put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        saved: RunnableConfig = self._wait(self.aput(config, checkpoint, metadata, new_versions))
-        return saved
-
-    def put_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        self._wait(self.aput_writes(config, writes, task_id, task_path))
-
-    def get_delta_channel_history(
-        self, *, config: RunnableConfig, channels: Sequence[str]
-    ) -> Mapping[str, DeltaChannelHistory]:
-        history: Mapping[str, DeltaChannelHistory] = self._wait(
-            self.aget_delta_channel_history(config=config, channels=channels)
-        )
-        return history
+        Its random part keeps the values of two branches apart. It comes from the system's generator: a graph that seeds
+        Python's own would give both branches the same versions.
+        """
+        number = int(str(current).split(".", 1)[0]) if current is not None else 0
+        return f"{number + 1:032}.{random.random():016}"

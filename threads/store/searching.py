@@ -6,7 +6,6 @@ item that is put while it goes on.
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections.abc import AsyncIterator
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from langgraph.store.base import SearchItem, SearchOp
 
 from threads.database import in_database
+from threads.executors import in_thread
 from threads.querysets import Principal
 from threads.store import filters, items
 from threads.store.embedding import Index
@@ -88,7 +88,7 @@ async def _ranked(
     best: list[Ranked] = []
     async for page in _pages(principal, op):
         # Seconds of arithmetic among many items; on the loop, everybody would wait for it.
-        best = await asyncio.to_thread(_best, best, page, op, query, index.name)
+        best = await in_thread(_best, best, page, op, query, index.name)
     return {each.id: each.score if each.scored else None for each in islice(best, op.offset, None)}
 
 

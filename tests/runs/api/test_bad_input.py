@@ -12,7 +12,7 @@ import pytest
 
 from runs.api.document import document
 from runs.api.site import api
-from runs.execution.invocation import graph_input
+from runs.execution.resume import source
 from tests.runs.api.test_parsing import nested
 
 MISSING = "33333333-3333-4333-8333-333333333333"
@@ -145,4 +145,4 @@ async def test_a_command_that_says_nothing_goes_on_where_the_thread_stands(http:
 
 @pytest.mark.parametrize("command", [{}, {"update": {}}, {"update": []}, {"goto": []}])
 def test_a_command_says_nothing_in_several_ways(command: dict[str, Any]) -> None:
-    assert graph_input({"input": {"log": []}, "command": command}, begun=False) is None
+    assert source({"input": {"log": []}, "command": command}, begun=False) is None

@@ -113,19 +113,14 @@ def test_a_list_of_hosts_leaves_out_all_others() -> None:
             parse_url(url, policy)
 
 
-class Loop:
-    """Answers as a resolver does that somebody else controls."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = addresses
-
-    async def getaddrinfo(self, host: str, port: int, **options: Any) -> list[Any]:
-        return [(None, None, None, "", (address, port)) for address in self.addresses]
+def found(port: int, *addresses: str) -> list[Any]:
+    """What a resolver answers."""
+    return [(None, None, None, "", (address, port)) for address in addresses]
 
 
 async def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> str:
     with monkeypatch.context() as patch:
-        patch.setattr("asyncio.get_running_loop", lambda: Loop(*addresses))
+        patch.setattr("socket.getaddrinfo", lambda host, port, **options: found(port, *addresses))
         return await resolve(httpx.URL("https://example.com"), DEFAULT)
 
 

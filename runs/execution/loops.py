@@ -1,0 +1,149 @@
+"""LangGraph's loop, corrected where a later attempt would go on otherwise than the one before it.
+
+The rules are those of `runs.execution.resume`. They must hold for every graph at any depth, also for one that a node
+calls by itself, so they are applied where each loop begins: `PregelLoop._first` of LangGraph 1.2, which has no public hook.
+Loops whose saver is no `AttemptWriter` are left alone. `tests/runs/execution/test_loops.py` fails when LangGraph changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph._internal._constants import (
+    CONFIG_KEY_CHECKPOINT_MAP,
+    CONFIG_KEY_RESUME_MAP,
+    CONFIG_KEY_RESUMING,
+    TASKS,
+)
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.pregel._algo import should_interrupt
+from langgraph.pregel._loop import PregelLoop
+from langgraph.types import Command, _interrupt_id
+
+from runs.answers import is_answer_map
+from runs.execution.results import saved_writes
+from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task, executed_nodes
+from threads.checkpoints import ThreadWriter
+
+
+class AttemptWriter(ThreadWriter):
+    """The saver of one attempt, which knows how its graphs begin."""
+
+    resumption = Resumption(later=False)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        found = await super().aget_tuple(config)
+        if found is not None and self.resumption.later and self.is_ours(found):
+            parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
+            before: dict[str, Any] = parent.checkpoint["versions_seen"] if parent else {}
+            sends = parent.checkpoint["channel_values"].get(TASKS, ()) if parent else ()
+            nodes = executed_nodes(before, found.checkpoint["versions_seen"], sends)
+            self.resumption.executed[found.checkpoint["id"]] = nodes
+        return found
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        if saved := saved_writes(writes):
+            await super().aput_writes(config, saved, task_id, task_path)
+
+
+class _Node:
+    """A task as `should_interrupt` looks at it."""
+
+    config = None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+_original_first = PregelLoop._first
+
+
+def _first(loop: Any, **arguments: Any) -> Any:
+    writer = loop.checkpointer
+    if not isinstance(writer, AttemptWriter):
+        return _original_first(loop, **arguments)
+    _start_over(loop, writer)
+    _correct_answers(loop, writer.resumption)
+    keep = writer.resumption.later and loop._loaded_latest and writer.made(loop.checkpoint["id"])
+    if not keep:
+        return _original_first(loop, **arguments)
+    seen = loop.checkpoint["versions_seen"]
+    before = dict(seen[INTERRUPT]) if INTERRUPT in seen else None
+    if loop.interrupt_after:
+        nodes = [_Node(name) for name in writer.resumption.stands_after(loop.checkpoint["id"])]
+        if should_interrupt(loop.checkpoint, loop.interrupt_after, nodes):  # type: ignore[arg-type]
+            # The loop's first tick stops it, whatever comes next.
+            loop.interrupt_before = list(loop.nodes)
+    updated = _original_first(loop, **arguments)
+    seen = loop.checkpoint["versions_seen"]
+    if before is None:
+        seen.pop(INTERRUPT, None)
+    else:
+        seen[INTERRUPT] = before
+    return updated
+
+
+def _start_over(loop: Any, writer: AttemptWriter) -> None:
+    """Give a subgraph its input if the task that calls it is new, whatever LangGraph says about resuming."""
+    configurable = loop.config["configurable"]
+    if not loop.is_nested or not loop._loaded_latest:
+        return
+    parents = list((configurable.get(CONFIG_KEY_CHECKPOINT_MAP) or {}).values())
+    if not parents:
+        return
+    if writer.resumption.starts_over(
+        head=loop.checkpoint["id"] if loop._has_persisted_parent else None,
+        parent=parents[-1],
+        parent_is_ours=writer.made(parents[-1]),
+        resuming=configurable.get(CONFIG_KEY_RESUMING),
+    ):
+        loop.config = {**loop.config, "configurable": {**configurable, CONFIG_KEY_RESUMING: False}}
+
+
+def _correct_answers(loop: Any, resumption: Resumption) -> None:
+    """Leave out answers that were used, those that were sent as well as those that are stored."""
+    sent = loop.config["configurable"].get(CONFIG_KEY_RESUME_MAP)
+    if sent is None and isinstance(loop.input, Command) and is_answer_map(loop.input.resume):
+        sent = loop.input.resume
+    writes = loop.checkpoint_pending_writes
+    if resumption.hides_plain_answer():
+        writes = [each for each in writes if (each[0], each[1]) != (NULL_TASK, RESUME)]
+    if sent:
+        writes = [each if each[1] != RESUME else _kept(loop, resumption, sent, each) for each in writes]
+    loop.checkpoint_pending_writes = writes
+
+
+def _kept(loop: Any, resumption: Resumption, sent: dict[str, Any], write: Any) -> Any:
+    task_id, channel, given = write
+    if task_id == NULL_TASK:
+        return write
+    given = given if isinstance(given, list) else [given]
+    shown = {
+        each.id
+        for owner, name, asked in loop.checkpoint_pending_writes
+        if owner == task_id and name == INTERRUPT
+        for each in (asked if isinstance(asked, list | tuple) else [asked])
+    }
+    namespace = "|".join(loop.checkpoint_ns)
+    task = Task(namespace, loop.checkpoint["id"], task_id)
+    for name in loop.nodes:
+        place = f"{namespace}|{name}:{task_id}" if namespace else f"{name}:{task_id}"
+        ids = [_interrupt_id(place, number) for number in range(len(given))]
+        kept, used = resumption.answers(task, given, shown, ids, sent)
+        for interrupt_id in used:
+            sent.pop(interrupt_id, None)
+        if kept < len(given):
+            return (task_id, channel, given[:kept])
+    return write
+
+
+def install() -> None:
+    """Correct LangGraph's loop in this process."""
+    PregelLoop._first = _first  # type: ignore[method-assign, assignment]
+
+
+install()

@@ -1,0 +1,34 @@
+"""Which of a task's writes are saved. Pure: no Django, no database.
+
+LangGraph commits whatever a task has written so far when it fails or is cancelled, and its next attempt takes these
+writes for the task's result (1.2.22; docs/upstream.md). A task that did not finish has no result here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+#: LangGraph's names (`langgraph._internal._constants`).
+ERROR, ERROR_SOURCE_NODE, RESUME = "__error__", "__error_source_node__", "__resume__"
+
+
+def saved_writes(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]:
+    """Return the writes that a task leaves with its checkpoint.
+
+    | the task | what is saved |
+    |---|---|
+    | finished, or asks | all of them |
+    | was cancelled | nothing: it is executed again, and the answers that it took are still to be given |
+    | failed | its error and the answers that it took: an attempt without input gives it the same answers |
+    | failed, and its error handler goes on | all of them |
+    """
+    errors = [value for channel, value in writes if channel == ERROR]
+    if not errors:
+        return writes
+    if any(isinstance(error, asyncio.CancelledError) for error in errors):
+        return ()
+    if any(channel == ERROR_SOURCE_NODE for channel, _ in writes):
+        return writes
+    return [write for write in writes if write[0] in (ERROR, RESUME)]

@@ -1,0 +1,201 @@
+"""How an attempt goes on: what its graph is given, decided from what is stored. Pure: no Django, no database.
+
+Neither `None` nor the original input is right at every point where an attempt may end (durability §2.2, §2.3). An
+attempt goes on as the one before it would have, had it not ended. Per graph and subgraph, the *head* is the newest
+checkpoint of its namespace, and it is *ours* if its metadata names this run.
+
+What the root graph is invoked with (`source`):
+
+| attempt | root's head | the run has | it is given |
+|---|---|---|---|
+| first | any | input or command | that; of answers by id those to interrupts that wait |
+| later | ours | any | `None`: it goes on from its head |
+| later | another's | input | the input again: nothing of it has landed |
+| later | another's | command, `update` and `goto` have not landed | the command again |
+| later | another's | command, they have landed | its answers alone: LangGraph applies what landed |
+| later | another's | a plain answer that has landed | no answer: LangGraph finds it with the checkpoint |
+
+What each graph and subgraph finds when it begins (`Resumption`, applied by `runs.execution.loops`):
+
+| case | so |
+|---|---|
+| later attempt, head ours | what breakpoints have seen stays as it was saved: one that stands here was reached by this run, and stops it again |
+| the same, and the step before the head executed a node of `interrupt_after` | it stops before anything else executes |
+| a task has used an answer since the run began | that answer's id is taken out: the task's later interrupts would accept it |
+| a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
+| a plain answer was used since the run began | it is hidden, because LangGraph gives a stored one to every interrupt |
+| a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from langgraph.types import Command, Send
+
+from runs.answers import is_answer_map
+
+#: LangGraph's names (`langgraph._internal._constants`).
+NULL_TASK = "00000000-0000-0000-0000-000000000000"
+RESUME, INTERRUPT = "__resume__", "__interrupt__"
+
+
+class Task(NamedTuple):
+    """The address of a task's pending writes."""
+
+    namespace: str
+    checkpoint_id: str
+    task_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """What earlier attempts of a run have left with the checkpoints that they found."""
+
+    #: Whether its command's `update` and `goto` are stored.
+    command: bool = False
+    #: Whether its plain answer is stored.
+    plain: bool = False
+    #: Tasks that have used answers since the run began.
+    answered: frozenset[Task] = frozenset()
+
+
+def landed(now: Sequence[Sequence[Any]], base: Sequence[Sequence[Any]] | None) -> Landed:
+    """Compare pending writes with those from before the run.
+
+    Args:
+        now: Rows of a storage's snapshot: namespace, checkpoint id, task id, index, path, channel, type, value.
+        base: The same from before the run's first write to a checkpoint that it found; None if there was no such write.
+    """
+    if base is None:
+        return Landed()
+    before = {(*row[:3], row[5]): row[6:] for row in base}
+    new = [row for row in now if before.get((*row[:3], row[5])) != row[6:]]
+    given = [row for row in now if row[0] == "" and row[2] == NULL_TASK and row[5] != RESUME]
+    given_before = [row for row in base if row[0] == "" and row[2] == NULL_TASK and row[5] != RESUME]
+    return Landed(
+        command=len(given) > len(given_before),
+        plain=any(row[2] == NULL_TASK and row[5] == RESUME for row in new),
+        answered=frozenset(Task(*row[:3]) for row in new if row[5] == RESUME and row[2] != NULL_TASK),
+    )
+
+
+def source(
+    kwargs: Mapping[str, Any],
+    *,
+    begun: bool,
+    waiting: Collection[str] = (),
+    found: Landed = Landed(),
+) -> Any:
+    """Return what the root graph is invoked with, by the first table above.
+
+    Args:
+        begun: Whether the root's head is this run's.
+        waiting: Ids of the interrupts that the thread's state shows.
+    """
+    if begun:
+        return None
+    command = kwargs.get("command")
+    if command is None:
+        return kwargs.get("input")
+    if found.command:
+        command = {"resume": command.get("resume")}
+    if found.plain and not is_answer_map(command.get("resume")):
+        command = {**command, "resume": None}
+    # A command that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
+    return to_command(command, waiting) if _says_something(command) else None
+
+
+def _says_something(command: Mapping[str, Any]) -> bool:
+    return bool(command.get("resume") is not None or command.get("update") or command.get("goto"))
+
+
+def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:
+    """A client's command. Of answers by id those to other interrupts than the waiting ones are left out."""
+    resume = command.get("resume")
+    if is_answer_map(resume):
+        resume = {key: answer for key, answer in resume.items() if key in waiting}  # type: ignore[union-attr]
+    return Command(update=command.get("update"), resume=resume, goto=_goto(command.get("goto")))
+
+
+def _goto(goto: Any) -> Any:
+    if goto is None:
+        return ()
+    if isinstance(goto, Sequence) and not isinstance(goto, str):
+        return [_goto(each) for each in goto]
+    return Send(goto["node"], goto.get("input")) if isinstance(goto, Mapping) else goto
+
+
+@dataclass(slots=True)
+class Resumption:
+    """How the graphs and subgraphs of one attempt begin, by the second table above."""
+
+    #: Whether an earlier attempt may have left something.
+    later: bool
+    found: Landed = field(default_factory=Landed)
+    #: Nodes that the step before a head of ours has executed, by the head's id.
+    executed: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def hides_plain_answer(self) -> bool:
+        """Whether a stored plain answer was used up."""
+        return self.later and bool(self.found.answered)
+
+    def stands_after(self, checkpoint_id: str) -> frozenset[str]:
+        """The nodes that were executed right before a head of this run that an earlier attempt left."""
+        return self.executed.get(checkpoint_id, frozenset())
+
+    def starts_over(
+        self, *, head: str | None, parent: str, parent_is_ours: bool, resuming: bool | None
+    ) -> bool:
+        """Whether a subgraph gets its input although LangGraph would let it resume.
+
+        Args:
+            head: The id of the subgraph's head; ids grow with time.
+            parent: The id of the checkpoint whose task calls it.
+        """
+        return bool(resuming) and parent_is_ours and head is not None and head < parent
+
+    def answers(
+        self,
+        task: Task,
+        given: Sequence[Any],
+        shown: Collection[str],
+        ids: Sequence[str],
+        sent: Collection[str],
+    ) -> tuple[int, set[str]]:
+        """What becomes of a task's stored answers, and of those that are sent.
+
+        Args:
+            given: The task's stored answers.
+            shown: The ids that the task asked last.
+            ids: The ids of the interrupts that `given` answered, in their order.
+            sent: The ids that the run answers.
+
+        Returns how many of the stored answers are kept, and which of the sent ones have been used.
+        """
+        kept, used = len(given), set()
+        for number, interrupt_id in enumerate(ids):
+            if interrupt_id not in sent:
+                continue
+            if interrupt_id in shown and task not in self.found.answered:
+                # It failed after it took the answer, and is asked again.
+                kept = min(kept, number)
+            else:
+                used.add(interrupt_id)
+        return kept, used
+
+
+def executed_nodes(
+    before: Mapping[str, Any], after: Mapping[str, Any], sends: Sequence[Any]
+) -> frozenset[str]:
+    """The nodes of the step between two checkpoints.
+
+    Args:
+        before: The earlier checkpoint's `versions_seen`.
+        after: The later one's.
+        sends: The `Send`s that waited at the earlier one.
+    """
+    pulled = {name for name, seen in after.items() if seen != before.get(name)}
+    return frozenset(pulled | {each.node for each in sends if isinstance(each, Send)})

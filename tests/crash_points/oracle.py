@@ -1,0 +1,54 @@
+"""A story on plain LangGraph, without a server and without an accident."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
+
+from tests.crash_points.telling import Shown
+
+
+class Plain:
+    """Plays on a graph with a saver in memory."""
+
+    def __init__(self, graph: Any) -> None:
+        self._graph = graph.copy()
+        self._graph.checkpointer = InMemorySaver()
+        self._config: Any = {"configurable": {"thread_id": "1"}}
+
+    async def run(
+        self, *, input: Any = None, command: Any = None, checkpoint: Any = None, **fields: Any
+    ) -> Shown:
+        config = self._config
+        if checkpoint:
+            config = {"configurable": {**config["configurable"], **checkpoint}}
+        given = Command(**command) if command is not None else input
+        error: Exception | None = None
+        try:
+            await self._graph.ainvoke(given, config, **{key: each for key, each in fields.items() if each})
+        except Exception as raised:
+            error = raised
+        return await self._shown(error)
+
+    async def edit(self, values: dict[str, Any]) -> Shown:
+        await self._graph.aupdate_state(self._config, values)
+        return await self._shown(None)
+
+    async def beginning(self) -> str:
+        return await beginning(self._graph, self._config)
+
+    async def _shown(self, error: Exception | None) -> Shown:
+        state = await self._graph.aget_state(self._config)
+        waiting = {each.id: each.value for each in state.interrupts}
+        thread = "error" if error else "interrupted" if waiting or state.next else "idle"
+        return Shown(
+            "error" if error else "success", thread, state.values or None, waiting, tuple(state.next)
+        )
+
+
+async def beginning(graph: Any, config: Any) -> str:
+    """The id of the checkpoint that the first input made."""
+    history = [each async for each in graph.aget_state_history(config)]
+    return min(each.config["configurable"]["checkpoint_id"] for each in history if each.metadata["step"] == 0)

@@ -1,0 +1,160 @@
+"""A story on the runtime, with one accident: a death at a write, or a drain or a cancel in a node."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from langgraph.types import StateUpdate
+
+from runs.cancellation import cancel_run
+from runs.models import Run
+from runs.outcomes import Stop
+from runs.state_edits import update_state
+from tests.crash_points.building import build, stage
+from tests.crash_points.oracle import Plain, beginning
+from tests.crash_points.specs import Case
+from tests.crash_points.telling import Shown, Teller, Told
+from tests.driving import NOTHING, Driver
+from tests.runs.test_crash_points import DeadMan, survive
+
+GRAPH = "generated"
+
+
+@dataclass(frozen=True)
+class Accident:
+    """What happens, and where: before or after the `point`-th write, or in the `point`-th node.
+
+    `drain` cancels the node as a shutdown does in the end, `ask` lets it end first; `cancel` is a client's.
+    """
+
+    kind: str
+    point: int
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.point}"
+
+
+class Served:
+    """Plays on the runtime."""
+
+    def __init__(self, driver: Driver, accident: Accident | None, durability: str) -> None:
+        self._driver, self._accident, self._durability = driver, accident, durability
+        self._thread: UUID | None = None
+        self._run: Run | None = None
+        self._entered = 0
+        self.happened = False
+        when = accident.kind if accident and accident.kind in ("before", "after") else ""
+        point = accident.point if accident and when else 10**9
+        self._dead_man = DeadMan(driver.runtime.storage, point=point, when=when)
+
+    @property
+    def writes(self) -> int:
+        return self._dead_man.count
+
+    @property
+    def entered(self) -> int:
+        return self._entered
+
+    async def play(self, case: Case) -> Told:
+        storage = self._driver.runtime.storage
+        storage.commits = self._dead_man  # type: ignore[assignment]
+        stage.enter = self._enter
+        try:
+            return await Teller(case, self).tell()
+        finally:
+            storage.commits = self._dead_man.real
+            self.happened = self.happened or self._dead_man.dead
+
+    async def _enter(self, name: str) -> None:
+        self._entered += 1
+        accident = self._accident
+        if accident is None or self._entered != accident.point or accident.kind in ("before", "after"):
+            return
+        manager, run = self._driver.runtime.manager, self._run
+        assert manager is not None
+        assert run is not None
+        active = manager.active.get(run.id)
+        if active is None:
+            return
+        self.happened = True
+        if accident.kind == "ask":
+            active.execution.request_drain()
+        elif accident.kind == "drain":
+            active.execution.stop(Stop.DRAIN)
+            await asyncio.Event().wait()
+        else:
+            asking = asyncio.create_task(
+                cancel_run(
+                    run.id, thread_id=run.thread_id, principal=self._driver.principal, action="interrupt"
+                )
+            )
+            try:
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.wait([asking])
+
+    async def run(self, *, input: Any = None, command: Any = None, **fields: Any) -> Shown:
+        if self._thread is None:
+            fields["if_not_exists"] = "create"
+        run = await self._driver.start(
+            GRAPH,
+            NOTHING if input is None else input,
+            thread=self._thread,
+            command=command,
+            durability=self._durability,
+            stream_modes=["values"],
+            **{key: each for key, each in fields.items() if each},
+        )
+        self._thread, self._run = run.thread_id, run
+        return await self._shown(await survive(self._driver, run, self._dead_man))
+
+    async def edit(self, values: dict[str, Any]) -> Shown:
+        assert self._thread is not None
+        assert self._run is not None
+        updates = [[StateUpdate(values, None)]]
+        await update_state(self._thread, updates, principal=self._driver.principal, checkpoint=None)  # type: ignore[arg-type]
+        return await self._shown(await self._driver.row(self._run))
+
+    async def beginning(self) -> str:
+        return await beginning(self._readable(), self._config)
+
+    @property
+    def _config(self) -> Any:
+        return {"configurable": {"thread_id": str(self._thread)}}
+
+    def _readable(self) -> Any:
+        graph = copy.copy(stage.graph)
+        graph.checkpointer = self._driver.runtime.storage.reader()
+        return graph
+
+    async def _shown(self, run: Run) -> Shown:
+        thread = run.thread
+        waiting = {each["id"]: each["value"] for asked in thread.interrupts.values() for each in asked}
+        state = await self._readable().aget_state(self._config)
+        return Shown(run.status, thread.status, thread.values, waiting, tuple(state.next))
+
+
+@dataclass
+class Played:
+    """What plain LangGraph showed, and what it executed."""
+
+    told: Told
+    executed: dict[str, int]
+
+
+async def expected(case: Case) -> Played:
+    begin(case)
+    told = await Teller(case, Plain(stage.graph)).tell()
+    return Played(told, dict(stage.executed))
+
+
+def begin(case: Case) -> None:
+    """Set the stage for a case."""
+    stage.executed.clear()
+    stage.failed.clear()
+    stage.enter = stage._nothing
+    stage.graph = build(case)

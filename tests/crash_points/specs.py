@@ -1,0 +1,199 @@
+"""Graphs and stories as plain data: drawn from a seed, printed as JSON, made smaller piece by piece. Pure."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+#: What a node does. `fan` sends its work to two tasks of a node of its own; `parent` jumps in the graph above.
+KINDS = ("work", "ask", "sub", "call", "fan", "goto", "flaky", "sync", "cached", "parent")
+
+
+@dataclass(frozen=True)
+class Node:
+    kind: str
+    #: How many interrupts it asks, one after the other.
+    asks: int = 0
+    #: The subgraph of `sub` and `call`.
+    graph: Graph | None = None
+    #: Whether it waits for all others of the graph.
+    deferred: bool = False
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Layers of nodes that execute side by side; each layer waits for all of the one before."""
+
+    layers: tuple[tuple[Node, ...], ...]
+    #: Layers with a compiled breakpoint before, or after them.
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+    #: Of a subgraph: whether it has a memory of its own (`checkpointer=True`).
+    memory: bool = False
+
+    @property
+    def size(self) -> int:
+        return sum(1 + (node.graph.size if node.graph else 0) for layer in self.layers for node in layer)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a client does. After the input it answers, and goes on past breakpoints, until the graph is at its end."""
+
+    #: How many interrupts an answering run answers: "one" or "all" of them by id, or "plain" where one waits.
+    answers: str = "all"
+    #: How often the whole is played on the same thread.
+    turns: int = 1
+    #: Whether the first answer comes with an update, and with a place to go.
+    update: bool = False
+    goto: bool = False
+    #: Whether the state is edited while something waits for the first time; then the answer is plain.
+    edit: bool = False
+    #: Whether, at the end, a run goes on from an earlier checkpoint.
+    fork: bool = False
+    #: Breakpoints of the first run, by layers of the root.
+    before: tuple[int, ...] = ()
+    after: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Case:
+    graph: Graph
+    story: Story = field(default_factory=Story)
+    #: Whether the graph is a function (`@entrypoint`) whose tasks are the layers' nodes.
+    functional: bool = False
+
+    def __str__(self) -> str:
+        return json.dumps(_sparse(asdict(self)), separators=(",", ":"))
+
+
+def _sparse(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sparse(each) for key, each in value.items() if each not in (None, (), 0, False)}
+    return [_sparse(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def parse(text: str) -> Case:
+    """A case from the JSON that it was printed as."""
+    data = json.loads(text)
+    return Case(_graph(data["graph"]), Story(**_tuples(data.get("story", {}))), data.get("functional", False))
+
+
+def _graph(data: dict[str, Any]) -> Graph:
+    layers = tuple(
+        tuple(Node(**{**node, "graph": _graph(node["graph"]) if "graph" in node else None}) for node in layer)
+        for layer in data.pop("layers")
+    )
+    return Graph(layers, **_tuples(data))
+
+
+def _tuples(data: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(each) if isinstance(each, list) else each for key, each in data.items()}
+
+
+# --- drawing
+
+
+def draw(seed: int) -> Case:
+    """The case of a seed."""
+    rng = random.Random(seed)
+    functional = rng.random() < 0.12
+    graph = _draw_graph(rng, depth=0, functional=functional)
+    return Case(graph, _draw_story(rng, graph, functional), functional)
+
+
+def _draw_graph(rng: random.Random, *, depth: int, functional: bool) -> Graph:
+    layers = []
+    for _ in range(rng.randint(1, 3 if depth == 0 else 2)):
+        layers.append(
+            tuple(
+                _draw_node(rng, depth, functional)
+                for _ in range(rng.choice((1, 1, 2) if depth else (1, 1, 2, 3)))
+            )
+        )
+    some = (() if rng.random() < 0.8 or functional else (rng.randrange(len(layers)),) for _ in range(2))
+    before, after = some
+    return Graph(tuple(layers), before, after, memory=depth > 0 and rng.random() < 0.25)
+
+
+def _draw_node(rng: random.Random, depth: int, functional: bool) -> Node:
+    if functional:
+        return Node("ask", rng.randint(1, 2)) if rng.random() < 0.4 else Node("work")
+    kinds = ["work", "work", "ask", "ask", "ask", "fan", "goto", "flaky", "sync", "cached"]
+    if depth < 2:
+        kinds += ["sub", "sub", "call", "call"]
+    if depth:
+        kinds.append("parent")
+    kind = rng.choice(kinds)
+    if kind in ("sub", "call"):
+        return Node(kind, graph=_draw_graph(rng, depth=depth + 1, functional=False))
+    asks = {"ask": rng.choice((1, 1, 2)), "fan": rng.choice((0, 1)), "sync": rng.choice((0, 1))}.get(kind, 0)
+    return Node(kind, asks, deferred=kind == "work" and rng.random() < 0.15)
+
+
+def _draw_story(rng: random.Random, graph: Graph, functional: bool) -> Story:
+    def layers() -> tuple[int, ...]:
+        return (rng.randrange(len(graph.layers)),) if rng.random() < 0.15 and not functional else ()
+
+    return Story(
+        answers=rng.choice(("all", "one", "plain")),
+        turns=rng.choice((1, 1, 2)),
+        update=not functional and rng.random() < 0.2,
+        goto=not functional and rng.random() < 0.1,
+        edit=not functional and rng.random() < 0.15,
+        fork=not functional and rng.random() < 0.1,
+        before=layers(),
+        after=layers(),
+    )
+
+
+# --- making smaller
+
+
+def smaller(case: Case) -> Iterator[Case]:
+    """Cases with one piece less, or a simpler one."""
+    plain = Story()
+    for name in ("turns", "update", "goto", "edit", "fork", "before", "after", "answers"):
+        if getattr(case.story, name) != getattr(plain, name):
+            yield replace(case, story=replace(case.story, **{name: getattr(plain, name)}))
+    for graph in _smaller_graphs(case.graph):
+        yield replace(case, graph=graph)
+
+
+def _smaller_graphs(graph: Graph) -> Iterator[Graph]:
+    for name in ("before", "after", "memory"):
+        if getattr(graph, name):
+            yield replace(graph, **{name: type(getattr(graph, name))()})
+    for number, layer in enumerate(graph.layers):
+        head, tail = graph.layers[:number], graph.layers[number + 1 :]
+        if head or tail:
+            yield _within(replace(graph, layers=(*head, *tail)))
+        for place, node in enumerate(layer):
+            rest = (layer[:place], layer[place + 1 :])
+            if len(layer) > 1:
+                yield replace(graph, layers=(*head, (*rest[0], *rest[1]), *tail))
+            for each in _smaller_nodes(node):
+                yield replace(graph, layers=(*head, (*rest[0], each, *rest[1]), *tail))
+
+
+def _within(graph: Graph) -> Graph:
+    """Without breakpoints at layers that are gone."""
+    count = len(graph.layers)
+    return replace(
+        graph,
+        before=tuple(each for each in graph.before if each < count),
+        after=tuple(each for each in graph.after if each < count),
+    )
+
+
+def _smaller_nodes(node: Node) -> Iterator[Node]:
+    if node != Node("work"):
+        yield Node("work")
+    if node.asks > 1:
+        yield replace(node, asks=node.asks - 1)
+    if node.graph is not None:
+        for graph in _smaller_graphs(node.graph):
+            yield replace(node, graph=graph)

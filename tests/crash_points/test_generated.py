@@ -1,0 +1,78 @@
+"""A share of the generated cases, with another seed each time; those that failed once; and the long form's body.
+
+`CRASH_SEED` plays the cases of a seed again, `CRASH_CASE` one case as it was printed, `CRASH_GRAPHS` says how many.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.crash_points.specs import Case, draw, parse
+from tests.crash_points.trying import Counts, Finding, accidents, attempt, play, shrink
+from tests.driving import Driver
+
+#: Cases in the suite, and accidents of one.
+GRAPHS, POINTS = 12, 12
+#: Cases that were wrong once, with what was wrong about them.
+KNOWN: dict[str, str] = {}
+
+
+@pytest.fixture
+async def generated(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
+    """A runtime whose only graph is the case that is played."""
+    from runs.runtime import runtime
+    from threads.database import threads
+
+    run_settings(GRAPHS={"generated": "tests.crash_points.building:current"}, USER_RUNS_PER_MINUTE=0)
+    async with runtime() as opened:
+        yield await Driver.create(opened, trace_file)
+    threads.close()
+
+
+async def fails_somewhere(driver: Driver, case: Case, durability: str, *, points: int = 60) -> Finding | None:
+    possible, finding = await accidents(driver, case, durability)
+    if finding:
+        return finding
+    for accident in possible[:points]:
+        problem, *_ = await play(driver, case, durability, accident)
+        if problem:
+            return Finding(case, durability, accident, problem)
+    return None
+
+
+@pytest.mark.timeout(7200)
+async def test_generated_cases_end_as_plain_langgraph_allows(generated: Driver) -> None:
+    seed = int(os.environ.get("CRASH_SEED") or random.randrange(10**9))
+    graphs, points = int(os.environ.get("CRASH_GRAPHS", GRAPHS)), int(os.environ.get("CRASH_POINTS", POINTS))
+    print(f"CRASH_SEED={seed}, {graphs} graphs")
+    counts, findings, began = Counts(), [], time.monotonic()
+    for number in range(graphs):
+        finding = await attempt(generated, draw(seed + number), seed + number, points=points, counts=counts)
+        if finding is not None:
+
+            async def fails(case: Case, found: Finding = finding) -> Finding | None:
+                return await fails_somewhere(generated, case, found.durability)
+
+            findings.append(
+                await shrink(finding, fails) if os.environ.get("CRASH_SHRINK", "1") == "1" else finding
+            )
+            print(f"seed {seed + number}: {findings[-1]}", flush=True)
+    print(f"{counts.cases} cases, {counts.accidents} accidents, {time.monotonic() - began:.0f} s")
+    assert not findings, "\n".join(str(each) for each in findings)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+@pytest.mark.parametrize(
+    "text", KNOWN or [os.environ.get("CRASH_CASE", '{"graph":{"layers":[[{"kind":"ask","asks":2}]]}}')]
+)
+async def test_a_case_that_was_wrong_once(generated: Driver, text: str, durability: str) -> None:
+    finding = await fails_somewhere(generated, parse(text), durability, points=1000)
+    assert finding is None, str(finding)

@@ -1,0 +1,100 @@
+"""One case under many accidents, and what fails made small."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from tests.crash_points.building import stage
+from tests.crash_points.judging import wrong
+from tests.crash_points.playing import Accident, Served, begin, expected
+from tests.crash_points.specs import Case, smaller
+from tests.driving import Driver
+
+#: How long one story may take, in seconds.
+PATIENCE = 60.0
+#: Cases up to this many nodes are played with an accident at every point.
+SMALL = 3
+
+
+@dataclass(frozen=True)
+class Finding:
+    case: Case
+    durability: str
+    accident: Accident | None
+    problem: str
+
+    def __str__(self) -> str:
+        return f"{self.case}\n    {self.durability}, {self.accident or 'no accident'}: {self.problem}"
+
+
+@dataclass
+class Counts:
+    cases: int = 0
+    accidents: int = 0
+
+
+async def play(
+    driver: Driver, case: Case, durability: str, accident: Accident | None
+) -> tuple[str, int, int, bool]:
+    """Play a case once; return what is wrong, how many writes and nodes there were, and whether the accident happened."""
+    wanted = await expected(case)
+    begin(case)
+    served = Served(driver, accident, durability)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            told = await served.play(case)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}", served.writes, served.entered, True
+    kind = accident.kind if accident and served.happened else ""
+    # A node that fails once may fail once more when its task is another one; what is cached is not executed.
+    steady = dict(wanted.executed) if "flaky" not in str(case) else {}
+    problem = wrong(wanted.told, steady, told, dict(stage.executed), kind=kind, durability=durability)
+    return problem, served.writes, served.entered, served.happened
+
+
+async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[Accident], Finding | None]:
+    """Every point of a case where something may happen; a finding if it is wrong without."""
+    problem, writes, entered, _ = await play(driver, case, durability, None)
+    if problem:
+        return [], Finding(case, durability, None, problem)
+    points = [Accident(kind, point) for kind in ("before", "after") for point in range(1, writes + 1)]
+    story = case.story
+    kinds = ["drain", "ask"]
+    if not (story.update or story.goto or story.edit or story.fork or story.turns > 1 or case.functional):
+        kinds.append("cancel")
+    points += [Accident(kind, point) for kind in kinds for point in range(1, entered + 1)]
+    return points, None
+
+
+async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts: Counts) -> Finding | None:
+    """Play a case with a durability and accidents drawn from a seed."""
+    rng = random.Random(seed)
+    durability = rng.choice(("sync", "async", "exit"))
+    possible, finding = await accidents(driver, case, durability)
+    counts.cases += 1
+    if finding:
+        return finding
+    drawn = possible if case.graph.size <= SMALL else rng.sample(possible, min(points, len(possible)))
+    for accident in drawn:
+        counts.accidents += 1
+        problem, *_ = await play(driver, case, durability, accident)
+        if problem:
+            return Finding(case, durability, accident, problem)
+    return None
+
+
+async def shrink(
+    finding: Finding, fails: Callable[[Case], Awaitable[Finding | None]], *, tries: int = 60
+) -> Finding:
+    """The smallest case that still fails, as far as it is found."""
+    for _ in range(tries):
+        for case in smaller(finding.case):
+            if (found := await fails(case)) is not None:
+                finding = found
+                break
+        else:
+            return finding
+    return finding
