@@ -113,9 +113,27 @@ class Execution:
             self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
         elif self._writer.busy:
             await self._writer.quiesce()
+        if self._stopped_short():
+            await self._withdraw_interrupts()
         self._writer.seal()
         self._graph.seal()
         return await self._outcome()
+
+    def _stopped_short(self) -> bool:
+        """Whether the thread stays where the graph was stopped, for a person to see."""
+        assert self._task is not None
+        if not self._task.done() or self.stopped in (Stop.LOST, Stop.DRAIN, Stop.LEASE, Stop.STORAGE):
+            return False
+        error = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
+        return error is not None and not isinstance(error, GraphDrained | Fenced)
+
+    async def _withdraw_interrupts(self) -> None:
+        try:
+            await self._writer.withdraw_used_interrupts()
+        except Exception as error:
+            logger.warning(
+                "Run %s: its thread may show interrupts that were answered: %s", self.run.id, error
+            )
 
     async def _keep_base(self) -> None:
         snapshot = await self._writer.snapshot(self.run.kwargs.get("checkpoint"))

@@ -23,9 +23,13 @@ from langgraph.pregel._loop import PregelLoop
 from langgraph.types import Command, _interrupt_id
 
 from runs.answers import is_answer_map
+from runs.conf import settings
 from runs.execution.results import saved_writes
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task, executed_nodes
 from threads.checkpoints import ThreadWriter
+from threads.checkpoints.interrupts import waiting
+from threads.checkpoints.questions import asked_rows, read_asked
+from threads.database import in_database
 
 
 class AttemptWriter(ThreadWriter):
@@ -48,6 +52,18 @@ class AttemptWriter(ThreadWriter):
     ) -> None:
         if saved := saved_writes(writes):
             await super().aput_writes(config, saved, task_id, task_path)
+
+    async def withdraw_used_interrupts(self) -> None:
+        """Let tasks show no interrupt any more whose answer a subgraph below them has used."""
+        rows, namespaces = await in_database(asked_rows, self._thread_id, file=settings.CHECKPOINTS_FILE)
+        tasks, interrupts = read_asked(rows, self.serde)
+        for task, ids in waiting(tasks, namespaces).items():
+            if ids != task.ids:
+                place = {"checkpoint_ns": task.namespace, "checkpoint_id": task.checkpoint_id}
+                kept = [interrupts[each] for each in ids]
+                await super().aput_writes(
+                    {"configurable": place}, [(INTERRUPT, kept)], task.task_id, task.task_path
+                )
 
 
 class _Node:

@@ -106,14 +106,11 @@ def draw(seed: int) -> Case:
 
 
 def _draw_graph(rng: random.Random, *, depth: int, functional: bool) -> Graph:
-    layers = []
-    for _ in range(rng.randint(1, 3 if depth == 0 else 2)):
-        layers.append(
-            tuple(
-                _draw_node(rng, depth, functional)
-                for _ in range(rng.choice((1, 1, 2) if depth else (1, 1, 2, 3)))
-            )
-        )
+    widths = (1, 1, 2) if depth else (1, 1, 2, 3)
+    layers = [
+        tuple(_draw_node(rng, depth, functional) for _ in range(rng.choice(widths)))
+        for _ in range(rng.randint(1, 3 if depth == 0 else 2))
+    ]
     some = (() if rng.random() < 0.8 or functional else (rng.randrange(len(layers)),) for _ in range(2))
     before, after = some
     return Graph(tuple(layers), before, after, memory=depth > 0 and rng.random() < 0.25)

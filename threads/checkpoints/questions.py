@@ -1,8 +1,9 @@
-"""The questions that a thread's checkpoints ask, read without the graph that asks them."""
+"""The interrupts that a thread's checkpoints ask, read without the graph that asks them."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -11,19 +12,22 @@ from uuid import UUID
 from django.db import connection
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-#: The channel in which LangGraph keeps a task's questions (`langgraph._internal._constants.INTERRUPT`).
+from threads.checkpoints.interrupts import Asked, waiting
+
+#: The channel in which LangGraph keeps a task's interrupts (`langgraph._internal._constants.INTERRUPT`).
 CHANNEL = "__interrupt__"
-#: The root namespace's newest checkpoint is where a thread stands; a subgraph's question is its parent's task's too.
+#: A namespace's newest checkpoint is where its graph stands.
 QUERY = """
-SELECT task_id, type, {value} FROM {writes} asked
-WHERE thread_id = {place} AND checkpoint_ns = '' AND channel = {place} AND checkpoint_id = (
-    SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = {place} AND checkpoint_ns = '')
-    AND NOT EXISTS (SELECT 1 FROM {writes} done WHERE done.idx >= 0 AND (done.thread_id, done.checkpoint_ns,
-        done.checkpoint_id, done.task_id) = (asked.thread_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id))
+SELECT asked.checkpoint_ns, asked.checkpoint_id, task_id, task_path, type, {value}, EXISTS (
+    SELECT 1 FROM {writes} done WHERE done.idx >= 0 AND (done.thread_id, done.checkpoint_ns, done.checkpoint_id,
+        done.task_id) = (asked.thread_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id))
+FROM {writes} asked WHERE thread_id = {place} AND channel = {place} AND (checkpoint_ns, checkpoint_id) IN (
+    SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints WHERE thread_id = {place} GROUP BY checkpoint_ns)
 ORDER BY task_id, idx
 """
-POSTGRES = QUERY.format(value="blob", writes="checkpoint_writes", place="%s")
-SQLITE = QUERY.format(value="value", writes="writes", place="?")
+NAMESPACES = "SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = {place}"
+POSTGRES = {"value": "blob", "writes": "checkpoint_writes", "place": "%s"}
+SQLITE = {"value": "value", "writes": "writes", "place": "?"}
 
 
 def read_questions(
@@ -34,21 +38,42 @@ def read_questions(
     Args:
         file: The checkpoints' file, if the database is SQLite.
     """
-    values = [str(thread_id), CHANNEL, str(thread_id)]
-    asked: dict[str, list[dict[str, Any]]] = {}
-    for task_id, kind, blob in _rows(values, Path(file)):
+    rows, namespaces = asked_rows(thread_id, file=file)
+    tasks, values = read_asked(rows, serde)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for task, ids in waiting(tasks, namespaces).items():
+        if task.namespace == "" and ids:
+            found[task.task_id] = [{"id": each, "value": values[each].value} for each in ids]
+    return found
+
+
+def read_asked(
+    rows: Iterable[tuple[Any, ...]], serde: SerializerProtocol
+) -> tuple[list[Asked], dict[str, Any]]:
+    """Return the tasks of rows of `QUERY`, and the interrupts by their ids."""
+    tasks: list[Asked] = []
+    interrupts: dict[str, Any] = {}
+    for namespace, checkpoint_id, task_id, path, kind, blob, finished in rows:
         found = serde.loads_typed((kind, bytes(blob)))
-        for question in found if isinstance(found, list | tuple) else [found]:
-            asked.setdefault(task_id, []).append({"id": question.id, "value": question.value})
-    return asked
+        asked = list(found) if isinstance(found, list | tuple) else [found]
+        interrupts.update({each.id: each for each in asked})
+        ids = tuple(each.id for each in asked)
+        tasks.append(Asked(namespace, checkpoint_id, task_id, path, ids, bool(finished)))
+    return tasks, interrupts
 
 
-def _rows(values: list[str], file: Path) -> list[Any]:
+def asked_rows(thread_id: UUID, *, file: str | Path) -> tuple[list[Any], list[str]]:
+    """Return the rows of `QUERY`, and the namespaces of a thread that have a checkpoint."""
+    thread, file = str(thread_id), Path(file)
+    parameters = [thread, CHANNEL, thread]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute(POSTGRES, values)
-            return list(cursor.fetchall())
+            cursor.execute(QUERY.format(**POSTGRES), parameters)
+            rows = cursor.fetchall()
+            cursor.execute(NAMESPACES.format(**POSTGRES), [thread])
+            return list(rows), [namespace for (namespace,) in cursor.fetchall()]
     if not file.exists():
-        return []
+        return [], []
     with closing(sqlite3.connect(file, timeout=30)) as db:
-        return db.execute(SQLITE, values).fetchall()
+        rows = db.execute(QUERY.format(**SQLITE), parameters).fetchall()
+        return rows, [namespace for (namespace,) in db.execute(NAMESPACES.format(**SQLITE), [thread])]

@@ -1,0 +1,54 @@
+"""Which interrupts a thread still asks. Pure: no Django, no database.
+
+A subgraph's interrupt is stored with the subgraph's task and with each task above it, but its answer is used in the
+subgraph alone. If the subgraph then goes on and the attempt ends before the tasks above it do, they still show the
+interrupt. It waits only if the innermost namespace asks it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+#: How LangGraph writes the path of a task that a node's channels trigger (`task_path_str`).
+PULLED = "~__pregel_pull, "
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The interrupts of one task at the newest checkpoint of its namespace, and whether the task has a result."""
+
+    namespace: str
+    checkpoint_id: str
+    task_id: str
+    task_path: str
+    ids: tuple[str, ...]
+    finished: bool = False
+
+
+def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Asked, tuple[str, ...]]:
+    """Return the interrupts of each task that wait for an answer.
+
+    Args:
+        asked: The tasks with interrupts, of all namespaces.
+        namespaces: Every namespace of the thread that has a checkpoint.
+    """
+    tasks = [each for each in asked if not each.finished]
+    innermost = [each for each in tasks if not _calls(each, namespaces)]
+    live = {interrupt_id for each in innermost for interrupt_id in each.ids}
+    return {
+        each: each.ids if each in innermost else tuple(name for name in each.ids if name in live)
+        for each in tasks
+    }
+
+
+def _calls(task: Asked, namespaces: Collection[str]) -> bool:
+    """Whether a task has a subgraph that has saved something."""
+    own = f":{task.task_id}"
+    if any(segment.endswith(own) for namespace in namespaces for segment in namespace.split("|")):
+        return True
+    # A subgraph with a memory of its own has the node's name alone.
+    name = task.task_path.removeprefix(PULLED)
+    place = f"{task.namespace}|{name}" if task.namespace else name
+    plain = "|".join(segment.split(":", 1)[0] for segment in place.split("|"))
+    return any(each in (place, plain) or each.startswith((f"{place}|", f"{plain}|")) for each in namespaces)
