@@ -10,17 +10,24 @@ from typing import Any
 
 HIDDEN = "***"
 WORDS = (
-    "(?:api|private|access|secret|signing|encryption)[_-]?key|token|secret|password|passwd|passphrase|"
-    "authorization|cookie|credential"
+    "(?:api|private|access|secret|signing|encryption)[_-]?key|token|secrets?|password|passwd|passphrase|pwd|"
+    "authorization|cookie|credentials?|session[_-]?id|connection[_-]?string|dsn|jwt"
 )
+#: Names that are secrets only if their values look like one: long, and of letters and digits.
+PERHAPS = frozenset({"key", "auth"})
+LIKE_A_SECRET = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^a-zA-Z]{0,200}[a-zA-Z])[\w.~+/=-]{20,}")
+#: The characters of a name that are looked at, from its end, and those of a text. Longer ones are foreign.
+LONGEST_NAME, LONGEST_TEXT = 80, 64 * 1024
 #: The words as ends of names, so that "max_tokens" and "token_count" are none.
 SECRET_NAME = re.compile(rf"(?:^|[_\-.\s])(?:[a-z]+)?(?:{WORDS})$", re.IGNORECASE)
 #: In a text: a name and its value, a bearer's token, and keys of this site and of well-known services by how they begin.
 IN_TEXT = re.compile(
     # Quotes may be escaped: a text within a text.
-    rf"""(?P<name>\b[\w-]*(?:{WORDS})\\*["']?\s*[:=]\s*(?:Bearer\s+|Basic\s+)?\\*["']?)"""
+    rf"""(?P<name>(?:{WORDS})\\{{0,8}}["']?\s{{0,8}}[:=]\s{{0,8}}(?:Bearer\s{{1,8}}|Basic\s{{1,8}})?\\{{0,8}}["']?)"""
     r"""(?P<value>(?:[^\s"',;)}\]\\]|\\(?!["']))+)"""
-    r"""|(?P<scheme>\bBearer\s+)(?P<token>[\w.~+/=-]{8,})|(?P<key>\b(?:dfk_|sk-|lsv2_|gh[pousr]_)[\w-]{8,})""",
+    r"""|(?P<scheme>\bBearer\s{1,8})(?P<token>[\w.~+/=-]{8,})"""
+    r"""|(?P<url>://[^\s:/@]{0,64}:)(?P<password>[^\s/@]{1,256})(?=@)"""
+    r"""|(?P<key>\b(?:(?:dfk_|sk-|lsv2_|gh[pousr]_|xox[abeprs]-)[\w-]{8,}|AKIA[0-9A-Z]{16}\b|AIza[\w-]{35}))""",
     re.IGNORECASE,
 )
 
@@ -29,12 +36,22 @@ def redacted(value: Any) -> Any:
     """A JSON value in which the values of secret names are hidden."""
     if isinstance(value, Mapping):
         return {
-            name: HIDDEN if isinstance(name, str) and each and SECRET_NAME.search(name) else redacted(each)
-            for name, each in value.items()
+            name: HIDDEN if each and is_secret(name, each) else redacted(each) for name, each in value.items()
         }
     if isinstance(value, list | tuple):
         return [redacted(each) for each in value]
     return value
+
+
+def is_secret(name: object, value: Any) -> bool:
+    """Whether the value of a name is likely a secret."""
+    if not isinstance(name, str):
+        return False
+    if name.lower() in PERHAPS:
+        return value == HIDDEN or (
+            isinstance(value, str) and LIKE_A_SECRET.fullmatch(value[:500]) is not None
+        )
+    return SECRET_NAME.search(name[-LONGEST_NAME:]) is not None
 
 
 def restored(given: Any, before: Any) -> Any:
@@ -47,7 +64,7 @@ def restored(given: Any, before: Any) -> Any:
         known = before if isinstance(before, Mapping) else {}
         whole = {}
         for name, each in given.items():
-            if each != HIDDEN or not SECRET_NAME.search(name):
+            if each != HIDDEN or not is_secret(name, each):
                 whole[name] = restored(each, known.get(name))
             elif name in known:
                 whole[name] = known[name]
@@ -59,12 +76,29 @@ def restored(given: Any, before: Any) -> Any:
 
 
 def redacted_text(text: str) -> str:
-    """A text in which what looks like a secret is hidden."""
-    return IN_TEXT.sub(lambda found: (found["name"] or found["scheme"] or "") + HIDDEN, text)
+    """A text in which what looks like a secret is hidden. A very long one is cut, at 64 Ki characters."""
+    if len(text) > LONGEST_TEXT:
+        text = f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
+    return IN_TEXT.sub(lambda found: (found["name"] or found["scheme"] or found["url"] or "") + HIDDEN, text)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Hides secrets in lines of the log, tracebacks included."""
+    """Hides secrets in lines of the log, tracebacks included, and lets no text from outside pass for a line of its own.
+
+    What a client or a model wrote may contain line breaks and control characters: lines after the first are indented,
+    which no line of the log is, and other control characters are shown as they are escaped in Python.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        return redacted_text(super().format(record))
+        text = redacted_text(super().format(record))
+        if CONTROL.search(text) is None:
+            return text
+        return CONTROL.sub(_escaped, text)
+
+
+#: Line breaks and other control characters; a tab is none.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "\n    " if found[0] == "\n" else found[0].encode("unicode_escape").decode()

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from runs.api.schemas import Limit, Offset, SortOrder
+from runs.api.schemas import MOST_FIELDS, Limit, Offset, SortOrder
 from runs.exceptions import InvalidRequest
 from threads.api.http import Schema
 
@@ -95,7 +95,7 @@ class AssistantSearch(AssistantCount):
     offset: Offset = 0
     sort_by: Literal["assistant_id", "created_at", "updated_at", "name", "graph_id"] = "created_at"
     sort_order: SortOrder = "desc"
-    select: list[Shown] | None = None
+    select: Annotated[list[Shown], Field(max_length=MOST_FIELDS)] | None = None
 
 
 class VersionSearch(Schema):

@@ -9,7 +9,17 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from runs.api.schemas import Limit, Nodes, Offset, RunCreate, SortOrder, StreamMode, listed
+from runs.api.schemas import (
+    MOST_FIELDS,
+    MOST_MODES,
+    Limit,
+    Nodes,
+    Offset,
+    RunCreate,
+    SortOrder,
+    StreamMode,
+    listed,
+)
 from runs.crons.editing import ERASABLE
 from runs.crons.models import Cron
 from threads.api.http import Schema
@@ -73,7 +83,9 @@ class CronUpdate(Schema):
     webhook: str | None = None
     interrupt_before: Nodes | None = None
     interrupt_after: Nodes | None = None
-    stream_mode: Annotated[list[StreamMode], BeforeValidator(listed)] | None = None
+    stream_mode: Annotated[list[StreamMode], Field(max_length=MOST_MODES), BeforeValidator(listed)] | None = (
+        None
+    )
     stream_subgraphs: bool | None = None
     stream_resumable: bool | None = None
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] | None = None
@@ -117,7 +129,7 @@ class CronSearch(CronFilter):
         "cron_id", "assistant_id", "thread_id", "next_run_date", "end_time", "created_at", "updated_at"
     ] = "created_at"
     sort_order: SortOrder = "desc"
-    select: list[Shown] | None = None
+    select: Annotated[list[Shown], Field(max_length=MOST_FIELDS)] | None = None
 
 
 def shown_payload(payload: Mapping[str, Any]) -> dict[str, Any]:

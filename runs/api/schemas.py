@@ -28,6 +28,8 @@ StreamMode = Literal[
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
 SortOrder = Literal["asc", "desc"]
+#: Every list of a body has a maximum: what is wrong about each item would be told, and be many times its size.
+MOST_NODES, MOST_MODES, MOST_FIELDS = 1000, 20, 100
 
 
 def listed(value: Any) -> Any:
@@ -40,7 +42,7 @@ def _nodes(value: Any) -> Any:
     return value
 
 
-Nodes = Annotated[Literal["*"] | list[str], BeforeValidator(_nodes)]
+Nodes = Annotated[Literal["*"] | Annotated[list[str], Field(max_length=MOST_NODES)], BeforeValidator(_nodes)]
 
 
 class RunCreate(Schema):
@@ -67,7 +69,9 @@ class RunCreate(Schema):
     context: dict[str, Any] = Field({}, description="The same values as `config.configurable`: give either.")
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after, or `*` for all.")
-    stream_mode: Annotated[list[StreamMode], BeforeValidator(listed)] = ["values"]
+    stream_mode: Annotated[list[StreamMode], Field(max_length=MOST_MODES), BeforeValidator(listed)] = [
+        "values"
+    ]
     stream_subgraphs: bool = False
     stream_resumable: bool = Field(False, description="Every run's stream can be resumed here.")
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"
@@ -77,7 +81,7 @@ class RunCreate(Schema):
     checkpoint_during: bool | None = Field(None, description="Deprecated: use `durability`.")
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = Field("delete", description="For runs without a thread.")
-    feedback_keys: list[str] | None = None
+    feedback_keys: Annotated[list[str], Field(max_length=100)] | None = None
     webhook: str | None = Field(
         None, description="A URL that is told of the run's end.", examples=["https://example.com/runs"]
     )

@@ -11,6 +11,7 @@ import orjson
 from ninja import Query
 from pydantic import Field
 
+from runs.api.schemas import MOST_FIELDS
 from runs.exceptions import InvalidRequest
 from runs.requests import checkpoint_uuid
 from threads.api.http import Schema
@@ -61,7 +62,7 @@ class StateAt(Schema):
 
     checkpoint: Address
     subgraphs: bool = False
-    select: list[str] | None = None
+    select: Annotated[list[str], Field(max_length=MOST_FIELDS)] | None = None
 
 
 class UpdateRequest(Schema):
@@ -89,7 +90,7 @@ class HistoryRequest(Schema):
     )
     metadata: dict[str, Any] = Field({}, description="What their checkpoints' metadata contain.")
     checkpoint: Address | None = Field(None, description="The namespace, for those of a subgraph.")
-    select: list[str] | None = None
+    select: Annotated[list[str], Field(max_length=MOST_FIELDS)] | None = None
 
 
 def before_id(before: str | dict[str, Any] | None) -> str | None:

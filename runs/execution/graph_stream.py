@@ -12,7 +12,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
 from runs import graphs
-from runs.answers import is_answer_map
+from runs.answers import is_answer_map, is_plain_answer
 from runs.code_changes import ensure_goes_on
 from runs.events import RunStream
 from runs.execution.invocation import (
@@ -96,7 +96,10 @@ class GraphStream:
             return Resumption(later=False)
         found = Landed()
         if run.base is not None:
-            found = landed(await self._writer.snapshot(run.kwargs.get("checkpoint")), run.base)
+            now = await self._writer.snapshot(
+                run.kwargs.get("checkpoint"), whole=is_plain_answer(run.kwargs["command"])
+            )
+            found = landed(now, run.base, asked=self._writer.asked_in)
         return Resumption(later=True, found=found)
 
     async def _stream_all(self, given: Any, config: dict[str, Any]) -> None:

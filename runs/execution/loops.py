@@ -7,7 +7,9 @@ Loops whose saver is no `AttemptWriter` are left alone. `tests/runs/execution/te
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -18,6 +20,7 @@ from langgraph._internal._constants import (
     TASKS,
 )
 from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.errors import GraphInterrupt
 from langgraph.pregel._algo import should_interrupt
 from langgraph.pregel._loop import PregelLoop
 from langgraph.types import Command, _interrupt_id
@@ -52,6 +55,11 @@ class AttemptWriter(ThreadWriter):
     ) -> None:
         if saved := saved_writes(writes):
             await super().aput_writes(config, saved, task_id, task_path)
+
+    def asked_in(self, row: Sequence[Any]) -> list[str]:
+        """The ids of the interrupts in a row of a snapshot."""
+        asked = self.serde.loads_typed((row[6], base64.b64decode(row[7])))
+        return [each.id for each in (asked if isinstance(asked, list | tuple) else [asked])]
 
     async def withdraw_used_interrupts(self) -> None:
         """Let tasks show no interrupt any more whose answer a subgraph below them has used."""
@@ -92,8 +100,7 @@ def _first(loop: Any, **arguments: Any) -> Any:
     if loop.interrupt_after:
         nodes = [_Node(name) for name in writer.resumption.stands_after(loop.checkpoint["id"])]
         if should_interrupt(loop.checkpoint, loop.interrupt_after, nodes):  # type: ignore[arg-type]
-            # The loop's first tick stops it, whatever comes next.
-            loop.interrupt_before = list(loop.nodes)
+            loop.tick = partial(_stop, loop)
     updated = _original_first(loop, **arguments)
     seen = loop.checkpoint["versions_seen"]
     if before is None:
@@ -101,6 +108,13 @@ def _first(loop: Any, **arguments: Any) -> Any:
     else:
         seen[INTERRUPT] = before
     return updated
+
+
+def _stop(loop: Any) -> bool:
+    """The first tick of a loop whose head stands at a breakpoint after its last step."""
+    loop.status = "interrupt_after"
+    loop._prepare_tasks_and_emit_checkpoint()
+    raise GraphInterrupt
 
 
 def _start_over(loop: Any, writer: AttemptWriter) -> None:
@@ -121,7 +135,7 @@ def _start_over(loop: Any, writer: AttemptWriter) -> None:
 
 
 def _correct_answers(loop: Any, resumption: Resumption) -> None:
-    """Leave out answers that were used, those that were sent as well as those that are stored."""
+    """Leave out stored answers that were used, or that new ones replace."""
     sent = loop.config["configurable"].get(CONFIG_KEY_RESUME_MAP)
     if sent is None and isinstance(loop.input, Command) and is_answer_map(loop.input.resume):
         sent = loop.input.resume
@@ -149,9 +163,7 @@ def _kept(loop: Any, resumption: Resumption, sent: dict[str, Any], write: Any) -
     for name in loop.nodes:
         place = f"{namespace}|{name}:{task_id}" if namespace else f"{name}:{task_id}"
         ids = [_interrupt_id(place, number) for number in range(len(given))]
-        kept, used = resumption.answers(task, given, shown, ids, sent)
-        for interrupt_id in used:
-            sent.pop(interrupt_id, None)
+        kept = resumption.kept_answers(task, shown, ids, sent)
         if kept < len(given):
             return (task_id, channel, given[:kept])
     return write

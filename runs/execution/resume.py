@@ -14,6 +14,7 @@ What the root graph is invoked with (`source`):
 | later | another's | command, `update` and `goto` have not landed | the command again |
 | later | another's | command, they have landed | its answers alone: LangGraph applies what landed |
 | later | another's | a plain answer that has landed | no answer: LangGraph finds it with the checkpoint |
+| later | another's | an answer that its task has used | not that answer: the task's later interrupts would accept it |
 
 What each graph and subgraph finds when it begins (`Resumption`, applied by `runs.execution.loops`):
 
@@ -21,7 +22,6 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 |---|---|
 | later attempt, head ours | what breakpoints have seen stays as it was saved: one that stands here was reached by this run, and stops it again |
 | the same, and the step before the head executed a node of `interrupt_after` | it stops before anything else executes |
-| a task has used an answer since the run began | that answer's id is taken out: the task's later interrupts would accept it |
 | a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
 | a plain answer was used since the run began | it is hidden, because LangGraph gives a stored one to every interrupt |
 | a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
@@ -29,7 +29,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -60,12 +60,20 @@ class Landed:
     plain: bool = False
     #: Tasks that have used answers since the run began.
     answered: frozenset[Task] = frozenset()
+    #: The interrupts that those tasks asked when the run began.
+    used: frozenset[str] = frozenset()
 
 
-def landed(now: Sequence[Sequence[Any]], base: Sequence[Sequence[Any]] | None) -> Landed:
+def landed(
+    now: Sequence[Sequence[Any]],
+    base: Sequence[Sequence[Any]] | None,
+    *,
+    asked: Callable[[Sequence[Any]], Iterable[str]],
+) -> Landed:
     """Compare pending writes with those from before the run.
 
     Args:
+        asked: Returns the ids of the interrupts in a row.
         now: Rows of a storage's snapshot: namespace, checkpoint id, task id, index, path, channel, type, value.
         base: The same from before the run's first write to a checkpoint that it found; None if there was no such write.
     """
@@ -75,10 +83,13 @@ def landed(now: Sequence[Sequence[Any]], base: Sequence[Sequence[Any]] | None) -
     new = [row for row in now if before.get((*row[:3], row[5])) != row[6:]]
     given = [row for row in now if row[0] == "" and row[2] == NULL_TASK and row[5] != RESUME]
     given_before = [row for row in base if row[0] == "" and row[2] == NULL_TASK and row[5] != RESUME]
+    answered = frozenset(Task(*row[:3]) for row in new if row[5] == RESUME and row[2] != NULL_TASK)
+    before_run = [row for row in base if row[5] == INTERRUPT and Task(*row[:3]) in answered]
     return Landed(
         command=len(given) > len(given_before),
         plain=any(row[2] == NULL_TASK and row[5] == RESUME for row in new),
-        answered=frozenset(Task(*row[:3]) for row in new if row[5] == RESUME and row[2] != NULL_TASK),
+        answered=answered,
+        used=frozenset(each for row in before_run for each in asked(row)),
     )
 
 
@@ -102,6 +113,7 @@ def source(
         return kwargs.get("input")
     if found.command:
         command = {"resume": command.get("resume")}
+    waiting = set(waiting) - found.used
     if found.plain and not is_answer_map(command.get("resume")):
         command = {**command, "resume": None}
     # A command that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
@@ -157,34 +169,21 @@ class Resumption:
         """
         return bool(resuming) and parent_is_ours and head is not None and head < parent
 
-    def answers(
-        self,
-        task: Task,
-        given: Sequence[Any],
-        shown: Collection[str],
-        ids: Sequence[str],
-        sent: Collection[str],
-    ) -> tuple[int, set[str]]:
-        """What becomes of a task's stored answers, and of those that are sent.
+    def kept_answers(
+        self, task: Task, shown: Collection[str], ids: Sequence[str], sent: Collection[str]
+    ) -> int:
+        """How many of a task's stored answers still hold; a new one takes the place of the first that does not.
 
         Args:
-            given: The task's stored answers.
             shown: The ids that the task asked last.
-            ids: The ids of the interrupts that `given` answered, in their order.
+            ids: The ids of the interrupts that the stored answers are for, in their order.
             sent: The ids that the run answers.
-
-        Returns how many of the stored answers are kept, and which of the sent ones have been used.
         """
-        kept, used = len(given), set()
-        for number, interrupt_id in enumerate(ids):
-            if interrupt_id not in sent:
-                continue
-            if interrupt_id in shown and task not in self.found.answered:
-                # It failed after it took the answer, and is asked again.
-                kept = min(kept, number)
-            else:
-                used.add(interrupt_id)
-        return kept, used
+        if task in self.found.answered:
+            return len(ids)
+        # It failed after it took the answer, and is asked again.
+        again = (number for number, name in enumerate(ids) if name in sent and name in shown)
+        return next(again, len(ids))
 
 
 def executed_nodes(

@@ -11,7 +11,14 @@ LAYERS = {"sync": 1, "async": 2}
 
 
 def wrong(
-    expected: Told, executed: dict[str, int], told: Told, now: dict[str, int], *, kind: str, durability: str
+    expected: Told,
+    executed: dict[str, int],
+    told: Told,
+    now: dict[str, int],
+    *,
+    kind: str,
+    durability: str,
+    functional: bool,
 ) -> str:
     """Return what is wrong, or "".
 
@@ -28,13 +35,15 @@ def wrong(
     extra = Counter(now)
     extra.subtract(executed)
     repeated = {name: count for name, count in extra.items() if count > 0}
-    # Without a step that was saved, `exit` begins from the start after a drain too. A fan's work is two tasks.
-    allowed = 0 if not kind or (kind == "ask" and durability != "exit") else 1
+    # After a drain too: a task of the step that asked is executed again, and `exit` begins from the start. A fan's work
+    # is two tasks.
+    allowed = 1 if kind else 0
     tasks = {name: 2 if name.endswith("w") else 1 for name in repeated}
     if many := {name: count for name, count in repeated.items() if count > allowed * tasks[name]}:
         return f"executed too often: {many}"
     layers = {name[0] for name in repeated}
-    if kind != "cancel" and len(layers) > LAYERS.get(durability, 10):
+    # All tasks of a function are of one step.
+    if kind != "cancel" and not functional and len(layers) > LAYERS.get(durability, 10):
         return f"more than the unfinished steps was executed again: {sorted(repeated)}"
     return ""
 

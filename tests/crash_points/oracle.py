@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.errors import InvalidUpdateError
 from langgraph.types import Command
 
 from tests.crash_points.telling import Shown
@@ -17,6 +18,7 @@ class Plain:
         self._graph = graph.copy()
         self._graph.checkpointer = InMemorySaver()
         self._config: Any = {"configurable": {"thread_id": "1"}}
+        self._waiting: dict[str, str] = {}
 
     async def run(
         self, *, input: Any = None, command: Any = None, checkpoint: Any = None, **fields: Any
@@ -24,6 +26,9 @@ class Plain:
         config = self._config
         if checkpoint:
             config = {"configurable": {**config["configurable"], **checkpoint}}
+        if command is not None and isinstance(command["resume"], str) and len(self._waiting) == 1:
+            # As the server binds it, so that it reaches no other interrupt (docs/upstream.md).
+            command = {**command, "resume": dict.fromkeys(self._waiting, command["resume"])}
         given = Command(**command) if command is not None else input
         error: Exception | None = None
         try:
@@ -32,8 +37,12 @@ class Plain:
             error = raised
         return await self._shown(error)
 
-    async def edit(self, values: dict[str, Any]) -> Shown:
-        await self._graph.aupdate_state(self._config, values)
+    async def edit(self, values: dict[str, Any]) -> Shown | None:
+        try:
+            await self._graph.aupdate_state(self._config, values)
+        except InvalidUpdateError:
+            # It cannot tell as which node.
+            return None
         return await self._shown(None)
 
     async def beginning(self) -> str:
@@ -41,7 +50,7 @@ class Plain:
 
     async def _shown(self, error: Exception | None) -> Shown:
         state = await self._graph.aget_state(self._config)
-        waiting = {each.id: each.value for each in state.interrupts}
+        waiting = self._waiting = {each.id: each.value for each in state.interrupts}
         thread = "error" if error else "interrupted" if waiting or state.next else "idle"
         return Shown(
             "error" if error else "success", thread, state.values or None, waiting, tuple(state.next)

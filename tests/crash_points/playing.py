@@ -13,6 +13,7 @@ from langgraph.types import StateUpdate
 from runs.cancellation import cancel_run
 from runs.models import Run
 from runs.outcomes import Stop
+from runs.requests import ContradictoryRequest
 from runs.state_edits import update_state
 from tests.crash_points.building import build, stage
 from tests.crash_points.oracle import Plain, beginning
@@ -112,11 +113,14 @@ class Served:
         self._thread, self._run = run.thread_id, run
         return await self._shown(await survive(self._driver, run, self._dead_man))
 
-    async def edit(self, values: dict[str, Any]) -> Shown:
+    async def edit(self, values: dict[str, Any]) -> Shown | None:
         assert self._thread is not None
         assert self._run is not None
         updates = [[StateUpdate(values, None)]]
-        await update_state(self._thread, updates, principal=self._driver.principal, checkpoint=None)  # type: ignore[arg-type]
+        try:
+            await update_state(self._thread, updates, principal=self._driver.principal, checkpoint=None)  # type: ignore[arg-type]
+        except ContradictoryRequest:
+            return None
         return await self._shown(await self._driver.row(self._run))
 
     async def beginning(self) -> str:

@@ -36,7 +36,7 @@ class Shown:
 class Player(Protocol):
     async def run(self, *, input: Any = None, command: Any = None, **fields: Any) -> Shown: ...
 
-    async def edit(self, values: dict[str, Any]) -> Shown: ...
+    async def edit(self, values: dict[str, Any]) -> Shown | None: ...
 
     async def beginning(self) -> str: ...
 
@@ -96,9 +96,9 @@ class Teller:
         if story.edit and not self._edited and len(shown.waiting) == 1:
             self._edited = True
             edited = await self._player.edit({"topic": "edited"})
-            return (
-                await self._player.run(command={"resume": "plain, after an edit"}) if edited.next else edited
-            )
+            if edited is not None:
+                plain = {"resume": "plain, after an edit"}
+                return await self._player.run(command=plain) if edited.next else edited
         asked = sorted(shown.waiting.items(), key=lambda item: item[1])
         if story.answers == "plain" and len(asked) == 1:
             resume: Any = self._to(asked[0][1])

@@ -51,7 +51,15 @@ async def play(
     kind = accident.kind if accident and served.happened else ""
     # A node that fails once may fail once more when its task is another one; what is cached is not executed.
     steady = dict(wanted.executed) if "flaky" not in str(case) else {}
-    problem = wrong(wanted.told, steady, told, dict(stage.executed), kind=kind, durability=durability)
+    problem = wrong(
+        wanted.told,
+        steady,
+        told,
+        dict(stage.executed),
+        kind=kind,
+        durability=durability,
+        functional=case.functional,
+    )
     return problem, served.writes, served.entered, served.happened
 
 

@@ -41,6 +41,24 @@ def _parsed(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
+#: Values and names of a condition on JSON. Each is looked for in each row that fulfils all other conditions.
+MOST_WANTED = 100
+
+
+def few(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Return a condition that is small enough to be looked for. Raises ValueError."""
+    waiting: list[Any] = [wanted]
+    for _ in range(MOST_WANTED + 1):
+        if not waiting:
+            return wanted
+        each = waiting.pop()
+        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
+        if len(waiting) > MOST_WANTED:
+            break
+    raise ValueError(f"must have at most {MOST_WANTED} values")
+
+
+Wanted = Annotated[dict[str, Any], AfterValidator(few)]
 Paths = Annotated[dict[str, str], Field(max_length=MOST), AfterValidator(_parsed)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -73,7 +91,7 @@ class StateUpdate(Schema):
 class Superstep(Schema):
     """Updates that take effect together."""
 
-    updates: Annotated[list[StateUpdate], Field(min_length=1)]
+    updates: Annotated[list[StateUpdate], Field(min_length=1, max_length=100)]
 
 
 class ThreadCreate(Schema):
@@ -89,7 +107,7 @@ class ThreadCreate(Schema):
     ttl: TimeToLive | None = Field(
         None, description="How long to keep the thread after the last thing that happens on it, in minutes."
     )
-    supersteps: list[Superstep] = Field(
+    supersteps: Annotated[list[Superstep], Field(max_length=1000)] = Field(
         [],
         description="Updates of the state that the thread begins with; `metadata.graph_id` names its graph.",
     )
@@ -105,8 +123,8 @@ class ThreadPatch(Schema):
 class ThreadFilter(Schema):
     """Which threads: those that fulfil everything that is said."""
 
-    metadata: dict[str, Any] = Field({}, description="What their metadata contain.")
-    values: dict[str, Any] = Field({}, description="What the values of their state contain.")
+    metadata: Wanted = Field({}, description="What their metadata contain.")
+    values: Wanted = Field({}, description="What the values of their state contain.")
     status: Status | None = None
 
 
@@ -118,7 +136,9 @@ class ThreadSearch(ThreadFilter):
     offset: Offset = 0
     sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] = "created_at"
     sort_order: Literal["asc", "desc"] = "desc"
-    select: list[Shown] | None = Field(None, description="Only these fields.")
+    select: Annotated[list[Shown], Field(max_length=100)] | None = Field(
+        None, description="Only these fields."
+    )
     extract: Paths = Field({}, description="Single values by their paths: `{alias: path}`.")
 
 

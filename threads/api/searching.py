@@ -14,7 +14,8 @@ from threads.api.wire import thread_columns, thread_json
 from threads.models import Thread
 from threads.querysets import Principal, ThreadQuerySet
 
-#: How long a search by `values` may take, in seconds: it reads the values of each thread that fulfils all the rest.
+#: How long a search may take that no index answers, in seconds: one by `values` reads those of each thread that
+#: fulfils all the rest.
 LONGEST = 5.0
 ADVICE = "Say more of the threads than what is in their values: their metadata, their status or their ids."
 
@@ -61,4 +62,5 @@ def count(wanted: ThreadFilter, *, principal: Principal) -> int:
 
 
 def _bound(wanted: ThreadFilter) -> AbstractContextManager[None]:
-    return bounded(LONGEST, advice=ADVICE) if wanted.values else nullcontext()
+    searches = wanted.values or wanted.metadata
+    return bounded(LONGEST, advice=ADVICE) if searches else nullcontext()

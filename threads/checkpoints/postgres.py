@@ -151,6 +151,13 @@ class PostgresCheckpoints(CheckpointStorage):
             rows = [list(row.values()) for row in await cursor.fetchall()]
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
+    async def places_of_run(self, thread_id: UUID, run_id: str) -> list[tuple[str, str]]:
+        query = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
+            WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s"""
+        async with self._pool.connection() as db:
+            cursor = await db.execute(query, {"thread": str(thread_id), "run": run_id})
+            return [(row["checkpoint_ns"], row["checkpoint_id"]) for row in await cursor.fetchall()]
+
     async def remove_run(
         self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
     ) -> None:

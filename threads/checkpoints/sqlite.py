@@ -137,6 +137,10 @@ class SqliteCheckpoints(CheckpointStorage):
         rows = await self._transaction(read)
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
+    async def places_of_run(self, thread_id: UUID, run_id: str) -> list[tuple[str, str]]:
+        names = {"thread": str(thread_id), "run": run_id}
+        return await self._transaction(lambda db: db.execute(OF_RUN, names).fetchall())
+
     async def remove_run(
         self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
     ) -> None:

@@ -83,6 +83,10 @@ class CheckpointStorage(ABC):
         """The pending writes of the newest checkpoint of each namespace of a thread, and of others."""
 
     @abstractmethod
+    async def places_of_run(self, thread_id: UUID, run_id: str) -> list[tuple[str, str]]:
+        """The checkpoints that a run has made: (namespace, checkpoint id)."""
+
+    @abstractmethod
     async def remove_run(
         self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
     ) -> None:

@@ -244,9 +244,17 @@ class ThreadWriter(LoopBound):
         """Whether this run has made a checkpoint that was read or written before."""
         return all(checkpoint_id != found for _, found in self._found)
 
-    async def snapshot(self, checkpoint: Mapping[str, Any] | None = None) -> Snapshot:
-        """The pending writes of the thread's newest checkpoints, and of one that a run goes on from."""
-        return await self._storage.snapshot_writes(self._thread_id, also=addressed(checkpoint))
+    async def snapshot(self, checkpoint: Mapping[str, Any] | None = None, *, whole: bool = False) -> Snapshot:
+        """The pending writes of the thread's newest checkpoints, and of the one that a run goes on from.
+
+        Args:
+            checkpoint: Where the run's request says that it goes on from.
+            whole: Whether those of all checkpoints that the run has made are wanted too.
+        """
+        places = addressed(checkpoint)
+        if whole:
+            places += await self._storage.places_of_run(self._thread_id, self._run_id)
+        return await self._storage.snapshot_writes(self._thread_id, also=places)
 
     async def alist(
         self,
