@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from threads.disclosure import shown_error
+
 #: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
 SHOWN_CONFIGURABLE = frozenset(
     [
@@ -51,17 +53,30 @@ def without_internals(mode: str, data: Any) -> Any:
     if not isinstance(data, dict):
         return data
     match mode:
+        case "tasks":
+            return _disclosed(data)
+        case "debug" if data.get("type") == "task_result":
+            return {**data, "payload": _disclosed(data["payload"])}
         case "debug" if data.get("type") == "checkpoint":
             return {**data, "payload": _placed(without_internals("checkpoints", data["payload"]))}
         case "checkpoints":
             return _addressed(data)
         case "events":
             body = data.get("data") or {}
+            if body.get("error") is not None:
+                body = _disclosed(body)
+                data = {**data, "data": body}
             chunk = body.get("chunk")
             if isinstance(chunk, tuple) and len(chunk) > 1 and isinstance(chunk[-2], str):
                 shown = (*chunk[:-1], without_internals(chunk[-2], chunk[-1]))
                 return {**data, "data": {**body, "chunk": shown}}
     return data
+
+
+def _disclosed(task: dict[str, Any]) -> dict[str, Any]:
+    """A task whose error says what clients may read of it."""
+    error = task.get("error")
+    return task if error is None else {**task, "error": shown_error(error)}
 
 
 def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -72,7 +87,9 @@ def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
             kept = {name: each for name, each in config["configurable"].items() if name in SHOWN_CONFIGURABLE}
             shown[key] = {**config, "configurable": kept}
     if isinstance(shown.get("tasks"), list | tuple):
-        shown["tasks"] = [_addressed(task) if isinstance(task, dict) else task for task in shown["tasks"]]
+        shown["tasks"] = [
+            _disclosed(_addressed(task)) if isinstance(task, dict) else task for task in shown["tasks"]
+        ]
     return shown
 
 

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any
 
 from runs.serialization import decode, encode
+from threads.disclosure import HIDDEN, is_shown
 from threads.fields import Encoded
 from threads.redaction import redacted_text
 
@@ -70,50 +71,18 @@ class Outcome:
         return "idle" if self.interrupts == {} and not self.next else "interrupted"
 
 
-#: Exceptions whose message clients may read; of any other they learn the class alone (wire protocol §3.1).
-SHOWN = frozenset(
-    [
-        "ValueError",
-        "TypeError",
-        "KeyError",
-        "AttributeError",
-        "RuntimeError",
-        "RecursionError",
-        "GraphRecursionError",
-        "TimeoutError",
-        "InvalidUpdateError",
-        "GraphBubbleUp",
-        "EmptyInputError",
-        "TaskNotFound",
-        "HTTPException",
-        "UserInterrupt",
-        "UnknownInterruptError",
-        "GraphNotFound",
-        "GraphLoadError",
-        "StorageFailed",
-        "StorageUnavailable",
-        "StateTooLarge",
-        "RunTooLarge",
-        "RunTimeout",
-        "WorkerLost",
-        "NodeGone",
-    ]
-)
-
-HIDDEN = "An internal error occurred"
-
-
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
     """An exception as clients may read it, and as operators do; neither reads a secret."""
     # Libraries of models and tools say which key was wrong.
     name, message = type(error).__name__, redacted_text(str(error))
-    shown = message if name in SHOWN else HIDDEN
-    return {"error": name, "message": shown}, {"error": name, "message": message}
+    shown = message if is_shown(error) else HIDDEN
+    detail = {"error": name, "message": message}
+    return {"error": name, "message": shown}, detail if shown == message else {**detail, "shown": shown}
 
 
 def shown_message(detail: Mapping[str, str]) -> str:
     """What clients may read of an operator's description of an error."""
-    return detail["message"] if detail.get("error") in SHOWN else HIDDEN
+    return detail.get("shown", detail["message"])
 
 
 #: What `wait` and `join` answer for a run that is not there.
@@ -138,4 +107,7 @@ def result_of(outcome: Outcome) -> str | None:
 def with_questions(values: Any, interrupts: dict[str, Any]) -> Any:
     """A thread's values, with the questions that wait for an answer."""
     questions = [question for asked in interrupts.values() for question in asked]
-    return {**values, "__interrupt__": questions} if questions and isinstance(values, dict) else values
+    if not questions:
+        return values
+    # The values of a function (`@entrypoint`) need not be an object, and there are none while it waits.
+    return {**(values if isinstance(values, dict) else {}), "__interrupt__": questions}

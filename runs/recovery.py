@@ -98,7 +98,7 @@ def reconcile(
         if report.complete and not dry_run and before is None and run_ids is None:
             mark_stopped(dead)
     report.duration_s = round(time.monotonic() - began, 3)
-    if report.examined:
+    if report.examined and not dry_run:
         logger.info(
             "Reconciled %s orphaned runs: %s go on, %s failed, %s unsettled.",
             report.examined, len(report.requeued), len(report.failed), len(report.unsettled),

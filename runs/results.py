@@ -8,7 +8,7 @@ from uuid import UUID
 from runs import runtime
 from runs.cancellation import settled
 from runs.models import Run, RunStatus
-from runs.outcomes import GONE, with_questions
+from runs.outcomes import GONE, shown_message, with_questions
 from runs.serialization import encode
 
 
@@ -33,5 +33,6 @@ def _stored(run_id: UUID) -> Any:
         return GONE
     thread = run.thread
     if run.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
-        return {"__error__": thread.error or run.error}
+        error = thread.error or (run.error and {**run.error, "message": shown_message(run.error)})
+        return {"__error__": error and {name: each for name, each in error.items() if name != "shown"}}
     return with_questions(thread.values if thread.values is not None else {}, thread.interrupts)

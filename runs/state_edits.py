@@ -23,6 +23,7 @@ from runs.conf import settings
 from runs.exceptions import NotFound, ThreadBusy
 from runs.graphs.runtimes import read_runtime
 from runs.models import Run
+from runs.outcomes import describe
 from runs.requests import ContradictoryRequest, sanitised_metadata
 from runs.serialization import encode
 from threads import clock, expiry
@@ -169,7 +170,7 @@ async def prepare(
         except Exception as error:
             # The graph's own code is called with the client's values: reducers, and the branches after a node.
             logger.info("Thread %s: its state could not be updated.", thread.id, exc_info=True)
-            raise ContradictoryRequest(str(error) or type(error).__name__) from error
+            raise ContradictoryRequest(describe(error)[0]["message"] or type(error).__name__) from error
     changes = standing(now)
     changes["values"] = Encoded(encode(changes["values"]))
     place = {key: saved["configurable"][key] for key in ("thread_id", "checkpoint_ns", "checkpoint_id")}

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from langgraph.types import PregelTask, StateSnapshot
 
+from threads.disclosure import shown_error
 from threads.models import Thread, ThreadStatus
-from threads.redaction import redacted_text
 from threads.snapshots import history
 
 #: Fields of a checkpoint's address that clients see.
@@ -103,7 +103,7 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
         "created_at": snapshot.created_at,
         "checkpoint": checkpoint,
         "parent_checkpoint": parent,
-        "interrupts": [_interrupt(each) for each in snapshot.interrupts],
+        "interrupts": [interrupt_json(each) for each in snapshot.interrupts],
         "checkpoint_id": checkpoint.get("checkpoint_id") if checkpoint else None,
         "parent_checkpoint_id": parent.get("checkpoint_id") if parent else None,
     }
@@ -112,7 +112,9 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
 def standing(snapshot: StateSnapshot) -> dict[str, Any]:
     """What a thread's row says of its present state: the columns, with `values` as they are."""
     interrupts = {
-        task.id: [_interrupt(each) for each in task.interrupts] for task in snapshot.tasks if task.interrupts
+        task.id: [interrupt_json(each) for each in task.interrupts]
+        for task in snapshot.tasks
+        if task.interrupts
     }
     rest = ThreadStatus.INTERRUPTED if snapshot.tasks else ThreadStatus.IDLE
     return {
@@ -129,8 +131,11 @@ def _address(config: Any) -> dict[str, Any] | None:
     return {key: configurable[key] for key in ADDRESS if configurable.get(key) is not None} or None
 
 
-def _interrupt(interrupt: Any) -> dict[str, Any]:
-    return {"id": interrupt.id, "value": interrupt.value}
+def interrupt_json(interrupt: Any) -> dict[str, Any]:
+    """An interrupt as clients receive it: with the schema of its answer, if the graph gave one."""
+    schema = getattr(interrupt, "response_schema", None)
+    shown = {"id": interrupt.id, "value": interrupt.value}
+    return shown if schema is None else {**shown, "response_schema": schema}
 
 
 def _task(task: PregelTask) -> dict[str, Any]:
@@ -139,8 +144,8 @@ def _task(task: PregelTask) -> dict[str, Any]:
         "id": task.id,
         "name": task.name,
         "path": list(task.path),
-        "error": redacted_text(repr(task.error)) if task.error is not None else None,
-        "interrupts": [_interrupt(each) for each in task.interrupts],
+        "error": shown_error(task.error) if task.error is not None else None,
+        "interrupts": [interrupt_json(each) for each in task.interrupts],
         "checkpoint": _address(task.state) if isinstance(task.state, dict) else None,
         "state": thread_state(nested) if nested is not None else None,
         "result": task.result,

@@ -26,6 +26,7 @@ from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, Storag
 from threads.checkpoints.storage import addressed
 from threads.database import in_database
 from threads.fields import Encoded
+from threads.state import interrupt_json
 
 logger = logging.getLogger(__name__)
 
@@ -247,7 +248,7 @@ class Execution:
 
 def questions(asked: Iterable[Interrupt]) -> list[dict[str, Any]]:
     """Questions as a thread keeps them, and clients read them."""
-    return [{"id": each.id, "value": each.value} for each in asked]
+    return [interrupt_json(each) for each in asked]
 
 
 def keep_base(run_id: UUID, epoch: int, snapshot: Any) -> None:

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from langchain_core.callbacks.usage import UsageMetadataCallbackHandler
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.outputs import LLMResult
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
@@ -33,11 +34,26 @@ from runs.protocols.agent.items import MODES
 from runs.stores import store_of_run
 
 
-class Usage(UsageMetadataCallbackHandler):
-    """Counts a run's tokens. Called in the loop: LangChain would use a thread for each token otherwise."""
+class Usage(BaseCallbackHandler):
+    """Counts a run's tokens, also of models that do not say their names, which LangChain's own counter passes over.
+
+    Called in the loop: LangChain would use a thread for each token otherwise.
+    """
 
     run_inline = True
     ignore_chain = ignore_retriever = ignore_agent = ignore_retry = ignore_custom_event = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input = self.output = 0
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        for generation in response.generations[0] if response.generations else ():
+            used = getattr(getattr(generation, "message", None), "usage_metadata", None)
+            if used:
+                self.input += used["input_tokens"]
+                self.output += used["output_tokens"]
+                return
 
 
 class GraphStream:
@@ -61,8 +77,11 @@ class GraphStream:
     @property
     def tokens(self) -> tuple[int, int]:
         """How many tokens went into models, and came out of them."""
-        used = self._usage.usage_metadata.values()
-        return sum(each["input_tokens"] for each in used), sum(each["output_tokens"] for each in used)
+        return self._usage.input, self._usage.output
+
+    @property
+    def _durability(self) -> str:
+        return str(self._run.kwargs.get("durability") or Durability.ASYNC)
 
     async def invoke(self) -> None:
         """Execute the graph to its end, and publish what it streams.
@@ -71,6 +90,8 @@ class GraphStream:
         """
         self.invoked = True
         begun = await self._begun()
+        if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:
+            await self._writer.remove_leftovers(self._run)
         self._config = self._make_config(begun=begun)
         async with self._opened():
             graph = self._graph
@@ -169,7 +190,7 @@ class GraphStream:
     def _chunks(self, given: Any, config: dict[str, Any]) -> AsyncIterator[Chunk]:
         """The graph's stream."""
         kwargs = self._run.kwargs
-        durability = kwargs.get("durability") or Durability.ASYNC
+        durability = self._durability
         modes = langgraph_modes(self._requested) | MODES
         if durability == Durability.EXIT and "checkpoints" not in self._requested:
             # It streams checkpoints that are never saved.

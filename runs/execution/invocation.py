@@ -39,18 +39,21 @@ def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, A
 
 
 def fitting(context: Mapping[str, Any] | None, schema: Any) -> dict[str, Any] | None:
-    """What of a run's context its graph can be given; None if nothing.
+    """What of a run's context its graph can be given; None if it has no class for it and nothing was given.
 
+    A class is made also of nothing, with its defaults; one that requires a value fails the run, as on the reference server.
     A context comes from `configurable` too, which may hold anything; a class that refuses names would fail the run for it.
     """
     given = dict(context or {})
     if dataclasses.is_dataclass(schema):
         known = {each.name for each in dataclasses.fields(schema) if each.init}
-    elif isinstance(schema, type) and issubclass(schema, BaseModel) and _refuses_others(schema):
+    elif isinstance(schema, type) and issubclass(schema, BaseModel):
+        if not _refuses_others(schema):
+            return given
         known = {name for field, each in schema.model_fields.items() for name in (field, each.alias) if name}
     else:
         return given or None
-    return {name: value for name, value in given.items() if name in known} or None
+    return {name: value for name, value in given.items() if name in known}
 
 
 def _refuses_others(schema: type[BaseModel]) -> bool:
@@ -83,7 +86,9 @@ def graph_config(
         "thread_id": thread_id,
         "assistant_id": assistant_id,
         "graph_id": graph_id,
-        "user_id": user_id,
+        # A client's word about its own user is its own: behind one key there may be many. Who asks is the server's to
+        # say, by the names below.
+        "user_id": (given.get("configurable") or {}).get("user_id") or auth_user.identity,
         # An object is no metadata to LangGraph: what the Auth file says about a user stays out of checkpoints.
         "langgraph_auth_user": auth_user,
         "langgraph_auth_user_id": auth_user.identity,

@@ -29,9 +29,11 @@ from runs.answers import is_answer_map
 from runs.conf import settings
 from runs.execution.results import saved_writes
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task, executed_nodes
+from runs.models import Run
 from threads.checkpoints import ThreadWriter
 from threads.checkpoints.interrupts import waiting
 from threads.checkpoints.questions import asked_rows, read_asked
+from threads.checkpoints.storage import addressed
 from threads.database import in_database
 
 
@@ -60,6 +62,11 @@ class AttemptWriter(ThreadWriter):
         """The ids of the interrupts in a row of a snapshot."""
         asked = self.serde.loads_typed((row[6], base64.b64decode(row[7])))
         return [each.id for each in (asked if isinstance(asked, list | tuple) else [asked])]
+
+    async def remove_leftovers(self, run: Run) -> None:
+        """Remove what an attempt has left whose end was cut off, before the run begins again from its start."""
+        places = addressed(run.kwargs.get("checkpoint"))
+        await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
 
     async def withdraw_used_interrupts(self) -> None:
         """Let tasks show no interrupt any more whose answer a subgraph below them has used."""

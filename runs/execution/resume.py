@@ -13,7 +13,8 @@ What the root graph is invoked with (`source`):
 | later | another's | input | the input again: nothing of it has landed |
 | later | another's | command, `update` and `goto` have not landed | the command again |
 | later | another's | command, they have landed | its answers alone: LangGraph applies what landed |
-| later | another's | a plain answer that has landed | no answer: LangGraph finds it with the checkpoint |
+| later | another's | a plain answer that has landed, or was used | no answer: LangGraph finds it with the checkpoint |
+| later | another's | `durability: exit` | what it had been given; what a cut-off end of an attempt has left is removed before |
 | later | another's | an answer that its task has used | not that answer: the task's later interrupts would accept it |
 
 What each graph and subgraph finds when it begins (`Resumption`, applied by `runs.execution.loops`):
@@ -114,7 +115,7 @@ def source(
     if found.command:
         command = {"resume": command.get("resume")}
     waiting = set(waiting) - found.used
-    if found.plain and not is_answer_map(command.get("resume")):
+    if (found.plain or found.answered) and not is_answer_map(command.get("resume")):
         command = {**command, "resume": None}
     # A command that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
     return to_command(command, waiting) if _says_something(command) else None

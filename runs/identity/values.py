@@ -71,7 +71,11 @@ def bring_back(rule: Rule, value: Mapping[str, Any], body: dict[str, Any]) -> No
             body[NAMESPACES.get(rule.action, "namespace")] = list(namespace)
         names = set(body) - {"namespace", *NAMESPACES.values()}
     elif rule.action == "create_run":
-        body.update(value.get("kwargs") or {})
+        kwargs = value.get("kwargs") or {}
+        for name in set(body) - set(kwargs) - set(OUTSIDE):
+            # What a handler takes out is not done.
+            del body[name]
+        body.update(kwargs)
         names = {"metadata"}
     else:
         names = (
@@ -82,6 +86,8 @@ def bring_back(rule: Rule, value: Mapping[str, Any], body: dict[str, Any]) -> No
     for name in names:
         if name in value:
             body[name] = value[name]
+        else:
+            body.pop(name, None)
 
 
 def identifier(value: Any) -> Any:

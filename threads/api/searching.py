@@ -51,9 +51,14 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
     if paths:
         for thread, fields in zip(found, shown, strict=False):
             fields["extracted"] = {
-                alias: extract(getattr(thread, root), steps) for alias, (root, steps) in paths.items()
+                alias: extract(_shown(thread, root), steps) for alias, (root, steps) in paths.items()
             }
     return shown, headers
+
+
+def _shown(thread: Thread, root: str) -> Any:
+    """A field as clients see it, from which they may take single values."""
+    return thread_json(thread, [root]).get(root)
 
 
 def count(wanted: ThreadFilter, *, principal: Principal) -> int:

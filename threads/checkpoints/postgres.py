@@ -49,16 +49,11 @@ def is_inline(value: Any) -> bool:
 
     What jsonb refuses (NUL, lone surrogates, NaN) goes to a blob instead.
     """
-    match value:
-        case None | bool():
-            return True
-        case int():
-            return True
-        case float():
-            return math.isfinite(value)
-        case str():
-            return _is_plain(value)
-    return False
+    # Subclasses, such as members of an enumeration, would lose their class.
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    return value is None or kind is bool or kind is int or (kind is str and _is_plain(value))
 
 
 def _is_plain(value: str) -> bool:

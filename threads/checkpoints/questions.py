@@ -13,6 +13,7 @@ from django.db import connection
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from threads.checkpoints.interrupts import Asked, waiting
+from threads.state import interrupt_json
 
 #: The channel in which LangGraph keeps a task's interrupts (`langgraph._internal._constants.INTERRUPT`).
 CHANNEL = "__interrupt__"
@@ -43,7 +44,7 @@ def read_questions(
     found: dict[str, list[dict[str, Any]]] = {}
     for task, ids in waiting(tasks, namespaces).items():
         if task.namespace == "" and ids:
-            found[task.task_id] = [{"id": each, "value": values[each].value} for each in ids]
+            found[task.task_id] = [interrupt_json(values[each]) for each in ids]
     return found
 
 

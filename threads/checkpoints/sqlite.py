@@ -193,6 +193,8 @@ async def open_sqlite(
 ) -> AsyncIterator[SqliteCheckpoints]:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # What users said to their agents is nobody else's on this machine; SQLite gives its other files the same mode.
+    path.touch(mode=0o600)
     async with aiosqlite.connect(path, timeout=30) as db:
         reader = SqliteReader(db, serde=serde)
         await reader.setup()

@@ -130,6 +130,10 @@ class ThreadWriter(LoopBound):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         rows = self._rows()
+        namespace = config["configurable"].get("checkpoint_ns", "")
+        if namespace and self._on_base is not None and any(place == namespace for place, _ in self._found):
+            # Without pending writes before it, as in `exit`: what is overwritten later may be of the one before this.
+            await self._keep_base()
         if self._base_lock.locked():
             # What the run overwrites is being read, from the thread's newest checkpoint: this must not become that first.
             async with self._base_lock:

@@ -55,14 +55,14 @@ async def test_a_graph_sees_what_was_given_under_both_names(http: httpx.AsyncCli
     dry = {"tone": "dry", "configured": {"tone": "dry"}}
     assert await seen(http, context={"tone": "dry"}) == dry
     assert await seen(http, config={"configurable": {"tone": "dry"}}) == dry
-    assert await seen(http) == {"tone": "", "configured": {}}
+    assert await seen(http) == {"tone": "plain", "configured": {}}
 
 
 async def test_what_the_graphs_context_has_no_place_for_is_configured_only(http: httpx.AsyncClient) -> None:
     mixed = {"tone": "dry", "other": 1}
     assert await seen(http, config={"configurable": mixed}) == {"tone": "dry", "configured": mixed}
     other = await seen(http, config={"configurable": {"other": 1, "seen": 2}})
-    assert other == {"tone": "", "configured": {"other": 1}}
+    assert other == {"tone": "plain", "configured": {"other": 1}}
 
 
 async def test_an_assistants_values_are_there_under_both_names(http: httpx.AsyncClient) -> None:
@@ -104,5 +104,9 @@ def test_only_a_class_that_refuses_names_is_spared_them(schema: Any, kept: dict[
     assert fitting(MIXED, schema) == kept
 
 
-def test_a_context_that_is_empty_is_none() -> None:
-    assert [fitting(each, Strict) for each in (None, {}, {"other": 1})] == [None, None, None]
+def test_a_class_is_made_of_nothing_too_and_what_is_no_class_is_not() -> None:
+    """A template's `runtime.context.model` has its default, as on the reference server."""
+    for given in (None, {}, {"other": 1}):
+        assert fitting(given, Strict) == {}
+    assert [fitting(None, each) for each in (Lenient, Forbidding, Validated)] == [{}, {}, {}]
+    assert [fitting({}, each) for each in (None, Loose, dict)] == [None, None, None]

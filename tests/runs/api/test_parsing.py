@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -42,8 +44,8 @@ def test_what_is_no_json_is_refused_with_the_reference_servers_words(body: bytes
         (b'["\xed\xa0\x80"]', "UTF-8"),
         (b'["\\ud800"]', "surrogate"),
         (b'["\\ud800\\ud800"]', "surrogate"),
-        (b'{"a": "x\\u0000y"}', "NUL"),
-        (b'{"\\u0000": 1}', "NUL"),
+        (b"[" + b"1," * 500_001 + b"1]", "more than 500,000 values"),
+        (b"[" + b"[]," * 100_001 + b"1]", "more than 500,000 values"),
         (nested(9), "nested more than 8"),
         (b"[" * 100_000, "deep"),
     ],
@@ -51,6 +53,38 @@ def test_what_is_no_json_is_refused_with_the_reference_servers_words(body: bytes
 def test_what_cannot_be_stored_is_refused_with_its_reason(body: bytes, reason: str) -> None:
     with pytest.raises(InvalidRequest, match=reason):
         parse(body, depth=8)
+
+
+def test_a_nul_character_becomes_a_replacement_character() -> None:
+    """Text pasted from PDFs has it, databases cannot store it, and the reference server replaces it too."""
+    assert parse(b'{"a\\u0000": ["x\\u0000y", {"b": "\\u0000"}]}', depth=8) == {
+        "a\ufffd": ["x\ufffdy", {"b": "\ufffd"}]
+    }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'["' + b'\\"' * 3_900_000 + b'"]',
+        b"[" + b'"a",' * 1_600_000 + b"1]",
+        b'["' + b"\\" * 7_999_990 + b'"]',
+        b"[" * 7_000_000,
+        b'["' + b"a,[" * 2_500_000 + b'"]',
+        b"[" + b'"\\u0000",' * 490_000 + b"1]",
+    ],
+    ids=["quotes", "strings", "backslashes", "brackets", "separators in a string", "nul"],
+)
+def test_the_worst_bodies_take_no_longer_than_long_ordinary_ones(body: bytes) -> None:
+    ordinary = b'["' + b"a" * len(body) + b'"]'
+
+    def seconds(each: bytes) -> float:
+        began = time.perf_counter()
+        with suppress(InvalidRequest):
+            parse(each, depth=64)
+        return time.perf_counter() - began
+
+    usual = min(seconds(ordinary) for _ in range(3))
+    assert min(seconds(body) for _ in range(3)) < 0.05 + 20 * usual
 
 
 def test_the_deepest_nesting_that_is_allowed_is_allowed() -> None:
