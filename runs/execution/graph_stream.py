@@ -121,7 +121,9 @@ class GraphStream:
                 run.kwargs.get("checkpoint"), whole=is_plain_answer(run.kwargs["command"])
             )
             found = landed(now, run.base, asked=self._writer.asked_in)
-        return Resumption(later=True, found=found)
+        return Resumption(
+            later=True, found=found, before=await self._writer.origin(run.kwargs.get("checkpoint"))
+        )
 
     async def _stream_all(self, given: Any, config: dict[str, Any]) -> None:
         try:
