@@ -20,7 +20,7 @@ def detail_json(detail: str) -> bytes:
 
 #: How long, and how much of, the rest of a refused body is read, in seconds and bytes. A client that is still sending would
 #: see a broken connection instead of the answer.
-LINGER_SECONDS, LINGER_BYTES = 10.0, 32 * 1024 * 1024
+LINGER_SECONDS, LINGER_BYTES = 10.0, 48 * 1024 * 1024
 
 
 async def refuse(send: Send, status: int, detail: str, *, rest: Receive | None = None) -> None:
