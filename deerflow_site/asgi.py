@@ -53,8 +53,11 @@ def websocket_application(routes: list[URLPattern]) -> Application:
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         # Only a browser carries somebody's cookies to a foreign site's socket, and it sends an Origin.
-        origin = header(scope, b"origin")
-        allowed = may_connect(origin.decode("latin-1") if origin is not None else None, settings.CORS_ORIGINS)
+        origin, host = (
+            each.decode("latin-1") if each is not None else None
+            for each in (header(scope, b"origin"), header(scope, b"host"))
+        )
+        allowed = may_connect(origin, settings.CORS_ORIGINS, host=host)
         await (router if allowed else reject)(scope, receive, send)
 
     return application

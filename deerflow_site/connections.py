@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from deerflow_site.lifespan import State
-from deerflow_site.limits import detail_json, too_large
+from deerflow_site.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
 from deerflow_site.types import Message
 from runs.conf import settings
 
@@ -64,6 +64,7 @@ class Request(http_protocol.WebRequest):
     gate: Gate | None = None
     _received = 0
     _refused = False
+    _lingering: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # Django parses the body. Twisted would do it first, for arguments that nobody reads, and finding out what kind of
@@ -78,22 +79,37 @@ class Request(http_protocol.WebRequest):
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
+        if self._refused and self._received > settings.BODY_LIMIT + LINGER_BYTES:
+            self._hang_up()
         if not self._refused and self._received > settings.BODY_LIMIT:
             self._refuse()
         if not self._refused:
             super().handleContentChunk(data)
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
-        if not self._refused:
+        if self._refused:
+            self._hang_up()
+        else:
             super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:
         self._refused = True
+        waits = self.requestHeaders.hasHeader(b"Expect")
         self.requestHeaders.removeHeader(b"Expect")  # or "100 Continue" would follow
         body = detail_json(too_large(settings.BODY_LIMIT))
         head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
         self.channel.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
-        self.channel.loseConnection()
+        if waits:
+            self._hang_up()
+            return
+        self._lingering = asyncio.get_event_loop().call_later(LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._lingering = None
+        if self.channel is not None:
+            self.channel.loseConnection()
 
     def handle_reply(self, message: Message) -> None:
         if self.channel is not None and message.get("more_body") and self.gate is None:
@@ -112,6 +128,9 @@ class Request(http_protocol.WebRequest):
         super().finish()
 
     def connectionLost(self, reason: Any) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._lingering = None
         if self.gate is not None:
             self.gate.stopProducing()
         super().connectionLost(reason)

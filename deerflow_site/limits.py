@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 
 from deerflow_site.types import Application, Message, Receive, Scope, Send
 from runs.conf import settings
@@ -16,8 +18,17 @@ def detail_json(detail: str) -> bytes:
     return json.dumps({"detail": detail}).encode()
 
 
-async def refuse(send: Send, status: int, detail: str) -> None:
-    """Answer `{"detail": …}` and have the connection closed: nobody reads the rest of the request."""
+#: How long, and how much of, the rest of a refused body is read, in seconds and bytes. A client that is still sending would
+#: see a broken connection instead of the answer.
+LINGER_SECONDS, LINGER_BYTES = 10.0, 32 * 1024 * 1024
+
+
+async def refuse(send: Send, status: int, detail: str, *, rest: Receive | None = None) -> None:
+    """Answer `{"detail": …}` and have the connection closed.
+
+    Args:
+        rest: Where the rest of the request's body comes from, if it is to be read and dropped for a while.
+    """
     body = detail_json(detail)
     headers = [
         (b"content-type", b"application/json"),
@@ -25,7 +36,21 @@ async def refuse(send: Send, status: int, detail: str) -> None:
         (b"connection", b"close"),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": rest is not None})
+    if rest is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await _drop(rest)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(rest: Receive) -> None:
+    left = LINGER_BYTES
+    while left > 0:
+        message = await rest()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        left -= len(message.get("body", b""))
 
 
 class PlainPaths:
@@ -49,15 +74,20 @@ class BodyLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = settings.BODY_LIMIT
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length")
+        # A client that asks first whether to send has not begun.
+        rest = None if b"expect" in headers else receive
         if declared is None:
-            await self._count(limit, scope, receive, send)
+            await self._count(limit, scope, receive, send, rest)
         elif int(declared) <= limit:
             await self.application(scope, receive, send)
         else:
-            await refuse(send, 413, too_large(limit))
+            await refuse(send, 413, too_large(limit), rest=rest)
 
-    async def _count(self, limit: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _count(
+        self, limit: int, scope: Scope, receive: Receive, send: Send, rest: Receive | None
+    ) -> None:
         received = 0
         answered = False
 
@@ -75,4 +105,4 @@ class BodyLimit:
 
         await self.application(scope, counted, noted)
         if received > limit and not answered:
-            await refuse(send, 413, too_large(limit))
+            await refuse(send, 413, too_large(limit), rest=rest)

@@ -15,6 +15,7 @@ from django.http.request import split_domain_port, validate_host
 
 #: Every site; and every page of this machine's own development servers.
 ANY, LOOPBACK = "*", "loopback"
+PORTS = {"http": 80, "https": 443}
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?")
@@ -44,28 +45,42 @@ def is_origin(text: str) -> bool:
     return _ORIGIN.fullmatch(text.lower()) is not None
 
 
-def from_elsewhere(origin: str | None) -> bool:
-    """Whether a browser says that the page which sends the request is not one of this site's hosts."""
+def from_elsewhere(origin: str | None, host: str | None) -> bool:
+    """Whether a browser says that the page which sends the request is not one of this site.
+
+    Another port of the same name is another site, and so is another scheme where the site is served by HTTPS alone.
+
+    Args:
+        origin: The value of the header `Origin`.
+        host: That of the header `Host`.
+    """
     if origin is None:
         return False
     try:
-        domain, _ = split_domain_port(urlsplit(origin).netloc)
+        page = urlsplit(origin.lower())
+        domain, _ = split_domain_port(page.netloc)
+        port = page.port or PORTS.get(page.scheme)
+        own = urlsplit(f"{page.scheme}://{(host or '').lower()}")
+        same = page.hostname == own.hostname and port == (own.port or PORTS.get(page.scheme))
     except ValueError:
         return True
-    return not domain or not validate_host(domain, settings.ALLOWED_HOSTS)
+    if not same or not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
+        return True
+    return page.scheme not in (("https",) if settings.SESSION_COOKIE_SECURE else ("http", "https"))
 
 
-def may_connect(origin: str | None, allowed: Collection[str]) -> bool:
+def may_connect(origin: str | None, allowed: Collection[str], *, host: str | None) -> bool:
     """Whether pages of this origin may open a websocket. Whose it is they have to show like everybody else."""
-    return origin is None or not from_elsewhere(origin) or is_allowed(origin, allowed)
+    return origin is None or not from_elsewhere(origin, host) or is_allowed(origin, allowed)
 
 
-def may_borrow(origin: str | None, allowed: Collection[str], *, local: bool) -> bool:
+def may_borrow(origin: str | None, allowed: Collection[str], *, host: str | None, local: bool) -> bool:
     """Whether a page of this origin may act with a proof that the browser added, and not the page itself.
 
     Args:
+        host: The value of the header `Host`.
         allowed: Other sites that may use the API. With "*" a browser would show any page the answers.
         local: Whether it would act as the local user, whose is the only proof that pages need none of which are allowed by name.
     """
     named = local and origin is not None and is_listed(origin, allowed)
-    return named or not from_elsewhere(origin)
+    return named or not from_elsewhere(origin, host)

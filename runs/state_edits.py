@@ -30,7 +30,7 @@ from threads import clock, expiry
 from threads.checkpoints import StorageFailed
 from threads.checkpoints.drafts import Draft, land
 from threads.checkpoints.pruning import open_pruning
-from threads.checkpoints.rows import Batch
+from threads.checkpoints.rows import Batch, StateTooLarge
 from threads.database import in_database
 from threads.fields import Encoded
 from threads.models import StateEdit, Thread
@@ -155,7 +155,8 @@ async def prepare(
             f"Thread '{thread.id}' has no assigned graph ID. This usually occurs when no runs have been made on this "
             "thread: set `graph_id` in its metadata, or run a graph on it first."
         )
-    draft = Draft(runtime.current().storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new)
+    storage, most = runtime.current().storage, settings.STATE_LIMIT
+    draft = Draft(storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new, most=most)
     config = _config(thread, graph_id, checkpoint)
     if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:
         raise NotFound("The thread has no such checkpoint.")
@@ -165,6 +166,8 @@ async def prepare(
         try:
             saved = await bound.abulk_update_state(config, supersteps)
             now = await bound.aget_state(address(thread))
+        except StateTooLarge as error:
+            raise ContradictoryRequest(str(error)) from error
         except StorageFailed as error:
             raise OperationalError(str(error)) from error
         except Exception as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from runs.protocols.agent.filters import MAX_DEPTH, MAX_ENTRIES
+
 JSON = dict[str, Any]
 
 TEXT: JSON = {"type": "string"}
@@ -23,8 +25,8 @@ def maybe(schema: JSON) -> JSON:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def many(schema: JSON) -> JSON:
-    return {"type": "array", "items": schema}
+def many(schema: JSON, *, most: int | None = None) -> JSON:
+    return {"type": "array", "items": schema, **({} if most is None else {"maxItems": most})}
 
 
 def ref(name: str) -> JSON:
@@ -144,8 +146,8 @@ SCHEMAS: JSON = {
         "A command of the agent streaming protocol.", {"id": WHOLE, "method": TEXT}, params=OBJECT
     ),
     "EventFilter": shape(
-        "Which of a thread's protocol events to stream.", {"channels": many(TEXT)},
-        namespaces=many(many(TEXT)), depth=WHOLE, since=WHOLE,
+        "Which of a thread's protocol events to stream.", {"channels": many(TEXT, most=MAX_ENTRIES)},
+        namespaces=many(many(TEXT, most=MAX_DEPTH), most=MAX_ENTRIES), depth=WHOLE, since=WHOLE,
     ),
 }  # fmt: skip
 #: Of these a client may ask for some fields only.

@@ -57,7 +57,7 @@ async def answer(session: Session, command: Command) -> dict[str, Any]:
     try:
         if command.method.startswith("subscription."):
             raise ProtocolError("not_supported", ONLY_ON_SOCKETS)
-        return success(command, await session.execute(command), seq=0)
+        return success(command, await session.execute(command), seq=session.before)
     except ProtocolError as error:
         return failure(error, command)
 

@@ -21,6 +21,7 @@ from runs.identity.principals import Principal
 from runs.identity.rules import COMMANDS
 from runs.models import MultitaskStrategy, Run
 from runs.protocols.agent.commands import Command, ProtocolError
+from runs.protocols.agent.events import last_of
 from runs.requests import ContradictoryRequest
 from runs.tape import latest_projection
 from threads.database import in_database
@@ -34,6 +35,10 @@ Json = dict[str, Any]
 MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
 
 
+#: Commands after which a client has to tell what came before them from what follows.
+STARTING = frozenset({"run.start", "input.respond", "state.fork"})
+
+
 class Session:
     """One client's commands to one thread. A thread that is not the client's is one that does not exist.
 
@@ -43,6 +48,8 @@ class Session:
     def __init__(self, thread_id: UUID, principal: Principal) -> None:
         self.thread_id = thread_id
         self.principal = principal
+        #: A number that no event of the thread exceeded before the last command that started a run.
+        self.before = 0
         self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
             "run.start": self._start_run,
             "input.respond": self._respond,
@@ -60,6 +67,8 @@ class Session:
         if method is None:
             raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
         params, principal = await self.permitted(command)
+        if command.method in STARTING:
+            self.before = last_of(await in_database(_epoch, self.thread_id, principal=principal))
         try:
             return await method(params, principal)
         except ProtocolError:
@@ -157,6 +166,11 @@ def refused(error: HttpError) -> ProtocolError:
     """What the principal may not do, as the protocol says it."""
     code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
     return ProtocolError(code, f"{error.status_code}: {error}")
+
+
+def _epoch(thread_id: UUID, *, principal: Principal) -> int:
+    epoch = Thread.objects.for_principal(principal).filter(id=thread_id).values_list("epoch", flat=True)
+    return epoch.first() or 0
 
 
 def as_protocol_error(error: RunsError) -> ProtocolError:

@@ -89,7 +89,8 @@ class SocketSession:
         subscribes = command.method.startswith("subscription.")
         try:
             result = await self._execute(command, subscribes=subscribes)
-            answer = success(command, result, seq=self._subscriptions.sent)
+            sent = self._subscriptions.sent
+            answer = success(command, result, seq=sent if subscribes else max(sent, self._session.before))
         except ProtocolError as error:
             answer = failure(error, command, seq=self._subscriptions.sent if subscribes else None)
         await self._send(encode(answer))

@@ -21,6 +21,10 @@ from threads.store.namespaces import is_text
 router = Router(tags=["Store"])
 
 
+#: Labels of a namespace, and paths of an item that are embedded.
+MOST_LABELS, MOST_PATHS = 100, 100
+
+
 def _labels(value: list[str]) -> list[str]:
     for label in value:
         check_label(label)
@@ -36,15 +40,19 @@ def check_label(label: str) -> None:
 
 
 def _index(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MOST_PATHS:
+        raise ValueError(f"must have at most {MOST_PATHS} paths")
     return value if value is False else list(check_paths(value))
 
 
-Labels = Annotated[list[str], AfterValidator(_labels)]
+Labels = Annotated[list[str], Field(max_length=MOST_LABELS), AfterValidator(_labels)]
 #: Paths to what is embedded, or false; not a union, whose errors name its members.
 Index = Annotated[
     Any,
     BeforeValidator(_index),
-    WithJsonSchema({"anyOf": [{"const": False}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema(
+        {"anyOf": [{"const": False}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PATHS}]}
+    ),
 ]
 
 

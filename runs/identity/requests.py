@@ -120,7 +120,9 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
         changes and proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
     origin = request.META.get("HTTP_ORIGIN")
-    if (local or by_cookies) and not may_borrow(origin, settings.CORS_ORIGINS, local=local):
+    if (local or by_cookies) and not may_borrow(
+        origin, settings.CORS_ORIGINS, host=request.META.get("HTTP_HOST"), local=local
+    ):
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 

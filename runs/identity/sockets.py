@@ -39,7 +39,8 @@ async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     principal, proof = await identified(credentials, _authenticator(credentials, scope))
     shown = proof is Proof.KEY or (proof is Proof.AUTH_FILE and SHOWN & credentials.headers.keys())
     origin = credentials.headers.get("origin")
-    if not shown and not may_borrow(origin, settings.CORS_ORIGINS, local=proof is Proof.LOCAL):
+    host, local = credentials.headers.get("host"), proof is Proof.LOCAL
+    if not shown and not may_borrow(origin, settings.CORS_ORIGINS, host=host, local=local):
         raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
     return principal
 

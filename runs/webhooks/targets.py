@@ -22,10 +22,42 @@ PORTS = {"https": 443, "http": 80}
 TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"), ip_network("::/96"))
 #: What `ipaddress` takes for global and is not: translators of the local network, and clouds' metadata services.
 SPECIAL = (
-    ip_network("64:ff9b:1::/48"),
-    ip_network("fd00:ec2::/32"),
     ip_network("168.63.129.16/32"),
     ip_network("100.100.100.200/32"),
+)
+#: IANA's special-purpose registries, which older Pythons know in part.
+IANA = tuple(
+    ip_network(each)
+    for each in (
+        "0.0.0.0/8",
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.0.0.0/24",
+        "192.0.2.0/24",
+        "192.31.196.0/24",
+        "192.52.193.0/24",
+        "192.88.99.0/24",
+        "192.168.0.0/16",
+        "192.175.48.0/24",
+        "198.18.0.0/15",
+        "198.51.100.0/24",
+        "203.0.113.0/24",
+        "240.0.0.0/4",
+        "255.255.255.255/32",
+        "::1/128",
+        "::/128",
+        "64:ff9b:1::/48",
+        "100::/64",
+        "2001::/23",
+        "2001:db8::/32",
+        "3fff::/20",
+        "5f00::/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
 )
 LOCAL_NAMES = ("localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback")
 
@@ -135,6 +167,7 @@ def _kind(address: Address) -> str | None:
         "multicast": address.is_multicast,
         "reserved": address.is_reserved or any(address in network for network in SPECIAL),
         "private": not address.is_global or getattr(address, "is_site_local", False),
+        "special-purpose": any(address in network for network in IANA),
     }
     return next((kind for kind, applies in kinds.items() if applies), None)
 

@@ -420,3 +420,12 @@ def test_a_client_that_sees_the_refusal_late_still_gets_it(either: Process) -> N
     for _ in range(5):
         assert httpx.post(either.url + "/", content=b"x" * 20_000_000).status_code == 413
     assert os.path.exists(f"/proc/{either.pid}")
+
+
+async def test_a_client_that_sends_its_whole_body_first_gets_the_answer_too(either: Any) -> None:
+    """As asynchronous clients do: what they send after the refusal is read and dropped."""
+    async with httpx.AsyncClient(base_url=either.url, timeout=30) as client:
+        for _ in range(8):
+            response = await client.post("/", content=b"x" * 9_000_000)
+            assert response.status_code == 413
+            assert response.headers["Connection"] == "close"

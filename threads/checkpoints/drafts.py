@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from langgraph.checkpoint.base import (
 )
 
 from threads.checkpoints.pruning import Place
-from threads.checkpoints.rows import Batch, Rows, merge
+from threads.checkpoints.rows import Batch, Rows, StateTooLarge, merge
 from threads.checkpoints.storage import CheckpointStorage
 from threads.checkpoints.writer import ThreadWriter
 
@@ -36,13 +37,22 @@ class Draft(ThreadWriter):
     Args:
         epoch: The epoch of the thread that the edit will take.
         empty: Whether the thread is a new one, which has nothing in the storage.
+        most: Bytes that the whole edit may have, 0 for any number.
     """
 
     def __init__(
-        self, storage: CheckpointStorage, *, thread_id: UUID, epoch: int, empty: bool = False
+        self,
+        storage: CheckpointStorage,
+        *,
+        thread_id: UUID,
+        epoch: int,
+        empty: bool = False,
+        most: int = 0,
     ) -> None:
         super().__init__(storage, thread_id=thread_id, epoch=epoch)
+        self._most = most
         self._empty = empty
+        self._size = 0
         self._parts: list[Rows] = []
         self._made: dict[Place, CheckpointTuple] = {}
         self._added: defaultdict[Place, list[PendingWrite]] = defaultdict(list)
@@ -53,7 +63,12 @@ class Draft(ThreadWriter):
         return merge(self._parts)
 
     async def _land(self, rows: Rows) -> None:
+        self._size += rows.size
+        if 0 < self._most < self._size:
+            raise StateTooLarge(f"The edit writes more than {self._most} bytes.")
         self._parts.append(rows)
+        # Between the supersteps of an edit others go on.
+        await asyncio.sleep(0)
 
     async def aput(
         self,

@@ -44,6 +44,8 @@ class Rows:
     checkpoints: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     #: (ns, checkpoint id, task id, idx) -> (task path, channel, type, blob)
     writes: dict[tuple[str, str, str, int], tuple[str, str, str, bytes]] = field(default_factory=dict)
+    #: Bytes of what was encoded.
+    size: int = 0
     #: Whether `writes` replace what is there; LangGraph replaces errors, interrupts and answers, and nothing else.
     replace: bool = False
 

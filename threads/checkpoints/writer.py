@@ -181,6 +181,7 @@ class ThreadWriter(LoopBound):
                 self._largest = max(self._largest, size)
             else:
                 size = await self._shielded(asyncio.ensure_future(in_thread(encode, rows, *args)))
+            rows.size = size
             if 0 < self._limit < size:
                 raise StateTooLarge(f"A step's state has {size} bytes; at most {self._limit} are allowed.")
         except Exception as error:

@@ -52,7 +52,9 @@ def success(command: Command, result: Mapping[str, Any], *, seq: int) -> Json:
     """The answer to a command that was done.
 
     Args:
-        seq: The last event that this connection has been sent; 0 where it is sent none.
+        seq: A number that no event exceeds of what was there before the command: the last event that this connection
+            has been sent, or the last one that the thread can have had. A client that reads the thread from its start takes
+            what follows it for new, and what does not for answered.
     """
     meta = {"applied_through_seq": seq}
     return {"type": "success", "id": command.id, "result": dict(result), "meta": meta}

@@ -53,6 +53,11 @@ def first_of(epoch: int) -> int:
     return max(epoch - 1, 0) << EPOCH_BITS
 
 
+def last_of(epoch: int) -> int:
+    """A number that no event up to this epoch exceeds, and every event of later ones does."""
+    return epoch << EPOCH_BITS
+
+
 def epoch_of(seq: int) -> int:
     """The epoch that a number belongs to."""
     return (seq >> EPOCH_BITS) + 1

@@ -179,11 +179,12 @@ class RunProjection:
         yield self._next("updates", namespace, encode(told))
 
     def _custom(self, namespace: Namespace, data: Any) -> ProtocolEvent:
-        name = None
-        if isinstance(data, dict) and data.keys() == {"name", "payload"} and isinstance(data["name"], str):
-            name, told = data["name"], data
+        """What a node wrote. Python's SDK reads a named event's fields beside each other, JavaScript's its `payload`."""
+        name = data.get("name") if isinstance(data, dict) else None
+        if isinstance(name, str):
+            told = {**data, "payload": data.get("payload", data)}
         else:
-            told = {"payload": data}
+            name, told = None, {"payload": data}
         event = self._next("custom", namespace, encode(told))
         event.name = name
         return event

@@ -129,7 +129,7 @@ async def test_nobody_connects(world: World, caller: str, reason: str) -> None:
 
 
 async def test_a_session_connects_from_this_sites_pages_alone(world: World) -> None:
-    for origin in ({}, {"Origin": "http://testserver"}):
+    for origin in ({}, {"Origin": "http://testserver", "Host": "testserver"}):
         async with socket(world.ids["t"], {**world.callers["session"], **origin}) as client:
             assert outcome(await client.command("state.get")) == "unknown_error"
             assert outcome(await client.command("run.start", **START)) == "unknown_error"

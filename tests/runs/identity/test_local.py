@@ -63,7 +63,10 @@ async def test_a_socket_has_the_same_principals() -> None:
     cookies = await in_database(logged_in, "ada")
     header = "; ".join(f"{name}={value}" for name, value in cookies.items())
     ada = Principal(await in_database(user_id, "ada"))
-    assert await principal_of_scope(handshake(cookie=header, origin="http://testserver")) == ada
+    assert (
+        await principal_of_scope(handshake(cookie=header, origin="http://testserver", host="testserver"))
+        == ada
+    )
     row, key = await in_database(lambda: keys.create(make_user().pk, scopes=SCOPES))
     assert await principal_of_scope(handshake("8.8.8.8", x_api_key=key)) == Principal(row.user_id)
 
@@ -123,6 +126,7 @@ async def test_a_page_shows_its_key_as_a_subprotocol() -> None:
 @pytest.mark.parametrize(("origin", "allowed", "expected"), [
     (None, [], True),
     ("http://testserver", [], True),
+    ("http://testserver:3000", [], False),
     ("https://app.example", [], False),
     ("https://app.example", ["https://app.example"], True),
     ("https://app.example:8443", ["https://app.example"], False),
@@ -130,4 +134,4 @@ async def test_a_page_shows_its_key_as_a_subprotocol() -> None:
     ("null", ["*"], True),
 ])  # fmt: skip
 def test_whose_pages_may_open_a_socket(origin: str | None, allowed: list[str], expected: bool) -> None:
-    assert may_connect(origin, allowed) is expected
+    assert may_connect(origin, allowed, host="testserver") is expected

@@ -147,9 +147,30 @@ async def test_a_page_that_was_named_acts_as_the_local_user(run_settings: Any) -
             assert await principal_of(asked(method, Origin=origin))
 
 
-@pytest.mark.parametrize("origin", ["http://testserver", "http://testserver:3000", None])
-def test_this_sites_own_pages_come_from_its_hosts(origin: str | None) -> None:
-    assert not from_elsewhere(origin)
+@pytest.mark.parametrize(("origin", "host", "elsewhere"), [
+    (None, "testserver", False),
+    ("http://testserver", "testserver", False),
+    ("http://testserver:80", "testserver", False),
+    ("https://testserver", "testserver:443", False),
+    ("http://testserver:8000", "TESTSERVER:8000", False),
+    ("http://testserver:3000", "testserver:8000", True),
+    ("http://testserver:3000", "testserver", True),
+    ("http://testserver", None, True),
+    ("http://evil.example", "evil.example", True),
+    ("ftp://testserver", "testserver", True),
+    ("null", "testserver", True),
+    ("http://[::1", "testserver", True),
+])  # fmt: skip
+def test_this_sites_own_pages_come_from_its_scheme_host_and_port(
+    origin: str | None, host: str | None, elsewhere: bool
+) -> None:
+    assert from_elsewhere(origin, host) is elsewhere
+
+
+def test_where_cookies_are_for_https_alone_pages_by_http_are_another_sites(settings: Any) -> None:
+    settings.SESSION_COOKIE_SECURE = True
+    assert from_elsewhere("http://testserver", "testserver")
+    assert not from_elsewhere("https://testserver", "testserver")
 
 
 async def test_a_foreign_host_name_is_refused(run_settings: Any) -> None:

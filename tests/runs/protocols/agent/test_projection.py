@@ -336,9 +336,14 @@ def test_a_named_custom_event_has_a_channel_of_its_own() -> None:
     log.attempt()
     log.item("custom", {"name": "a2a", "payload": [1]})
     log.item("custom", {"name": "a2a", "payload": [1], "more": True})
+    log.item("custom", {"name": "a2a", "more": True})
+    log.item("custom", {"name": 1})
+    # Python's SDK reads the fields beside each other, JavaScript's the payload.
     assert log.data("custom") == [
         {"name": "a2a", "payload": [1]},
-        {"payload": {"name": "a2a", "payload": [1], "more": True}},
+        {"name": "a2a", "payload": [1], "more": True},
+        {"name": "a2a", "more": True, "payload": {"name": "a2a", "more": True}},
+        {"payload": {"name": 1}},
     ]
 
 

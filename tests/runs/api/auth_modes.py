@@ -1,0 +1,33 @@
+"""An Auth file whose one handler does what a test wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from langgraph_sdk import Auth
+
+READING = frozenset({"read", "search", "get", "list_namespaces"})
+
+auth = Auth()
+
+
+def raising(ctx: Any, value: Any) -> Any:
+    raise KeyError("secret-of-the-file")
+
+
+#: What the handler answers, by the name of a kind of Auth file.
+KINDS: dict[str, Callable[[Any, Any], Any]] = {
+    "permissive": lambda ctx, value: None,
+    "refusing": lambda ctx, value: False,
+    "read-only": lambda ctx, value: ctx.action in READING,
+    "hiding": lambda ctx, value: None if ctx.resource == "store" else {"whose": "somebody else's"},
+    "raising": raising,
+}
+#: The kind that is asked at present.
+kind = ["permissive"]
+
+
+@auth.on
+async def answer(ctx: Auth.types.AuthContext, value: Any) -> Any:
+    return KINDS[kind[0]](ctx, value)

@@ -1,0 +1,65 @@
+"""Every list that a client sends has a maximum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from runs.api.document import document
+from runs.api.site import api
+from threads.api.schemas import MOST_WANTED, few
+
+
+def arrays(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(schema, dict):
+        if schema.get("type") == "array":
+            yield place, schema
+        for name, each in schema.items():
+            yield from arrays(each, f"{place}.{name}")
+    elif isinstance(schema, list):
+        for number, each in enumerate(schema):
+            yield from arrays(each, f"{place}.{number}")
+
+
+def test_every_list_of_a_body_has_a_maximum() -> None:
+    whole = document(api)
+    reached: set[str] = set()
+    waiting = [
+        name
+        for methods in whole["paths"].values()
+        for operation in methods.values()
+        for name in _named(operation.get("requestBody"))
+    ]
+    while waiting:
+        if (name := waiting.pop()) not in reached:
+            reached.add(name)
+            waiting += _named(whole["components"]["schemas"][name])
+    assert len(reached) > 15
+    unbounded = [
+        place
+        for name in reached
+        for place, schema in arrays(whole["components"]["schemas"][name], name)
+        if "maxItems" not in schema
+    ]
+    assert unbounded == []
+
+
+def _named(schema: Any) -> list[str]:
+    if isinstance(schema, dict):
+        own = [schema["$ref"].rsplit("/", 1)[1]] if isinstance(schema.get("$ref"), str) else []
+        return own + [name for each in schema.values() for name in _named(each)]
+    return [name for each in schema for name in _named(each)] if isinstance(schema, list) else []
+
+
+def test_a_condition_on_json_has_a_maximum() -> None:
+    assert few({"a": list(range(MOST_WANTED - 2))})
+    wanted: Any
+    for wanted in (
+        {"a": list(range(MOST_WANTED + 1))},
+        {str(number): 1 for number in range(101)},
+        {"a": [[[]] * 200]},
+    ):
+        with pytest.raises(ValueError, match="at most 100"):
+            few(wanted)

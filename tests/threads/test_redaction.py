@@ -1,0 +1,84 @@
+"""Secrets are hidden, and looking for them takes time in proportion to the text."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import pytest
+
+from threads.redaction import HIDDEN, LONGEST_TEXT, RedactingFormatter, redacted, redacted_text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "a-",
+        "token ",
+        "Bearer ",
+        "://",
+        "password=\\",
+        "x:y@",
+        "secret",
+        "k1",
+        "api_key:",
+        '\\\\"',
+        "_token",
+        "sk-",
+    ],
+)
+def test_no_text_takes_longer_than_in_proportion(piece: str) -> None:
+    def seconds(length: int) -> float:
+        text = piece * (length // len(piece))
+        return min(_timed(text) for _ in range(3))
+
+    short, long = seconds(4_000), seconds(64_000)
+    assert long < 0.05 + 100 * short, "sixteen times the text, and 256 times the time if it were quadratic"
+
+
+def _timed(text: str) -> float:
+    began = time.perf_counter()
+    redacted_text(text)
+    return time.perf_counter() - began
+
+
+def test_a_text_that_is_too_long_is_cut() -> None:
+    text = redacted_text("x" * (LONGEST_TEXT + 5))
+    assert text == "x" * LONGEST_TEXT + "… (5 characters more)"
+
+
+@pytest.mark.parametrize("text, hidden", [
+    ("postgres://ada:hunter2@db/site", "postgres://ada:***@db/site"),
+    ("redis://:hunter2@cache", "redis://:***@cache"),
+    ("pwd=hunter2", "pwd=***"),
+    ("sessionid: abc.def", "sessionid: ***"),
+    ("AKIAABCDEFGHIJKLMNOP", "***"),
+    ("xoxb-123456789-abcdef", "***"),
+    ("AIza" + "b" * 35, "***"),
+    ("http://example.com:8000/a@b", "http://example.com:8000/a@b"),
+    ("max_tokens: 5, token_count=3", "max_tokens: 5, token_count=3"),
+])  # fmt: skip
+def test_what_looks_like_a_secret_is_hidden_in_a_text(text: str, hidden: str) -> None:
+    assert redacted_text(text) == hidden
+
+
+def test_what_looks_like_a_secret_is_hidden_in_json() -> None:
+    looks = "abcdefghij0123456789"
+    given = {
+        "key": looks,
+        "auth": looks,
+        "dsn": "x",
+        "jwt": "x",
+        "secrets": {"a": 1},
+        "connection_string": "x",
+    }
+    assert redacted(given) == dict.fromkeys(given, HIDDEN)
+    kept = {"key": "title", "auth": True, "author": looks, "monkey": looks, "max_tokens": 5}
+    assert redacted(kept) == kept
+
+
+def test_no_text_passes_for_a_line_of_the_log() -> None:
+    forged = "x\n2026-01-01 INFO runs: all is well\r\x1b[2Jgone\u2028more"
+    record = logging.LogRecord("runs", logging.INFO, __file__, 1, "said %s", (forged,), None)
+    lines = RedactingFormatter("%(message)s").format(record).splitlines()
+    assert lines == ["said x", "    2026-01-01 INFO runs: all is well\\r\\x1b[2Jgone\\u2028more"]
