@@ -21,7 +21,7 @@ from runs.crons.firing import fire
 from runs.crons.models import Cron
 from runs.identity import auth_file
 from runs.identity.authentication import details_of, user_id_of, username_for
-from runs.identity.authorization import authorize
+from runs.identity.authorization import _say_once, authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
 from runs.identity.permission import WRONG_VALUE
@@ -183,6 +183,7 @@ async def test_a_graph_knows_its_user_wherever_it_is_executed(
     assert answer.json() == {"log": ["looked"]}
     [config] = secrets.seen
     user = config["langgraph_auth_user"]
+    assert config["user_id"] == "ada"
     assert (user.identity, user["github_token"], user.display_name) == ("ada", "token-of-ada", "ada")
     assert sorted(user.team) == ["a", "b"]
     assert (config["langgraph_auth_user_id"], config["langgraph_auth_permissions"]) == (
@@ -476,6 +477,19 @@ def test_a_file_beside_the_langgraph_json_is_found(configured: Any, tmp_path: Pa
     assert not check_auth_file(None)
 
 
+async def test_a_filter_of_the_store_says_that_it_has_no_effect(
+    auth: None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    async def narrow(ctx: Any, value: Any) -> dict[str, str]:
+        return {"owner": "ada"}
+
+    _say_once.cache_clear()
+    monkeypatch.setattr(auth_file.AuthFile, "handler", lambda *_: narrow)
+    for _ in range(3):
+        assert (await authorize(Principal(1), "store", "search", {})).filters == {}
+    assert caplog.text.count("has no effect") == 1
+
+
 # --- conditions
 
 
@@ -495,7 +509,7 @@ def test_a_condition_means_the_same_on_both_databases(condition: dict[str, Any],
 
 @pytest.mark.parametrize("condition", [
     [], "x", {"$not": []}, {"a": {"$like": "x"}}, {"$or": []}, {"$or": {"a": 1}}, {1: 2}, {"a": {"$eq": 1, "$contains": 2}},
-    {"$or": [{"$or": [{"$or": [{"a": 1}]}]}]},
+    {"$or": [{"$or": [{"$or": [{"a": 1}]}]}]}, {"a": UUID(int=1)}, {"a": {"$eq": {1, 2}}}, {"a": float("nan")},
 ])  # fmt: skip
 def test_what_is_no_condition_is_refused(condition: Any) -> None:
     with pytest.raises(ValueError):
