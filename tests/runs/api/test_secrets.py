@@ -123,6 +123,15 @@ async def test_secrets_are_hidden_in_responses(http: httpx.AsyncClient, run_sett
     assert CANARY not in (await http.get(f"/threads/{made}")).text
 
 
+async def test_a_search_takes_no_secret_out_of_what_it_finds(http: httpx.AsyncClient) -> None:
+    secrets = {"openai_api_key": CANARY, "nested": {"token": CANARY}, "max_tokens": 5}
+    body = {"assistant_id": "looking", "input": {"log": []}, "config": {"configurable": secrets}}
+    await http.post("/runs/wait", json={**body, "on_completion": "keep"})
+    paths = {name: f"config.configurable.{name}" for name in ("openai_api_key", "nested.token", "max_tokens")}
+    [found] = (await http.post("/threads/search", json={"extract": paths})).json()
+    assert found["extracted"] == {"openai_api_key": HIDDEN, "nested.token": HIDDEN, "max_tokens": 5}
+
+
 async def test_an_error_tells_no_secret(http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     thread = (await http.post("/threads", json={})).json()["thread_id"]
     secrets = {"openai_api_key": f"sk-{CANARY}"}
