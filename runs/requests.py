@@ -23,7 +23,6 @@ RESERVED_CONFIGURABLE = frozenset(
         "checkpoint_id",
         "checkpoint_ns",
         "checkpoint_map",
-        "user_id",
         "graph_id",
         "assistant_id",
         "cron_id",

@@ -212,6 +212,19 @@ def test_a_signal_right_after_a_websockets_handshake_leaves_nothing_in_the_log()
         assert "Traceback" not in server.output
 
 
+@pytest.mark.parametrize("root", [b"/elsewhere", b"/state", b"\xff", b"%00", b"x" * 4000])
+def test_no_client_says_where_the_site_is_mounted(root: bytes) -> None:
+    with running() as server:
+        headers = {b"Daphne-Root-Path": root}
+        answer = httpx.get(server.url + "/state", headers=headers)  # type: ignore[arg-type]
+        assert answer.status_code == 200
+        with connect(
+            server.websocket_url("/echo"), additional_headers={"Daphne-Root-Path": "/elsewhere"}
+        ) as client:
+            client.send("x")
+            assert client.recv() == "x"
+
+
 # Other servers
 
 
