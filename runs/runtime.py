@@ -11,7 +11,7 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from runs import graphs, startup, store_settings
+from runs import forks, graphs, startup, store_settings
 from runs.assistants import create_system_assistants
 from runs.conf import settings
 from runs.events import EventHub
@@ -110,6 +110,7 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
         stack.callback(_forget)
         stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
         stack.enter_context(watched_loop())
+        stack.enter_context(forks.network_not_inherited())
         options = options or WorkerOptions()
         # Synchronous nodes run here, as many at once as runs: one each.
         nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
