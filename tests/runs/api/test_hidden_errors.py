@@ -104,7 +104,7 @@ async def test_a_hidden_text_reaches_no_client(http: httpx.AsyncClient, graph: s
     read["events"] = await watched(http, "POST", f"{own}/stream/events", json=channels)
     read["thread"] = await watched(http, "GET", f"{own}/stream", headers={"Last-Event-ID": "-"})
     for command in ("state.get", "state.listCheckpoints", "agent.getTree"):
-        sent = {"id": 1, "method": command, "params": {}}
+        sent: dict[str, Any] = {"id": 1, "method": command, "params": {}}
         read[command] = (await http.post(f"{own}/commands", json=sent)).text
     assert {name: text for name, text in read.items() if CANARY in text} == {}
     assert not await in_database(RunEvent.objects.filter(data__contains=CANARY).exists)
