@@ -17,6 +17,7 @@ export UV_COMPILE_BYTECODE := 1
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
 	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
+	@echo "make test-newest      the same with the newest releases of all packages"
 	@echo "make check            lint, format check, types, Django's checks"
 	@echo "make openapi          write the API's document anew, to docs/openapi.json"
 	@echo "make bench            measure against a bare LangGraph loop"
@@ -42,6 +43,13 @@ CLIENTS := $(if $(shell command -v npm 2>/dev/null),tests/clients/node_modules t
 
 test: install $(CLIENTS)
 	$(RUN) python -m tests $(ARGS)
+
+# The newest releases that the ranges of pyproject.toml allow, in an environment of its own; uv.lock stays as it is.
+test-newest: install $(CLIENTS)
+	rm -rf .newest && mkdir .newest && cp pyproject.toml README.md .newest/
+	cd .newest && $(abspath $(shell command -v $(UV) || echo $(UV))) lock --quiet
+	cd .newest && UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-latest $(abspath $(shell command -v $(UV) || echo $(UV))) sync --quiet --python "$(PYTHON)"
+	.venv-latest/bin/python -m tests $(ARGS)
 
 check: install
 	$(RUN) ruff check .

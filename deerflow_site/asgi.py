@@ -18,7 +18,7 @@ from django.urls import URLPattern, re_path  # noqa: E402
 from deerflow_site.cors import CrossOrigin, header  # noqa: E402
 from deerflow_site.handler import LeanHandler  # noqa: E402
 from deerflow_site.lifespan import Lifespan, State, lifespan  # noqa: E402
-from deerflow_site.limits import BodyLimit, PlainPaths, refuse  # noqa: E402
+from deerflow_site.limits import BodyLimit, PlainPaths, has_encoded_slash, refuse  # noqa: E402
 from deerflow_site.types import Application, Receive, Scope, Send  # noqa: E402
 from runs.api.middleware import MIDDLEWARE  # noqa: E402
 from runs.conf import settings  # noqa: E402
@@ -57,7 +57,7 @@ def websocket_application(routes: list[URLPattern]) -> Application:
             each.decode("latin-1") if each is not None else None
             for each in (header(scope, b"origin"), header(scope, b"host"))
         )
-        allowed = may_connect(origin, settings.CORS_ORIGINS, host=host)
+        allowed = may_connect(origin, settings.CORS_ORIGINS, host=host) and not has_encoded_slash(scope)
         await (router if allowed else reject)(scope, receive, send)
 
     return application

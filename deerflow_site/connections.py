@@ -90,6 +90,8 @@ class Request(http_protocol.WebRequest):
         if self._refused:
             self._hang_up()
         else:
+            # Daphne would take the word of any client for where the site is mounted.
+            self.requestHeaders.removeHeader(b"Daphne-Root-Path")
             super().requestReceived(command, path, version)
 
     def _refuse(self) -> None:

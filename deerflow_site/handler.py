@@ -13,6 +13,7 @@ from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import set_script_prefix
 
+from deerflow_site.policy import NOTHING, content_policy
 from deerflow_site.types import Receive, Scope, Send
 from runs.exceptions import ReaderRefused, ServerClosing
 
@@ -22,6 +23,8 @@ Middleware = Callable[[GetResponse], GetResponse]
 WITHOUT_BODY = (204, 304)
 #: What Django's middleware would add: an answer is what it says it is, and no other site's page shows it in a frame.
 GUARDS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
+#: What the API's own page adds to the policy of all pages: Swagger UI sets styles and has its icons in its style sheet.
+PAGE_STYLES = {"style-src": "'self' 'unsafe-inline'"}
 
 
 class LeanHandler(ASGIHandler):
@@ -70,6 +73,9 @@ class LeanHandler(ASGIHandler):
                 response: Any = await self.run_get_response(request)
                 for name, value in GUARDS.items():
                     response.headers[name] = value
+                page = response.headers.get("Content-Type", "").startswith("text/html")
+                policy = content_policy(**PAGE_STYLES) if page else NOTHING
+                response.headers.setdefault("Content-Security-Policy", policy)
                 if not response.streaming and response.status_code not in WITHOUT_BODY:
                     response.headers.setdefault("Content-Length", str(len(response.content)))
                 try:

@@ -20,7 +20,7 @@ def detail_json(detail: str) -> bytes:
 
 #: How long, and how much of, the rest of a refused body is read, in seconds and bytes. A client that is still sending would
 #: see a broken connection instead of the answer.
-LINGER_SECONDS, LINGER_BYTES = 10.0, 32 * 1024 * 1024
+LINGER_SECONDS, LINGER_BYTES = 10.0, 48 * 1024 * 1024
 
 
 async def refuse(send: Send, status: int, detail: str, *, rest: Receive | None = None) -> None:
@@ -53,6 +53,10 @@ async def _drop(rest: Receive) -> None:
         left -= len(message.get("body", b""))
 
 
+def has_encoded_slash(scope: Scope) -> bool:
+    return b"%2f" in (scope.get("raw_path") or b"").partition(b"?")[0].lower()
+
+
 class PlainPaths:
     """Answers 400 to a path with an encoded slash: a proxy that decides by paths has seen another one (durability §3.1)."""
 
@@ -60,8 +64,7 @@ class PlainPaths:
         self.application = application
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = (scope.get("raw_path") or b"").partition(b"?")[0]
-        if b"%2f" in path.lower():
+        if has_encoded_slash(scope):
             return await refuse(send, 400, "A path must not hold an encoded slash (%2F).")
         return await self.application(scope, receive, send)
 

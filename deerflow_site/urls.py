@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.contrib.contenttypes.views import shortcut
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
 from django.urls import path, re_path
 
 from runs.api.site import api, not_found
 
+
+def _view_on_site(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponseBase:
+    """The admin's way from an object to its page: what is no id is a 404, and not an error."""
+    try:
+        return shortcut(request, content_type_id, object_id)
+    except (ValidationError, ValueError, OverflowError):
+        raise Http404 from None
+
+
 urlpatterns = [
+    path("admin/r/<path:content_type_id>/<path:object_id>/", admin.site.admin_view(_view_on_site)),
     path("admin/", admin.site.urls),
     path("", api.urls),
     # The admin without its slash is left to Django, which redirects.

@@ -89,6 +89,15 @@ def _number(version: Any) -> int:
     return int(str(version).split(".", 1)[0]) if version else 0
 
 
+def root_of(config: RunnableConfig) -> RunnableConfig:
+    """The address of the root checkpoint of one, which may be a subgraph's."""
+    place = config.get("configurable") or {}
+    if not place.get("checkpoint_ns"):
+        return config
+    root = (place.get("checkpoint_map") or {}).get("")
+    return {**config, "configurable": {**place, "checkpoint_ns": "", "checkpoint_id": root}}
+
+
 async def missing_anywhere(
     graph: Pregel, saver: BaseCheckpointSaver[str], config: RunnableConfig
 ) -> Mapping[str, list[str]]:
@@ -155,6 +164,7 @@ async def ensure_goes_on(
     Args:
         name: What people call the graph.
     """
+    config = root_of(config)
     lost = await missing_anywhere(graph, saver, config)
     if not lost:
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from threads.disclosure import shown_error
+from threads.disclosure import HIDDEN, shown_error
 
 #: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
 SHOWN_CONFIGURABLE = frozenset(
@@ -55,6 +55,9 @@ def without_internals(mode: str, data: Any) -> Any:
     match mode:
         case "tasks":
             return _disclosed(data)
+        case "tools" if data.get("event") == "tool-error":
+            # LangGraph has left the exception's class out, by which one knows whether clients may read its text.
+            return {**data, "message": HIDDEN}
         case "debug" if data.get("type") == "task_result":
             return {**data, "payload": _disclosed(data["payload"])}
         case "debug" if data.get("type") == "checkpoint":

@@ -69,6 +69,16 @@ def from_elsewhere(origin: str | None, host: str | None) -> bool:
     return page.scheme not in (("https",) if settings.SESSION_COOKIE_SECURE else ("http", "https"))
 
 
+def is_named_host(host: str | None) -> bool:
+    """Whether a Host header names this machine, or a host of `ALLOWED_HOSTS`, of which "*" names none; None is no name."""
+    if host is None:
+        return True
+    domain, _ = split_domain_port(host.lower())
+    if domain.strip("[]") in LOOPBACK_HOSTS:
+        return True
+    return validate_host(domain, [each for each in (*settings.ALLOWED_HOSTS, ".localhost") if each != ANY])
+
+
 def may_connect(origin: str | None, allowed: Collection[str], *, host: str | None) -> bool:
     """Whether pages of this origin may open a websocket. Whose it is they have to show like everybody else."""
     return origin is None or not from_elsewhere(origin, host) or is_allowed(origin, allowed)

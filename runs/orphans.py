@@ -30,10 +30,13 @@ class ThreadLocked(Exception):
     """Somebody has locked the thread: a last write of the dead process, or another reconciliation."""
 
 
-def requeue_orphans(runs: Sequence[Run]) -> tuple[set[UUID], set[UUID]]:
+def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UUID], set[UUID]]:
     """Put orphans back, in one transaction; return those, and those whose threads somebody has locked.
 
     Locking the threads makes writers of the old epochs finish or fail first; the new epochs refuse them from then on.
+
+    Args:
+        charge: Whether this counts as a lost attempt of each run that nobody has cancelled.
     """
     now = clock.now()
     of_thread = {run.thread_id: run for run in runs}
@@ -47,7 +50,7 @@ def requeue_orphans(runs: Sequence[Run]) -> tuple[set[UUID], set[UUID]]:
         owned = [run for thread in threads if (run := of_thread[thread.id]).epoch == thread.epoch]
         running = Run.objects.filter(id__in=[run.id for run in owned], status=RunStatus.RUNNING)
         requeued = set(running.values_list("id", flat=True))
-        charged = {run.id for run in owned if not run.cancel_action} & requeued
+        charged = {run.id for run in owned if charge and not run.cancel_action} & requeued
         for ids, lost in ((charged, True), (requeued - charged, False)):
             if ids:
                 Run.objects.filter(id__in=ids).requeue_all(now=now, lost=lost)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.exceptions import InvalidRequest
+from threads.metadata import MOST_METADATA, ensure_few
 
 #: Names of `configurable` that belong to the server or to LangGraph; a caller's values are dropped.
 RESERVED_CONFIGURABLE = frozenset(
@@ -22,7 +23,6 @@ RESERVED_CONFIGURABLE = frozenset(
         "checkpoint_id",
         "checkpoint_ns",
         "checkpoint_map",
-        "user_id",
         "graph_id",
         "assistant_id",
         "cron_id",
@@ -159,7 +159,11 @@ def mirrored(config: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[s
 
 
 def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata without the names that belong to the server."""
+    """The metadata without the names that belong to the server. Raises InvalidRequest for too many values."""
+    try:
+        ensure_few(metadata, MOST_METADATA)
+    except ValueError as error:
+        raise InvalidRequest(f"metadata {error}.") from None
     return {name: each for name, each in metadata.items() if not _reserved(name, RESERVED_METADATA)}
 
 

@@ -7,11 +7,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from types import FrameType
 from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from runs import graphs, startup, store_settings
+from runs import blocked, forks, graphs, startup, store_settings
 from runs.assistants import create_system_assistants
 from runs.conf import settings
 from runs.events import EventHub
@@ -109,7 +110,8 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
     async with AsyncExitStack() as stack:
         stack.callback(_forget)
         stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
-        stack.enter_context(watched_loop())
+        stack.enter_context(watched_loop(_hand_back_others))
+        stack.enter_context(forks.network_not_inherited())
         options = options or WorkerOptions()
         # Synchronous nodes run here, as many at once as runs: one each.
         nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
@@ -144,6 +146,12 @@ async def runtime(*, execute: bool = True, options: WorkerOptions | None = None)
             yield opened
         finally:
             opened.stop_claiming()
+
+
+def _hand_back_others(frame: FrameType | None) -> None:
+    """Let the runs beside the one that blocks this process's loop go on without it."""
+    if (opened := _current) is not None and opened.manager is not None:
+        blocked.hand_back_others(opened.manager.worker_id, frame)
 
 
 def _forget() -> None:

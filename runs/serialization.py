@@ -20,6 +20,7 @@ import orjson
 from langchain_core import messages
 from pydantic import BaseModel
 
+from threads.disclosure import HIDDEN, is_shown
 from threads.redaction import redacted_text
 
 #: Message classes whose dump is nothing but their fields.
@@ -58,7 +59,8 @@ def _default(value: Any) -> Any:
         case BaseModel():
             return value.model_dump()
         case BaseException():
-            return {"error": type(value).__name__, "message": redacted_text(str(value))}
+            message = redacted_text(str(value)) if is_shown(value) else HIDDEN
+            return {"error": type(value).__name__, "message": message}
         case bytes() | bytearray() | memoryview():
             return base64.b64encode(value).decode()
         case Mapping():

@@ -26,6 +26,7 @@ from runs.models import Run
 from runs.outcomes import describe
 from runs.requests import ContradictoryRequest, sanitised_metadata
 from runs.serialization import encode
+from runs.stores import store_of_thread
 from threads import clock, expiry
 from threads.checkpoints import StorageFailed
 from threads.checkpoints.drafts import Draft, land
@@ -160,7 +161,9 @@ async def prepare(
     config = _config(thread, graph_id, checkpoint)
     if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:
         raise NotFound("The thread has no such checkpoint.")
-    async with graphs.open_graph(graph_id, config, runtime=read_runtime("threads.update")) as graph:
+    async with graphs.open_graph(
+        graph_id, config, runtime=read_runtime("threads.update", store_of_thread(config))
+    ) as graph:
         bound: Any = copy.copy(graph)
         bound.checkpointer = draft.with_allowlist(graphs.checkpoint_types(graph))
         try:

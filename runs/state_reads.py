@@ -9,12 +9,13 @@ from typing import Any
 
 from runs import graphs, runtime
 from runs.graphs.runtimes import read_runtime
+from runs.stores import store_of_thread
 
 
 @asynccontextmanager
 async def readable(name: str, config: Any) -> AsyncIterator[Any]:
     """Open a graph to read its threads' states."""
-    async with graphs.open_graph(name, config, runtime=read_runtime()) as graph:
+    async with graphs.open_graph(name, config, runtime=read_runtime(store=store_of_thread(config))) as graph:
         bound = copy.copy(graph)
         bound.checkpointer = runtime.current().storage.reader().with_allowlist(graphs.checkpoint_types(graph))
         yield bound

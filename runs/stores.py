@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from langchain_core.runnables import RunnableConfig
+
 from runs.models import Run
 from runs.store_settings import configuration
 from threads.querysets import Principal
@@ -12,6 +16,19 @@ from threads.store.writes import Fence
 def store_of(principal: Principal) -> UserStore:
     """A user's store, for a request."""
     return UserStore(principal, configuration())
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The user of a thread, for its store."""
+
+    user_id: int
+
+
+def store_of_thread(config: RunnableConfig) -> UserStore | None:
+    """The store of the user whose thread a configuration addresses (`threads.state.address`); None if it names nobody."""
+    user_id = (config.get("metadata") or {}).get("user_id")
+    return store_of(Owner(int(user_id))) if user_id is not None else None
 
 
 def store_of_run(run: Run) -> UserStore:

@@ -7,6 +7,7 @@ removes it. It begins with an epoch, as every thread with checkpoints has one.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -32,14 +33,22 @@ logger = logging.getLogger(__name__)
 HIDDEN_FOR = timedelta(hours=1)
 
 
-async def copy_thread(thread_id: UUID, *, principal: Principal) -> Thread:
-    """Copy a thread, its metadata and its checkpoints; its runs stay its own. Raises NotFound."""
-    copy = await in_database(_hidden_copy, thread_id, principal=principal)
+async def copy_thread(
+    thread_id: UUID, *, metadata: Mapping[str, Any] | None = None, principal: Principal
+) -> Thread:
+    """Copy a thread, its metadata and its checkpoints; its runs stay its own.
+
+    Args:
+        metadata: What the copy's metadata have besides.
+
+    Raises NotFound.
+    """
+    copy = await in_database(_hidden_copy, thread_id, metadata or {}, principal=principal)
     await in_database(_fill, thread_id, copy.id)
     return await in_database(_show, copy.id, await _standing(copy))
 
 
-def _hidden_copy(thread_id: UUID, *, principal: Principal) -> Thread:
+def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Principal) -> Thread:
     source = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
     if source is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
@@ -54,7 +63,7 @@ def _hidden_copy(thread_id: UUID, *, principal: Principal) -> Thread:
     return Thread.objects.create(
         id=new_id(),
         user_id=source.user_id,
-        metadata=source.metadata,
+        metadata={**source.metadata, **metadata},
         config=source.config,
         status=source.resting_status,
         resting_status=source.resting_status,

@@ -1,9 +1,9 @@
 """An alarm for a blocked event loop: nothing else in the process can tell, for nothing else in it goes on.
 
 A node that computes or sleeps without awaiting stops every run, reader and heartbeat of its process; once it has lasted
-for the lease, other processes take the runs over. The log then names the line that it stands in, and the process ends, so
-that its supervisor starts it again. The run that blocked it loses an attempt each time, and ends in an error after
-`MAX_ATTEMPTS`.
+for the lease, other processes take the runs over. The log names the line that it stands in. After half a lease the other
+runs of the process are handed back (`runs.blocked`). After a whole one the process ends, so that its supervisor starts it
+again: the run that blocked it loses an attempt each time, and ends in an error after `MAX_ATTEMPTS`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from django.conf import settings as django_settings
 
@@ -33,18 +34,25 @@ SECOND_CHANCE = 0.2
 TICK = 0.5
 #: What a process ends with whose loop is blocked: an internal software error (`EX_SOFTWARE` of sysexits.h).
 EXIT_CODE = 70
+#: How long `on_stuck` may take, in seconds: a database that does not answer must not keep the process from ending.
+HANDING_BACK = 5.0
 #: Innermost frames of the blocked loop that the alarm shows.
 FRAMES = 12
+#: Modules of debuggers, as far as they are loaded only when somebody debugs.
+DEBUGGERS = ("pydevd", "debugpy")
+
+#: Called on a thread of its own with the innermost frame of a loop that has been blocked for half a lease.
+OnStuck = Callable[[FrameType | None], None]
 
 
 @contextmanager
-def watched_loop() -> Iterator[None]:
+def watched_loop(on_stuck: OnStuck = lambda _: None) -> Iterator[None]:
     """Watch the running loop from a thread of its own, while the context lasts."""
     limit = settings.LOOP_ALARM
     if not limit:
         yield
         return
-    watchdog = _Watchdog(asyncio.get_running_loop(), limit)
+    watchdog = _Watchdog(asyncio.get_running_loop(), limit, on_stuck)
     watchdog.start()
     try:
         yield
@@ -53,12 +61,11 @@ def watched_loop() -> Iterator[None]:
 
 
 class _Watchdog(threading.Thread):
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: float, on_stuck: OnStuck) -> None:
         super().__init__(name="watchdog", daemon=True)
         self.over = threading.Event()
-        self._loop, self._limit = loop, limit
+        self._loop, self._limit, self._on_stuck = loop, limit, on_stuck
         self._thread_id = threading.get_ident()
-        # A developer who looks at a breakpoint, and waits, wants neither an exit nor a restart.
         self._exits = settings.LOOP_EXIT and not django_settings.DEBUG and sys.gettrace() is None
 
     def run(self) -> None:
@@ -82,10 +89,17 @@ class _Watchdog(threading.Thread):
         Others have its runs by then, or would on a restart: a supervisor starts the process again, and one that is
         blocked answers nobody and obeys no signal. Time for which the process itself was paused does not count.
         """
-        blocked = self._limit
+        blocked, handed_back = self._limit, False
         while not alive.wait(TICK):
             blocked += TICK
-            if blocked > settings.LEASE and self._exits:
+            if not self._exits or self._debugged():
+                continue
+            if blocked > settings.LEASE / 2 and not handed_back:
+                handed_back = True
+                helper = threading.Thread(target=self._on_stuck, args=[self._frame()], daemon=True)
+                helper.start()
+                helper.join(HANDING_BACK)
+            if blocked > settings.LEASE:
                 logger.critical(
                     "The event loop has been blocked for longer than the lease of %g s. This process ends now, with "
                     "exit code %s; its runs go on elsewhere, or when it is started again.",
@@ -95,8 +109,20 @@ class _Watchdog(threading.Thread):
                 logging.shutdown()
                 os._exit(EXIT_CODE)
 
+    def _frame(self) -> FrameType | None:
+        return sys._current_frames().get(self._thread_id)
+
+    def _debugged(self) -> bool:
+        """Whether a developer looks at a breakpoint, and waits: that wants neither an exit nor a restart."""
+        if any(name in sys.modules for name in DEBUGGERS):
+            return True
+        frame = self._frame()
+        while frame is not None and frame.f_globals.get("__name__") != "bdb":
+            frame = frame.f_back
+        return frame is not None
+
     def _raise_alarm(self) -> None:
-        frame = sys._current_frames().get(self._thread_id)
+        frame = self._frame()
         stack = "".join(traceback.format_stack(frame)[-FRAMES:]) if frame is not None else ""
         logger.error(
             "The event loop has been blocked for %g s: no run of this process goes on meanwhile, and after %g s others "

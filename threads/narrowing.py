@@ -6,6 +6,7 @@ element or a list of them, all of its keys together; `$or` and `$and` take lists
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,16 @@ def checked(condition: object, depth: int = 0) -> dict[str, Any]:
             raise ValueError(f"{unknown[0]!r} is no operator; known are $eq, $contains, $or and $and")
         elif isinstance(wanted, dict) and len(wanted) != 1:
             raise ValueError(f"the filter of {key!r} needs one operator")
+        else:
+            _check_json(key, wanted)
     return condition
+
+
+def _check_json(key: str, wanted: object) -> None:
+    try:
+        json.dumps(wanted, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise ValueError(f"the filter of {key!r} has a value that is not JSON") from None
 
 
 def fulfilling(column: str, condition: Mapping[str, Any]) -> Q:

@@ -69,10 +69,12 @@ async def read_history(
 def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:
     """The configuration that names a checkpoint of a thread, whatever thread the client's address of it names."""
     configurable: dict[str, Any] = {"thread_id": str(thread.id)}
+    owner = {"user_id": str(thread.user_id)}
     for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
         if checkpoint and checkpoint.get(key) is not None:
             configurable[key] = checkpoint[key]
-    return {"configurable": configurable}
+    # Whose store a graph is opened with.
+    return {"configurable": configurable, "metadata": owner}
 
 
 def empty_state() -> dict[str, Any]:

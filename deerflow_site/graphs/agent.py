@@ -22,7 +22,8 @@ from langgraph.types import Command, Send, interrupt
 from deerflow_site.graphs import knobs, prompts
 from deerflow_site.graphs.model import chat_model
 from deerflow_site.graphs.researcher import build_researcher
-from deerflow_site.graphs.review import ANSWER_SCHEMA, QUESTION, read_answer
+from deerflow_site.graphs.review import ANSWER_SCHEMA, read_answer
+from deerflow_site.graphs.review import request as review_request
 from deerflow_site.graphs.state import KINDS, Angle, State, question_in, todo_list
 
 GREETING = (
@@ -98,13 +99,9 @@ async def review(state: State, config: RunnableConfig) -> Command[Literal["draft
     knobs.crash_if_asked(config)
     revision = len(state["feedback"]) + 1
     answer = interrupt(
-        {
-            "kind": "review",
-            "question": state["review_hint"] or QUESTION,
-            "about": state["question"],
-            "revision": revision,
-            "draft": state["draft"],
-        },
+        review_request(
+            draft=state["draft"], about=state["question"], revision=revision, hint=state["review_hint"]
+        ),
         response_schema=ANSWER_SCHEMA,
     )
     verdict = read_answer(answer)
@@ -112,7 +109,12 @@ async def review(state: State, config: RunnableConfig) -> Command[Literal["draft
         knobs.progress("review", f"Draft {revision} is approved", approved=True)
         done = len(state["plan"]) + 2
         return Command(
-            goto="report", update={"todos": todo_list(state["plan"], done=done), "review_hint": ""}
+            goto="report",
+            update={
+                "todos": todo_list(state["plan"], done=done),
+                "review_hint": "",
+                **({"draft": verdict.draft} if verdict.draft else {}),
+            },
         )
     if not verdict.feedback:
         # Asked in a new step: an answer belongs to one interrupt, and this one has been answered.

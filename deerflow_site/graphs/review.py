@@ -12,19 +12,39 @@ REVISIONS = frozenset({"revise", "reject", "rejected", "no", "false"})
 
 QUESTION = "Approve this draft, or say what to change?"
 HINT = "I did not understand that answer. Send “approve”, or a sentence that says what to change."
+NO_DRAFT = "The edited action has no draft. Send it with `args.draft`, or “approve”."
 NO_FEEDBACK = "What should be different? Send a sentence that says what to change, or “approve”."
 
-# For clients that make a form of it; the answer is read leniently by `read_answer`.
+#: What the person decides about, as LangChain's human-in-the-loop middleware names an action.
+ACTION = "publish_report"
+
+#: For clients that make a form of it; the answer is read leniently by `read_answer`.
 ANSWER_SCHEMA: dict[str, Any] = {
     "title": "Review",
     "anyOf": [
         {
             "type": "object",
             "properties": {
-                "action": {"type": "string", "enum": ["approve", "revise"], "title": "Decision"},
-                "feedback": {"type": "string", "title": "What to change"},
+                "decisions": {
+                    "type": "array",
+                    "minItems": 1,
+                    "maxItems": 1,
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "type": {
+                                "type": "string",
+                                "enum": ["approve", "edit", "reject"],
+                                "title": "Decision",
+                            },
+                            "edited_action": {"type": "object", "title": "The draft as it should be"},
+                            "message": {"type": "string", "title": "What to change"},
+                        },
+                        "required": ["type"],
+                    },
+                },
             },
-            "required": ["action"],
+            "required": ["decisions"],
         },
         {"type": "string", "description": "“approve”, or what to change"},
         {"type": "boolean", "description": "true approves"},
@@ -32,13 +52,28 @@ ANSWER_SCHEMA: dict[str, Any] = {
 }
 
 
+def request(*, draft: str, about: str, revision: int, hint: str = "") -> dict[str, Any]:
+    """The interrupt's value, in the schema of LangChain's human-in-the-loop middleware, which chat pages know.
+
+    Args:
+        hint: Why the last answer was asked again.
+    """
+    arguments = {"draft": draft, "about": about, "revision": revision}
+    return {
+        "action_requests": [{"name": ACTION, "args": arguments, "description": hint or QUESTION}],
+        "review_configs": [{"action_name": ACTION, "allowed_decisions": ["approve", "edit", "reject"]}],
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Approval, feedback to work in, or (neither) a hint with which the question is asked again."""
+    """Approval, maybe of an edited draft, feedback to work in, or (none of them) a hint with which it is asked again."""
 
     approved: bool = False
     feedback: str = ""
     hint: str = ""
+    #: The draft as the person has changed it.
+    draft: str = ""
 
 
 def decision(word: Any) -> bool | None:
@@ -51,6 +86,8 @@ def decision(word: Any) -> bool | None:
 
 def read_answer(answer: Any) -> Verdict:
     """Read a human's answer. Only an explicit yes approves; what is unclear is asked again, never guessed."""
+    if isinstance(answer, dict) and "decisions" in answer:
+        return _read_decisions(answer["decisions"])
     if isinstance(answer, dict):
         decided, feedback = decision(answer.get("action")), answer.get("feedback")
     else:
@@ -61,3 +98,23 @@ def read_answer(answer: Any) -> Verdict:
     if isinstance(feedback, str) and feedback.strip():
         return Verdict(feedback=feedback.strip())
     return Verdict(hint=HINT if decided is None else NO_FEEDBACK)
+
+
+def _read_decisions(decisions: Any) -> Verdict:
+    """Read LangChain's form of an answer: one decision for the one action."""
+    if not isinstance(decisions, list) or len(decisions) != 1 or not isinstance(decisions[0], dict):
+        return Verdict(hint=HINT)
+    decided = decisions[0]
+    if decided.get("type") == "approve":
+        return Verdict(approved=True)
+    if decided.get("type") == "edit":
+        action = decided.get("edited_action")
+        arguments = action.get("args") if isinstance(action, dict) else None
+        draft = arguments.get("draft") if isinstance(arguments, dict) else None
+        edited = isinstance(draft, str) and draft.strip()
+        return Verdict(approved=True, draft=str(draft)) if edited else Verdict(hint=NO_DRAFT)
+    if decided.get("type") == "reject":
+        message = decided.get("message")
+        rejected = isinstance(message, str) and message.strip()
+        return Verdict(feedback=str(message).strip()) if rejected else Verdict(hint=NO_FEEDBACK)
+    return Verdict(hint=HINT)

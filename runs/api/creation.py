@@ -7,6 +7,7 @@ from uuid import UUID
 from runs.admission import create_run
 from runs.api.schemas import RunCreate
 from runs.api.streaming import cancel_left
+from runs.identity.named import ask_about_assistants
 from runs.models import Run
 from threads.querysets import Principal
 
@@ -20,6 +21,7 @@ async def admit(
         attended: Whether the request goes on until the run's end, so that `on_disconnect` means something.
     """
     wanted = body.request(stateless=thread_id is None)
+    await ask_about_assistants(principal, [wanted.assistant_id])
 
     def left(run: Run) -> None:
         if attended and wanted.on_disconnect == "cancel":

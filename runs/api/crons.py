@@ -14,6 +14,7 @@ from runs import runtime
 from runs.api.cron_schemas import CronCreate, CronFilter, CronSearch, CronUpdate, cron_json
 from runs.crons import editing
 from runs.crons.models import Cron, CronQuerySet
+from runs.identity.named import ask_about_assistants, ask_about_thread
 from runs.serialization import encode
 from runs.wakeups import CRONS
 from threads.api.filters import containing
@@ -40,6 +41,9 @@ async def create_thread_cron(request: Request, thread_id: UUID, body: CronBody) 
 async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None) -> dict[str, Any]:
     # What is wrong with the run it says itself, before anything is looked up.
     body.request(stateless=thread_id is None)
+    await ask_about_assistants(request.auth, [body.assistant_id])
+    if thread_id is not None:
+        await ask_about_thread(request.auth, thread_id)
     cron = await in_database(
         editing.create_cron, body.payload(), body.columns(), thread_id=thread_id, principal=request.auth
     )
@@ -50,7 +54,8 @@ async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None)
 @router.post("/runs/crons/search", summary="List crons")
 async def search_crons(request: Request, body: Annotated[CronSearch, JSONBody(...)]) -> HttpResponse:
     """`X-Pagination-Next` is the next page's offset, if there is one."""
-    found = await in_database(_page, body, principal=request.auth)
+    principal = await ask_about_thread(request.auth, body.thread_id)
+    found = await in_database(_page, body, principal=principal)
     headers = page_headers(offset=body.offset, limit=body.limit, found=len(found))
     shown = [cron_json(cron, body.select) for cron in found[: body.limit]]
     return HttpResponse(encode(shown), content_type="application/json", headers=headers)
@@ -58,7 +63,8 @@ async def search_crons(request: Request, body: Annotated[CronSearch, JSONBody(..
 
 @router.post("/runs/crons/count", summary="Count crons", response=int)
 async def count_crons(request: Request, body: Annotated[CronFilter, JSONBody(...)]) -> int:
-    return await in_database(_count, body, principal=request.auth)
+    principal = await ask_about_thread(request.auth, body.thread_id)
+    return await in_database(_count, body, principal=principal)
 
 
 @router.get("/runs/crons/{cron_id}", summary="Get a cron")

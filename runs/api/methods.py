@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from ninja.errors import HttpError
 
 from runs.serialization import encode
 
@@ -25,10 +26,27 @@ def methodical(get_response: GetResponse) -> GetResponse:
             if head:
                 request.method = "HEAD"
         if response.status_code == 405:
-            response = not_allowed(response.headers["Allow"])
+            response = await unidentified(request) or not_allowed(response.headers["Allow"])
         return without_body(response) if head else response
 
     return answered
+
+
+async def unidentified(request: HttpRequest) -> HttpResponse | None:
+    """The refusal of whoever shows no identity, on a path that needs one; None if the client has one, or needs none."""
+    # Its imports need the models, and the handler can be made before them.
+    from runs.identity.requests import identify
+    from runs.identity.rules import is_known
+
+    match = request.resolver_match
+    if match is None or not is_known(match.route):
+        return None
+    try:
+        await identify(request)
+    except HttpError as refusal:
+        body = encode({"detail": str(refusal)})
+        return HttpResponse(body, status=refusal.status_code, content_type="application/json")
+    return None
 
 
 def not_allowed(allow: str) -> HttpResponse:

@@ -15,6 +15,7 @@ from runs.api.wire import RUN_FIELDS, run_columns, run_json
 from runs.batches import cancel_runs, create_runs, in_flight_of
 from runs.cancellation import cancel_run, delete_run, settled
 from runs.exceptions import InvalidRequest, NotFound
+from runs.identity.named import ask_about_assistants
 from runs.models import Run, RunStatus
 from runs.protocols.sse import listed_values
 from runs.serialization import encode
@@ -68,6 +69,7 @@ async def create_stateless_run(request: Request, body: RunBody) -> HttpResponse:
 async def create_batch(request: Request, body: Annotated[RunBatch, JSONBody(...)]) -> HttpResponse:
     """All of them, or, if one is refused, none."""
     wanted = [each.request(stateless=True) for each in body]
+    await ask_about_assistants(request.auth, [each.assistant_id for each in wanted])
     runs = await create_runs(wanted, principal=request.auth)
     return HttpResponse(encode([run_json(run) for run in runs]), content_type="application/json")
 

@@ -73,6 +73,8 @@ class Session:
             return await method(params, principal)
         except ProtocolError:
             raise
+        except HttpError as error:
+            raise refused(error) from None
         except RunsError as error:
             raise as_protocol_error(error) from error
 
@@ -89,8 +91,7 @@ class Session:
                 self.principal, COMMANDS[command.method], {"thread_id": self.thread_id}, params
             )
         except HttpError as error:
-            code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
-            raise ProtocolError(code, f"{error.status_code}: {error}") from None
+            raise refused(error) from None
 
     async def _start_run(self, params: Mapping[str, Any], principal: Principal) -> Json:
         if not isinstance(params.get("assistant_id"), str) or not params["assistant_id"]:
@@ -159,6 +160,12 @@ class Session:
         assistant_id, given = await fork(self.thread_id, params, principal=principal)
         created = await self._create(given, principal, assistant_id, input=given.get("input"))
         return {**created, "thread_id": str(self.thread_id)}
+
+
+def refused(error: HttpError) -> ProtocolError:
+    """What the principal may not do, as the protocol says it."""
+    code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
+    return ProtocolError(code, f"{error.status_code}: {error}")
 
 
 def _epoch(thread_id: UUID, *, principal: Principal) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 from ninja import NinjaAPI
 from ninja.operation import Operation
@@ -88,6 +89,7 @@ def build() -> API:
 api = build()
 
 
+@csrf_exempt
 async def not_found(request: HttpRequest) -> HttpResponse:
     """What no other view answers."""
     return errors.refusal(404, "Not Found")

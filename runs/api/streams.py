@@ -22,6 +22,8 @@ from runs.api.streaming import (
     run_not_found,
     waited_result,
 )
+from runs.exceptions import NotFound
+from runs.identity import auth_file
 from runs.identity.requests import standing_of
 from runs.models import Run
 from runs.protocols.sse import CONTENT_TYPE, START, Projection, listed_values, narrowed, parse_last_event_id
@@ -166,6 +168,9 @@ async def _join(
         find_run, run_id, thread_id=thread_id, principal=request.auth, columns=["id", "thread"]
     )
     if run is None:
+        if auth_file.current() is not None:
+            # As the reference server does, which looks whether a handler's filter hides the run.
+            raise NotFound("Run not found")
         return response(result_not_found(), content_type="application/json", headers=headers, standing=None)
     standing = standing_of(request, run.thread_id)
     return waited_result(run.id, headers=headers, standing=standing, left=_left(request, run, cancel=cancel))

@@ -14,6 +14,7 @@ from langgraph.types import StateUpdate
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
+from runs.identity.named import ask_about_copy
 from runs.requests import sanitised_command
 from runs.state_edits import begin
 from runs.thread_copies import copy_thread
@@ -67,7 +68,8 @@ async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(
 @router.post("/threads/{thread_id}/copy", summary="Copy a thread")
 async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
     """Its metadata and all its checkpoints, not its runs."""
-    return thread_json(await copy_thread(thread_id, principal=request.auth))
+    metadata = await ask_about_copy(request.auth)
+    return thread_json(await copy_thread(thread_id, metadata=metadata, principal=request.auth))
 
 
 @router.get("/threads/{thread_id}/storage", summary="Tell how much a thread's state takes")

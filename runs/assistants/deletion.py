@@ -7,7 +7,9 @@ old rows removes it then. Its crons go with it. With `delete_threads`, so do the
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -20,6 +22,7 @@ from runs.cancellation import cancel
 from runs.crons.models import Cron
 from runs.exceptions import NotFound, NothingToCancel
 from runs.housekeeping import THREADS, parts
+from runs.identity.named import deletable
 from runs.models import CancelAction, Run
 from runs.thread_removal import delete_threads as delete_threads_of
 from threads import clock
@@ -47,7 +50,16 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
             runtime.current().cancelled(run_id)
     if delete_threads:
         for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
-            await delete_threads_of(page, principal=principal)
+            await _delete_threads(page, principal)
+
+
+async def _delete_threads(thread_ids: Collection[UUID], principal: Principal) -> None:
+    """Delete those of the threads that an Auth file lets the principal delete; without one, all of them at once."""
+    allowed: dict[str, tuple[Any, list[UUID]]] = {}
+    for thread_id, narrowed in await deletable(principal, thread_ids):
+        allowed.setdefault(repr(narrowed.filters), (narrowed, []))[1].append(thread_id)
+    for narrowed, found in allowed.values():
+        await delete_threads_of(found, principal=narrowed)
 
 
 def _hide(assistant_id: UUID, *, principal: Principal) -> None:

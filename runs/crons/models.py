@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 class CronQuerySet(models.QuerySet["Cron"]):
     def for_principal(self, principal: Principal) -> CronQuerySet:
         """Only what belongs to this principal; the one way from a request to a cron."""
-        return self.filter(narrowing(principal, "crons"), user_id=principal.user_id)
+        on_threads = narrowing(principal, "threads", "thread__metadata")
+        if on_threads:
+            on_threads |= Q(thread__isnull=True)
+        return self.filter(narrowing(principal, "crons"), on_threads, user_id=principal.user_id)
 
     def scheduled(self) -> CronQuerySet:
         """Those that will fire."""

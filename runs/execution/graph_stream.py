@@ -123,7 +123,9 @@ class GraphStream:
                 run.kwargs.get("checkpoint"), whole=is_plain_answer(run.kwargs["command"])
             )
             found = landed(now, run.base, asked=self._writer.asked_in)
-        return Resumption(later=True, found=found)
+        return Resumption(
+            later=True, found=found, before=await self._writer.origin(run.kwargs.get("checkpoint"))
+        )
 
     async def _stream_all(self, given: Any, config: dict[str, Any]) -> None:
         try:
@@ -197,7 +199,9 @@ class GraphStream:
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
         """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
-        runtime = execution_runtime(self._run.kwargs.get("context"), self._store)
+        details = self._run.auth_details
+        user = auth_user(self._run.user_id, details) if details is not None else None
+        runtime = execution_runtime(self._run.kwargs.get("context"), self._store, user)
         async with graphs.open_graph(self._run.graph_id, self._config, runtime=runtime) as graph:
             self._graph = copy.copy(graph)
             self._graph.checkpointer = self._writer.with_allowlist(graphs.checkpoint_types(graph))

@@ -86,14 +86,15 @@ def graph_config(
         "thread_id": thread_id,
         "assistant_id": assistant_id,
         "graph_id": graph_id,
-        # A client's word about its own user is its own: behind one key there may be many. Who asks is the server's to
-        # say, by the names below.
-        "user_id": (given.get("configurable") or {}).get("user_id") or auth_user.identity,
         # An object is no metadata to LangGraph: what the Auth file says about a user stays out of checkpoints.
         "langgraph_auth_user": auth_user,
         "langgraph_auth_user_id": auth_user.identity,
         "langgraph_auth_permissions": auth_user.permissions,
     }
+    if configurable.get("user_id") is None:
+        # A client's word about its own user is its own: behind one key there may be many. Who asks is the server's to
+        # say, by the names above.
+        configurable["user_id"] = auth_user.identity
     checkpoint = kwargs.get("checkpoint") or {}
     if not begun:
         # Later attempts go on from the thread's newest checkpoint, which the fork has made.

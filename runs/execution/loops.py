@@ -8,7 +8,7 @@ Loops whose saver is no `AttemptWriter` are left alone. `tests/runs/execution/te
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,9 @@ class AttemptWriter(ThreadWriter):
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         found = await super().aget_tuple(config)
+        place = config["configurable"]
+        if found and self.resumption.before and place.get("checkpoint_ns") and not place.get("checkpoint_id"):
+            found = found if self.is_ours(found) else await self._remembered(place)
         if found is not None and self.resumption.later and self.is_ours(found):
             parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
             before: dict[str, Any] = parent.checkpoint["versions_seen"] if parent else {}
@@ -51,6 +54,32 @@ class AttemptWriter(ThreadWriter):
             nodes = executed_nodes(before, found.checkpoint["versions_seen"], sends)
             self.resumption.executed[found.checkpoint["id"]] = nodes
         return found
+
+    async def _remembered(self, place: dict[str, Any]) -> CheckpointTuple | None:
+        """The newest checkpoint of a subgraph from before the one that the run went on from."""
+        own: Any = {"configurable": {name: place[name] for name in ("thread_id", "checkpoint_ns")}}
+        bound: Any = {"configurable": {"checkpoint_id": self.resumption.before}}
+        async for found in self.alist(own, before=bound, limit=1):
+            self.note(found)
+            return found
+        return None
+
+    async def origin(self, checkpoint: Mapping[str, Any] | None) -> str | None:
+        """The checkpoint before which subgraphs are looked for that a run replays; LangGraph's `ReplayState`."""
+        checkpoint_id = (checkpoint or {}).get("checkpoint_id")
+        if checkpoint_id is None:
+            return None
+        place: Any = {
+            "configurable": {
+                "thread_id": str(self._thread_id),
+                "checkpoint_ns": "",
+                "checkpoint_id": checkpoint_id,
+            }
+        }
+        found = await super().aget_tuple(place)
+        if found and found.parent_config and (found.metadata or {}).get("source") in ("update", "fork"):
+            return str(found.parent_config["configurable"]["checkpoint_id"])
+        return str(checkpoint_id)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""

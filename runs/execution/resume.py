@@ -26,6 +26,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 | a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
 | an older checkpoint is answered, whose tasks have taken other answers since | the same |
 | a plain answer was used since the run began | it is hidden, because LangGraph gives a stored one to every interrupt |
+| the run went on from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is that of before that checkpoint |
 | a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
 """
 
@@ -150,6 +151,8 @@ class Resumption:
     #: Whether an earlier attempt may have left something.
     later: bool
     found: Landed = field(default_factory=Landed)
+    #: Of a run that went on from an earlier checkpoint: the checkpoint before which its subgraphs' memories are looked for.
+    before: str | None = None
     #: Nodes that the step before a head of ours has executed, by the head's id.
     executed: dict[str, frozenset[str]] = field(default_factory=dict)
 

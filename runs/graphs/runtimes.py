@@ -7,19 +7,31 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 from langgraph_sdk.runtime import _ExecutionRuntime, _ReadRuntime
 
 
-def execution_runtime(context: Any, store: Any = None) -> Any:
-    """The runtime of a graph that is about to be executed."""
-    return _ExecutionRuntime(access_context="threads.create_run", user=None, store=store, context=context)
+def execution_runtime(context: Any, store: Any = None, user: Any = None) -> Any:
+    """The runtime of a graph that is about to be executed.
+
+    Args:
+        user: Who asks, if the site has an Auth file.
+    """
+    return _ExecutionRuntime(access_context="threads.create_run", user=user, store=store, context=context)
 
 
 def introspection_runtime() -> Any:
-    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs."""
-    return _ReadRuntime(access_context="assistants.read", user=None, store=None)  # type: ignore[arg-type]
+    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs. Its store is empty."""
+    return _ReadRuntime(access_context="assistants.read", user=None, store=InMemoryStore())
 
 
-def read_runtime(access: Literal["threads.read", "threads.update"] = "threads.read") -> Any:
-    """The runtime of a graph that only reads a thread's state, or edits it: no place to open costly resources."""
-    return _ReadRuntime(access_context=access, user=None, store=None)  # type: ignore[arg-type]
+def read_runtime(
+    access: Literal["threads.read", "threads.update"] = "threads.read", store: BaseStore | None = None
+) -> Any:
+    """The runtime of a graph that only reads a thread's state, or edits it: no place to open costly resources.
+
+    Args:
+        store: That of the thread's user; an empty one if nobody's thread is read.
+    """
+    return _ReadRuntime(access_context=access, user=None, store=store or InMemoryStore())

@@ -14,11 +14,15 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from runs.identity import keys
+from runs.identity.logins import LimitedLoginForm
 from runs.identity.models import ApiKey, AuthIdentity
 from runs.identity.principals import READ, WRITE
 from threads import clock
 from threads.admin import BY_USERNAME, ReadOnlyAdmin, column
 from threads.display import ago, badge, moment
+
+# A host site's own form stays.
+admin.site.login_form = admin.site.login_form or LimitedLoginForm
 
 
 class ApiKeyForm(forms.ModelForm):

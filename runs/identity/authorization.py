@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 from typing import Any
 
 from langgraph_sdk import Auth
@@ -13,6 +14,10 @@ from runs.identity.principals import Principal
 from threads.narrowing import checked
 
 logger = logging.getLogger(__name__)
+
+NO_FILTERS = (
+    "items have no metadata. Each user has a store of its own; a handler may change value['namespace']."
+)
 
 
 async def authorize(principal: Principal, resource: str, action: str, value: dict[str, Any]) -> Principal:
@@ -43,6 +48,11 @@ async def authorize(principal: Principal, resource: str, action: str, value: dic
         return principal
     if verdict is False:
         raise HttpError(403, "Forbidden")
+    if resource == "store":
+        _say_once(
+            f"The Auth file's handler for store {action} returned a filter, which has no effect: {NO_FILTERS}"
+        )
+        return principal
     try:
         return principal.narrowed(resource, checked(verdict))
     except ValueError as error:
@@ -50,6 +60,11 @@ async def authorize(principal: Principal, resource: str, action: str, value: dic
             "The Auth file's handler for %s %s returned a wrong filter: %s.", resource, action, error
         )
         raise HttpError(500, "The site's Auth file returned a wrong filter; its log says more.") from None
+
+
+@cache
+def _say_once(warning: str) -> None:
+    logger.warning("%s", warning)
 
 
 def context(principal: Principal, resource: Any, action: Any) -> Any:

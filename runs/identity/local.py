@@ -11,21 +11,18 @@ from django.contrib.auth import get_user_model
 
 from runs.conf import settings
 from runs.identity.principals import Principal
+from runs.origins import is_named_host
 from threads.database import in_database
 
 LOCAL_USERNAME = "local"
 #: A proxy adds one of these to what it forwards, and then the peer's address is the proxy's.
-FORWARDED = frozenset(
-    {
-        "forwarded",
-        "via",
-        "x-forwarded-for",
-        "x-forwarded-host",
-        "x-forwarded-proto",
-        "x-real-ip",
-        "cf-connecting-ip",
-    }
-)
+FORWARDED = frozenset({
+    "forwarded", "forwarded-for", "via", "client-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-real-ip",
+    "x-proxyuser-ip", "x-request-start", "cdn-loop", "cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip",
+    "x-appengine-user-ip", "x-azure-clientip", "x-cloud-trace-context", "x-nf-client-connection-ip",
+})  # fmt: skip
+#: Whole families of such headers.
+FORWARDED_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "x-amz-cf-", "x-arr-", "x-vercel-")
 
 #: The built-in user's id, for each event loop: a process that serves has one.
 _local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
@@ -34,11 +31,19 @@ _local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictiona
 def may_be_local(peer: str | None, headers: Mapping[str, str]) -> bool:
     """Whether a peer may act as the local user: `LOCAL_USER` is set, and it connects from this machine itself.
 
+    And asks for a host that is known by its name. To a browser, a page of any other name that its owner lets point at this
+    machine is a page of this site, and it says nothing of where it is from.
+
     Args:
         peer: Its address; None when it has none, behind a Unix socket, where a proxy may be anybody's.
         headers: By their names in lower case.
     """
-    return bool(settings.LOCAL_USER) and is_loopback(peer) and not FORWARDED & headers.keys()
+    return (
+        bool(settings.LOCAL_USER)
+        and is_loopback(peer)
+        and is_named_host(headers.get("host"))
+        and not any(name in FORWARDED or name.startswith(FORWARDED_PREFIXES) for name in headers)
+    )
 
 
 def is_loopback(peer: str | None) -> bool:

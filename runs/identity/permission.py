@@ -16,7 +16,7 @@ from runs.exceptions import InvalidRequest
 from runs.identity.authorization import authorize
 from runs.identity.principals import Principal
 from runs.identity.rules import Rule
-from runs.identity.values import bring_back, handled
+from runs.identity.values import bring_back, copied, handled, identifier
 from threads.database import in_database
 from threads.models import Thread
 
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 WRONG_VALUE = "The site's Auth file made a wrong change; its log says more."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+#: Parts of a batch that are asked about; one with more is refused by its view.
+MOST_PARTS = 200
 
 
 async def permitted(request: HttpRequest, principal: Principal, rule: Rule | None) -> Principal:
@@ -34,14 +36,26 @@ async def permitted(request: HttpRequest, principal: Principal, rule: Rule | Non
     path = match.kwargs if match else {}
     reads = request.method in SAFE_METHODS
     body = request.GET.dict() if reads else body_of(request)
+    asked = dict(body) if reads else body
     # Asked once for each part of a batch, and once whatever else the body is: a view may not look at it at all.
-    for part in body if isinstance(body, list) and body else [body]:
+    parts = body[:MOST_PARTS] if rule.batch and isinstance(body, list) else []
+    for part in parts or [body]:
         principal = await permit(principal, rule, path, part if isinstance(part, dict) else {})
-    if reads and rule.resource == "store":
-        query = QueryDict(mutable=True)
-        query.update({**request.GET.dict(), "namespace": ".".join(body.get("namespace") or ())})
-        request.GET = query  # type: ignore[assignment]
+    if reads and body != asked:
+        request.GET = _query(request.GET, asked, body)  # type: ignore[assignment]
     return principal
+
+
+def _query(query: QueryDict, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> QueryDict:
+    """A query with what a handler changed about its parameters; of one that occurs twice it was shown the last."""
+    changed = query.copy()
+    for name in asked.keys() | wanted.keys():
+        value = wanted.get(name)
+        if value is None:
+            changed.pop(name, None)
+        elif value != asked.get(name):
+            changed[name] = ".".join(value) if isinstance(value, list) else str(value)
+    return changed
 
 
 async def permit(
@@ -62,9 +76,10 @@ async def permit(
         value = handled(rule, path, body)
     except InvalidRequest as error:
         raise HttpError(422, str(error)) from None
+    shown = copied(value)
     principal = await authorize(principal, rule.resource, rule.action, value)
     try:
-        bring_back(rule, value, body)
+        bring_back(rule, path.keys(), shown, value, body)
     except ValueError as error:
         logger.error(
             "The Auth file's handler for %s %s changed what it may not: %s.",
@@ -73,7 +88,9 @@ async def permit(
             error,
         )
         raise HttpError(500, WRONG_VALUE) from None
-    await _hide(principal, rule, value.get("thread_id"))
+    if rule.resource == "threads" and rule.action not in ("create", "search"):
+        named = shown if "thread_id" in path else value
+        await hide_thread(principal, identifier(named.get("thread_id")))
     return principal
 
 
@@ -93,10 +110,9 @@ def body_of(request: HttpRequest) -> Any:
     return getattr(request, BODY)
 
 
-async def _hide(principal: Principal, rule: Rule, thread_id: object) -> None:
-    """Raise a 404 for a thread that a filter hides, before the view does anything with it."""
-    narrowed = rule.resource == "threads" and principal.filters.get("threads")
-    asked = narrowed and rule.action not in ("create", "search") and isinstance(thread_id, UUID)
+async def hide_thread(principal: Principal, thread_id: object) -> None:
+    """Raise a 404 for a thread that a filter hides, before a view does anything with it."""
+    asked = principal.filters.get("threads") and isinstance(thread_id, UUID)
     if asked and await in_database(_hidden, principal, thread_id):
         raise HttpError(404, f"Thread with ID {thread_id} not found")
 

@@ -29,6 +29,8 @@ from threads.database import in_database
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
 CANCELS = "cancel_on_disconnect"
 NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
+#: What a browser says of a request that no other site's page has made (`Sec-Fetch-Site`).
+OWN_REQUESTS = frozenset({"same-origin", "none"})
 #: What a page has to add itself.
 SHOWN = frozenset({"Authorization", "X-Api-Key"})
 
@@ -59,6 +61,13 @@ async def principal_of(request: HttpRequest) -> Principal:
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
     return principal if file is None else await permitted(request, principal, rule)
+
+
+async def identify(request: HttpRequest) -> None:
+    """Raise like `principal_of` if nobody has shown who asks. For what no view answers."""
+    request.get_host()
+    credentials = credentials_of(request)
+    await identified(credentials, _authenticator(auth_file.current(), credentials, request))
 
 
 def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
@@ -120,9 +129,12 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
         changes and proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
     origin = request.META.get("HTTP_ORIGIN")
-    if (local or by_cookies) and not may_borrow(
-        origin, settings.CORS_ORIGINS, host=request.META.get("HTTP_HOST"), local=local
-    ):
+    borrowed = may_borrow(origin, settings.CORS_ORIGINS, host=request.META.get("HTTP_HOST"), local=local)
+    # A page that only embeds something, such as a picture, is no origin to the browser.
+    embedded = (
+        changes and origin is None and request.META.get("HTTP_SEC_FETCH_SITE", "none") not in OWN_REQUESTS
+    )
+    if (local or by_cookies) and (not borrowed or embedded):
         raise HttpError(403, "Another site's pages cannot act with what the browser adds.")
 
 

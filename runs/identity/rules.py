@@ -16,7 +16,7 @@ READING = frozenset({"read", "search", "get", "list_namespaces"})
 #: The last part of a path whose response goes on, or waits, as long as the client likes.
 STAYING = frozenset({"stream", "wait", "join", "events"})
 
-#: Resource and action of each route; a path's parameters have no names here.
+#: Resource and action of each route, and the scope where it is not the action's; a path's parameters have no names here.
 TABLE = """
     POST   /assistants                          assistants create
     POST   /assistants/search                   assistants search
@@ -45,7 +45,7 @@ TABLE = """
     POST   /threads/{}/state/checkpoint         threads read
     GET    /threads/{}/history                  threads read
     POST   /threads/{}/history                  threads read
-    POST   /threads/{}/copy                     threads update
+    POST   /threads/{}/copy                     threads read write
     GET    /threads/{}/stream                   threads read
     GET    /threads/{}/storage                  threads read
     POST   /threads/{}/commands                 threads read
@@ -93,18 +93,22 @@ class Rule:
     makes_thread: bool = False
     #: Whether the body is a command of the streaming protocol, which has a rule of its own (`COMMANDS`).
     command: bool = False
+    #: Whether the body is a list, and the action is asked about for each part of it.
+    batch: bool = False
+    #: For an action that only reads, of a route that does more.
+    least_scope: str = READ
 
     @property
     def scope(self) -> str:
         """What an API key must be allowed."""
-        return READ if self.action in READING else WRITE
+        return self.least_scope if self.action in READING else WRITE
 
 
 def _read(table: str) -> dict[tuple[str, str], Rule]:
     rules = {}
     for line in table.split("\n"):
         if line.strip():
-            method, path, resource, action = line.split()
+            method, path, resource, action, *scope = line.split()
             last = path.rpartition("/")[2]
             rules[method, path] = Rule(
                 resource,
@@ -112,6 +116,8 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
                 stays=last in STAYING,
                 makes_thread=(resource, action) == ("threads", "create") or last == "copy",
                 command=last == "commands",
+                batch=last == "batch",
+                least_scope=scope[0] if scope else READ,
             )
     return rules
 
@@ -144,3 +150,9 @@ def rule_for(method: str, route: str) -> Rule | None:
     """
     path = "/" + re.sub(r"<[^>]*>|\{[^}]*\}", "{}", route).strip("/")
     return RULES.get(("GET" if method == "HEAD" else method, path))
+
+
+@lru_cache(maxsize=512)
+def is_known(route: str) -> bool:
+    """Whether a route has a rule for any method."""
+    return any(rule_for(method, route) for method in ("GET", "POST", "PUT", "PATCH", "DELETE"))

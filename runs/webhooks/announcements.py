@@ -13,7 +13,7 @@ from runs.serialization import decode, encode
 from runs.wakeups import WEBHOOKS
 from runs.webhooks.models import WebhookDelivery
 from runs.webhooks.policy import current_policy
-from runs.webhooks.targets import host_and_port, parse_url
+from runs.webhooks.targets import host_of, parse_url
 from threads.api.wire import timestamp
 from threads.fields import Encoded
 from threads.models import Thread
@@ -40,7 +40,7 @@ def announce(
     if run.get_deferred_fields():
         run = Run.objects.get(id=run.id)
     try:
-        host = host_and_port(parse_url(url, current_policy()))
+        host = host_of(parse_url(url, current_policy()))
     except ValueError:
         # The delivery says why; a run's end must not fail for it, not even for a setting that is wrong.
         host = ""

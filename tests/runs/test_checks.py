@@ -15,7 +15,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connections
 from django.test import override_settings
 
-from runs import checks, conf, graphs
+from runs import checks, conf, exposure_checks, graphs
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,6 +29,32 @@ def test_a_local_user_of_a_public_site_is_a_warning(settings: Any, run_settings:
     settings.DEBUG = False
     run_settings(LOCAL_USER=False)
     assert not checks.check_local_user(None)
+
+
+@pytest.mark.parametrize("local, changes, expected", [
+    (True, {"DEBUG": True, "SECRET_KEY": "x"}, []),
+    (False, {"DEBUG": True}, ["runs.W006"]),
+    (False, {"SECRET_KEY": "x"}, ["runs.W007"]),
+    (False, {"SECRET_KEY": "x" * 60}, ["runs.W007"]),
+    (False, {"ALLOWED_HOSTS": ["*"]}, ["runs.W008"]),
+    (True, {"ALLOWED_HOSTS": ["*"]}, ["runs.W008"]),
+    (False, {}, []),
+])  # fmt: skip
+def test_what_lets_anybody_in_is_a_warning(
+    settings: Any, run_settings: Any, local: bool, changes: dict[str, Any], expected: list[str]
+) -> None:
+    good = {"DEBUG": False, "SECRET_KEY": "".join(map(chr, range(48, 108))), "ALLOWED_HOSTS": ["a.example"]}
+    for name, value in {**good, **changes}.items():
+        setattr(settings, name, value)
+    run_settings(LOCAL_USER=local)
+    assert [problem.id for problem in exposure_checks.check_exposure(None)] == expected
+
+
+def test_a_variable_that_is_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LANGGRAPH_CONFIG", raising=False)
+    assert not exposure_checks.check_unread_environment(None)
+    monkeypatch.setenv("LANGGRAPH_CONFIG", "{}")
+    assert [problem.id for problem in exposure_checks.check_unread_environment(None)] == ["runs.W009"]
 
 
 @pytest.fixture(autouse=True)

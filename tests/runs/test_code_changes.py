@@ -18,7 +18,7 @@ from langgraph.pregel import Pregel
 from langgraph.types import Command, Send, interrupt
 
 from deerflow_site.graphs import agent
-from runs.code_changes import missing, missing_anywhere
+from runs.code_changes import missing, missing_anywhere, root_of
 from runs.execution.invocation import goes_on
 from tests import graphs
 from tests.code_versions import GRAPHS
@@ -408,3 +408,17 @@ async def test_the_first_run_of_a_thread_reads_no_checkpoint(driver: Driver) -> 
 
 def test_a_graph_may_be_anything_that_langgraph_compiles() -> None:
     assert all(isinstance(graph, Pregel) for graph in EVERY_GRAPH.values())
+
+
+def test_the_root_of_a_subgraphs_checkpoint_is_the_one_that_its_address_names() -> None:
+    place = {
+        "thread_id": "t",
+        "checkpoint_ns": "sub:1",
+        "checkpoint_id": "c",
+        "checkpoint_map": {"": "r", "sub:1": "c"},
+    }
+    root = root_of({"configurable": place})["configurable"]
+    assert (root["checkpoint_ns"], root["checkpoint_id"]) == ("", "r")
+    newest = root_of({"configurable": {"thread_id": "t", "checkpoint_ns": "sub:1"}})["configurable"]
+    assert (newest["checkpoint_ns"], newest["checkpoint_id"]) == ("", None)
+    assert root_of({"configurable": {"thread_id": "t"}}) == {"configurable": {"thread_id": "t"}}

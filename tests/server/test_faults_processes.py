@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import httpx
 import pytest
 
-from tests.server.faults import front, left, stop
+from runs.watchdog import EXIT_CODE
+from tests.server.faults import GATED, front, left, stop
 from tests.server.harness import STEPS, Site, eventually, within
 from tests.server.invariants import read_everything, sound
 from tests.server.readers import Reader
+
+#: Of servers that end by their watchdog soon.
+TIMES_TO_EXIT = {"LEASE": 3.0, "HEARTBEAT": 0.5, "LOOP_ALARM": 0.5}
 
 
 @pytest.mark.postgresql
@@ -43,6 +48,32 @@ def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_loses_its_runs
     assert site.finish(site.create("steps", process=serving))["status"] == "success"
     stop(serving, blocked)
     sound(site, allowed="lost its lease|The event loop has been blocked|was abandoned")
+
+
+def test_a_run_that_blocks_three_processes_in_a_row_ends_in_an_error_and_costs_the_others_no_attempt(
+    site: Site,
+) -> None:
+    """As under a supervisor: each process ends by its watchdog, and the next one is started."""
+    options: Any = {"run_settings": TIMES_TO_EXIT, "DEBUG": "0", "BLOCK_SECONDS": "600"}
+    site.start(**options)
+    beside = site.create("gated", durability="sync")
+    site.executing(beside, "gate")
+    run = site.create("blocking", durability="sync")
+    assert site.process.wait() == EXIT_CODE, site.process.tail
+    for _ in range(2):
+        assert site.spawn(**options).wait(60) == EXIT_CODE, site.process.tail
+    site.start(**options)
+    row = site.finish(run)
+    assert (row["status"], row["attempt"], row["lost_attempts"]) == ("error", 3, 3)
+    assert site.thread(run)["status"] == "error"
+    assert site.executions(run) == {"before": 1, "block": 3}
+    site.open_gate()
+    row = site.finish(beside)
+    assert (row["status"], row["lost_attempts"]) == ("success", 0)
+    assert site.values(beside)["log"] == GATED
+    assert "blocks the event loop; 1 other runs of this process were handed back" in site.output
+    assert site.process.stop() == 0
+    sound(site, allowed="The event loop has been blocked|blocks the event loop")
 
 
 def test_a_synchronous_node_that_goes_on_after_its_cancellation_changes_nothing(site: Site) -> None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from threads.api.extraction import MOST, parse_path
 from threads.api.http import Schema
 from threads.expiry import Ttl, parse_ttl
-from threads.metadata import client_metadata
+from threads.metadata import client_metadata, ensure_few
 from threads.models import TtlStrategy
 
 TimeToLive = Annotated[
@@ -47,15 +47,8 @@ MOST_WANTED = 100
 
 def few(wanted: dict[str, Any]) -> dict[str, Any]:
     """Return a condition that is small enough to be looked for. Raises ValueError."""
-    waiting: list[Any] = [wanted]
-    for _ in range(MOST_WANTED + 1):
-        if not waiting:
-            return wanted
-        each = waiting.pop()
-        waiting += each.values() if isinstance(each, dict) else each if isinstance(each, list) else ()
-        if len(waiting) > MOST_WANTED:
-            break
-    raise ValueError(f"must have at most {MOST_WANTED} values")
+    ensure_few(wanted, MOST_WANTED)
+    return wanted
 
 
 Wanted = Annotated[dict[str, Any], AfterValidator(few)]

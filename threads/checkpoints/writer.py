@@ -236,10 +236,15 @@ class ThreadWriter(LoopBound):
         found = await self._read(lambda: self._reader.aget_tuple(config))
         if found is not None:
             go_on_after(found.checkpoint["id"])
-        if found is not None and not self.is_ours(found):
+        if found is not None:
+            self.note(found)
+        return found
+
+    def note(self, found: CheckpointTuple) -> None:
+        """Remember a checkpoint that was read, if another one has made it."""
+        if not self.is_ours(found):
             place = found.config["configurable"]
             self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
-        return found
 
     def is_ours(self, found: CheckpointTuple) -> bool:
         """Whether this run has made a checkpoint, in this attempt or an earlier one."""

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from runs.identity import keys
 from runs.identity.principals import SCOPES, known_scopes
-from runs.management.arguments import positive
+from runs.management.arguments import positive, require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
 from threads import clock
 
@@ -50,6 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, *, user: str, name: str, days: int | None, **options: Any) -> None:
         require_reachable_database()
+        require_migrated_database()
         if len(name) > 100:
             raise CommandError("A key's name has at most 100 characters.")
         model = get_user_model()

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from runs.identity.admin import state_of
 from runs.identity.models import ApiKey
+from runs.management.arguments import require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
 
 #: Of the JSON that `--json` prints.
@@ -27,6 +28,7 @@ class Command(BaseCommand):
 
     def handle(self, *, user: str | None, **options: Any) -> None:
         require_reachable_database()
+        require_migrated_database()
         found = ApiKey.objects.select_related("user").order_by("-created_at", "-id")
         if user is not None:
             found = found.filter(**{f"user__{get_user_model().USERNAME_FIELD}": user})

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from runs.identity import keys
 from runs.identity.models import ApiKey
+from runs.management.arguments import require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
 
 
@@ -22,6 +23,7 @@ class Command(BaseCommand):
 
     def handle(self, *, key: str, **options: Any) -> None:
         require_reachable_database()
+        require_migrated_database()
         found = list(ApiKey.objects.filter(named(key))[:2])
         if not found:
             raise CommandError("There is no such API key: `manage.py list_api_keys` lists them.")

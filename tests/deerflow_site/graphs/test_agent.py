@@ -13,7 +13,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command
 
 from deerflow_site.graphs import agent
-from deerflow_site.graphs.review import HINT, NO_FEEDBACK, QUESTION
+from deerflow_site.graphs.review import ACTION, HINT, NO_FEEDBACK, QUESTION
 
 pytestmark = pytest.mark.asyncio
 
@@ -58,13 +58,15 @@ async def test_its_input_has_a_schema_that_a_client_can_make_a_form_of() -> None
 async def test_a_run_stops_at_the_review_and_reports_once_the_draft_is_approved(graph: Graph) -> None:
     asked = await graph.ainvoke(question(LEASES), on_thread())
     (review,) = asked["__interrupt__"]
-    assert review.value["question"] == QUESTION
-    assert review.value["about"] == LEASES
-    assert review.value["draft"] == asked["draft"]
+    [action] = review.value["action_requests"]
+    assert (action["name"], action["description"]) == (ACTION, QUESTION)
+    assert action["args"] == {"draft": asked["draft"], "about": LEASES, "revision": 1}
+    [config] = review.value["review_configs"]
+    assert config == {"action_name": ACTION, "allowed_decisions": ["approve", "edit", "reject"]}
     assert "[leases]" in asked["draft"]
     assert asked["report"] == ""
 
-    done = await graph.ainvoke(Command(resume={review.id: {"action": "approve"}}), on_thread())
+    done = await graph.ainvoke(Command(resume={review.id: {"decisions": [{"type": "approve"}]}}), on_thread())
     assert "__interrupt__" not in done
     assert done["report"].startswith(f"# {LEASES}")
     assert "## Sources\n\n- [leases] Leases and heartbeats" in done["report"]
@@ -74,7 +76,9 @@ async def test_a_run_stops_at_the_review_and_reports_once_the_draft_is_approved(
     assert (await graph.aget_state(on_thread())).next == ()
 
 
-@pytest.mark.parametrize("answer", ["Approve", "yes!", True, {"action": "approve"}])
+@pytest.mark.parametrize(
+    "answer", ["Approve", "yes!", True, {"action": "approve"}, {"decisions": [{"type": "approve"}]}]
+)
 async def test_each_form_of_approval_leads_to_the_report(graph: Graph, answer: Any) -> None:
     await graph.ainvoke(question(LEASES), on_thread())
     done = await graph.ainvoke(Command(resume=answer), on_thread())
@@ -84,12 +88,12 @@ async def test_each_form_of_approval_leads_to_the_report(graph: Graph, answer: A
 async def test_feedback_goes_into_a_new_draft_which_is_reviewed_again(graph: Graph) -> None:
     first = await graph.ainvoke(question(LEASES), on_thread())
     shorter = await graph.ainvoke(Command(resume="Make it shorter."), on_thread())
-    assert shorter["__interrupt__"][0].value["revision"] == 2
+    assert shorter["__interrupt__"][0].value["action_requests"][0]["args"]["revision"] == 2
     assert shorter["__interrupt__"][0].id != first["__interrupt__"][0].id
     assert "Make it shorter." in shorter["draft"]
     assert shorter["draft"].count("\n- ") < first["draft"].count("\n- ")
 
-    zombies = {"action": "revise", "feedback": "Begin with the zombie."}
+    zombies = {"decisions": [{"type": "reject", "message": "Begin with the zombie."}]}
     third = await graph.ainvoke(Command(resume=zombies), on_thread())
     assert third["feedback"] == ["Make it shorter.", "Begin with the zombie."]
     assert third["draft"].count("\n- ") == shorter["draft"].count("\n- ")
@@ -103,6 +107,15 @@ async def test_feedback_goes_into_a_new_draft_which_is_reviewed_again(graph: Gra
     ]
 
 
+async def test_an_edited_draft_is_what_is_reported(graph: Graph) -> None:
+    asked = await graph.ainvoke(question(LEASES), on_thread())
+    draft = f"{asked['draft']}\n- Added by hand. [leases]"
+    answer = {"decisions": [{"type": "edit", "edited_action": {"name": ACTION, "args": {"draft": draft}}}]}
+    done = await graph.ainvoke(Command(resume=answer), on_thread())
+    assert done["draft"] == draft
+    assert "Added by hand." in done["report"]
+
+
 @pytest.mark.parametrize(
     ("answer", "hint"), [("", HINT), (None, HINT), (7, HINT), ({"action": "revise"}, NO_FEEDBACK)]
 )
@@ -112,7 +125,8 @@ async def test_an_unclear_answer_is_asked_again_and_approves_nothing(
     asked = await graph.ainvoke(question(LEASES), on_thread())
     (first,) = asked["__interrupt__"]
     (second,) = (await graph.ainvoke(Command(resume={first.id: answer}), on_thread()))["__interrupt__"]
-    assert second.value == {**first.value, "question": hint}
+    [action] = first.value["action_requests"]
+    assert second.value == {**first.value, "action_requests": [{**action, "description": hint}]}
     assert second.id != first.id
 
 

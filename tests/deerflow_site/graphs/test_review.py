@@ -18,6 +18,7 @@ def test_an_explicit_yes_approves(answer: Any) -> None:
         ("Shorter, please.", "Shorter, please."),
         ("yes, but shorter", "yes, but shorter"),
         ({"action": "revise", "feedback": " shorter "}, "shorter"),
+        ({"decisions": [{"type": "reject", "message": " shorter "}]}, "shorter"),
         ({"feedback": "shorter"}, "shorter"),
         ({"action": False, "feedback": "shorter"}, "shorter"),
     ],
@@ -38,3 +39,14 @@ def test_a_no_without_feedback_asks_what_to_change(answer: Any) -> None:
 )
 def test_what_cannot_be_read_is_asked_again(answer: Any) -> None:
     assert read_answer(answer) == Verdict(hint=HINT)
+
+
+@pytest.mark.parametrize("decisions", [
+    None, [], {}, ["approve"], [{"type": "approve"}, {"type": "approve"}], [{"type": "aprove"}], [{}],
+    [{"type": "edit"}], [{"type": "edit", "edited_action": {"args": {"draft": " "}}}], [{"type": "reject"}],
+    [{"type": "reject", "message": 3}],
+])  # fmt: skip
+def test_a_decision_that_is_unclear_is_asked_again(decisions: Any) -> None:
+    verdict = read_answer({"decisions": decisions})
+    assert verdict.hint
+    assert (verdict.approved, verdict.feedback, verdict.draft) == (False, "", "")

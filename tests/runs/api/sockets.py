@@ -50,11 +50,18 @@ class Socket:
 
 
 @asynccontextmanager
-async def socket(thread: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[Socket]:
-    """A websocket on a thread. Raises ConnectionRefusedError if its handshake is refused."""
+async def socket(
+    thread: str, headers: Mapping[str, str] | None = None, *, raw_path: bytes | None = None
+) -> AsyncIterator[Socket]:
+    """A websocket on a thread. Raises ConnectionRefusedError if its handshake is refused.
+
+    Args:
+        raw_path: The path as the client wrote it, if that is not as it is read.
+    """
     sent = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     path = f"/threads/{thread}/stream/events"
     communicator = WebsocketCommunicator(websocket_application(websocket_urlpatterns), path, headers=sent)
+    communicator.scope["raw_path"] = raw_path or path.encode()
     connected, _ = await communicator.connect(TIMEOUT)
     if not connected:
         raise ConnectionRefusedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from runs.api.document import document
@@ -63,3 +64,18 @@ def test_a_condition_on_json_has_a_maximum() -> None:
     ):
         with pytest.raises(ValueError, match="at most 100"):
             few(wanted)
+
+
+async def test_metadata_have_a_maximum_wherever_they_are_said(http: httpx.AsyncClient) -> None:
+    many = {"metadata": {f"k{number}": number for number in range(10_001)}}
+    run = {"assistant_id": "steps", "schedule": "0 0 1 1 *"}
+    bodies = {
+        "/threads": {},
+        "/assistants": {"graph_id": "steps"},
+        **dict.fromkeys(("/runs", "/runs/wait", "/runs/crons"), run),
+    }
+    for path, body in bodies.items():
+        answer = await http.post(path, json={**body, **many})
+        assert (answer.status_code, "at most 10000 values" in answer.text) == (422, True), (path, answer.text)
+    answer = await http.post("/runs/batch", json=[{**run, **many}])
+    assert answer.status_code == 422

@@ -139,6 +139,17 @@ async def test_a_session_connects_from_this_sites_pages_alone(world: World) -> N
                 pass
 
 
+@pytest.mark.parametrize("path", ["/threads%2F{}/stream/events", "/threads/{}/stream%2fevents"])
+async def test_a_socket_whose_path_has_an_encoded_slash_is_refused(world: World, path: str) -> None:
+    """A proxy that decides by paths has seen another one."""
+    raw = path.format(world.ids["t"]).encode()
+    with pytest.raises(ConnectionRefusedError):
+        async with socket(world.ids["t"], world.callers["owner"], raw_path=raw):
+            pass
+    async with socket(world.ids["t"], world.callers["owner"]):
+        pass
+
+
 async def test_a_key_that_is_revoked_ends_its_sockets(world: World, run_settings: Any) -> None:
     run_settings(IDENTITY_CHECK=0.05)
     async with socket(world.ids["t"], world.callers["reader"]) as client:

@@ -54,7 +54,6 @@ async def test_what_belongs_to_the_server_cannot_be_set(http: httpx.AsyncClient)
     thread, other = await new_thread(http), await new_thread(http)
     names = (
         "thread_id",
-        "user_id",
         "graph_id",
         "langgraph_auth_user",
         "__pregel_checkpointer",

@@ -123,6 +123,15 @@ async def test_secrets_are_hidden_in_responses(http: httpx.AsyncClient, run_sett
     assert CANARY not in (await http.get(f"/threads/{made}")).text
 
 
+async def test_a_search_takes_no_secret_out_of_what_it_finds(http: httpx.AsyncClient) -> None:
+    secrets = {"openai_api_key": CANARY, "nested": {"token": CANARY}, "max_tokens": 5}
+    body = {"assistant_id": "looking", "input": {"log": []}, "config": {"configurable": secrets}}
+    await http.post("/runs/wait", json={**body, "on_completion": "keep"})
+    paths = {name: f"config.configurable.{name}" for name in ("openai_api_key", "nested.token", "max_tokens")}
+    [found] = (await http.post("/threads/search", json={"extract": paths})).json()
+    assert found["extracted"] == {"openai_api_key": HIDDEN, "nested.token": HIDDEN, "max_tokens": 5}
+
+
 async def test_an_error_tells_no_secret(http: httpx.AsyncClient, caplog: pytest.LogCaptureFixture) -> None:
     thread = (await http.post("/threads", json={})).json()["thread_id"]
     secrets = {"openai_api_key": f"sk-{CANARY}"}
@@ -203,7 +212,7 @@ async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) ->
     """The probe that moved execution to another thread elsewhere (durability §3.1), and its relatives."""
     victim = await in_database(make_thread, metadata={"graph_id": "looking"})
     forged = {
-        "thread_id": str(victim.id), "checkpoint_ns": "x", "run_id": str(uuid4()), "user_id": "1", "graph_id": "nested",
+        "thread_id": str(victim.id), "checkpoint_ns": "x", "run_id": str(uuid4()), "graph_id": "nested",
         "langgraph_auth_user_id": "root", "langgraph_auth_user": {"identity": "root"},
         "langgraph_auth_permissions": ["all"], "__pregel_checkpointer": None, "assistant_id": str(uuid4()),
     }  # fmt: skip
@@ -232,6 +241,33 @@ async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) ->
     assert config["metadata"]["mine"] == 1
     untouched = await in_database(Thread.objects.get, id=victim.id)
     assert (untouched.epoch, untouched.values) == (0, None)
+
+
+@pytest.mark.parametrize("said, user", [
+    ({"config": {"configurable": {"user_id": "alice"}}}, "alice"),
+    ({"context": {"user_id": "alice"}}, "alice"),
+    ({"config": {"configurable": {"user_id": 0}}}, 0),
+    ({"config": {"configurable": {"user_id": None}}}, None),
+    ({}, None),
+], ids=str)  # fmt: skip
+async def test_a_client_says_which_of_its_users_a_run_is_for(
+    http: httpx.AsyncClient, said: dict[str, Any], user: Any
+) -> None:
+    """Behind one key there may be many, and each has a memory of its own; who asks is told by other names."""
+    body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep", **said}
+    await http.post("/runs/wait", json=body)
+    mine = str((await in_database(Run.objects.get)).user_id)
+    [config] = seen
+    assert config["user_id"] == (mine if user is None else user)
+    assert config["langgraph_auth_user_id"] == config["langgraph_auth_user"].identity == mine
+    assert config["metadata"]["user_id"] == mine
+
+
+async def test_an_assistant_says_which_user_its_runs_are_for(http: httpx.AsyncClient) -> None:
+    made = {"graph_id": "looking", "config": {"configurable": {"user_id": "alice"}}}
+    assistant = (await http.post("/assistants", json=made)).json()["assistant_id"]
+    await http.post("/runs/wait", json={"assistant_id": assistant, "input": {"log": []}})
+    assert seen[0]["user_id"] == "alice"
 
 
 @pytest.mark.parametrize(

@@ -264,3 +264,7 @@ async def test_an_answer_is_what_it_says_and_is_shown_in_no_frame(http: httpx.As
     for answer in (await http.get(path), await http.post(path, json={})):
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["X-Frame-Options"] == "DENY"
+        policy = answer.headers["Content-Security-Policy"]
+        page = answer.headers.get("Content-Type", "").startswith("text/html")
+        assert policy.startswith("default-src 'self'" if page else "default-src 'none'")
+        assert "script-src" not in policy

@@ -21,7 +21,7 @@ from runs.crons.firing import fire
 from runs.crons.models import Cron
 from runs.identity import auth_file
 from runs.identity.authentication import details_of, user_id_of, username_for
-from runs.identity.authorization import authorize
+from runs.identity.authorization import _say_once, authorize
 from runs.identity.credentials import Proof
 from runs.identity.models import AuthIdentity
 from runs.identity.permission import WRONG_VALUE
@@ -29,7 +29,7 @@ from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
 from runs.identity.rules import Rule, rule_for
 from runs.identity.sockets import principal_of_scope
-from runs.identity.values import bring_back, handled
+from runs.identity.values import bring_back, copied, handled
 from runs.models import Run
 from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
@@ -183,6 +183,7 @@ async def test_a_graph_knows_its_user_wherever_it_is_executed(
     assert answer.json() == {"log": ["looked"]}
     [config] = secrets.seen
     user = config["langgraph_auth_user"]
+    assert config["user_id"] == "ada"
     assert (user.identity, user["github_token"], user.display_name) == ("ada", "token-of-ada", "ada")
     assert sorted(user.team) == ["a", "b"]
     assert (config["langgraph_auth_user_id"], config["langgraph_auth_permissions"]) == (
@@ -476,6 +477,19 @@ def test_a_file_beside_the_langgraph_json_is_found(configured: Any, tmp_path: Pa
     assert not check_auth_file(None)
 
 
+async def test_a_filter_of_the_store_says_that_it_has_no_effect(
+    auth: None, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    async def narrow(ctx: Any, value: Any) -> dict[str, str]:
+        return {"owner": "ada"}
+
+    _say_once.cache_clear()
+    monkeypatch.setattr(auth_file.AuthFile, "handler", lambda *_: narrow)
+    for _ in range(3):
+        assert (await authorize(Principal(1), "store", "search", {})).filters == {}
+    assert caplog.text.count("has no effect") == 1
+
+
 # --- conditions
 
 
@@ -495,7 +509,7 @@ def test_a_condition_means_the_same_on_both_databases(condition: dict[str, Any],
 
 @pytest.mark.parametrize("condition", [
     [], "x", {"$not": []}, {"a": {"$like": "x"}}, {"$or": []}, {"$or": {"a": 1}}, {1: 2}, {"a": {"$eq": 1, "$contains": 2}},
-    {"$or": [{"$or": [{"$or": [{"a": 1}]}]}]},
+    {"$or": [{"$or": [{"$or": [{"a": 1}]}]}]}, {"a": UUID(int=1)}, {"a": {"$eq": {1, 2}}}, {"a": float("nan")},
 ])  # fmt: skip
 def test_what_is_no_condition_is_refused(condition: Any) -> None:
     with pytest.raises(ValueError):
@@ -551,6 +565,55 @@ def test_a_handler_may_move_a_namespace(
     assert isinstance(rule, Rule)
     value = handled(rule, {}, body)
     assert value["namespace"] == shown
+    before = copied(value)
     value["namespace"] = ("me", *shown)
-    bring_back(rule, value, body)
+    bring_back(rule, (), before, value, body)
     assert body == back
+
+
+def popped(name: str, *parts: str) -> Any:
+    """A handler that takes a field out of its value, or out of a part of it."""
+
+    def change(value: dict[str, Any]) -> None:
+        for part in parts or ("",):
+            (value[part] if part else value).pop(name)
+
+    return change
+
+
+@pytest.mark.parametrize("method, path, body, change, back", [
+    ("POST", "/runs", {"assistant_id": "a", "webhook": "u"}, popped("webhook", "kwargs"), {"assistant_id": "a"}),
+    ("POST", "/runs", {"after_seconds": 5, "if_not_exists": "create"}, popped("if_not_exists"), {"after_seconds": 5}),
+    ("POST", "/runs", {"input": 1}, popped("kwargs"), {}),
+    ("POST", "/runs", {"a": 1}, lambda value: value["kwargs"].update(webhook="u"), {"a": 1, "webhook": "u"}),
+    ("POST", "/runs", {"a": 1}, lambda value: value.update(after_seconds=9, status="x"), {"a": 1, "after_seconds": 9}),
+    ("POST", "/runs/crons", {"schedule": "s", "webhook": "u"}, popped("webhook"), {"schedule": "s"}),
+    ("POST", "/runs/crons", {"schedule": "s", "webhook": "u"}, popped("webhook", "payload"), {"schedule": "s"}),
+    ("PATCH", "/runs/crons/{}", {"webhook": "u"}, lambda value: value["payload"].update(webhook="v"), {"webhook": "v"}),
+    ("POST", "/threads/search", {"limit": 5, "values": {}}, popped("values"), {"limit": 5}),
+    ("POST", "/runs/cancel", {"thread_id": str(UUID(int=1)), "run_ids": []}, popped("run_ids"),
+     {"thread_id": str(UUID(int=1))}),
+    ("POST", "/threads/{}/history", {"limit": 5}, lambda value: value.update(added=1), {"limit": 5}),
+])  # fmt: skip
+def test_what_a_handler_takes_out_is_not_asked_for(
+    method: str, path: str, body: dict[str, Any], change: Any, back: dict[str, Any]
+) -> None:
+    rule = rule_for(method, path)
+    assert isinstance(rule, Rule)
+    value = handled(rule, {}, body)
+    before = copied(value)
+    change(value)
+    bring_back(rule, (), before, value, body)
+    body.pop("metadata", None)
+    assert body == back
+
+
+def test_a_path_is_no_handlers_to_change() -> None:
+    rule = rule_for("POST", "/threads/{}/runs")
+    assert isinstance(rule, Rule)
+    body: dict[str, Any] = {"input": 1, "thread_id": "x"}
+    value = handled(rule, {"thread_id": str(UUID(int=1))}, body)
+    before = copied(value)
+    value["thread_id"] = UUID(int=2)
+    bring_back(rule, ("thread_id",), before, value, body)
+    assert body["thread_id"] == "x"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from django.http import QueryDict
 from ninja.errors import HttpError
 
 from runs.identity import keys
@@ -46,10 +48,55 @@ async def test_another_machine_is_not(peer: str | None) -> None:
     assert caught.value.status_code == 401
 
 
-@pytest.mark.parametrize("header", ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "via"])
+@pytest.mark.parametrize("header", [
+    "forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-server", "x-real-ip", "via", "true-client-ip",
+    "x-client-ip", "x-cluster-client-ip", "cf-ray", "fly-client-ip", "x-amzn-trace-id", "x-envoy-external-address",
+    "x-original-forwarded-for",
+])  # fmt: skip
 def test_what_a_proxy_forwards_is_not(header: str) -> None:
     assert may_be_local("127.0.0.1", {})
     assert not may_be_local("127.0.0.1", {header: "127.0.0.1"})
+
+
+@pytest.mark.parametrize("host, named", [
+    (None, True), ("localhost:8000", True), ("127.0.0.1", True), ("[::1]:8000", True), ("app.localhost:8000", True),
+    ("testserver", True), ("evil.example", False), ("evil.example:8000", False), ("", False), ("127.0.0.1.evil.example", False),
+    ("[", False), ("a b", False),
+])  # fmt: skip
+def test_a_name_that_anybody_may_point_here_has_no_local_user(
+    settings: Any, host: str | None, named: bool
+) -> None:
+    """ "*" is no name: a page of such a host is one of this site's to a browser."""
+    settings.ALLOWED_HOSTS = ["*", "testserver"]
+    headers = {} if host is None else {"host": host}
+    assert may_be_local("127.0.0.1", headers) is named
+
+
+async def test_a_page_of_a_name_that_was_pointed_here_is_nobodys(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["*"]
+    for request in (
+        asked(Host="evil.example"),
+        asked("POST", Host="evil.example", Origin="http://evil.example"),
+    ):
+        with pytest.raises(HttpError) as caught:
+            await principal_of(request)
+        assert caught.value.status_code == 401
+    with pytest.raises(HttpError) as caught:
+        await principal_of_scope(handshake(host="evil.example", origin="http://evil.example"))
+    assert caught.value.status_code == 401
+    assert await principal_of(asked(Host="127.0.0.1:8000"))
+
+
+@pytest.mark.parametrize(
+    "site, refused", [("cross-site", True), ("same-site", True), ("same-origin", False), ("none", False)]
+)
+async def test_a_picture_on_another_page_cancels_nothing(site: str, refused: bool) -> None:
+    """Its request names no origin, and ends when the page does."""
+    request = asked(Sec_Fetch_Site=site)
+    request.GET = QueryDict("cancel_on_disconnect=1")  # type: ignore[assignment]
+    with pytest.raises(HttpError) if refused else nullcontext():
+        await principal_of(request)
+    assert await principal_of(asked(Sec_Fetch_Site=site))
 
 
 def handshake(peer: str = "127.0.0.1", **headers: str) -> dict[str, Any]:

@@ -1,0 +1,49 @@
+"""What browsers let pages of this site load, send and embed: its own files and itself, and nothing inline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.decorators import sync_and_async_middleware
+
+#: Of what is no page.
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+SOURCES = {
+    "default-src": "'self'",
+    "img-src": "'self' data:",
+    "object-src": "'none'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+
+
+def content_policy(**changes: str) -> str:
+    """The policy of a page, with other sources for some directives."""
+    return "; ".join(f"{name} {sources}" for name, sources in {**SOURCES, **changes}.items())
+
+
+POLICY = content_policy()
+
+
+@sync_and_async_middleware
+def content_security(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Django middleware: the policy of the admin's pages. A page that sets its own keeps it."""
+    if iscoroutinefunction(get_response):
+
+        async def later(request: HttpRequest) -> Any:
+            return _guarded(await get_response(request))
+
+        return later
+    return lambda request: _guarded(get_response(request))
+
+
+def _guarded(response: Any) -> Any:
+    # Django's own pages about errors, in development, have their scripts and styles inline.
+    if not (settings.DEBUG and response.status_code >= 400):
+        response.headers.setdefault("Content-Security-Policy", POLICY)
+    return response

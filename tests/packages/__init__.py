@@ -1,0 +1,1 @@
+"""Agents of the packages that people use, offline, with models that are scripted."""
