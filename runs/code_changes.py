@@ -107,12 +107,37 @@ async def missing_anywhere(
 
     Args:
         graph: The root graph, with `saver` as its checkpointer.
-        config: The root checkpoint's address, or its thread's.
+        config: The address of a checkpoint, of the root graph or a subgraph, or its thread's.
     """
-    return {key: words async for key, words in _walk(graph, graph, saver, config)}
+    places = config["configurable"].get("checkpoint_map") or {}
+    return {key: words async for key, words in _walk(graph, graph, saver, root_address(config), places)}
 
 
-async def _walk(root: Pregel, graph: Pregel, saver: BaseCheckpointSaver[str], config: RunnableConfig) -> Any:
+def root_address(config: RunnableConfig) -> RunnableConfig:
+    """The root checkpoint above a checkpoint: where an invocation at a subgraph's checkpoint begins.
+
+    LangGraph finds it in the address's map, and takes the thread's newest one if it is not there.
+    """
+    configurable = config["configurable"]
+    if not configurable.get("checkpoint_ns"):
+        return config
+    root = {"thread_id": configurable["thread_id"], "checkpoint_ns": ""}
+    above = (configurable.get("checkpoint_map") or {}).get("")
+    return {"configurable": {**root, "checkpoint_id": above} if above else root}
+
+
+async def _walk(
+    root: Pregel,
+    graph: Pregel,
+    saver: BaseCheckpointSaver[str],
+    config: RunnableConfig,
+    places: Mapping[str, str],
+) -> Any:
+    """Go through a checkpoint and those of its subgraphs.
+
+    Args:
+        places: Ids of checkpoints by namespace, for those that are not to be their namespace's newest.
+    """
     found = await saver.aget_tuple(config)
     if found is None:
         return
@@ -123,7 +148,11 @@ async def _walk(root: Pregel, graph: Pregel, saver: BaseCheckpointSaver[str], co
         return
     for task in (await root.aget_state(config)).tasks:
         if task.name in children and isinstance(task.state, dict):
-            async for deeper in _walk(root, children[task.name], saver, task.state):
+            below = dict(task.state["configurable"])
+            if place := places.get(below.get("checkpoint_ns", "")):
+                below["checkpoint_id"] = place
+            state: RunnableConfig = {"configurable": below}
+            async for deeper in _walk(root, children[task.name], saver, state, places):
                 yield deeper
 
 
@@ -145,7 +174,7 @@ async def ensure_goes_on(
     raise NodeGone(
         f"The code of graph {name!r} has changed: {where}, which it does not have. Deploy code that still has it "
         "and run the thread without input, or update the thread's state or fork an earlier checkpoint.",
-        open_questions(await saver.aget_tuple(config)),
+        open_questions(await saver.aget_tuple(root_address(config))),
     )
 
 

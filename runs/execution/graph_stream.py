@@ -14,7 +14,7 @@ from langgraph.types import StateSnapshot
 
 from runs import graphs
 from runs.answers import is_answer_map, is_plain_answer
-from runs.code_changes import ensure_goes_on
+from runs.code_changes import ensure_goes_on, root_address
 from runs.events import RunStream
 from runs.execution.invocation import (
     fitting,
@@ -93,6 +93,8 @@ class GraphStream:
         if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:
             await self._writer.remove_leftovers(self._run)
         self._config = self._make_config(begun=begun)
+        if not begun and self._run.attempt > 1:
+            await self._leave_addresses()
         async with self._opened():
             graph = self._graph
             kwargs = towards(graph.nodes, self._run.kwargs)
@@ -100,7 +102,7 @@ class GraphStream:
                 await ensure_goes_on(graph, self._writer, self._config, name=self._run.graph_id)
             waiting: list[str] = []
             if not begun and is_answer_map((kwargs.get("command") or {}).get("resume")):
-                state = await graph.aget_state(self._config)
+                state = await graph.aget_state(root_address(self._config))
                 waiting = [interrupt.id for interrupt in state.interrupts]
             self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             resumption = await self._resumption()
@@ -163,6 +165,21 @@ class GraphStream:
             return False
         latest = await self._writer.aget_tuple({"configurable": {"thread_id": str(self._run.thread_id)}})
         return has_begun(latest.metadata if latest else None, str(self._run.id))
+
+    async def _leave_addresses(self) -> None:
+        """Let subgraphs in which this run has made a checkpoint go on from it, not from the one that its request names."""
+        configurable = self._config["configurable"]
+        thread, places = configurable["thread_id"], dict(configurable.get("checkpoint_map") or {})
+        for namespace in [each for each in places if each]:
+            head = await self._writer.aget_tuple(
+                {"configurable": {"thread_id": thread, "checkpoint_ns": namespace}}
+            )
+            if head is not None and self._writer.is_ours(head):
+                del places[namespace]
+        if places:
+            configurable["checkpoint_map"] = places
+        else:
+            configurable.pop("checkpoint_map", None)
 
     def _make_config(self, *, begun: bool) -> Any:
         run = self._run

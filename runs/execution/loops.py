@@ -178,12 +178,20 @@ def _correct_answers(loop: Any, resumption: Resumption) -> None:
     writes = loop.checkpoint_pending_writes
     if resumption.hides_plain_answer():
         writes = [each for each in writes if (each[0], each[1]) != (NULL_TASK, RESUME)]
-    if sent:
+    if sent or _answers_older(loop, resumption):
         writes = [each if each[1] != RESUME else _kept(loop, resumption, sent, each) for each in writes]
     loop.checkpoint_pending_writes = writes
 
 
-def _kept(loop: Any, resumption: Resumption, sent: dict[str, Any], write: Any) -> Any:
+def _answers_older(loop: Any, resumption: Resumption) -> bool:
+    """Whether a plain answer is for what an older checkpoint asks, where another answer may be stored."""
+    if loop.is_nested or loop._loaded_latest or not isinstance(loop.input, Command):
+        return False
+    resume = loop.input.resume
+    return resumption.found.plain or (resume is not None and not is_answer_map(resume))
+
+
+def _kept(loop: Any, resumption: Resumption, sent: dict[str, Any] | None, write: Any) -> Any:
     task_id, channel, given = write
     if task_id == NULL_TASK:
         return write
@@ -199,7 +207,7 @@ def _kept(loop: Any, resumption: Resumption, sent: dict[str, Any], write: Any) -
     for name in loop.nodes:
         place = f"{namespace}|{name}:{task_id}" if namespace else f"{name}:{task_id}"
         ids = [_interrupt_id(place, number) for number in range(len(given))]
-        kept = resumption.kept_answers(task, shown, ids, sent)
+        kept = resumption.kept_answers(task, shown, ids, sent or shown)
         if kept < len(given):
             return (task_id, channel, given[:kept])
     return write

@@ -13,7 +13,7 @@ What the root graph is invoked with (`source`):
 | later | another's | input | the input again: nothing of it has landed |
 | later | another's | command, `update` and `goto` have not landed | the command again |
 | later | another's | command, they have landed | its answers alone: LangGraph applies what landed |
-| later | another's | a plain answer that has landed, or was used | no answer: LangGraph finds it with the checkpoint |
+| later | another's | a plain answer that has landed, or was used | an empty map of answers: LangGraph finds what has landed with the checkpoint |
 | later | another's | `durability: exit` | what it had been given; what a cut-off end of an attempt has left is removed before |
 | later | another's | an answer that its task has used | not that answer: the task's later interrupts would accept it |
 
@@ -24,6 +24,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 | later attempt, head ours | what breakpoints have seen stays as it was saved: one that stands here was reached by this run, and stops it again |
 | the same, and the step before the head executed a node of `interrupt_after` | it stops before anything else executes |
 | a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
+| an older checkpoint is answered, whose tasks have taken other answers since | the same |
 | a plain answer was used since the run began | it is hidden, because LangGraph gives a stored one to every interrupt |
 | the run went on from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is that of before that checkpoint |
 | a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
@@ -37,7 +38,7 @@ from typing import Any, NamedTuple
 
 from langgraph.types import Command, Send
 
-from runs.answers import is_answer_map
+from runs.answers import is_answer_map, is_plain_answer
 
 #: LangGraph's names (`langgraph._internal._constants`).
 NULL_TASK = "00000000-0000-0000-0000-000000000000"
@@ -116,8 +117,9 @@ def source(
     if found.command:
         command = {"resume": command.get("resume")}
     waiting = set(waiting) - found.used
-    if (found.plain or found.answered) and not is_answer_map(command.get("resume")):
-        command = {**command, "resume": None}
+    if (found.plain or found.answered) and is_plain_answer(command):
+        # Without any answer, LangGraph would take a checkpoint that the run names for one to go back to, and drop what it has.
+        command = {**command, "resume": {}}
     # A command that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
     return to_command(command, waiting) if _says_something(command) else None
 
@@ -185,7 +187,7 @@ class Resumption:
         """
         if task in self.found.answered:
             return len(ids)
-        # It failed after it took the answer, and is asked again.
+        # It failed after it took the answer and is asked again, or its checkpoint is answered once more.
         again = (number for number, name in enumerate(ids) if name in sent and name in shown)
         return next(again, len(ids))
 
