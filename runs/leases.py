@@ -41,6 +41,10 @@ VERSION = "0.1.0"
 SETTLED = 3.0
 #: Share of a lease for which the worker itself believes in it, by its monotonic clock.
 TRUSTED = 5 / 6
+#: Ends a session that holds a lock. Only if it does: its process id may be another session's by now.
+END_PREDECESSOR = """SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
+        AND ((classid::bigint << 32) | objid::bigint) = %s"""
 #: `lock_key` of the column `id`, in SQL.
 LOCK_KEY = "('x' || right(replace(id::text, '-', ''), 16))::bit(64)::bigint & 9223372036854775807"
 
@@ -107,6 +111,8 @@ class Lease:
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
         self._db: psycopg.AsyncConnection[Any] | None = None
+        #: The server's process of the connection that had the lock last.
+        self._backend = 0
         self._inheritance = ExitStack()
 
     @property
@@ -125,14 +131,27 @@ class Lease:
         await self.renew()
 
     async def _connect(self) -> None:
+        """Connect, and take the worker's lock; without it no connection is kept: the worker would pass for dead.
+
+        A connection that the network has lost still has its session at the server, for as long as the server has not
+        noticed: up to hours. That session is ended, because the new one would wait for its lock.
+        """
         if connection.vendor != "postgresql":
             return
-        self._db = await psycopg.AsyncConnection.connect(
-            connection_string(), autocommit=True, connect_timeout=5
-        )
+        db = await psycopg.AsyncConnection.connect(connection_string(), autocommit=True, connect_timeout=5)
+        try:
+            key = lock_key(self.worker_id)
+            # A session whose client is gone would wait on, and then have the lock for a moment.
+            await db.execute(f"SET lock_timeout = {math.ceil(settings.HEARTBEAT * 1000)}")
+            if self._backend:
+                await db.execute(END_PREDECESSOR, [self._backend, key])
+            await db.execute("SELECT pg_advisory_lock(%s)", [key])
+        except BaseException:
+            await db.close()
+            raise
+        self._db, self._backend = db, db.info.backend_pid
         self._inheritance.close()
-        self._inheritance.enter_context(forks.not_inherited(self._db.fileno()))
-        await self._db.execute("SELECT pg_advisory_lock(%s)", [lock_key(self.worker_id)])
+        self._inheritance.enter_context(forks.not_inherited(db.fileno()))
 
     async def renew(self) -> bool:
         """Renew the lease; return False if others have declared this worker dead.

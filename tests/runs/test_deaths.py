@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from runs import deaths, leases
 from runs.deaths import dead_workers
 from runs.models import Worker
 from threads.checkpoints.postgres import connection_string
+from threads.database import in_database, threads
 from threads.ids import new_id
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -25,6 +27,13 @@ def times(monkeypatch: pytest.MonkeyPatch) -> None:
     """The throw-away database may have started a moment ago."""
     monkeypatch.setattr(leases, "SETTLED", 0.0)
     monkeypatch.setattr(deaths, "CONFIRM", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def connections() -> Iterator[None]:
+    """Those of the database threads end with the test."""
+    yield
+    threads.close()
 
 
 @pytest.fixture
@@ -91,3 +100,47 @@ async def test_a_lease_is_not_steady_for_a_while_after_its_connection_was_ended(
     monkeypatch.setattr(leases, "SETTLED", 0.0)
     assert lease.steady()
     await lease.end()
+
+
+async def test_a_connection_that_the_network_lost_does_not_keep_the_lock_from_the_next_one(
+    run_settings: Any,
+) -> None:
+    run_settings(HEARTBEAT=5.0)
+    lease = leases.Lease()
+    await lease.begin(concurrency=1)
+    lease._ignore_end()
+    lost, lease._db = lease._db, None  # The server has its session still.
+    assert lost is not None
+    async with asyncio.timeout(4):
+        assert await lease.renew()
+    assert _holders(lease.worker_id) == [lease._backend]
+    assert lease._backend != lost.info.backend_pid
+    await lease.end()
+    await lost.close()
+
+
+async def test_a_connection_that_cannot_have_the_lock_is_not_kept(
+    run_settings: Any, lock: Callable[[UUID], None]
+) -> None:
+    """Renewing the lease by it, the worker would be alive to the lease and dead to whoever tries the lock."""
+    run_settings(HEARTBEAT=0.3)
+    lease = leases.Lease()
+    await in_database(leases.register, lease.worker_id, 1)
+    lock(lease.worker_id)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            await lease.renew()
+        assert lease._db is None
+    await lease.end()
+
+
+def _holders(worker_id: UUID) -> list[int]:
+    with psycopg.connect(connection_string(), autocommit=True) as db:
+        return [
+            pid
+            for pid, key in db.execute(
+                "SELECT pid, (classid::bigint << 32) | objid::bigint FROM pg_locks "
+                "WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            )
+            if key == leases.lock_key(worker_id)
+        ]

@@ -333,6 +333,25 @@ async def test_two_epochs_of_a_thread_never_share_a_transaction() -> None:
     await commits.close()
 
 
+async def test_what_shares_a_transaction_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("threads.checkpoints.commits.BATCH_BYTES", 100)
+    thread, landed = uuid.uuid4(), []
+
+    async def commit(batch: Batch) -> set[uuid.UUID]:
+        landed.append([key[2] for key in batch.checkpoints])
+        return set(batch.fences)
+
+    commits = GroupCommit(commit, retry_seconds=1)
+    calls = [rows("first", thread), rows("second"), rows("huge"), rows("after", thread), rows("small")]
+    for call, size in zip(calls, (60, 50, 500, 30, 10), strict=True):
+        call.size = size
+    await asyncio.gather(*(commits.submit(call) for call in calls))
+    assert landed == [["first", "after", "small"], ["second"], ["huge"]], (
+        "a large one lets no thread's calls change places"
+    )
+    await commits.close()
+
+
 def test_merging_gives_each_key_once_as_if_written_in_order() -> None:
     thread = uuid.uuid4()
 

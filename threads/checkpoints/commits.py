@@ -12,8 +12,9 @@ from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed,
 
 logger = logging.getLogger(__name__)
 
-#: How many saver calls share a transaction at most; what one long transaction holds up is bounded.
-BATCH = 200
+#: How many saver calls, and how many bytes of them, share a transaction at most; what one long transaction holds up is
+#: bounded, and so is what its statement takes in memory. A larger call goes alone.
+BATCH, BATCH_BYTES = 200, 32 * 1024 * 1024
 #: First pause before a transaction is tried again, doubled up to the longest one, in seconds.
 BACKOFF, LONGEST_BACKOFF = 0.05, 2.0
 
@@ -93,15 +94,18 @@ class GroupCommit:
         part: Part = []
         rest: Part = []
         epochs: dict[UUID, int] = {}
+        size = 0
         blocked = {rows.thread_id for parts in self._late.values() for part in parts for rows, _ in part}
         for call in self._queue:
             thread_id, epoch = call[0].thread_id, call[0].epoch
             if (
                 len(part) < BATCH
+                and (not part or size + call[0].size <= BATCH_BYTES)
                 and thread_id not in blocked
                 and epochs.setdefault(thread_id, epoch) == epoch
             ):
                 part.append(call)
+                size += call[0].size
             else:
                 blocked.add(thread_id)
                 rest.append(call)
