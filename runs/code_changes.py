@@ -110,20 +110,7 @@ async def missing_anywhere(
         config: The address of a checkpoint, of the root graph or a subgraph, or its thread's.
     """
     places = config["configurable"].get("checkpoint_map") or {}
-    return {key: words async for key, words in _walk(graph, graph, saver, root_address(config), places)}
-
-
-def root_address(config: RunnableConfig) -> RunnableConfig:
-    """The root checkpoint above a checkpoint: where an invocation at a subgraph's checkpoint begins.
-
-    LangGraph finds it in the address's map, and takes the thread's newest one if it is not there.
-    """
-    configurable = config["configurable"]
-    if not configurable.get("checkpoint_ns"):
-        return config
-    root = {"thread_id": configurable["thread_id"], "checkpoint_ns": ""}
-    above = (configurable.get("checkpoint_map") or {}).get("")
-    return {"configurable": {**root, "checkpoint_id": above} if above else root}
+    return {key: words async for key, words in _walk(graph, graph, saver, root_of(config), places)}
 
 
 async def _walk(
@@ -164,7 +151,6 @@ async def ensure_goes_on(
     Args:
         name: What people call the graph.
     """
-    config = root_of(config)
     lost = await missing_anywhere(graph, saver, config)
     if not lost:
         return
@@ -174,7 +160,7 @@ async def ensure_goes_on(
     raise NodeGone(
         f"The code of graph {name!r} has changed: {where}, which it does not have. Deploy code that still has it "
         "and run the thread without input, or update the thread's state or fork an earlier checkpoint.",
-        open_questions(await saver.aget_tuple(root_address(config))),
+        open_questions(await saver.aget_tuple(root_of(config))),
     )
 
 

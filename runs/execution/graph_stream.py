@@ -14,7 +14,7 @@ from langgraph.types import StateSnapshot
 
 from runs import graphs
 from runs.answers import is_answer_map, is_plain_answer
-from runs.code_changes import ensure_goes_on, root_address
+from runs.code_changes import ensure_goes_on, root_of
 from runs.events import RunStream
 from runs.execution.invocation import (
     fitting,
@@ -102,7 +102,7 @@ class GraphStream:
                 await ensure_goes_on(graph, self._writer, self._config, name=self._run.graph_id)
             waiting: list[str] = []
             if not begun and is_answer_map((kwargs.get("command") or {}).get("resume")):
-                state = await graph.aget_state(root_address(self._config))
+                state = await graph.aget_state(root_of(self._config))
                 waiting = [interrupt.id for interrupt in state.interrupts]
             self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             resumption = await self._resumption()

@@ -52,6 +52,19 @@ def test_plain_langgraph_gives_a_failed_task_its_old_answer(failing: Any) -> Non
     assert failing.invoke(Command(resume={asked.id: "REJECT"}), config)["log"] == ["approve"]
 
 
+def test_plain_langgraph_answers_an_older_checkpoint_with_its_first_answer() -> None:
+    """Deviation "an older checkpoint is answered with the answer that it got first"."""
+    builder = StateGraph(State)
+    builder.add_node("ask", lambda state: {"log": [interrupt("may I?")]})
+    builder.add_edge(START, "ask")
+    graph = builder.compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "1"}}
+    graph.invoke({"log": []}, config)
+    asked = graph.get_state(config).config
+    graph.invoke(Command(resume="approve"), config)
+    assert graph.invoke(Command(resume="REJECT"), asked)["log"] == ["approve"]
+
+
 def test_plain_langgraph_takes_a_failed_tasks_writes_for_its_result() -> None:
     """Deviation "half a task is stored as if it were whole": the retry executes nothing, and ends in success."""
     broken = [True]
