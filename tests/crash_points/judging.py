@@ -61,6 +61,10 @@ def _after_cancel(expected: Told, told: Told) -> str:
     if end.thread != wanted.thread or repr(end.values).replace("!", "") != repr(wanted.values):
         return f"ended with {end.facts} instead of {wanted.facts}"
     text = repr(end.values)
+    for each in told.shown:
+        # A thread that had not begun has the values of no checkpoint.
+        if each.committed not in (None, "{}", *expected.committed):
+            return f"was left with what is no state of a committed step: {each.committed}"
     for question in told.again:
         if f"to {question}!" not in text:
             return f"the answer that was given again to {question} was not used: {text}"

@@ -22,6 +22,8 @@ class Shown:
     #: {interrupt id: value}
     waiting: dict[str, str] = field(default_factory=dict)
     next: tuple[str, ...] = ()
+    #: After a cancel: the values of the newest checkpoint, without the results of an unfinished step.
+    committed: str | None = None
 
     @property
     def facts(self) -> tuple[Any, ...]:
@@ -46,6 +48,8 @@ class Told:
     shown: list[Shown] = field(default_factory=list)
     #: Answers that were given a second time, because their interrupt was shown again after a cancel.
     again: list[str] = field(default_factory=list)
+    #: Of plain LangGraph: the values of all checkpoints.
+    committed: set[str] = field(default_factory=set)
 
 
 class Teller:
