@@ -114,7 +114,7 @@ class Teller:
             if story.update:
                 command["update"] = {"log": ["updated"], "topic": "U"}
             if story.goto:
-                command["goto"] = "00"
+                command["goto"] = names(self._case.graph, (0,))[0]
         return await self._player.run(command=command)
 
     def _to(self, question: str) -> str:
