@@ -47,7 +47,9 @@ class AttemptWriter(ThreadWriter):
         place = config["configurable"]
         if found and self.resumption.before and place.get("checkpoint_ns") and not place.get("checkpoint_id"):
             found = found if self.is_ours(found) else await self._remembered(place)
-        if found is not None and self.resumption.later and self.is_ours(found):
+        # Only a loop's step executes nodes. An input's marks those that it discards as seen.
+        executed = found is not None and (found.metadata or {}).get("source") == "loop"
+        if found is not None and executed and self.resumption.later and self.is_ours(found):
             parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
             before: dict[str, Any] = parent.checkpoint["versions_seen"] if parent else {}
             sends = parent.checkpoint["channel_values"].get(TASKS, ()) if parent else ()

@@ -15,7 +15,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import CachePolicy, Command, RetryPolicy, Send, interrupt
 
-from tests.crash_points.specs import Case, Graph, Node
+from tests.crash_points.specs import ROOT, Case, Graph, Node
 
 
 class State(TypedDict, total=False):
@@ -48,10 +48,10 @@ def current(config: RunnableConfig) -> Any:
 
 
 def build(case: Case) -> Any:
-    return _functional(case.graph) if case.functional else _compiled(case.graph, "", root=True)
+    return _functional(case.graph) if case.functional else _compiled(case.graph, ROOT, root=True)
 
 
-def names(graph: Graph, layers: tuple[int, ...], prefix: str = "") -> list[str]:
+def names(graph: Graph, layers: tuple[int, ...], prefix: str = ROOT) -> list[str]:
     """The names of the nodes in some layers."""
     return [f"{prefix}{layer}{place}" for layer in layers for place in range(len(graph.layers[layer]))]
 
@@ -173,13 +173,13 @@ def _functional(graph: Graph) -> Any:
     tasks: dict[str, Any] = {}
     for number, layer in enumerate(graph.layers):
         for place, node in enumerate(layer):
-            tasks[f"{number}{place}"] = _task(f"{number}{place}", node)
+            tasks[f"{ROOT}{number}{place}"] = _task(f"{ROOT}{number}{place}", node)
 
     @entrypoint()
     async def function(given: dict[str, Any]) -> dict[str, Any]:
         log = list(given.get("log", ()))
         for number, layer in enumerate(graph.layers):
-            log += await asyncio.gather(*(tasks[f"{number}{place}"]() for place in range(len(layer))))
+            log += await asyncio.gather(*(tasks[f"{ROOT}{number}{place}"]() for place in range(len(layer))))
         return {"log": log}
 
     return function

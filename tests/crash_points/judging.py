@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from tests.crash_points.specs import ROOT
 from tests.crash_points.telling import Told
 
 #: Root layers whose nodes one accident may repeat.
@@ -41,7 +42,7 @@ def wrong(
     tasks = {name: 2 if name.endswith("w") else 1 for name in repeated}
     if many := {name: count for name, count in repeated.items() if count > allowed * tasks[name]}:
         return f"executed too often: {many}"
-    layers = {name[0] for name in repeated}
+    layers = {name[len(ROOT)] for name in repeated}
     # All tasks of a function are of one step.
     if kind != "cancel" and not functional and len(layers) > LAYERS.get(durability, 10):
         return f"more than the unfinished steps was executed again: {sorted(repeated)}"
@@ -61,6 +62,10 @@ def _after_cancel(expected: Told, told: Told) -> str:
     if end.thread != wanted.thread or repr(end.values).replace("!", "") != repr(wanted.values):
         return f"ended with {end.facts} instead of {wanted.facts}"
     text = repr(end.values)
+    for each in told.shown:
+        # A thread that had not begun has the values of no checkpoint.
+        if each.committed not in (None, "{}", *expected.committed):
+            return f"was left with what is no state of a committed step: {each.committed}"
     for question in told.again:
         if f"to {question}!" not in text:
             return f"the answer that was given again to {question} was not used: {text}"

@@ -48,6 +48,11 @@ class Plain:
     async def beginning(self) -> str:
         return await beginning(self._graph, self._config)
 
+    async def committed(self) -> set[str]:
+        """The values of all checkpoints of the root graph."""
+        history = self._graph.aget_state_history(self._config)
+        return {repr(each.values) async for each in history}
+
     async def _shown(self, error: Exception | None) -> Shown:
         state = await self._graph.aget_state(self._config)
         waiting = self._waiting = {each.id: each.value for each in state.interrupts}

@@ -139,7 +139,11 @@ class Served:
         thread = run.thread
         waiting = {each["id"]: each["value"] for asked in thread.interrupts.values() for each in asked}
         state = await self._readable().aget_state(self._config)
-        return Shown(run.status, thread.status, thread.values, waiting, tuple(state.next))
+        committed = None
+        if run.status == "interrupted":
+            # A state that is read by its checkpoint's id leaves out what finished tasks of its step have written.
+            committed = repr((await self._readable().aget_state(state.config)).values)
+        return Shown(run.status, thread.status, thread.values, waiting, tuple(state.next), committed)
 
 
 @dataclass
@@ -152,7 +156,9 @@ class Played:
 
 async def expected(case: Case) -> Played:
     begin(case)
-    told = await Teller(case, Plain(stage.graph)).tell()
+    plain = Plain(stage.graph)
+    told = await Teller(case, plain).tell()
+    told.committed = await plain.committed()
     return Played(told, dict(stage.executed))
 
 

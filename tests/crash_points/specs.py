@@ -11,6 +11,9 @@ from typing import Any
 #: What a node does. `fan` sends its work to two tasks of a node of its own; `parent` jumps in the graph above.
 KINDS = ("work", "ask", "sub", "call", "fan", "goto", "flaky", "sync", "cached", "parent")
 
+#: How names of the root's nodes begin. LangGraph takes a part of a namespace that has only digits for a counter.
+ROOT = "n"
+
 
 @dataclass(frozen=True)
 class Node:

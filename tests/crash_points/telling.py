@@ -22,6 +22,8 @@ class Shown:
     #: {interrupt id: value}
     waiting: dict[str, str] = field(default_factory=dict)
     next: tuple[str, ...] = ()
+    #: After a cancel: the values of the newest checkpoint, without the results of an unfinished step.
+    committed: str | None = None
 
     @property
     def facts(self) -> tuple[Any, ...]:
@@ -46,6 +48,8 @@ class Told:
     shown: list[Shown] = field(default_factory=list)
     #: Answers that were given a second time, because their interrupt was shown again after a cancel.
     again: list[str] = field(default_factory=list)
+    #: Of plain LangGraph: the values of all checkpoints.
+    committed: set[str] = field(default_factory=set)
 
 
 class Teller:
@@ -110,7 +114,7 @@ class Teller:
             if story.update:
                 command["update"] = {"log": ["updated"], "topic": "U"}
             if story.goto:
-                command["goto"] = "00"
+                command["goto"] = names(self._case.graph, (0,))[0]
         return await self._player.run(command=command)
 
     def _to(self, question: str) -> str:

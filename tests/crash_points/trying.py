@@ -7,6 +7,8 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from django.db import connection
+
 from tests.crash_points.building import stage
 from tests.crash_points.judging import wrong
 from tests.crash_points.playing import Accident, Served, begin, expected
@@ -27,7 +29,7 @@ class Finding:
     problem: str
 
     def __str__(self) -> str:
-        return f"{self.case}\n    {self.durability}, {self.accident or 'no accident'}: {self.problem}"
+        return f"{self.case}\n    {connection.vendor}, {self.durability}, {self.accident or 'no accident'}: {self.problem}"
 
 
 @dataclass
@@ -97,8 +99,8 @@ async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts:
         return finding
     drawn = possible if case.graph.size <= SMALL else rng.sample(possible, min(points, len(possible)))
     for accident in drawn:
-        counts.accidents += 1
-        problem, *_ = await play(driver, case, durability, accident)
+        problem, _, _, happened = await play(driver, case, durability, accident)
+        counts.accidents += happened
         if problem:
             return Finding(case, durability, accident, problem)
     return None
