@@ -123,9 +123,10 @@ class GraphStream:
                 run.kwargs.get("checkpoint"), whole=is_plain_answer(run.kwargs["command"])
             )
             found = landed(now, run.base, asked=self._writer.asked_in)
-        return Resumption(
-            later=True, found=found, before=await self._writer.origin(run.kwargs.get("checkpoint"))
-        )
+        # LangGraph looks for earlier memories when it goes back, and not when it answers.
+        answers = (run.kwargs.get("command") or {}).get("resume") is not None
+        origin = None if answers else await self._writer.origin(run.kwargs.get("checkpoint"))
+        return Resumption(later=True, found=found, before=origin)
 
     async def _stream_all(self, given: Any, config: dict[str, Any]) -> None:
         try:

@@ -68,7 +68,11 @@ class AttemptWriter(ThreadWriter):
 
     async def origin(self, checkpoint: Mapping[str, Any] | None) -> str | None:
         """The checkpoint before which subgraphs are looked for that a run replays; LangGraph's `ReplayState`."""
-        checkpoint_id = (checkpoint or {}).get("checkpoint_id")
+        named = checkpoint or {}
+        in_subgraph = bool(named.get("checkpoint_ns"))
+        checkpoint_id = (
+            (named.get("checkpoint_map") or {}).get("") if in_subgraph else named.get("checkpoint_id")
+        )
         if checkpoint_id is None:
             return None
         place: Any = {
