@@ -16,7 +16,7 @@ PULLED = "~__pregel_pull, "
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The interrupts of one task at the newest checkpoint of its namespace, and whether the task has a result."""
+    """The interrupts of one task of a checkpoint, and whether the task has a result."""
 
     namespace: str
     checkpoint_id: str
@@ -24,21 +24,26 @@ class Asked:
     task_path: str
     ids: tuple[str, ...]
     finished: bool = False
+    #: Whether the checkpoint is the newest of its namespace.
+    newest: bool = True
 
 
 def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Asked, tuple[str, ...]]:
     """Return the interrupts of each task that wait for an answer.
 
     Args:
-        asked: The tasks with interrupts, of all namespaces.
+        asked: The tasks with interrupts, of all checkpoints.
         namespaces: Every namespace of the thread that has a checkpoint.
     """
-    tasks = [each for each in asked if not each.finished]
-    innermost = [each for each in tasks if not _calls(each, namespaces)]
-    live = {interrupt_id for each in innermost for interrupt_id in each.ids}
+    asked = list(asked)
+    innermost = [each for each in asked if not _calls(each, namespaces)]
+    live = {name for each in innermost if each.newest and not each.finished for name in each.ids}
+    # One that no innermost task has asked yet was cut off on its way there: it is asked again.
+    gone = {name for each in innermost for name in each.ids} - live
     return {
-        each: each.ids if each in innermost else tuple(name for name in each.ids if name in live)
-        for each in tasks
+        each: each.ids if each in innermost else tuple(name for name in each.ids if name not in gone)
+        for each in asked
+        if each.newest and not each.finished
     }
 
 

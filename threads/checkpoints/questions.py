@@ -17,13 +17,14 @@ from threads.state import interrupt_json
 
 #: The channel in which LangGraph keeps a task's interrupts (`langgraph._internal._constants.INTERRUPT`).
 CHANNEL = "__interrupt__"
-#: A namespace's newest checkpoint is where its graph stands.
+#: A namespace's newest checkpoint is where its graph stands; earlier ones tell what was asked there.
 QUERY = """
 SELECT asked.checkpoint_ns, asked.checkpoint_id, task_id, task_path, type, {value}, EXISTS (
     SELECT 1 FROM {writes} done WHERE done.idx >= 0 AND (done.thread_id, done.checkpoint_ns, done.checkpoint_id,
-        done.task_id) = (asked.thread_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id))
-FROM {writes} asked WHERE thread_id = {place} AND channel = {place} AND (checkpoint_ns, checkpoint_id) IN (
-    SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints WHERE thread_id = {place} GROUP BY checkpoint_ns)
+        done.task_id) = (asked.thread_id, asked.checkpoint_ns, asked.checkpoint_id, asked.task_id)),
+    asked.checkpoint_id = (SELECT max(newest.checkpoint_id) FROM checkpoints newest
+        WHERE newest.thread_id = asked.thread_id AND newest.checkpoint_ns = asked.checkpoint_ns)
+FROM {writes} asked WHERE thread_id = {place} AND channel = {place}
 ORDER BY task_id, idx
 """
 NAMESPACES = "SELECT DISTINCT checkpoint_ns FROM checkpoints WHERE thread_id = {place}"
@@ -54,19 +55,19 @@ def read_asked(
     """Return the tasks of rows of `QUERY`, and the interrupts by their ids."""
     tasks: list[Asked] = []
     interrupts: dict[str, Any] = {}
-    for namespace, checkpoint_id, task_id, path, kind, blob, finished in rows:
+    for namespace, checkpoint_id, task_id, path, kind, blob, finished, newest in rows:
         found = serde.loads_typed((kind, bytes(blob)))
         asked = list(found) if isinstance(found, list | tuple) else [found]
         interrupts.update({each.id: each for each in asked})
         ids = tuple(each.id for each in asked)
-        tasks.append(Asked(namespace, checkpoint_id, task_id, path, ids, bool(finished)))
+        tasks.append(Asked(namespace, checkpoint_id, task_id, path, ids, bool(finished), bool(newest)))
     return tasks, interrupts
 
 
 def asked_rows(thread_id: UUID, *, file: str | Path) -> tuple[list[Any], list[str]]:
     """Return the rows of `QUERY`, and the namespaces of a thread that have a checkpoint."""
     thread, file = str(thread_id), Path(file)
-    parameters = [thread, CHANNEL, thread]
+    parameters = [thread, CHANNEL]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(QUERY.format(**POSTGRES), parameters)

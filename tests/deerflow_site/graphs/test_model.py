@@ -18,7 +18,8 @@ def test_the_scripted_model_answers_unless_another_one_is_named() -> None:
 
 
 def test_a_missing_package_is_reported_when_the_graph_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "langchain", None)
+    for name in ("langchain", "langchain.chat_models"):
+        monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setenv("AGENT_MODEL", "google_genai:gemini")
     with pytest.raises(ModelUnavailable, match="pip install langchain langchain-google-genai"):
         agent.build()
