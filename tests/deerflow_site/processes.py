@@ -37,7 +37,8 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read)
+        # A grandchild may outlive the process and keep its output open: that must not hold up the tests' end.
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
@@ -103,7 +104,8 @@ class Process:
         self._process.wait()
         self._reader.join(5)
         assert self._process.stdout is not None
-        self._process.stdout.close()
+        if not self._reader.is_alive():
+            self._process.stdout.close()
 
 
 @contextmanager
