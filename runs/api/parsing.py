@@ -12,6 +12,8 @@ from ninja.parser import Parser
 from runs.exceptions import InvalidRequest
 
 INVALID = "Invalid JSON in request body"
+#: A NUL character as JSON has it, and what stands for two backslashes meanwhile: a byte that no JSON has.
+NUL, PAIR, MARK = b"\\u0000", b"\\\\", b"\x01"
 #: Values of a body, and objects and lists among them. (Parsing them takes 60 ms, measured on two shared cores.)
 MOST, MOST_CONTAINERS = 500_000, 100_000
 #: The attribute of a request whose body was parsed before its view asks for it.
@@ -44,6 +46,9 @@ def parse(body: bytes, *, depth: int) -> Any:
     """
     if _large(body):
         raise InvalidRequest(f"The request body has more than {MOST:,} values.")
+    if NUL in body and MARK not in body:
+        # Two backslashes are one character of the text, and what follows them is text too.
+        body = body.replace(PAIR, MARK).replace(NUL, rb"\ufffd").replace(MARK, PAIR)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -51,8 +56,6 @@ def parse(body: bytes, *, depth: int) -> Any:
     # Counting brackets is cheap, and enough for nearly all bodies; those inside strings only cost the slow way.
     if body.count(b"[") + body.count(b"{") > depth and _deeper(data, depth):
         raise InvalidRequest(_too_deep(depth))
-    if b"\\u0000" in body:
-        data = _without_nul(data)
     return data
 
 
@@ -109,12 +112,3 @@ def _deeper(data: Any, depth: int) -> bool:
         if not level:
             return False
     return True
-
-
-def _without_nul(data: Any) -> Any:
-    """JSON with U+FFFD for each NUL character. Its depth is that of a body that orjson has parsed."""
-    if isinstance(data, str):
-        return data.replace("\0", "\ufffd")
-    if isinstance(data, dict):
-        return {_without_nul(name): _without_nul(each) for name, each in data.items()}
-    return [_without_nul(each) for each in data] if isinstance(data, list) else data
