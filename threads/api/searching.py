@@ -67,5 +67,6 @@ def count(wanted: ThreadFilter, *, principal: Principal) -> int:
 
 
 def _bound(wanted: ThreadFilter) -> AbstractContextManager[None]:
-    searches = wanted.values or wanted.metadata
-    return bounded(LONGEST, advice=ADVICE) if searches else nullcontext()
+    # An index finds rows by single values; lists and objects are compared row by row.
+    compares = any(isinstance(each, list | dict) for each in wanted.metadata.values())
+    return bounded(LONGEST, advice=ADVICE) if wanted.values or compares else nullcontext()
