@@ -15,7 +15,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from runs import cancellation, graphs, limits, runtime
+from runs import cancellation, graphs, limits, runtime, thread_rest
 from runs.answers import is_plain_answer
 from runs.assistants import find_assistant
 from runs.composition import compose
@@ -245,5 +245,6 @@ def _supersede(
             cancellation.REMOVED: admitted.removed,
         }[outcome].append(other.id)
         if outcome is cancellation.ENDED:
-            changes |= cancellation.left_behind(thread, other)
+            rest = cancellation.left_by(thread, other)
+            changes |= thread_rest.after(rest, thread, in_flight=True, now=now)
     return changes

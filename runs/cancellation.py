@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import Enum
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from runs import runtime
+from runs import runtime, thread_rest
 from runs.events import is_settled
 from runs.exceptions import NotFound, NothingToCancel, ServerClosing
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
 from runs.questions import waiting_questions
+from runs.state_refresh import refresh_state
+from runs.thread_rest import UNTOUCHED, Rest, cut_off
 from runs.webhooks import announcements
-from threads import clock, expiry
+from threads import clock
 from threads.database import in_database
-from threads.models import Thread, ThreadStatus
+from threads.models import Thread
 from threads.querysets import Principal
 
 
@@ -39,9 +40,11 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
 
     Raises NothingToCancel when there is no such run, or it is already final.
     """
-    await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
+    outcome = await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
     runtime.current().cancelled(run_id)
     if thread_id is not None:
+        if outcome is ENDED:
+            await refresh_state(thread_id)
         runtime.current().wakeups.tell(thread_id)
 
 
@@ -116,27 +119,17 @@ def place_of(thread_id: UUID) -> int:
     return epoch
 
 
-def left_behind(thread: Thread, run: Run) -> dict[str, Any]:
-    """What changes about a locked thread when one of its pending runs ends without executing again."""
-    if not run.attempt:
-        return {}
-    # It had begun: it left steps undone, and may have consumed answers.
-    return {"resting_status": ThreadStatus.INTERRUPTED, "interrupts": waiting_questions(thread)}
+def left_by(thread: Thread, run: Run) -> Rest:
+    """What one of a locked thread's runs leaves that ends without executing again."""
+    return cut_off(waiting_questions(thread)) if run.attempt else UNTOUCHED
 
 
 def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
     """Give a locked thread its status after a run that ended without having executed since its last claim."""
-    changes: dict[str, Any] = {
-        "updated_at": now,
-        **expiry.extended(thread, now=now),
-        **left_behind(thread, after),
-    }
-    if Run.objects.in_flight().filter(thread=thread).exists():
-        changes["status"] = ThreadStatus.BUSY
-    else:
-        changes["status"] = changes.get("resting_status", thread.resting_status)
-        if after.temporary:
-            changes["discarded_at"] = now
+    in_flight = Run.objects.in_flight().filter(thread=thread).exists()
+    changes = thread_rest.after(
+        left_by(thread, after), thread, in_flight=in_flight, now=now, temporary=after.temporary
+    )
     Thread.objects.filter(id=thread.id).update(**changes)
 
 
@@ -164,6 +157,7 @@ async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> 
     """
     await in_database(_delete, run_id, thread_id=thread_id, user_id=principal.user_id)
     runtime.current().cancelled(run_id)
+    await refresh_state(thread_id)
 
 
 def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:

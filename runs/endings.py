@@ -10,15 +10,15 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from runs import event_store
+from runs import event_store, thread_rest
 from runs.event_store import Part
 from runs.exceptions import RunLost
 from runs.housekeeping import remove_run
 from runs.models import Run, RunStatus
 from runs.outcomes import Ending, Outcome
 from runs.webhooks import announcements
-from threads import clock, expiry, statements
-from threads.models import Thread, ThreadStatus
+from threads import clock, statements
+from threads.models import Thread
 
 STATUS = {
     Ending.SUCCESS: RunStatus.SUCCESS,
@@ -29,9 +29,15 @@ STATUS = {
 #: A run, and the epoch under which the attempt wrote.
 Attempt = tuple[UUID, int]
 RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
-LOCK = f"SELECT id, epoch, ttl_minutes FROM {THREADS} WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+LOCK = (
+    f"SELECT id, epoch, resting_status, ttl_minutes FROM {THREADS} WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+)
 IN_FLIGHT = "status IN ('pending', 'running')"
 BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
+#: What an executed run changes about its thread besides the status; None for what stays, and what `error` and `stale_since` clear.
+CHANGES = ("error", "interrupts", "values", "state_updated_at", "discarded_at", "expires_at", "stale_since")
+#: Those whose column stays as it is where the value is None.
+KEPT = ("interrupts", "values", "state_updated_at", "discarded_at", "expires_at")
 
 
 class Held(NamedTuple):
@@ -39,6 +45,7 @@ class Held(NamedTuple):
 
     id: UUID
     epoch: int
+    resting_status: str
     ttl_minutes: float | None
 
 
@@ -109,10 +116,7 @@ def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]
         )
     busy = _busy([ended.run.thread_id for ended in settled])
     rows = [_left(ended, held[ended.run.thread_id], busy=busy, now=now) for ended in settled]
-    statements.update_each(
-        Thread, rows, {"updated_at": now},
-        kept=("interrupts", "values", "state_updated_at", "discarded_at", "expires_at"),
-    )  # fmt: skip
+    statements.update_each(Thread, rows, {"updated_at": now}, kept=KEPT)
     return {(ended.run.id, ended.run.epoch): ended.run.thread_id in busy for ended in settled}
 
 
@@ -151,20 +155,12 @@ def _final(ended: Ended) -> dict[str, Any]:
 
 
 def _left(ended: Ended, thread: Held, *, busy: Collection[UUID], now: datetime) -> dict[str, Any]:
-    """What a run leaves on its thread; None for what stays."""
-    outcome, waiting = ended.outcome, thread.id in busy
-    rest = outcome.thread_status()
-    return {
-        "id": thread.id,
-        "status": ThreadStatus.BUSY if waiting else rest,
-        "resting_status": rest,
-        "error": outcome.error,
-        "interrupts": outcome.interrupts,
-        "values": outcome.values,
-        "state_updated_at": now if outcome.values is not None else None,
-        "discarded_at": now if ended.run.temporary and not waiting else None,
-        "expires_at": expiry.extended(thread, now=now).get("expires_at"),
-    }
+    """What a run leaves on its thread, with a value for each column."""
+    rest = thread_rest.executed(ended.outcome)
+    waiting = thread.id in busy
+    changes = thread_rest.after(rest, thread, in_flight=waiting, now=now, temporary=ended.run.temporary)
+    del changes["updated_at"]
+    return {"id": thread.id, **dict.fromkeys(CHANGES), **changes}
 
 
 def _take_back(ended: Ended) -> bool | None:
@@ -187,23 +183,9 @@ def _take_back(ended: Ended) -> bool | None:
         announcements.announce(run, status=RunStatus.INTERRUPTED, now=now, values=outcome.values)
         remove_run(run.id)
         busy = bool(_busy([thread.id]))
-        changes |= _restored(run, thread, outcome, busy=busy, now=now)
+        rest = thread_rest.rolled_back(outcome)
+        changes |= thread_rest.after(rest, thread, in_flight=busy, now=now, temporary=run.temporary)
     if not written:
         raise RunLost
     statements.update(Thread, changes, {"id": thread.id})
     return busy
-
-
-def _restored(run: Run, thread: Thread, outcome: Outcome, *, busy: bool, now: datetime) -> dict[str, Any]:
-    """What changes about a thread whose run was rolled back: it stands where it stood before."""
-    changes: dict[str, Any] = {
-        "status": ThreadStatus.BUSY if busy else thread.resting_status,
-        **expiry.extended(thread, now=now),
-    }
-    if outcome.interrupts is not None:
-        changes["interrupts"] = outcome.interrupts
-    if outcome.values is not None:
-        changes |= {"values": outcome.values, "state_updated_at": now}
-    if run.temporary and not busy:
-        changes["discarded_at"] = now
-    return changes

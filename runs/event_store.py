@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -51,6 +51,10 @@ SELECT epoch, seq, event, data FROM (
         WHERE run_id = %(run)s AND (epoch, seq) > (%(epoch)s, %(seq)s)
         ORDER BY epoch, seq LIMIT {READ_EVENTS}) AS next
 ) AS measured WHERE before < {READ_SIZE} ORDER BY epoch, seq
+"""
+BEFORE = f"""
+SELECT epoch, seq, event, data FROM {EVENTS} WHERE run_id = %(run)s AND (epoch, seq) < (%(epoch)s, %(seq)s)
+ORDER BY epoch DESC, seq DESC LIMIT 20
 """
 
 
@@ -135,6 +139,19 @@ def read(run_id: UUID, after: Position) -> list[Event]:
 def _id(run_id: UUID) -> UUID | str:
     """A run's id as the database has it."""
     return run_id if connection.vendor == "postgresql" else run_id.hex
+
+
+def before(run_id: UUID, epoch: int) -> Iterator[Event]:
+    """The events of a run's earlier attempts, the newest first, a few of them in memory at a time."""
+    position: Position = (epoch, 0)
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(BEFORE, {"run": _id(run_id), "epoch": position[0], "seq": position[1]})
+            found = [Event._make(row) for row in cursor.fetchall()]
+        if not found:
+            return
+        yield from found
+        position = found[-1].position
 
 
 def last_position(run_id: UUID) -> Position:

@@ -7,7 +7,7 @@ import contextvars
 import logging
 import random
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import UUID
 
@@ -16,11 +16,12 @@ from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events import EventHub, RunStream
 from runs.execution.attempt import Execution
+from runs.execution.decision import failure
 from runs.leases import Lease, mark_draining
 from runs.models import Run
 from runs.options import WorkerOptions
-from runs.outcomes import Ending, Outcome, Stop, describe
-from runs.settlement import Settlements, settle_outcome
+from runs.outcomes import Ending, Outcome, Stop
+from runs.settlement import NOT_SETTLED, Settler
 from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
 from runs.webhooks.deliverer import Deliverer
@@ -82,7 +83,7 @@ class RunManager:
         self._hub = hub
         self._started = 0
         self._upkeep = Upkeep(self)
-        self._settlements = Settlements()
+        self._settler = Settler()
         self._loops: list[asyncio.Task[None]] = []
         self._marking: asyncio.Task[None] | None = None
 
@@ -195,14 +196,12 @@ class RunManager:
     async def _carry(self, execution: Execution, stream: RunStream) -> None:
         """Execute a run and write down what became of it."""
         run = execution.run
-        finished = False
+        settled = NOT_SETTLED
         try:
             with self.wakeups.calling(owner_of(run.id), self._upkeep.look):
                 outcome = await self._drive(execution)
-            finished, waiting = await settle_outcome(
-                execution, outcome, stream, settlements=self._settlements
-            )
-            if waiting or outcome.ending is Ending.DRAINED:
+            settled = await self._settler.settle(run, outcome, stream)
+            if settled.waiting or outcome.ending is Ending.DRAINED:
                 self.wakeups.tell(WORK)
         except asyncio.CancelledError:
             logger.error(
@@ -214,7 +213,7 @@ class RunManager:
             logger.exception("Run %s: this process failed to look after it; recovery settles it.", run.id)
         finally:
             full = self.free <= 0
-            self._hub.end(stream, finished=finished)
+            self._hub.end(stream, finished=settled.final)
             if self.active.get(run.id) and self.active[run.id].execution is execution:
                 del self.active[run.id]
             if full:
@@ -231,8 +230,7 @@ class RunManager:
             return await execution.drive()
         except Exception as error:
             logger.exception("Run %s could not be executed.", execution.run.id)
-            shown, detail = describe(error)
-            return Outcome(Ending.ERROR, error=shown, detail=detail)
+            return replace(failure(error), interrupts=None)
 
     # --- drain
 

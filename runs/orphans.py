@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F, Q
 
-from runs import event_store
+from runs import event_store, thread_rest
 from runs.event_store import Event, Part
 from runs.models import Run, RunStatus
 from runs.outcomes import describe
@@ -18,8 +17,8 @@ from runs.querysets import TERMINAL
 from runs.questions import waiting_questions
 from runs.serialization import encode
 from runs.webhooks import announcements
-from threads import clock, expiry
-from threads.models import Thread, ThreadStatus
+from threads import clock
+from threads.models import Thread
 
 
 class WorkerLost(Exception):
@@ -115,14 +114,8 @@ def _leave(thread: Thread, run: Run, error: dict[str, str], now: datetime) -> No
     """The thread after a failed orphan. An old orphan never overwrites a newer run's outcome."""
     others = Run.objects.filter(thread=thread.id).exclude(id=run.id)
     newer = Q(created_at__gt=run.created_at) | Q(created_at=run.created_at, id__gt=run.id)
-    changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
-    if not others.filter(newer, status__in=TERMINAL).exists():
-        rest = {"resting_status": ThreadStatus.ERROR, "error": error}
-        changes |= {**rest, "interrupts": waiting_questions(thread)}
-    if others.in_flight().exists():
-        changes["status"] = ThreadStatus.BUSY
-    else:
-        changes["status"] = changes.get("resting_status", thread.resting_status)
-        if run.temporary:
-            changes["discarded_at"] = now
+    outlived = others.filter(newer, status__in=TERMINAL).exists()
+    rest = thread_rest.UNTOUCHED if outlived else thread_rest.lost(error, waiting_questions(thread))
+    in_flight = others.in_flight().exists()
+    changes = thread_rest.after(rest, thread, in_flight=in_flight, now=now, temporary=run.temporary)
     Thread.objects.filter(id=thread.id).update(**changes)

@@ -40,7 +40,7 @@ class Ending(Enum):
     LOST = "lost"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """The end of an attempt and what it leaves on its thread.
 
@@ -52,7 +52,7 @@ class Outcome:
     #: Names of the nodes that the graph would execute next.
     next: Sequence[str] = ()
     #: {task id: [{"id", "value"}]}
-    interrupts: dict[str, Any] | None = field(default_factory=dict)
+    interrupts: Mapping[str, Any] | None = field(default_factory=dict)
     #: Whether a run that goes on has lost an attempt; so that what ends it each time ends it for good at last.
     charged: bool = False
     #: {"error": class, "message": …}; what clients may read.
@@ -62,13 +62,7 @@ class Outcome:
     input_tokens: int = 0
     output_tokens: int = 0
     #: Events (name, JSON) that become visible with the commit of this outcome.
-    events: list[tuple[str, str]] = field(default_factory=list)
-
-    def thread_status(self) -> str:
-        """The status of the thread after this run, if nothing else is in flight (reference: wire protocol §2.3)."""
-        if self.ending in (Ending.ERROR, Ending.TIMEOUT):
-            return "error"
-        return "idle" if self.interrupts == {} and not self.next else "interrupted"
+    events: Sequence[tuple[str, str]] = ()
 
 
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
@@ -104,7 +98,7 @@ def result_of(outcome: Outcome) -> str | None:
     )
 
 
-def with_questions(values: Any, interrupts: dict[str, Any]) -> Any:
+def with_questions(values: Any, interrupts: Mapping[str, Any]) -> Any:
     """A thread's values, with the questions that wait for an answer."""
     questions = [question for asked in interrupts.values() for question in asked]
     if not questions:

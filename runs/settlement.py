@@ -1,39 +1,67 @@
-"""Settling: writing down what became of an attempt, until it is written or somebody else owns the run."""
+"""Settling: writing down what became of an attempt, until it is written or this process does not own the run any more."""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 from runs.endings import Ended, settle, settle_together
 from runs.exceptions import RunLost
+from runs.models import Run
 from runs.outcomes import Ending, Outcome, result_of
 from runs.streams import RunStream
 from threads.checkpoints import Fenced
 from threads.database import in_database
 from threads.faults import is_passing
 
-if TYPE_CHECKING:
-    from runs.execution.attempt import Execution
-
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
-#: How long a final status is tried to be written while the database is unavailable, in seconds.
+#: How long to retry writing a final status while the database is unavailable, in seconds.
 SETTLE_SECONDS = 20.0
 #: How many runs are settled in one transaction at most.
 BATCH = 100
 
 
-class Settlements:
-    """The one writer of final statuses in this process: runs that end while a transaction is under way share the next one."""
+class Settled(NamedTuple):
+    """What a settlement came to."""
+
+    #: Whether the run has a final status, or is gone.
+    final: bool
+    #: Whether other runs wait on its thread.
+    waiting: bool
+
+
+#: Another process, or recovery, settles the run.
+NOT_SETTLED = Settled(final=False, waiting=False)
+
+
+class Settler:
+    """Writes the outcomes of this process's runs. Runs that end while a transaction is under way share the next one."""
 
     def __init__(self) -> None:
         self._queue: list[tuple[Ended, asyncio.Future[bool | None]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def settle(self, ended: Ended) -> bool:
+    async def settle(self, run: Run, outcome: Outcome, stream: RunStream) -> Settled:
+        """Write an outcome and the run's last events, then show those to the run's readers."""
+        if outcome.ending is Ending.LOST:
+            logger.warning("Run %s is not this process's any more; it writes nothing more of it.", run.id)
+            return NOT_SETTLED
+        part, shown = stream.with_last(outcome.events)
+        ended = Ended(run, outcome, part, stream.count + len(shown))
+        try:
+            waiting = await until_written(run, lambda: self.write(ended))
+        except RunLost:
+            return NOT_SETTLED
+        stream.show(shown)
+        stream.result = result_of(outcome)
+        return Settled(outcome.ending is not Ending.DRAINED, waiting)
+
+    async def write(self, ended: Ended) -> bool:
         """Settle one run, as `runs.endings.settle` does. Cancelling the caller does not undo it."""
         busy = await self._together(ended) if ended.final else None
         if busy is None:
@@ -46,7 +74,7 @@ class Settlements:
         self._queue.append((ended, future))
         if self._task is None:
             # A fresh context: it must not live in that of whichever run ended first.
-            self._task = asyncio.create_task(self._write(), name="settlements", context=contextvars.Context())
+            self._task = asyncio.create_task(self._write(), name="settler", context=contextvars.Context())
         return await future
 
     async def _write(self) -> None:
@@ -69,44 +97,30 @@ class Settlements:
                     future.set_result(answers.get((ended.run.id, ended.run.epoch)))
 
 
-async def settle_outcome(
-    execution: Execution, outcome: Outcome, stream: RunStream, *, settlements: Settlements
-) -> tuple[bool, bool]:
-    """Write an outcome, trying again while the database is unavailable.
+async def until_written(run: Run, write: Callable[[], Awaitable[T]]) -> T:
+    """Write something of a run's end, and retry while the database is unavailable.
 
-    Returns whether the run is final, and whether other runs wait on its thread. What cannot be written is logged with
-    the run's id, and recovery settles it later.
+    Raises RunLost if it could not be written: the run is another process's, or left to recovery. The log says which.
     """
-    run = execution.run
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + SETTLE_SECONDS, 0.05
-    part, shown = stream.with_last(outcome.events)
-    count = stream.count + len(shown)
     while True:
         try:
-            if outcome.ending is Ending.LOST:
-                raise RunLost
-            if outcome.ending is Ending.ROLLED_BACK:
-                await execution.roll_back(outcome)
-            busy = await settlements.settle(Ended(run, outcome, part, count))
-        except (RunLost, Fenced):
+            return await write()
+        except (RunLost, Fenced) as error:
             logger.warning(
                 "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
             )
-            return False, False
+            raise RunLost from error
         except Exception as error:
             if not is_passing(error):
                 logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
-                return False, False
+                raise RunLost from error
             if clock() > deadline:
                 logger.error(
                     "Run %s: its status could not be written; recovery settles it: %s", run.id, error
                 )
-                return False, False
+                raise RunLost from error
             logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, 2.0)
-        else:
-            stream.show(shown)
-            stream.result = result_of(outcome)
-            return outcome.ending is not Ending.DRAINED, busy
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -119,7 +120,7 @@ class RunStream:
         )
         return Part(self.run_id, self._thread_id, self.epoch, events)
 
-    def with_last(self, last: list[tuple[str, str]]) -> tuple[Part, list[Event]]:
+    def with_last(self, last: Sequence[tuple[str, str]]) -> tuple[Part, list[Event]]:
         """What the log does not have yet, followed by the run's last events, and these, which are not shown yet."""
         part = self.unwritten()
         events = [

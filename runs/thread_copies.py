@@ -70,6 +70,7 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
         values=source.values,
         interrupts=source.interrupts,
         error=source.error,
+        stale_since=source.stale_since,
         epoch=min(source.epoch, 1),
         created_at=now,
         updated_at=now,

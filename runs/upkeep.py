@@ -16,6 +16,7 @@ from runs.conf import settings
 from runs.deaths import dead_workers
 from runs.leases import Lease
 from runs.outcomes import Stop
+from runs.state_refresh import refresh_stale
 from runs.wakeups import WORK
 from threads.database import in_database
 
@@ -151,6 +152,8 @@ class Upkeep:
     async def sweep(self) -> None:
         """Settle orphans: at once when a worker was found dead, and now and then in any case."""
         again = False
+        # What recovery has settled before the first request is read through graphs now.
+        self._sweep_now.set()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN if again else settings.SWEEP * random.uniform(0.8, 1.2)):
@@ -166,6 +169,7 @@ class Upkeep:
                     budget=recovery.SWEEP_BUDGET,
                 )
                 again = not report.complete
+                await refresh_stale()
                 if report.requeued:
                     self._manager.wakeups.tell(WORK)
                 for run_id in report.failed:

@@ -202,5 +202,19 @@ def _asking() -> Any:
 
 asking = _asking()
 
+
+def _siblings() -> Any:
+    """A node that takes no time beside one that takes a second, and one after both."""
+    builder = StateGraph(Log)
+    for name, delay in (("quick", 0.0), ("slow", 1.0), ("last", 0.0)):
+        builder.add_node(name, node(name, delay=delay))
+    builder.add_edge(START, "quick")
+    builder.add_edge(START, "slow")
+    builder.add_edge(["quick", "slow"], "last")
+    return builder.compile()
+
+
+siblings = _siblings()
+
 #: One node that sleeps for `delay` seconds.
 sleeping = chain("sleep").compile()

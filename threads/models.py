@@ -52,6 +52,8 @@ class Thread(models.Model):
     config = TextJSONField(default=dict)
     #: The state's values at the last checkpoint that a finished run left.
     values = TextJSONField(null=True)
+    #: Since when the checkpoints have gone on without `values`: a run ended that nobody could read (`runs.state_refresh`).
+    stale_since = models.DateTimeField(null=True)
     #: Questions waiting for an answer: {task id: [{"id", "value"}, …]}.
     interrupts = TextJSONField(default=dict)
     #: {"error": class, "message": …} when the last run failed.
@@ -90,6 +92,11 @@ class Thread(models.Model):
                 fields=["expires_at"],
                 condition=models.Q(expires_at__isnull=False),
                 name="threads_expiring",
+            ),
+            models.Index(
+                fields=["stale_since"],
+                condition=models.Q(stale_since__isnull=False),
+                name="threads_stale",
             ),
         ]
         constraints = [

@@ -28,6 +28,10 @@ class ThreadQuerySet(models.QuerySet["Thread"]):
         """Without those of finished stateless runs, which wait for their removal."""
         return self.filter(discarded_at__isnull=True)
 
+    def stale(self) -> ThreadQuerySet:
+        """Those whose values lag behind their checkpoints while nothing runs."""
+        return self.visible().filter(stale_since__isnull=False).exclude(status="busy")
+
     def locked(self) -> ThreadQuerySet:
         """Lock the rows until the transaction ends, after every writer of the present epoch has committed.
 

@@ -125,6 +125,7 @@ def standing(snapshot: StateSnapshot) -> dict[str, Any]:
         "status": rest,
         "resting_status": rest,
         "error": None,
+        "stale_since": None,
     }
 
 

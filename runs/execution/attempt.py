@@ -1,10 +1,12 @@
-"""One attempt of one run: from its claim to what became of it. Writing that down is `settlement.py`."""
+"""One attempt of one run: from its claim to what became of it. `settlement.py` writes that down."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,24 +17,23 @@ from langgraph.types import Interrupt
 from runs.code_changes import NodeGone
 from runs.conf import settings
 from runs.events import RunStream
+from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
+from runs.execution.decision import decide
 from runs.execution.graph_stream import GraphStream
 from runs.execution.invocation import has_begun
 from runs.execution.loops import AttemptWriter
-from runs.models import CancelAction, Run
-from runs.outcomes import Ending, Outcome, Stop, describe
+from runs.models import Run
+from runs.outcomes import Ending, Outcome, Stop
 from runs.serialization import encode
-from threads.checkpoints import CheckpointStorage, Fenced, StorageFailed, StorageUnavailable
+from runs.settlement import until_written
+from threads.checkpoints import CheckpointStorage, Fenced, StorageUnavailable
 from threads.checkpoints.storage import addressed
 from threads.database import in_database
 from threads.fields import Encoded
 from threads.state import interrupt_json
 
 logger = logging.getLogger(__name__)
-
-
-class RunTimeout(Exception):
-    """The run reached its wall-clock limit."""
 
 
 class Execution:
@@ -150,74 +151,50 @@ class Execution:
         if self._task.done():
             error = asyncio.CancelledError() if self._task.cancelled() else self._task.exception()
             finished = error is None and self._graph.invoked
-        outcome = self._ending(error, finished=finished)
-        if outcome.ending in (Ending.DRAINED, Ending.LOST, Ending.ROLLED_BACK):
-            # Whoever goes on asks again; a question is shown only when the thread has it.
-            outcome.events = []
-        else:
-            outcome.events = [*self._graph.recorded.held, *outcome.events]
-        outcome.input_tokens, outcome.output_tokens = self._graph.tokens
-        values = self._graph.recorded.values
-        if outcome.ending is Ending.SUCCESS and not self._graph.recorded.asked:
-            outcome.values = Encoded(encode(values)) if values is not None else None
-        elif outcome.ending not in (Ending.LOST, Ending.DRAINED, Ending.ROLLED_BACK):
-            await self._read_state(outcome)
+        outcome = decide(
+            self.run, stopped=self.stopped, error=error, finished=finished, limit=self._limit,
+            write_error=self._write_error,
+        )  # fmt: skip
+        recorded = self._graph.recorded
+        match outcome.ending:
+            case Ending.LOST:
+                return outcome
+            case Ending.ROLLED_BACK:
+                outcome = await self._rolled_back(outcome)
+            case Ending.DRAINED:
+                # The attempt that goes on asks again; an interrupt is shown only when the thread has it.
+                pass
+            case Ending.SUCCESS if not recorded.asked:
+                values = Encoded(encode(recorded.values)) if recorded.values is not None else None
+                outcome = replace(outcome, values=values, events=recorded.held)
+            case _:
+                outcome = replace(outcome, events=[*recorded.held, *outcome.events])
+                outcome = await self._with_state(outcome)
         if isinstance(error, NodeGone):
             # They can still be answered, once there is code that has the node.
-            outcome.interrupts = {key: questions(asked) for key, asked in error.questions.items()}
-        return outcome
+            asked = {key: questions(each) for key, each in error.questions.items()}
+            outcome = replace(outcome, interrupts=asked)
+        received, sent = self._graph.tokens
+        return replace(outcome, input_tokens=received, output_tokens=sent)
 
-    def _ending(self, error: BaseException | None, *, finished: bool) -> Outcome:
-        """Decide by what really happened: a graph that finished meanwhile did finish."""
-        if self.stopped is Stop.LOST or isinstance(error, Fenced):
-            return Outcome(Ending.LOST)
-        if finished:
-            return Outcome(Ending.SUCCESS)
-        if isinstance(error, GraphDrained):
-            return self._drained()
-        match self.stopped:
-            case Stop.CANCEL:
-                rollback = self.run.cancel_action == CancelAction.ROLLBACK
-                return Outcome(Ending.ROLLED_BACK if rollback else Ending.INTERRUPTED)
-            case Stop.DRAIN:
-                return self._drained()
-            case Stop.LEASE:
-                # Nobody asked for its end: whoever claims it next goes on with it.
-                return Outcome(Ending.DRAINED)
-            case Stop.TIMEOUT:
-                return self._failure(RunTimeout(self._limit), Ending.TIMEOUT)
-            case Stop.STORAGE:
-                error = self._write_error or StorageFailed()
-        if isinstance(error, StorageUnavailable) and self.run.resumable:
-            # What was saved is there when the storage is, and a process that had died would be followed by another one.
-            return Outcome(Ending.DRAINED, charged=True)
-        if self.stopped is Stop.STORAGE and error is not None:
-            return self._failure(error)
-        if error is None or isinstance(error, asyncio.CancelledError):
-            error = RuntimeError("The graph cancelled itself.")
-        logger.error("Run %s failed.", self.run.id, exc_info=error)
-        return self._failure(error)
-
-    @staticmethod
-    def _drained() -> Outcome:
-        return Outcome(Ending.INTERRUPTED if settings.ON_SHUTDOWN == "interrupt" else Ending.DRAINED)
-
-    def _failure(self, error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
-        shown, detail = describe(error)
-        return Outcome(ending, error=shown, detail=detail, events=[("error", encode(shown))])
-
-    async def roll_back(self, outcome: Outcome) -> None:
-        """Remove the run's checkpoints, and read what the thread stands at then. Raises Fenced."""
+    async def _rolled_back(self, outcome: Outcome) -> Outcome:
+        """Remove the run's checkpoints, and read what the thread stands at then."""
         run = self.run
-        places = addressed(run.kwargs.get("checkpoint"))
-        await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
-        await self._read_state(outcome)
+        remove = partial(
+            self._storage.remove_run, run.thread_id, run.id, epoch=run.epoch, writes=run.base,
+            also=addressed(run.kwargs.get("checkpoint")),
+        )  # fmt: skip
+        try:
+            await until_written(run, remove)
+        except RunLost:
+            return Outcome(Ending.LOST)
+        return await self._with_state(outcome)
 
-    async def _read_state(self, outcome: Outcome) -> None:
-        """What the thread stands at.
+    async def _with_state(self, outcome: Outcome) -> Outcome:
+        """Add what the thread stands at.
 
         A run whose last write failed, or only seemed to, did succeed if its last checkpoint says so: if no task is left,
-        for one whose result has landed without the checkpoint that follows from it is one of `tasks`, and not of `next`.
+        because one whose result has landed without the checkpoint that follows from it is one of `tasks`, and not of `next`.
         """
         try:
             state = await self._graph.read_state()
@@ -226,24 +203,21 @@ class Execution:
             logger.warning(
                 "Run %s: its thread's state could not be read: %s", self.run.id, error, exc_info=unexpected
             )
-            outcome.interrupts = None
             ended = outcome.ending in (Ending.SUCCESS, Ending.INTERRUPTED)
             if isinstance(error, StorageUnavailable) and ended and self.run.resumable:
-                # A question that nobody could see would be lost: whoever goes on asks it again.
-                outcome.ending, outcome.charged, outcome.events = Ending.DRAINED, True, []
-            return
+                # An interrupt that nobody could see would be lost: the attempt that goes on asks it again.
+                return Outcome(Ending.DRAINED, charged=True)
+            return replace(outcome, interrupts=None)
         if state is None:
-            return
+            return outcome
         if self.stopped is Stop.STORAGE and not state.tasks and has_begun(state.metadata, str(self.run.id)):
-            outcome.ending, outcome.error, outcome.detail, outcome.events = (
-                Ending.SUCCESS,
-                None,
-                None,
-                self._graph.recorded.held,
-            )
-        outcome.values = Encoded(encode(state.values))
-        outcome.next = [task.name for task in state.tasks]
-        outcome.interrupts = {task.id: questions(task.interrupts) for task in state.tasks if task.interrupts}
+            outcome = Outcome(Ending.SUCCESS, events=self._graph.recorded.held)
+        return replace(
+            outcome,
+            values=Encoded(encode(state.values)),
+            next=[task.name for task in state.tasks],
+            interrupts={task.id: questions(task.interrupts) for task in state.tasks if task.interrupts},
+        )
 
 
 def questions(asked: Iterable[Interrupt]) -> list[dict[str, Any]]:

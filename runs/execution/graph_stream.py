@@ -12,7 +12,7 @@ from langchain_core.outputs import LLMResult
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
-from runs import graphs
+from runs import event_store, graphs
 from runs.answers import is_answer_map, is_plain_answer
 from runs.code_changes import ensure_goes_on, root_of
 from runs.events import RunStream
@@ -27,11 +27,13 @@ from runs.execution.invocation import (
 from runs.execution.loops import AttemptWriter
 from runs.execution.recording import Chunk, Recording
 from runs.execution.resume import Landed, Resumption, landed, source
+from runs.execution.told import Told
 from runs.graphs.runtimes import execution_runtime
 from runs.identity.principals import auth_user
 from runs.models import Durability, Run
 from runs.protocols.agent.items import MODES
 from runs.stores import store_of_run
+from threads.database import in_database
 
 
 class Usage(BaseCallbackHandler):
@@ -54,6 +56,11 @@ class Usage(BaseCallbackHandler):
                 self.input += used["input_tokens"]
                 self.output += used["output_tokens"]
                 return
+
+
+def _told(run: Run) -> Told:
+    """What earlier attempts have told since they last told a whole state."""
+    return Told((event.name, event.data) for event in event_store.before(run.id, run.epoch))
 
 
 class GraphStream:
@@ -89,6 +96,8 @@ class GraphStream:
         Raises NodeGone, beside all that a graph may raise.
         """
         self.invoked = True
+        if self._run.attempt > 1:
+            self.recorded.told = await in_database(_told, self._run)
         begun = await self._begun()
         if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:
             await self._writer.remove_leftovers(self._run)

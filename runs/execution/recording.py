@@ -11,6 +11,7 @@ from runs.conf import settings
 from runs.event_shapes import discloses_question, without_internals
 from runs.exceptions import RunTooLarge
 from runs.execution.invocation import langgraph_modes
+from runs.execution.told import Told
 from runs.outcomes import describe
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
 from runs.serialization import encode
@@ -32,6 +33,8 @@ class Recording:
         #: Events so far, however many rows of the log they share: that depends on who reads meanwhile.
         self._streamed = 0
         self._event_limit, self._count_limit = settings.EVENT_LIMIT, settings.EVENTS_PER_RUN
+        #: What earlier attempts have told of the step in which this one begins.
+        self.told = Told()
         #: When it last streamed something, or was made, in the loop's time.
         self.moved_at = asyncio.get_running_loop().time()
         #: The last values it streamed.
@@ -73,7 +76,7 @@ class Recording:
             self.asked = self.asked or (mode == "updates" and "__interrupt__" in data)
         if self._waiting is not None and (mode != "checkpoints" or self._waiting[0] != namespace):
             self.release()
-        rows = self._rows(namespace, mode, data)
+        rows = [row for row in self._rows(namespace, mode, data) if not self.told.again(*row)]
         for event in rows:
             self._check(event)
         question = discloses_question(mode, data)

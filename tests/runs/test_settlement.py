@@ -16,7 +16,7 @@ from runs.event_store import Event, Part
 from runs.exceptions import RunLost
 from runs.models import Run, RunEvent
 from runs.outcomes import Ending, Outcome
-from runs.settlement import Settlements
+from runs.settlement import Settler
 from tests.rows import make_run, make_thread
 from threads.database import in_database, threads
 from threads.fields import Encoded
@@ -60,11 +60,11 @@ async def test_runs_that_end_while_a_transaction_is_under_way_share_the_next_one
 
     monkeypatch.setattr("runs.settlement.settle_together", counted)
     runs = await in_database(lambda: [make_run("running") for _ in range(9)])
-    settlements = Settlements()
-    first = asyncio.create_task(settlements.settle(ended(runs[0])))
+    settler = Settler()
+    first = asyncio.create_task(settler.write(ended(runs[0])))
     while not batches:
         await asyncio.sleep(0.001)
-    others = [settlements.settle(ended(run)) for run in runs[1:]]
+    others = [settler.write(ended(run)) for run in runs[1:]]
     assert await asyncio.gather(first, *others) == [False] * 9
     assert sum(batches) == 9
     assert len(batches) < 9
@@ -147,10 +147,10 @@ async def test_a_thread_that_is_locked_holds_up_nobody_elses_run() -> None:
     locker = in_another_thread(lock)
     try:
         await asyncio.to_thread(locked.wait, 30)
-        settlements = Settlements()
-        waiting = asyncio.create_task(settlements.settle(ended(held)))
+        settler = Settler()
+        waiting = asyncio.create_task(settler.write(ended(held)))
         async with asyncio.timeout(10):
-            assert await settlements.settle(ended(free)) is False
+            assert await settler.write(ended(free)) is False
         assert not waiting.done()
         release.set()
         assert await waiting is False
@@ -161,11 +161,9 @@ async def test_a_thread_that_is_locked_holds_up_nobody_elses_run() -> None:
 
 async def test_what_the_database_refuses_fails_its_own_run_alone() -> None:
     bad, good = await in_database(lambda: [make_run("running") for _ in range(2)])
-    settlements = Settlements()
+    settler = Settler()
     refused = ended(bad, input_tokens=-1)
-    results = await asyncio.gather(
-        settlements.settle(refused), settlements.settle(ended(good)), return_exceptions=True
-    )
+    results = await asyncio.gather(settler.write(refused), settler.write(ended(good)), return_exceptions=True)
     assert isinstance(results[0], Exception)
     assert results[1] is False
     assert await in_database(lambda: Run.objects.get(id=bad.id).status) == "running"

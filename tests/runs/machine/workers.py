@@ -18,7 +18,7 @@ from runs.execution.attempt import Execution
 from runs.leases import Lease
 from runs.models import Run
 from runs.outcomes import Outcome, Stop
-from runs.settlement import Settlements, settle_outcome
+from runs.settlement import Settler
 from runs.streams import RunStream
 from tests.runs.machine.commits import Commits
 from tests.runs.machine.graph import Gate, gates
@@ -180,10 +180,8 @@ class Process:
 
     async def settle(self, attempt: Attempt) -> None:
         """Write down what became of an attempt, as the manager does, and forget it."""
-        finished, _ = await settle_outcome(
-            attempt.execution, attempt.outcome, attempt.stream, settlements=Settlements()
-        )
-        attempt.stream.close(finished=finished)
+        settled = await Settler().settle(attempt.run, attempt.outcome, attempt.stream)
+        attempt.stream.close(finished=settled.final)
         del self.attempts[attempt.place]
 
     def forget(self, attempt: Attempt) -> None:

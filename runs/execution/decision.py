@@ -1,0 +1,78 @@
+"""What an attempt came to, by what really happened to it. Pure: no queries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from langgraph.errors import GraphDrained
+
+from runs.conf import settings
+from runs.models import CancelAction, Run
+from runs.outcomes import Ending, Outcome, Stop, describe
+from runs.serialization import encode
+from threads.checkpoints import Fenced, StorageFailed, StorageUnavailable
+
+logger = logging.getLogger(__name__)
+
+
+class RunTimeout(Exception):
+    """The run reached one of its time limits."""
+
+
+def decide(
+    run: Run,
+    *,
+    stopped: Stop | None,
+    error: BaseException | None,
+    finished: bool,
+    limit: str = "",
+    write_error: Exception | None = None,
+) -> Outcome:
+    """Return how an attempt ended. A graph that finished before it could be stopped did finish.
+
+    Args:
+        stopped: Why the attempt was stopped from outside.
+        error: What ended the graph's task; None if nothing did, or if it was abandoned.
+        finished: Whether the graph was executed to its end.
+        limit: Which time limit was reached, in words.
+        write_error: What failed if the checkpoint storage did.
+    """
+    if stopped is Stop.LOST or isinstance(error, Fenced):
+        return Outcome(Ending.LOST)
+    if finished:
+        return Outcome(Ending.SUCCESS)
+    if isinstance(error, GraphDrained):
+        return _drained()
+    match stopped:
+        case Stop.CANCEL:
+            rollback = run.cancel_action == CancelAction.ROLLBACK
+            return Outcome(Ending.ROLLED_BACK if rollback else Ending.INTERRUPTED)
+        case Stop.DRAIN:
+            return _drained()
+        case Stop.LEASE:
+            # Nobody asked for its end: the worker that claims it next goes on with it.
+            return Outcome(Ending.DRAINED)
+        case Stop.TIMEOUT:
+            return failure(RunTimeout(limit), Ending.TIMEOUT)
+        case Stop.STORAGE:
+            error = write_error or StorageFailed()
+    if isinstance(error, StorageUnavailable) and run.resumable:
+        # What was saved is there when the storage is, and a process that had died would be followed by another one.
+        return Outcome(Ending.DRAINED, charged=True)
+    if stopped is Stop.STORAGE and error is not None:
+        return failure(error)
+    if error is None or isinstance(error, asyncio.CancelledError):
+        error = RuntimeError("The graph cancelled itself.")
+    logger.error("Run %s failed.", run.id, exc_info=error)
+    return failure(error)
+
+
+def failure(error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
+    """Return the outcome of an attempt that failed, with the event that tells the run's readers."""
+    shown, detail = describe(error)
+    return Outcome(ending, error=shown, detail=detail, events=[("error", encode(shown))])
+
+
+def _drained() -> Outcome:
+    return Outcome(Ending.INTERRUPTED if settings.ON_SHUTDOWN == "interrupt" else Ending.DRAINED)
