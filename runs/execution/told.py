@@ -1,0 +1,78 @@
+"""What earlier attempts have told of the superstep in which a run goes on. Pure.
+
+LangGraph streams the state that it goes on from, and the updates of the tasks that had finished, once more. Readers who
+append what they receive would see both twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from runs.protocols.agent.items import PACK
+from runs.serialization import decode, encode
+
+#: The modes that are told again.
+MODES = frozenset({"values", "updates"})
+
+
+class Key(NamedTuple):
+    """What an event says, apart from its time."""
+
+    mode: str
+    root: bool
+    digest: bytes
+
+
+class Told:
+    """The events since the last state of the root graph, that one included.
+
+    Args:
+        rows: The rows of earlier attempts in the log (name, JSON), the newest first.
+    """
+
+    def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
+        self._left: Counter[Key] = Counter()
+        for key in (key for row in rows for key in _keys(*row)):
+            if key.mode in MODES:
+                self._left[key] += 1
+            if key.mode == "values" and key.root:
+                break
+
+    def again(self, name: str, data: str) -> bool:
+        """Whether an event repeats one that was told; each of those counts once. The first new state ends all repeats.
+
+        Args:
+            data: Of an item the item alone, not a row of items.
+        """
+        if not self._left:
+            return False
+        key = _item(decode(data)) if name == PACK else _row(name, data)
+        if self._left[key] > 0:
+            self._left[key] -= 1
+            return True
+        if key.mode == "values" and key.root:
+            self._left.clear()
+        return False
+
+
+def _keys(name: str, data: str) -> Iterable[Key]:
+    """The events of a row of the log, the newest first."""
+    return (_item(item) for item in reversed(decode(data))) if name == PACK else [_row(name, data)]
+
+
+def _row(name: str, data: str) -> Key:
+    mode, _, namespace = name.partition("|")
+    return Key(mode, not namespace, _digest(f"{name}\n{data}"))
+
+
+def _item(item: Any) -> Key:
+    mode, namespace, _, data = item
+    # As an item: the same event may be a row of its own beside it.
+    return Key(mode, not namespace, _digest(encode([PACK, mode, namespace, data])))
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode(errors="surrogatepass")).digest()
