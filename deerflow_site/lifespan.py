@@ -224,9 +224,9 @@ class Lifespan:
 @asynccontextmanager
 async def open_runtime(*, execute: bool, options: Any = None) -> AsyncIterator[Runtime]:
     # It needs the models, which are not loaded yet when this module is imported.
-    from runs.runtime import runtime
+    from runs.worker.opening import open_runtime
 
-    async with runtime(execute=execute, options=options) as opened:
+    async with open_runtime(execute=execute, options=options) as opened:
         collect_less()
         yield opened
 

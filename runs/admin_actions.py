@@ -13,10 +13,10 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from runs import runtime
 from runs.cancellation import Outcome, cancel
 from runs.exceptions import NothingToCancel
 from runs.models import CancelAction, Run, RunStatus
+from runs.process.current import notify_cancelled
 from runs.querysets import RunQuerySet
 from runs.recovery import Report, reconcile
 
@@ -74,7 +74,7 @@ class RunActions(admin.ModelAdmin):
         report = reconcile(run_ids=ids) if ids else Report()
         settled = [UUID(run_id) for run_id in (*report.requeued, *report.failed)]
         for run_id in settled:
-            runtime.notify_cancelled(run_id)
+            notify_cancelled(run_id)
         _audit(request, settled, "Reconciled")
         if not report.examined:
             text = "None of these runs is an orphan: they are not running, or their workers are alive."
@@ -104,7 +104,7 @@ class RunActions(admin.ModelAdmin):
                 counted[ENDED_MEANWHILE] += 1
             else:
                 cancelled.append(run_id)
-                runtime.notify_cancelled(run_id)
+                notify_cancelled(run_id)
         _audit(request, cancelled, f"Cancelled ({action.value})")
         level = messages.SUCCESS if cancelled else messages.WARNING
         self.message_user(request, _sentence("Cancelled", len(ids), counted), level)

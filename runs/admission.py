@@ -15,12 +15,13 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
-from runs import cancellation, graphs, limits, runtime, thread_rest
+from runs import cancellation, graphs, limits, thread_rest
 from runs.answers import is_plain_answer
 from runs.assistants import find_assistant
 from runs.composition import compose
 from runs.exceptions import NotFound, ThreadBusy
 from runs.models import Assistant, MultitaskStrategy, Run
+from runs.process.current import current
 from runs.requests import RunRequest
 from threads import clock, expiry, statements
 from threads.database import in_database
@@ -95,14 +96,14 @@ def _nobody_waits(admission: asyncio.Task[Run], *, left: Callable[[Run], None]) 
 
 
 async def _create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
-    current = runtime.current()
-    manager = current.manager
+    runtime = current()
+    manager = runtime.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
     arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
     if details := getattr(principal, "details", None):
         arguments["auth_details"] = details
     if slot is not None:
-        arguments |= {"worker_id": slot.worker_id, "queues": slot.manager.options.queues}
+        arguments |= {"worker_id": slot.worker_id, "queues": slot.queues}
     try:
         try:
             admitted = await in_database(admit, request, **arguments)
@@ -119,11 +120,11 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
         else:
             slot.release()
     for run_id in admitted.concerned:
-        current.cancelled(run_id)
+        runtime.cancelled(run_id)
     if admitted.ended:
-        current.wakeups.tell(admitted.run.thread_id)
+        runtime.wakeups.tell(admitted.run.thread_id)
     if not admitted.claimed:
-        current.work_added()
+        runtime.work_added()
     return admitted.run
 
 

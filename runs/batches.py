@@ -8,11 +8,12 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs import limits, runtime
+from runs import limits
 from runs.admission import Admitted, admit
 from runs.cancellation import cancel
 from runs.exceptions import NothingToCancel
 from runs.models import Run
+from runs.process.current import current
 from runs.requests import RunRequest
 from threads.database import in_database
 from threads.querysets import Principal
@@ -31,7 +32,7 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
     await limits.take_runs(principal.user_id, len(requests))
     details = getattr(principal, "details", None)
     admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
-    runtime.current().work_added()
+    current().work_added()
     return [each.run for each in admitted]
 
 
@@ -59,7 +60,7 @@ async def cancel_runs(
             _cancel_page, ids[start : start + PAGE], thread_id, principal.user_id, action
         )
         for run_id in done:
-            runtime.current().cancelled(run_id)
+            current().cancelled(run_id)
         cancelled, refusal = cancelled or bool(done), refused or refusal
     if not cancelled:
         raise refusal

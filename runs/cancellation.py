@@ -8,11 +8,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs import runtime, thread_rest
-from runs.events import is_settled
-from runs.exceptions import NotFound, NothingToCancel, ServerClosing
+from runs import thread_rest
+from runs.exceptions import NotFound, NothingToCancel
 from runs.housekeeping import remove_run
 from runs.models import CancelAction, Run, RunStatus
+from runs.process.current import current
 from runs.questions import waiting_questions
 from runs.state_refresh import refresh_state
 from runs.thread_rest import UNTOUCHED, Rest, cut_off
@@ -41,11 +41,11 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
     Raises NothingToCancel when there is no such run, or it is already final.
     """
     outcome = await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
-    runtime.current().cancelled(run_id)
+    current().cancelled(run_id)
     if thread_id is not None:
         if outcome is ENDED:
             await refresh_state(thread_id)
-        runtime.current().wakeups.tell(thread_id)
+        current().wakeups.tell(thread_id)
 
 
 def cancel(
@@ -133,30 +133,13 @@ def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
     Thread.objects.filter(id=thread.id).update(**changes)
 
 
-async def settled(run_id: UUID) -> None:
-    """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
-    current = runtime.current()
-    with current.wakeups.bell(run_id) as bell:
-        while not current.hub.closed:
-            bell.clear()
-            if (stream := current.hub.executing(run_id)) is not None:
-                await stream.ended()
-                if stream.finished:
-                    return
-            elif await current.hub.read(is_settled, run_id):
-                return
-            else:
-                await bell.wait(current.hub.poll)
-    raise ServerClosing
-
-
 async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:
     """Delete a run; one in flight writes nothing from then on, and is stopped.
 
     Raises NotFound.
     """
     await in_database(_delete, run_id, thread_id=thread_id, user_id=principal.user_id)
-    runtime.current().cancelled(run_id)
+    current().cancelled(run_id)
     await refresh_state(thread_id)
 
 

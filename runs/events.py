@@ -11,18 +11,18 @@ import asyncio
 import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from runs import event_store
 from runs.conf import settings
+from runs.event_reading import Pace, Source, is_settled, paced
 from runs.event_store import START, Event, Position
 from runs.exceptions import ServerClosing
-from runs.models import Run
 from runs.streams import RunStream
-from runs.wakeups import Bell, Wakeups
-from threads import clock, statements
+from runs.wakeups import Wakeups
+from threads import clock
 from threads.database import in_database
 from threads.faults import is_passing
 
@@ -33,35 +33,10 @@ __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 
 logger = logging.getLogger(__name__)
 
-#: A fast stream is read in batches, for a wake-up and a write per token and reader cost several times the token:
-#: after this many events without a rest a reader pauses between batches, this many seconds for each reader of this
-#: process, within these bounds. (Measured: docs/benchmarks.md.)
-BURST = 8
-PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: How much more seldom the log is looked at while wake-ups from other processes arrive.
 HEARD = 10
 #: How long a reader waits for a database that does not answer before it is cut off, and between two tries, in seconds.
 PATIENCE, TRY_AGAIN = 10.0, 0.2
-#: Asked at each wake-up of a reader of a run that another process executes.
-IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
-
-
-class Watch:
-    """A reader who wants items as they come; it says so to the stream that it reads."""
-
-    def __init__(self) -> None:
-        #: Whether it was told that it has everything that is there.
-        self.told = False
-        self._stream: RunStream | None = None
-
-    def on(self, stream: RunStream | None) -> None:
-        """Read this stream from now on."""
-        if stream is not self._stream:
-            if self._stream is not None:
-                self._stream.watchers -= 1
-            self._stream = stream
-            if stream is not None:
-                stream.watch()
 
 
 class EventHub:
@@ -171,97 +146,41 @@ class EventHub:
             after: `START` for all, None for those produced from now on.
             items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
 
-        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when the run does not exist.
-        Raises ServerClosing when this server ends first: a stream that ended like any other would tell its client
-        that the run has.
+        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when
+        the run does not exist. Raises ServerClosing when this server ends first: a stream that ended like any other would
+        tell its client that the run has.
         """
         self._readers += 1
-        watch = Watch() if items else None
         try:
-            with self.wakeups.bell(run_id) as bell:
-                async for batch in self._follow(run_id, after, bell, watch):
+            with (
+                self.wakeups.bell(run_id) as bell,
+                closing(Source(self, run_id, bell, items=items)) as source,
+            ):
+                await source.begin(after)
+                async for batch in paced(source, Pace(lambda: self._readers)):
                     yield batch
         finally:
             self._readers -= 1
-            if watch is not None:
-                watch.on(None)
+
+    async def settled(self, run_id: UUID) -> None:
+        """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
+        with self.wakeups.bell(run_id) as bell:
+            while not self.closed:
+                bell.clear()
+                if (stream := self.executing(run_id)) is not None:
+                    await stream.ended()
+                    if stream.finished:
+                        return
+                elif await self.read(is_settled, run_id):
+                    return
+                else:
+                    await bell.wait(self.poll)
+        raise ServerClosing
 
     @property
     def poll(self) -> float:
         """How often to look for what other processes write, in seconds: seldom while they can be heard."""
         return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
-
-    async def _follow(
-        self, run_id: UUID, after: Position | None, bell: Bell, watch: Watch | None
-    ) -> AsyncIterator[list[Event]]:
-        clock = asyncio.get_running_loop().time
-        position = await self._tail(run_id) if after is None else after
-        stream: RunStream | None = None
-        rested, burst = clock(), 0
-        while not self.closed:
-            bell.clear()
-            # A finished attempt's memory still has its last events, also when the hub has let it go.
-            stream = self._streams.get(run_id) or (stream if stream and stream.finished else None)
-            if stream is not None and position[0] > stream.epoch:
-                # The reader has seen a later attempt: this process has lost the run, and has not heard of it yet.
-                stream = None
-            if watch is not None:
-                watch.on(stream)
-            if stream is not None:
-                batch, position = await self._of_stream(stream, run_id, position)
-            else:
-                # In this order: the last events are in the log before the status is terminal.
-                terminal = await self.read(is_settled, run_id)
-                batch = await self.read(event_store.read, run_id, position)
-                if terminal and not batch:
-                    return
-            now = clock()
-            if batch:
-                position, rested, burst = batch[-1].position, now, burst + len(batch)
-                yield batch
-                if burst > BURST:
-                    await asyncio.sleep(min(LONGEST_PAUSE, max(PAUSE, PAUSE_EACH * self._readers)))
-                continue
-            if now - rested >= settings.STREAM_HEARTBEAT:
-                rested = now
-                yield []
-            elif watch is not None and not watch.told and not (stream is not None and stream.finished):
-                watch.told = True
-                yield []
-            elif stream is None or (stream.closed and not stream.finished):
-                await bell.wait(min(self.poll, rested + settings.STREAM_HEARTBEAT - now))
-            elif stream.finished and position >= (stream.epoch, stream.count):
-                return
-            else:
-                await stream.changed(rested + settings.STREAM_HEARTBEAT - now)
-            if clock() - now >= PAUSE:
-                burst = 0
-        raise ServerClosing
-
-    async def _of_stream(
-        self, stream: RunStream, run_id: UUID, position: Position
-    ) -> tuple[list[Event], Position]:
-        """The next events of a run that executes here, and the position that they follow."""
-        if position[0] < stream.epoch:
-            earlier = [] if stream.first else await self.read(event_store.read, run_id, position)
-            earlier = [event for event in earlier if event.epoch < stream.epoch]
-            if earlier:
-                return earlier, position
-            position = (stream.epoch, 0)
-        batch = stream.after(position)
-        if batch is None:
-            batch = await self.read(event_store.read, run_id, position)
-            if not batch and stream.finished:
-                # The log was deleted after the run's end; what memory still has is all that there is.
-                batch = stream.rest(position)
-                position = position if batch else (stream.epoch, stream.count)
-        return batch, position
-
-    async def _tail(self, run_id: UUID) -> Position:
-        stream = self._streams.get(run_id)
-        if stream is not None:
-            return (stream.epoch, stream.count)
-        return await self.read(event_store.last_position, run_id)
 
     async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Read for a client that stays connected: a fault that passes costs it a moment, not its connection.
@@ -280,8 +199,3 @@ class EventHub:
                     logger.warning("A reader is cut off, for the database does not answer: %s", error)
                     raise ServerClosing from error
             await asyncio.sleep(TRY_AGAIN)
-
-
-def is_settled(run_id: UUID) -> bool:
-    """Whether a run is terminal or gone."""
-    return not statements.exists(Run, IN_FLIGHT, {"id": run_id})

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import logging
 import random
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, Self
 from uuid import UUID
@@ -51,6 +51,11 @@ class Slot:
 
     manager: RunManager
     worker_id: UUID
+
+    @property
+    def queues(self) -> Collection[str] | None:
+        """The queues that this worker serves; None for all."""
+        return self.manager.options.queues
 
     def start(self, run: Run) -> None:
         self.release()

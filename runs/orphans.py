@@ -12,7 +12,7 @@ from django.db.models import F, Q
 from runs import event_store, thread_rest
 from runs.event_store import Event, Part
 from runs.models import Run, RunStatus
-from runs.outcomes import describe
+from runs.protocols.errors import describe
 from runs.querysets import TERMINAL
 from runs.questions import waiting_questions
 from runs.serialization import encode

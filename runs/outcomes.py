@@ -1,4 +1,4 @@
-"""How an attempt ended, apart from any database."""
+"""How an attempt ended. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from runs.protocols.results import GONE, with_interrupts
 from runs.serialization import decode, encode
-from threads.disclosure import HIDDEN, is_shown
 from threads.fields import Encoded
-from threads.redaction import redacted_text
 
 
 class Stop(Enum):
@@ -65,24 +64,6 @@ class Outcome:
     events: Sequence[tuple[str, str]] = ()
 
 
-def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
-    """An exception as clients may read it, and as operators do; neither reads a secret."""
-    # Libraries of models and tools say which key was wrong.
-    name, message = type(error).__name__, redacted_text(str(error))
-    shown = message if is_shown(error) else HIDDEN
-    detail = {"error": name, "message": message}
-    return {"error": name, "message": shown}, detail if shown == message else {**detail, "shown": shown}
-
-
-def shown_message(detail: Mapping[str, str]) -> str:
-    """What clients may read of an operator's description of an error."""
-    return detail.get("shown", detail["message"])
-
-
-#: What `wait` and `join` answer for a run that is not there.
-GONE = {"__error__": {"error": "HTTPException", "message": "404: Run not found"}}
-
-
 def result_of(outcome: Outcome) -> str | None:
     """The JSON that `wait` and `join` answer for an outcome; None if it does not say all that the thread has."""
     if outcome.ending is Ending.ROLLED_BACK:
@@ -92,16 +73,7 @@ def result_of(outcome: Outcome) -> str | None:
     if outcome.values is None or outcome.ending is Ending.DRAINED:
         return None
     return (
-        encode(with_questions(decode(outcome.values), outcome.interrupts))
+        encode(with_interrupts(decode(outcome.values), outcome.interrupts))
         if outcome.interrupts
         else outcome.values
     )
-
-
-def with_questions(values: Any, interrupts: Mapping[str, Any]) -> Any:
-    """A thread's values, with the questions that wait for an answer."""
-    questions = [question for asked in interrupts.values() for question in asked]
-    if not questions:
-        return values
-    # The values of a function (`@entrypoint`) need not be an object, and there are none while it waits.
-    return {**(values if isinstance(values, dict) else {}), "__interrupt__": questions}

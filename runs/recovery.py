@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -23,9 +23,6 @@ from runs.models import Run, RunStatus
 from threads import clock
 from threads.database import in_database
 from threads.faults import is_passing
-
-if TYPE_CHECKING:
-    from runs.manager import RunManager
 
 logger = logging.getLogger(__name__)
 
@@ -186,12 +183,12 @@ def _resumes(run: Run, action: str) -> bool:
     return action == "resume" and run.lost_attempts + 1 < settings.MAX_ATTEMPTS
 
 
-async def recover_at_startup(manager: RunManager) -> None:
+async def recover_at_startup(worker_id: UUID) -> None:
     """Settle the orphans of earlier processes before the first request is served.
 
     More than fit into the budget are left for the sweep, so that the API is ready at once.
     """
-    await in_database(reconcile, sole=True, worker_id=manager.worker_id, budget=STARTUP_BUDGET)
+    await in_database(reconcile, sole=True, worker_id=worker_id, budget=STARTUP_BUDGET)
 
 
 def parse_before(text: str, *, now: datetime | None = None) -> datetime:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from runs import runtime
-from runs.cancellation import settled
 from runs.models import Run, RunStatus
-from runs.outcomes import GONE, shown_message, with_questions
+from runs.process.current import current
+from runs.protocols.errors import shown_message
+from runs.protocols.results import GONE, with_interrupts
 from runs.serialization import encode
 
 
@@ -17,13 +17,13 @@ async def wait_for_result(run_id: UUID) -> str:
 
     The thread's values; with `__interrupt__` when the graph asks something, and `__error__` alone when the run failed.
     """
-    hub = runtime.current().hub
+    hub = current().hub
     stream = hub.executing(run_id)
     if stream is not None:
         await stream.ended()
         if stream.result is not None:
             return stream.result
-    await settled(run_id)
+    await hub.settled(run_id)
     return encode(await hub.read(_stored, run_id))
 
 
@@ -35,4 +35,4 @@ def _stored(run_id: UUID) -> Any:
     if run.status in (RunStatus.ERROR, RunStatus.TIMEOUT):
         error = thread.error or (run.error and {**run.error, "message": shown_message(run.error)})
         return {"__error__": error and {name: each for name, each in error.items() if name != "shown"}}
-    return with_questions(thread.values if thread.values is not None else {}, thread.interrupts)
+    return with_interrupts(thread.values if thread.values is not None else {}, thread.interrupts)

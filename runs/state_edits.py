@@ -18,12 +18,13 @@ from uuid import UUID
 from django.db import OperationalError, transaction
 from langgraph.types import StateUpdate
 
-from runs import graphs, runtime
+from runs import graphs
 from runs.conf import settings
 from runs.exceptions import NotFound, ThreadBusy
 from runs.graphs.runtimes import read_runtime
 from runs.models import Run
-from runs.outcomes import describe
+from runs.process.current import current
+from runs.protocols.errors import describe
 from runs.requests import ContradictoryRequest, sanitised_metadata
 from runs.serialization import encode
 from runs.stores import store_of_thread
@@ -75,7 +76,7 @@ async def update_state(
         thread = await in_database(_editable, thread_id, principal=principal)
         prepared = await prepare(thread, supersteps, checkpoint=checkpoint)
         if await in_database(commit, thread, prepared):
-            runtime.current().wakeups.tell(thread_id)
+            current().wakeups.tell(thread_id)
             return prepared.place
     raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
 
@@ -91,7 +92,7 @@ async def patch_metadata(
     kept = {key: each for key, each in sanitised_metadata(metadata).items() if key not in OF_CHECKPOINTS}
     for _ in range(TRIES):
         thread = await in_database(_editable, thread_id, principal=principal)
-        draft = Draft(runtime.current().storage, thread_id=thread.id, epoch=thread.epoch + 1)
+        draft = Draft(current().storage, thread_id=thread.id, epoch=thread.epoch + 1)
         found = await draft.aget_tuple(address(thread, checkpoint))
         if found is None:
             raise NotFound("The thread has no such checkpoint.")
@@ -156,7 +157,7 @@ async def prepare(
             f"Thread '{thread.id}' has no assigned graph ID. This usually occurs when no runs have been made on this "
             "thread: set `graph_id` in its metadata, or run a graph on it first."
         )
-    storage, most = runtime.current().storage, settings.STATE_LIMIT
+    storage, most = current().storage, settings.STATE_LIMIT
     draft = Draft(storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new, most=most)
     config = _config(thread, graph_id, checkpoint)
     if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from runs import graphs, runtime
+from runs import graphs
 from runs.graphs.runtimes import read_runtime
+from runs.process.current import current
 from runs.stores import store_of_thread
 
 
@@ -17,5 +18,5 @@ async def readable(name: str, config: Any) -> AsyncIterator[Any]:
     """Open a graph to read its threads' states."""
     async with graphs.open_graph(name, config, runtime=read_runtime(store=store_of_thread(config))) as graph:
         bound = copy.copy(graph)
-        bound.checkpointer = runtime.current().storage.reader().with_allowlist(graphs.checkpoint_types(graph))
+        bound.checkpointer = current().storage.reader().with_allowlist(graphs.checkpoint_types(graph))
         yield bound

@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import UUID
 
-from runs import runtime
 from runs.event_store import START
 from runs.models import RunStatus
-from runs.outcomes import shown_message
+from runs.process.current import current
 from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
 from runs.protocols.agent.projection import RunProjection
+from runs.protocols.errors import shown_message
 from runs.tape_runs import TapeRun, graph_of, latest_of, run_of, runs_of
 from runs.thread_changes import changes
 from threads.database import in_database
@@ -58,7 +58,7 @@ class Tape:
         """
         async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
             async for _ in looks:
-                while runs := await runtime.current().hub.read(self._next_runs):
+                while runs := await current().hub.read(self._next_runs):
                     for run in runs:
                         async for batch in self._run(run):
                             yield batch
@@ -100,7 +100,7 @@ class Tape:
 
     async def _run(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """The events of one run, until its end."""
-        name = run.graph_name if run.graph_known else await runtime.current().hub.read(graph_of, run)
+        name = run.graph_name if run.graph_known else await current().hub.read(graph_of, run)
         projection = self.latest = RunProjection(str(run.id), name)
         if run.begun:
             async for batch in self._begun(run, projection):
@@ -109,7 +109,7 @@ class Tape:
             self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
         end: TapeRun | None = run
         if not run.terminal:
-            end = await runtime.current().hub.read(run_of, run.id)
+            end = await current().hub.read(run_of, run.id)
         ended = self._end(run, end, projection)
         if not run.begun:
             self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)
@@ -126,7 +126,7 @@ class Tape:
         self._place = (run.epoch, 0)
         first = True
         timestamp = int(run.started_at.timestamp() * 1000) if run.started_at else 0
-        events = runtime.current().hub.follow(run.id, START, items=not run.terminal)
+        events = current().hub.follow(run.id, START, items=not run.terminal)
         async with aclosing(events) as batches:  # type: ignore[type-var]
             async for batch in batches:
                 if not run.terminal:

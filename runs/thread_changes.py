@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from uuid import UUID
 
-from runs import runtime
 from runs.conf import settings
 from runs.exceptions import ServerClosing
+from runs.process.current import current
 
 
 async def changes(thread_id: UUID, look: Callable[[], object], *, every: float = 0.0) -> AsyncGenerator[None]:
@@ -21,19 +21,19 @@ async def changes(thread_id: UUID, look: Callable[[], object], *, every: float =
 
     Raises ServerClosing when this server ends.
     """
-    current = runtime.current()
+    runtime = current()
     now = asyncio.get_running_loop().time
     seen: object = None
     told, quiet_until = True, 0.0
-    with current.wakeups.bell(thread_id) as bell:
-        while not current.hub.closed:
+    with runtime.wakeups.bell(thread_id) as bell:
+        while not runtime.hub.closed:
             bell.clear()
-            found = await current.hub.read(look)
+            found = await runtime.hub.read(look)
             if found is None:
                 return
             if told or found != seen or now() >= quiet_until:
                 seen = found
                 yield
                 quiet_until = now() + settings.STREAM_HEARTBEAT
-            told = await bell.wait(max(0.0, min(max(current.hub.poll, every), quiet_until - now())))
+            told = await bell.wait(max(0.0, min(max(runtime.hub.poll, every), quiet_until - now())))
     raise ServerClosing

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
-from runs import event_store, runtime
+from runs import event_store
 from runs.event_store import Event, Position
 from runs.models import Run
+from runs.process.current import current
 from runs.querysets import IN_FLIGHT
 from runs.serialization import encode
 from runs.thread_changes import changes
@@ -61,7 +62,7 @@ async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerat
     An empty batch says that there is nothing more now, or that nothing happened for a heartbeat's time. Raises
     ServerClosing when this server ends first.
     """
-    hub = runtime.current().hub
+    hub = current().hub
     position = await _tail(thread_id) if after is None else after
     async with aclosing(changes(thread_id, partial(_epoch, thread_id))) as looks:
         async for _ in looks:
@@ -81,11 +82,11 @@ async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], N
         yield [Entry(None, Event(turn.epoch, 1, STATE_EDITED, data))]
         return
     last: Position | None = None
-    async with aclosing(runtime.current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             yield [Entry(run_id, event) for event in batch]
             last = batch[-1].position if batch else last
-    ended, status = await runtime.current().hub.read(_end, run_id)
+    ended, status = await current().hub.read(_end, run_id)
     epoch, seq = ended or last or after
     if (ended or last) and (epoch, seq + 1) > after:
         shown = {"run_id": str(run_id)} | ({"status": status} if status else {})
@@ -122,7 +123,7 @@ def _end(run_id: UUID) -> tuple[Position | None, str]:
 
 async def _tail(thread_id: UUID) -> Position:
     """Where the thread's log ends at present."""
-    hub = runtime.current().hub
+    hub = current().hub
     epoch, run_id = await hub.read(_latest, thread_id)
     if run_id is None:
         return epoch, LAST

@@ -9,9 +9,9 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
-from runs import runtime
 from runs.housekeeping import ROWS, Step, remove_threads
 from runs.models import Run, RunStatus
+from runs.process.current import current
 from runs.retention import trim
 from runs.webhooks import outbox
 from threads import clock
@@ -31,13 +31,13 @@ async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) 
     on in pieces, by the sweep if this process ends.
     """
     hidden, stopped = await in_database(hide, list(thread_ids), principal=principal)
-    current = runtime.current()
+    runtime = current()
     for run_id in stopped:
-        current.cancelled(run_id)
+        runtime.cancelled(run_id)
     for thread_id in hidden:
-        current.wakeups.tell(thread_id)
+        runtime.wakeups.tell(thread_id)
     if hidden:
-        pruning = current.storage.pruning()
+        pruning = runtime.storage.pruning()
         await _work(remove_threads(hidden, pruning, rows=ROWS, kind="threads_deleted"))
     return hidden
 
@@ -47,7 +47,7 @@ async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal)
 
     Returns which were shortened.
     """
-    pruning = runtime.current().storage.pruning()
+    pruning = current().storage.pruning()
     done = []
     for thread_id in dict.fromkeys(thread_ids):
         steps = await _work(_shorten(thread_id, pruning, principal))

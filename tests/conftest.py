@@ -38,10 +38,10 @@ def run_settings(settings: Any, tmp_path: Path) -> Any:
 @pytest.fixture
 async def driver(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     """The runtime, open in this process, and a user who asks it for runs."""
-    from runs.runtime import runtime
+    from runs.worker.opening import open_runtime
     from threads.database import threads
 
-    async with runtime() as opened:
+    async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)
     threads.close()
 

@@ -12,8 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from runs.models import Run
+from runs.process.current import Runtime
 from runs.requests import RunRequest
-from runs.runtime import Runtime
 from threads.database import in_database
 from threads.models import Thread
 
@@ -67,10 +67,8 @@ class Driver:
 
     async def finish(self, run: Run) -> Run:
         """Wait until a run is terminal; return its row, with its thread."""
-        from runs.cancellation import settled
-
         async with asyncio.timeout(30):
-            await settled(run.id)
+            await self.runtime.hub.settled(run.id)
         return await self.row(run)
 
     async def row(self, run: Run) -> Run:

@@ -10,11 +10,11 @@ from django.http import HttpResponse
 from ninja import Router
 from ninja.errors import HttpError
 
-from runs import runtime
 from runs.api.cron_schemas import CronCreate, CronFilter, CronSearch, CronUpdate, cron_json
 from runs.crons import editing
 from runs.crons.models import Cron, CronQuerySet
 from runs.identity.named import ask_about_assistants, ask_about_thread
+from runs.process.current import current
 from runs.serialization import encode
 from runs.wakeups import CRONS
 from threads.api.filters import containing
@@ -47,7 +47,7 @@ async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None)
     cron = await in_database(
         editing.create_cron, body.payload(), body.columns(), thread_id=thread_id, principal=request.auth
     )
-    runtime.current().wakeups.ring(CRONS)
+    current().wakeups.ring(CRONS)
     return cron_json(cron)
 
 
@@ -81,7 +81,7 @@ async def update_cron(
     cron = await in_database(
         editing.update_cron, cron_id, body.payload(), body.columns(), principal=request.auth
     )
-    runtime.current().wakeups.ring(CRONS)
+    current().wakeups.ring(CRONS)
     return cron_json(cron)
 
 

@@ -13,10 +13,11 @@ from runs.api.paths import contents, locations
 from runs.api.schemas import Limit, Offset, RunBatch, RunBody, RunCreate, RunsCancel
 from runs.api.wire import RUN_FIELDS, run_columns, run_json
 from runs.batches import cancel_runs, create_runs, in_flight_of
-from runs.cancellation import cancel_run, delete_run, settled
+from runs.cancellation import cancel_run, delete_run
 from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.named import ask_about_assistants
 from runs.models import Run, RunStatus
+from runs.process.current import current
 from runs.protocols.sse import listed_values
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
@@ -149,7 +150,7 @@ async def cancel(
     await cancel_run(run_id, thread_id=thread_id, principal=request.auth, action=action)
     if not wait:
         return HttpResponse(status=202)
-    await settled(run_id)
+    await current().hub.settled(run_id)
     return HttpResponse(
         b"{}", content_type="application/json", headers=locations(request, run_id, thread_id, "join")
     )

@@ -13,13 +13,13 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 from ninja.errors import HttpError
 
-from runs import runtime
 from runs.cancellation import cancel_run
 from runs.conf import settings
 from runs.exceptions import NothingToCancel, ReaderRefused
 from runs.identity.standing import Standing
 from runs.models import CancelAction
-from runs.outcomes import GONE
+from runs.process.current import current
+from runs.protocols.results import GONE
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
 from runs.results import wait_for_result
 from runs.serialization import encode
@@ -79,7 +79,7 @@ class Attended:
 def cancel_left(run_id: UUID, *, principal: Principal) -> None:
     """Cancel a run whose client has left. The end of this server is not the client's doing."""
     try:
-        draining = runtime.current().draining
+        draining = current().draining
     except RuntimeError:
         return
     if not draining:
@@ -151,7 +151,7 @@ async def event_chunks(run_id: UUID, after: Position | None, projection: Project
     now = asyncio.get_running_loop().time
     sent = now()
     primed = not projection.cumulative or after == START
-    async with aclosing(runtime.current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             if batch and not primed:
                 await prime(projection, run_id, before=batch[0].position)
@@ -172,7 +172,7 @@ async def event_chunks(run_id: UUID, after: Position | None, projection: Project
 
 async def prime(projection: Projection, run_id: UUID, *, before: Position) -> None:
     """Let a projection take note of what its reader has had, or missed, before a position."""
-    async with aclosing(runtime.current().hub.follow(run_id, START)) as batches:  # type: ignore[type-var]
+    async with aclosing(current().hub.follow(run_id, START)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             for event in batch:
                 if event.position >= before:

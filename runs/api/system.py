@@ -11,9 +11,9 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from ninja import Router
 
-from runs import runtime
 from runs.api.errors import refusal
 from runs.metrics import Family, exposition, gauge, loop_lag, requests
+from runs.process.current import current
 from runs.queue_state import QueueState, queue_state
 from runs.serialization import encode
 from threads.database import in_database
@@ -35,7 +35,7 @@ WAITS = {
 async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
     """503 while it shuts down, and, with `check_db`, when the database does not answer."""
     try:
-        draining = runtime.current().draining
+        draining = current().draining
     except RuntimeError:
         return refusal(503, "The server is not ready.")
     if draining:
@@ -96,7 +96,7 @@ async def metrics(request: HttpRequest, format: Literal["prometheus", "json"] = 
 def _slots() -> tuple[int, int]:
     """How many runs this process may execute at once, and how many it does."""
     try:
-        manager = runtime.current().manager
+        manager = current().manager
     except RuntimeError:
         manager = None
     return (manager.concurrency, len(manager.active)) if manager is not None else (0, 0)

@@ -12,13 +12,13 @@ import orjson
 from django.http import StreamingHttpResponse
 from ninja import Header, Query, Router
 
-from runs import runtime
 from runs.api.streaming import PIECE, prime, response
 from runs.conf import settings
 from runs.event_store import Position
 from runs.exceptions import InvalidRequest
 from runs.identity.requests import standing_of
 from runs.models import Run
+from runs.process.current import current
 from runs.protocols.sse import (
     CONTENT_TYPE,
     HEARTBEAT,
@@ -113,7 +113,7 @@ class ThreadReader:
     async def _begin(self, entry: Entry) -> None:
         """Look at a run as its creator does, from where the reader comes to it."""
         assert entry.run_id is not None
-        kwargs = await runtime.current().hub.read(_kwargs, entry.run_id)
+        kwargs = await current().hub.read(_kwargs, entry.run_id)
         self._run_id = entry.run_id
         self._projection = Projection(kwargs.get("stream_mode", []), subgraphs=bool(kwargs.get("subgraphs")))
         if self._projection.cumulative and entry.event.name != "metadata":

@@ -14,7 +14,6 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs import runtime
 from runs.assistant_versions import AssistantVersion
 from runs.assistants.definition import BLANK
 from runs.assistants.writing import locked
@@ -24,6 +23,7 @@ from runs.exceptions import NotFound, NothingToCancel
 from runs.housekeeping import THREADS, parts
 from runs.identity.named import deletable
 from runs.models import CancelAction, Run
+from runs.process.current import current
 from runs.thread_removal import delete_threads as delete_threads_of
 from threads import clock
 from threads.api.filters import containing
@@ -47,7 +47,7 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
         # A run that has just ended needs no cancelling.
         with suppress(NothingToCancel):
             await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
-            runtime.current().cancelled(run_id)
+            current().cancelled(run_id)
     if delete_threads:
         for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
             await _delete_threads(page, principal)

@@ -9,11 +9,11 @@ from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DatabaseError
 from django.http import HttpRequest
 
-from runs import runtime
 from runs.api.cron_schemas import shown_payload
 from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
 from runs.crons.models import Cron, CronQuerySet
+from runs.process.current import notify_cancelled, ring
 from runs.wakeups import CRONS, WORK
 from threads.admin import BY_USERNAME, ChoiceFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, TITLE, ago, badge, link, moment, pretty, short_id
@@ -96,7 +96,7 @@ class CronAdmin(ReadOnlyAdmin):
     def _switch(self, request: HttpRequest, queryset: CronQuerySet, *, enabled: bool) -> None:
         word = "Enabled" if enabled else "Disabled"
         changed = [cron for cron in queryset[:LIMIT] if set_enabled(cron.id, enabled=enabled)]
-        runtime.ring(CRONS)
+        ring(CRONS)
         self._say(request, word, changed)
 
     @admin.action(description="Fire now, beside the schedule", permissions=["operate"])
@@ -115,8 +115,8 @@ class CronAdmin(ReadOnlyAdmin):
                 continue
             done.append(cron)
             for run_id in fired.admitted.concerned:
-                runtime.notify_cancelled(run_id)
-        runtime.ring(WORK)
+                notify_cancelled(run_id)
+        ring(WORK)
         self._say(request, "Fired", done)
 
     def _say(self, request: HttpRequest, word: str, done: list[Cron]) -> None:

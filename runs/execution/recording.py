@@ -12,8 +12,8 @@ from runs.event_shapes import discloses_question, without_internals
 from runs.exceptions import RunTooLarge
 from runs.execution.invocation import langgraph_modes
 from runs.execution.told import Told
-from runs.outcomes import describe
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
+from runs.protocols.errors import describe
 from runs.serialization import encode
 from runs.streams import RunStream
 

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from django.db import transaction
 
-from runs import runtime
 from runs.api.wire import run_json
 from runs.models import Run
+from runs.process.current import ring
 from runs.serialization import decode, encode
 from runs.wakeups import WEBHOOKS
 from runs.webhooks.models import WebhookDelivery
@@ -72,4 +72,4 @@ def announce(
 
 def wake() -> None:
     """Let this process look for deliveries."""
-    runtime.ring(WEBHOOKS)
+    ring(WEBHOOKS)

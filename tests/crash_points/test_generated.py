@@ -52,11 +52,11 @@ GIVEN = [(each, os.environ["CRASH_CASE"]) for each in ("sync", "async", "exit") 
 @pytest.fixture
 async def generated(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     """A runtime whose only graph is the case that is played."""
-    from runs.runtime import runtime
+    from runs.worker.opening import open_runtime
     from threads.database import threads
 
     run_settings(GRAPHS={"generated": "tests.crash_points.building:current"}, USER_RUNS_PER_MINUTE=0)
-    async with runtime() as opened:
+    async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)
     threads.close()
 

@@ -24,11 +24,11 @@ HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
 
 @pytest.fixture
 async def people(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
-    from runs.runtime import runtime
+    from runs.worker.opening import open_runtime
     from threads.database import threads
 
     run_settings(GRAPHS={name: f"tests.packages.agents:{name}" for name in AGENTS})
-    async with runtime() as opened:
+    async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)
     threads.close()
 

@@ -13,7 +13,6 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
 from runs import retention
-from runs.cancellation import settled
 from runs.conf import settings
 from runs.models import Run
 from runs.retention import Policy, prune, steps
@@ -117,7 +116,7 @@ async def test_a_run_on_a_kept_thread_can_be_rolled_back(quiet: Any, driver: Dri
         "sleeping", thread=run.thread_id, multitask_strategy="rollback", after_seconds=1000.0
     )
     async with asyncio.timeout(20):
-        await settled(second.id)
+        await driver.runtime.hub.settled(second.id)
     assert not await in_database(Run.objects.filter(id=second.id).exists)
     assert await values(driver, run) == before
     assert (await driver.row(third)).status == "pending"

@@ -39,7 +39,7 @@ async def test_a_reader_outlasts_a_fault_that_passes_and_misses_nothing(
     run = await driver.start("steps", {"log": []})
     await driver.finish(run)
     expected = await read(driver, run)
-    owner = events if function == "is_settled" else event_store
+    owner = event_reading if function == "is_settled" else event_store
     failing = Failing(getattr(owner, function), 2)
     monkeypatch.setattr(owner, function, failing)
     assert await read(driver, run) == expected

@@ -69,16 +69,17 @@ class Command(BaseCommand):
 
     async def _work(self, lifespan: Any, *, host: str, port: int) -> None:
         from deerflow_site.lifespan import STOP_SIGNALS, Stopped
-        from runs import runtime
         from runs.health import health_endpoint, worker_health
+        from runs.manager import RunManager
+        from runs.process.current import current
 
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:
             loop.add_signal_handler(number, lifespan.signalled)
         with contextlib.suppress(Stopped):
             await lifespan.startup()
-            manager = runtime.current().manager
-            assert manager is not None
+            manager = current().manager
+            assert isinstance(manager, RunManager)
             enough = asyncio.create_task(manager.enough.wait())
             enough.add_done_callback(lambda task: task.cancelled() or lifespan.begin_drain())
             try:

@@ -11,7 +11,7 @@ import uvicorn
 
 from deerflow_site.handler import LeanHandler
 from runs.api.middleware import MIDDLEWARE
-from runs.runtime import runtime
+from runs.worker.opening import open_runtime
 
 
 class Server(uvicorn.Server):
@@ -49,7 +49,7 @@ async def served() -> AsyncIterator[str]:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(LeanHandler(MIDDLEWARE), lifespan="off", log_level="error")
         server = Server(config)
-        async with runtime():
+        async with open_runtime():
             task = asyncio.create_task(server.serve(sockets=[listener]))
             try:
                 while not server.started:

@@ -11,7 +11,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 
 from runs.crons.models import Cron
-from runs.runtime import ring
+from runs.process.current import ring
 from runs.wakeups import CRONS
 from tests.receiver import ALLOWED, receiving
 from tests.runs.api.test_streams import new_thread

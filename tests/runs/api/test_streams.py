@@ -13,7 +13,7 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.sse import SSEDecoder
 
-from runs import runtime
+from runs.process.current import current
 
 HI: dict[str, Any] = {"messages": [{"role": "user", "content": "hi"}]}
 
@@ -370,7 +370,7 @@ async def test_the_end_of_the_server_is_not_the_clients_leaving(http: httpx.Asyn
     async with http.stream("POST", f"/threads/{thread}/runs/stream", json=body) as answer:
         run = answer.headers["content-location"]
         await until(http, run, "running")
-        runtime.current().draining = True
+        current().draining = True
     assert await until(http, run, "interrupted", "success", "error") == "success"
 
 

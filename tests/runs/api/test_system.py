@@ -16,10 +16,11 @@ from django.test import AsyncClient, RequestFactory
 from pytest_django import Settings
 
 from deerflow_site.handler import LeanHandler
-from runs import metrics, queue_state, runtime
+from runs import metrics, queue_state
 from runs.api import errors
 from runs.api.metering import metered
 from runs.api.site import api
+from runs.process.current import current
 from tests.runs.api.test_streams import eventually
 
 PUBLIC = ["/ok", "/", "/ok?check_db=1", "/info", "/docs", "/openapi.json"]
@@ -37,7 +38,7 @@ async def test_a_server_that_takes_requests_is_ok_until_it_shuts_down(
 ) -> None:
     answer = await http.get(path)
     assert (answer.status_code, answer.json()) == (200, {"ok": True, "services": {}})
-    runtime.current().draining = True
+    current().draining = True
     answer = await http.get(path)
     assert (answer.status_code, answer.json()) == (503, {"detail": "The server is shutting down."})
 

@@ -15,7 +15,7 @@ from runs.crons import firing
 from runs.crons.firing import fire
 from runs.crons.models import Cron
 from runs.models import Run
-from runs.runtime import ring
+from runs.process.current import ring
 from runs.wakeups import CRONS
 from tests.driving import Driver
 from tests.rows import make_assistant, make_run, make_thread, make_user

@@ -30,11 +30,11 @@ NAMES = (
 
 @pytest.fixture
 async def people(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
-    from runs.runtime import runtime
+    from runs.worker.opening import open_runtime
     from threads.database import threads
 
     run_settings(GRAPHS={name: f"tests.runs.execution.graphs:{name}" for name in NAMES}, CANCEL_GRACE=0.2)
-    async with runtime() as opened:
+    async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)
     threads.close()
 

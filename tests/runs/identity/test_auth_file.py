@@ -15,7 +15,6 @@ import pytest
 from django.contrib.auth import get_user_model
 from ninja.errors import HttpError
 
-from runs import runtime
 from runs.checks import check_auth_file
 from runs.crons.firing import fire
 from runs.crons.models import Cron
@@ -31,6 +30,7 @@ from runs.identity.rules import Rule, rule_for
 from runs.identity.sockets import principal_of_scope
 from runs.identity.values import bring_back, copied, handled
 from runs.models import Run
+from runs.process.current import current
 from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
 from tests.runs.api.fixtures import http, logged_in, url
@@ -447,7 +447,7 @@ async def test_what_a_cron_or_a_batch_runs_knows_its_user(auth: None, http: http
     assert fired is not None
     assert fired.admitted is not None
     assert fired.admitted.run.auth_details == {"identity": "ada"}
-    runtime.current().work_added()
+    current().work_added()
     await http.get(f"/runs/{fired.admitted.run.id}/join", headers=ada())
     user = secrets.seen[-1]["langgraph_auth_user"]
     assert (user.identity, dict(user).get("github_token")) == ("ada", None)

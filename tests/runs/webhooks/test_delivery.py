@@ -18,9 +18,9 @@ from runs import cancellation
 from runs.models import Run, WebhookDelivery
 from runs.orphans import fail_orphan
 from runs.retention import Policy, steps
-from runs.runtime import runtime
 from runs.webhooks import outbox
 from runs.webhooks.sending import open_client, send
+from runs.worker.opening import open_runtime
 from tests.driving import Driver
 from tests.receiver import ALLOWED, Receiver, receiving
 from tests.retention import pruning
@@ -310,14 +310,14 @@ async def test_what_a_shutdown_breaks_off_is_sent_again_at_the_next_start(
     transactional_db: None, receiver: Receiver, trace_file: Path
 ) -> None:
     receiver.open.clear()
-    async with runtime() as opened:
+    async with open_runtime() as opened:
         driver = await Driver.create(opened, trace_file)
         run = await driver.start("steps", webhook=receiver.url)
         await until(lambda: receiver.received)
     left = await in_database(WebhookDelivery.objects.get)
     assert (left.state, left.attempts) == ("pending", 1)
     receiver.open.set()
-    async with asyncio.timeout(5), runtime():
+    async with asyncio.timeout(5), open_runtime():
         await concluded(run)
     threads.close()
     assert [received.id for received in receiver.received] == [str(left.id)] * 2

@@ -1,0 +1,103 @@
+"""Opening a process's runtime, and closing it in an order that loses nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import FrameType
+from uuid import UUID
+
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from runs import blocked, forks, graphs, store_settings
+from runs.assistants import create_system_assistants
+from runs.conf import settings
+from runs.events import EventHub
+from runs.leases import executing_alone
+from runs.manager import RunManager
+from runs.notifications import notifications
+from runs.options import WorkerOptions
+from runs.process import startup
+from runs.process.current import Runtime, make_current
+from runs.wakeups import Wakeups
+from runs.watchdog import watched_loop
+from threads import clock
+from threads.checkpoints import open_checkpoints
+from threads.database import in_database, threads
+from threads.executors import DaemonThreads, in_thread
+
+logger = logging.getLogger(__name__)
+
+#: How long the end of database calls is waited for once the drain is over; one that hangs ends with the process.
+CLOSE_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def open_runtime(
+    *, execute: bool = True, options: WorkerOptions | None = None
+) -> AsyncIterator[Runtime]:
+    """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.
+
+    The order holds by construction: the manager is entered last, and its exit is the drain.
+
+    Args:
+        execute: Whether this process executes runs, or only serves.
+        options: What differs from the settings in this process.
+
+    Raises StartupError when it cannot.
+    """
+    options = options or WorkerOptions()
+    manager: RunManager | None = None
+
+    def worker_id() -> UUID | None:
+        return manager.worker_id if manager is not None else None
+
+    async with AsyncExitStack() as stack:
+        stack.callback(make_current, None)
+        stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
+        stack.enter_context(watched_loop(_others_handed_back(worker_id)))
+        stack.enter_context(forks.network_not_inherited())
+        # Synchronous nodes run here, as many at once as runs: one each.
+        nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
+        stack.callback(nodes.shutdown)
+        asyncio.get_running_loop().set_default_executor(nodes)
+        if execute:
+            await stack.enter_async_context(executing_alone())
+        for name, error in graphs.load_all().items():
+            logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
+        store_settings.configuration()
+        serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
+        storage = await stack.enter_async_context(
+            open_checkpoints(
+                file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=settings.LEASE * 2 / 3
+            )
+        )
+        wakeups = Wakeups()
+        opened = Runtime(storage, EventHub(wakeups), wakeups)
+        await in_database(clock.ask)
+        await stack.enter_async_context(notifications(wakeups))
+        stack.callback(opened.hub.close)
+        await in_database(create_system_assistants, graphs.names())
+        if execute:
+            manager = RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
+            await stack.enter_async_context(manager)
+            opened.manager = manager
+            await startup.perform(manager.worker_id)
+            manager.begin()
+        make_current(opened)
+        try:
+            yield opened
+        finally:
+            opened.stop_claiming()
+
+
+def _others_handed_back(worker_id: Callable[[], UUID | None]) -> Callable[[FrameType | None], None]:
+    """What lets the runs beside the one that blocks this process's loop go on without it."""
+
+    def hand_back(frame: FrameType | None) -> None:
+        if (own := worker_id()) is not None:
+            blocked.hand_back_others(own, frame)
+
+    return hand_back
