@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from runs import event_store, events, tape, thread_events
+from runs import event_reading, event_store, tape, thread_events
 from runs.event_store import START
 from runs.exceptions import ServerClosing
 from tests.driving import Driver
@@ -64,7 +64,7 @@ async def test_a_reader_of_the_agent_protocol_does_too(
         following = tape.Tape(run.thread_id, principal=driver.principal).follow()
         async for batch in following:
             found += [event.seq for event in batch]
-            if not batch and await driver.runtime.hub.read(events.is_settled, run.id):
+            if not batch and await driver.runtime.hub.read(event_reading.is_settled, run.id):
                 break
         await following.aclose()  # type: ignore[attr-defined]
     assert failing.calls >= 3
