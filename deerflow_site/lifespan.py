@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from deerflow_site.collection import collect_less
 from deerflow_site.types import Receive, Scope, Send
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Lifespan:
         """Open the runtime; later and concurrent callers wait for the same start and get the same error."""
         if self._task is None and self.state is State.STARTING:
             # An empty context: a request that is the first must not lend its database thread to all runs.
-            self._task = asyncio.create_task(self._live(), name="lifespan", context=contextvars.Context())
+            self._task = spawn(self._live(), "lifespan")
         await self._started.wait()
         if self.error is not None:
             raise self.error

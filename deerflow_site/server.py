@@ -6,7 +6,6 @@ Only this module and `connections.py` import Daphne or Twisted.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import threading
 from functools import partial
@@ -28,6 +27,7 @@ from twisted.logger import (
 from deerflow_site.connections import HTTPFactory, Inbox, Request, WebSocketFactory, WebSocketProtocol
 from deerflow_site.lifespan import STOP_SIGNALS, Lifespan, State, Stopped, exit_anyway
 from deerflow_site.types import Application, Message, Scope
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 #: Its declared type is a module of interfaces, whose methods mypy cannot bind.
@@ -122,7 +122,7 @@ class Server(daphne.server.Server):
             inbox.transport = protocol.transport
         coroutine = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
         # An empty context: else a connection's next request inherits the variables of the one before.
-        task = asyncio.get_event_loop().create_task(coroutine, context=contextvars.Context())
+        task = spawn(coroutine)
         self.connections[protocol]["application_instance"] = task
         return inbox
 
@@ -139,7 +139,7 @@ class Server(daphne.server.Server):
     def stop(self) -> None:
         """Begin the shutdown, once."""
         if self._closing is None:
-            self._closing = asyncio.get_event_loop().create_task(self._close(), context=contextvars.Context())
+            self._closing = spawn(self._close())
 
     async def _close(self) -> None:
         if self._listener is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from threads.ids import new_id
 from threads.models import StateEdit, Thread, ThreadStatus
 from threads.querysets import Principal
 from threads.redaction import restored
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +76,7 @@ async def create_run(
     await limits.take_runs(principal.user_id)
     # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
     # nobody executes.
-    admission = asyncio.create_task(
-        _create_run(request, principal=principal, thread_id=thread_id), context=contextvars.Context()
-    )
+    admission = spawn(_create_run(request, principal=principal, thread_id=thread_id))
     try:
         return await asyncio.shield(admission)
     except asyncio.CancelledError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Coroutine
 from typing import Any
@@ -21,6 +20,7 @@ from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import SOCKET
 from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -171,7 +171,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # A fresh context: the consumer's own is bound to a thread of Django's.
-        task = asyncio.create_task(work, context=contextvars.Context())
+        task = spawn(work)
         task.add_done_callback(_report)
         self._tasks.append(task)
 

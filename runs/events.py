@@ -8,7 +8,6 @@ all runs together, one statement per flush. The terminal status and the last eve
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing, suppress
@@ -25,6 +24,7 @@ from runs.wakeups import Wakeups
 from threads import clock
 from threads.database import in_database
 from threads.faults import is_passing
+from threads.tasks import spawn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -90,9 +90,7 @@ class EventHub:
             self._urgent.set()
         if self._flusher is None and not self.closed:
             # A fresh context: the writer must not live in that of whichever run wrote first.
-            self._flusher = asyncio.create_task(
-                self._flush_soon(), name="events", context=contextvars.Context()
-            )
+            self._flusher = spawn(self._flush_soon(), "events")
 
     async def _flush_soon(self) -> None:
         while self._dirty and not self.closed:

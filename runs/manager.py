@@ -1,14 +1,13 @@
-"""RunManager: this process's worker. It claims runs, executes them, and drains; `upkeep.py` is what it does beside them."""
+"""RunManager: this process's worker. It claims runs, executes them, and drains."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import random
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Self
 from uuid import UUID
 
 from runs import claims
@@ -22,27 +21,23 @@ from runs.models import Run
 from runs.options import WorkerOptions
 from runs.outcomes import Ending, Outcome, Stop
 from runs.settlement import NOT_SETTLED, Settler
-from runs.upkeep import Upkeep
 from runs.wakeups import WORK, Wakeups, owner_of
 from runs.webhooks.deliverer import Deliverer
+from runs.worker.active import Active, ActiveRuns
+from runs.worker.cancel_watch import CancelWatch
+from runs.worker.heartbeat import Heartbeat
+from runs.worker.sweeps import Sweeps
 from threads.checkpoints import CheckpointStorage
 from threads.database import in_database
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
 #: Runs claimed in one transaction at most.
 CLAIM_BATCH = 20
-#: Shares of the drain's time: until when runs may end by themselves, and until when they may end after a cancel.
-ASK_SHARE, CANCEL_SHARE = 0.6, 0.8
-
-
-@dataclass(slots=True)
-class Active:
-    """A run that this process executes."""
-
-    execution: Execution
-    stream: RunStream
-    task: asyncio.Task[None]
+#: Shares of the drain's time: until when runs may end by themselves, after a cancel, and after they were abandoned.
+#: The rest is for writing statuses and giving the lease up.
+ASK_SHARE, CANCEL_SHARE, ABANDON_SHARE = 0.6, 0.8, 0.95
 
 
 @dataclass(slots=True)
@@ -79,18 +74,23 @@ class RunManager:
         self.options = options or WorkerOptions()
         self.storage = storage
         self.wakeups = wakeups
-        self.lease = Lease()
-        self.active: dict[UUID, Active] = {}
+        self.active: ActiveRuns = {}
         self.reserved = 0
         self.draining = False
         #: Set when `max_runs` runs were executed.
         self.enough = asyncio.Event()
         self._hub = hub
         self._started = 0
-        self._upkeep = Upkeep(self)
+        self._heartbeat = Heartbeat(self.options, self.active, on_new_lease=self._begin_again)
+        self._cancel_watch = CancelWatch(self._heartbeat, self.active)
+        self._sweeps = Sweeps(self._heartbeat, self.active, storage=storage, wakeups=wakeups)
         self._settler = Settler()
         self._loops: list[asyncio.Task[None]] = []
         self._marking: asyncio.Task[None] | None = None
+
+    @property
+    def lease(self) -> Lease:
+        return self._heartbeat.lease
 
     @property
     def worker_id(self) -> UUID:
@@ -106,7 +106,7 @@ class RunManager:
         return settings.DRAIN_SECONDS if given is None else given
 
     async def __aenter__(self) -> Self:
-        await self._upkeep.begin_lease()
+        await self._heartbeat.begin()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -115,20 +115,20 @@ class RunManager:
     def begin(self) -> None:
         """Start claiming. Startup's steps, recovery among them, are done by then."""
         self._loops = [
-            self._spawn(self._upkeep.keep_lease(), "heartbeat"),
-            self._spawn(self._upkeep.look_after_runs(), "watch"),
-            self._spawn(self._upkeep.find_the_dead(), "probe"),
-            self._spawn(self._upkeep.sweep(), "sweep"),
-            self._spawn(self._upkeep.retain(), "retention"),
-            self._spawn(Scheduler(self.wakeups).run(), "crons"),
-            self._spawn(Deliverer(self.wakeups).run(), "webhooks"),
-            self._spawn(self._dispatch(), "dispatch"),
+            spawn(self._heartbeat.run(), "heartbeat"),
+            spawn(self._cancel_watch.run(), "cancel watch"),
+            spawn(self._sweeps.find_the_dead(), "probe"),
+            spawn(self._sweeps.settle_orphans(), "sweep"),
+            spawn(self._sweeps.retain(), "retention"),
+            spawn(Scheduler(self.wakeups).run(), "crons"),
+            spawn(Deliverer(self.wakeups).run(), "webhooks"),
+            spawn(self._dispatch(), "dispatch"),
         ]
 
-    @staticmethod
-    def _spawn(coroutine: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        # A fresh context: a long-lived task must not inherit a request's thread and connection.
-        return asyncio.create_task(coroutine, name=name, context=contextvars.Context())
+    def _begin_again(self) -> None:
+        """Go on under a new identity: runs of the old one may have been left behind, and slots are free."""
+        self._sweeps.now()
+        self.wakeups.ring(WORK)
 
     # --- slots and starts
 
@@ -167,7 +167,7 @@ class RunManager:
         elif run.worker_id != self.worker_id or not self.lease.trusted:
             # The lease under which it was claimed ended meanwhile.
             execution.stop(Stop.LEASE)
-        task = self._spawn(self._carry(execution, stream), f"carry {run.id}")
+        task = spawn(self._carry(execution, stream), f"carry {run.id}")
         self.active[run.id] = Active(execution, stream, task)
 
     async def _dispatch(self) -> None:
@@ -203,7 +203,7 @@ class RunManager:
         run = execution.run
         settled = NOT_SETTLED
         try:
-            with self.wakeups.calling(owner_of(run.id), self._upkeep.look):
+            with self.wakeups.calling(owner_of(run.id), self._cancel_watch.look):
                 outcome = await self._drive(execution)
             settled = await self._settler.settle(run, outcome, stream)
             if settled.waiting or outcome.ending is Ending.DRAINED:
@@ -257,7 +257,7 @@ class RunManager:
             task.cancel()
         if self.active:
             logger.info("Draining %s runs, for at most %g s.", len(self.active), budget)
-            self._marking = self._spawn(self._mark_draining(), "mark draining")
+            self._marking = spawn(self._mark_draining(), "mark draining")
         for each in self.active.values():
             each.execution.request_drain()
         await self._ended(began + budget * ASK_SHARE)
@@ -266,7 +266,7 @@ class RunManager:
         await self._ended(began + budget * CANCEL_SHARE)
         for each in list(self.active.values()):
             each.execution.abandon()
-        await self._ended(began + budget * 0.95)
+        await self._ended(began + budget * ABANDON_SHARE)
         for each in list(self.active.values()):
             each.task.cancel()
         await self._ended(began + budget)

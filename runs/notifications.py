@@ -10,7 +10,6 @@ of the database wait for one another. One that is lost, with its sender or the c
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import secrets
 import time
@@ -25,6 +24,7 @@ from runs.wakeups import WORK, Wakeups
 from threads import clock
 from threads.checkpoints.postgres import connection_string
 from threads.database import in_database
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class Notifications:
             return
         self._pending.add(key)
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send(), context=contextvars.Context())
+            self._sending = spawn(self._send())
 
     def _has_company(self) -> bool:
         if not self._wakeups.connected:
@@ -127,7 +127,7 @@ class Notifications:
     def _hello(self) -> None:
         self._pending.add("")
         if self._sending is None:
-            self._sending = asyncio.create_task(self._send(), context=contextvars.Context())
+            self._sending = spawn(self._send())
 
     def _take(self, payload: str) -> None:
         tag, _, keys = payload.partition(":")
@@ -191,7 +191,7 @@ async def notifications(wakeups: Wakeups) -> AsyncIterator[Notifications | None]
     opened = Notifications(wakeups)
     wakeups.announce = opened.announce
     # A fresh context: it must not live in that of whoever opens the runtime.
-    listening = asyncio.create_task(opened.listen(), name="listen", context=contextvars.Context())
+    listening = spawn(opened.listen(), "listen")
     try:
         yield opened
     finally:

@@ -53,17 +53,35 @@ class Report:
     duration_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process that reconciles.
+
+    Args:
+        sole: Whether it holds SQLite's lock; None to try for it.
+        worker_id: Its worker, if it executes runs.
+        executing: What that worker executes: its other runs are orphans too.
+        steady: Whether that worker's connection has held (`dead_workers`).
+    """
+
+    sole: bool | None = None
+    worker_id: UUID | None = None
+    executing: Collection[UUID] = ()
+    steady: Callable[[], bool] = lambda: True
+
+
+#: A process that executes no runs: a command, or the admin.
+OUTSIDER = Caller()
+
+
 def reconcile(
     *,
     action: str = "auto",
     before: datetime | None = None,
     dry_run: bool = False,
     run_ids: Collection[UUID] | None = None,
-    sole: bool | None = None,
-    worker_id: UUID | None = None,
-    executing: Collection[UUID] = (),
-    steady: Callable[[], bool] = lambda: True,
     budget: float | None = None,
+    caller: Caller = OUTSIDER,
 ) -> Report:
     """Settle the runs that are marked running and whose worker is gone.
 
@@ -72,18 +90,16 @@ def reconcile(
             in any case.
         before: Only runs created before this time.
         run_ids: Only these runs.
-        sole: Whether this process holds SQLite's lock; None to try for it.
-        worker_id, executing: The calling worker and what it executes: its other runs are orphans too.
-        steady: Whether the calling worker's connection has held (`dead_workers`).
         budget: Stop after this many seconds; the rest is left for the next time.
     """
     began = time.monotonic()
     report = Report(dry_run=dry_run)
-    lock = sole_executor() if sole is None and connection.vendor != "postgresql" else nullcontext(bool(sole))
+    tries = caller.sole is None and connection.vendor != "postgresql"
+    lock = sole_executor() if tries else nullcontext(bool(caller.sole))
     with lock as alone:
-        dead = dead_workers(sole=alone, own=worker_id, steady=steady)
-        dead = [each for each in dead if each != worker_id]
-        found = _orphans(dead, before=before, run_ids=run_ids, worker_id=worker_id, executing=executing)
+        dead = dead_workers(sole=alone, own=caller.worker_id, steady=caller.steady)
+        dead = [each for each in dead if each != caller.worker_id]
+        found = _orphans(dead, before=before, run_ids=run_ids, caller=caller)
         for batch in _batches(found):
             if budget is not None and time.monotonic() - began > budget:
                 report.complete = False
@@ -108,14 +124,13 @@ def _orphans(
     *,
     before: datetime | None,
     run_ids: Collection[UUID] | None,
-    worker_id: UUID | None,
-    executing: Collection[UUID],
+    caller: Caller,
 ) -> Any:
     gone = Q(worker__in=dead) | Q(worker__stopped_at__isnull=False) | Q(worker__isnull=True)
-    if worker_id is not None:
+    if (worker_id := caller.worker_id) is not None:
         # A run that was claimed a moment ago may not be among `executing` yet.
         old = Q(updated_at__lt=clock.now() - timedelta(seconds=OWN_GRACE))
-        gone = (gone & ~Q(worker=worker_id)) | (Q(worker=worker_id) & ~Q(id__in=list(executing)) & old)
+        gone = (gone & ~Q(worker=worker_id)) | (Q(worker=worker_id) & ~Q(id__in=list(caller.executing)) & old)
     lost = Run.objects.filter(gone, status=RunStatus.RUNNING).order_by("created_at", "id")
     if before is not None:
         lost = lost.filter(created_at__lt=before)
@@ -188,7 +203,7 @@ async def recover_at_startup(worker_id: UUID) -> None:
 
     More than fit into the budget are left for the sweep, so that the API is ready at once.
     """
-    await in_database(reconcile, sole=True, worker_id=worker_id, budget=STARTUP_BUDGET)
+    await in_database(reconcile, caller=Caller(sole=True, worker_id=worker_id), budget=STARTUP_BUDGET)
 
 
 def parse_before(text: str, *, now: datetime | None = None) -> datetime:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
@@ -16,6 +15,7 @@ from runs.streams import RunStream
 from threads.checkpoints import Fenced
 from threads.database import in_database
 from threads.faults import is_passing
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -74,7 +74,7 @@ class Settler:
         self._queue.append((ended, future))
         if self._task is None:
             # A fresh context: it must not live in that of whichever run ended first.
-            self._task = asyncio.create_task(self._write(), name="settler", context=contextvars.Context())
+            self._task = spawn(self._write(), "settler")
         return await future
 
     async def _write(self) -> None:

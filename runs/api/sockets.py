@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -19,6 +18,7 @@ from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, fail
 from runs.protocols.agent.filters import parse_filter
 from runs.serialization import encode
 from threads.querysets import Principal
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class SocketSession:
             return
         # Who asks and never reads has as many answers under way as there may be subscriptions, small ones, and then waits.
         if command.method in JOINING and len(self._joining) < MOST and len(text or "") <= SMALL:
-            task = asyncio.create_task(self._answer(command), context=contextvars.Context())
+            task = spawn(self._answer(command))
             self._joining.add(task)
             task.add_done_callback(self._joined)
         else:

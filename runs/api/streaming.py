@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import aclosing, suppress
@@ -24,6 +23,7 @@ from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Project
 from runs.results import wait_for_result
 from runs.serialization import encode
 from threads.querysets import Principal
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ _tasks: set[asyncio.Task[Any]] = set()
 
 def background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
     """Start what must go on when the request that wants it has ended."""
-    task = asyncio.create_task(work, context=contextvars.Context())
+    task = spawn(work)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
     return task

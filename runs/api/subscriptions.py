@@ -8,7 +8,6 @@ what they missed, while the reader waits, and then share it.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, aclosing, suppress
@@ -21,6 +20,7 @@ from runs.protocols.agent.events import ProtocolEvent
 from runs.protocols.agent.filters import Filter
 from runs.tape import Tape
 from threads.querysets import Principal
+from threads.tasks import spawn
 
 #: Subscriptions of one socket, of which stock clients have a handful, and channels and namespaces of all of them.
 MOST, MOST_ENTRIES = 100, 4000
@@ -93,7 +93,7 @@ class Subscriptions:
             waited_for = delivering(principal.user_id, self._thread_id, since=wanted.since, owner=self)
             self._delivery = self._delivering.enter_context(waited_for)
         if self._joiner is None:
-            self._joiner = asyncio.create_task(self._join(), context=contextvars.Context())
+            self._joiner = spawn(self._join())
         return name, await count
 
     async def remove(self, name: object) -> None:
@@ -178,9 +178,7 @@ class Subscriptions:
         """Begin to follow the thread; the result is how many events there were, once they are sent."""
         self._position = since
         there: asyncio.Future[Counter[str]] = asyncio.get_running_loop().create_future()
-        self._reader = asyncio.create_task(
-            self._read(since, there), name="socket events", context=contextvars.Context()
-        )
+        self._reader = spawn(self._read(since, there), "socket events")
         return there
 
     async def _stop_reading(self) -> None:

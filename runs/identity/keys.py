@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import hashlib
 import logging
 import secrets
@@ -19,6 +18,7 @@ from runs.identity.models import ApiKey
 from runs.identity.principals import Principal
 from threads import clock
 from threads.database import in_database
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def principal_of_key(key: str) -> Principal:
     found = await in_database(find, key)
     if found.stale:
         # Beside the request, which need not wait for a write.
-        task = asyncio.create_task(_touch(found.key_id), context=contextvars.Context())
+        task = spawn(_touch(found.key_id))
         _touching.add(task)
         task.add_done_callback(_touching.discard)
     return found.principal

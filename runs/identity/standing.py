@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
@@ -19,6 +18,7 @@ from runs.identity.credentials import Credentials, identified
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import SOCKET
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class _Identity:
         """Ask again. Raises what `identified` does."""
         if self._asking is None or self._asking.done():
             # A task of its own: the stream that asks may end meanwhile, and others wait for the answer too.
-            self._asking = asyncio.create_task(self._identified(), context=contextvars.Context())
+            self._asking = spawn(self._identified())
         return await asyncio.shield(self._asking)
 
     async def _identified(self) -> Principal:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from argparse import ArgumentTypeError
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
+from django.utils.module_loading import import_string
 
 from runs import graphs
 from runs.graphs.sources import QUEUE
@@ -73,3 +75,14 @@ def require_migrated_database() -> None:
         connections.close_all()
     if missing:
         raise CommandError("The database is not migrated: run `python manage.py migrate` first.")
+
+
+def site_application() -> Any:
+    """Import the ASGI application that the site's settings name. Raises CommandError when there is none."""
+    path = getattr(settings, "ASGI_APPLICATION", None)
+    if not path:
+        raise CommandError("ASGI_APPLICATION is not set: name the site's ASGI application in its settings.")
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise CommandError(f"ASGI_APPLICATION {path!r} cannot be imported: {error}") from error

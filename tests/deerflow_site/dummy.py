@@ -189,9 +189,9 @@ urlpatterns = [path("api/<name>", view), re_path("^(?P<name>.*)$", view)]
 
 
 def application() -> Any:
-    from deerflow_site.asgi import Site
     from deerflow_site.handler import LeanHandler
     from deerflow_site.lifespan import Lifespan
+    from runs.server.application import Site
 
     lifespan = Lifespan(runtime)
     lean = LeanHandler()

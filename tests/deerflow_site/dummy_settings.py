@@ -11,6 +11,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 ROOT_URLCONF = "tests.deerflow_site.dummy"
+ASGI_APPLICATION = "deerflow_site.asgi.application"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 USE_TZ = True
 RUNS = {"BODY_LIMIT": 200_000}

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from deerflow_site.asgi import Site
 from deerflow_site.lifespan import Lifespan
 from runs import checks
 from runs.origins import is_allowed
+from runs.server.application import Site
 from tests.deerflow_site import dummy
 
 STUDIO = "https://smith.langchain.com"

@@ -11,9 +11,9 @@ import pytest
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from deerflow_site.asgi import API_PREFIXES, Site
 from deerflow_site.handler import GetResponse, LeanHandler
 from deerflow_site.lifespan import Lifespan
+from runs.server.application import API_PREFIXES, Site
 from tests.deerflow_site import dummy
 from tests.deerflow_site.processes import OURS, UVICORN, Process, running
 

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from runs import claims, housekeeping, retention
 from runs.exceptions import NotFound
 from runs.models import Run
-from runs.recovery import reconcile
+from runs.recovery import Caller, reconcile
 from runs.retention import Policy, prune, steps
 from tests.driving import Driver
 from tests.retention import (
@@ -63,7 +63,7 @@ async def test_a_run_that_recovery_ends_puts_the_expiry_off_too(quiet: Any, driv
     thread = await in_database(make_thread, status="busy", epoch=1)
     await in_database(expire, thread.id)
     run = await in_database(orphan, thread=thread)
-    report = await in_database(reconcile, sole=False, action="error")
+    report = await in_database(reconcile, caller=Caller(sole=False), action="error")
     assert report.failed == [str(run.id)]
     row = await driver.row(run)
     assert row.thread.expires_at == later(row.finished_at, 1)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from runs import orphans
 from runs.models import Run, Worker
 from runs.outcomes import Stop
-from runs.recovery import parse_before, reconcile
+from runs.recovery import Caller, parse_before, reconcile
 from tests.driving import Driver
 from threads.database import in_database
 from threads.models import Thread
@@ -44,7 +44,7 @@ def bury(run_id: Any) -> None:
 
 
 def settled(**arguments: Any) -> Any:
-    return in_database(reconcile, sole=False, **arguments)
+    return in_database(reconcile, caller=Caller(sole=False), **arguments)
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from runs.cancellation import cancel_run, delete_run
+from runs.manager import RunManager
 from runs.models import Run
 from runs.state_reads import readable
 from runs.state_refresh import refresh_stale, refresh_state
-from runs.upkeep import Upkeep
+from runs.worker.sweeps import Sweeps
 from tests.driving import Driver
 from tests.runs.test_recovery import orphan, settled
 from threads.database import in_database
@@ -38,7 +39,7 @@ async def saved(driver: Driver, run: Run) -> Any:
 async def waiting(driver: Driver) -> Run:
     """A run that has lost its worker, and waits to go on."""
     manager = driver.runtime.manager
-    assert manager is not None
+    assert isinstance(manager, RunManager)
     run = await orphan(driver)
     manager.draining = True
     await settled()
@@ -80,8 +81,9 @@ async def test_a_sweep_begins_with_what_the_last_process_left(run_settings: Any,
     stale = {"stale_since": run.finished_at, "values": {"log": ["old"]}}
     await in_database(Thread.objects.filter(id=run.thread_id).update, **stale)
     manager = driver.runtime.manager
-    assert manager is not None
-    sweep = asyncio.create_task(Upkeep(manager).sweep())
+    assert isinstance(manager, RunManager)
+    sweeps = Sweeps(manager._heartbeat, {}, storage=driver.runtime.storage, wakeups=driver.runtime.wakeups)
+    sweep = asyncio.create_task(sweeps.settle_orphans())
     async with asyncio.timeout(10):
         while (thread := await driver.thread(run)).stale_since is not None:
             await asyncio.sleep(0.02)
@@ -96,7 +98,7 @@ async def test_a_thread_with_a_newer_run_is_left_to_that(quiet: Any, driver: Dri
     thread = await driver.thread(run)
     assert (thread.status, thread.stale_since) == ("busy", run.created_at)
     manager = driver.runtime.manager
-    assert manager is not None
+    assert isinstance(manager, RunManager)
     manager.draining = False
     dispatch = asyncio.create_task(manager._dispatch())
     thread = (await driver.finish(run)).thread

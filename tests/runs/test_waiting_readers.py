@@ -9,6 +9,7 @@ import pytest
 from django.db import OperationalError
 
 from runs import event_reading, event_store, tape, thread_events
+from runs import events as hub
 from runs.event_store import START
 from runs.exceptions import ServerClosing
 from tests.driving import Driver
@@ -96,7 +97,7 @@ async def test_a_reader_is_cut_off_when_the_database_stays_away(
 ) -> None:
     run = await driver.start("steps", {"log": []})
     await driver.finish(run)
-    monkeypatch.setattr(events, "PATIENCE", 0.3)
+    monkeypatch.setattr(hub, "PATIENCE", 0.3)
     failing = Failing(event_store.read, float("inf"))
     monkeypatch.setattr(event_store, "read", failing)
     with pytest.raises(ServerClosing):

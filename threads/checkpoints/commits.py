@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed, StorageUnavailable, merge
+from threads.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class GroupCommit:
         self._work.set()
         if self._task is None:
             # A fresh context: the writer must not live in that of whichever run wrote first.
-            self._task = asyncio.create_task(self._run(), name="checkpoints", context=contextvars.Context())
+            self._task = spawn(self._run(), "checkpoints")
         return future
 
     async def close(self) -> None:

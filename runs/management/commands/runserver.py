@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.core.management.commands import runserver
 
-from runs.management.arguments import require_migrated_database
+from runs.management.arguments import require_migrated_database, site_application
 
 logger = logging.getLogger("django.server")
 
@@ -54,9 +54,7 @@ class Command(runserver.Command):
         super().handle(*args, **{**options, "use_threading": False})
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        from deerflow_site.asgi import application
-
-        return application
+        return site_application()
 
     def on_bind(self, server_port: int) -> None:
         # Django's words are about WSGI, and the server itself says where it listens once it does.

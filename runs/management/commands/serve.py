@@ -11,6 +11,7 @@ from runs.management.arguments import (
     add_worker_arguments,
     port_number,
     require_migrated_database,
+    site_application,
     warn_of_empty_queues,
 )
 from runs.options import WorkerOptions
@@ -37,10 +38,10 @@ class Command(BaseCommand):
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
         # Not above: importing Daphne installs its event loop, also for commands that only look for this one.
-        from deerflow_site.asgi import application
         from deerflow_site.lifespan import lifespan
         from deerflow_site.server import Server
 
+        application = site_application()
         lifespan.execute = execute
         lifespan.options = WorkerOptions(concurrency=options["concurrency"], queues=options["queues"])
         try:

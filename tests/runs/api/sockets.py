@@ -9,8 +9,8 @@ from typing import Any
 
 from channels.testing import WebsocketCommunicator
 
-from deerflow_site.asgi import websocket_application
 from runs.routing import websocket_urlpatterns
+from runs.server.application import websocket_application
 
 Json = dict[str, Any]
 TIMEOUT = 20

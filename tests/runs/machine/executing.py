@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from runs import claims
 from runs.outcomes import Ending, Stop
-from runs.recovery import reconcile
+from runs.recovery import Caller, reconcile
 from tests.runs.machine.base import MAX_ATTEMPTS, Base, pick, picks, same, slots
 from tests.runs.machine.sight import Row, Sight
 from tests.runs.machine.workers import Attempt, Process
@@ -215,7 +215,7 @@ class Executing(Base):
         with self.doing({run["id"]: {"recovered"} for run in orphans}) as before:
             executing = {each.run.id for each in process.attempts.values()} if process else ()
             worker_id = process.worker_id if process else None
-            reconcile(action=action, sole=sole, worker_id=worker_id, executing=executing)
+            reconcile(action=action, caller=Caller(sole=sole, worker_id=worker_id, executing=executing))
         for worker in self.now.workers.values():
             was = before.workers[worker["id"]]["stopped_at"]
             assert worker["stopped_at"] == was or worker["id"] in dead, "A living worker was declared dead."

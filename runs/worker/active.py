@@ -1,0 +1,23 @@
+"""The runs that this process executes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from uuid import UUID
+
+from runs.execution.attempt import Execution
+from runs.streams import RunStream
+
+
+@dataclass(slots=True)
+class Active:
+    """A run that this process executes."""
+
+    execution: Execution
+    stream: RunStream
+    task: asyncio.Task[None]
+
+
+#: By the ids of the runs.
+ActiveRuns = dict[UUID, Active]

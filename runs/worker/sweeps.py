@@ -1,0 +1,94 @@
+"""What a worker does for runs and threads that are not its own: recovery, refreshing, retention."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import suppress
+from uuid import UUID
+
+from django.db import connection
+
+from runs import recovery, retention
+from runs.conf import settings
+from runs.deaths import dead_workers
+from runs.recovery import Caller
+from runs.state_refresh import refresh_stale
+from runs.wakeups import WORK, Wakeups
+from runs.worker.active import ActiveRuns
+from runs.worker.heartbeat import Heartbeat
+from threads.checkpoints import CheckpointStorage
+from threads.database import in_database
+
+logger = logging.getLogger(__name__)
+
+#: Pause before the sweep goes on with what its budget, or another transaction's lock, did not let it settle, in seconds.
+AGAIN = 0.5
+
+
+class Sweeps:
+    """Loops that never end; each goes on whatever one of its turns raises."""
+
+    def __init__(
+        self, heartbeat: Heartbeat, active: ActiveRuns, *, storage: CheckpointStorage, wakeups: Wakeups
+    ) -> None:
+        self._heartbeat = heartbeat
+        self._active = active
+        self._storage = storage
+        self._wakeups = wakeups
+        self._now = asyncio.Event()
+
+    def now(self) -> None:
+        """Look for orphans now."""
+        self._now.set()
+
+    async def find_the_dead(self) -> None:
+        """Look for workers whose process is gone, and have their runs recovered at once."""
+        while connection.vendor == "postgresql":
+            await asyncio.sleep(settings.PROBE * random.uniform(0.8, 1.2))
+            try:
+                lease = self._heartbeat.lease
+                dead = await in_database(dead_workers, sole=False, own=lease.worker_id, steady=lease.steady)
+                if set(dead) - {lease.worker_id}:
+                    self.now()
+            except Exception as error:
+                logger.warning("Dead workers could not be looked for, trying again: %s", error)
+
+    async def settle_orphans(self) -> None:
+        """Settle orphans: at once when a worker was found dead, and at each sweep in any case."""
+        again = False
+        # What recovery has settled before the first request is read through graphs now.
+        self.now()
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(AGAIN if again else settings.SWEEP * random.uniform(0.8, 1.2)):
+                    await self._now.wait()
+            self._now.clear()
+            try:
+                again = not await self._settle_orphans()
+                await refresh_stale()
+            except Exception as error:
+                logger.warning("What others left behind could not be settled, trying again: %s", error)
+
+    async def _settle_orphans(self) -> bool:
+        """Settle orphans once; return whether all of them are settled."""
+        lease = self._heartbeat.lease
+        caller = Caller(
+            sole=True, worker_id=lease.worker_id, executing=frozenset(self._active), steady=lease.steady
+        )
+        report = await in_database(recovery.reconcile, caller=caller, budget=recovery.SWEEP_BUDGET)
+        if report.requeued:
+            self._wakeups.tell(WORK)
+        for run_id in report.failed:
+            self._wakeups.tell(UUID(run_id))
+        return report.complete
+
+    async def retain(self) -> None:
+        """Remove what has been kept long enough; a pass may take minutes, of short transactions."""
+        while True:
+            await asyncio.sleep(settings.RETENTION_SWEEP * random.uniform(0.5, 1.5))
+            try:
+                await retention.sweep(self._storage)
+            except Exception as error:
+                logger.warning("What is too old could not be removed, trying again: %s", error)
