@@ -47,6 +47,14 @@ class RunSettings:
     #: Largest write of a checkpoint, and largest event. An event may have a whole state in it.
     STATE_LIMIT: int = 16 * 1024 * 1024
     EVENT_LIMIT: int = 16 * 1024 * 1024
+    #: Largest page of a list or a search; a page that would be larger has fewer rows, and a next page.
+    PAGE_LIMIT: int = 10 * 1024 * 1024
+    #: Largest item of the store, assistant, and edit of a thread's state, as JSON.
+    ITEM_LIMIT: int = 1024 * 1024
+    ASSISTANT_LIMIT: int = 1024 * 1024
+    EDIT_LIMIT: int = 1024 * 1024
+    #: Size of all items that one user may have in the store, as JSON.
+    USER_STORE: int = 1024 * 1024 * 1024
     #: Events of one attempt of a run that are kept.
     EVENTS_PER_RUN: int = 100_000
     #: Wall-clock limit of one attempt of a run, and how long it may stream nothing; 0 for none.

@@ -39,6 +39,10 @@ class LimitReached(RunsError):
         self.retry_after = retry_after
 
 
+class RequestTooLarge(RunsError):
+    """What the request asks to keep is larger than the site allows."""
+
+
 class RunTooLarge(RunsError):
     """The run streams more than is allowed."""
 

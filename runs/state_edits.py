@@ -20,7 +20,7 @@ from langgraph.types import StateUpdate
 
 from runs import graphs
 from runs.conf import settings
-from runs.exceptions import NotFound, ThreadBusy
+from runs.exceptions import NotFound, RequestTooLarge, ThreadBusy
 from runs.graphs.runtimes import read_runtime
 from runs.models import Run
 from runs.process.current import current
@@ -157,6 +157,9 @@ async def prepare(
             f"Thread '{thread.id}' has no assigned graph ID. This usually occurs when no runs have been made on this "
             "thread: set `graph_id` in its metadata, or run a graph on it first."
         )
+    most = settings.EDIT_LIMIT
+    if most and len(encode([[each.values for each in step] for step in supersteps]).encode()) > most:
+        raise RequestTooLarge(f"An edit has at most {most} bytes as JSON.")
     storage, most = current().storage, settings.STATE_LIMIT
     draft = Draft(storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new, most=most)
     config = _config(thread, graph_id, checkpoint)

@@ -75,6 +75,8 @@ def _parsed(given: Mapping[str, Any], folder: Path | None) -> StoreConfig:
         default_ttl=_minutes(ttl.get("default_ttl")),
         refresh_on_read=bool(ttl.get("refresh_on_read", True)),
         index=_index(index, folder) if index else None,
+        item_limit=settings.ITEM_LIMIT,
+        user_limit=settings.USER_STORE,
     )
 
 

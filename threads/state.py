@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -50,8 +50,8 @@ async def read_history(
     before: str | None = None,
     metadata: Mapping[str, Any] | None = None,
     checkpoint_ns: str = "",
-) -> list[dict[str, Any]]:
-    """Return the states of one namespace, the newest first.
+) -> AsyncGenerator[dict[str, Any]]:
+    """Yield the states of one namespace, the newest first. Each is read when it is asked for.
 
     Args:
         before: The checkpoint that they are older than.
@@ -59,11 +59,11 @@ async def read_history(
     """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
-        return []
+        return
     config = address(thread, {"checkpoint_ns": checkpoint_ns})
     async with open_graph(graph_id, config) as graph:
-        found = history(graph, config, limit=limit, before=before, metadata=metadata)
-        return [thread_state(snapshot) async for snapshot in found]
+        async for snapshot in history(graph, config, limit=limit, before=before, metadata=metadata):
+            yield thread_state(snapshot)
 
 
 def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:

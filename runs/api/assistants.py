@@ -60,7 +60,7 @@ async def search_assistants(
         principal=request.auth,
         **body.conditions(),
     )
-    headers = page_headers(offset=body.offset, limit=body.limit, found=len(found) + more)
+    headers = page_headers(offset=body.offset, shown=len(found), more=more)
     shown = [assistant_json(assistant, body.select) for assistant in found]
     return HttpResponse(encode(shown), content_type="application/json", headers=headers)
 

@@ -19,7 +19,7 @@ from runs.serialization import encode
 from runs.wakeups import CRONS
 from threads.api.filters import containing
 from threads.api.http import JSONBody, Request
-from threads.api.pages import page_headers
+from threads.api.pages import page_headers, rows_of_page
 from threads.database import in_database
 from threads.querysets import Principal
 
@@ -55,9 +55,9 @@ async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None)
 async def search_crons(request: Request, body: Annotated[CronSearch, JSONBody(...)]) -> HttpResponse:
     """`X-Pagination-Next` is the next page's offset, if there is one."""
     principal = await ask_about_thread(request.auth, body.thread_id)
-    found = await in_database(_page, body, principal=principal)
-    headers = page_headers(offset=body.offset, limit=body.limit, found=len(found))
-    shown = [cron_json(cron, body.select) for cron in found[: body.limit]]
+    found, more = await in_database(_page, body, principal=principal)
+    headers = page_headers(offset=body.offset, shown=len(found), more=more)
+    shown = [cron_json(cron, body.select) for cron in found]
     return HttpResponse(encode(shown), content_type="application/json", headers=headers)
 
 
@@ -107,11 +107,11 @@ def _count(wanted: CronFilter, *, principal: Principal) -> int:
     return _found(wanted, principal=principal).count()
 
 
-def _page(search: CronSearch, *, principal: Principal) -> list[Cron]:
-    """The crons of the page, and one more if there are more; those without a value come last."""
+def _page(search: CronSearch, *, principal: Principal) -> tuple[list[Cron], bool]:
+    """The crons of the page, and whether there are more; those without a value come last."""
     columns = {"cron_id": "id", "assistant_id": "assistant", "thread_id": "thread"}
     column = F(columns.get(search.sort_by, search.sort_by))
     descending = search.sort_order == "desc"
     order = column.desc(nulls_last=True) if descending else column.asc(nulls_last=True)
     crons = _found(search, principal=principal).order_by(order, "-id" if descending else "id")
-    return list(crons[search.offset : search.offset + search.limit + 1])
+    return rows_of_page(crons, offset=search.offset, limit=search.limit, large=["payload"])

@@ -14,7 +14,15 @@ from ninja.errors import ValidationError
 
 from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
-from runs.exceptions import InvalidRequest, LimitReached, NotFound, NothingToCancel, ServerClosing, ThreadBusy
+from runs.exceptions import (
+    InvalidRequest,
+    LimitReached,
+    NotFound,
+    NothingToCancel,
+    RequestTooLarge,
+    ServerClosing,
+    ThreadBusy,
+)
 from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
@@ -26,6 +34,7 @@ from threads.store.exceptions import (
     InvalidKey,
     InvalidTtl,
     InvalidValue,
+    TooLarge,
 )
 
 logger = logging.getLogger(__name__)
@@ -41,6 +50,7 @@ STATUSES: dict[type[Exception], int] = {
     SystemAssistant: 403,
     InvalidNamespaceError: 400,
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
+    **dict.fromkeys((TooLarge, RequestTooLarge), 413),
     EmbeddingFailed: 503,
 }
 NO_GRAPH = "The graph cannot be loaded; the server's log says why."

@@ -21,7 +21,7 @@ from runs.process.current import current
 from runs.protocols.sse import listed_values
 from runs.serialization import encode
 from threads.api.http import JSONBody, Request
-from threads.api.pages import page_headers
+from threads.api.pages import page_headers, rows_of_page
 from threads.api.routes import NAMED, find_thread
 from threads.database import in_database
 from threads.querysets import Principal
@@ -46,14 +46,16 @@ def find_run(
 
 def list_of_runs(
     thread_id: UUID, *, principal: Principal, status: str | None, select: list[str], limit: int, offset: int
-) -> list[dict[str, Any]]:
-    """The runs of a page, and one more if there are more."""
+) -> tuple[list[dict[str, Any]], bool]:
+    """The runs of a page, and whether there are more."""
     thread = find_thread(thread_id, principal=principal, columns=NAMED)
     runs = Run.objects.for_principal(principal).filter(thread=thread)
     if status is not None:
         runs = runs.filter(status=status)
-    page = runs.order_by("-created_at", "-id").only(*run_columns(select))[offset : offset + limit + 1]
-    return [run_json(run, select) for run in page]
+    columns = run_columns(select)
+    ordered = runs.order_by("-created_at", "-id")
+    found, more = rows_of_page(ordered, offset=offset, limit=limit, large=["kwargs"], columns=columns)
+    return [run_json(run, select) for run in found], more
 
 
 @router.post("/threads/{thread_id}/runs", summary="Create a run in the background")
@@ -109,7 +111,7 @@ async def list_runs(
     wanted = listed_values(select)
     if unknown := [name for name in wanted if name not in RUN_FIELDS]:
         raise InvalidRequest(f"select: {unknown[0]!r} is no field of a run; it has {', '.join(RUN_FIELDS)}.")
-    found = await in_database(
+    found, more = await in_database(
         list_of_runs,
         thread_id,
         principal=request.auth,
@@ -118,8 +120,8 @@ async def list_runs(
         limit=limit,
         offset=offset,
     )
-    headers = page_headers(offset=offset, limit=limit, found=len(found))
-    return HttpResponse(encode(found[:limit]), content_type="application/json", headers=headers)
+    headers = page_headers(offset=offset, shown=len(found), more=more)
+    return HttpResponse(encode(found), content_type="application/json", headers=headers)
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}", summary="Get a run")

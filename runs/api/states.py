@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import aclosing
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.http import HttpResponse
 from langgraph.types import StateUpdate
 from ninja import Query, Router
 
@@ -20,9 +22,11 @@ from runs.api.state_schemas import (
     selection,
 )
 from runs.requests import checkpoint_uuid
+from runs.serialization import encode
 from runs.state_edits import patch_metadata, update_state
 from runs.state_reads import readable
 from threads.api.http import JSONBody, Request
+from threads.api.pages import page_limit
 from threads.api.routes import NAMED, find_thread
 from threads.api.schemas import Limit
 from threads.database import in_database
@@ -104,7 +108,7 @@ def _made(place: dict[str, Any]) -> dict[str, Any]:
 @router.get("/threads/{thread_id}/history", summary="List a thread's past states, newest first")
 async def get_history(
     request: Request, thread_id: UUID, select: Select, before: Before, limit: Limit = 10
-) -> list[dict[str, Any]]:
+) -> HttpResponse:
     return await _history(
         request,
         thread_id,
@@ -115,15 +119,16 @@ async def get_history(
 @router.post("/threads/{thread_id}/history", summary="List a thread's past states, newest first")
 async def post_history(
     request: Request, thread_id: UUID, body: Annotated[HistoryRequest, JSONBody(...)]
-) -> list[dict[str, Any]]:
+) -> HttpResponse:
     """Of a subgraph, if `checkpoint` names its namespace."""
     return await _history(request, thread_id, body)
 
 
-async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) -> list[dict[str, Any]]:
+async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) -> HttpResponse:
+    """A list as large as a page may be. Its last checkpoint is where the next one begins, as `before`."""
     chosen, before = selection(wanted.select or ()), before_id(wanted.before)
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
-    states = await read_history(
+    states = read_history(
         thread,
         open_graph=readable,
         limit=wanted.limit,
@@ -131,4 +136,13 @@ async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) ->
         metadata=wanted.metadata,
         checkpoint_ns=(wanted.checkpoint or Address()).checkpoint_ns,
     )
-    return [chosen.of(state) for state in states]
+    pieces: list[str] = []
+    size, most = 0, page_limit()
+    async with aclosing(states):
+        async for state in states:
+            piece = encode(chosen.of(state))
+            size += len(piece)
+            if most and pieces and size > most:
+                break
+            pieces.append(piece)
+    return HttpResponse(f"[{','.join(pieces)}]", content_type="application/json")

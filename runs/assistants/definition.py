@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runs.exceptions import RequestTooLarge
 from runs.requests import mirrored, sanitised_config, sanitised_metadata
+from runs.serialization import encode
 from threads.redaction import restored
 
 #: What an assistant says of which nothing is said.
@@ -18,17 +20,24 @@ BLANK: dict[str, Any] = {
 }  # fmt: skip
 
 
-def changed(said: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what an assistant says after a client gave some of it anew.
+def changed(said: Mapping[str, Any], given: Mapping[str, Any], *, most: int = 0) -> dict[str, Any]:
+    """Return what an assistant says after a client changed some of it.
+
+    Args:
+        most: Bytes that all of it may have as JSON; 0 for any number.
 
     Raises:
+        RequestTooLarge: It has more.
         ContradictoryRequest: `config.configurable` and `context` both say something.
         InvalidRequest: A value of the configuration is not allowed.
     """
     plain = {name: given[name] for name in ("graph_id", "name", "description") if name in given}
     config, context = _configuration(said, given)
     metadata = {**said["metadata"], **sanitised_metadata(given.get("metadata", {}))}
-    return {**said, **plain, "config": config, "context": context, "metadata": metadata}
+    whole = {**said, **plain, "config": config, "context": context, "metadata": metadata}
+    if most and len(encode(whole).encode()) > most:
+        raise RequestTooLarge(f"An assistant has at most {most} bytes as JSON.")
+    return whole
 
 
 def _configuration(

@@ -12,7 +12,11 @@ from runs.assistant_versions import AssistantVersion
 from runs.exceptions import NotFound
 from runs.models import Assistant
 from threads.api.filters import containing
+from threads.api.pages import rows_of_page
 from threads.querysets import Principal
+
+#: Columns that clients fill.
+LARGE = ("config", "context")
 
 
 def get_assistant(assistant_id: UUID, *, principal: Principal) -> Assistant:
@@ -47,8 +51,8 @@ def page(
     """The assistants of a page, and whether there are more."""
     column = "id" if sort_by == "assistant_id" else sort_by
     sign = "-" if sort_order == "desc" else ""
-    found = list(matching(**conditions).order_by(sign + column, sign + "id")[offset : offset + limit + 1])
-    return found[:limit], len(found) > limit
+    ordered = matching(**conditions).order_by(sign + column, sign + "id")
+    return rows_of_page(ordered, offset=offset, limit=limit, large=LARGE)
 
 
 def versions(
@@ -60,4 +64,5 @@ def versions(
     found = AssistantVersion.objects.filter(assistant_id=assistant_id)
     if metadata:
         found = found.filter(containing("metadata", dict(metadata)))
-    return list(found.order_by("-version")[offset : offset + limit])
+    shown, _ = rows_of_page(found.order_by("-version"), offset=offset, limit=limit, large=LARGE)
+    return shown

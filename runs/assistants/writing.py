@@ -12,6 +12,7 @@ from django.db.models import Max
 from runs import graphs
 from runs.assistant_versions import DEFINITION, AssistantVersion
 from runs.assistants.definition import BLANK, changed
+from runs.conf import settings
 from runs.exceptions import NotFound, RunsError
 from runs.models import Assistant
 from threads import clock
@@ -39,7 +40,7 @@ def create_assistant(
         AssistantExists: The id is taken.
         InvalidRequest: A value is not allowed.
     """
-    said = changed(BLANK, given)
+    said = changed(BLANK, given, most=settings.ASSISTANT_LIMIT)
     graphs.registration(said["graph_id"])
     now = clock.now()
     assistant = Assistant(
@@ -77,7 +78,8 @@ def change_assistant(assistant_id: UUID, given: Mapping[str, Any], *, principal:
         graphs.registration(given["graph_id"])
     with transaction.atomic():
         assistant = locked(assistant_id, principal=principal)
-        said = changed({column: getattr(assistant, column) for column in DEFINITION}, given)
+        before = {column: getattr(assistant, column) for column in DEFINITION}
+        said = changed(before, given, most=settings.ASSISTANT_LIMIT)
         newest = AssistantVersion.objects.filter(assistant=assistant).aggregate(newest=Max("version"))
         assistant.version = max(newest["newest"] or 0, assistant.version) + 1
         _say(assistant, said)

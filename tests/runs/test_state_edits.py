@@ -50,7 +50,7 @@ async def test_a_fork_of_values_that_are_kept_as_changes_has_none_of_the_other_b
     run = await driver.finish(await driver.start("noting", {"notes": ["a"]}))
     first = (await driver.finish(run)).thread
     await driver.finish(await driver.start("noting", {"notes": ["b"]}, thread=run.thread_id))
-    history = await read_history(first, open_graph=readable, limit=100)
+    history = [each async for each in read_history(first, open_graph=readable, limit=100)]
     past = next(state for state in history if state["values"].get("notes") == ["a", "1:nothing"])
     update = StateUpdate({"notes": ["forked"]}, "note")
     await update_state(run.thread_id, [[update]], principal=driver.principal, checkpoint=past["checkpoint"])

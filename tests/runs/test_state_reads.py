@@ -46,7 +46,7 @@ async def test_a_history_is_one_statement_however_long_it_is(driver: Driver, sta
         ({"limit": 100, "metadata": {"source": "input"}}, 3),
     ):
         statements.clear()
-        assert len(await read_history(thread, open_graph=readable, **options)) == length  # type: ignore[arg-type]
+        assert len([each async for each in read_history(thread, open_graph=readable, **options)]) == length  # type: ignore[arg-type]
         assert len(statements) == 1, options
     statements.clear()
     await read_state(thread, open_graph=readable)
@@ -58,10 +58,13 @@ async def test_a_subgraphs_history_is_one_statement_too(driver: Driver, statemen
     thread = await driver.thread(run)
     [ns] = {
         task["checkpoint"]["checkpoint_ns"]
-        for state in await read_history(thread, open_graph=readable, limit=100)
+        async for state in read_history(thread, open_graph=readable, limit=100)
         for task in state["tasks"]
         if task["checkpoint"]
     }
     statements.clear()
-    assert len(await read_history(thread, open_graph=readable, limit=100, checkpoint_ns=ns)) > 2
+    assert (
+        len([each async for each in read_history(thread, open_graph=readable, limit=100, checkpoint_ns=ns)])
+        > 2
+    )
     assert len(statements) == 1

@@ -8,12 +8,14 @@ from typing import Any
 from threads.api.bounds import bounded
 from threads.api.extraction import extract, parse_path
 from threads.api.filters import containing, text_containing
-from threads.api.pages import page_headers
+from threads.api.pages import page_headers, rows_of_page
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.api.wire import thread_columns, thread_json
 from threads.models import Thread
 from threads.querysets import Principal, ThreadQuerySet
 
+#: Columns that graphs and clients fill.
+LARGE = ("values", "interrupts", "config", "error")
 #: How long a search may take that no index answers, in seconds: one by `values` reads those of each thread that
 #: fulfils all the rest.
 LONGEST = 5.0
@@ -42,14 +44,14 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
     order = [sign + column] if column == "id" else [sign + column, sign + "id"]
     paths = {alias: parse_path(path) for alias, path in search.extract.items()}
     columns = {*thread_columns(search.select), *(root for root, _ in paths.values())}
-    # One more than the page has tells whether there is another one.
-    ordered = threads.order_by(*order).only(*columns)
     with _bound(search):
-        found = list(ordered[search.offset : search.offset + search.limit + 1])
-    headers = page_headers(offset=search.offset, limit=search.limit, found=len(found))
-    shown = [thread_json(thread, search.select) for thread in found[: search.limit]]
+        found, more = rows_of_page(
+            threads.order_by(*order), offset=search.offset, limit=search.limit, large=LARGE, columns=columns
+        )
+    headers = page_headers(offset=search.offset, shown=len(found), more=more)
+    shown = [thread_json(thread, search.select) for thread in found]
     if paths:
-        for thread, fields in zip(found, shown, strict=False):
+        for thread, fields in zip(found, shown, strict=True):
             fields["extracted"] = {
                 alias: extract(_shown(thread, root), steps) for alias, (root, steps) in paths.items()
             }

@@ -87,6 +87,9 @@ class StoreConfig:
     refresh_on_read: bool = True
     #: None: `query` is ignored.
     index: Index | None = None
+    #: Bytes that an item, and all items of one user, may have as JSON; 0 for any number.
+    item_limit: int = 0
+    user_limit: int = 0
 
 
 def check_paths(paths: Any) -> Sequence[str]:

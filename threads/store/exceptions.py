@@ -11,6 +11,10 @@ class InvalidValue(ValueError):
     """This cannot be an item's value: it is not a JSON object."""
 
 
+class TooLarge(ValueError):
+    """An item, or all items of a user together, would be larger than the site allows."""
+
+
 class InvalidTtl(ValueError):
     """This is no time for which an item can be kept."""
 

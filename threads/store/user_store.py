@@ -29,7 +29,7 @@ from threads.fields import Encoded
 from threads.querysets import Principal
 from threads.store import items, writes
 from threads.store.embedding import StoreConfig, check_paths
-from threads.store.exceptions import InvalidTtl, InvalidValue
+from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.models import StoreItem
@@ -54,6 +54,7 @@ class UserStore(BaseStore):
     def __init__(self, principal: Principal, config: StoreConfig, *, fence: Fence | None = None) -> None:
         self._principal = principal
         self._index = config.index
+        self._item_limit, self._user_limit = config.item_limit, config.user_limit
         self._fence = fence
         self._sealed = False
         self._loop = asyncio.get_running_loop()
@@ -82,7 +83,7 @@ class UserStore(BaseStore):
         for op in every:
             _check(op)
         puts = {Place(tuple(op.namespace), op.key): op for op in every if isinstance(op, PutOp)}
-        values = {place: _encoded(op.value) for place, op in puts.items() if op.value is not None}
+        values = {place: self._encoded(op.value) for place, op in puts.items() if op.value is not None}
         results: list[Result] = [None] * len(every)
         await self._get(every, results)
         for number, op in enumerate(every):
@@ -133,7 +134,14 @@ class UserStore(BaseStore):
             for (place, value), packed in zip(values.items(), vectors, strict=True)
         ]
         gone = [place for place in puts if place not in values]
-        await in_database(writes.write, self._principal, rows, gone, fence=self._fence)
+        await in_database(writes.write, self._principal, rows, gone, fence=self._fence, most=self._user_limit)
+
+    def _encoded(self, value: Any) -> Encoded:
+        """A value as it is stored. Raises InvalidValue and TooLarge."""
+        encoded = _encoded(value)
+        if self._item_limit and len(encoded.encode()) > self._item_limit:
+            raise TooLarge(f"An item has at most {self._item_limit} bytes as JSON.")
+        return encoded
 
     def _row(self, place: Place, op: PutOp, value: Encoded, packed: bytes) -> StoreItem:
         now = clock.now()

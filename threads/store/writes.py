@@ -15,6 +15,7 @@ from threads.models import Thread
 from threads.querysets import Principal
 from threads.store.items import Place, at, parts
 from threads.store.models import StoreItem, StoreItemQuerySet
+from threads.store.room import take_room
 
 TABLE, THREADS = StoreItem._meta.db_table, Thread._meta.db_table
 FIELDS = [field for field in StoreItem._meta.concrete_fields if not field.primary_key]
@@ -38,9 +39,16 @@ class Fence:
 
 
 def write(
-    principal: Principal, puts: Collection[StoreItem], deletes: Collection[Place], *, fence: Fence | None
+    principal: Principal,
+    puts: Collection[StoreItem],
+    deletes: Collection[Place],
+    *,
+    fence: Fence | None,
+    most: int = 0,
 ) -> None:
-    """Put and delete items, in one transaction. Raises Fenced if another writer has taken the thread over.
+    """Put and delete items, in one transaction.
+
+    Raises Fenced if another writer has taken the thread over, and TooLarge if the user's items would have more than `most` bytes.
 
     Of concurrent puts of one key the last one stays. Rows are written in the order of their keys, so that two batches
     wait for each other in one direction.
@@ -48,6 +56,7 @@ def write(
     with transaction.atomic():
         if fence is not None:
             _hold(fence)
+        take_room(principal, (item.value for item in puts), limit=most)
         for gone in parts(deletes):
             StoreItem.objects.for_principal(principal).filter(at(gone))._raw_delete("default")
         for part in parts(sorted(puts, key=lambda item: (item.namespace, item.key))):

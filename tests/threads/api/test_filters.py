@@ -122,7 +122,7 @@ def test_sqlite_reads_threads_in_their_order_by_an_index() -> None:
     ):
         with CaptureQueriesContext(connection) as queries:
             searching.page(ThreadSearch.model_validate(body), principal=somebody)
-        [query] = queries
+        query = queries[0]
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN QUERY PLAN " + query["sql"])
             assert [row[-1] for row in cursor.fetchall()] == [
