@@ -136,6 +136,29 @@ async def test_fields_can_be_selected(http: httpx.AsyncClient, sdk: LangGraphCli
     assert (await http.get(f"/threads/{thread}/state?select=bogus")).status_code == 422
 
 
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_a_run_in_flight_answers_is_not_asked(sdk: LangGraphClient, plain: bool) -> None:
+    thread = await ran(sdk, "questions")
+    before: Any = await sdk.threads.get_state(thread)
+    [question] = before["interrupts"]
+    for resume, asked in (
+        ("yes" if plain else {question["id"]: "yes"}, []),
+        ({"f" * 32: "yes"}, [question]),
+    ):
+        run = await sdk.runs.create(
+            thread, "questions", command={"resume": resume}, after_seconds=60, multitask_strategy="enqueue"
+        )
+        state: Any = await sdk.threads.get_state(thread)
+        assert state["interrupts"] == asked
+        assert [task["interrupts"] for task in state["tasks"]] == [asked]
+        assert state["next"] == before["next"]
+        # What a checkpoint says of itself does not change.
+        past: Any = await sdk.threads.get_state(thread, checkpoint_id=before["checkpoint_id"])
+        assert past == before
+        await sdk.runs.cancel(thread, run["run_id"], wait=True)
+        assert await sdk.threads.get_state(thread) == before
+
+
 # --- editing
 
 
