@@ -19,7 +19,7 @@ from runs.api.state_schemas import (
     before_id,
     selection,
 )
-from runs.questions import unanswered
+from runs.present_states import presently
 from runs.requests import checkpoint_uuid
 from runs.state_edits import patch_metadata, update_state
 from runs.state_reads import readable
@@ -27,7 +27,7 @@ from threads.api.http import JSONBody, Request
 from threads.api.routes import NAMED, find_thread
 from threads.api.schemas import Limit
 from threads.database import in_database
-from threads.state import asking, read_history, read_state
+from threads.state import read_history, read_state
 
 router = Router(tags=["Threads"])
 
@@ -74,10 +74,9 @@ async def _state(
     chosen = selection(select)
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     state = await read_state(thread, open_graph=readable, subgraphs=subgraphs, checkpoint=checkpoint)
-    if state["interrupts"] and not (checkpoint or {}).get("checkpoint_id"):
-        # Asked after the state was read: a run that has ended meanwhile may have asked again.
-        asked = {each["id"] for each in state["interrupts"]}
-        state = asking(state, await in_database(unanswered, thread.id, asked))
+    place = checkpoint or {}
+    if not place.get("checkpoint_id"):
+        state = await in_database(presently, thread.id, state, root=not place.get("checkpoint_ns"))
     return chosen.of(state)
 
 

@@ -4,7 +4,7 @@ import { StreamController } from "@langchain/langgraph-sdk/stream";
 import { GRAPH, assert, client, eventually, say, test, url } from "./harness.mjs";
 
 const { TRANSPORT: transport = "sse" } = process.env;
-const words = (count) => Array.from({ length: count }, (_, place) => `w${place} `).join("");
+const words = (count) => Array.from({ length: Number(count) }, (_, place) => `w${place} `).join("");
 const steps = (count) => Array.from({ length: count }, (_, place) => `step ${place + 1}`);
 
 /** A page on a thread, a new one if none is named, as far as the hooks' controller makes it. */
@@ -47,7 +47,8 @@ class Page {
     assert.equal(this.error ?? this.state.error, undefined);
   }
 
-  stored = () => client.threads.getState(this.state.threadId).catch(() => ({ next: [] }));
+  /** Whether the server has the thread. */
+  stored = () => client.threads.get(this.state.threadId).catch(() => undefined);
 
   /** What a reload makes of the page: nothing of it is left, and it reads the thread. */
   async reload() {
@@ -77,6 +78,22 @@ test(
     await page.has("w0 ");
     page = await page.reload();
     await page.shows(["march 8 0.15", ...steps(8), "talk 12 0.15", words(12)]);
+    return page;
+  }),
+);
+
+test(
+  "a reload before a run has begun shows all of it",
+  onPage(async (page) => {
+    page.send("talk 2");
+    await page.shows(["talk 2", words(2)]);
+    const { threadId } = page.state;
+    for (const [seconds, said] of [[0, "talk 3"], [1, "talk 4"]]) {
+      const before = page.texts();
+      await client.runs.create(threadId, GRAPH, { input: say(said), afterSeconds: seconds });
+      page = await page.reload();
+      await page.shows([...before, said, words(said.at(-1))]);
+    }
     return page;
   }),
 );
@@ -113,7 +130,7 @@ test(
   "a question that comes after a reload is shown, and one that a run answers is not",
   onPage(async (page) => {
     page.send("ask 3 0.4");
-    await eventually(async () => (await page.stored()).next.length);
+    await eventually(() => page.stored());
     page = await page.reload();
     await page.asks("well?");
     for (const text of ["a", "b"]) {
