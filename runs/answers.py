@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -20,3 +20,11 @@ def is_plain_answer(command: Mapping[str, Any] | None) -> bool:
 def is_interrupt_id(key: object) -> bool:
     """Whether a key has the form of LangGraph's interrupt ids, 32 hexadecimal digits."""
     return isinstance(key, str) and len(key) == 32 and all(digit in "0123456789abcdef" for digit in key)
+
+
+def answered(asked: Collection[str], command: Mapping[str, Any] | None) -> set[str]:
+    """The interrupts, of those that are asked, which a command answers; a plain answer is one to the only interrupt."""
+    if is_plain_answer(command):
+        return set(asked) if len(asked) == 1 else set()
+    answer = (command or {}).get("resume")
+    return set(asked) & set(answer) if isinstance(answer, Mapping) else set()

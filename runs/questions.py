@@ -1,14 +1,18 @@
-"""A thread's questions for code that settles a run without executing anything: a cancellation, a recovery."""
+"""A thread's questions, for code that executes nothing: a cancellation, a recovery, a reader of states."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs import graphs
+from runs.answers import answered
 from runs.conf import settings
+from runs.models import Run
 from threads.checkpoints.questions import read_questions
 from threads.models import Thread
 
@@ -28,3 +32,15 @@ def waiting_questions(thread: Thread) -> dict[str, Any]:
             "Thread %s: its questions could not be read; it keeps those that it showed.", thread.id
         )
         return dict(thread.interrupts)
+
+
+def unanswered(thread_id: UUID, asked: Collection[str]) -> set[str]:
+    """The interrupts, of those that a thread's checkpoints ask, which no run in flight answers.
+
+    A checkpoint asks until the task that asked is done, which is after the run that answers has begun.
+    """
+    left = set(asked)
+    if left:
+        for kwargs in Run.objects.in_flight().filter(thread=thread_id).values_list("kwargs", flat=True):
+            left -= answered(left, kwargs.get("command"))
+    return left

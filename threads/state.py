@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
@@ -108,6 +108,22 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
         "interrupts": [interrupt_json(each) for each in snapshot.interrupts],
         "checkpoint_id": checkpoint.get("checkpoint_id") if checkpoint else None,
         "parent_checkpoint_id": parent.get("checkpoint_id") if parent else None,
+    }
+
+
+def asking(state: Mapping[str, Any], asked: Collection[str]) -> dict[str, Any]:
+    """A state with the interrupts of these ids alone, in the subgraphs that it shows as well."""
+    return {
+        **state,
+        "interrupts": [each for each in state["interrupts"] if each["id"] in asked],
+        "tasks": [
+            {
+                **task,
+                "interrupts": [each for each in task["interrupts"] if each["id"] in asked],
+                "state": task["state"] and asking(task["state"], asked),
+            }
+            for task in state["tasks"]
+        ],
     }
 
 

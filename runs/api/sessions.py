@@ -19,9 +19,10 @@ from runs.graphs import GraphLoadError
 from runs.identity.permission import permit
 from runs.identity.principals import Principal
 from runs.identity.rules import COMMANDS
-from runs.models import MultitaskStrategy, Run
+from runs.models import MultitaskStrategy
 from runs.protocols.agent.commands import Command, ProtocolError
 from runs.protocols.agent.events import last_of
+from runs.questions import unanswered
 from runs.requests import ContradictoryRequest
 from runs.tape import latest_projection
 from threads.database import in_database
@@ -213,9 +214,4 @@ def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | 
     if thread is None:
         return None
     asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}
-    if asked:
-        for kwargs in Run.objects.in_flight().filter(thread=thread).values_list("kwargs", flat=True):
-            resume = (kwargs.get("command") or {}).get("resume")
-            if isinstance(resume, Mapping):
-                asked -= resume.keys()
-    return str(thread.metadata.get("assistant_id", "")), asked
+    return str(thread.metadata.get("assistant_id", "")), unanswered(thread.id, asked)

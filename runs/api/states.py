@@ -21,6 +21,7 @@ from runs.api.state_schemas import (
     before_id,
     selection,
 )
+from runs.present_states import presently
 from runs.requests import checkpoint_uuid
 from runs.serialization import encode
 from runs.state_edits import patch_metadata, update_state
@@ -77,6 +78,9 @@ async def _state(
     chosen = selection(select)
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     state = await read_state(thread, open_graph=readable, subgraphs=subgraphs, checkpoint=checkpoint)
+    place = checkpoint or {}
+    if not place.get("checkpoint_id"):
+        state = await in_database(presently, thread.id, state, root=not place.get("checkpoint_ns"))
     return chosen.of(state)
 
 

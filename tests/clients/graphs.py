@@ -2,7 +2,7 @@
 
 talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
 weather PLACE [SECONDS]  calls a tool, and tells what it answered
-ask                      asks a person, and tells the answer
+ask [TIMES] [SECONDS]    asks a person so many times, each after so many seconds, and tells the answers
 poll                     asks two questions at once, and tells the answers
 delegate [WORDS]         lets a subgraph answer
 nest [WORDS]             lets a subgraph of a subgraph answer
@@ -75,7 +75,11 @@ async def talk(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
 
 async def ask(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     trace(config, "ask")
-    return {"messages": [AIMessage(f"You said {interrupt({'question': 'well?'})}.")]}
+    words, answers = order(state["messages"]), []
+    for _ in range(int(number(words, 1, 1))):
+        await asyncio.sleep(number(words, 2, 0.0))
+        answers.append(interrupt({"question": "well?"}))
+    return {"messages": [AIMessage(f"You said {' and '.join(answers)}.")]}
 
 
 def poll(state: Obeying) -> list[Send]:

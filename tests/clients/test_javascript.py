@@ -38,3 +38,9 @@ def test_streams_go_on_after_the_server_died(own: Site) -> None:
     with Proxy(own.port) as proxy:
         address = f"http://127.0.0.1:{proxy.port}"
         run_script(HERE / "reconnects.mjs", own, timeout=120, more={"cut": proxy.cut}, PROXY_URL=address)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("transport", ["sse", "websocket"])
+def test_pages_are_reloaded_in_the_middle_of_runs(transport: str, obeying: Site) -> None:
+    run_script(HERE / "reloads.mjs", obeying, TRANSPORT=transport)

@@ -89,6 +89,28 @@ async def test_a_question_is_answered(client: LangGraphClient, transport: Transp
 
 
 @BOTH
+async def test_a_cancelled_run_ends(client: LangGraphClient, transport: Transport) -> None:
+    """The SDK's iterators end at `completed`, `failed` and a question, and a cancelled run has none of them."""
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        run = await thread.run.start(input=say("march 500 0.05"))
+        steps = 0
+        async with asyncio.timeout(20):
+            async for values in thread.values:
+                if not steps and values.get("steps"):
+                    await client.runs.cancel(thread.thread_id, run["run_id"])
+                steps = values.get("steps", 0)
+            assert 0 < steps < 500
+            output = await thread.output
+        assert output["messages"][0]["content"] == "march 500 0.05"
+        assert output["steps"] >= steps
+        assert not thread.interrupted
+        again = await thread.run.start(input=say("talk 2"))
+        assert again["run_id"] != run["run_id"]
+        [message] = [message async for message in thread.messages]
+        assert await message.text == "w0 w1 "
+
+
+@BOTH
 async def test_a_failure_is_told_and_a_later_reader_has_everything(
     client: LangGraphClient, transport: Transport
 ) -> None:

@@ -205,6 +205,7 @@ def test_a_socket_ends_with_its_thread(site: Site, server: str) -> None:
         assert client.receive()["params"]["data"]["event"] == "running"
         site.client().threads.delete(thread)
         assert client.until_end()[-1]["params"]["data"]["event"] == "interrupted"
+        assert client.receive()["params"]["data"]["event"] == "completed"
         with pytest.raises(ConnectionClosed) as closed:
             client.receive()
         assert closed.value.rcvd is not None

@@ -2,7 +2,7 @@
 
 The same log gives the same events, one for one, whoever reads it and when: those of a run begin with `running` and end
 with `completed`, `interrupted` or `failed`, and before that end whatever was streamed is complete, and whatever the
-graph asks is asked. An attempt that was cut off leaves messages without an end; the next attempt gives them one.
+graph asks is asked. A run that is `interrupted` and asks nothing is `completed` after it. An attempt that was cut off leaves messages without an end; the next attempt gives them one.
 """
 
 from __future__ import annotations
@@ -103,7 +103,12 @@ class RunProjection:
         if ending == "failed":
             data["error"] = self._error or error or "An internal error occurred"
         self.status = ending
-        return [*found, self._made(self._lifecycle_id((), ending), "lifecycle", (), encode(data), ends=True)]
+        found.append(self._root(data))
+        if ending == "interrupted" and not self._questions:
+            # JavaScript's clients stop at the former; Python's take it for a question that comes, and wait for more.
+            reason = "cancelled" if status == "interrupted" else "breakpoint"
+            found.append(self._root({**data, "event": "completed", "reason": reason}))
+        return found
 
     def tree(self) -> dict[str, Any]:
         """The graph and its subgraphs, with what each is doing."""
@@ -230,6 +235,10 @@ class RunProjection:
         ends: bool = False,
     ) -> ProtocolEvent:
         return ProtocolEvent(event_id, method, namespace, self._time, data, node, ends=ends)
+
+    def _root(self, data: dict[str, Any]) -> ProtocolEvent:
+        """How the run has ended."""
+        return self._made(self._lifecycle_id((), data["event"]), "lifecycle", (), encode(data), ends=True)
 
     def _ended(self, namespace: Namespace, data: dict[str, Any]) -> ProtocolEvent:
         event_id = self._lifecycle_id(namespace, data["event"])

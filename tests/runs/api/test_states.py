@@ -136,6 +136,44 @@ async def test_fields_can_be_selected(http: httpx.AsyncClient, sdk: LangGraphCli
     assert (await http.get(f"/threads/{thread}/state?select=bogus")).status_code == 422
 
 
+@pytest.mark.parametrize("plain", [True, False])
+async def test_what_a_run_in_flight_answers_is_not_asked(sdk: LangGraphClient, plain: bool) -> None:
+    thread = await ran(sdk, "questions")
+    before: Any = await sdk.threads.get_state(thread)
+    [question] = before["interrupts"]
+    for resume, asked in (
+        ("yes" if plain else {question["id"]: "yes"}, []),
+        ({"f" * 32: "yes"}, [question]),
+    ):
+        run = await sdk.runs.create(
+            thread, "questions", command={"resume": resume}, after_seconds=60, multitask_strategy="enqueue"
+        )
+        state: Any = await sdk.threads.get_state(thread)
+        assert state["interrupts"] == asked
+        assert [task["interrupts"] for task in state["tasks"]] == [asked]
+        assert state["next"] == before["next"]
+        # What a checkpoint says of itself does not change.
+        past: Any = await sdk.threads.get_state(thread, checkpoint_id=before["checkpoint_id"])
+        assert past == before
+        await sdk.runs.cancel(thread, run["run_id"], wait=True)
+        assert await sdk.threads.get_state(thread) == before
+
+
+async def test_a_run_that_has_not_begun_is_the_next_step(sdk: LangGraphClient) -> None:
+    thread = (await sdk.threads.create())["thread_id"]
+    for log in ([], STEPS):
+        run = await sdk.runs.create(thread, "steps", input={"log": []}, after_seconds=60)
+        state: Any = await sdk.threads.get_state(thread)
+        assert (state["next"], state["tasks"], state["values"].get("log", [])) == (["__start__"], [], log)
+        if log:
+            past: Any = await sdk.threads.get_state(thread, checkpoint_id=state["checkpoint_id"])
+            assert past["next"] == []
+        await sdk.runs.cancel(thread, run["run_id"], wait=True)
+        await sdk.runs.wait(thread, "steps", input={"log": []})
+        after: Any = await sdk.threads.get_state(thread)
+        assert after["next"] == []
+
+
 # --- editing
 
 
@@ -245,7 +283,7 @@ async def test_a_run_that_comes_while_an_edit_is_put_together_wins(
     monkeypatch.setattr(state_edits, "prepare", prepare)
     with pytest.raises(ConflictError):
         await sdk.threads.update_state(thread, {"log": ["x"]}, as_node="s1")
-    assert await sdk.threads.get_state(thread) == before
+    assert await sdk.threads.get_state(thread) == {**before, "next": ["__start__"]}
     assert await in_database(StateEdit.objects.count) == 0
 
 

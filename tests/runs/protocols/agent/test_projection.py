@@ -233,7 +233,8 @@ def test_a_breakpoint_interrupts_without_a_question() -> None:
     log.attempt()
     log.item("updates", {"__interrupt__": []})
     log.end()
-    assert [data["event"] for data in log.data("lifecycle")] == ["running", "interrupted"]
+    assert [data["event"] for data in log.data("lifecycle")] == ["running", "interrupted", "completed"]
+    assert log.data("lifecycle")[-1]["reason"] == "breakpoint"
     assert log.data("input.requested") == []
 
 
@@ -328,7 +329,8 @@ def test_a_failed_run_ends_what_is_open_and_says_why() -> None:
 def test_a_run_that_never_began_begins_and_ends() -> None:
     log = Log()
     log.end("interrupted")
-    assert [data["event"] for data in log.data("lifecycle")] == ["running", "interrupted"]
+    assert [data["event"] for data in log.data("lifecycle")] == ["running", "interrupted", "completed"]
+    assert log.data("lifecycle")[-1]["reason"] == "cancelled"
 
 
 def test_a_named_custom_event_has_a_channel_of_its_own() -> None:
