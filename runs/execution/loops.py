@@ -51,9 +51,9 @@ class AttemptWriter(ThreadWriter):
         executed = found is not None and (found.metadata or {}).get("source") == "loop"
         if found is not None and executed and self.resumption.later and self.is_ours(found):
             parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
-            before: dict[str, Any] = parent.checkpoint["versions_seen"] if parent else {}
-            sends = parent.checkpoint["channel_values"].get(TASKS, ()) if parent else ()
-            nodes = executed_nodes(before, found.checkpoint["versions_seen"], sends)
+            before: Any = parent.checkpoint if parent else {}
+            sends = before["channel_values"].get(TASKS, ()) if before else ()
+            nodes = executed_nodes(before, found.checkpoint, sends)
             self.resumption.executed[found.checkpoint["id"]] = nodes
         return found
 

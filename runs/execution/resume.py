@@ -36,6 +36,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from langgraph.constants import START
 from langgraph.types import Command, Send
 
 from runs.answers import is_answer_map, is_plain_answer
@@ -195,12 +196,25 @@ class Resumption:
 def executed_nodes(
     before: Mapping[str, Any], after: Mapping[str, Any], sends: Sequence[Any]
 ) -> frozenset[str]:
-    """The nodes of the step between two checkpoints.
+    """The nodes that were executed between two checkpoints of a namespace.
+
+    Between them lies one step; with `durability: exit` all steps since the run began, of which only the last can have
+    executed a node of `interrupt_after`, because the run would have stopped before.
 
     Args:
-        before: The earlier checkpoint's `versions_seen`.
-        after: The later one's.
+        before: The earlier checkpoint; empty if there is none.
+        after: The later one.
         sends: The `Send`s that waited at the earlier one.
     """
-    pulled = {name for name, seen in after.items() if seen != before.get(name)}
-    return frozenset(pulled | {each.node for each in sends if isinstance(each, Send)})
+    old, versions = before.get("versions_seen", {}), before.get("channel_versions", {})
+    new = {name: _changes(old.get(name, {}), seen) for name, seen in after["versions_seen"].items()}
+    if new.get(START):
+        # An input came first. It discards what waited, and marks it as seen in the versions that were there.
+        return frozenset(name for name, seen in new.items() if _changes(versions, seen))
+    return frozenset(name for name, seen in new.items() if seen) | {
+        each.node for each in sends if isinstance(each, Send)
+    }
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: version for name, version in after.items() if version != before.get(name)}

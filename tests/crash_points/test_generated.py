@@ -40,6 +40,7 @@ KNOWN = [
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"before":[0],"memory":true}}]]},"story":{}}'),
     # A breakpoint after a node stopped the run before the node: new input had discarded it, after a jump to the parent.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
+    ("exit", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
     # An interrupt was shown again after a cancel, and its second answer reached nobody.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}],[{"kind":"work"}]]}}]]},"story":{}}'),
 ]  # fmt: skip

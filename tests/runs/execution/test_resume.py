@@ -136,5 +136,15 @@ def test_a_subgraph_of_a_new_task_gets_its_input(head: Any, ours: bool, resuming
 
 
 def test_the_nodes_of_a_step_are_those_that_have_seen_something_and_those_that_were_sent_to() -> None:
-    before, after = {"a": {"x": 1}, "b": {"x": 1}}, {"a": {"x": 1}, "b": {"x": 2}, "c": {"y": 1}}
+    before = {"versions_seen": {"a": {"x": 1}, "b": {"x": 1}}}
+    after = {"versions_seen": {"a": {"x": 1}, "b": {"x": 2}, "c": {"y": 1}}}
     assert executed_nodes(before, after, [Send("w", 1)]) == {"b", "c", "w"}
+
+
+def test_what_an_input_discarded_was_not_executed() -> None:
+    before = {
+        "channel_versions": {"__start__": 2, "to:a": 2, "to:b": 2},
+        "versions_seen": {"__start__": {"__start__": 1}, "a": {}, "b": {}},
+    }
+    after = {"versions_seen": {"__start__": {"__start__": 3}, "a": {"to:a": 2}, "b": {"to:b": 4}}}
+    assert executed_nodes(before, after, [Send("w", 1)]) == {"__start__", "b"}
