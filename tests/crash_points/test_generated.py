@@ -43,6 +43,7 @@ KNOWN = [
     ("exit", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
     # An interrupt was shown again after a cancel, and its second answer reached nobody.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}],[{"kind":"work"}]]}}]]},"story":{}}'),
+    ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}]]}}]]},"story":{}}'),
 ]  # fmt: skip
 
 

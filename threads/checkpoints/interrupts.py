@@ -36,24 +36,34 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
         namespaces: Every namespace of the thread that has a checkpoint.
     """
     asked = list(asked)
-    innermost = [each for each in asked if not _calls(each, namespaces)]
-    live = {name for each in innermost if each.newest and not each.finished for name in each.ids}
-    # One that no innermost task has asked yet was cut off on its way there: it is asked again.
-    gone = {name for each in innermost for name in each.ids} - live
+    innermost = [each for each in asked if not any(_calls(each, namespace) for namespace in namespaces)]
+    live = [each for each in innermost if each.newest and not each.finished]
+    gone = {name for each in innermost for name in each.ids} - {name for each in live for name in each.ids}
     return {
-        each: each.ids if each in innermost else tuple(name for name in each.ids if name not in gone)
+        each: each.ids if each in innermost else _passed_up(each, live, gone)
         for each in asked
         if each.newest and not each.finished
     }
 
 
-def _calls(task: Asked, namespaces: Collection[str]) -> bool:
-    """Whether a task has a subgraph that has saved something."""
-    own = f":{task.task_id}"
-    if any(segment.endswith(own) for namespace in namespaces for segment in namespace.split("|")):
+def _passed_up(task: Asked, live: Iterable[Asked], gone: Collection[str]) -> tuple[str, ...]:
+    """What a task with subgraphs asks: what is asked below it, in the order in which it showed that.
+
+    Where nothing is asked below, it has asked by itself, or was cut off on its way there, and is asked again.
+    """
+    below = [name for each in live if _calls(task, each.namespace) for name in each.ids]
+    if not below:
+        return tuple(name for name in task.ids if name not in gone)
+    kept = [name for name in task.ids if name in below]
+    return (*kept, *(name for name in below if name not in kept))
+
+
+def _calls(task: Asked, namespace: str) -> bool:
+    """Whether a task has a subgraph of this namespace."""
+    if any(segment.endswith(f":{task.task_id}") for segment in namespace.split("|")):
         return True
     # A subgraph with a memory of its own has the node's name alone.
     name = task.task_path.removeprefix(PULLED)
     place = f"{task.namespace}|{name}" if task.namespace else name
     plain = "|".join(segment.split(":", 1)[0] for segment in place.split("|"))
-    return any(each in (place, plain) or each.startswith((f"{place}|", f"{plain}|")) for each in namespaces)
+    return namespace in (place, plain) or namespace.startswith((f"{place}|", f"{plain}|"))
