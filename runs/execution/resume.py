@@ -25,7 +25,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 | the same, and the step before the head executed a node of `interrupt_after` | it stops before anything else executes |
 | a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
 | an older checkpoint is answered, whose tasks have taken other answers since | the same |
-| a plain answer was used since the run began | it is hidden, because LangGraph gives a stored one to every interrupt |
+| a stored plain answer is an earlier run's, or was used since this one began | it is hidden, because LangGraph gives a stored one to every interrupt |
 | the run went on from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is that of before that checkpoint |
 | a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
 """
@@ -158,8 +158,8 @@ class Resumption:
     executed: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def hides_plain_answer(self) -> bool:
-        """Whether a stored plain answer was used up."""
-        return self.later and bool(self.found.answered)
+        """Whether a stored plain answer is not this run's, or was used up."""
+        return not self.found.plain or bool(self.found.answered)
 
     def stands_after(self, checkpoint_id: str) -> frozenset[str]:
         """The nodes that were executed right before a head of this run that an earlier attempt left."""

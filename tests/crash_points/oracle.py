@@ -8,6 +8,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import InvalidUpdateError
 from langgraph.types import Command
 
+from runs.execution.resume import NULL_TASK, RESUME
 from tests.crash_points.telling import Shown
 
 
@@ -16,7 +17,7 @@ class Plain:
 
     def __init__(self, graph: Any) -> None:
         self._graph = graph.copy()
-        self._graph.checkpointer = InMemorySaver()
+        self._saver = self._graph.checkpointer = InMemorySaver()
         self._config: Any = {"configurable": {"thread_id": "1"}}
         self._waiting: dict[str, str] = {}
 
@@ -35,7 +36,16 @@ class Plain:
             await self._graph.ainvoke(given, config, **{key: each for key, each in fields.items() if each})
         except Exception as raised:
             error = raised
+        self._forget_plain_answers()
         return await self._shown(error)
+
+    def _forget_plain_answers(self) -> None:
+        """Remove plain answers that LangGraph would give to what later runs ask (docs/upstream.md)."""
+        for stored in self._saver.writes.values():
+            for key in [
+                key for key, (_, channel, *_) in stored.items() if (key[0], channel) == (NULL_TASK, RESUME)
+            ]:
+                del stored[key]
 
     async def edit(self, values: dict[str, Any]) -> Shown | None:
         try:

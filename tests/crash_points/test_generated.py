@@ -35,6 +35,8 @@ KNOWN = [
     # A plain answer was used twice.
     ("exit", '{"graph":{"layers":[[{"kind":"ask","asks":2}]]},"story":{"answers":"plain","edit":true}}'),
     ("async", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"fan","asks":1}]]}}]]},"story":{"edit":true}}'),
+    # A later run's interrupt got the plain answer of the run before.
+    ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"before":[0]}},{"kind":"ask","asks":1}]]},"story":{"edit":true}}'),
     # A subgraph with a memory of its own ignored its input, or applied it twice.
     ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"sub","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"before":[0],"memory":true}}]]},"story":{}}'),

@@ -103,11 +103,15 @@ def test_an_answer_that_took_the_place_of_another_one_was_used() -> None:
 
 
 @pytest.mark.parametrize(
-    ("later", "answered", "hidden"), [(True, True, True), (True, False, False), (False, True, False)]
+    ("plain", "answered", "hidden"),
+    [(False, False, True), (False, True, True), (True, False, False), (True, True, True)],
 )
-def test_a_stored_plain_answer_is_hidden_once_it_was_used(later: bool, answered: bool, hidden: bool) -> None:
-    found = Landed(answered=frozenset([LEAF] if answered else []))
-    assert Resumption(later=later, found=found).hides_plain_answer() is hidden
+def test_a_stored_plain_answer_is_hidden_if_it_is_an_earlier_run_s_or_was_used(
+    plain: bool, answered: bool, hidden: bool
+) -> None:
+    found = Landed(plain=plain, answered=frozenset([LEAF] if answered else []))
+    assert Resumption(later=True, found=found).hides_plain_answer() is hidden
+    assert Resumption(later=False).hides_plain_answer()
 
 
 def test_a_new_answer_takes_the_place_of_the_one_that_a_failed_task_took() -> None:
