@@ -111,10 +111,10 @@ def _why(run: Run) -> str:
 
 
 def _leave(thread: Thread, run: Run, error: dict[str, str], now: datetime) -> None:
-    """The thread after a failed orphan. An old orphan never overwrites a newer run's outcome."""
+    """The thread after a failed orphan. An old orphan never overwrites a newer run's outcome; one that never began has none."""
     others = Run.objects.filter(thread=thread.id).exclude(id=run.id)
     newer = Q(created_at__gt=run.created_at) | Q(created_at=run.created_at, id__gt=run.id)
-    outlived = others.filter(newer, status__in=TERMINAL).exists()
+    outlived = others.filter(newer, status__in=TERMINAL, attempt__gt=0).exists()
     rest = thread_rest.UNTOUCHED if outlived else thread_rest.lost(error, waiting_questions(thread))
     in_flight = others.in_flight().exists()
     changes = thread_rest.after(rest, thread, in_flight=in_flight, now=now, temporary=run.temporary)

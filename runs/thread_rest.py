@@ -11,7 +11,7 @@ ended before it ever began       as before        as before  as before   as befo
 ended while it waited to go on   interrupted      cleared    as read     stale
 deleted while it executed        interrupted      cleared    as read     stale
 lost with its worker, newest     error            its own    as read     stale
-lost, and a newer run has ended  as before        as before  as before   as before
+lost, and a newer one executed   as before        as before  as before   as before
 =============================== ================ ========== =========== ============
 
 A thread with other runs in flight is `busy`, and takes its resting status when the last of them has ended.

@@ -86,14 +86,18 @@ async def test_with_policy_error_it_fails_with_a_message_and_so_does_its_thread(
     assert orjson.loads(events[-1].data) == row.error
 
 
-async def test_a_newer_run_that_succeeded_keeps_the_thread_as_it_is(quiet: Any, driver: Driver) -> None:
+@pytest.mark.parametrize(("attempt", "status"), [(1, "idle"), (0, "error")])
+async def test_a_newer_run_that_executed_keeps_the_thread_as_it_is(
+    quiet: Any, driver: Driver, attempt: int, status: str
+) -> None:
     quiet(RECOVERY="error")
     run = await orphan(driver)
 
     def newer() -> None:
         now = timezone.now()
         Run.objects.create(
-            thread_id=run.thread_id, assistant_id=run.assistant_id, user_id=run.user_id, status="success",
+            thread_id=run.thread_id, assistant_id=run.assistant_id, user_id=run.user_id, attempt=attempt,
+            status="success" if attempt else "interrupted",
             created_at=now, updated_at=now, due_at=now, finished_at=now,
         )  # fmt: skip
         Thread.objects.filter(id=run.thread_id).update(status="idle")
@@ -101,7 +105,8 @@ async def test_a_newer_run_that_succeeded_keeps_the_thread_as_it_is(quiet: Any, 
     await in_database(newer)
     await settled()
     row = await driver.row(run)
-    assert (row.status, row.thread.status, row.thread.error) == ("error", "idle", None)
+    assert (row.status, row.thread.status) == ("error", status)
+    assert row.thread.error == (None if attempt else row.error)
 
 
 async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_history(
