@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from itertools import combinations
 
@@ -87,7 +87,7 @@ def sound(found: Found, ledger: Ledger) -> list[str]:
     for each in found.checkpoints:
         checkpoints[each["thread_id"]].append(each)
     for thread_id, history in checkpoints.items():
-        kept = without_forks(history, forks.get(thread_id, Counter()))
+        kept = without_forks(history, forks.get(thread_id, {}))
         holds(lambda kept=kept: invariants.history(kept), f"Checkpoints of thread {thread_id}")
     return wrong + outlived(found)
 
@@ -100,7 +100,7 @@ def outlived(found: Found) -> list[str]:
     return wrong + [f"Thread {thread_id} is gone, and its rows are not" for thread_id in threads]
 
 
-def without_forks(history: Sequence[Row], forks: Counter[str]) -> list[Row]:
+def without_forks(history: Sequence[Row], forks: Mapping[str, int]) -> list[Row]:
     """A thread's checkpoints without those that clients asked for beside another one."""
     left, kept = Counter(forks), []
     for each in reversed(history):

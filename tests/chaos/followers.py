@@ -69,10 +69,10 @@ def take(reading: Reading, event_id: str, name: str, data: str) -> None:
             raise Gone
         raise httpx.ReadError(f"an event without an id: {name} {data[:200]}")
     reading.ids.append(position(event_id))
-    reading.digests[reading.ids[-1]] = digest(f"{name} {data}")
+    reading.digests[event_id] = digest(f"{name} {data}")
     if name == "custom":
         large = json.loads(data)
-        reading.bulks.setdefault(large["step"], set()).add(digest(large["text"]))
+        reading.bulks.setdefault(large["step"], []).append(digest(large["text"]))
     if name == "messages":
         chunk = json.loads(data)[0]
         if chunk.get("type") == "AIMessageChunk":

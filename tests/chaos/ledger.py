@@ -31,7 +31,7 @@ class Creation:
     cancelled: str = ""
     #: Whether the client asked for its deletion, or its thread's.
     deleted: bool = False
-    #: What it adds to the thread's values; None if they are judged otherwise.
+    #: What it adds to the thread's values; None if it is alone on its thread and comes to its end.
     adds: Lists | None = None
     #: What it goes on from, if that is not what the thread has: a fork.
     base: Lists | None = None
@@ -72,7 +72,7 @@ class Story:
     strategy: str = "enqueue"
     acts: list[Creation | Edit] = field(default_factory=list)
     #: How often the client asked to go on from a checkpoint that has a successor, by the checkpoint's id.
-    forks: Counter[str] = field(default_factory=Counter)
+    forks: dict[str, int] = field(default_factory=dict)
     #: What came of deleting the thread; "" if nobody asked.
     deletion: str = ""
     #: Whether the script came to its end, or gave up because an answer never came.
@@ -91,10 +91,10 @@ class Reading:
     ids: list[Position] = field(default_factory=list)
     #: The text of the messages, by epoch.
     texts: dict[int, str] = field(default_factory=dict)
-    #: Of the data of each event.
-    digests: dict[Position, str] = field(default_factory=dict)
+    #: Of each event's name and data, by its id.
+    digests: dict[str, str] = field(default_factory=dict)
     #: Of the texts of large events, by the step that made them.
-    bulks: dict[str, set[str]] = field(default_factory=dict)
+    bulks: dict[str, list[str]] = field(default_factory=dict)
     connections: int = 0
     #: Whether the stream came to its end: the run is final, and nothing is left.
     complete: bool = False

@@ -81,7 +81,7 @@ async def forks(api: Api, story: Story, chance: random.Random, tag: str) -> None
     for _ in range(chance.randint(1, 2)):
         begin = chance.randrange(1, len(STEPS))
         checkpoint, log = await past(api, story, STEPS[begin], chance)
-        story.forks[checkpoint] += 1
+        story.forks[checkpoint] = story.forks.get(checkpoint, 0) + 1
         base = {"log": log}
         if chance.random() < 0.5:
             await edit(api, story, f"{tag}/edit{len(story.acts)}", base=base, checkpoint_id=checkpoint)
@@ -147,7 +147,7 @@ DELETED = ("steps", "parallel", "nested", "talking", "large", "stopping", "askin
 
 async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: str) -> Creation:
     """Create a run that will be deleted."""
-    created = await create(api, story, order(graph, tag, chance), deleted=True)
+    created = await create(api, story, order(graph, tag, chance), deleted=True, adds={})
     assert created is not None
     return created
 
@@ -177,7 +177,7 @@ async def deleted_run(api: Api, story: Story, chance: random.Random, tag: str) -
         await watching
     finally:
         watching.cancel()
-    await see(api, story, order("steps", f"{tag}.1", chance), chance)
+    await see(api, story, order("steps", f"{tag}.1", chance), chance, adds={})
 
 
 #: (kind, how often, the script)

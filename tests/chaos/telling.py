@@ -62,7 +62,8 @@ async def pry(api: Api, story: Story, chance: random.Random) -> None:
     except Unanswered:
         return
     api.ledger.counts["strangers"] += 1
-    if response.status_code != 404:
+    # A reader of a stream is told by an event, as the reference server does.
+    if response.status_code != 404 and "404: Run not found" not in response.text:
         api.ledger.violations.append(
             f"{api.user} asked {method} {path} of {story.user}: {response.status_code} {response.text[:300]}"
         )
