@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import Any
 
+import psycopg
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
@@ -26,6 +28,7 @@ from runs.exceptions import (
 from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
+from threads.checkpoints import StorageUnavailable
 from threads.faults import is_passing
 from threads.store.exceptions import (
     EmbeddingFailed,
@@ -53,6 +56,8 @@ STATUSES: dict[type[Exception], int] = {
     **dict.fromkeys((TooLarge, RequestTooLarge), 413),
     EmbeddingFailed: 503,
 }
+#: Django's; the checkpoints' drivers', whom nobody asks through Django; and what gave up asking those again.
+OF_DATABASE = (DatabaseError, InterfaceError, psycopg.Error, sqlite3.Error, StorageUnavailable)
 NO_GRAPH = "The graph cannot be loaded; the server's log says why."
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
@@ -70,8 +75,7 @@ def install(api: NinjaAPI) -> None:
         RequestDataTooBig: _too_big,
         DisallowedHost: _wrong_host,
         ServerClosing: _closing,
-        DatabaseError: _no_database,
-        InterfaceError: _no_database,
+        **dict.fromkeys(OF_DATABASE, _no_database),
         GraphLoadError: _no_graph,
         Exception: _failed,
     }
@@ -123,7 +127,7 @@ def _wrong_host(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
-    if not is_passing(error):
+    if not is_passing(error) and not isinstance(error, StorageUnavailable):
         return _failed(request, error)
     logger.error("%s %r failed: %s", request.method, request.path, error)
     response = refusal(503, "The database does not answer; try again.")

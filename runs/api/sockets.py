@@ -7,8 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from django.db import InterfaceError, OperationalError
-
 from runs.api.parsing import INVALID, parse
 from runs.api.sessions import Session
 from runs.api.subscriptions import MOST, Subscriptions
@@ -17,6 +15,7 @@ from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import parse_filter
 from runs.serialization import encode
+from threads.faults import is_passing
 from threads.querysets import Principal
 from threads.tasks import spawn
 
@@ -98,12 +97,14 @@ class SocketSession:
     async def _execute(self, command: Command, *, subscribes: bool) -> dict[str, Any]:
         try:
             return await (self._subscription(command) if subscribes else self._session.execute(command))
-        except (OperationalError, InterfaceError) as error:
-            logger.error("%s failed: %s", command.method, error)
-            raise ProtocolError("unknown_error", "503: The database does not answer; try again.") from error
         except ProtocolError:
             raise
         except Exception as error:
+            if is_passing(error):
+                logger.error("%s failed: %s", command.method, error)
+                raise ProtocolError(
+                    "unknown_error", "503: The database does not answer; try again."
+                ) from error
             logger.exception("%s failed.", command.method)
             raise ProtocolError("unknown_error", "500: Internal Server Error") from error
 

@@ -14,13 +14,14 @@ from collections import Counter
 from pathlib import Path
 
 from tests.chaos.api import Api
-from tests.chaos.checks import check, gather
+from tests.chaos.checks import check
 from tests.chaos.fleet import COMMANDS, Fleet
+from tests.chaos.found import gather
 from tests.chaos.ledger import Ledger
 from tests.chaos.monkey import Monkey
 from tests.chaos.report import alarms, keep, table
-from tests.chaos.scripts import tell
 from tests.chaos.shapes import GRAPHS
+from tests.chaos.telling import tell
 from tests.postgres import server
 
 #: After the last fault everything must have come to its end within this many seconds.
@@ -99,7 +100,7 @@ def chaos(folder: Path, options: argparse.Namespace) -> tuple[list[str], list[st
             say("all processes have ended")
             found = gather(fleet.site.database.rows, fleet.site.database.checkpoints(), trace(folder))
             violations = [*ledger.violations, *fleet.violations, *check(found, ledger), *alarms(fleet)]
-            lines = table(found, ledger, fleet, monkey.counts, violations)
+            lines = table(found, ledger, fleet, monkey, violations)
             if violations:
                 keep(folder, fleet.site.database, ledger, violations)
                 shutil.copy(database.folder / "log", folder / "log-postgres")

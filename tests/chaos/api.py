@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import random
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 
 import httpx
 
-from tests.chaos.ledger import CREATED, REFUSED, UNKNOWN, Creation, Ledger
+from tests.chaos.ledger import CREATED, REFUSED, UNKNOWN, USERS, Creation, Ledger
 from tests.server.harness import TERMINAL
 
 #: How long a request may take, and how long an event stream may be silent, in seconds; servers that stop happen.
@@ -30,8 +31,11 @@ class Serving(Protocol):
 
 
 class Api:
+    """One user's way, and everybody's connections."""
+
     def __init__(self, fleet: Serving, ledger: Ledger, seed: str) -> None:
         self.ledger = ledger
+        self.user = USERS[0]
         self._fleet = fleet
         self._chance = random.Random(seed)
         limits = httpx.Limits(max_connections=400, max_keepalive_connections=40, keepalive_expiry=2)
@@ -40,22 +44,36 @@ class Api:
     async def close(self) -> None:
         await self._client.aclose()
 
+    def of(self, user: str) -> Api:
+        """The same for another user."""
+        other = copy.copy(self)
+        other.user = user
+        return other
+
     async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask one process. Raises Unanswered; and httpx.ConnectError when nothing was sent."""
         self.ledger.counts["requests"] += 1
         try:
             response = await self._client.request(
-                method, self._chance.choice(self._fleet.urls()) + path, **options
+                method,
+                self._chance.choice(self._fleet.urls()) + path,
+                headers={"x-api-key": self.user},
+                **options,
             )
         except httpx.ConnectError:
             raise
         except httpx.HTTPError as error:
             raise Unanswered(repr(error)) from error
         if response.status_code >= 500:
-            if response.status_code != 503:
-                self.ledger.counts[f"answers {response.status_code}"] += 1
+            self._blame(response, method, path)
             raise Unanswered(f"{response.status_code} {response.text[:200]}")
         return response
+
+    def _blame(self, response: httpx.Response, method: str, path: str) -> None:
+        """A server may say that it cannot answer now; it may not fail."""
+        if response.status_code >= 500 and response.status_code != 503:
+            text = response.text[:300] if response.is_closed else ""
+            self.ledger.violations.append(f"{method} {path} answered {response.status_code} {text}")
 
     async def sent(self, method: str, path: str, **options: Any) -> httpx.Response:
         """Ask until a process could be reached. Raises Unanswered."""
@@ -86,8 +104,9 @@ class Api:
         url = self._chance.choice(self._fleet.urls()) + path
         timeout = httpx.Timeout(ANSWER, read=SILENCE)
         async with self._client.stream(
-            "GET", url, headers={"Last-Event-ID": after}, timeout=timeout
+            "GET", url, headers={"Last-Event-ID": after, "x-api-key": self.user}, timeout=timeout
         ) as response:
+            self._blame(response, "GET", path)
             yield response
 
     # --- runs
@@ -97,9 +116,7 @@ class Api:
 
         A create that was not answered is looked for by its key, and never sent again: it may still come through.
         """
-        body = creation.order.body(**more)
-        if creation.answer:
-            body["metadata"] = {"key": creation.answer}
+        body = creation.order.body(metadata={"key": creation.key}, **more)
         path = f"/threads/{creation.thread_id}/runs"
         try:
             response = await self.sent("POST", path, json=body)
@@ -143,13 +160,15 @@ class Api:
         return "gone" if response.status_code == 404 else str(response.json()["status"])
 
     async def join(self, creation: Creation) -> Any:
-        """Wait for a run's result, at one process after the other."""
+        """Wait for a run's result, at one process after the other; None of one that does not exist."""
         path = f"/threads/{creation.thread_id}/runs/{creation.run_id}/join"
         while True:
             try:
                 async with self.stream(path, after="") as response:
                     if response.status_code == 200:
                         return json.loads(await response.aread())
+                    if response.status_code == 404:
+                        return None
             except (httpx.HTTPError, json.JSONDecodeError):
                 pass
             self.ledger.counts["retries"] += 1

@@ -5,59 +5,25 @@ Each check returns what is wrong as sentences; none stops at the first.
 
 from __future__ import annotations
 
-import json
 import traceback
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from itertools import combinations, groupby, pairwise
-from typing import Any
+from itertools import combinations
 
-from tests.chaos.ledger import CREATED, Creation, Ledger, Reading, Story
-from tests.chaos.shapes import STEPS, conversation, is_right, text_of, too_often, work_of
+from tests.chaos.found import Found
+from tests.chaos.ledger import CREATED, Creation, Ledger, Story
+from tests.chaos.reading_checks import bulks, contradictions, read
+from tests.chaos.shapes import STEPS, is_right, too_often, work_of
+from tests.chaos.walks import after_deletion, owned, walked
 from tests.server import invariants
 from tests.server.databases import Row
 from tests.server.harness import TERMINAL
 
 #: Runs that came to two processes within this time have no order.
 SAME_TIME = timedelta(seconds=0.5)
-
-
-@dataclass(frozen=True)
-class Found:
-    """What the database and the trace of executions have at the end."""
-
-    runs: Sequence[Row]
-    threads: dict[str, Row]
-    #: By run, in order.
-    events: dict[str, list[Row]]
-    checkpoints: Sequence[Row]
-    #: (attempt, step) in the order of their beginnings, by run.
-    executed: dict[str, list[tuple[int, str]]]
-
-
-def gather(rows: Callable[[str], list[Row]], checkpoints: Sequence[Row], trace: Iterable[str]) -> Found:
-    runs = rows("SELECT * FROM runs_run ORDER BY due_at, id")
-    events = rows("SELECT * FROM runs_runevent ORDER BY run_id, epoch, seq")
-    executed: dict[str, list[tuple[int, str]]] = defaultdict(list)
-    for line in trace:
-        run_id, attempt, name = line.split()
-        executed[run_id].append((int(attempt), name))
-    return Found(
-        runs=[run | {"metadata": decoded(run["metadata"])} for run in runs],
-        threads={
-            row["id"]: row | {"values": decoded(row["values"])}
-            for row in rows("SELECT * FROM threads_thread")
-        },
-        events={run_id: list(each) for run_id, each in groupby(events, key=lambda row: row["run_id"])},
-        checkpoints=checkpoints,
-        executed=executed,
-    )
-
-
-def decoded(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+#: How much of a wrong thread's values is shown, in characters.
+WIDTH = 1500
 
 
 def check(found: Found, ledger: Ledger) -> list[str]:
@@ -66,14 +32,15 @@ def check(found: Found, ledger: Ledger) -> list[str]:
     by_key: dict[str, list[Row]] = defaultdict(list)
     for run in found.runs:
         by_key[run["metadata"]["key"]].append(run)
-    wrong = [*doubled(by_key), *unknown(by_key, ledger), *sound(found)]
+    wrong = [*doubled(by_key), *unknown(by_key, ledger), *sound(found, ledger)]
     for story in ledger.stories:
         wrong += [f"{story.kind}: {each}" for each in story_of(story, by_key, found)]
+        wrong += owned(story, found)
     for creation in ledger.creations():
         wrong += executions(creation, by_key, found)
     for reading in ledger.readings:
         wrong += read(reading, by_id.get(reading.run_id), found)
-    return wrong
+    return [*wrong, *contradictions(ledger), *bulks(ledger)]
 
 
 # --- over the whole database
@@ -88,7 +55,7 @@ def unknown(by_key: dict[str, list[Row]], ledger: Ledger) -> list[str]:
     return [f"Nobody asked for the run of {key}" for key in by_key if key not in asked]
 
 
-def sound(found: Found) -> list[str]:
+def sound(found: Found, ledger: Ledger) -> list[str]:
     """The invariants that hold after every fault, for each thread and each run."""
     wrong: list[str] = []
 
@@ -104,22 +71,44 @@ def sound(found: Found) -> list[str]:
     for run in found.runs:
         of_thread[run["thread_id"]].append(run)
     for thread_id, thread in found.threads.items():
+        if thread.get("discarded_at"):
+            # Deleted, and its rows are the sweep's.
+            continue
         runs = of_thread[thread_id]
         holds(
             lambda runs=runs, thread=thread: invariants.statuses(runs, {thread["id"]: thread}, waiting=0),
             f"Thread {thread_id}",
         )
-    for run in found.runs:
-        events = found.events.get(run["id"], [])
-        holds(lambda run=run, events=events: invariants.log_of_run(run, events), f"Run {run['id']}")
-    outlived = set(found.events) - {run["id"] for run in found.runs}
-    wrong += [f"Run {run_id} is gone, and its events are not" for run_id in outlived]
+        for run in runs:
+            events = found.events.get(run["id"], [])
+            holds(lambda run=run, events=events: invariants.log_of_run(run, events), f"Run {run['id']}")
+    forks = {story.thread_id: story.forks for story in ledger.stories}
     checkpoints: dict[str, list[Row]] = defaultdict(list)
     for each in found.checkpoints:
         checkpoints[each["thread_id"]].append(each)
     for thread_id, history in checkpoints.items():
-        holds(lambda history=history: invariants.history(history), f"Checkpoints of thread {thread_id}")
-    return wrong
+        kept = without_forks(history, forks.get(thread_id, {}))
+        holds(lambda kept=kept: invariants.history(kept), f"Checkpoints of thread {thread_id}")
+    return wrong + outlived(found)
+
+
+def outlived(found: Found) -> list[str]:
+    """Rows whose thread or run is gone."""
+    runs = {run["id"]: run["thread_id"] for run in found.runs}
+    wrong = [f"Run {run_id} is gone, and its events are not" for run_id in set(found.events) - set(runs)]
+    threads = (found.stored | set(runs.values())) - set(found.threads)
+    return wrong + [f"Thread {thread_id} is gone, and its rows are not" for thread_id in threads]
+
+
+def without_forks(history: Sequence[Row], forks: Mapping[str, int]) -> list[Row]:
+    """A thread's checkpoints without those that clients asked for beside another one."""
+    left, kept = Counter(forks), []
+    for each in reversed(history):
+        if not each["ns"] and left[each["parent"]] > 0:
+            left[each["parent"]] -= 1
+        else:
+            kept.append(each)
+    return kept[::-1]
 
 
 # --- what each script may expect
@@ -140,25 +129,25 @@ def story_of(story: Story, by_key: dict[str, list[Row]], found: Found) -> list[s
     if wrong or not rows:
         # What the thread says follows from that.
         return wrong
-    thread = found.threads[story.thread_id]
+    thread = found.threads.get(story.thread_id)
+    if thread is None:
+        return wrong
     values, first = thread["values"] or {}, story.creations[0]
-    if story.kind == "questions":
-        answers = [
-            creation.answer for creation in story.creations if creation.answer and creation.key in rows
-        ]
-        right = values.get("log") == conversation(first.order.tag, answers)
-        waits = "idle" if len(answers) == 2 else "interrupted"
-        if thread["status"] != waits:
-            wrong.append(f"Thread {thread['id']} is {thread['status']} instead of {waits}")
+    if story.kind == "deleted run":
+        right = after_deletion(values.get("log") or [], story, rows)
+    elif story.kind == "deleted thread":
+        right = bool(thread.get("discarded_at")) or not story.deletion
     elif story.kind == "cancelled" or story.kind.startswith("crowd"):
         # Each attempt has a higher epoch of the thread than whatever was executed there before.
         in_order = sorted(rows.values(), key=lambda row: row["epoch"])
         right = in_turn(values.get("log") or [], in_order)
         wrong += overtaken(in_order) if story.strategy == "enqueue" else []
-    else:
+    elif first.adds is None:
         right = is_right(first.order, values)
+    else:
+        return wrong + walked(story, set(rows), thread)
     if not right:
-        wrong.append(f"Thread {thread['id']} of {[*rows]} has {values}")
+        wrong.append(f"Thread {thread['id']} of {[*rows]} has {values}"[:WIDTH])
     return wrong
 
 
@@ -173,13 +162,15 @@ def overtaken(in_order: Sequence[Row]) -> list[str]:
 
 
 def may_vanish(story: Story, creation: Creation) -> bool:
-    """A run that was rolled back is gone; the last one of its thread has nobody who would."""
-    return creation.cancelled == "rollback" or story.strategy == "rollback"
+    """A run that was rolled back or deleted is gone; the last one of a thread has nobody who would roll it back."""
+    return creation.deleted or creation.cancelled == "rollback" or story.strategy == "rollback"
 
 
 def may_end(story: Story, creation: Creation) -> set[str]:
     if creation.order.graph == "failing":
         return {"error"}
+    if creation.deleted:
+        return TERMINAL
     if story.strategy == "interrupt" or creation.cancelled == "interrupt":
         return {"success", "interrupted"}
     return {"success"}
@@ -203,40 +194,16 @@ def in_turn(log: list[str], rows: Sequence[Row]) -> bool:
 
 
 def executions(creation: Creation, by_key: dict[str, list[Row]], found: Found) -> list[str]:
-    """Steps that were executed more often than the ends of the run's attempts allow."""
-    return [
-        f"Run {row['id']} ({creation.order.graph}, {creation.order.durability}): {each}; {found.executed[row['id']]}"
-        for row in by_key.get(creation.key, [])
-        for each in too_often(
-            creation.order.graph,
-            found.executed.get(row["id"], []),
-            durability=creation.order.durability,
-        )
-    ]
-
-
-def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
-    """A reader had each event once and in order, everything that the log has, and nothing else of the last attempt."""
-    wrong = [f"{later} after {earlier}" for earlier, later in pairwise(reading.ids) if earlier >= later]
-    # What is there for the other protocol, no reader of a run's stream has.
-    events = [row for row in found.events.get(reading.run_id, []) if row["event"] != "+"]
-    if run is not None and run["status"] in TERMINAL and reading.complete:
-        log = {(row["epoch"], row["seq"]) for row in events}
-        if missed := log - set(reading.ids):
-            wrong.append(f"never saw {sorted(missed)}")
-        # What a reader was shown just before a loss may not have reached the log. A run that was cancelled while it waited
-        # to go on, and so has no count of its events, had its last attempt lost.
-        last = max((epoch for epoch, _ in log), default=0) if run["event_count"] else run["epoch"] + 1
-        if invented := {each for each in reading.ids if each not in log and each[0] >= last}:
-            wrong.append(f"saw {sorted(invented)}, which the log does not have")
-        if run["attempt"] == 1 and reading.texts and run["status"] == "success":
-            expected = text_of_run(run)
-            if list(reading.texts.values()) != [expected]:
-                wrong.append(f"read {reading.texts} instead of {expected!r}")
-    return [f"A reader of run {reading.run_id}: {each}" for each in wrong]
-
-
-def text_of_run(run: Row) -> str:
-    from tests.chaos.shapes import Order
-
-    return text_of(Order("talking", "", 0.0, tokens=decoded(run["kwargs"])["input"]["tokens"]))
+    """Steps that a run executed although they were another's or had landed, and those that it left out."""
+    graph, durability = creation.order.graph, creation.order.durability
+    wrong: list[str] = []
+    for row in by_key.get(creation.key, []):
+        executed = found.executed.get(row["id"], [])
+        names = {name for _, name in executed}
+        said = too_often(graph, executed, durability=durability)
+        if foreign := names - set(creation.steps):
+            said.append(f"{sorted(foreign)} was not this run's to execute")
+        if row["status"] == "success" and (left := set(creation.steps) - names):
+            said.append(f"{sorted(left)} was never executed")
+        wrong += [f"Run {row['id']} ({graph}, {durability}): {each}; {executed}" for each in said]
+    return wrong

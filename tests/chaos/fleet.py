@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import httpx
 import psycopg
 
+from tests.chaos.recoveries import Interval, Loss, Switches, idle_times
 from tests.postgres import Server
 from tests.server.databases import Postgres, migrate
 from tests.server.harness import HEALTH, SERVE, WORKER, Process, Site, free_port
@@ -22,9 +24,13 @@ LEASE, DRAIN = 12.0, 8.0
 #: Beyond the drain's time: what a loaded machine takes for the interpreter's exit.
 EXIT = 10.0
 START = 60.0
+#: Who its users are.
+AUTH = "tests.chaos.auth:auth"
 RUN_SETTINGS = {"LEASE": LEASE, "MAX_ATTEMPTS": 1000, "STREAM_HEARTBEAT": 1.0, "POLL": 0.5}
 #: A process that starts while the database is away says so and ends with 1.
 NO_DATABASE = 1
+#: The database's name among what can be down.
+DATABASE = "database"
 RUNNING_OF = """SELECT run.id, run.attempt FROM runs_run run JOIN runs_worker worker ON worker.id = run.worker_id
     WHERE worker.pid = {pid} AND worker.stopped_at IS NULL AND run.status = 'running'"""
 
@@ -37,6 +43,7 @@ class Member:
     process: Process
     began: float
     paused: bool = False
+    started: bool = False
     #: Until when it must have ended; 0 for one that nobody asked to.
     deadline: float = 0.0
 
@@ -47,13 +54,18 @@ class Fleet:
     def __init__(self, folder: Path, server: Server, kinds: list[str], graphs: dict[str, str]) -> None:
         cache = folder / "modules"
         cache.mkdir()
-        self.folder, self.server = folder, server
+        self.folder, self.server, self.kinds = folder, server, kinds
         migrate(folder, cache, DATABASE_URL=server.url)
         self.site = Site(folder, Postgres(server.url), cache=cache, graphs=graphs)
+        known = {"graphs": graphs, "auth": {"path": AUTH}}
+        (folder / "langgraph.json").write_text(json.dumps(known))
         self.proxy = Proxy(server.port)
         self.violations: list[str] = []
-        #: (run id, attempt, when its process was killed)
-        self.lost: list[tuple[str, int, float]] = []
+        self.lost: list[Loss] = []
+        #: When the database and each slot were down.
+        self.switches = Switches()
+        #: Whether the last slot's process cannot reach the database.
+        self.cut_off = False
         #: When the database was last disturbed, and whether it is away now.
         self.disturbed, self.away = 0.0, False
         self.starts = 0
@@ -73,6 +85,7 @@ class Fleet:
             DRAIN_SECONDS=str(DRAIN),
         )
         self.starts += 1
+        self.switches.note(str(slot), up=False, when=time.time())
         return Member(kind, process, time.monotonic())
 
     def ready(self) -> None:
@@ -100,6 +113,21 @@ class Fleet:
         """Where processes serve that have not been killed; one may be paused, starting or ending."""
         return [each.process.url for each in self.members if each.kind != "worker"]
 
+    def idle(self) -> list[Interval]:
+        """When the database or every executor was down."""
+        executors = [str(slot) for slot, kind in enumerate(self.kinds) if kind != "front"]
+        return idle_times(self.switches, executors=executors, database=DATABASE)
+
+    def _note(self) -> None:
+        """Note which slots are down."""
+        for slot, member in enumerate(self.members):
+            member.started = member.started or self.has_started(member)
+            up = member.started and not member.paused and not self._is_cut_off(slot)
+            self.switches.note(str(slot), up=up, when=time.time())
+
+    def _is_cut_off(self, slot: int) -> bool:
+        return self.cut_off and slot == len(self.members) - 1
+
     # --- faults
 
     def replace(self, slot: int) -> Member:
@@ -113,7 +141,8 @@ class Fleet:
         running = self._running(member)
         when = time.time()
         member.process.kill()
-        self.lost += [(run_id, attempt, when) for run_id, attempt in running]
+        cut_off = self._is_cut_off(slot)
+        self.lost += [Loss(run_id, attempt, when, cut_off) for run_id, attempt in running]
         self.replace(slot)
 
     def _running(self, member: Member) -> list[tuple[str, int]]:
@@ -134,6 +163,7 @@ class Fleet:
     def pause(self, slot: int) -> Member:
         member = self.members[slot]
         member.paused = True
+        self._note()
         member.process.pause()
         return member
 
@@ -141,16 +171,30 @@ class Fleet:
         member.paused = False
         if member.process.alive:
             member.process.resume()
+        self._note()
+
+    def partition(self) -> None:
+        """Let nothing pass between the last slot's process and the database."""
+        self.cut_off = True
+        self._note()
+        self.proxy.silence()
+
+    def heal(self, *, reset: bool) -> None:
+        self.proxy.heal(reset=reset)
+        self.cut_off = False
+        self._note()
 
     def restart_database(self, mode: str, pause: float) -> None:
         """Stop the database and start it again after so many seconds."""
         self.away = True
+        self.switches.note(DATABASE, up=False, when=time.time())
         try:
             self.server.stop(mode)
             time.sleep(pause)
             self.server.start()
         finally:
             self.away, self.disturbed = False, time.monotonic()
+            self.switches.note(DATABASE, up=True, when=time.time())
 
     def end_backends(self, which: str) -> int:
         """End the database's connections that a condition on pg_stat_activity chooses; return how many."""
@@ -164,7 +208,8 @@ class Fleet:
     # --- accounting
 
     def look(self) -> None:
-        """Note processes that ended by themselves, or not when asked to; replace them."""
+        """Note who is up, and who ended by itself, or not when asked to; replace those."""
+        self._note()
         for slot, member in enumerate(self.members):
             if member.process.alive or member.paused:
                 continue

@@ -10,6 +10,7 @@ import httpx
 
 from tests.chaos.api import Api
 from tests.chaos.ledger import Creation, Reading
+from tests.chaos.shapes import digest
 from tests.server.harness import TERMINAL
 from tests.server.readers import position
 
@@ -28,6 +29,8 @@ async def follow(api: Api, creation: Creation) -> Reading:
         reading.connections += 1
         try:
             async with api.stream(path, after=after) as response:
+                if response.status_code == 404:
+                    raise Gone
                 if response.status_code != 200:
                     raise httpx.ReadError(f"{response.status_code}")
                 async for event_id, name, data in frames(response):
@@ -66,6 +69,10 @@ def take(reading: Reading, event_id: str, name: str, data: str) -> None:
             raise Gone
         raise httpx.ReadError(f"an event without an id: {name} {data[:200]}")
     reading.ids.append(position(event_id))
+    reading.digests[event_id] = digest(f"{name} {data}")
+    if name == "custom":
+        large = json.loads(data)
+        reading.bulks.setdefault(large["step"], []).append(digest(large["text"]))
     if name == "messages":
         chunk = json.loads(data)[0]
         if chunk.get("type") == "AIMessageChunk":

@@ -63,21 +63,21 @@ def blocking(name: str) -> Any:
     return work
 
 
-def question(name: str) -> Any:
+def question(name: str, *, key: str = "log") -> Any:
     async def ask(state: Work, config: RunnableConfig) -> dict[str, Any]:
         note(config, name)
-        return {"log": [f"{state['tag']}/{name}={interrupt({'question': name, 'tag': state['tag']})}"]}
+        return {key: [f"{state['tag']}/{name}={interrupt({'question': name, 'tag': state['tag']})}"]}
 
     return ask
 
 
-def chain(nodes: dict[str, Any], state: type = Work) -> Any:
+def chain(nodes: dict[str, Any], state: type = Work, **options: Any) -> Any:
     builder: Any = StateGraph(state)
     for name, work in nodes.items():
         builder.add_node(name, work)
     for left, right in zip((START, *nodes), (*nodes, END), strict=True):
         builder.add_edge(left, right)
-    return builder.compile()
+    return builder.compile(**options)
 
 
 steps = chain({name: step(name) for name in ("s0", "s1", "s2", "s3", "s4")})

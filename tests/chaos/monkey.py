@@ -50,6 +50,8 @@ class Monkey(threading.Thread):
     def __init__(self, fleet: Fleet, seed: int, say: Callable[[str], None]) -> None:
         super().__init__(name="monkey", daemon=True)
         self.counts: Counter[str] = Counter()
+        #: (when, what), in seconds of the clock.
+        self.history: list[tuple[float, str]] = []
         self.error: Exception | None = None
         self._fleet, self._say = fleet, say
         self._faults = faults(seed, len(fleet.members))
@@ -91,7 +93,7 @@ class Monkey(threading.Thread):
     def _inject(self, fault: Fault) -> None:
         fleet = self._fleet
         slot = self._slot(fault.slot)
-        size = fault.size
+        size, began = fault.size, time.time()
         try:
             match fault.kind:
                 case "kill":
@@ -113,11 +115,11 @@ class Monkey(threading.Thread):
                 case "end heartbeats":
                     fleet.end_backends(HEARTBEATS)
                 case "partition":
-                    fleet.proxy.silence()
+                    fleet.partition()
                     # Past the lease means also past the moment when others take its runs over: a process that is back
                     # just before that settles as failed what its storage has given up on.
                     lasts = SHORT * (0.25 + size) if size < 0.5 else LEASE + 2 + size * 2
-                    self._after(lasts, lambda: fleet.proxy.heal(reset=size * 100 % 2 < 1))
+                    self._after(lasts, lambda: fleet.heal(reset=size * 100 % 2 < 1))
                 case "cut connections":
                     fleet.proxy.cut()
         except psycopg.OperationalError as error:
@@ -125,6 +127,7 @@ class Monkey(threading.Thread):
             self._say(f"{fault.kind}: {error}")
             return
         self.counts[fault.kind] += 1
+        self.history.append((began, f"{fault.kind} {slot}"))
         self._say(f"{fault.kind} {slot} {size:.2f}")
 
     def _slot(self, wanted: int) -> int:

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.chaos.checks import Found
 from tests.chaos.fleet import Fleet
+from tests.chaos.found import Found
 from tests.chaos.ledger import CREATED, Ledger
+from tests.chaos.monkey import Monkey
+from tests.chaos.recoveries import recoveries
 from tests.server.databases import Database
 
 ENDS = (
@@ -23,17 +25,21 @@ ENDS = (
     "pending",
     "running",
     "rolled back",
+    "deleted",
     "refused",
     "unknown",
 )
+#: How many of the slowest recoveries are shown, with what happened meanwhile.
+SLOWEST = 3
 TABLES = ("runs_run", "runs_runevent", "runs_worker", "threads_thread")
 #: What no server's log may say, however its database is treated.
-ALARMS = re.compile(r"never retrieved|never awaited|Event loop is closed|PoolClosed|changed under its thread")
+ALARMS = re.compile(
+    r"never retrieved|never awaited|Event loop is closed|PoolClosed|changed under its thread|"
+    r"Exception in callback|Unhandled error in Deferred|destroyed but it is pending|Internal Server Error"
+)
 
 
-def table(
-    found: Found, ledger: Ledger, fleet: Fleet, faults: Counter[str], violations: Sequence[str]
-) -> list[str]:
+def table(found: Found, ledger: Ledger, fleet: Fleet, monkey: Monkey, violations: Sequence[str]) -> list[str]:
     """The lines of the table."""
     kinds = endings(found, ledger)
     ends = [end for end in ENDS if any(counts[end] for counts in kinds.values())]
@@ -42,17 +48,15 @@ def table(
         lines.append(f"{kind:<18}" + "".join(f"{counts[end] or '':>13}" for end in ends))
     total = sum(kinds.values(), Counter[str]())
     lines.append(f"{'all':<18}" + "".join(f"{total[end]:>13}" for end in ends))
-    took = recoveries(fleet.lost, found)
     events = sum(len(reading.ids) for reading in ledger.readings)
     reconnects = sum(reading.connections - 1 for reading in ledger.readings)
     lines += [
         "",
-        "faults       " + ", ".join(f"{kind} {count}" for kind, count in sorted(faults.items())),
+        "faults       " + ", ".join(f"{kind} {count}" for kind, count in sorted(monkey.counts.items())),
         f"processes    {fleet.starts} started",
         f"attempts     {sum(run['attempt'] for run in found.runs)}, of which "
         f"{sum(run['lost_attempts'] for run in found.runs)} were lost",
-        f"went on      {len(took)} runs after the kill of their process: "
-        f"p50 {quantile(took, 0.5):.2f} s, p95 {quantile(took, 0.95):.2f} s, max {quantile(took, 1):.2f} s",
+        *gone_on(fleet, found, monkey.history),
         f"read         {events} events by {len(ledger.readings)} readers, who reconnected {reconnects} times",
         "clients      " + ", ".join(f"{count} {name}" for name, count in sorted(ledger.counts.items())),
         f"violations   {len(violations)}",
@@ -60,18 +64,29 @@ def table(
     return lines
 
 
-def recoveries(lost: Sequence[tuple[str, int, float]], found: Found) -> list[float]:
-    """How long after its process was killed each run went on, in seconds; without those that ended otherwise."""
-    took: list[float] = []
-    for run_id, attempt, when in lost:
-        began = [
-            row["created_at"].timestamp()
-            for row in found.events.get(run_id, [])
-            if row["event"] == "metadata" and json.loads(row["data"])["attempt"] > attempt
-        ]
-        if began:
-            took.append(max(0.0, min(began) - when))
-    return sorted(took)
+def gone_on(fleet: Fleet, found: Found, history: Sequence[tuple[float, str]]) -> list[str]:
+    """How long runs took to go on after a kill: what is measured is said in `recoveries`."""
+    took = recoveries(fleet.lost, found.events, fleet.idle())
+    near = [each for each in took if not each.loss.cut_off]
+    apart = [each for each in took if each.loss.cut_off]
+    lines = [
+        f"went on      {len(near)} runs after the kill of their process: {quantiles([each.counted for each in near])}",
+        f"  with the time in which the database or every executor was down: "
+        f"{quantiles(sorted(each.took for each in near))}",
+    ]
+    if apart:
+        lines.append(f"  {len(apart)} more, cut off before: {quantiles([each.counted for each in apart])}")
+    for each in took[-SLOWEST:]:
+        begin, end = each.loss.when, each.loss.when + each.took
+        meanwhile = [f"{what} +{when - begin:.1f}" for when, what in history if begin - 1 < when < end]
+        lines.append(f"  {each.loss.run_id}: {each.counted:.2f} of {each.took:.2f} s; {', '.join(meanwhile)}")
+    return lines
+
+
+def quantiles(values: Sequence[float]) -> str:
+    """The quantiles of sorted values, in seconds."""
+    named = (("p50", 0.5), ("p95", 0.95), ("max", 1))
+    return ", ".join(f"{name} {quantile(values, share):.2f} s" for name, share in named)
 
 
 def endings(found: Found, ledger: Ledger) -> dict[str, Counter[str]]:
@@ -80,7 +95,8 @@ def endings(found: Found, ledger: Ledger) -> dict[str, Counter[str]]:
     table: dict[str, Counter[str]] = defaultdict(Counter)
     for story in ledger.stories:
         for creation in story.creations:
-            end = status.get(creation.key) or ("rolled back" if creation.state == CREATED else creation.state)
+            gone = "deleted" if creation.deleted else "rolled back"
+            end = status.get(creation.key) or (gone if creation.state == CREATED else creation.state)
             table[story.kind][end] += 1
     return table
 
@@ -91,12 +107,12 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def alarms(fleet: Fleet) -> list[str]:
-    return [
-        f"{process.log.name}: {line}"
-        for process in fleet.site.processes
-        for line in process.output.splitlines()
-        if ALARMS.search(line)
-    ]
+    return [each for process in fleet.site.processes for each in alarms_of(process.log.name, process.output)]
+
+
+def alarms_of(name: str, output: str) -> list[str]:
+    """What a process's log says that no log may."""
+    return [f"{name}: {line}" for line in output.splitlines() if ALARMS.search(line)]
 
 
 def keep(folder: Path, database: Database, ledger: Ledger, violations: Sequence[str]) -> None:

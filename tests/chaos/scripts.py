@@ -1,33 +1,21 @@
-"""The conversations that clients hold. Number and seed decide everything about one of them but its timing."""
+"""The conversations that clients hold about chains: one run, several on a thread, questions, cancels.
+
+Their number and the seed decide everything about them but the timing.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import random
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from tests.chaos.api import Api, Unanswered
 from tests.chaos.followers import follow
 from tests.chaos.ledger import Creation, Story
-from tests.chaos.shapes import Order, conversation, is_right
+from tests.chaos.shapes import Order, is_right, work_of
 
 Script = Callable[[Api, Story, random.Random, str], Awaitable[None]]
-
-
-async def tell(api: Api, seed: int, number: int) -> None:
-    """Hold the conversation with this number."""
-    chance = random.Random(f"{seed}/{number}")
-    kind = chance.choices([name for name, _, _ in SCRIPTS], [weight for _, weight, _ in SCRIPTS])[0]
-    script = next(each for name, _, each in SCRIPTS if name == kind)
-    story = Story(kind, str(uuid.UUID(int=chance.getrandbits(128), version=4)))
-    api.ledger.stories.append(story)
-    try:
-        await script(api, story, chance, f"r{number}")
-        story.ended = True
-    except Unanswered:
-        pass
 
 
 def order(graph: str, tag: str, chance: random.Random, *, longest: float = 0.4) -> Order:
@@ -38,14 +26,31 @@ def order(graph: str, tag: str, chance: random.Random, *, longest: float = 0.4) 
         tokens=chance.randint(10, 60),
         durability=chance.choice(("sync", "async", "async")),
         subgraphs=chance.random() < 0.5,
+        size=chance.randint(150_000, 500_000),
     )
 
 
-async def create(api: Api, story: Story, order: Order, *, answer: str = "", **more: Any) -> Creation | None:
-    """Create a run of a story; None when it was refused."""
-    creation = Creation(order, story.thread_id, answer=answer)
-    story.creations.append(creation)
-    return creation if await api.create(creation, **more) else None
+async def create(
+    api: Api, story: Story, order: Order, *, more: dict[str, Any] | None = None, **known: Any
+) -> Creation | None:
+    """Create a run of a story; None when it was refused.
+
+    Args:
+        more: What its request has beside what the order says.
+        known: What is known of the run: fields of `Creation`.
+    """
+    creation = Creation(order, story.thread_id, **known)
+    story.acts.append(creation)
+    return creation if await api.create(creation, **(more or {})) else None
+
+
+async def see(api: Api, story: Story, order: Order, chance: random.Random, **options: Any) -> Creation:
+    """Create a run like `create`, and see it to its end."""
+    creation = await create(api, story, order, **options)
+    assert creation is not None
+    await watch(api, creation, chance)
+    await api.ended(creation)
+    return creation
 
 
 async def watch(api: Api, creation: Creation, chance: random.Random) -> None:
@@ -54,7 +59,7 @@ async def watch(api: Api, creation: Creation, chance: random.Random) -> None:
     if way == "join":
         result = await api.join(creation)
         right = creation.order.graph == "failing" and "kaboom" in str(result.get("__error__"))
-        ours = creation.order.graph in ALONE and not creation.cancelled
+        ours = creation.order.graph in ALONE and not creation.cancelled and creation.adds is None
         if ours and not right and not is_right(creation.order, result):
             api.ledger.violations.append(
                 f"join of run {creation.run_id} ({creation.order}) answered {result}"
@@ -65,7 +70,7 @@ async def watch(api: Api, creation: Creation, chance: random.Random) -> None:
         await asyncio.gather(*(follow(api, creation) for _ in range(2 if way == "two streams" else 1)))
 
 
-ALONE = ("steps", "parallel", "nested", "talking", "failing")
+ALONE = ("steps", "parallel", "nested", "talking", "failing", "heavy", "large")
 
 
 def alone(graph: str) -> Script:
@@ -82,22 +87,27 @@ def alone(graph: str) -> Script:
 async def questions(api: Api, story: Story, chance: random.Random, tag: str) -> None:
     """A run that asks two questions, one after the other; each gets an answer that nobody else gets."""
     wanted = order("questions", tag, chance)
-    current = await create(api, story, wanted)
-    answers: list[str] = []
-    for number in (1, 2):
-        assert current is not None
-        await watch(api, current, chance)
-        await api.ended(current)
-        question = await asked(api, story, wanted, number)
-        answers.append(f"{tag}-answer{number}-{chance.randrange(10**6)}")
-        command = {"resume": {question: answers[-1]} if chance.random() < 0.5 else answers[-1]}
-        current = await create(api, story, wanted, answer=answers[-1], command=command, input=None)
-    assert current is not None
-    await watch(api, current, chance)
-    await api.ended(current)
-    thread = (await api.get(f"/threads/{story.thread_id}")).json()
-    if thread["values"].get("log") != conversation(tag, answers):
-        api.ledger.violations.append(f"{story.thread_id} was answered {answers} and says {thread['values']}")
+    adds = {"log": work_of(tag, ("before",))}
+    await see(api, story, wanted, chance, adds=adds, steps=("before", "ask1"), leaves="interrupted")
+    for number, steps in ((1, ("ask1", "middle", "ask2")), (2, ("ask2", "last"))):
+        answer = f"{tag}-answer{number}-{chance.randrange(10**6)}"
+        said = f"ask{number}={answer}"
+        await see(
+            api, story, wanted, chance,
+            label=answer,
+            adds={"log": work_of(tag, (said, steps[1]))},
+            steps=steps,
+            leaves="interrupted" if number == 1 else "idle",
+            more=await answering(api, story, wanted, number, answer, chance),
+        )  # fmt: skip
+
+
+async def answering(
+    api: Api, story: Story, wanted: Order, number: int, answer: str, chance: random.Random
+) -> dict[str, Any]:
+    """The request that answers the question that waits, by its id or as what waits."""
+    question = await asked(api, story, wanted, number)
+    return {"command": {"resume": {question: answer} if chance.random() < 0.5 else answer}, "input": None}
 
 
 async def asked(api: Api, story: Story, wanted: Order, number: int) -> str:
@@ -139,7 +149,7 @@ def crowd(strategy: str) -> Script:
 
         async def one(wanted: Order, pause: float, die: random.Random) -> None:
             await asyncio.sleep(pause)
-            created = await create(api, story, wanted, multitask_strategy=strategy)
+            created = await create(api, story, wanted, more={"multitask_strategy": strategy})
             if created is not None:
                 await watch_one_of_many(api, created, die)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,22 @@ STAGES: dict[str, dict[str, float]] = {
     "talking": {"think": 0, "talk": 1},
     "failing": {"before": 0, "boom": 1},
 }
-GRAPHS = {f"chaos_{name}": f"tests.chaos.graphs:{name}" for name in STAGES}
-MODES = {"talking": ["values", "messages-tuple"]}
+_TWICE = {"x": 1, "ask1": 1.2, "y": 1.4, "ask2": 1.6}
+#: Of the graphs in `shaped_graphs`.
+SHAPED: dict[str, dict[str, float]] = {
+    "stopping": STAGES["steps"],
+    "asking": {"before": 0, **_TWICE, "last": 2},
+    "calling": {"before": 0, **_TWICE, "last": 2},
+    "remembering": {"first": 0, "hear": 1, "wait": 1.3, "tell": 1.6, "last": 2},
+    "heavy": {"a": 0, "b1": 1, "b2": 1, "b3": 1, "c": 2},
+    "large": {"l0": 0, "l1": 1, "l2": 2},
+}
+GRAPHS = {
+    **{f"chaos_{name}": f"tests.chaos.graphs:{name}" for name in STAGES},
+    **{f"chaos_{name}": f"tests.chaos.shaped_graphs:{name}" for name in SHAPED},
+}
+STAGES |= SHAPED
+MODES = {"talking": ["values", "messages-tuple"], "large": ["values", "updates", "custom"]}
 DEFAULT_MODES = ["values", "updates"]
 
 
@@ -32,16 +47,19 @@ class Order:
     tokens: int = 0
     durability: str = "async"
     subgraphs: bool = False
+    #: Of the texts of a `large` run, in characters.
+    size: int = 0
 
     def body(self, **more: Any) -> dict[str, Any]:
         """The request that creates it."""
         input: dict[str, Any] = {"tag": self.tag, "delay": self.delay}
         if self.graph == "talking":
             input |= {"tokens": self.tokens, "messages": [{"role": "user", "content": self.tag}]}
+        if self.graph == "large":
+            input["size"] = self.size
         return {
             "assistant_id": f"chaos_{self.graph}",
             "input": input,
-            "metadata": {"key": self.tag},
             "durability": self.durability,
             "stream_mode": MODES.get(self.graph, DEFAULT_MODES),
             "stream_subgraphs": self.subgraphs,
@@ -55,6 +73,16 @@ def text_of(order: Order) -> str:
     return "".join(f"w{number} " for number in range(order.tokens))
 
 
+def bulk(tag: str, name: str, size: int) -> str:
+    """The large text that a step leaves."""
+    line = f"{tag}/{name} "
+    return (line * (size // len(line) + 1))[:size]
+
+
+def digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
 def work_of(tag: str, names: Sequence[str]) -> list[str]:
     return [f"{tag}/{name}" for name in names]
 
@@ -64,7 +92,10 @@ def is_right(order: Order, values: dict[str, Any]) -> bool:
     match order.graph:
         case "steps":
             return values.get("log") == work_of(order.tag, STEPS)
-        case "parallel":
+        case "large":
+            whole = values.get("text") == bulk(order.tag, "l2", order.size)
+            return whole and values.get("log") == work_of(order.tag, ("l0", "l1", "l2"))
+        case "parallel" | "heavy":
             return values.get("log") == work_of(order.tag, ("a", "b1", "b2", "b3", "c"))
         case "nested":
             log = work_of(order.tag, ("first", "fan0", "fan1", "fan2", "last"))

@@ -1,0 +1,57 @@
+"""What the database and the trace of executions have at the end."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from tests.server.databases import Row
+
+STORED = ("checkpoints", "checkpoint_writes", "checkpoint_blobs")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the database and the trace of executions have at the end."""
+
+    runs: Sequence[Row]
+    threads: dict[str, Row]
+    #: By run, in order.
+    events: dict[str, list[Row]]
+    checkpoints: Sequence[Row]
+    #: (attempt, step) in the order of their beginnings, by run.
+    executed: dict[str, list[tuple[int, str]]]
+    #: Threads that have rows of checkpoints, of any kind.
+    stored: frozenset[str] = frozenset()
+
+
+def gather(rows: Callable[[str], list[Row]], checkpoints: Sequence[Row], trace: Iterable[str]) -> Found:
+    runs = rows("SELECT * FROM runs_run ORDER BY due_at, id")
+    events = rows("SELECT * FROM runs_runevent ORDER BY run_id, epoch, seq")
+    executed: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for line in trace:
+        run_id, attempt, name = line.split()
+        executed[run_id].append((int(attempt), name))
+    return Found(
+        runs=[run | {"metadata": decoded(run["metadata"])} for run in runs],
+        threads={
+            row["id"]: row | {"values": decoded(row["values"]), "metadata": decoded(row["metadata"])}
+            for row in rows("SELECT * FROM threads_thread")
+        },
+        events={run_id: list(each) for run_id, each in groupby(events, key=lambda row: row["run_id"])},
+        checkpoints=checkpoints,
+        executed=executed,
+        stored=frozenset(
+            str(row["thread_id"])
+            for table in STORED
+            for row in rows(f"SELECT DISTINCT thread_id FROM {table}")
+        ),
+    )
+
+
+def decoded(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
