@@ -17,6 +17,8 @@ READ_ONLY = "25006"
 ENDED = frozenset(["25P02", "25P03", "25P04"])
 #: Program limits: psycopg files them with the faults that pass, but a row too large stays too large.
 LIMITS = "54"
+#: Every error of a database, the driver's own and Django's.
+OF_DRIVERS = (psycopg.Error, sqlite3.Error, db.DatabaseError, db.InterfaceError)
 #: How the drivers, and Django for them, name what is not the statement's fault.
 PASSING = (
     psycopg.OperationalError,

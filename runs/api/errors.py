@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from typing import Any
 
-import psycopg
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
-from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from langgraph.store.base import InvalidNamespaceError
 from ninja import NinjaAPI
@@ -29,7 +26,7 @@ from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests import ContradictoryRequest
 from runs.serialization import encode
 from threads.checkpoints import StorageUnavailable
-from threads.faults import is_passing
+from threads.faults import OF_DRIVERS, is_passing
 from threads.store.exceptions import (
     EmbeddingFailed,
     InvalidFilter,
@@ -57,7 +54,7 @@ STATUSES: dict[type[Exception], int] = {
     EmbeddingFailed: 503,
 }
 #: Django's; the checkpoints' drivers', whom nobody asks through Django; and what gave up asking those again.
-OF_DATABASE = (DatabaseError, InterfaceError, psycopg.Error, sqlite3.Error, StorageUnavailable)
+OF_DATABASE = (*OF_DRIVERS, StorageUnavailable)
 NO_GRAPH = "The graph cannot be loaded; the server's log says why."
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
