@@ -25,6 +25,7 @@ from runs.execution.invocation import (
     towards,
 )
 from runs.execution.loops import AttemptWriter
+from runs.execution.model_events import MessagesHandler  # noqa: F401 (which installs itself)
 from runs.execution.recording import Chunk, Recording
 from runs.execution.resume import Landed, Resumption, landed, source
 from runs.execution.told import Told

@@ -1,6 +1,7 @@
 """One graph that does whatever the last human message says, so that a client needs nothing but words to test it.
 
 talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
+speak [WORDS] [SECONDS]  does so too, but reads its model's events
 weather PLACE [SECONDS]  calls a tool, and tells what it answered
 ask [TIMES] [SECONDS]    asks a person so many times, each after so many seconds, and tells the answers
 poll                     asks two questions at once, and tells the answers
@@ -14,8 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import warnings
 from typing import Any
 
+from langchain_core._api import LangChainBetaWarning
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.runnables import RunnableConfig
@@ -73,6 +76,14 @@ async def talk(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     return {"messages": [await Obedient().ainvoke(state["messages"], config)]}
 
 
+async def speak(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
+    trace(config, "speak")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LangChainBetaWarning)
+        stream: Any = await Obedient().astream_events(state["messages"], config, version="v3")
+    return {"messages": [await stream.output]}
+
+
 async def ask(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     trace(config, "ask")
     words, answers = order(state["messages"]), []
@@ -110,6 +121,7 @@ def which(state: Obeying) -> str:
         "nest": "firm",
         "march": "step",
         "fail": "fail",
+        "speak": "speak",
     }
     return nodes.get(word, "talk")
 
@@ -138,7 +150,10 @@ def _obeying() -> Any:
     builder.add_node("firm", _around("firm", "team", team))
     builder.add_node("step", step)
     builder.add_node("fail", fail)
-    builder.add_conditional_edges(START, which, ["talk", "ask", "poll", "team", "firm", "step", "fail"])
+    builder.add_node("speak", speak)
+    builder.add_conditional_edges(
+        START, which, ["talk", "speak", "ask", "poll", "team", "firm", "step", "fail"]
+    )
     builder.add_conditional_edges("poll", poll, ["pollster"])
     builder.add_conditional_edges("talk", tools_condition)
     builder.add_edge("tools", "talk")

@@ -53,21 +53,26 @@ test("values follow each step", () =>
     assert.deepEqual([...new Set(seen)], [0, 1, 2, 3]);
   }));
 
-test("a message's words follow each other", () =>
-  session(async (stream) => {
-    const reading = (async () => {
-      for await (const message of stream.messages) {
-        const words = [];
-        for await (const word of message.text) words.push(word);
-        return { words, whole: await message.text, usage: await message.usage };
-      }
-    })();
-    await start(stream, "talk 4");
-    const { words, whole, usage } = await reading;
-    assert.equal(whole, "w0 w1 w2 w3 ");
-    assert.ok(words.length > 1, JSON.stringify(words));
-    assert.equal(usage.output_tokens, 4);
-  }));
+for (const order of ["talk 4", "speak 4"]) {
+  test(`a message's words follow each other: ${order}`, () =>
+    session(async (stream) => {
+      const reading = (async () => {
+        const told = [];
+        for await (const message of stream.messages) {
+          const words = [];
+          for await (const word of message.text) words.push(word);
+          told.push({ words, whole: await message.text, usage: await message.usage });
+        }
+        return told;
+      })();
+      await start(stream, order);
+      const [{ words, whole, usage }, ...others] = await reading;
+      assert.deepEqual(others, []);
+      assert.equal(whole, "w0 w1 w2 w3 ");
+      assert.ok(words.length > 1, JSON.stringify(words));
+      assert.equal(usage.output_tokens, 4);
+    }));
+}
 
 test("a tool is called, and answers", () =>
   session(async (stream) => {

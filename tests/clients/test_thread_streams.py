@@ -50,6 +50,19 @@ async def test_words_follow_each_other(client: LangGraphClient, transport: Trans
 
 
 @BOTH
+async def test_words_of_a_model_whose_events_a_node_reads(
+    client: LangGraphClient, transport: Transport
+) -> None:
+    async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
+        await thread.run.start(input=say("speak 8 0.02"))
+        [message] = [message async for message in thread.messages]
+        words = [word async for word in message.text]
+        assert words == [f"w{place} " for place in range(8)]
+        [block] = (await thread.output)["messages"][-1]["content"]
+        assert block["text"] == "".join(words)
+
+
+@BOTH
 async def test_nothing_of_a_quick_run_is_missed(client: LangGraphClient, transport: Transport) -> None:
     """Ends and content are read on two connections, and the end of the one ends the other."""
     for number in range(5):
