@@ -30,7 +30,8 @@ class Page {
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.threadMenu(thread, anchor), address: (id) => this.address(id) });
     this.composer = new Composer({ send: (message, strategy) => this.send(message, strategy), stop: () => this.stop(), remove: (queued) => this.session?.remove(queued), editLast: () => this.editLast() });
-    $("composer").append(this.composer.element);
+    this.place = $("composer");
+    this.place.append(this.composer.element);
     this.banner = new Banner($("banner"));
     this.plan = new Plan($("plan"));
     this.empty = new Empty({ say: (text) => this.say(text), open: (id) => this.go(id) });
@@ -131,13 +132,11 @@ class Page {
 
   /** It stands in the middle of an empty thread, and below any other. */
   placeComposer(gone) {
-    const composer = $("composer");
     const place = this.session ? $("main") : this.empty.slot;
-    composer.hidden = Boolean(gone);
-    if (composer.parentElement === place) return;
-    const focused = composer.contains(document.activeElement);
-    place.append(composer);
-    if (focused) this.composer.focus();
+    this.place.hidden = Boolean(gone);
+    if (this.place.parentElement === place) return;
+    place.append(this.place);
+    if (!gone) this.composer.focus();
   }
 
   renderLog(session, questions) {
