@@ -1,7 +1,10 @@
 // A form of a JSON schema, for what people can fill in: texts, numbers, choices, switches, and lists of these. What goes
 // beyond is a field of JSON.
 
-import { h } from "./dom.js";
+import { h, icon } from "./dom.js";
+
+/** Characters of a value from which on its field is folded. */
+const LONG = 300;
 
 let names = 0;
 
@@ -79,7 +82,9 @@ function fieldOf(name, schema, value, { root, required }) {
       was.textContent = `Edited; was ${made.initial.length > 80 ? `${made.initial.slice(0, 79)}…` : made.initial || "empty"}`;
     });
   }
-  const element = made.group ? h("fieldset.f", {}, h("legend", {}, schema.title ?? name), hint, made.element) : made.inline ? h("div.f.check", {}, made.element, label(), hint) : h("div.f", {}, label(), hint, made.element, was);
+  // What is long has most likely been read above already.
+  const folded = made.textual && String(value ?? "").length > LONG;
+  const element = folded ? h("details.f.fold", {}, h("summary.b.b-q", {}, `${schema.title ?? name}: ${String(value).length.toLocaleString("en")} characters`, icon("right", "i-s turn-arrow")), label(), hint, made.element, was) : made.group ? h("fieldset.f", {}, h("legend", {}, schema.title ?? name), hint, made.element) : made.inline ? h("div.f.check", {}, made.element, label(), hint) : h("div.f", {}, label(), hint, made.element, was);
   return { element, read: made.read };
 }
 

@@ -186,6 +186,16 @@ function resultElement(told) {
   return h("div", {}, short, more);
 }
 
+/** A text that is JSON, in one line for people. */
+function briefText(text) {
+  if (!/^\s*[[{]/.test(text)) return text;
+  try {
+    return brief(JSON.parse(text));
+  } catch {
+    return text;
+  }
+}
+
 class AgentStep extends Card {
   constructor() {
     super("agent");
@@ -215,7 +225,7 @@ class TaskStep extends Step {
   }
 
   update({ text }) {
-    setText(this.text, shorten(text, 400));
+    setText(this.text, shorten(briefText(text), 300));
   }
 }
 

@@ -31,7 +31,9 @@ class Scope {
 
   take(values) {
     this.values = values ?? {};
-    const listed = Array.isArray(this.values.messages) ? this.values.messages : [];
+    const listed = this.values.messages;
+    // A state without messages says nothing about those that were streamed.
+    if (!Array.isArray(listed)) return;
     const before = this.messages.length;
     // Whoever goes on after a loss says once more which messages are withdrawn, by empty ones of their ids.
     const kept = listed.filter((each) => each && typeof each === "object" && !this.streamed.get(each.id)?.lost);
