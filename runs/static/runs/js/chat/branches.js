@@ -10,8 +10,10 @@ export class Branches {
     for (const run of [...runs].reverse()) {
       if (run.status === "pending") continue;
       const told = run.metadata ?? {};
-      const parent = "parent_run_id" in told ? told.parent_run_id || null : before;
-      this.runs.set(run.run_id, { id: run.run_id, parent: this.runs.has(parent) ? parent : null, message: told.message_id ?? null, status: run.status });
+      const parent = told.parent_run_id;
+      // One that is not there was taken back while it waited.
+      const follows = parent === "" ? null : this.runs.has(parent) ? parent : before;
+      this.runs.set(run.run_id, { id: run.run_id, parent: follows, message: told.message_id ?? null, status: run.status });
       before = run.run_id;
     }
     this.newest = before;

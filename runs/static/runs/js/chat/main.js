@@ -200,7 +200,7 @@ class Page {
 
   showEmpty() {
     const assistant = this.assistants.of(null);
-    const waiting = this.list.threads?.find(({ status, metadata }) => status === "interrupted" && !metadata?.archived);
+    const waiting = this.list.threads?.find(({ status, interrupts, metadata }) => status === "interrupted" && Object.keys(interrupts ?? {}).length && !metadata?.archived);
     this.empty.update({ assistant, waiting: waiting && { id: waiting.thread_id, title: titleOf(waiting) } });
   }
 

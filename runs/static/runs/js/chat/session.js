@@ -180,7 +180,7 @@ export class Session extends EventTarget {
    */
   async send(content, { assistant, strategy = "enqueue", context, from, checkpoint } = {}) {
     const id = crypto.randomUUID();
-    const parent = from !== undefined ? from : (this.view?.run ?? this.branches.newest);
+    const parent = from !== undefined ? from : (this.view?.run ?? this.queued.at(-1)?.id ?? this.branches.newest);
     const message = { ...fromState({ type: "human", id, content }), key: id, sending: true };
     const params = { assistant_id: assistant, input: { messages: [{ type: "human", id, content }] }, metadata: { message_id: id, parent_run_id: parent ?? "" }, multitask_strategy: strategy };
     const at = checkpoint ?? (from === undefined ? this.view?.checkpoint : undefined);
@@ -234,9 +234,9 @@ export class Session extends EventTarget {
     if (run) await this.cancel(run.id);
   }
 
-  async cancel(runId) {
+  async cancel(runId, action = "interrupt") {
     try {
-      await this.api.post(`threads/${this.id}/runs/${runId}/cancel?wait=0&action=interrupt`);
+      await this.api.post(`threads/${this.id}/runs/${runId}/cancel?wait=0&action=${action}`);
     } catch (error) {
       // It had ended meanwhile.
       if (!(error instanceof Refused && error.status === 404)) throw error;
@@ -248,7 +248,8 @@ export class Session extends EventTarget {
     this.queued = this.queued.filter((each) => each !== queued);
     this.sent = this.sent.filter(({ id }) => id !== queued.message?.id);
     this.changed();
-    await this.cancel(queued.id);
+    // If it has begun meanwhile, what it has done is taken back too.
+    await this.cancel(queued.id, "rollback");
   }
 
   async answer(responses) {
@@ -266,13 +267,17 @@ export class Session extends EventTarget {
   /** Say something else in a message's place. */
   async edit(messageId, content, options) {
     const run = this.branches.ofMessage(messageId);
-    const checkpoint = run.parent ? await this.tip(run.parent) : await this.beginning(run.id);
+    const checkpoint = (run.parent && (await this.tip(run.parent))?.checkpoint.checkpoint_id) || (await this.beginning(run.id));
     await this.send(content, { ...options, from: run.parent, checkpoint });
   }
 
+  /** The state that a run has left, or the one before it that has left any: one that was cancelled early has none. */
   async tip(runId) {
-    const [state] = await this.api.post(`threads/${this.id}/history`, { limit: 1, metadata: { run_id: runId } });
-    return state?.checkpoint?.checkpoint_id;
+    for (let id = runId; id; id = this.branches.runs.get(id)?.parent) {
+      const [state] = await this.api.post(`threads/${this.id}/history`, { limit: 1, metadata: { run_id: id } });
+      if (state) return state;
+    }
+    return null;
   }
 
   /** Where a thread's first run began: the checkpoint of its input, which nothing stands before. */
@@ -286,7 +291,7 @@ export class Session extends EventTarget {
     const leaf = this.branches.leaf(runId);
     if (leaf === this.branches.newest) this.view = null;
     else {
-      const [state] = await this.api.post(`threads/${this.id}/history`, { limit: 1, metadata: { run_id: leaf } });
+      const state = await this.tip(leaf);
       if (!state) throw new Refused(404, "This version is not there any more.");
       const messages = (state.values?.messages ?? []).map((each, place) => ({ ...fromState(each), key: each.id ?? `#${place}` }));
       this.view = { run: leaf, messages, checkpoint: state.checkpoint.checkpoint_id };

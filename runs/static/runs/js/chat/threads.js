@@ -7,10 +7,15 @@ const MOST = 200;
 const WANTED = {
   limit: MOST,
   sort_by: "state_updated_at",
-  select: ["thread_id", "status", "metadata", "created_at", "state_updated_at"],
+  select: ["thread_id", "status", "interrupts", "metadata", "created_at", "state_updated_at"],
   extract: { title: "values.title", first: "values.messages[0].content" },
 };
-const STATES = { busy: "running", interrupted: "ask", error: "failed" };
+
+/** What a thread's status means to people; one that was stopped asks nothing. */
+function stateOf({ status, interrupts }) {
+  if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
+  return { busy: "running", error: "failed" }[status] ?? null;
+}
 
 /** What a thread is called: as it was renamed, as its graph says, or by its first message. */
 export function titleOf(thread, values) {
@@ -99,7 +104,7 @@ export class ThreadList {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.acts.open(id);
-    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), STATES[thread.status] ? state(STATES[thread.status], { quiet: true }) : null);
+    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null);
     const more = iconButton("more", `Menu of ${titleOf(thread)}`, () => this.acts.menu(thread, more), { "aria-haspopup": "menu", "aria-expanded": "false" });
     return h("li", { "data-thread": id }, link, more);
   }

@@ -62,13 +62,14 @@ function besides(model, messages, called) {
     found.set(place, [...(found.get(place) ?? []), step]);
   };
   for (const scope of model.below()) {
-    if (!scope.callId || !called.has(scope.callId)) add(scope.anchor, agentStep(model, scope), scope.runId);
+    if (!scope.callId || !called.has(scope.callId)) add(scope.anchor, { ...agentStep(model, scope), at: scope.startedAt }, scope.runId);
   }
   for (const each of model.breaks) add(each.anchor, { kind: "break", ...each }, each.runId);
   for (const run of model.runs.values()) {
-    if (run.status === "failed") add(run.anchor, { kind: "failed", key: `failed-${run.id}`, run }, run.id);
-    else if (run.stopped) add(run.anchor, { kind: "stopped", key: `stopped-${run.id}`, run }, run.id);
+    if (run.status === "failed") add(run.anchor, { kind: "failed", key: `failed-${run.id}`, run, at: run.endedAt }, run.id);
+    else if (run.stopped) add(run.anchor, { kind: "stopped", key: `stopped-${run.id}`, run, at: run.endedAt }, run.id);
   }
+  for (const steps of found.values()) steps.sort((one, other) => one.at - other.at);
   return found;
 }
 

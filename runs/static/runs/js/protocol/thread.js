@@ -45,7 +45,7 @@ class Scope {
       if (streamed) Object.assign(message, { key: streamed.key, startedAt: streamed.startedAt, endedAt: streamed.endedAt, node: streamed.node, timed: streamed.blocks });
     }
     for (const [id, message] of this.streamed) {
-      if (ids.has(id) || !message.done) continue;
+      if (ids.has(id) || !message.done || message.after !== undefined) continue;
       // The step is over, and its result does not have it. A lost one stays until something has taken its place.
       if (!message.lost || this.messages.length > before) this.streamed.delete(id);
     }
@@ -55,7 +55,18 @@ class Scope {
   all() {
     const ids = new Set(this.messages.map(({ id }) => id));
     const rest = [...this.streamed.values()].filter(({ id, replaced }) => !ids.has(id) && !replaced);
-    return [...this.messages, ...rest.map((message) => message.shown())];
+    const kept = Map.groupBy(rest.filter(({ after }) => after !== undefined), ({ after }) => after);
+    const shown = (messages = []) => messages.map((message) => message.shown());
+    return [...this.messages.flatMap((message) => [message, ...shown(kept.get(message.key))]), ...shown(rest.filter(({ after }) => after === undefined))];
+  }
+
+  /** A run was stopped, or failed: what it has said and nothing has saved stays where it stands. */
+  keep() {
+    const ids = new Set(this.messages.map(({ id }) => id));
+    const after = this.messages.at(-1)?.key ?? null;
+    for (const message of this.streamed.values()) {
+      if (!ids.has(message.id) && message.after === undefined && !message.replaced && message.blocks.some(Boolean)) Object.assign(message, { after, done: true });
+    }
   }
 
   lose() {
@@ -78,7 +89,7 @@ export class ThreadModel {
     this.tools = new Map();
     this.runs = new Map();
     this.questions = new Map();
-    /** Where a process was lost and another went on: {anchor, key, seconds, runId}. */
+    /** Where a process was lost and another went on: {anchor, key, at, seconds, runId}. */
     this.breaks = [];
     this.run = null;
     this.time = 0;
@@ -156,7 +167,8 @@ export class ThreadModel {
     this.runs.set(runId, run);
     if (this.run?.id === runId || !this.active) this.run = run;
     for (const scope of [this.root, ...this.subgraphs.values()]) {
-      for (const [key, message] of scope.streamed) if (message.lost) scope.streamed.delete(key);
+      if (run.stopped || run.status === "failed") scope.keep();
+      else for (const [key, message] of scope.streamed) if (message.lost) scope.streamed.delete(key);
     }
     run.anchor = this.anchor();
   }
@@ -166,7 +178,7 @@ export class ThreadModel {
     if (epoch <= this.run.epoch) return;
     this.run.epoch = epoch;
     this.run.lost += 1;
-    this.breaks.push({ key: `break-${this.run.id}-${epoch}`, anchor: this.anchor(), seconds: before ? (this.time - before) / 1000 : 0, runId: this.run.id });
+    this.breaks.push({ key: `break-${this.run.id}-${epoch}`, anchor: this.anchor(), at: this.time, seconds: before ? (this.time - before) / 1000 : 0, runId: this.run.id });
     for (const scope of [this.root, ...this.subgraphs.values()]) scope.lose();
     for (const [id, tool] of this.tools) if (tool.status === "running") this.tools.set(id, { ...tool, status: "lost" });
   }
