@@ -315,7 +315,7 @@ class Page {
 
   head() {
     this.assistantWord = h("span", { dir: "auto" });
-    this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
+    this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", hidden: true, on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
     this.runLink = h("a.b.b-q.no-phone", { hidden: true }, "Open run ", icon("out", "i-s"));
     this.moreButton = iconButton("more", "More about this thread", () => this.threadMenu(this.session?.thread ?? this.list.get(this.session?.id), this.moreButton), { "aria-haspopup": "menu", "aria-expanded": "false" });
     $("head-acts").append(this.assistantButton, this.runLink, this.moreButton);
@@ -329,6 +329,7 @@ class Page {
     document.title = session ? `${title} · Chat` : "Chat";
     const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
     setText($("subtitle"), session ? (session.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
+    this.assistantButton.hidden = !this.assistants.list.length;
     setText(this.assistantWord, this.assistant?.name ?? "No assistant");
     set(this.assistantButton, "aria-label", `Assistant: ${this.assistant?.name ?? "none"}`);
     const run = session?.model.run?.id ?? session?.branches.newest;

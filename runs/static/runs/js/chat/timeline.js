@@ -116,6 +116,8 @@ function agentStep(model, scope) {
   const results = new Map(messages.filter(({ role }) => role === "tool").map((message) => [message.callId, message]));
   const called = new Set(messages.flatMap(({ blocks }) => blocks.filter(({ type }) => type === "call").map(({ id }) => id)));
   const steps = messages.flatMap((message) => (message.role === "human" ? [{ kind: "task", key: message.key, text: textOf(message) }] : stepsOf(message, { model, results, called })));
+  // A node may return its task after what it has streamed.
+  if (!scope.messages.length) steps.sort((one, other) => (other.kind === "task") - (one.kind === "task"));
   const nested = model.below(scope.namespace).map((each) => agentStep(model, each));
   const state = { completed: "done", failed: "failed", interrupted: "ask", running: "running" }[scope.status] ?? "running";
   const last = messages.findLast((message) => textOf(message));

@@ -84,7 +84,7 @@ function fieldOf(name, schema, value, { root, required }) {
   }
   // What is long has most likely been read above already.
   const folded = made.textual && String(value ?? "").length > LONG;
-  const element = folded ? h("details.f.fold", {}, h("summary.b.b-q", {}, `${schema.title ?? name}: ${String(value).length.toLocaleString("en")} characters`, icon("right", "i-s turn-arrow")), label(), hint, made.element, was) : made.group ? h("fieldset.f", {}, h("legend", {}, schema.title ?? name), hint, made.element) : made.inline ? h("div.f.check", {}, made.element, label(), hint) : h("div.f", {}, label(), hint, made.element, was);
+  const element = folded ? h("details.f.fold", {}, h("summary.note", {}, h("b", {}, schema.title ?? name), h("span.quiet", {}, `${String(value).length.toLocaleString("en")} characters`), icon("right", "i-s turn-arrow")), label(), hint, made.element, was) : made.group ? h("fieldset.f", {}, h("legend", {}, schema.title ?? name), hint, made.element) : made.inline ? h("div.f.check", {}, made.element, label(), hint) : h("div.f", {}, label(), hint, made.element, was);
   return { element, read: made.read };
 }
 

@@ -57,7 +57,7 @@ class Scope {
     const rest = [...this.streamed.values()].filter(({ id, replaced }) => !ids.has(id) && !replaced);
     const kept = Map.groupBy(rest.filter(({ after }) => after !== undefined), ({ after }) => after);
     const shown = (messages = []) => messages.map((message) => message.shown());
-    return [...this.messages.flatMap((message) => [message, ...shown(kept.get(message.key))]), ...shown(rest.filter(({ after }) => after === undefined))];
+    return [...shown(kept.get(null)), ...this.messages.flatMap((message) => [message, ...shown(kept.get(message.key))]), ...shown(rest.filter(({ after }) => after === undefined))];
   }
 
   /** A run was stopped, or failed: what it has said and nothing has saved stays where it stands. */
