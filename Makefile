@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # A first start that compiles every package takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run test test-newest check format bench chaos crash-points openapi migrations clean
+.PHONY: help install run test test-newest check format bench chaos crash-points openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -20,6 +20,7 @@ help:
 	@echo "make test-newest      the same with the newest releases of all packages"
 	@echo "make check            lint, format check, types, Django's checks"
 	@echo "make openapi          write the API's document anew, to docs/openapi.json"
+	@echo "make vendor           fetch the third-party files of the pages anew, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make crash-points     play 600 generated graphs with a death, a drain or a cancel at drawn points; ARGS=--seed=1"
 	@echo "make chaos            run thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
@@ -60,6 +61,9 @@ check: install
 
 openapi: install
 	$(RUN) python manage.py openapi > docs/openapi.json
+
+vendor: install
+	$(RUN) python -m tests.browser.vendor
 
 format: install
 	$(RUN) ruff check --fix .

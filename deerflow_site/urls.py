@@ -1,4 +1,4 @@
-"""The site's paths: the admin at /admin/, and the API at the root, where its clients expect it."""
+"""The site's paths: the admin at /admin/, the chat at /chat/, and the API at the root, where its clients expect it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from django.contrib.contenttypes.views import shortcut
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from runs.api.site import api, not_found
 
@@ -24,6 +24,7 @@ urlpatterns = [
     path("admin/r/<path:content_type_id>/<path:object_id>/", admin.site.admin_view(_view_on_site)),
     path("admin/", admin.site.urls),
     path("", api.urls),
+    path("", include("runs.pages.urls")),
     # The admin without its slash is left to Django, which redirects.
     re_path(r"^(?!admin$)", not_found),
 ]

@@ -48,11 +48,11 @@ async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
     return HttpResponse(encode({"ok": True, "services": {}}), content_type="application/json")
 
 
-@router.get("/", auth=None, summary="The same as `/ok`; a browser is sent to `/docs`")
+@router.get("/", auth=None, summary="The same as `/ok`; a browser is sent to `/chat/`")
 async def root(request: HttpRequest) -> HttpResponse:
     if "text/html" in request.headers.get("Accept", ""):
         # Relative, for a proxy may serve the site below a path.
-        return HttpResponseRedirect("docs")
+        return HttpResponseRedirect("chat/")
     return await ok(request)
 
 

@@ -1,0 +1,1 @@
+"""Pages for people: the chat, and how they log in."""

@@ -1,0 +1,72 @@
+"""What the pages read from the database; each function is one question, asked in a database thread."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db.models import Min
+from django.http import Http404
+
+from runs.models import Run, RunEvent
+from runs.protocols.agent.events import first_of
+from threads.models import Thread
+from threads.querysets import Principal
+
+
+def name_of(user_id: int) -> str:
+    """What a user is called on the page."""
+    return str(get_user_model().objects.get(pk=user_id))
+
+
+def may_inspect(user_id: int) -> bool:
+    """Whether a user may open a run's page in the admin."""
+    user: Any = get_user_model().objects.get(pk=user_id)
+    return bool(user.is_active and user.is_staff and user.has_perm("runs.view_run"))
+
+
+def position_of(thread_id: UUID, *, runs: int, principal: Principal) -> int:
+    """The number after which a thread's event tape begins to tell its last `runs` runs; 0 for all of it.
+
+    A page shows the older ones by the thread's state: replaying a long thread from its start would keep people waiting.
+    """
+    owned = Run.objects.filter(thread__in=Thread.objects.for_principal(principal).visible(), thread=thread_id)
+    begun = list(owned.filter(epoch__gt=0).order_by("-epoch").values_list("id", "epoch")[: runs + 1])
+    if len(begun) <= runs:
+        return 0
+    run_id, epoch = begun[-2]
+    # A run that went on after its process was lost has events of earlier epochs.
+    first = RunEvent.objects.filter(run=run_id).aggregate(Min("epoch"))["epoch__min"]
+    return first_of(first or epoch)
+
+
+def plain_thread(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
+    """A thread's title and messages, for a page without scripts. Raises Http404."""
+    threads = Thread.objects.for_principal(principal).visible()
+    thread = threads.only("values", "metadata").filter(id=thread_id).first()
+    if thread is None:
+        raise Http404
+    values = thread.values if isinstance(thread.values, dict) else {}
+    messages = values.get("messages")
+    title = thread.metadata.get("title") or values.get("title") or "Thread"
+    listed = messages if isinstance(messages, list) else []
+    return {"title": str(title), "messages": [_message(each) for each in listed if isinstance(each, dict)]}
+
+
+#: What a page calls whoever has written a message.
+AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
+
+
+def _message(message: dict[str, Any]) -> dict[str, str]:
+    kind = str(message.get("type", ""))
+    return {"author": AUTHORS.get(kind, kind), "text": text_of(message.get("content"))}
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's content: a string, or the text blocks of a list."""
+    if isinstance(content, str):
+        return content
+    blocks = content if isinstance(content, list) else []
+    texts = [each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)]
+    return "\n\n".join(str(each) for each in texts if each)

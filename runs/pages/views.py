@@ -1,0 +1,83 @@
+"""The chat page. What it shows and does goes through the API, like any other client's; here is only what carries it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+from ninja.errors import AuthenticationError, HttpError
+
+from runs.identity.principals import Principal
+from runs.identity.requests import principal_of
+from runs.pages import reading
+from threads.database import in_database
+
+#: Runs whose events a page replays when it opens a thread, and the most that it may ask for.
+REPLAYED, MOST_REPLAYED = 5, 50
+
+
+@never_cache
+@require_GET
+async def chat(request: HttpRequest, thread_id: UUID | None = None) -> HttpResponse:
+    """The page, at a thread or at a new one; whoever is not logged in is sent to do so."""
+    try:
+        principal = await principal_of(request)
+    except AuthenticationError:
+        return _to_login(request)
+    except HttpError as refusal:
+        return HttpResponse(str(refusal), status=refusal.status_code, content_type="text/plain")
+    # The API asks a page that goes by a session for the token.
+    get_token(request)
+    return render(request, "runs/chat.html", await _context(principal, thread_id))
+
+
+async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, Any]:
+    user_id = principal.user_id
+    inspects = await in_database(reading.may_inspect, user_id)
+    return {
+        "thread_id": thread_id,
+        "username": await in_database(reading.name_of, user_id),
+        "settings": {
+            "api": reverse("api:api-root"),
+            "chat": reverse("pages:chat"),
+            "login": reverse("pages:login"),
+            "inspect": reverse("admin:runs_run_changelist") if inspects else None,
+        },
+    }
+
+
+@never_cache
+@require_GET
+async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
+    """A thread's messages as text, for browsers without JavaScript."""
+    try:
+        principal = await principal_of(request)
+    except AuthenticationError:
+        return _to_login(request)
+    found = await in_database(reading.plain_thread, thread_id, principal=principal)
+    return render(request, "runs/plain.html", {**found, "thread_id": thread_id})
+
+
+@never_cache
+@require_GET
+async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
+    """Where a page begins to read a thread's events: `{"since": number}`; with `runs`, before that many of the last runs."""
+    try:
+        principal = await principal_of(request)
+    except HttpError as refusal:
+        return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
+    asked = request.GET.get("runs", "")
+    runs = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
+    since = await in_database(reading.position_of, thread_id, runs=max(runs, 1), principal=principal)
+    return JsonResponse({"since": since})
+
+
+def _to_login(request: HttpRequest) -> HttpResponse:
+    return HttpResponseRedirect(f"{reverse('pages:login')}?{urlencode({'next': request.get_full_path()})}")

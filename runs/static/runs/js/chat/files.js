@@ -1,0 +1,67 @@
+// Files of a message: what may be added, said before anything is sent, and the blocks that they become.
+
+import { bytes } from "../parts/words.js";
+
+const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const TEXTS = /\.(txt|md|csv|tsv|json|jsonl|ya?ml|toml|ini|log|py|js|mjs|ts|tsx|jsx|html|css|sql|sh|go|rs|java|c|h|cpp|rb|xml)$/i;
+/** Bytes of one file, and of all of a message: what a request may hold, less what its encoding adds. */
+const MOST = 4e6;
+const ALL = 5e6;
+const MOST_TEXT = 400_000;
+
+export const ACCEPT = [...IMAGES, "application/pdf", "text/*", ".md", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".py", ".ts", ".sql"].join(",");
+export const LIMITS = `images, PDF and text, up to ${bytes(MOST)} each and ${bytes(ALL)} a message`;
+
+/** Read files that were chosen, dropped or pasted: {files, problems}. */
+export async function readFiles(chosen, before = []) {
+  const files = [];
+  const problems = [];
+  let sum = before.reduce((all, { size }) => all + size, 0);
+  for (const file of chosen) {
+    const refused = refusal(file, sum);
+    if (refused) {
+      problems.push(refused);
+      continue;
+    }
+    sum += file.size;
+    files.push(await read(file));
+  }
+  return { files, problems };
+}
+
+function refusal(file, sum) {
+  const name = file.name || "The file";
+  if (!isImage(file) && !isPdf(file) && !isText(file)) return `${name} is no image, PDF or text.`;
+  if (file.size > MOST) return `${name} has ${bytes(file.size)}; a file may have ${bytes(MOST)}.`;
+  if (isText(file) && file.size > MOST_TEXT) return `${name} has ${bytes(file.size)}; a text may have ${bytes(MOST_TEXT)}.`;
+  if (sum + file.size > ALL) return `${name} is left out: the files of a message may have ${bytes(ALL)} together.`;
+  return null;
+}
+
+const isImage = ({ type }) => IMAGES.includes(type);
+const isPdf = ({ type }) => type === "application/pdf";
+const isText = ({ type, name }) => type.startsWith("text/") || type === "application/json" || TEXTS.test(name ?? "");
+
+async function read(file) {
+  const { name, size, type } = file;
+  if (isText(file) && !isImage(file)) return { name, size, block: { type: "text", text: `${name}:\n\n${await file.text()}` } };
+  const url = await dataUrl(file);
+  const base64 = url.slice(url.indexOf(",") + 1);
+  if (isImage(file)) return { name, size, preview: url, block: { type: "image_url", image_url: { url } } };
+  return { name, size, block: { type: "file", base64, mime_type: type, filename: name } };
+}
+
+function dataUrl(file) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+}
+
+/** A message's content: its text alone, or blocks. */
+export function contentOf({ text, files }) {
+  if (!files.length) return text;
+  return [...(text ? [{ type: "text", text }] : []), ...files.map(({ block }) => block)];
+}

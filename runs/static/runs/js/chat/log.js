@@ -1,0 +1,184 @@
+// The log of a thread: people's messages and the agent's turns, which grow where they stand.
+
+import { copy, h, icon, iconButton, reconcile, setText } from "../parts/dom.js";
+import { blockElement, stepView } from "../parts/steps.js";
+import { count } from "../parts/words.js";
+import { textOf } from "../protocol/messages.js";
+
+/** Entries that are shown at once; older ones follow when the page has nothing else to do. */
+const FIRST = 60;
+/** Pixels from the end within which the page follows what is added. */
+const NEAR = 60;
+
+const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
+
+export class Log {
+  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step). */
+  constructor(acts) {
+    this.acts = acts;
+    this.views = new Map();
+    this.column = h("div.col");
+    this.scroller = h("div.log", { role: "log", "aria-label": "Messages", "aria-live": "off", tabindex: "0" }, this.column);
+    this.newest = h("button.b.newest", { type: "button", hidden: true, on: { click: () => this.toEnd({ smooth: true }) } }, icon("down"), "To the newest");
+    this.element = h("div.logbox", {}, this.scroller, this.newest);
+    this.extra = h("div.turn.extra");
+    this.column.append(this.extra);
+    this.follows = true;
+    this.limit = FIRST;
+    this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
+    new ResizeObserver(() => this.follow()).observe(this.column);
+    new ResizeObserver(() => this.follow()).observe(this.scroller);
+  }
+
+  /** Show entries of `timeline.js`. */
+  update(entries) {
+    this.entries = entries;
+    const shown = entries.slice(-this.limit);
+    reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
+    this.follow();
+    if (entries.length > this.limit && !this.waiting) {
+      this.waiting = true;
+      idle(() => this.more());
+    }
+  }
+
+  more() {
+    this.waiting = false;
+    const height = this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.limit += FIRST;
+    this.update(this.entries);
+    if (!this.follows) this.scroller.scrollTop = this.scroller.scrollHeight - height;
+  }
+
+  /** What stands below the last entry, such as a question. */
+  below(...elements) {
+    const found = elements.filter(Boolean);
+    if (found.length === this.extra.childElementCount && found.every((each, place) => this.extra.children[place] === each)) return;
+    this.extra.replaceChildren(...found);
+    this.follow();
+  }
+
+  scrolled() {
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    const grown = scrollHeight !== this.height;
+    this.height = scrollHeight;
+    // Growth alone is no wish to look elsewhere.
+    if (grown && this.follows) return;
+    this.follows = scrollHeight - scrollTop - clientHeight < NEAR;
+    this.newest.hidden = this.follows;
+  }
+
+  follow() {
+    if (!this.follows) {
+      const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+      this.newest.hidden = scrollHeight - scrollTop - clientHeight < NEAR;
+      return;
+    }
+    this.scroller.scrollTop = this.scroller.scrollHeight;
+    this.height = this.scroller.scrollHeight;
+    this.newest.hidden = true;
+  }
+
+  toEnd({ smooth = false } = {}) {
+    this.follows = true;
+    this.limit = FIRST;
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
+    this.newest.hidden = true;
+  }
+}
+
+/** Previous and next version of a person's message. */
+function picker(acts) {
+  const number = h("span.num");
+  const earlier = iconButton("left", "Previous version", () => acts.version(-1));
+  const later = iconButton("right", "Next version", () => acts.version(1));
+  const element = h("span.pick", { role: "group", "aria-label": "Versions of this message" }, earlier, number, later);
+  return {
+    element,
+    update(versions) {
+      element.hidden = !versions || versions.total < 2;
+      if (element.hidden) return;
+      setText(number, `${versions.place} / ${versions.total}`);
+      for (const [each, off] of [[earlier, versions.place === 1], [later, versions.place === versions.total]]) {
+        if (off) each.setAttribute("aria-disabled", "true");
+        else each.removeAttribute("aria-disabled");
+      }
+    },
+  };
+}
+
+class HumanView {
+  constructor(acts) {
+    this.acts = acts;
+    this.bubble = h("div.bubble", { dir: "auto" });
+    this.pick = picker({ version: (step) => acts.version(this.entry, step) });
+    this.editButton = iconButton("edit", "Edit", () => this.edit());
+    this.bar = h("div.acts", {}, this.pick.element, this.editButton, (this.copyButton = iconButton("copy", "Copy", () => copy(textOf(this.entry.message), this.copyButton))));
+    this.status = h("p.sending.quiet");
+    this.element = h("div.me", { role: "article", "aria-label": "You" }, this.bubble, this.status, this.bar);
+  }
+
+  update(entry) {
+    this.entry = entry;
+    const { message } = entry;
+    const shown = message.blocks;
+    if (JSON.stringify(this.shown) !== JSON.stringify(shown)) {
+      this.shown = shown;
+      this.bubble.replaceChildren(...shown.map((block) => (block.type === "text" ? h("p", { dir: "auto" }, block.text) : blockElement(block))));
+    }
+    this.pick.update(entry.versions);
+    this.editButton.hidden = !entry.editable;
+    setText(this.status, message.problem ?? (message.sending ? "Sending…" : ""));
+    this.status.hidden = !this.status.textContent;
+  }
+
+  edit() {
+    const area = h("textarea.in", { "aria-label": "The message as it should be", rows: "3", value: textOf(this.entry.message), dir: "auto" });
+    const close = () => {
+      form.remove();
+      this.bubble.hidden = this.bar.hidden = false;
+      this.editButton.focus();
+    };
+    const send = (event) => {
+      event.preventDefault();
+      const text = area.value.trim();
+      close();
+      if (text) this.acts.edit(this.entry, text);
+    };
+    const keys = (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        close();
+      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    };
+    area.addEventListener("keydown", keys);
+    const form = h("form.edit", { on: { submit: send } }, area, h("div.row", {}, h("span.quiet.sp", {}, "Sent as a new version; this one stays."), h("button.b", { type: "button", on: { click: close } }, "Cancel"), h("button.b.b-p", {}, "Send again")));
+    this.bubble.hidden = this.bar.hidden = true;
+    this.bubble.after(form);
+    area.focus();
+    area.setSelectionRange(area.value.length, area.value.length);
+  }
+}
+
+class TurnView {
+  constructor(acts) {
+    this.views = new Map();
+    this.turn = h("div.turn");
+    this.tokens = h("span.num");
+    this.copyButton = iconButton("copy", "Copy the answer", () => copy(this.entry.text, this.copyButton));
+    this.againButton = iconButton("retry", "Answer again", () => acts.again(this.entry));
+    this.bar = h("div.acts", {}, this.copyButton, this.againButton, this.tokens);
+    this.element = h("div.answer", { role: "article", "aria-label": "Answer" }, this.turn, this.bar);
+  }
+
+  update(entry) {
+    this.entry = entry;
+    reconcile(this.turn, this.views, entry.steps, { make: stepView });
+    this.turn.classList.toggle("over", !entry.live);
+    // It takes its room from the start, so that nothing moves when the answer is complete.
+    this.bar.classList.toggle("away", entry.live || !entry.text || entry.asks);
+    this.againButton.hidden = !entry.repeatable;
+    setText(this.tokens, entry.tokens ? count(entry.tokens, "token") : "");
+  }
+}

@@ -1,0 +1,111 @@
+// The list of threads: by day, pinned ones first, found by their titles.
+
+import { h, icon, iconButton, state } from "../parts/dom.js";
+import { dayOf, shorten } from "../parts/words.js";
+
+const MOST = 200;
+const WANTED = {
+  limit: MOST,
+  sort_by: "state_updated_at",
+  select: ["thread_id", "status", "interrupts", "metadata", "created_at", "state_updated_at"],
+  extract: { title: "values.title", first: "values.messages[0].content" },
+};
+
+/** What a thread's status means to people; one that was stopped asks nothing. */
+function stateOf({ status, interrupts }) {
+  if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
+  return { busy: "running", error: "failed" }[status] ?? null;
+}
+
+/** What a thread is called: as it was renamed, as its graph says, or by its first message. */
+export function titleOf(thread, values) {
+  const { metadata = {}, extracted = {} } = thread ?? {};
+  const first = values?.messages?.[0]?.content ?? extracted.first;
+  const named = metadata.renamed ? metadata.title : (values?.title ?? extracted.title ?? metadata.title);
+  const text = typeof first === "string" ? first : Array.isArray(first) ? first.find(({ type }) => type === "text")?.text : "";
+  return shorten((typeof named === "string" && named) || text || "Untitled", 70);
+}
+
+export class ThreadList {
+  /** @param acts open(id), menu(thread, button), address(id). */
+  constructor(place, api, acts) {
+    this.place = place;
+    this.api = api;
+    this.acts = acts;
+    this.threads = null;
+    this.words = "";
+    this.archived = false;
+    this.current = null;
+  }
+
+  async refresh() {
+    try {
+      this.threads = await this.api.post("threads/search", WANTED);
+      this.problem = null;
+    } catch (error) {
+      this.problem = error;
+    }
+    this.show();
+  }
+
+  find(words) {
+    this.words = words.trim().toLowerCase();
+    this.show();
+  }
+
+  /** Show a thread that is new, or has changed, before the server is asked again. */
+  note(thread) {
+    const others = (this.threads ?? []).filter((each) => each.thread_id !== thread.thread_id);
+    const known = this.threads?.find((each) => each.thread_id === thread.thread_id);
+    this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date().toISOString() }, ...others];
+    this.threads.sort((one, other) => other.state_updated_at.localeCompare(one.state_updated_at));
+    this.show();
+  }
+
+  forget(id) {
+    this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
+    this.show();
+  }
+
+  get(id) {
+    return this.threads?.find((thread) => thread.thread_id === id);
+  }
+
+  show() {
+    const focused = document.activeElement?.closest?.("[data-thread]")?.dataset.thread;
+    const top = this.place.scrollTop;
+    this.place.replaceChildren(...this.contents());
+    this.place.scrollTop = top;
+    if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] a`)?.focus();
+  }
+
+  contents() {
+    if (!this.threads) return this.problem ? [this.failed()] : [h("p.loading.quiet", { role: "status" }, "Loading the threads…")];
+    const wanted = this.threads.filter((thread) => Boolean(thread.metadata?.archived) === this.archived && titleOf(thread).toLowerCase().includes(this.words));
+    const parts = this.problem ? [this.failed()] : [];
+    if (!wanted.length) parts.push(h("p.none.quiet", {}, this.words ? `No thread is called “${this.words}”.` : this.archived ? "Nothing is archived. A thread’s menu puts it here." : "Threads appear here. Write a message to begin the first."));
+    const groups = new Map();
+    for (const thread of wanted) {
+      const day = thread.metadata?.pinned ? "Pinned" : dayOf(thread.state_updated_at ?? thread.created_at);
+      groups.set(day, [...(groups.get(day) ?? []), thread]);
+    }
+    const days = [...groups.keys()].sort((one, other) => (other === "Pinned") - (one === "Pinned"));
+    for (const day of days) parts.push(h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread))));
+    return parts;
+  }
+
+  failed() {
+    return h("p.none", { role: "alert" }, `The list could not be read: ${this.problem.message} `, h("button.b", { type: "button", on: { click: () => this.refresh() } }, "Try again"));
+  }
+
+  entry(thread) {
+    const id = thread.thread_id;
+    const link = h("a", { href: this.acts.address(id), "aria-current": id === this.current ? "page" : null, on: { click: (event) => {
+      if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
+      event.preventDefault();
+      this.acts.open(id);
+    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null);
+    const more = iconButton("more", `Menu of ${titleOf(thread)}`, () => this.acts.menu(thread, more), { "aria-haspopup": "menu", "aria-expanded": "false" });
+    return h("li", { "data-thread": id }, link, more);
+  }
+}

@@ -1,0 +1,128 @@
+// What a thread's model looks like on the page: people's messages, and turns of the agent made of steps. Pure.
+
+import { textOf } from "../protocol/messages.js";
+
+/**
+ * The entries of the log, in order:
+ * {kind: "human", key, message} and {kind: "turn", key, steps, text, usage, live, last}.
+ *
+ * @param model A ThreadModel.
+ * @param messages The root's messages, as `model.root.all()` gives them, or those of another branch.
+ * @param options.sent Messages of this page that the server has not shown yet.
+ * @param options.waiting What is there to be said while nothing else shows that something goes on.
+ */
+export function timeline(model, messages, { sent = [], waiting = null, agents = true } = {}) {
+  const entries = [];
+  const results = new Map(messages.filter(({ role }) => role === "tool").map((message) => [message.callId, message]));
+  const called = new Set(messages.flatMap(({ blocks }) => blocks.filter(({ type }) => type === "call").map(({ id }) => id)));
+  const beside = agents ? besides(model, messages, called) : new Map();
+  const turn = () => {
+    let last = entries.at(-1);
+    if (last?.kind !== "turn") entries.push((last = { kind: "turn", key: `turn-${entries.at(-1)?.key ?? ""}`, steps: [], messages: [] }));
+    return last;
+  };
+  const steps = (found) => found.length && turn().steps.push(...found);
+  steps(beside.get(null) ?? []);
+  for (const message of messages) {
+    if (message.role === "human") entries.push({ kind: "human", key: message.key, message });
+    else {
+      const made = stepsOf(message, { model, results, called });
+      if (made.length) {
+        turn().messages.push(message);
+        steps(made);
+      }
+    }
+    steps(beside.get(message.key) ?? []);
+  }
+  const shown = new Set(messages.map(({ id }) => id));
+  for (const message of sent) if (!shown.has(message.id)) entries.push({ kind: "human", key: message.id, message });
+  if (waiting) steps([{ kind: "waiting", key: "waiting", live: true, ...waiting }]);
+  entries.forEach(finish);
+  return entries;
+}
+
+function finish(entry, place, entries) {
+  entry.last = place === entries.length - 1;
+  if (entry.kind !== "turn") return;
+  entry.live = entry.steps.some(({ live }) => live);
+  entry.text = entry.messages.filter(({ role }) => role === "ai").map(textOf).filter(Boolean).join("\n\n");
+  const used = entry.messages.map(({ usage }) => usage?.total_tokens ?? 0);
+  entry.tokens = used.reduce((sum, each) => sum + each, 0);
+}
+
+/** What stands after a message, by its key: sub-agents that no tool call shows, losses of a process, and failures. */
+function besides(model, messages, called) {
+  const keys = new Set(messages.map(({ key }) => key));
+  const last = messages.at(-1)?.key ?? null;
+  const found = new Map();
+  const add = (anchor, step, runId) => {
+    // What it stood after is on another branch, or was never saved.
+    if (!keys.has(anchor) && runId !== model.run?.id) return;
+    const place = keys.has(anchor) ? anchor : last;
+    found.set(place, [...(found.get(place) ?? []), step]);
+  };
+  for (const scope of model.below()) {
+    if (!scope.callId || !called.has(scope.callId)) add(scope.anchor, { ...agentStep(model, scope), at: scope.startedAt }, scope.runId);
+  }
+  for (const each of model.breaks) add(each.anchor, { kind: "break", ...each }, each.runId);
+  for (const run of model.runs.values()) {
+    if (run.status === "failed") add(run.anchor, { kind: "failed", key: `failed-${run.id}`, run, at: run.endedAt }, run.id);
+    else if (run.stopped) add(run.anchor, { kind: "stopped", key: `stopped-${run.id}`, run, at: run.endedAt }, run.id);
+  }
+  for (const steps of found.values()) steps.sort((one, other) => one.at - other.at);
+  return found;
+}
+
+/** The steps of one message that is no person's. */
+export function stepsOf(message, { model, results, called }) {
+  if (message.role === "tool") {
+    return called.has(message.callId) ? [] : [{ kind: "tool", key: message.key, call: { id: message.callId, name: message.name ?? "Tool", args: null }, result: message, state: message.failed ? "failed" : "done" }];
+  }
+  if (message.role === "system") return [{ kind: "note", key: message.key, text: textOf(message) }];
+  const lastText = message.blocks.findLastIndex(({ type }) => type === "text" || type === "reasoning");
+  return message.blocks.flatMap((block, place) => {
+    const key = `${message.key}/${place}`;
+    const live = Boolean(message.streaming) && place === message.blocks.length - 1;
+    switch (block.type) {
+      case "text":
+        return [{ kind: "text", key, text: block.text, live: live && place === lastText, growing: Boolean(message.streaming), lost: message.lost, name: message.name }];
+      case "reasoning": {
+        const timed = block.startedAt ? block : message.timed?.[place];
+        const took = timed?.startedAt ? (timed.endedAt ?? message.endedAt ?? model.time) - timed.startedAt : null;
+        return [{ kind: "reasoning", key, text: block.text, live, took }];
+      }
+      case "call":
+        return [toolStep(key, block, { model, result: results.get(block.id), live: message.streaming, lost: message.lost })];
+      default:
+        return [{ kind: "block", key, block }];
+    }
+  });
+}
+
+function toolStep(key, call, { model, result, live, lost }) {
+  const known = model.tools.get(call.id);
+  const agents = model.below().filter(({ callId }) => callId && callId === call.id).map((scope) => agentStep(model, scope));
+  const running = known?.status === "running";
+  const asked = Boolean(model.active) && !result && !known;
+  const state = result ? (result.failed ? "failed" : "done") : lost || known?.status === "lost" ? "lost" : known ? known.status : live || asked ? "running" : "stopped";
+  const took = known?.endedAt ? known.endedAt - known.startedAt : null;
+  return { kind: "tool", key, call, result, known, state, took, agents, live: running || (Boolean(live) && !result) };
+}
+
+/** A sub-agent with what it says and does. */
+function agentStep(model, scope) {
+  const mine = new Set(model.root.messages.map(({ id }) => id));
+  const messages = scope.all().filter(({ id }) => !mine.has(id));
+  const results = new Map(messages.filter(({ role }) => role === "tool").map((message) => [message.callId, message]));
+  const called = new Set(messages.flatMap(({ blocks }) => blocks.filter(({ type }) => type === "call").map(({ id }) => id)));
+  const steps = messages.flatMap((message) => (message.role === "human" ? [{ kind: "task", key: message.key, text: textOf(message) }] : stepsOf(message, { model, results, called })));
+  // A node may return its task after what it has streamed.
+  if (!scope.messages.length) steps.sort((one, other) => (other.kind === "task") - (one.kind === "task"));
+  const nested = model.below(scope.namespace).map((each) => agentStep(model, each));
+  const state = { completed: "done", failed: "failed", interrupted: "ask", running: "running" }[scope.status] ?? "running";
+  const last = messages.findLast((message) => textOf(message));
+  return {
+    kind: "agent", key: `agent-${scope.key}`, name: scope.name, state, error: scope.error, steps: [...steps, ...nested],
+    live: state === "running", took: scope.endedAt ? scope.endedAt - scope.startedAt : null, last: last ? textOf(last) : "", tools: called.size,
+  };
+}

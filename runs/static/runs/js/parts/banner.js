@@ -1,0 +1,76 @@
+// What the connection is, said above the thread: what happened, what will happen, one act.
+
+import { button, h, icon } from "./dom.js";
+
+const BACK = 4000;
+/** A reconnect that is quicker than this is not worth a word. */
+const GRACE = 400;
+
+export class Banner {
+  /** @param place A live region. */
+  constructor(place) {
+    this.place = place;
+    this.text = h("span.sp");
+  }
+
+  /** @param options.running Whether an answer is under way. */
+  follow(connection, { running, login }) {
+    this.connection = connection;
+    connection.addEventListener("state", ({ detail }) => this.connection === connection && this.show(detail, { running, login }));
+  }
+
+  show(state, { running, login }) {
+    clearTimeout(this.timer);
+    clearInterval(this.clock);
+    switch (state.name) {
+      case "lost":
+        if (this.lost) this.tell(state, running);
+        else this.timer = setTimeout(() => this.tell(state, running), GRACE);
+        break;
+      case "connecting":
+        if (this.lost) this.put("lost", [h("b", {}, "Connection lost."), " Trying again now."], null);
+        break;
+      case "open":
+        if (this.lost) {
+          this.lost = false;
+          this.put("ok", [h("b", {}, "Connected again.")], null);
+          this.timer = setTimeout(() => this.clear(), BACK);
+        }
+        break;
+      case "refused":
+        this.lost = false;
+        this.refused(state, login);
+        break;
+      default:
+        this.lost = false;
+        this.clear();
+    }
+  }
+
+  tell(state, running) {
+    this.lost = true;
+    const offline = navigator.onLine === false;
+    const what = h("b", {}, offline ? "You are offline." : "Connection lost.");
+    const left = () => Math.max(1, Math.round((state.retryAt - Date.now()) / 1000));
+    const next = h("span", {}, "");
+    const say = () => (next.textContent = offline ? " It goes on when you are back." : ` Trying again in ${left()} s.`);
+    say();
+    this.put("lost", [what, running() ? " The answer goes on from what you see." : "", next], button("Try now", () => this.connection.retry()));
+    this.clock = setInterval(say, 1000);
+  }
+
+  refused({ code, reason }, login) {
+    if (code === 4401) this.put("err", [h("b", {}, "You are logged out.")], h("a.b", { href: login() }, "Log in"));
+    else if (code === 4404) this.put("err", [h("b", {}, "This thread is gone."), " It was deleted, or it is somebody else’s."], null);
+    else this.put("err", [h("b", {}, "The server refuses this connection."), ` ${reason}`], button("Try again", () => location.reload()));
+  }
+
+  put(kind, words, act) {
+    const glyph = { lost: "lost", ok: "ok", err: "error" }[kind];
+    this.place.replaceChildren(h(`div.banner.${kind}`, {}, icon(glyph), h("span.sp", {}, words), act));
+  }
+
+  clear() {
+    this.place.replaceChildren();
+  }
+}

@@ -1,0 +1,61 @@
+"""Graphs for the chat page: one that says what it is told to, and one that asks it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.types import interrupt
+
+from tests.models import Scripted
+
+
+def told(messages: list[BaseMessage]) -> str:
+    """The text of the last thing that a person said."""
+    return next(message.text for message in reversed(messages) if isinstance(message, HumanMessage))
+
+
+class Echo(Scripted):
+    """Says the last message word by word; what follows "thinking:" in its first line it thinks before."""
+
+    def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
+        text = told(messages)
+        thought = ""
+        if text.startswith("thinking:"):
+            thought, _, text = text.removeprefix("thinking:").partition("\n")
+        thoughts = [{"type": "reasoning", "reasoning": word, "index": 0} for word in words(thought)]
+        texts = [{"type": "text", "text": word, "index": 1} for word in words(text)]
+        return [AIMessageChunk(content=[piece]) for piece in (*thoughts, *texts)]
+
+    def pause(self, messages: list[BaseMessage]) -> float:
+        return 0.005
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\s*\S+\s*", text)
+
+
+async def say(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+    return {"messages": [await Echo().ainvoke(state["messages"], config)]}
+
+
+async def ask(state: MessagesState) -> dict[str, Any]:
+    """Ask what the last message says, as JSON, and tell the answer, as JSON."""
+    answer = interrupt(json.loads(told(state["messages"])))
+    return {"messages": [AIMessage(f"```json\n{json.dumps(answer, sort_keys=True)}\n```")]}
+
+
+def of_one(node: Any) -> Any:
+    builder = StateGraph(MessagesState)
+    builder.add_node("node", node)
+    builder.add_edge(START, "node")
+    builder.add_edge("node", END)
+    return builder.compile()
+
+
+echo = of_one(say)
+asking = of_one(ask)

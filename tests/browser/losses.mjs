@@ -1,0 +1,77 @@
+// What no other page can do: the server dies in mid-answer, and the text goes on, no word twice and none lost.
+import { assert, chat, fault, person, plain, test } from "./site.mjs";
+
+const COUNT = 150;
+const WORDS = Array.from({ length: COUNT }, (_, place) => `w${place}`);
+
+/** Note what the page shows, at each change. */
+const watch = (page) => page.tab.evaluate(() => {
+  window.seen = [];
+  const look = () => window.seen.push([...document.querySelectorAll(".turn > .step > .md")].map((element) => element.innerText).join(" "));
+  new MutationObserver(look).observe(document.querySelector("#stage"), { childList: true, subtree: true, characterData: true });
+});
+
+/** Every text that was shown is the answer's beginning, and none is shorter than the one before. */
+async function check(page) {
+  const seen = await page.tab.evaluate(() => window.seen);
+  let before = [];
+  for (const text of seen.map((each) => plain(each).split(" ").filter(Boolean))) {
+    assert.deepEqual(text, WORDS.slice(0, text.length));
+    assert.ok(text.length >= before.length, `The text shrank from ${before.length} to ${text.length} words.`);
+    before = text;
+  }
+  assert.equal(before.length, COUNT);
+}
+
+for (const [name, fall] of [["kill", "kill"], ["drain", "stop"]]) {
+  test(`after a ${name} in mid-answer the text goes on`, async () => {
+    const context = await person();
+    const page = await chat(context, { assistant: "obeying" });
+    await page.send(`talk ${COUNT} 0.03`);
+    await page.has(".md", "w0 ");
+    await watch(page);
+    await page.has(".md", "w30 ");
+    await fault(fall);
+    await page.has(".banner", "Connection lost");
+    await page.has(".step.break", "goes on");
+    await fault("start");
+    await page.has(".banner", "Connected again");
+    await page.idle();
+    await check(page);
+    assert.deepEqual((await page.texts()).map(plain), (await page.state()).map(plain));
+    await page.has(".step.break", "The server stopped");
+    // A page that was not there tells the same.
+    const later = await chat(context, { thread: page.thread });
+    await later.has(".step.break", "The server stopped");
+    assert.deepEqual((await later.texts()).map(plain), [WORDS.join(" ")]);
+    await page.done();
+  });
+}
+
+test("what is sent without a connection is sent once it is back", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.ask("talk 2");
+  await fault("kill");
+  await page.has(".banner", "Connection lost");
+  await page.send("talk 4");
+  await page.has(".sending", "when the connection is back");
+  await fault("start");
+  await page.has(".md", "w3");
+  await page.idle();
+  assert.deepEqual(await page.said(), ["talk 2", "talk 4"]);
+  assert.equal((await page.state()).length, 2);
+  await page.done();
+});
+
+test("offline and back", async () => {
+  const context = await person();
+  const page = await chat(context, { assistant: "obeying" });
+  await page.send("talk 100 0.03");
+  await page.has(".md", "w10 ");
+  await context.setOffline(true);
+  await page.tab.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await page.has(".banner", "You are offline");
+  await context.setOffline(false);
+  await page.idle();
+  assert.deepEqual((await page.texts()).map(plain), [WORDS.slice(0, 100).join(" ")]);
+});

@@ -1,0 +1,147 @@
+// What a graph asks becomes a card, whatever form it has, and the answer is what the graph expects.
+import { assert, chat, person, test } from "./site.mjs";
+
+const action = (name, args, allowed) => ({ request: { name, args, description: `About **${name}**.` }, config: { action_name: name, allowed_decisions: allowed } });
+const langchain = (...actions) => ({ action_requests: actions.map(({ request }) => request), review_configs: actions.map(({ config }) => config) });
+
+/** Have a question asked, do something with its card, and return the answer that the graph got. */
+async function answered(question, act) {
+  const page = await chat(await person(), { assistant: "asking" });
+  await page.send(JSON.stringify(question));
+  await page.has(".q");
+  await act(page);
+  await page.has(".codebox");
+  await page.gone(".q");
+  await page.done();
+  return JSON.parse(await page.tab.locator(".codebox code").innerText());
+}
+
+const mail = action("send_mail", { to: "ada@example.com", copies: 1, urgent: false }, ["approve", "edit", "reject"]);
+
+test("LangChain's actions are approved", async () => {
+  const answer = await answered(langchain(mail), (page) => page.button("Approve").click());
+  assert.deepEqual(answer, { decisions: [{ type: "approve" }] });
+});
+
+test("LangChain's actions are edited in a form", async () => {
+  const answer = await answered(langchain(mail), async (page) => {
+    await page.tab.getByLabel("to", { exact: true }).fill("bob@example.com");
+    await page.tab.getByLabel("copies").fill("3");
+    await page.tab.getByLabel("urgent").check();
+    await page.button("Undo edits").click();
+    assert.equal(await page.tab.getByLabel("copies").inputValue(), "1");
+    await page.tab.getByLabel("copies").fill("2");
+    await page.button("Approve with edits").click();
+  });
+  assert.deepEqual(answer, { decisions: [{ type: "edit", edited_action: { name: "send_mail", args: { to: "ada@example.com", copies: 2, urgent: false } } }] });
+});
+
+test("LangChain's actions are rejected with a reason", async () => {
+  const answer = await answered(langchain(mail), async (page) => {
+    await page.button("Reject…").click();
+    await page.button("Reject").click();
+    await page.has("[role=alert]", "Write a sentence");
+    await page.tab.getByLabel("Why not?").fill("Not now.");
+    await page.button("Reject").click();
+  });
+  assert.deepEqual(answer, { decisions: [{ type: "reject", message: "Not now." }] });
+});
+
+test("several actions are decided together", async () => {
+  const note = action("publish", { title: "A note" }, ["approve", "reject"]);
+  const answer = await answered(langchain(mail, note), async (page) => {
+    await page.button("Approve").click();
+    assert.equal(await page.tab.getByRole("tab", { name: /2 publish/ }).getAttribute("aria-selected"), "true");
+    await page.button("Reject…").click();
+    await page.tab.getByLabel("Why not?").fill("Too early.");
+    await page.button("Reject").click();
+  });
+  assert.deepEqual(answer, { decisions: [{ type: "approve" }, { type: "reject", message: "Too early." }] });
+});
+
+test("agent-inbox's form is answered in its own", async () => {
+  const config = { allow_accept: true, allow_edit: true, allow_respond: true, allow_ignore: true };
+  const ask = [{ action_request: { action: "book", args: { nights: 2 } }, config, description: "A room" }];
+  assert.deepEqual(await answered(ask, (page) => page.button("Approve").click()), [{ type: "accept", args: null }]);
+  assert.deepEqual(await answered(ask, (page) => page.button("Ignore").click()), [{ type: "ignore", args: null }]);
+  const told = await answered(ask, async (page) => {
+    await page.button("Answer…").click();
+    await page.tab.getByLabel("What should the agent know?").fill("By the sea.");
+    await page.button("Send the answer").click();
+  });
+  assert.deepEqual(told, [{ type: "response", args: "By the sea." }]);
+  const edited = await answered(ask, async (page) => {
+    await page.tab.getByLabel("nights").fill("5");
+    await page.button("Approve with edits").click();
+  });
+  assert.deepEqual(edited, [{ type: "edit", args: { action: "book", args: { nights: 5 } } }]);
+});
+
+test("a question with options is answered by one of them", async () => {
+  assert.equal(await answered({ question: "Which?", options: ["tea", "milk"] }, (page) => page.button("milk").click()), "milk");
+});
+
+test("a schema becomes a form", async () => {
+  const schema = { type: "object", required: ["name"], properties: { name: { type: "string" }, size: { enum: ["s", "m"] }, count: { type: "integer", minimum: 1 }, tags: { type: "array", items: { type: "string" } } } };
+  const answer = await answered({ question: "Order?", schema }, async (page) => {
+    await page.button("Send the answer").click();
+    await page.has("[role=alert]");
+    await page.tab.getByLabel("name").fill("Ada");
+    await page.tab.getByLabel("size").selectOption("m");
+    await page.tab.getByLabel("count").fill("3");
+    await page.tab.getByLabel("tags").fill("a\nb");
+    await page.button("Send the answer").click();
+  });
+  assert.deepEqual(answer, { name: "Ada", size: "m", count: 3, tags: ["a", "b"] });
+});
+
+test("anything else is shown as it is, and answered by a text or JSON", async () => {
+  const answer = await answered({ odd: [1, { two: 2 }] }, async (page) => {
+    assert.match(await page.tab.locator(".asked").innerText(), /odd/);
+    await page.tab.getByLabel("Your answer").fill('{"a": 1}');
+    await page.tab.getByLabel("It is JSON").check();
+    await page.button("Send the answer").click();
+  });
+  assert.deepEqual(answer, { a: 1 });
+});
+
+test("two interrupts are answered at once, each with its own", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.send("poll");
+  await page.has(".q");
+  await page.tab.getByLabel("Your answer").nth(0).fill("one");
+  await page.tab.getByRole("tabpanel").nth(0).getByRole("button", { name: "Send the answer" }).click();
+  await page.tab.getByRole("tabpanel").locator("visible=true").getByLabel("Your answer").fill("two");
+  await page.tab.getByRole("tabpanel").locator("visible=true").getByRole("button", { name: "Send the answer" }).click();
+  await page.gone(".q");
+  await page.idle();
+  assert.deepEqual((await page.state()).sort(), ["milk: two", "tea: one"]);
+  await page.done();
+});
+
+test("a question that was answered in one tab is gone in the other", async () => {
+  const context = await person();
+  const page = await chat(context, { assistant: "obeying" });
+  await page.send("ask");
+  await page.has(".q");
+  const other = await chat(context, { thread: page.thread });
+  await other.has(".q", "well?");
+  await page.tab.getByLabel("Your answer").fill("yes");
+  await page.button("Send the answer").click();
+  await other.gone(".q");
+  await other.has(".md", "You said yes.");
+  await page.done();
+  await other.done();
+});
+
+test("the demo agent's draft is edited and published", async () => {
+  const page = await chat(await person(), { assistant: "agent" });
+  await page.send("How do leases find a dead worker?");
+  await page.has(".q");
+  assert.equal(await page.tab.locator(".card", { hasText: "research" }).count(), 3);
+  await page.button("Approve").click();
+  await page.has(".md", "Sources");
+  await page.idle();
+  await page.has(".plan", "All done");
+  await page.done();
+});

@@ -1,0 +1,120 @@
+// The site's own pages in a headless browser, as their users see them.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { chromium } from "playwright-core";
+
+export { assert, sleep, test };
+export const url = process.env.SERVER_URL;
+export const PATIENCE = 30_000;
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM,
+    args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+});
+after(() => browser?.close());
+
+/** A browser of one person: its pages share what they keep. */
+export async function person({ width = 1280, height = 900, theme = "light", ...more } = {}) {
+  const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ...more });
+  context.setDefaultTimeout(PATIENCE);
+  await context.addInitScript(() => {
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
+  });
+  return context;
+}
+
+/** Open the chat, at a thread if one is named. */
+export async function chat(context, { thread = "", assistant = "" } = {}) {
+  const tab = await context.newPage();
+  const page = new Chat(tab);
+  tab.on("pageerror", (error) => page.complaints.push(error.stack));
+  tab.on("request", (request) => page.requests.push(request.url()));
+  await tab.goto(`${url}/chat/${thread ? `${thread}/` : ""}`);
+  await tab.locator("#message").waitFor();
+  if (assistant) await page.choose(assistant);
+  return page;
+}
+
+export class Chat {
+  constructor(tab) {
+    this.tab = tab;
+    this.complaints = [];
+    this.requests = [];
+  }
+
+  get thread() {
+    return /\/chat\/([0-9a-f-]{36})\//.exec(this.tab.url())?.[1];
+  }
+
+  button = (name, options = {}) => this.tab.getByRole("button", { name, exact: true, ...options });
+
+  async choose(assistant) {
+    await this.tab.getByRole("button", { name: /^Assistant/ }).click();
+    await this.tab.getByRole("menuitemradio", { name: new RegExp(`^${assistant}`) }).click();
+  }
+
+  async send(text) {
+    await this.tab.fill("#message", text);
+    await this.tab.locator("#message").press("Enter");
+  }
+
+  /** Wait until nothing runs any more. */
+  async idle() {
+    await this.tab.locator(".answer, .q").last().waitFor();
+    await this.tab.waitForFunction(() => document.querySelector(".stop").hidden && !document.querySelector(".step.live"));
+  }
+
+  /** Send, and wait until the answer is complete. */
+  async ask(text) {
+    const before = await this.tab.locator(".answer").count();
+    await this.send(text);
+    await this.tab.waitForFunction((count) => document.querySelectorAll(".answer .md").length > count || document.querySelector(".q, .problem"), before && (await this.tab.locator(".answer .md").count()));
+    await this.idle();
+  }
+
+  texts = () => this.tab.locator(".turn > .step > .md").allInnerTexts();
+  said = () => this.tab.locator(".bubble").allInnerTexts();
+  has = (selector, hasText) => this.tab.locator(selector, hasText === undefined ? {} : { hasText }).first().waitFor();
+  gone = (selector) => this.tab.locator(selector).first().waitFor({ state: "hidden" });
+
+  /** The text of the state's messages of the agent. */
+  async state() {
+    const answer = await fetch(`${url}/threads/${this.thread}/state`);
+    const { values } = await answer.json();
+    return values.messages.filter(({ type }) => type === "ai").map(({ content }) => (typeof content === "string" ? content : content.map(({ text }) => text ?? "").join("")));
+  }
+
+  /** What a reader with axe's rules finds wrong. */
+  async axe() {
+    await this.tab.evaluate(AXE);
+    const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  }
+
+  /** Nothing went wrong that nobody saw: no error, no violation of the policy, and nothing was asked of another host. */
+  async done() {
+    assert.deepEqual(this.complaints, []);
+    assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
+    const { host } = new URL(url);
+    assert.deepEqual(this.requests.filter((each) => /^(https?|wss?):/.test(each) && new URL(each).host !== host), []);
+  }
+}
+
+/** Ask the Python side to do something to the server: "kill", "start", "stop". */
+export async function fault(name) {
+  const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
+  assert.equal(response.status, 200, await response.text());
+}
+
+/** A text without what a browser makes of its spaces. */
+export const plain = (text) => text.replace(/\s+/g, " ").trim();
