@@ -12,13 +12,14 @@ export UV_SYSTEM_CERTS := 1
 # A first start that compiles every package takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run test test-newest check format bench chaos crash-points openapi vendor migrations clean
+.PHONY: help install run test test-newest check house format bench chaos crash-points openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
 	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make test-newest      the same with the newest releases of all packages"
-	@echo "make check            lint, format check, types, Django's checks"
+	@echo "make check            lint, format check, types, Django's checks, layers"
+	@echo "make house            show what is too large, badly placed or oddly worded; ARGS=prose lists the phrases"
 	@echo "make openapi          write the API's document anew, to docs/openapi.json"
 	@echo "make vendor           fetch the third-party files of the pages anew, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
@@ -58,6 +59,10 @@ check: install
 	$(RUN) mypy .
 	$(RUN) python manage.py check
 	$(RUN) python manage.py makemigrations --check --dry-run
+	$(RUN) lint-imports
+
+house: install
+	$(RUN) python -m tests.house $(ARGS)
 
 openapi: install
 	$(RUN) python manage.py openapi > docs/openapi.json
