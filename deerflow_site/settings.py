@@ -75,7 +75,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "deerflow_site.policy.content_security",
+    "runs.pages.content_policy.content_security",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -137,7 +137,7 @@ else:
         # Prepared statements: planning the few statements of a run each time would cost as much as executing them.
         "server_side_binding": True,
         "prepare_threshold": 2,
-        # For the pages of the admin; runs and the API have threads that keep their connections (`threads.database`).
+        # For the pages of the admin; runs and the API have threads that keep their connections (`threads.db.database`).
         "pool": {"min_size": 0, "max_size": int(env_number("DATABASE_POOL", 8)), "timeout": 10},
         "connect_timeout": 5,
         # A database host that vanishes is noticed in seconds, not when the kernel gives up after a quarter of an hour.

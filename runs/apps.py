@@ -16,8 +16,10 @@ class RunsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from runs import checks, exposure_checks, recovery, signals  # noqa: F401
+        from runs import signals  # noqa: F401
+        from runs.checks import configuration, exposure  # noqa: F401
+        from runs.checks import webhooks as webhook_checks  # noqa: F401
+        from runs.lifecycle import recovery
         from runs.process import startup
-        from runs.webhooks import checks as webhook_checks  # noqa: F401
 
         startup.on_startup(recovery.recover_at_startup)

@@ -1,6 +1,6 @@
 """Typed settings with defaults, read from the `RUNS` dictionary of Django's settings each time.
 
-Reading each time makes `override_settings(RUNS=…)` work in tests, with nothing to reset. `checks.py` reports
+Reading each time makes `override_settings(RUNS=…)` work in tests, with nothing to reset. `runs.checks.configuration` reports
 unknown names and values that are not allowed.
 """
 
@@ -35,7 +35,7 @@ class RunSettings:
     #: Runs of one user, and runs in all, that all processes together execute at once; 0 for any number.
     USER_CONCURRENCY: int = 0
     TOTAL_CONCURRENCY: int = 0
-    #: Limits (`runs.limits`), 0 for none. Runs of one user that may wait, and that may be created in a minute.
+    #: Limits (`runs.requests.limits`), 0 for none. Runs of one user that may wait, and that may be created in a minute.
     USER_QUEUE: int = 1000
     USER_RUNS_PER_MINUTE: int = 600
     #: Threads and crons that one user may have, and streams and websockets that one user may have open.
@@ -113,7 +113,7 @@ class RunSettings:
     THREAD_TTL: float = 0.0
     #: What is done with it then: `delete` it, or `keep_latest`: only its present state.
     THREAD_TTL_STRATEGY: str = "delete"
-    #: The store's embedding and times to live, in the form of a langgraph.json's `store` (`runs.store_settings`).
+    #: The store's embedding and times to live, in the form of a langgraph.json's `store` (`runs.graphs.store_settings`).
     STORE: dict[str, Any] = {}
     #: How often what is older is removed.
     RETENTION_SWEEP: float = 300.0

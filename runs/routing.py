@@ -11,7 +11,7 @@ from django.urls import URLPattern, re_path
 @functools.cache
 def _consumer() -> Any:
     # Its imports need the models, and an application can be made before them.
-    from runs.consumers import ThreadConsumer
+    from runs.api.routes.consumers import ThreadConsumer
 
     return ThreadConsumer.as_asgi()
 

@@ -10,10 +10,10 @@ from django.db.models.signals import post_migrate, pre_delete
 from django.dispatch import receiver
 
 from runs.conf import settings
-from runs.housekeeping import ROWS, THREADS, parts, turn
+from runs.deletion import ROWS, THREADS, parts, turn
 from runs.models import Run, RunEvent
-from threads.checkpoints.pruning import open_pruning
-from threads.checkpoints.setup import create_tables
+from threads.checkpoints.opening import open_pruning
+from threads.checkpoints.postgres.setup import create_tables
 from threads.models import Thread
 
 

@@ -10,7 +10,7 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from tests.postgres import server
+from tests.support.postgres import server
 
 
 class Given:
@@ -26,14 +26,15 @@ WITHOUT_DATABASE = (
     "tests/deerflow_site",
     "tests/runs/graphs",
     "tests/runs/protocols",
+    "tests/runs/server",
     "tests/chaos",
-    "tests/runs/test_checks.py",
-    "tests/runs/test_requests.py",
+    "tests/runs/checks/test_configuration.py",
+    "tests/runs/requests/test_run.py",
     "tests/runs/test_serialization.py",
-    "tests/runs/test_watchdog.py",
-    "tests/server/test_logs.py",
-    "tests/server/test_proxy.py",
-    "tests/threads/test_reads.py",
+    "tests/runs/process/test_watchdog.py",
+    "tests/processes/test_logs.py",
+    "tests/processes/test_proxy.py",
+    "tests/threads/checkpoints/test_reads.py",
 )
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from tests.driving import Driver
-from tests.emptying import empty_quickly
+from tests.support.driving import Driver
+from tests.support.emptying import empty_quickly
 
 empty_quickly()
 
 
 @pytest.fixture
 def trace_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the graphs of `tests.graphs` note what they execute."""
+    """Where the graphs of `tests.support.graphs` note what they execute."""
     path = tmp_path / "trace"
     monkeypatch.setenv("TRACE_FILE", str(path))
     return path
@@ -39,7 +39,7 @@ def run_settings(settings: Any, tmp_path: Path) -> Any:
 async def driver(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     """The runtime, open in this process, and a user who asks it for runs."""
     from runs.worker.opening import open_runtime
-    from threads.database import threads
+    from threads.db.database import threads
 
     async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)

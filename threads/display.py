@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from threads import clock
+from threads.db import clock
 from threads.redaction import redacted
 
 #: Characters of one JSON value that a page shows.

@@ -1,7 +1,7 @@
 """Threads that expire: how long one is kept after the last thing that happened on it, and what is done with it then.
 
 A thread has its time to live from its client, or from the site's `THREAD_TTL` when it was created. Each run that is
-admitted or ends puts the expiry off; one with a run in flight never expires (`runs.retention` looks).
+admitted or ends puts the expiry off; one with a run in flight never expires (`runs.retention.policy` looks).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def parse_ttl(value: Any) -> Ttl:
 
 
 def site_ttl() -> Ttl | None:
-    """What the site gives threads whose client says nothing; described and checked by `runs.conf` and `runs.checks`."""
+    """What the site gives threads whose client says nothing; described and checked by `runs.conf` and `runs.checks.configuration`."""
     given: dict[str, Any] = getattr(django_settings, "RUNS", {})
     minutes = given.get("THREAD_TTL", 0)
     strategy = TtlStrategy(given.get("THREAD_TTL_STRATEGY", TtlStrategy.DELETE))

@@ -15,7 +15,7 @@ from langgraph.runtime import get_runtime
 from langgraph.types import RetryPolicy
 
 from deerflow_site.graphs import knobs, prompts
-from deerflow_site.graphs.collection import best_sentence, bundled, stems
+from deerflow_site.graphs.corpus import best_sentence, bundled, stems
 from deerflow_site.graphs.model import chat_model
 from deerflow_site.graphs.state import Finding, ResearchResult, ResearchState, Source
 

@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from deerflow_site.graphs import prompts
-from deerflow_site.graphs.collection import keywords, stems
+from deerflow_site.graphs.corpus import keywords, stems
 
 Material = dict[str, Any]
 

@@ -11,10 +11,11 @@ from ninja import NinjaAPI
 from ninja.operation import Operation
 from ninja.renderers import BaseRenderer
 
-from runs.api import (
+from runs.api.openapi.document import document
+from runs.api.responses import errors
+from runs.api.routes import (
     assistants,
     crons,
-    errors,
     protocol,
     runs,
     states,
@@ -24,10 +25,9 @@ from runs.api import (
     thread_stream,
     threads,
 )
-from runs.api.document import document
-from runs.api.parsing import JSONParser
 from runs.conf import settings
 from runs.identity.requests import principal_of
+from runs.requests.parsing import JSONParser
 from runs.serialization import encode
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.

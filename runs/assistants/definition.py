@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from runs.exceptions import RequestTooLarge
-from runs.requests import mirrored, sanitised_config, sanitised_metadata
+from runs.requests.run import mirrored, sanitised_config, sanitised_metadata
 from runs.serialization import encode
 from threads.redaction import restored
 

@@ -21,7 +21,7 @@ from runs.exceptions import NotFound
 from runs.graphs import Graph
 from runs.graphs.runtimes import introspection_runtime
 from runs.models import Assistant
-from threads.executors import in_thread
+from threads.db.executors import in_thread
 
 logger = logging.getLogger(__name__)
 

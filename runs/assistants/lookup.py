@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from django.db import transaction
 
 from runs import graphs
-from runs.assistant_versions import AssistantVersion
 from runs.exceptions import InvalidRequest, NotFound
-from runs.models import Assistant
-from threads import clock, statements
-
-#: The reference server's namespace for system assistants: uuid5(namespace, graph name).
-SYSTEM_ASSISTANTS = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
-
-
-def system_assistant_id(graph: str) -> UUID:
-    return uuid5(SYSTEM_ASSISTANTS, graph)
+from runs.graphs.system_assistants import system_assistant_id
+from runs.models import Assistant, AssistantVersion
+from threads.db import clock, statements
 
 
 def find_assistant(name: str, *, user_id: int) -> Assistant:

@@ -8,12 +8,11 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from runs.assistant_versions import AssistantVersion
 from runs.exceptions import NotFound
-from runs.models import Assistant
-from threads.api.filters import containing
+from runs.models import Assistant, AssistantVersion
 from threads.api.pages import rows_of_page
-from threads.querysets import Principal
+from threads.db.conditions import containing
+from threads.models.querysets import Principal
 
 #: Columns that clients fill.
 LARGE = ("config", "context")

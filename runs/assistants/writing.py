@@ -10,13 +10,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from runs import graphs
-from runs.assistant_versions import DEFINITION, AssistantVersion
 from runs.assistants.definition import BLANK, changed
 from runs.conf import settings
 from runs.exceptions import NotFound, RunsError
-from runs.models import Assistant
-from threads import clock
-from threads.querysets import Principal
+from runs.models import Assistant, AssistantVersion
+from runs.models.assistant_version import DEFINITION
+from threads.db import clock
+from threads.models.querysets import Principal
 
 
 class AssistantExists(RunsError):

@@ -8,17 +8,17 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 
-from runs import limits
 from runs.assistants import find_assistant
 from runs.crons.firing import date_after, request_of
-from runs.crons.models import Cron
 from runs.crons.schedules import InvalidSchedule, check
 from runs.exceptions import InvalidRequest, NotFound
-from runs.requests import sanitised_config, sanitised_metadata
-from threads import clock
-from threads.ids import new_id
+from runs.models import Cron
+from runs.requests import limits
+from runs.requests.run import sanitised_config, sanitised_metadata
+from threads.db import clock
+from threads.db.ids import new_id
 from threads.models import Thread
-from threads.querysets import Principal
+from threads.models.querysets import Principal
 from threads.redaction import restored
 
 #: What a change may take away; other fields that are null are left as they are.

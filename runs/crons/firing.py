@@ -10,16 +10,15 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs import admission
-from runs.api.schemas import RunCreate
-from runs.crons.models import Cron
 from runs.crons.schedules import next_time
 from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
-from runs.models import MultitaskStrategy, Run, RunStatus
-from runs.requests import RunRequest
-from threads import clock
-from threads.faults import is_passing
+from runs.lifecycle import admission
+from runs.models import Cron, MultitaskStrategy, Run, RunStatus
+from runs.requests.bodies import RunCreate
+from runs.requests.run import RunRequest
+from threads.db import clock
+from threads.db.errors import is_passing
 
 logger = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from runs.conf import settings
 from runs.crons import firing
-from runs.wakeups import CRONS, WORK, Wakeups
-from threads import clock
-from threads.database import in_database
+from runs.process.wakeups import CRONS, WORK, Wakeups
+from threads.db import clock
+from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""One attempt of one run: from its claim to what became of it. `settlement.py` writes that down."""
+"""One attempt of one run: from its claim to what became of it. `settler.py` writes that down."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 from langgraph.types import Interrupt
 
-from runs.code_changes import NodeGone
 from runs.conf import settings
-from runs.events import RunStream
+from runs.events.hub import RunStream
 from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
 from runs.execution.decision import decide
 from runs.execution.graph_stream import GraphStream
 from runs.execution.invocation import has_begun
 from runs.execution.loops import AttemptWriter
+from runs.execution.settler import until_written
+from runs.graphs.compatibility import NodeGone
+from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import Run
-from runs.outcomes import Ending, Outcome, Stop
 from runs.serialization import encode
-from runs.settlement import until_written
 from threads.checkpoints import CheckpointStorage, Fenced, StorageUnavailable
 from threads.checkpoints.storage import addressed
-from threads.database import in_database
-from threads.fields import Encoded
-from threads.state import interrupt_json
+from threads.db.database import in_database
+from threads.db.fields import Encoded
+from threads.state.read import interrupt_json
 
 logger = logging.getLogger(__name__)
 

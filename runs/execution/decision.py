@@ -8,8 +8,8 @@ import logging
 from langgraph.errors import GraphDrained
 
 from runs.conf import settings
+from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import CancelAction, Run
-from runs.outcomes import Ending, Outcome, Stop
 from runs.protocols.errors import describe
 from runs.serialization import encode
 from threads.checkpoints import Fenced, StorageFailed, StorageUnavailable

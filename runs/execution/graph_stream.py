@@ -12,10 +12,9 @@ from langchain_core.outputs import LLMResult
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
-from runs import event_store, graphs
-from runs.answers import is_answer_map, is_plain_answer
-from runs.code_changes import ensure_goes_on, root_of
-from runs.events import RunStream
+from runs import graphs
+from runs.events import table
+from runs.events.hub import RunStream
 from runs.execution.invocation import (
     fitting,
     goes_on,
@@ -29,12 +28,14 @@ from runs.execution.model_events import MessagesHandler  # noqa: F401 (which ins
 from runs.execution.recording import Chunk, Recording
 from runs.execution.resume import Landed, Resumption, landed, source
 from runs.execution.told import Told
+from runs.graphs.compatibility import ensure_goes_on, root_of
 from runs.graphs.runtimes import execution_runtime
+from runs.graphs.stores import store_of_run
 from runs.identity.principals import auth_user
 from runs.models import Durability, Run
 from runs.protocols.agent.items import MODES
-from runs.stores import store_of_run
-from threads.database import in_database
+from runs.requests.answers import is_answer_map, is_plain_answer
+from threads.db.database import in_database
 
 
 class Usage(BaseCallbackHandler):
@@ -61,7 +62,7 @@ class Usage(BaseCallbackHandler):
 
 def _told(run: Run) -> Told:
     """What earlier attempts have told since they last told a whole state."""
-    return Told((event.name, event.data) for event in event_store.before(run.id, run.epoch))
+    return Told((event.name, event.data) for event in table.before(run.id, run.epoch))
 
 
 class GraphStream:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from runs.identity.auth_users import AuthUser
+from runs.identity.auth_file.users import AuthUser
 
 #: What LangGraph calls the client's stream modes; the others have the same name.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}

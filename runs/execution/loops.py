@@ -25,16 +25,16 @@ from langgraph.pregel._algo import should_interrupt
 from langgraph.pregel._loop import PregelLoop
 from langgraph.types import Command, _interrupt_id
 
-from runs.answers import is_answer_map
 from runs.conf import settings
 from runs.execution.results import saved_writes
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task, executed_nodes
 from runs.models import Run
+from runs.requests.answers import is_answer_map
 from threads.checkpoints import ThreadWriter
-from threads.checkpoints.interrupts import waiting
-from threads.checkpoints.questions import asked_rows, read_asked
 from threads.checkpoints.storage import addressed
-from threads.database import in_database
+from threads.db.database import in_database
+from threads.state.interrupts import asked_rows, read_asked
+from threads.state.unanswered import waiting
 
 
 class AttemptWriter(ThreadWriter):

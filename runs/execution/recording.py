@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from runs.conf import settings
-from runs.event_shapes import discloses_question, without_internals
+from runs.events.buffer import RunStream
 from runs.exceptions import RunTooLarge
 from runs.execution.invocation import langgraph_modes
 from runs.execution.told import Told
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
+from runs.protocols.disclosure import discloses_question, without_internals
 from runs.protocols.errors import describe
 from runs.serialization import encode
-from runs.streams import RunStream
 
 #: What a graph streams: namespace, mode, data.
 Chunk = tuple[tuple[str, ...], str, Any]

@@ -39,7 +39,7 @@ from typing import Any, NamedTuple
 from langgraph.constants import START
 from langgraph.types import Command, Send
 
-from runs.answers import is_answer_map, is_plain_answer
+from runs.requests.answers import is_answer_map, is_plain_answer
 
 #: LangGraph's names (`langgraph._internal._constants`).
 NULL_TASK = "00000000-0000-0000-0000-000000000000"

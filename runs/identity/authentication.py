@@ -15,13 +15,13 @@ from django.db import IntegrityError, transaction
 from langgraph_sdk import Auth
 from ninja.errors import AuthenticationError, HttpError
 
-from runs.identity.auth_file import AuthFile, call
+from runs.identity.auth_file.configured import AuthFile, call
 from runs.identity.credentials import Credentials
 from runs.identity.local import local_principal, may_be_local
-from runs.identity.models import AuthIdentity
 from runs.identity.principals import Principal
-from threads import clock
-from threads.database import in_database
+from runs.models import AuthIdentity
+from threads.db import clock
+from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 

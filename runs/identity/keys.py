@@ -14,11 +14,11 @@ from uuid import UUID
 
 from django.db import DatabaseError
 
-from runs.identity.models import ApiKey
 from runs.identity.principals import Principal
-from threads import clock
-from threads.database import in_database
-from threads.tasks import spawn
+from runs.models import ApiKey
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 

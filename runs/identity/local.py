@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 from django.contrib.auth import get_user_model
 
 from runs.conf import settings
+from runs.identity.origins import is_named_host
 from runs.identity.principals import Principal
-from runs.origins import is_named_host
-from threads.database import in_database
+from threads.db.database import in_database
 
 LOCAL_USERNAME = "local"
 #: A proxy adds one of these to what it forwards, and then the peer's address is the proxy's.

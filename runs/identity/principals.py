@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from runs.identity.auth_users import AuthUser
+from runs.identity.auth_file.users import AuthUser
 
 READ, WRITE = "read", "write"
 #: What an API key may be allowed. Who has logged in may do everything.
@@ -21,7 +21,7 @@ class Principal:
     scopes: frozenset[str] = SCOPES
     #: What the site's Auth file said about the user; None when it was not asked. Not for logs: it may hold secrets.
     details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    #: For a resource ("threads", "assistants", …), what its rows' metadata must be (`threads.narrowing`).
+    #: For a resource ("threads", "assistants", …), what its rows' metadata must be (`threads.filters`).
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @property

@@ -13,18 +13,18 @@ from uuid import UUID
 from django.http import HttpRequest
 from ninja.errors import HttpError
 
-from runs import limits
 from runs.conf import settings
-from runs.identity import auth_file
+from runs.identity.auth_file import configured
+from runs.identity.auth_file.permission import SAFE_METHODS, body_of, permitted, require_scope
+from runs.identity.auth_file.rules import Rule, rule_for
 from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
 from runs.identity.csrf import csrf_failure
-from runs.identity.permission import SAFE_METHODS, body_of, permitted, require_scope
+from runs.identity.origins import may_borrow
 from runs.identity.principals import READ, WRITE, Principal
-from runs.identity.rules import Rule, rule_for
 from runs.identity.standing import Standing
-from runs.origins import may_borrow
-from threads.database import in_database
+from runs.requests import limits
+from threads.db.database import in_database
 
 #: A client may ask that its leaving cancels the run it reads, and then reading changes something.
 CANCELS = "cancel_on_disconnect"
@@ -47,7 +47,7 @@ async def principal_of(request: HttpRequest) -> Principal:
         DisallowedHost: The Host header is not one of `ALLOWED_HOSTS`.
     """
     request.get_host()
-    file = auth_file.current()
+    file = configured.current()
     credentials = credentials_of(request)
     principal, proof = await identified(credentials, _authenticator(file, credentials, request))
     if principal.details is STUDIO_DETAILS:
@@ -56,7 +56,7 @@ async def principal_of(request: HttpRequest) -> Principal:
     refuse_other_sites(request, proof)
     rule = rule_of(request)
     if rule is not None and rule.command:
-        # Each command has a rule of its own, which its session asks (`runs.api.sessions`).
+        # Each command has a rule of its own, which its session asks (`runs.api.sessions.session`).
         return principal
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
@@ -67,19 +67,19 @@ async def identify(request: HttpRequest) -> None:
     """Raise like `principal_of` if nobody has shown who asks. For what no view answers."""
     request.get_host()
     credentials = credentials_of(request)
-    await identified(credentials, _authenticator(auth_file.current(), credentials, request))
+    await identified(credentials, _authenticator(configured.current(), credentials, request))
 
 
 def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
     """What tells whether the principal of an authenticated request still holds, while its response goes on."""
     credentials = credentials_of(request)
     principal = cast(Principal, request.auth)  # type: ignore[attr-defined]
-    ask = _authenticator(auth_file.current(), credentials, request)
+    ask = _authenticator(configured.current(), credentials, request)
     return Standing(principal, credentials, ask, thread_id=thread_id)
 
 
 def _authenticator(
-    file: auth_file.AuthFile | None, credentials: Credentials, request: HttpRequest
+    file: configured.AuthFile | None, credentials: Credentials, request: HttpRequest
 ) -> Callable[[], Awaitable[Principal]] | None:
     if file is None or file.authenticator is None:
         return None

@@ -16,7 +16,7 @@ from django.contrib.auth import (
 )
 from django.utils.crypto import constant_time_compare
 
-from threads.database import in_database
+from threads.db.database import in_database
 
 
 async def logged_in_user_id(cookies: Mapping[str, str]) -> int | None:

@@ -12,12 +12,12 @@ from uuid import UUID
 from ninja.errors import HttpError
 
 from runs.conf import settings
-from runs.identity import auth_file
+from runs.identity.auth_file import configured
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
+from runs.identity.origins import may_borrow
 from runs.identity.principals import Principal
 from runs.identity.standing import Standing
-from runs.origins import may_borrow
 
 #: What a page has to add itself.
 SHOWN = frozenset({"authorization", "x-api-key"})
@@ -28,8 +28,8 @@ KEY_FOLLOWS = "api-key"
 async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     """Return the principal of a websocket, from the scope of its handshake: session, API key, or the local user.
 
-    A socket outlives a logout: `standing_of_scope` asks again. Whoever accepts it calls `limits.hold_connection`; what
-    the principal may do is asked of each message, with `permission.permit`.
+    A socket outlives a logout: `standing_of_scope` asks again. Whoever accepts it calls `runs.requests.limits.hold_connection`; what
+    the principal may do is asked of each message, with `runs.identity.auth_file.permission.permit`.
 
     Raises:
         AuthenticationError: 401, nobody has shown who they are.
@@ -54,14 +54,14 @@ def standing_of_scope(scope: Mapping[str, Any], principal: Principal, thread_id:
 def _authenticator(
     credentials: Credentials, scope: Mapping[str, Any]
 ) -> Callable[[], Awaitable[Principal]] | None:
-    file = auth_file.current()
+    file = configured.current()
     if file is None or not file.authenticator:
         return None
     return partial(_authenticated, file, credentials, scope)
 
 
 async def _authenticated(
-    file: auth_file.AuthFile, credentials: Credentials, scope: Mapping[str, Any]
+    file: configured.AuthFile, credentials: Credentials, scope: Mapping[str, Any]
 ) -> Principal:
     route = scope.get("url_route") or {}
     available = {

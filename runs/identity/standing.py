@@ -14,11 +14,11 @@ from ninja.errors import AuthenticationError, HttpError
 
 from runs.conf import settings
 from runs.identity import keys
+from runs.identity.auth_file.permission import permit
+from runs.identity.auth_file.rules import SOCKET
 from runs.identity.credentials import Credentials, identified
-from runs.identity.permission import permit
 from runs.identity.principals import Principal
-from runs.identity.rules import SOCKET
-from threads.tasks import spawn
+from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 

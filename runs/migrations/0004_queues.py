@@ -8,8 +8,8 @@ from django.conf import settings
 from django.db import migrations, models
 from django.db.models import CASCADE, SET_NULL, Q
 
-from threads.fields import TextJSONField
-from threads.growth import still_only_grows
+from threads.db.fields import TextJSONField
+from threads.db.triggers import still_only_grows
 
 FOREIGN_KEYS: list[tuple[str, str, dict[str, Any]]] = [
     ("thread", "threads.thread", {"on_delete": CASCADE, "related_name": "runs"}),

@@ -6,8 +6,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import threads.fields
-import threads.ids
+import threads.db.fields
+import threads.db.ids
 
 
 class Migration(migrations.Migration):
@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=threads.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=threads.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
                 (
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 ),
                 ("prefix", models.CharField(max_length=16)),
                 ("digest", models.CharField(max_length=64, unique=True)),
-                ("scopes", threads.fields.TextJSONField(default=list)),
+                ("scopes", threads.db.fields.TextJSONField(default=list)),
                 ("created_at", models.DateTimeField()),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
                 ("last_used_at", models.DateTimeField(null=True)),
@@ -67,5 +67,5 @@ class Migration(migrations.Migration):
             ],
             options={"verbose_name_plural": "auth identities"},
         ),
-        migrations.AddField("run", "auth_details", threads.fields.TextJSONField(null=True)),
+        migrations.AddField("run", "auth_details", threads.db.fields.TextJSONField(null=True)),
     ]

@@ -3,7 +3,7 @@
 import django.db.models.deletion
 from django.db import migrations, models
 
-from threads.fields import TextJSONField
+from threads.db.fields import TextJSONField
 
 COPY = """
 INSERT INTO runs_assistantversion

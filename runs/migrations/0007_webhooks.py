@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import threads.fields
-import threads.ids
+import threads.db.fields
+import threads.db.ids
 
 
 class Migration(migrations.Migration):
@@ -21,14 +21,14 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=threads.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=threads.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
                 ("run_id", models.UUIDField(db_index=True)),
                 ("thread_id", models.UUIDField()),
                 ("url", models.TextField()),
                 ("host", models.CharField(max_length=300)),
-                ("payload", threads.fields.TextJSONField(null=True)),
+                ("payload", threads.db.fields.TextJSONField(null=True)),
                 (
                     "state",
                     models.CharField(

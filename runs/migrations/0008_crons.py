@@ -4,8 +4,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import threads.fields
-import threads.ids
+import threads.db.fields
+import threads.db.ids
 
 
 class Migration(migrations.Migration):
@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=threads.ids.new_id, editable=False, primary_key=True, serialize=False
+                        default=threads.db.ids.new_id, editable=False, primary_key=True, serialize=False
                     ),
                 ),
                 ("schedule", models.CharField(max_length=255)),
@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ("end_time", models.DateTimeField(null=True)),
                 ("enabled", models.BooleanField(default=True)),
                 ("on_run_completed", models.CharField(max_length=6, null=True)),
-                ("payload", threads.fields.TextJSONField(default=dict)),
+                ("payload", threads.db.fields.TextJSONField(default=dict)),
                 ("metadata", models.JSONField(default=dict)),
                 ("next_run_date", models.DateTimeField(null=True)),
                 ("last_fired_at", models.DateTimeField(null=True)),

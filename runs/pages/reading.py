@@ -12,7 +12,7 @@ from django.http import Http404
 from runs.models import Run, RunEvent
 from runs.protocols.agent.events import first_of
 from threads.models import Thread
-from threads.querysets import Principal
+from threads.models.querysets import Principal
 
 
 def name_of(user_id: int) -> str:
@@ -68,5 +68,7 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
-    texts = [each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)]
+    texts = [
+        each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)
+    ]
     return "\n\n".join(str(each) for each in texts if each)

@@ -17,7 +17,7 @@ from ninja.errors import AuthenticationError, HttpError
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_of
 from runs.pages import reading
-from threads.database import in_database
+from threads.db.database import in_database
 
 #: Runs whose events a page replays when it opens a thread, and the most that it may ask for.
 REPLAYED, MOST_REPLAYED = 5, 50

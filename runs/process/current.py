@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from runs.notifications import notify_after_commit
-from runs.wakeups import WORK, Wakeups
+from runs.process.notifications import notify_after_commit
+from runs.process.wakeups import WORK, Wakeups
 
 if TYPE_CHECKING:
-    from runs.events import EventHub
+    from runs.events.hub import EventHub
     from runs.models import Run
     from threads.checkpoints import CheckpointStorage
 

@@ -12,15 +12,15 @@ from typing import Any, cast
 from channels.routing import URLRouter
 from django.urls import URLPattern, re_path
 
-from deerflow_site.cors import CrossOrigin, header
-from deerflow_site.handler import LeanHandler
-from deerflow_site.lifespan import Lifespan, State, lifespan
-from deerflow_site.limits import BodyLimit, PlainPaths, has_encoded_slash, refuse
-from deerflow_site.types import Application, Receive, Scope, Send
-from runs.api.middleware import MIDDLEWARE
+from runs.api.http.middleware import MIDDLEWARE
 from runs.conf import settings
-from runs.origins import may_connect
+from runs.identity.origins import may_connect
 from runs.routing import websocket_urlpatterns
+from runs.server.cors import CrossOrigin, header
+from runs.server.handler import LeanHandler
+from runs.server.lifespan import Lifespan, State, lifespan
+from runs.server.limits import BodyLimit, PlainPaths, has_encoded_slash, refuse
+from runs.server.types import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class Site:
     async def _open(self) -> None:
         """Open the runtime for a server that sent no lifespan, such as the plain `daphne` command."""
         if not self.lifespan.begun and "daphne.server" in sys.modules:
-            from deerflow_site.server import drain_before_exit
+            from runs.server.daphne import drain_before_exit
 
             drain_before_exit(self.lifespan)
         try:

@@ -8,7 +8,7 @@ from django import template
 from django.db.models.functions import Left
 from django.utils.html import format_html
 
-from runs.display import LIST_DEFER, assistant_link, duration, queue_wait
+from runs.admin.display import LIST_DEFER, assistant_link, duration, queue_wait
 from runs.models import Run, RunEvent
 from runs.protocols.agent.items import PACK, modes_in
 from threads.display import ago, badge, excerpt, instant, link

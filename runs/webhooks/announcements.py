@@ -6,16 +6,15 @@ from datetime import datetime
 
 from django.db import transaction
 
-from runs.api.wire import run_json
-from runs.models import Run
+from runs.models import Run, WebhookDelivery
 from runs.process.current import ring
+from runs.process.wakeups import WEBHOOKS
 from runs.serialization import decode, encode
-from runs.wakeups import WEBHOOKS
-from runs.webhooks.models import WebhookDelivery
+from runs.serializers import run_json
 from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import host_of, parse_url
 from threads.api.wire import timestamp
-from threads.fields import Encoded
+from threads.db.fields import Encoded
 from threads.models import Thread
 
 

@@ -9,12 +9,12 @@ from collections import Counter
 import httpx
 
 from runs.conf import settings
-from runs.wakeups import WEBHOOKS, Wakeups
+from runs.models import WebhookDelivery
+from runs.process.wakeups import WEBHOOKS, Wakeups
 from runs.webhooks import outbox
-from runs.webhooks.models import WebhookDelivery
 from runs.webhooks.sending import open_client, send
-from threads import clock
-from threads.database import in_database
+from threads.db import clock
+from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 from runs.conf import settings
-from runs.housekeeping import Step, turn
-from runs.webhooks.models import DeliveryState, WebhookDelivery
-from threads import clock
+from runs.deletion import Step, turn
+from runs.models import DeliveryState, WebhookDelivery
+from threads.db import clock
 
 #: Pause before the second attempt, in seconds; each one after is so many times longer, up to the longest, and differs by
 #: so much at random, so that receivers that come back are not met by everything at once.

@@ -13,15 +13,15 @@ from typing import Any
 import httpx
 
 from runs.conf import settings
+from runs.models import WebhookDelivery
 from runs.serialization import decode, encode
 from runs.webhooks import signing
-from runs.webhooks.models import WebhookDelivery
 from runs.webhooks.outbox import Result
 from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import Policy, TargetRefused, address_of, check_address, parse_url, port_of
-from threads import clock
 from threads.api.wire import timestamp
-from threads.executors import resolvers
+from threads.db import clock
+from threads.db.executors import resolvers
 
 #: How long connecting may take, in seconds; all of it together may take WEBHOOK_TIMEOUT.
 CONNECT_TIMEOUT = 5.0

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 from uuid import UUID
 
+from runs.events.buffer import RunStream
 from runs.execution.attempt import Execution
-from runs.streams import RunStream
 
 
 @dataclass(slots=True)

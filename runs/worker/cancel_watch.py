@@ -6,12 +6,12 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from runs import claims
 from runs.conf import settings
-from runs.outcomes import Stop
+from runs.lifecycle import claims
+from runs.lifecycle.outcomes import Stop
 from runs.worker.active import ActiveRuns
 from runs.worker.heartbeat import Heartbeat
-from threads.database import in_database
+from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 

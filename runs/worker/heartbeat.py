@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from runs.conf import settings
-from runs.leases import Lease
-from runs.options import WorkerOptions
-from runs.outcomes import Stop
+from runs.lifecycle.outcomes import Stop
+from runs.process.leases import Lease
+from runs.process.options import WorkerOptions
 from runs.worker.active import ActiveRuns
 
 logger = logging.getLogger(__name__)

@@ -11,22 +11,24 @@ from uuid import UUID
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from runs import blocked, forks, graphs, store_settings
+from runs import graphs
 from runs.assistants import create_system_assistants
 from runs.conf import settings
-from runs.events import EventHub
-from runs.leases import executing_alone
-from runs.manager import RunManager
-from runs.notifications import notifications
-from runs.options import WorkerOptions
-from runs.process import startup
+from runs.events.hub import EventHub
+from runs.graphs import store_settings
+from runs.process import forks, startup
 from runs.process.current import Runtime, make_current
-from runs.wakeups import Wakeups
-from runs.watchdog import watched_loop
-from threads import clock
+from runs.process.leases import executing_alone
+from runs.process.notifications import notifications
+from runs.process.options import WorkerOptions
+from runs.process.wakeups import Wakeups
+from runs.process.watchdog import watched_loop
+from runs.worker import blocked
+from runs.worker.manager import RunManager
 from threads.checkpoints import open_checkpoints
-from threads.database import in_database, threads
-from threads.executors import DaemonThreads, in_thread
+from threads.db import clock
+from threads.db.database import in_database, threads
+from threads.db.executors import DaemonThreads, in_thread
 
 logger = logging.getLogger(__name__)
 

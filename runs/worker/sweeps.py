@@ -10,16 +10,17 @@ from uuid import UUID
 
 from django.db import connection
 
-from runs import recovery, retention
 from runs.conf import settings
-from runs.deaths import dead_workers
-from runs.recovery import Caller
-from runs.state_refresh import refresh_stale
-from runs.wakeups import WORK, Wakeups
+from runs.lifecycle import recovery
+from runs.lifecycle.recovery import Caller
+from runs.process.dead_workers import dead_workers
+from runs.process.wakeups import WORK, Wakeups
+from runs.retention import policy
+from runs.states.refresh import refresh_stale
 from runs.worker.active import ActiveRuns
 from runs.worker.heartbeat import Heartbeat
 from threads.checkpoints import CheckpointStorage
-from threads.database import in_database
+from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +90,6 @@ class Sweeps:
         while True:
             await asyncio.sleep(settings.RETENTION_SWEEP * random.uniform(0.5, 1.5))
             try:
-                await retention.sweep(self._storage)
+                await policy.sweep(self._storage)
             except Exception as error:
                 logger.warning("What is too old could not be removed, trying again: %s", error)

@@ -15,11 +15,11 @@ def main(seconds: float) -> None:
     import django
 
     django.setup()
-    from runs import claims
-    from runs.leases import register
+    from runs.lifecycle import claims
     from runs.models import Run
-    from threads import clock
-    from threads.ids import new_id
+    from runs.process.leases import register
+    from threads.db import clock
+    from threads.db.ids import new_id
 
     worker = new_id()
     register(worker, KEPT)

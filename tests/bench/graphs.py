@@ -8,7 +8,7 @@ from typing import Annotated, Any, TypedDict
 
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from tests.models import Talker
+from tests.support.chat_models import Talker
 
 
 class Log(TypedDict, total=False):

@@ -30,7 +30,7 @@ def fence_cost(url: str, *, size: int, samples: int) -> tuple[float, float]:
     # The statement's module names the models' tables; nothing is asked through Django here.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.bench.settings")
     django.setup()
-    from threads.checkpoints.postgres_statements import BLOBS, CHECKPOINTS, FENCE, REPLACE
+    from threads.checkpoints.postgres.statements import BLOBS, CHECKPOINTS, FENCE, REPLACE
 
     rest = f"{BLOBS}{CHECKPOINTS}{REPLACE} SELECT id FROM live"
     bare = (

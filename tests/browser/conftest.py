@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.conftest import OBEYING, cache, template
-from tests.server.databases import Template
-from tests.server.harness import Site, free_port
+from tests.processes.databases import Template
+from tests.processes.harness import Site, free_port
 
 __all__ = ["cache", "template"]
 

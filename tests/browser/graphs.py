@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import interrupt
 
-from tests.models import Scripted
+from tests.support.chat_models import Scripted
 
 
 def told(messages: list[BaseMessage]) -> str:

@@ -10,8 +10,8 @@ import pytest
 from tests.browser.test_pages import chromium
 from tests.clients.conftest import OBEYING
 from tests.clients.control import run_script
-from tests.server.databases import Template
-from tests.server.harness import Site
+from tests.processes.databases import Template
+from tests.processes.harness import Site
 
 pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]
 
@@ -37,6 +37,8 @@ def chat(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Pa
             site.close()
 
 
-@pytest.mark.parametrize("script", ["thread", "losses", "questions", "versions", "threads", "markup", "access"])
+@pytest.mark.parametrize(
+    "script", ["thread", "losses", "questions", "versions", "threads", "markup", "access"]
+)
 def test_chat(script: str, chat: Site) -> None:
     run_script(HERE / f"{script}.mjs", chat, timeout=240, CHROMIUM=chromium())

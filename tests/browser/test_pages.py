@@ -14,7 +14,7 @@ import pytest
 
 from tests.browser.conftest import Pages
 from tests.clients.control import run_script
-from tests.requirements import require
+from tests.support.requirements import require
 
 # Each starts a browser, and one of them two servers.
 pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]

@@ -22,7 +22,7 @@ from tests.chaos.monkey import Monkey
 from tests.chaos.report import alarms, keep, table
 from tests.chaos.shapes import GRAPHS
 from tests.chaos.telling import tell
-from tests.postgres import server
+from tests.support.postgres import server
 
 #: After the last fault everything must have come to its end within this many seconds.
 SETTLED = 60.0

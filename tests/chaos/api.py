@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import httpx
 
 from tests.chaos.ledger import CREATED, REFUSED, UNKNOWN, USERS, Creation, Ledger
-from tests.server.harness import TERMINAL
+from tests.processes.harness import TERMINAL
 
 #: How long a request may take, and how long an event stream may be silent, in seconds; servers that stop happen.
 ANSWER, SILENCE = 5.0, 4.0

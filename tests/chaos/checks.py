@@ -16,9 +16,9 @@ from tests.chaos.ledger import CREATED, Creation, Ledger, Story
 from tests.chaos.reading_checks import bulks, contradictions, read
 from tests.chaos.shapes import STEPS, is_right, too_often, work_of
 from tests.chaos.walks import after_deletion, owned, walked
-from tests.server import invariants
-from tests.server.databases import Row
-from tests.server.harness import TERMINAL
+from tests.processes import invariants
+from tests.processes.databases import Row
+from tests.processes.harness import TERMINAL
 
 #: Runs that came to two processes within this time have no order.
 SAME_TIME = timedelta(seconds=0.5)

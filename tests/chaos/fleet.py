@@ -13,10 +13,10 @@ import httpx
 import psycopg
 
 from tests.chaos.recoveries import Interval, Loss, Switches, idle_times
-from tests.postgres import Server
-from tests.server.databases import Postgres, migrate
-from tests.server.harness import HEALTH, SERVE, WORKER, Process, Site, free_port
-from tests.server.proxy import Proxy
+from tests.processes.databases import Postgres, migrate
+from tests.processes.harness import HEALTH, SERVE, WORKER, Process, Site, free_port
+from tests.processes.proxy import Proxy
+from tests.support.postgres import Server
 
 COMMANDS = {"serve": SERVE, "front": (*SERVE, "--no-execute"), "worker": WORKER}
 #: Long enough for a checkpoint's write to be tried again, two thirds of it, until the database is back.

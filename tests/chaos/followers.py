@@ -11,8 +11,8 @@ import httpx
 from tests.chaos.api import Api
 from tests.chaos.ledger import Creation, Reading
 from tests.chaos.shapes import digest
-from tests.server.harness import TERMINAL
-from tests.server.readers import position
+from tests.processes.harness import TERMINAL
+from tests.processes.readers import position
 
 
 class Gone(Exception):

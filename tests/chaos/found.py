@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from tests.server.databases import Row
+from tests.processes.databases import Row
 
 STORED = ("checkpoints", "checkpoint_writes", "checkpoint_blobs")
 

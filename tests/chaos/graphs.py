@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Send, interrupt
 
-from tests.models import Talker
+from tests.support.chat_models import Talker
 
 
 def note(config: RunnableConfig, name: str) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from tests.chaos.shapes import STAGES, Order
-from tests.server.readers import Position
+from tests.processes.readers import Position
 
 #: What a client knows of a run that it asked for.
 CREATED, UNKNOWN, REFUSED = "created", "unknown", "refused"

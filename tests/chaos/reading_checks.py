@@ -8,8 +8,8 @@ from itertools import pairwise
 from tests.chaos.found import Found, decoded
 from tests.chaos.ledger import Ledger, Reading
 from tests.chaos.shapes import Order, bulk, digest, text_of
-from tests.server.databases import Row
-from tests.server.harness import TERMINAL
+from tests.processes.databases import Row
+from tests.processes.harness import TERMINAL
 
 
 def read(reading: Reading, run: Row | None, found: Found) -> list[str]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from tests.server.databases import Row
+from tests.processes.databases import Row
 
 #: From when to when, in seconds of the clock.
 Interval = tuple[float, float]

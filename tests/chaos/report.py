@@ -15,7 +15,7 @@ from tests.chaos.found import Found
 from tests.chaos.ledger import CREATED, Ledger
 from tests.chaos.monkey import Monkey
 from tests.chaos.recoveries import recoveries
-from tests.server.databases import Database
+from tests.processes.databases import Database
 
 ENDS = (
     "success",

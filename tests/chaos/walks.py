@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from tests.chaos.found import Found
 from tests.chaos.ledger import CREATED, REFUSED, Creation, Edit, Lists, Story
 from tests.chaos.shapes import STEPS, work_of
-from tests.server.databases import Row
+from tests.processes.databases import Row
 
 LISTS = ("log", "inner", "told")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.server.conftest import cache, template
-from tests.server.databases import Template
-from tests.server.harness import GRAPHS, Site
+from tests.processes.conftest import cache, template
+from tests.processes.databases import Template
+from tests.processes.harness import GRAPHS, Site
 
 __all__ = ["cache", "template"]
 

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from tests.requirements import require
-from tests.server.harness import Process, Site
+from tests.processes.harness import Process, Site
+from tests.support.requirements import require
 
 #: What Node's test runner prints, and the websocket that Node has only since version 22.
 NODE_OPTIONS = ("--test-reporter=spec", "--experimental-websocket", "--no-warnings")

@@ -28,8 +28,8 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 from langgraph.types import Send, interrupt
 
-from tests.graphs import trace
-from tests.models import Scripted
+from tests.support.chat_models import Scripted
+from tests.support.graphs import trace
 
 
 def order(messages: list[BaseMessage]) -> list[str]:

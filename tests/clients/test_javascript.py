@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.clients.control import run_script
-from tests.server.harness import Site
-from tests.server.proxy import Proxy
+from tests.processes.harness import Site
+from tests.processes.proxy import Proxy
 
 HERE = Path(__file__).parent
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.clients.calls import CALLS
 from tests.clients.python import Both, methods
-from tests.server.harness import Site
+from tests.processes.harness import Site
 
 pytestmark = pytest.mark.sqlite
 

@@ -17,7 +17,7 @@ from langgraph.pregel.remote import RemoteException, RemoteGraph
 from langgraph.types import Command, interrupt
 from langgraph_sdk import get_client, get_sync_client
 
-from tests.server.harness import Site
+from tests.processes.harness import Site
 
 pytestmark = pytest.mark.sqlite
 

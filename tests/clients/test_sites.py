@@ -18,8 +18,8 @@ from langgraph_sdk.sse import SSEDecoder
 
 from runs.assistants import system_assistant_id
 from tests.clients.conftest import OBEYING
-from tests.server.databases import Template
-from tests.server.harness import Site, eventually
+from tests.processes.databases import Template
+from tests.processes.harness import Site, eventually
 
 CHAT, STUDIO = "http://localhost:3000", "https://smith.langchain.com"
 ASSISTANT = str(system_assistant_id("obeying"))

@@ -13,7 +13,7 @@ from langgraph.types import Command
 from langgraph_sdk import get_client, get_sync_client
 from langgraph_sdk.client import LangGraphClient, SyncLangGraphClient
 
-from tests.server.harness import Site
+from tests.processes.harness import Site
 
 pytestmark = pytest.mark.sqlite
 

@@ -8,7 +8,7 @@ import random
 import subprocess
 import sys
 
-from tests.postgres import server
+from tests.support.postgres import server
 
 TEST = "tests/crash_points/test_generated.py::test_generated_cases_end_as_plain_langgraph_allows"
 #: Graphs on SQLite and on PostgreSQL, and accidents of one that is not small.

@@ -10,17 +10,17 @@ from uuid import UUID
 
 from langgraph.types import StateUpdate
 
-from runs.cancellation import cancel_run
+from runs.lifecycle.cancellation import cancel_run
+from runs.lifecycle.outcomes import Stop
 from runs.models import Run
-from runs.outcomes import Stop
-from runs.requests import ContradictoryRequest
-from runs.state_edits import update_state
+from runs.requests.run import ContradictoryRequest
+from runs.states.edits import update_state
 from tests.crash_points.building import build, stage
 from tests.crash_points.oracle import Plain, beginning
 from tests.crash_points.specs import Case
 from tests.crash_points.telling import Shown, Teller, Told
-from tests.driving import NOTHING, Driver
-from tests.runs.test_crash_points import DeadMan, survive
+from tests.scenarios.test_crash_points import DeadMan, survive
+from tests.support.driving import NOTHING, Driver
 
 GRAPH = "generated"
 

@@ -16,7 +16,7 @@ import pytest
 
 from tests.crash_points.specs import Case, draw, parse
 from tests.crash_points.trying import Counts, Finding, accidents, attempt, play, shrink
-from tests.driving import Driver
+from tests.support.driving import Driver
 
 #: Cases in the suite, and accidents of one.
 GRAPHS, POINTS = 12, 12
@@ -57,7 +57,7 @@ GIVEN = [(each, os.environ["CRASH_CASE"]) for each in ("sync", "async", "exit") 
 async def generated(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     """A runtime whose only graph is the case that is played."""
     from runs.worker.opening import open_runtime
-    from threads.database import threads
+    from threads.db.database import threads
 
     run_settings(GRAPHS={"generated": "tests.crash_points.building:current"}, USER_RUNS_PER_MINUTE=0)
     async with open_runtime() as opened:

@@ -13,7 +13,7 @@ from tests.crash_points.building import stage
 from tests.crash_points.judging import wrong
 from tests.crash_points.playing import Accident, Served, begin, expected
 from tests.crash_points.specs import Case, smaller
-from tests.driving import Driver
+from tests.support.driving import Driver
 
 #: How long one story may take, in seconds.
 PATIENCE = 60.0

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from runs.outcomes import Stop
-from tests.driving import Driver
+from runs.lifecycle.outcomes import Stop
 from tests.packages.agents import mailed, said
-from tests.runs.test_crash_points import DeadMan, survive
+from tests.scenarios.test_crash_points import DeadMan, survive
+from tests.support.driving import Driver
 
 AGENTS = ("gated", "two_mails", "structured", "deep", "supervised", "swarm", "template")
 #: Writes of an agent at which its process dies, drawn anew each time.
@@ -25,7 +25,7 @@ HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
 @pytest.fixture
 async def people(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     from runs.worker.opening import open_runtime
-    from threads.database import threads
+    from threads.db.database import threads
 
     run_settings(GRAPHS={name: f"tests.packages.agents:{name}" for name in AGENTS})
     async with open_runtime() as opened:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from django.db import DatabaseError, connection, transaction
 from ninja.errors import HttpError
 
-from threads.faults import sqlstate
+from threads.db.errors import sqlstate
 
 #: PostgreSQL's name for a statement that was given up; and how many steps SQLite makes before it looks at the clock.
 CANCELED, STEPS = "57014", 1000

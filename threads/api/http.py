@@ -9,7 +9,7 @@ from ninja import NinjaAPI
 from ninja.params.models import Body, BodyModel
 from pydantic import BaseModel, ConfigDict, model_validator
 
-from threads.querysets import Principal
+from threads.models.querysets import Principal
 
 
 class Request(HttpRequest):

@@ -1,6 +1,6 @@
 """The HTTP interface to threads as such: read, change, find and count them.
 
-What has to do with their runs or their state (`runs.api.threads`, `runs.api.states`) is not here.
+What has to do with their runs or their state (`runs.api.routes.threads`, `runs.api.routes.states`) is not here.
 """
 
 from __future__ import annotations
@@ -15,18 +15,19 @@ from django.http import HttpResponse
 from ninja import Header, Query, Router
 from ninja.errors import HttpError
 
-from threads import clock, expiry, statements
+from threads import expiry
 from threads.api import searching
 from threads.api.http import JSONBody, Request
 from threads.api.schemas import ThreadCreate, ThreadFilter, ThreadPatch, ThreadSearch
 from threads.api.wire import thread_json, ttl_json
-from threads.database import in_database
-from threads.ids import new_id
+from threads.db import clock, statements
+from threads.db.database import in_database
+from threads.db.ids import new_id
 from threads.models import Thread
-from threads.querysets import Principal
+from threads.models.querysets import Principal
 
 #: Routes with a thread's id in their paths, and those without, which come first: else `search` would be taken for an id.
-#: `runs.api.threads` adds its own to them, for all methods of a path must be in one router.
+#: `runs.api.routes.threads` adds its own to them, for all methods of a path must be in one router.
 router = Router(tags=["Threads"])
 collection = Router(tags=["Threads"])
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from threads.api.bounds import bounded
 from threads.api.extraction import extract, parse_path
-from threads.api.filters import containing, text_containing
 from threads.api.pages import page_headers, rows_of_page
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.api.wire import thread_columns, thread_json
+from threads.db.conditions import containing, text_containing
 from threads.models import Thread
-from threads.querysets import Principal, ThreadQuerySet
+from threads.models.querysets import Principal, ThreadQuerySet
 
 #: Columns that graphs and clients fill.
 LARGE = ("values", "interrupts", "config", "error")

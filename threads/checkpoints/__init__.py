@@ -7,8 +7,9 @@ It owns no connection: it hands its rows to the process's one `GroupCommit` and 
 writes of many runs share transactions.
 """
 
+from threads.checkpoints.opening import open_checkpoints
 from threads.checkpoints.rows import Fenced, Rows, Sealed, StorageFailed, StorageUnavailable
-from threads.checkpoints.storage import CheckpointStorage, open_checkpoints
+from threads.checkpoints.storage import CheckpointStorage
 from threads.checkpoints.writer import ThreadWriter
 
 __all__ = [

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed, StorageUnavailable, merge
-from threads.tasks import spawn
+from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 

@@ -48,7 +48,7 @@ def copy_checkpoints(source: UUID, target: UUID, *, file: str | Path) -> None:
         with connection.cursor() as cursor:
             cursor.execute(POSTGRES, names)
         return
-    from threads.checkpoints.sqlite_pruning import transaction
+    from threads.checkpoints.sqlite.pruning import transaction
 
     with transaction(Path(file)) as db:
         for query in SQLITE:

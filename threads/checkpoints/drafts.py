@@ -126,7 +126,7 @@ def land(batch: Batch, *, file: str | Path) -> None:
         file: The checkpoints' file, if the database is SQLite.
     """
     if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres_statements import columns, statement
+        from threads.checkpoints.postgres.statements import columns, statement
 
         query = statement(
             blobs=bool(batch.blobs),
@@ -145,8 +145,8 @@ def land(batch: Batch, *, file: str | Path) -> None:
         with connection.cursor() as cursor:
             cursor.execute(query, parameters)
         return
-    from threads.checkpoints.sqlite import ADD, CHECKPOINT, REPLACE
-    from threads.checkpoints.sqlite_pruning import transaction
+    from threads.checkpoints.sqlite.pruning import transaction
+    from threads.checkpoints.sqlite.storage import ADD, CHECKPOINT, REPLACE
 
     with transaction(Path(file)) as db:
         for query, rows in ((CHECKPOINT, batch.checkpoints), (REPLACE, batch.replaced), (ADD, batch.added)):

@@ -9,10 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
-
-from django.db import connection
 
 #: (namespace, checkpoint id): a checkpoint within its thread.
 Place = tuple[str, str]
@@ -48,17 +45,6 @@ class Pruning(ABC):
         The caller has locked the thread, and no run of it is in flight. Between two calls runs may go on from what is
         left. Returns how many were deleted, 0 when only what is needed is left.
         """
-
-
-def open_pruning(*, file: str | Path) -> Pruning:
-    """Pruning of the checkpoints of this site's database: on PostgreSQL in it, on SQLite in `file`."""
-    if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres_pruning import PostgresPruning
-
-        return PostgresPruning()
-    from threads.checkpoints.sqlite_pruning import SqlitePruning
-
-    return SqlitePruning(Path(file))
 
 
 def needed(heads: Iterable[Head], parents: Mapping[Place, str | None], stored: Stored) -> set[Place]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from threads.checkpoints.commits import BACKOFF, LONGEST_BACKOFF
 from threads.checkpoints.rows import StorageUnavailable
-from threads.faults import is_passing
+from threads.db.errors import is_passing
 
 T = TypeVar("T")
 

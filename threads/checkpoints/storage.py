@@ -1,15 +1,12 @@
-"""Opening the checkpoint storage of this site's database."""
+"""What a checkpoint storage does, whichever the database."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP as REPLACED
 from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
@@ -99,30 +96,3 @@ class CheckpointStorage(ABC):
 
         Raises Fenced if the epoch is over.
         """
-
-
-@asynccontextmanager
-async def open_checkpoints(
-    *, file: str | Path, serde: JsonPlusSerializer, retry_seconds: float = 20.0, connections: int = 10
-) -> AsyncIterator[CheckpointStorage]:
-    """Open the storage beside Django's default database: on PostgreSQL in it, on SQLite in `file`.
-
-    Args:
-        retry_seconds: How long a write is retried while the database is unavailable.
-        connections: The largest number of PostgreSQL connections.
-    """
-    if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres import open_postgres
-
-        opened: AbstractAsyncContextManager[CheckpointStorage] = open_postgres(
-            serde=serde, retry_seconds=retry_seconds, connections=connections
-        )
-    else:
-        from threads.checkpoints.sqlite import open_sqlite
-
-        opened = open_sqlite(file, serde=serde, retry_seconds=retry_seconds)
-    async with opened as storage:
-        try:
-            yield storage
-        finally:
-            await storage.commits.close()

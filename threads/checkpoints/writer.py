@@ -18,11 +18,11 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.base import id as ids
 
-from threads.checkpoints.loops import LoopBound
+from threads.checkpoints.loop_bound import LoopBound
 from threads.checkpoints.reads import read_again
 from threads.checkpoints.rows import Rows, Sealed, StateTooLarge
 from threads.checkpoints.storage import CheckpointStorage, Snapshot, addressed
-from threads.executors import in_thread
+from threads.db.executors import in_thread
 
 T = TypeVar("T")
 

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-from threads.growth import only_grows
+from threads.db.triggers import only_grows
 
 
 class Migration(migrations.Migration):

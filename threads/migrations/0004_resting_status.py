@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from threads.growth import still_only_grows
+from threads.db.triggers import still_only_grows
 
 STATUSES = [("idle", "Idle"), ("busy", "Busy"), ("interrupted", "Interrupted"), ("error", "Error")]
 

@@ -2,8 +2,8 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import threads.fields
-import threads.store.models
+import threads.db.fields
+import threads.models.item
 
 
 class Migration(migrations.Migration):
@@ -21,9 +21,9 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
-                ("namespace", threads.store.models.BytewiseTextField()),
-                ("key", threads.store.models.BytewiseTextField()),
-                ("value", threads.fields.TextJSONField(default=dict)),
+                ("namespace", threads.models.item.BytewiseTextField()),
+                ("key", threads.models.item.BytewiseTextField()),
+                ("value", threads.db.fields.TextJSONField(default=dict)),
                 ("created_at", models.DateTimeField()),
                 ("updated_at", models.DateTimeField()),
                 ("ttl_minutes", models.FloatField(null=True)),

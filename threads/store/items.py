@@ -13,10 +13,11 @@ from django.db.models import Q, Value
 from django.db.models.functions import StrIndex
 from langgraph.store.base import Item
 
-from threads import clock
-from threads.querysets import Principal
-from threads.store.models import StoreItem, StoreItemQuerySet
-from threads.store.namespaces import Namespace, below, decode, encode
+from threads.db import clock
+from threads.db.namespaces import Namespace, below, decode, encode
+from threads.models import StoreItem
+from threads.models.item import StoreItemQuerySet
+from threads.models.querysets import Principal
 
 #: Rows that are read, or written by one statement, at most.
 PAGE = 500

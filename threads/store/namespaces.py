@@ -1,6 +1,5 @@
-"""Namespaces as one column of text, in which those below another are a range. Pure.
+"""Which namespaces and keys an item may have. Pure.
 
-("users", "7") is "users.7.": a label has no period, so the text is unambiguous, and what begins with it is below it.
 LangGraph's rules for labels are its own `validate_op_namespace`; what is added here is what an index can hold.
 """
 
@@ -10,31 +9,15 @@ from collections.abc import Sequence
 
 from langgraph.store.base import InvalidNamespaceError, MatchCondition
 
+from threads.db.namespaces import Namespace, encode
 from threads.store.exceptions import InvalidKey
 
 #: Bytes of an encoded namespace, and of a key. An entry of a B-tree of PostgreSQL holds 2704 bytes.
 LONGEST_NAMESPACE, LONGEST_KEY = 1024, 1024
-END, AFTER_END = ".", "/"
 #: Any label, in a condition.
 ANY = "*"
 #: The first label that is LangGraph's own.
 RESERVED = "langgraph"
-
-Namespace = tuple[str, ...]
-
-
-def encode(namespace: Sequence[str]) -> str:
-    return "".join(f"{label}{END}" for label in namespace)
-
-
-def decode(text: str) -> Namespace:
-    return tuple(text.split(END)[:-1])
-
-
-def below(prefix: Sequence[str]) -> tuple[str, str] | None:
-    """Where what begins with a prefix starts, and where it has ended; None for everything."""
-    text = encode(prefix)
-    return (text, text[: -len(END)] + AFTER_END) if text else None
 
 
 def check_place(namespace: Sequence[str], key: str) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from django.db import connection
 
-from threads.querysets import Principal
+from threads.models import StoreItem
+from threads.models.querysets import Principal
 from threads.store.exceptions import TooLarge
-from threads.store.models import StoreItem
 
 #: Users remembered at most.
 REMEMBERED = 10_000

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from langgraph.store.base import SearchItem, SearchOp
 
-from threads.database import in_database
-from threads.executors import in_thread
-from threads.querysets import Principal
+from threads.db.database import in_database
+from threads.db.executors import in_thread
+from threads.models.querysets import Principal
 from threads.store import filters, items
 from threads.store.embedding import Index
 from threads.store.items import PAGE, Embedded, Found

@@ -21,19 +21,20 @@ from langgraph.store.base import (
     validate_op_namespace,
 )
 
-from threads import clock
 from threads.checkpoints.rows import Sealed
-from threads.database import in_database
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.fields import Encoded
+from threads.db.namespaces import Namespace, decode, encode
 from threads.expiry import LONGEST
-from threads.fields import Encoded
-from threads.querysets import Principal
+from threads.models import StoreItem
+from threads.models.querysets import Principal
 from threads.store import items, writes
 from threads.store.embedding import StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
-from threads.store.models import StoreItem
-from threads.store.namespaces import Namespace, check_place, decode, encode, fixed, is_text, matches
+from threads.store.namespaces import check_place, fixed, is_text, matches
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
 

@@ -9,12 +9,12 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from threads import clock
 from threads.checkpoints.rows import Fenced
-from threads.models import Thread
-from threads.querysets import Principal
+from threads.db import clock
+from threads.models import StoreItem, Thread
+from threads.models.item import StoreItemQuerySet
+from threads.models.querysets import Principal
 from threads.store.items import Place, at, parts
-from threads.store.models import StoreItem, StoreItemQuerySet
 from threads.store.room import take_room
 
 TABLE, THREADS = StoreItem._meta.db_table, Thread._meta.db_table

@@ -13,7 +13,7 @@ from runs.identity import keys
 from runs.identity.principals import SCOPES, known_scopes
 from runs.management.arguments import positive, require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
-from threads import clock
+from threads.db import clock
 
 #: Ten years.
 LONGEST = 3660

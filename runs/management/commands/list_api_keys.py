@@ -9,10 +9,10 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandParser
 
-from runs.identity.admin import state_of
-from runs.identity.models import ApiKey
+from runs.admin.identity import state_of
 from runs.management.arguments import require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.models import ApiKey
 
 #: Of the JSON that `--json` prints.
 SCHEMA = 1

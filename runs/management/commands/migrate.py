@@ -13,7 +13,7 @@ import psycopg
 from django.core.management.commands import migrate
 from django.db import connections
 
-from threads.checkpoints.postgres import connection_string
+from threads.checkpoints.postgres.storage import connection_string
 
 #: The advisory lock of migrations.
 LOCK = 0x6D696772617465

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from runs.api.document import document
+        from runs.api.openapi.document import document
         from runs.api.site import api
 
         self.stdout.write(json.dumps(document(api), indent=1, ensure_ascii=False))

@@ -12,15 +12,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from runs import retention
-from runs.checks import check_settings
+from runs.checks.configuration import check_settings
 from runs.conf import settings
-from runs.housekeeping import ROWS
+from runs.deletion import ROWS
 from runs.management.arguments import require_migrated_database, seconds
 from runs.management.commands.reconcile_runs import before_time, require_reachable_database
-from runs.retention import Policy, Report
-from threads import clock
-from threads.checkpoints.pruning import open_pruning
+from runs.retention import policy as retention
+from runs.retention.policy import Policy, Report
+from threads.checkpoints.opening import open_pruning
+from threads.db import clock
 
 #: Of the JSON that `--json` prints.
 SCHEMA = 1

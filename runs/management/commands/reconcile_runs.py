@@ -15,12 +15,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from runs.conf import settings
+from runs.lifecycle.recovery import Report, parse_before, reconcile
 from runs.management.arguments import require_migrated_database
 from runs.models import Run
-from runs.notifications import notify_after_commit
-from runs.recovery import Report, parse_before, reconcile
-from runs.wakeups import WORK
-from threads.checkpoints.postgres import connection_string
+from runs.process.notifications import notify_after_commit
+from runs.process.wakeups import WORK
+from threads.checkpoints.postgres.storage import connection_string
 
 #: Of the JSON that `--json` prints.
 SCHEMA = 1

@@ -9,9 +9,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from runs.identity import keys
-from runs.identity.models import ApiKey
 from runs.management.arguments import require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.models import ApiKey
 
 
 class Command(BaseCommand):

@@ -17,7 +17,7 @@ from runs.management.arguments import (
     seconds,
     warn_of_empty_queues,
 )
-from runs.options import WorkerOptions
+from runs.process.options import WorkerOptions
 
 
 class Command(BaseCommand):
@@ -51,7 +51,7 @@ class Command(BaseCommand):
     def handle(self, *, health_host: str, health_port: int, **options: Any) -> None:
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
-        from deerflow_site.lifespan import exit_anyway, lifespan
+        from runs.server.lifespan import exit_anyway, lifespan
 
         names = ("concurrency", "queues", "drain_seconds", "max_runs")
         lifespan.options = WorkerOptions(**{name: options[name] for name in names})
@@ -68,10 +68,10 @@ class Command(BaseCommand):
         sys.exit(lifespan.exit_code)
 
     async def _work(self, lifespan: Any, *, host: str, port: int) -> None:
-        from deerflow_site.lifespan import STOP_SIGNALS, Stopped
-        from runs.health import health_endpoint, worker_health
-        from runs.manager import RunManager
         from runs.process.current import current
+        from runs.server.lifespan import STOP_SIGNALS, Stopped
+        from runs.worker.health import health_endpoint, worker_health
+        from runs.worker.manager import RunManager
 
         loop = asyncio.get_running_loop()
         for number in STOP_SIGNALS:

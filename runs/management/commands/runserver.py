@@ -31,8 +31,8 @@ class DevelopmentServer:
         self.application = application
 
     def serve_forever(self) -> None:
-        from deerflow_site.lifespan import lifespan
-        from deerflow_site.server import Server
+        from runs.server.daphne import Server
+        from runs.server.lifespan import lifespan
 
         server = Server(
             self.application, lifespan, host=self.host, port=self.server_port, action_logger=log_request

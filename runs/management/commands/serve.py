@@ -14,7 +14,7 @@ from runs.management.arguments import (
     site_application,
     warn_of_empty_queues,
 )
-from runs.options import WorkerOptions
+from runs.process.options import WorkerOptions
 
 
 class Command(BaseCommand):
@@ -38,8 +38,8 @@ class Command(BaseCommand):
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
         # Not above: importing Daphne installs its event loop, also for commands that only look for this one.
-        from deerflow_site.lifespan import lifespan
-        from deerflow_site.server import Server
+        from runs.server.daphne import Server
+        from runs.server.lifespan import lifespan
 
         application = site_application()
         lifespan.execute = execute

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from django.core.management.base import BaseCommand
 
 from runs import conf
-from runs.checks import MAY_BE_ZERO
+from runs.checks.configuration import MAY_BE_ZERO
 
 INTRODUCTION = """# Configuration
 

@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
-from runs.identity.rules import rule_for
+from runs.identity.auth_file.rules import rule_for
 from tests.runs.api import auth_modes
-from tests.runs.api.serving import served
 from tests.runs.api.test_tenancy import PUBLIC
-from threads.database import threads
+from tests.support.serving import served
+from threads.db.database import threads
 
 SHAPES = (b"", b"[]", b"[[]]", b"[{}]", b"null", b"0", b'""', b"{}", b'{"metadata": null}')
 #: What decides about commands is each command.

@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
 from runs.execution.resume import source
-from tests.runs.api.test_parsing import nested
+from tests.runs.requests.test_parsing import nested
 
 MISSING = "33333333-3333-4333-8333-333333333333"
 

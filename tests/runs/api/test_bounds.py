@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
 from threads.api.schemas import MOST_WANTED, few
 

@@ -11,18 +11,18 @@ import pytest
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import OperationalError
 
-from runs import consumers, limits
-from runs.api.sessions import Session
+from runs.api.routes import consumers
+from runs.api.sessions.session import Session
 from runs.identity import keys
-from runs.identity.models import ApiKey
+from runs.identity.auth_file.rules import COMMANDS
 from runs.identity.principals import WRITE
-from runs.identity.rules import COMMANDS
-from runs.models import Run
-from tests.runs.api.fixtures import http, url
-from tests.runs.api.sockets import Json, Socket, socket
+from runs.models import ApiKey, Run
+from runs.requests import limits
 from tests.runs.api.test_tenancy import World, everything, filled, scrubbed, world
-from threads import clock
-from threads.database import in_database
+from tests.support.api import http, url
+from tests.support.sockets import Json, Socket, socket
+from threads.db import clock
+from threads.db.database import in_database
 
 __all__ = ["http", "url", "world"]
 

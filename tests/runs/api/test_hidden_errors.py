@@ -12,9 +12,9 @@ from langgraph.graph import END, START, StateGraph
 
 from runs.models import RunEvent
 from runs.protocols.sse import HEARTBEAT
-from tests.graphs import Log
-from tests.runs.api.fixtures import http, url
-from threads.database import in_database
+from tests.support.api import http, url
+from tests.support.graphs import Log
+from threads.db.database import in_database
 from threads.disclosure import HIDDEN
 
 __all__ = ["http", "url"]

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from django.db.backends.utils import CursorWrapper
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
 
 COUNT = 10

@@ -7,9 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
-from tests.runs.api.test_streams import new_thread
+from tests.runs.api.routes.test_streams import new_thread
 
 HEADERS = {"X-Pagination-Total", "X-Pagination-Next"}
 

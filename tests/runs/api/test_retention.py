@@ -9,10 +9,10 @@ from uuid import UUID
 import httpx
 
 from runs.conf import settings
-from runs.retention import Policy, prune
-from threads import clock
-from threads.checkpoints.pruning import open_pruning
-from threads.database import in_database
+from runs.retention.policy import Policy, prune
+from threads.checkpoints.opening import open_pruning
+from threads.db import clock
+from threads.db.database import in_database
 from threads.models import Thread
 
 

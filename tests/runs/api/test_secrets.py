@@ -15,12 +15,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from runs.crons.models import Cron
-from runs.models import Assistant, Run, RunEvent
-from tests.driving import Driver
-from tests.graphs import Log
-from tests.rows import make_thread
-from threads.database import in_database
+from runs.models import Assistant, Cron, Run, RunEvent
+from tests.support.driving import Driver
+from tests.support.graphs import Log
+from tests.support.rows import make_thread
+from threads.db.database import in_database
 from threads.models import Thread
 from threads.redaction import HIDDEN, redacted, redacted_text
 
@@ -64,7 +63,7 @@ def looking_graph(run_settings: Any) -> None:
         GRAPHS={
             "looking": "tests.runs.api.test_secrets:looking",
             "failing_loudly": "tests.runs.api.test_secrets:failing_loudly",
-            "nested": "tests.graphs:nested",
+            "nested": "tests.support.graphs:nested",
         }
     )
 

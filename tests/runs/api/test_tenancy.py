@@ -25,20 +25,18 @@ from django.test import Client
 from django.urls import get_resolver
 
 from runs.api.site import api
-from runs.crons.models import Cron
 from runs.identity import keys
+from runs.identity.auth_file.rules import RULES, rule_for
 from runs.identity.principals import READ, SCOPES, WRITE
-from runs.identity.rules import RULES, rule_for
-from runs.models import Assistant, Run
+from runs.models import Assistant, Cron, Run
 from runs.protocols.sse import HEARTBEAT
 from runs.routing import websocket_urlpatterns
-from tests.rows import make_assistant, make_run, make_thread
 from tests.runs.api import auth_everything
-from tests.runs.api.fixtures import http, logged_in, url
-from threads import clock
-from threads.database import in_database
-from threads.models import Thread
-from threads.store.models import StoreItem
+from tests.support.api import http, logged_in, url
+from tests.support.rows import make_assistant, make_run, make_thread
+from threads.db import clock
+from threads.db.database import in_database
+from threads.models import StoreItem, Thread
 
 __all__ = ["http", "url"]
 

@@ -13,15 +13,14 @@ from django.db import OperationalError, connection, transaction
 
 from runs.crons import firing
 from runs.crons.firing import fire
-from runs.crons.models import Cron
-from runs.models import Run
+from runs.models import Cron, Run
 from runs.process.current import ring
-from runs.wakeups import CRONS
-from tests.driving import Driver
-from tests.rows import make_assistant, make_run, make_thread, make_user
-from threads import clock
-from threads.database import in_database
-from threads.ids import new_id
+from runs.process.wakeups import CRONS
+from tests.support.driving import Driver
+from tests.support.rows import make_assistant, make_run, make_thread, make_user
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.ids import new_id
 from threads.models import Thread
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_settings")]
@@ -186,7 +185,7 @@ def test_an_error_that_nobody_foresaw_is_kept_too(monkeypatch: pytest.MonkeyPatc
         Cron.objects.update(last_error="half done")
         raise TypeError("no such thing")
 
-    monkeypatch.setattr("runs.admission.admit", fails)
+    monkeypatch.setattr("runs.lifecycle.admission.admit", fails)
     fire(cron.id)
     cron.refresh_from_db()
     assert cron.last_error == "TypeError: no such thing"
@@ -199,7 +198,7 @@ def test_a_database_that_fails_leaves_it_due(monkeypatch: pytest.MonkeyPatch) ->
     def fails(*args: Any, **kwargs: Any) -> Any:
         raise OperationalError("connection lost")
 
-    monkeypatch.setattr("runs.admission.admit", fails)
+    monkeypatch.setattr("runs.lifecycle.admission.admit", fails)
     with pytest.raises(OperationalError):
         fire(cron.id)
     monkeypatch.undo()

@@ -11,7 +11,7 @@ from langgraph.func import entrypoint, task
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
-from tests.graphs import Log, chain, node, trace
+from tests.support.graphs import Log, chain, node, trace
 
 
 class State(Log, total=False):

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from runs.results import wait_for_result
-from tests.driving import Driver
+from runs.api.responses.results import wait_for_result
 from tests.runs.execution import graphs
+from tests.support.driving import Driver
 
 NAMES = (
     "blocks",
@@ -31,7 +31,7 @@ NAMES = (
 @pytest.fixture
 async def people(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     from runs.worker.opening import open_runtime
-    from threads.database import threads
+    from threads.db.database import threads
 
     run_settings(GRAPHS={name: f"tests.runs.execution.graphs:{name}" for name in NAMES}, CANCEL_GRACE=0.2)
     async with open_runtime() as opened:

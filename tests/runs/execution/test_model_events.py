@@ -16,7 +16,7 @@ from langgraph.pregel._messages import StreamMessagesHandler
 
 from runs.execution.model_events import Chunks, MessagesHandler
 from runs.protocols.agent.messages import Messages
-from tests.models import Scripted
+from tests.support.chat_models import Scripted
 
 pytestmark = pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
 

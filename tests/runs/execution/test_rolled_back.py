@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.driving import Driver
+from tests.support.driving import Driver
 from threads.checkpoints.storage import addressed
 
 

@@ -18,10 +18,10 @@ import pytest
 from langgraph.types import StateSnapshot, StateUpdate
 
 from runs.models import Run
-from runs.state_edits import update_state
-from tests.driving import NOTHING, Driver
+from runs.states.edits import update_state
 from tests.runs.execution import story_graphs
-from tests.runs.test_crash_points import DeadMan, survive
+from tests.scenarios.test_crash_points import DeadMan, survive
+from tests.support.driving import NOTHING, Driver
 
 #: Half of the points of a story that the suite takes.
 SHARE = 1
@@ -106,7 +106,7 @@ LAST = {
 @pytest.fixture
 async def told(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
     from runs.worker.opening import open_runtime
-    from threads.database import threads
+    from threads.db.database import threads
 
     run_settings(GRAPHS={name: f"tests.runs.execution.story_graphs:{name}" for name in NAMES})
     async with open_runtime() as opened:

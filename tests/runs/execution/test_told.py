@@ -10,11 +10,11 @@ import orjson
 import pytest
 
 from runs.execution.told import Told
-from runs.outcomes import Stop
+from runs.lifecycle.outcomes import Stop
 from runs.protocols.agent.items import PACK, pack
-from tests.driving import Driver
-from tests.runs.test_recovery import bury, settled
-from threads.database import in_database
+from tests.runs.lifecycle.test_recovery import bury, settled
+from tests.support.driving import Driver
+from threads.db.database import in_database
 
 STATE, MORE = '{"log":[1]}', '{"log":[1,2]}'
 

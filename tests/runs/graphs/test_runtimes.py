@@ -6,7 +6,7 @@ import pytest
 from langgraph_sdk.runtime import ServerRuntime
 
 from runs.graphs.runtimes import execution_runtime, introspection_runtime, read_runtime
-from runs.identity.auth_users import AuthUser
+from runs.identity.auth_file.users import AuthUser
 
 
 def test_a_factory_can_tell_an_execution_from_a_read() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from langgraph_sdk import Auth
 
-from runs.identity.rules import READING
+from runs.identity.auth_file.rules import READING
 
 permissive, read_only, hiding, hiding_assistants, raising, removing, without_threads = (
     Auth() for _ in range(7)

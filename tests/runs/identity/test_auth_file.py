@@ -15,33 +15,30 @@ import pytest
 from django.contrib.auth import get_user_model
 from ninja.errors import HttpError
 
-from runs.checks import check_auth_file
+from runs.checks.configuration import check_auth_file
 from runs.crons.firing import fire
-from runs.crons.models import Cron
-from runs.identity import auth_file
+from runs.identity.auth_file import configured as auth_file
+from runs.identity.auth_file.authorization import _say_once, authorize
+from runs.identity.auth_file.permission import WRONG_VALUE
+from runs.identity.auth_file.rules import Rule, rule_for
+from runs.identity.auth_file.values import bring_back, copied, handled
 from runs.identity.authentication import details_of, user_id_of, username_for
-from runs.identity.authorization import _say_once, authorize
 from runs.identity.credentials import Proof
-from runs.identity.models import AuthIdentity
-from runs.identity.permission import WRONG_VALUE
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
-from runs.identity.rules import Rule, rule_for
 from runs.identity.sockets import principal_of_scope
-from runs.identity.values import bring_back, copied, handled
-from runs.models import Run
+from runs.models import AuthIdentity, Cron, Run
 from runs.process.current import current
-from tests.rows import make_thread
 from tests.runs.api import test_secrets as secrets
-from tests.runs.api.fixtures import http, logged_in, url
-from tests.runs.api.sockets import socket
 from tests.runs.api.test_command_tenancy import LIFECYCLE, OverHTTP
 from tests.runs.identity import auth_sample
 from tests.runs.identity.test_requests import asked
-from threads.database import in_database, threads
-from threads.models import Thread
-from threads.narrowing import checked, narrowing
-from threads.store.models import StoreItem
+from tests.support.api import http, logged_in, url
+from tests.support.rows import make_thread
+from tests.support.sockets import socket
+from threads.db.database import in_database, threads
+from threads.filters import checked, narrowing
+from threads.models import StoreItem, Thread
 
 __all__ = ["http", "url"]
 
@@ -60,7 +57,7 @@ def configured(run_settings: Any, tmp_path: Path) -> Iterator[Any]:
         auth_file._load.cache_clear()
         run_settings(
             LANGGRAPH_JSON=str(file),
-            GRAPHS={"steps": "tests.graphs:steps", "looking": "tests.runs.api.test_secrets:looking"},
+            GRAPHS={"steps": "tests.support.graphs:steps", "looking": "tests.runs.api.test_secrets:looking"},
         )
 
     auth_sample.asked.clear()

@@ -21,15 +21,15 @@ from langgraph_sdk.errors import NotFoundError, PermissionDeniedError
 from ninja.errors import HttpError
 
 from runs.identity import keys
-from runs.identity.models import ApiKey
 from runs.identity.principals import READ, SCOPES, WRITE, Principal
 from runs.identity.requests import principal_of
-from tests.admin_site import sign_in, staff
-from tests.rows import make_user
-from tests.runs.api.fixtures import url
+from runs.models import ApiKey
 from tests.runs.identity.test_requests import asked
-from threads import clock
-from threads.database import in_database, threads
+from tests.support.admin_site import sign_in, staff
+from tests.support.api import url
+from tests.support.rows import make_user
+from threads.db import clock
+from threads.db.database import in_database, threads
 
 __all__ = ["url"]
 

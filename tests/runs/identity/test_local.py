@@ -12,14 +12,14 @@ from ninja.errors import HttpError
 
 from runs.identity import keys
 from runs.identity.local import is_loopback, may_be_local
+from runs.identity.origins import may_connect
 from runs.identity.principals import SCOPES, Principal
 from runs.identity.requests import principal_of
 from runs.identity.sockets import principal_of_scope
-from runs.origins import may_connect
-from tests.rows import make_user
-from tests.runs.api.fixtures import logged_in
 from tests.runs.identity.test_requests import asked, user_id
-from threads.database import in_database, threads
+from tests.support.api import logged_in
+from tests.support.rows import make_user
+from threads.db.database import in_database, threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

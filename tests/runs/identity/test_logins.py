@@ -10,8 +10,8 @@ from django.core.cache import cache
 from django.test import AsyncClient, Client
 
 from runs.identity.logins import FAILURES, TOO_MANY
-from tests.admin_site import sign_in, staff
-from tests.rows import make_assistant, make_run, make_thread, make_user
+from tests.support.admin_site import sign_in, staff
+from tests.support.rows import make_assistant, make_run, make_thread, make_user
 from threads.models import Thread
 
 pytestmark = pytest.mark.django_db

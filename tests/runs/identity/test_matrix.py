@@ -15,18 +15,17 @@ from uuid import uuid4
 
 import pytest
 
-from runs.api.document import document
+from runs.api.openapi.document import document
 from runs.api.site import api
-from runs.crons.models import Cron
-from runs.identity import auth_file
+from runs.identity.auth_file import configured
+from runs.identity.auth_file.rules import COMMANDS, Rule, rule_for
 from runs.identity.principals import WRITE
-from runs.identity.rules import COMMANDS, Rule, rule_for
-from runs.models import Run
-from tests.runs.api.fixtures import http, url
-from tests.runs.api.sockets import Json, socket
+from runs.models import Cron, Run
 from tests.runs.api.test_command_tenancy import SENT, OverHTTP, outcome
 from tests.runs.api.test_tenancy import BODIES, PUBLIC, World, everything, filled, world
-from threads.database import in_database
+from tests.support.api import http, url
+from tests.support.sockets import Json, socket
+from threads.db.database import in_database
 
 __all__ = ["http", "url", "world"]
 
@@ -99,7 +98,7 @@ ROUTES = routes()
 async def ask(world: World, run_settings: Any, tmp_path: Path) -> AsyncIterator[Ask]:
     run_settings(USER_RUNS_PER_MINUTE=0, USER_CONNECTIONS=0, USER_QUEUE=0, STREAM_HEARTBEAT=0.05)
     yield Ask(world, run_settings, tmp_path)
-    auth_file._load.cache_clear()
+    configured._load.cache_clear()
 
 
 class Ask:
@@ -113,7 +112,7 @@ class Ask:
         auth = {"auth": {"path": f"tests.runs.identity.auth_variants:{variant}"}} if variant else {}
         file = self._folder / "langgraph.json"
         file.write_text(json.dumps({"graphs": {}, **auth}))
-        auth_file._load.cache_clear()
+        configured._load.cache_clear()
         self._change(LANGGRAPH_JSON=str(file))
 
     async def __call__(self, route: Route, body: bytes, ids: dict[str, str]) -> tuple[int, str]:

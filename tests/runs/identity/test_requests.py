@@ -14,11 +14,11 @@ from django.test import AsyncRequestFactory
 from ninja.errors import AuthenticationError, HttpError
 
 from runs.identity.credentials import UNKNOWN
+from runs.identity.origins import from_elsewhere
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_of
-from runs.origins import from_elsewhere
-from tests.runs.api.fixtures import logged_in
-from threads.database import in_database, threads
+from tests.support.api import logged_in
+from threads.db.database import in_database, threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -17,14 +17,13 @@ from langgraph_sdk.errors import AuthenticationError as Unauthenticated
 
 from runs.identity import keys
 from runs.identity.credentials import Credentials
-from runs.identity.models import ApiKey
 from runs.identity.principals import SCOPES, Principal
 from runs.identity.standing import Standing
-from runs.models import Run
-from tests.runs.api.fixtures import http, logged_in, url
-from tests.runs.api.test_streams import sleep, until
-from threads import clock
-from threads.database import in_database, threads
+from runs.models import ApiKey, Run
+from tests.runs.api.routes.test_streams import sleep, until
+from tests.support.api import http, logged_in, url
+from threads.db import clock
+from threads.db.database import in_database, threads
 
 __all__ = ["http", "url"]
 

@@ -14,19 +14,19 @@ from uuid import uuid4
 
 import pytest
 
-from runs import cancellation
+from runs.lifecycle import cancellation
+from runs.lifecycle.orphans import fail_orphan
 from runs.models import Run, WebhookDelivery
-from runs.orphans import fail_orphan
-from runs.retention import Policy, steps
+from runs.retention.policy import Policy, steps
 from runs.webhooks import outbox
 from runs.webhooks.sending import open_client, send
 from runs.worker.opening import open_runtime
-from tests.driving import Driver
-from tests.receiver import ALLOWED, Receiver, receiving
-from tests.retention import pruning
-from tests.rows import make_run, make_thread, make_user, orphan
-from threads import clock
-from threads.database import in_database, threads
+from tests.support.driving import Driver
+from tests.support.receiver import ALLOWED, Receiver, receiving
+from tests.support.retention import pruning
+from tests.support.rows import make_run, make_thread, make_user, orphan
+from threads.db import clock
+from threads.db.database import in_database, threads
 from threads.models import Thread
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 24).decode()

@@ -1,3 +1,3 @@
-from tests.runs.api.fixtures import http, sdk, stranger, url
+from tests.support.api import http, sdk, stranger, url
 
 __all__ = ["http", "sdk", "stranger", "url"]

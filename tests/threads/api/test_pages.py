@@ -9,9 +9,9 @@ import pytest
 from django.contrib.auth import get_user_model
 
 from runs.identity.local import local_user_id
-from tests.rows import make_assistant, make_run, make_thread
+from tests.support.rows import make_assistant, make_run, make_thread
 from threads.api.pages import fitting
-from threads.database import in_database
+from threads.db.database import in_database
 from threads.store import room
 
 TEXT = "x" * 400

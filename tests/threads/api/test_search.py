@@ -14,10 +14,10 @@ from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import NotFoundError
 
 from runs.identity.local import local_user_id
-from tests.rows import make_thread
+from tests.support.rows import make_thread
 from threads.api import searching
 from threads.api.schemas import ThreadSearch
-from threads.database import in_database
+from threads.db.database import in_database
 from threads.models import Thread
 
 SHOWN = [

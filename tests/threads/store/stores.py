@@ -12,8 +12,8 @@ from django.contrib.auth import get_user_model
 from langgraph.store.base import BaseStore, ensure_embeddings
 from langgraph.store.memory import InMemoryStore
 
-from tests.driving import User
-from threads.database import in_database, threads
+from tests.support.driving import User
+from threads.db.database import in_database, threads
 from threads.store.embedding import Index, StoreConfig
 from threads.store.user_store import UserStore
 

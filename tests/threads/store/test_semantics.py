@@ -18,8 +18,8 @@ from langgraph.store.base import (
 )
 from langgraph.store.memory import InMemoryStore
 
+from threads.db.namespaces import encode
 from threads.store import items
-from threads.store.namespaces import encode
 from threads.store.user_store import UserStore
 
 FACTS = ("users", "7", "facts")

@@ -11,13 +11,13 @@ import pytest
 from django.db import connection, transaction
 from langgraph.store.base import GetOp, Item, PutOp, SearchOp
 
-from runs import housekeeping
-from tests.rows import make_thread
+from runs import deletion
+from tests.support.rows import make_thread
 from tests.threads.store.stores import WORDS, cosine, embed, index, somebody
-from threads import clock
 from threads.checkpoints import Fenced, Sealed
-from threads.database import in_database
-from threads.models import Thread
+from threads.db import clock
+from threads.db.database import in_database
+from threads.models import StoreItem, Thread
 from threads.store import items, writes
 from threads.store.embedding import StoreConfig
 from threads.store.exceptions import (
@@ -28,7 +28,6 @@ from threads.store.exceptions import (
     InvalidTtl,
     InvalidValue,
 )
-from threads.store.models import StoreItem
 from threads.store.user_store import UserStore
 from threads.store.writes import Fence
 
@@ -343,7 +342,7 @@ async def test_what_has_expired_is_removed_in_bounded_batches(kept: UserStore) -
     await kept.abatch([PutOp(FACTS, f"k{n}", {}, ttl=1) for n in range(7)])
     for n in range(5):
         await expire(f"k{n}")
-    steps = await housekeeping.in_turns(housekeeping.expired_items(rows=2))
+    steps = await deletion.in_turns(deletion.expired_items(rows=2))
     assert steps == [("store_items", 2), ("store_items", 2), ("store_items", 1)]
     assert sorted(await in_database(lambda: list(StoreItem.objects.values_list("key", flat=True)))) == [
         "k5",

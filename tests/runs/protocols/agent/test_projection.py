@@ -7,7 +7,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 
-from runs.event_store import Event
+from runs.events.table import Event
 from runs.protocols.agent.items import PACK, Compactor, pack
 from runs.protocols.agent.projection import RunProjection
 from runs.serialization import encode

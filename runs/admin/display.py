@@ -1,0 +1,59 @@
+"""Facts about a run, an assistant and a worker as the admin's pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runs.models import Assistant, Run, Worker
+from threads.db import clock
+from threads.display import EMPTY, link, seconds, span
+from threads.redaction import redacted
+
+#: Columns of a run, and of its assistant, that a list does not show and that can be large.
+LIST_DEFER = (
+    "kwargs", "metadata", "base", "assistant__config", "assistant__context", "assistant__metadata",
+    "assistant__description",
+)  # fmt: skip
+
+
+def queue_wait(run: Run) -> str:
+    """From when the run was due until it first began, or ended without."""
+    end = run.started_at or run.finished_at
+    ahead = (run.due_at - clock.now()).total_seconds()
+    return f"due in {seconds(ahead)}" if end is None and ahead > 0 else span(run.due_at, end)
+
+
+def duration(run: Run) -> str:
+    """From the first begin to the end, waits between attempts included."""
+    return span(run.started_at, run.finished_at)
+
+
+def tokens(run: Run) -> str:
+    """Input and output tokens."""
+    return f"{run.input_tokens:,} / {run.output_tokens:,}" if run.input_tokens or run.output_tokens else EMPTY
+
+
+def assistant_link(assistant: Assistant) -> str:
+    """An assistant, and whether its user has deleted it."""
+    name = assistant.name if assistant.deleted_at is None else f"{assistant.name} (deleted)"
+    return link("runs_assistant", assistant.pk, name)
+
+
+def worker_link(run: Run) -> str:
+    """Which process executes the run."""
+    return EMPTY if run.worker is None else link("runs_worker", run.worker_id, str(run.worker))
+
+
+def options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """What the client asked for besides the input, those that were given, without secrets."""
+    given = {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
+    return dict(redacted(given))
+
+
+def worker_state(worker: Worker) -> str:
+    """Whether the database believes in the worker."""
+    if worker.stopped_at is not None:
+        return "stopped"
+    if worker.lease_expires_at <= clock.now():
+        return "expired"
+    return "draining" if worker.draining else "alive"

@@ -1,0 +1,104 @@
+"""The filters of the admin's lists of runs, workers and assistants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from runs.models import Assistant, RunStatus, Worker
+from runs.models.querysets import IN_FLIGHT
+from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter, as_uuid
+
+#: Values that a filter offers at most.
+OFFERED = 30
+
+
+class StatusFilter(ChoiceFilter):
+    title = "status"
+    parameter_name = "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("in_flight", "Pending or running"), *RunStatus.choices]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(status__in=IN_FLIGHT if value == "in_flight" else [value])
+
+
+class ErrorFilter(ChoiceFilter):
+    title = "error"
+    parameter_name = "has_error"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("yes", "With an error"), ("no", "Without an error")]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(error__isnull=value == "no")
+
+
+class GraphFilter(ChoiceFilter):
+    title = "graph"
+    parameter_name = "graph"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        names = Assistant.objects.filter(user=None).order_by("graph_id").values_list("graph_id", "graph_id")
+        return names.distinct()[:OFFERED]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        column = "graph_id" if queryset.model is Assistant else "assistant__graph_id"
+        return queryset.filter(**{column: value})
+
+
+class WorkerFilter(ChoiceFilter):
+    title = "worker"
+    parameter_name = "worker"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        chosen = as_uuid(str(self.value()))
+        running = Worker.objects.filter(Q(stopped_at=None) | Q(id=chosen)).order_by("-id")[:OFFERED]
+        return [(str(worker.id), str(worker)) for worker in running]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(worker=value)
+
+
+class RunCreatedFilter(CreatedFilter):
+    """By the run's id, which begins with the time of its creation and has an index."""
+
+    def since(self, moment: datetime) -> Q:
+        return Q(id__gte=UUID(int=int(moment.timestamp() * 1000) << 80))
+
+
+class ThreadFilter(LinkedFilter):
+    title = "thread"
+    parameter_name = "thread"
+
+
+class AssistantFilter(LinkedFilter):
+    title = "assistant"
+    parameter_name = "assistant"
+
+
+class WorkerStateFilter(ChoiceFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("present", "Not stopped"), ("stopped", "Stopped")]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(stopped_at__isnull=value == "present")
+
+
+class DeletedFilter(ChoiceFilter):
+    title = "deleted"
+    parameter_name = "deleted"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
+        return [("no", "Not deleted"), ("yes", "Deleted, but named by runs")]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return queryset.filter(deleted_at__isnull=value == "no")

@@ -1,0 +1,45 @@
+"""Counting the requests to the API by their routes, as middleware of its handler."""
+
+from __future__ import annotations
+
+import re
+import time
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponseBase
+
+from runs.process.metrics import LEFT, NO_ROUTE, requests
+
+GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
+
+
+def metered(get_response: GetResponse) -> GetResponse:
+    """Note how each request was answered, and how long that took."""
+
+    async def measured(request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        status = 500
+        try:
+            response = await get_response(request)
+            status = response.status_code
+            return response
+        except CancelledError:
+            status = LEFT
+            raise
+        finally:
+            requests.add(request.method or "", route(request), status, time.perf_counter() - began)
+
+    return measured
+
+
+def route(request: HttpRequest) -> str:
+    """The template of the request's path: "/threads/{thread_id}"."""
+    match: Any = request.resolver_match
+    # The last pattern, which answers what no other one does, is a regular expression.
+    if match is None or match.route.startswith("^"):
+        return NO_ROUTE
+    return "/" + _PARAMETER.sub(r"{\1}", match.route)

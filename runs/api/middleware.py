@@ -1,9 +1,0 @@
-"""What the API's handler asks around its views. No model is needed for it, nor for what it imports."""
-
-from __future__ import annotations
-
-from runs.api.metering import metered
-from runs.api.methods import methodical
-
-#: The first is outermost.
-MIDDLEWARE = (metered, methodical)

@@ -1,0 +1,203 @@
+"""Responses that go on while a run does: event streams, and results that are waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import aclosing, suppress
+from typing import Any
+from uuid import UUID
+
+from django.http import StreamingHttpResponse
+from ninja.errors import HttpError
+
+from runs.api.responses.results import wait_for_result
+from runs.conf import settings
+from runs.exceptions import NothingToCancel, ReaderRefused
+from runs.identity.standing import Standing
+from runs.lifecycle.cancellation import cancel_run
+from runs.models import CancelAction
+from runs.process.current import current
+from runs.protocols.results import GONE
+from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
+from runs.serialization import encode
+from threads.db.tasks import spawn
+from threads.models.querysets import Principal
+
+logger = logging.getLogger(__name__)
+
+#: A batch of frames is sent in pieces of about this many bytes, so that a slow reader costs little memory.
+PIECE = 64 * 1024
+
+_tasks: set[asyncio.Task[Any]] = set()
+
+
+def background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    """Start what must go on when the request that wants it has ended."""
+    task = spawn(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
+    return task
+
+
+class Attended:
+    """The chunks of a response, which notices when its client leaves before their end.
+
+    A client that leaves cancels the response where it waits; one that leaves while a chunk is being sent, or before
+    the first, ends it by `close()`, which Django calls for every response.
+    """
+
+    def __init__(self, chunks: AsyncIterator[bytes], *, left: Callable[[], None]) -> None:
+        self._chunks = chunks
+        self._left = left
+        self._over = False
+        self._loop = asyncio.get_running_loop()
+
+    def __aiter__(self) -> Attended:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._chunks)
+        except asyncio.CancelledError:
+            self.close()
+            raise
+        except BaseException:
+            # The end, or this server's own failure: neither is the client's leaving.
+            self._over = True
+            raise
+
+    def close(self) -> None:
+        """End the response; may be called from any thread, and again."""
+        if not self._over:
+            self._over = True
+            with suppress(RuntimeError):  # the loop has ended, and with it the server
+                self._loop.call_soon_threadsafe(self._left)
+
+
+def cancel_left(run_id: UUID, *, principal: Principal) -> None:
+    """Cancel a run whose client has left. The end of this server is not the client's doing."""
+    try:
+        draining = current().draining
+    except RuntimeError:
+        return
+    if not draining:
+        background(_cancel(run_id, principal=principal))
+
+
+async def _cancel(run_id: UUID, *, principal: Principal) -> None:
+    with suppress(NothingToCancel):
+        await cancel_run(run_id, thread_id=None, principal=principal, action=CancelAction.INTERRUPT)
+
+
+async def while_standing(chunks: AsyncIterator[bytes], standing: Standing) -> AsyncIterator[bytes]:
+    """The chunks, as long as their reader may read them. Raises ReaderRefused, which cuts the response off."""
+    async with aclosing(chunks):  # type: ignore[type-var]
+        async for chunk in chunks:
+            try:
+                await standing.check()
+            except HttpError as refusal:
+                raise ReaderRefused(str(refusal)) from refusal
+            yield chunk
+
+
+def response(
+    chunks: AsyncIterator[bytes],
+    *,
+    content_type: str,
+    headers: dict[str, str],
+    standing: Standing | None,
+    left: Callable[[], None] | None = None,
+) -> StreamingHttpResponse:
+    """A streamed response; `left` is called when its client leaves before the end.
+
+    Args:
+        standing: Asked before each chunk whether its reader still may read; None for what is over at once.
+    """
+    if standing is not None:
+        chunks = while_standing(chunks, standing)
+    return StreamingHttpResponse(
+        Attended(chunks, left=left) if left else chunks,
+        content_type=content_type,
+        headers={**headers, "Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+    )
+
+
+def event_stream(
+    run_id: UUID,
+    after: Position | None,
+    projection: Projection,
+    *,
+    headers: dict[str, str],
+    standing: Standing,
+    left: Callable[[], None] | None = None,
+) -> StreamingHttpResponse:
+    """A run's events after a position, as server-sent events, until the run's end."""
+    chunks = event_chunks(run_id, after, projection)
+    return response(chunks, content_type=CONTENT_TYPE, headers=headers, standing=standing, left=left)
+
+
+def waited_result(
+    run_id: UUID, *, headers: dict[str, str], standing: Standing, left: Callable[[], None] | None = None
+) -> StreamingHttpResponse:
+    """What a run came to, once it did."""
+    chunks = result_chunks(run_id)
+    return response(chunks, content_type="application/json", headers=headers, standing=standing, left=left)
+
+
+async def event_chunks(run_id: UUID, after: Position | None, projection: Projection) -> AsyncIterator[bytes]:
+    """The frames of a run's events; a heartbeat when none was due for a while, also if others had events."""
+    now = asyncio.get_running_loop().time
+    sent = now()
+    primed = not projection.cumulative or after == START
+    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            if batch and not primed:
+                await prime(projection, run_id, before=batch[0].position)
+                primed = True
+            piece = bytearray()
+            for event in batch:
+                piece += projection.frames(event)
+                if len(piece) >= PIECE:
+                    yield bytes(piece)
+                    piece.clear()
+                    sent = now()
+            if not piece and (not batch or now() - sent >= settings.STREAM_HEARTBEAT):
+                piece += HEARTBEAT
+            if piece:
+                yield bytes(piece)
+                sent = now()
+
+
+async def prime(projection: Projection, run_id: UUID, *, before: Position) -> None:
+    """Let a projection take note of what its reader has had, or missed, before a position."""
+    async with aclosing(current().hub.follow(run_id, START)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            for event in batch:
+                if event.position >= before:
+                    return
+                projection.prime(event)
+
+
+async def result_chunks(run_id: UUID) -> AsyncIterator[bytes]:
+    """A run's result; until then a newline, which JSON ignores, each heartbeat."""
+    waiting = background(wait_for_result(run_id))
+    try:
+        while not waiting.done():
+            await asyncio.wait([waiting], timeout=settings.STREAM_HEARTBEAT)
+            if not waiting.done():
+                yield b"\n"
+        yield waiting.result().encode()
+    finally:
+        waiting.cancel()
+
+
+async def run_not_found() -> AsyncIterator[bytes]:
+    """The stream of a run that is not there. The reference answers 200, and clients do not retry that."""
+    yield frame("error", encode(GONE["__error__"]))
+
+
+async def result_not_found() -> AsyncIterator[bytes]:
+    """The result of a run that is not there, as the reference answers it."""
+    yield encode(GONE).encode()

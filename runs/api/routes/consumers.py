@@ -1,0 +1,182 @@
+"""The websocket of a thread: `/threads/{thread_id}/stream/events`, the agent streaming protocol."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+from channels.generic.websocket import AsyncWebsocketConsumer
+from ninja.errors import HttpError
+
+from runs.api.sessions.session import Session
+from runs.api.sessions.websocket import SocketSession
+from runs.conf import settings
+from runs.exceptions import LimitReached, NotFound, ServerClosing
+from runs.identity.auth_file.permission import permit
+from runs.identity.auth_file.rules import SOCKET
+from runs.identity.principals import Principal
+from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope
+from runs.requests import limits
+from threads.db.tasks import spawn
+
+logger = logging.getLogger(__name__)
+
+#: Close codes. Those from 4000 on are HTTP's statuses; stock clients do not reconnect after one of 4400 to 4499.
+RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
+HTTP = 4000
+GONE, INVALID, TOO_MANY = HTTP + 404, HTTP + 422, HTTP + 429
+#: Bytes of a reason that fit into a frame that closes.
+REASON = 123
+#: Frames of a client that wait for the one before to be answered.
+INBOX = 8
+#: A client that sends commands is identified again when that was so many seconds ago.
+ASKED_AGAIN = 1.0
+
+
+def size_of(text: str | None, data: bytes | None) -> int:
+    """Bytes of a message."""
+    if text is None:
+        return len(data or b"")
+    return len(text) if text.isascii() else len(text.encode(errors="replace"))
+
+
+class Refused(Exception):
+    """A socket that is not served; with the code and the reason that its client reads."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class ThreadConsumer(AsyncWebsocketConsumer):
+    """A client's socket on one thread.
+
+    It is accepted before it is looked at, for a socket that is refused at its handshake tells a browser no reason.
+    """
+
+    _session: SocketSession | None = None
+    _closed = False
+
+    async def connect(self) -> None:
+        self._tasks: list[asyncio.Task[None]] = []
+        self._inbox: asyncio.Queue[str | None] = asyncio.Queue(INBOX)
+        await self.accept(subprotocol_of_scope(self.scope))
+        try:
+            thread_id = self._thread_id()
+            self._principal = await self._identified(thread_id)
+            # This task is the socket's as long as it is open.
+            limits.hold_connection(self._principal.user_id)
+        except LimitReached as error:
+            await self._end(TOO_MANY, str(error))
+            return
+        except Refused as refusal:
+            await self._end(refusal.code, str(refusal))
+            return
+        except HttpError as refusal:
+            await self._refuse(refusal)
+            return
+        except Exception as error:
+            await self._failed(error)
+            return
+        self._standing = standing_of_scope(self.scope, self._principal, thread_id)
+        session = Session(thread_id, self._principal)
+        self._session = SocketSession(session, send=self._send_text, failed=self._failed)
+        self._spawn(self._answer())
+        self._spawn(self._check_standing())
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        if self._session is None or self._closed:
+            return
+        if size_of(text_data, bytes_data) > settings.SOCKET_MESSAGE_LIMIT:
+            await self._end(TOO_BIG, "The message is too large.")
+        else:
+            # A client that sends faster than it is answered waits here, and its socket is not read meanwhile.
+            await self._inbox.put(text_data)
+
+    async def disconnect(self, code: int) -> None:
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        if self._session is not None:
+            await self._session.close()
+
+    # --- who
+
+    def _thread_id(self) -> UUID:
+        try:
+            return UUID(self.scope["url_route"]["kwargs"]["thread_id"])
+        except ValueError:
+            raise Refused(INVALID, "Invalid thread ID: must be a UUID") from None
+
+    async def _identified(self, thread_id: UUID) -> Principal:
+        """Who the client is, by its handshake, as of now, if it may read the thread. Raises HttpError."""
+        principal = await principal_of_scope(self.scope)
+        await permit(principal, SOCKET, {"thread_id": thread_id}, {})
+        return principal
+
+    async def _check_standing(self) -> None:
+        """Ask again now and then: a session ends, a user is locked out, a key is revoked, a thread is hidden."""
+        while not self._closed:
+            # As often as a stream sends something: most of the time nobody has to be asked.
+            await asyncio.sleep(min(settings.IDENTITY_CHECK, settings.STREAM_HEARTBEAT))
+            try:
+                await self._standing.check()
+            except HttpError as refusal:
+                await self._refuse(refusal)
+
+    async def _refuse(self, refusal: HttpError) -> None:
+        await self._end(HTTP + refusal.status_code, str(refusal))
+
+    # --- what
+
+    async def _answer(self) -> None:
+        assert self._session is not None
+        try:
+            while not self._closed:
+                text = await self._inbox.get()
+                try:
+                    await self._standing.check(patience=ASKED_AGAIN)
+                except HttpError as refusal:
+                    await self._refuse(refusal)
+                else:
+                    await self._session.receive(text)
+        except Exception as error:
+            # Without this task the socket would answer nothing any more.
+            await self._failed(error)
+        finally:
+            self._closed = True
+            while not self._inbox.empty():
+                # Whoever waits for room would not hear that the client has left.
+                self._inbox.get_nowait()
+
+    async def _send_text(self, text: str) -> None:
+        await self.send(text_data=text)
+
+    async def _failed(self, error: BaseException) -> None:
+        if isinstance(error, ServerClosing):
+            await self._end(RESTART, "The server is restarting.")
+        elif isinstance(error, NotFound):
+            await self._end(GONE, str(error))
+        elif not self._closed:
+            logger.error("A socket's thread could not be read.", exc_info=error)
+            await self._end(FAILED, "The thread could not be read; connect again.")
+
+    async def _end(self, code: int, reason: str) -> None:
+        if not self._closed:
+            self._closed = True
+            await self.close(code, reason.encode()[:REASON].decode(errors="ignore"))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # A fresh context: the consumer's own is bound to a thread of Django's.
+        task = spawn(work)
+        task.add_done_callback(_report)
+        self._tasks.append(task)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        # Mostly the client's connection, which has gone while something was being sent.
+        logger.debug("A socket's task ended: %s", error)

@@ -1,0 +1,138 @@
+"""The agent streaming protocol over HTTP: commands by POST, events as server-sent events (wire protocol §4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AbstractContextManager, aclosing, nullcontext
+from dataclasses import replace
+from typing import Annotated, Any, cast
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from ninja import Header, Router
+
+from runs.api.responses.errors import refusal
+from runs.api.responses.following import PIECE, response
+from runs.api.sessions.ordering import Delivery, delivered, delivering
+from runs.api.sessions.session import Session
+from runs.conf import settings
+from runs.events.agent_stream import Tape
+from runs.exceptions import InvalidRequest
+from runs.identity.principals import Principal
+from runs.identity.requests import standing_of
+from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
+from runs.protocols.agent.filters import Filter, parse_event_number, parse_filter
+from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
+from runs.requests.parsing import BODY, INVALID, parse
+from runs.serialization import encode
+from threads.api.http import Request
+
+router = Router(tags=["Agent streaming protocol"])
+
+NOT_JSON = "Invalid JSON body"
+LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
+ONLY_ON_SOCKETS = "Subscriptions belong to a websocket; over HTTP, POST to …/stream/events."
+
+
+@router.post("/threads/{thread_id}/commands", summary="Send a protocol command")
+async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
+    """`run.start`, `input.respond`, `agent.getTree`, `state.get`, `state.listCheckpoints` or `state.fork`.
+
+    Always 200, with `"type": "success"` or `"type": "error"`; 400 for what is no command.
+    """
+    try:
+        payload = body_of(request)
+    except InvalidRequest as error:
+        return refusal(400, str(error))
+    try:
+        command = parse_command(payload)
+    except ProtocolError as error:
+        return _json(failure(error), status=400)
+    return _json(await answer(Session(thread_id, cast(Principal, request.auth)), command))
+
+
+async def answer(session: Session, command: Command) -> dict[str, Any]:
+    """The answer to a command that came over HTTP, where no session remembers what it was sent."""
+    try:
+        if command.method.startswith("subscription."):
+            raise ProtocolError("not_supported", ONLY_ON_SOCKETS)
+        return success(command, await session.execute(command), seq=session.before)
+    except ProtocolError as error:
+        return failure(error, command)
+
+
+@router.post("/threads/{thread_id}/stream/events", summary="Stream a thread's protocol events")
+async def stream_events(
+    request: Request, thread_id: UUID, last_event_id: LastEventID
+) -> HttpResponse | StreamingHttpResponse:
+    """All that has happened on the thread after `since`, or `Last-Event-ID`, filtered, and then what happens, until the
+    thread is deleted.
+
+    The thread may not exist yet: its events follow once it does.
+    """
+    try:
+        params = body_of(request)
+        wanted = parse_filter(params if isinstance(params, dict) else {})
+        if last_event_id is not None:
+            wanted = replace(wanted, since=max(wanted.since, parse_event_number(last_event_id)))
+    except InvalidRequest as error:
+        return refusal(400, str(error))
+    chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
+    return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
+
+
+def body_of(request: HttpRequest) -> Any:
+    """The JSON of a request, as an Auth file may have changed it. Raises InvalidRequest."""
+    if hasattr(request, BODY):
+        return getattr(request, BODY)
+    try:
+        return parse(request.body, depth=settings.JSON_DEPTH)
+    except InvalidRequest as error:
+        detail = str(error)
+        raise InvalidRequest(NOT_JSON if detail == INVALID else detail) from None
+
+
+async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncGenerator[bytes]:
+    """The frames of a thread's events; a heartbeat when none was due for a while, also if others had events."""
+    now = asyncio.get_running_loop().time
+    tape = Tape(thread_id, principal=principal, since=wanted.since)
+    with _delivering(thread_id, wanted, principal, owner=tape) as delivery:
+        # Clients wait for the head of the response, which some servers send with its first chunk.
+        yield HEARTBEAT
+        sent = now()
+        async with aclosing(tape.follow()) as batches:
+            async for batch in batches:
+                piece = bytearray()
+                for event in batch:
+                    wants = wanted.matches(event)
+                    held = wants and event.ends and delivery is None
+                    if piece and (held or len(piece) >= PIECE):
+                        yield bytes(piece)
+                        piece.clear()
+                        sent = now()
+                    if held:
+                        await delivered(principal.user_id, thread_id, event.seq, owner=tape)
+                    if wants:
+                        piece += frame(event.method, event.json(), str(event.seq))
+                if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
+                    piece += HEARTBEAT
+                if piece:
+                    yield bytes(piece)
+                    sent = now()
+                if delivery is not None and batch:
+                    # Whoever asks for more has written what there was.
+                    delivery.reached(batch[-1].seq)
+
+
+def _delivering(
+    thread_id: UUID, wanted: Filter, principal: Principal, *, owner: object
+) -> AbstractContextManager[Delivery | None]:
+    """As whom other connections see this one: as one whose content their ends wait for, if it carries any."""
+    if not wanted.has_content:
+        return nullcontext()
+    return delivering(principal.user_id, thread_id, since=wanted.since, owner=owner)
+
+
+def _json(payload: dict[str, Any], *, status: int = 200) -> HttpResponse:
+    return HttpResponse(encode(payload), status=status, content_type="application/json")

@@ -1,0 +1,174 @@
+"""The HTTP interface to the store (wire protocol §7)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.http import HttpResponse
+from langgraph.store.base import NOT_PROVIDED, Item, SearchItem
+from ninja import Query, Router
+from ninja.errors import HttpError
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+
+from runs.graphs.stores import store_of
+from runs.requests.bodies import Limit, Offset
+from runs.serialization import encode
+from threads.api.http import JSONBody, Request, Schema
+from threads.api.wire import timestamp
+from threads.store.embedding import check_paths
+from threads.store.namespaces import is_text
+
+router = Router(tags=["Store"])
+
+
+#: Labels of a namespace, and paths of an item that are embedded.
+MOST_LABELS, MOST_PATHS = 100, 100
+
+
+def _labels(value: list[str]) -> list[str]:
+    for label in value:
+        check_label(label)
+    return value
+
+
+def check_label(label: str) -> None:
+    """Raises the reference's 422 for what cannot be a namespace's label."""
+    if not label or "." in label:
+        raise HttpError(422, f"Namespace label {label!r} must be a non-empty string without periods")
+    if not is_text(label):
+        raise HttpError(422, "Namespace labels have no NUL characters and no half surrogates.")
+
+
+def _index(value: Any) -> Any:
+    if isinstance(value, list) and len(value) > MOST_PATHS:
+        raise ValueError(f"must have at most {MOST_PATHS} paths")
+    return value if value is False else list(check_paths(value))
+
+
+Labels = Annotated[list[str], Field(max_length=MOST_LABELS), AfterValidator(_labels)]
+#: Paths to what is embedded, or false; not a union, whose errors name its members.
+Index = Annotated[
+    Any,
+    BeforeValidator(_index),
+    WithJsonSchema(
+        {"anyOf": [{"const": False}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PATHS}]}
+    ),
+]
+
+
+class ItemPut(Schema):
+    """An item to be put, in the place of one that is there."""
+
+    namespace: Labels = Field(examples=[["users", "ada", "facts"]])
+    key: str = Field(examples=["favourite-colour"])
+    value: dict[str, Any] = Field(examples=[{"text": "Ada likes green."}])
+    index: Index | None = Field(
+        None, description="Paths of the texts to embed instead of the configured ones, or false for none."
+    )
+    ttl: float | None = Field(
+        None, description="How many minutes to keep it; without, as long as the site is configured."
+    )
+
+
+class ItemDelete(Schema):
+    namespace: Labels
+    key: str
+
+
+class ItemSearch(Schema):
+    """Which items to list."""
+
+    namespace_prefix: Labels = Field(
+        [], description="What their namespaces begin with; without, all of them."
+    )
+    filter: dict[str, Any] = Field(
+        {}, description="Values of top-level keys, or comparisons: $eq, $ne, $gt, $gte, $lt, $lte."
+    )
+    query: str | None = Field(
+        None, description="A text to rank them by, where an embedding is configured; else it is ignored."
+    )
+    limit: Limit = 10
+    offset: Offset = 0
+    refresh_ttl: bool | None = None
+
+
+class NamespaceSearch(Schema):
+    """Which namespaces to list."""
+
+    prefix: Labels = Field([], description="What they begin with; `*` is any label.")
+    suffix: Labels = Field([], description="What they end with; `*` is any label.")
+    max_depth: int | None = Field(None, ge=1, description="Only so many labels of each.")
+    limit: Limit = 100
+    offset: Offset = 0
+
+
+@router.put("/store/items", summary="Put an item", response={204: None})
+async def put_item(request: Request, body: Annotated[ItemPut, JSONBody(...)]) -> HttpResponse:
+    ttl = NOT_PROVIDED if body.ttl is None else body.ttl
+    await store_of(request.auth).aput(tuple(body.namespace), body.key, body.value, index=body.index, ttl=ttl)
+    return HttpResponse(status=204)
+
+
+@router.get("/store/items", summary="Get an item, or null")
+async def get_item(
+    request: Request,
+    key: str | None = None,
+    namespace: Annotated[str, Query(description="Its labels, with a period between each two.")] = "",
+    refresh_ttl: bool | None = None,
+) -> HttpResponse:
+    if not key:
+        return _answer({"error": "Key is required"}, status=400)
+    if not namespace:
+        raise HttpError(400, "Namespace cannot be empty.")
+    labels = tuple(_labels(namespace.split(".")))
+    item = await store_of(request.auth).aget(labels, key, refresh_ttl=refresh_ttl)
+    return _answer(None if item is None else item_json(item))
+
+
+@router.delete("/store/items", summary="Delete an item", response={204: None})
+async def delete_item(request: Request, body: Annotated[ItemDelete, JSONBody(...)]) -> HttpResponse:
+    """204 also if there is none."""
+    await store_of(request.auth).adelete(tuple(body.namespace), body.key)
+    return HttpResponse(status=204)
+
+
+@router.post("/store/items/search", summary="Search items")
+async def search_items(request: Request, body: Annotated[ItemSearch, JSONBody(...)]) -> HttpResponse:
+    """The last put first, or, with a query where an embedding is configured, the nearest."""
+    found = await store_of(request.auth).asearch(
+        tuple(body.namespace_prefix),
+        query=body.query,
+        filter=body.filter or None,
+        limit=body.limit,
+        offset=body.offset,
+        refresh_ttl=body.refresh_ttl,
+    )
+    return _answer({"items": [item_json(item) for item in found]})
+
+
+@router.post("/store/namespaces", summary="List namespaces")
+async def list_namespaces(request: Request, body: Annotated[NamespaceSearch, JSONBody(...)]) -> HttpResponse:
+    found = await store_of(request.auth).alist_namespaces(
+        prefix=tuple(body.prefix),
+        suffix=tuple(body.suffix),
+        max_depth=body.max_depth,
+        limit=body.limit,
+        offset=body.offset,
+    )
+    return _answer({"namespaces": found})
+
+
+def item_json(item: Item) -> dict[str, Any]:
+    """An item as clients see it; one that was searched for has a score, which may be null."""
+    shown: dict[str, Any] = {
+        "namespace": list(item.namespace),
+        "key": item.key,
+        "value": item.value,
+        "created_at": timestamp(item.created_at),
+        "updated_at": timestamp(item.updated_at),
+    }
+    return shown | {"score": item.score} if isinstance(item, SearchItem) else shown
+
+
+def _answer(data: Any, *, status: int = 200) -> HttpResponse:
+    return HttpResponse(encode(data), status=status, content_type="application/json")

@@ -1,0 +1,82 @@
+"""The HTTP interface to threads, as far as their runs or their checkpoints are concerned.
+
+Its routes are in the routers of `threads.api.routes`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from langgraph.types import StateUpdate
+
+from runs.conf import settings
+from runs.exceptions import NotFound
+from runs.execution.resume import to_command
+from runs.identity.auth_file.named import ask_about_copy
+from runs.requests.run import sanitised_command
+from runs.retention.threads import delete_threads, shorten_threads
+from runs.states.copies import copy_thread
+from runs.states.edits import begin
+from threads.api.http import JSONBody, Request
+from threads.api.routes import NAMED, collection, find_thread, insert_thread, new_thread, router
+from threads.api.schemas import StateUpdate as UpdateBody
+from threads.api.schemas import ThreadCreate, ThreadPrune
+from threads.api.wire import thread_json
+from threads.checkpoints.sizes import measure
+from threads.db.database import in_database
+
+__all__ = ["collection", "router"]
+
+
+@collection.post("/threads", summary="Create a thread")
+async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
+    """With `supersteps`, one that begins with a state."""
+    thread = new_thread(body, principal=request.auth)
+    options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists}
+    if not body.supersteps:
+        made, _ = await in_database(insert_thread, thread, **options)
+        return thread_json(made)
+    steps = [[_update(each) for each in step.updates] for step in body.supersteps]
+    beginning = await begin(thread, steps)
+    made, _ = await in_database(insert_thread, thread, **options, along=beginning)
+    return thread_json(await in_database(find_thread, made.id, principal=request.auth))
+
+
+def _update(body: UpdateBody) -> StateUpdate:
+    command = sanitised_command(body.command)
+    values: Any = to_command(command) if command is not None else body.values
+    return StateUpdate(values=values, as_node=body.as_node)
+
+
+@router.delete("/threads/{thread_id}", summary="Delete a thread", response={204: None})
+async def delete_thread(request: Request, thread_id: UUID) -> HttpResponse:
+    """With its runs, also those in flight, and its state."""
+    if not await delete_threads([thread_id], principal=request.auth):
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    return HttpResponse(status=204)
+
+
+@collection.post("/threads/prune", summary="Delete threads, or their past")
+async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(...)]) -> dict[str, int]:
+    """Ids of no thread are ignored. With `keep_latest`, threads with a run in flight are left as they are."""
+    remove = delete_threads if body.strategy == "delete" else shorten_threads
+    return {"pruned_count": len(await remove(body.thread_ids, principal=request.auth))}
+
+
+@router.post("/threads/{thread_id}/copy", summary="Copy a thread")
+async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
+    """Its metadata and all its checkpoints, not its runs."""
+    metadata = await ask_about_copy(request.auth)
+    return thread_json(await copy_thread(thread_id, metadata=metadata, principal=request.auth))
+
+
+@router.get("/threads/{thread_id}/storage", summary="Tell how much a thread's state takes")
+async def storage(request: Request, thread_id: UUID) -> dict[str, Any]:
+    """In bytes, as it is encoded. On SQLite the values of channels are parts of the checkpoints."""
+    await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
+    return {
+        "thread_id": str(thread_id),
+        **await in_database(measure, thread_id, file=settings.CHECKPOINTS_FILE),
+    }

@@ -1,0 +1,1 @@
+"""The agent streaming protocol of one client, whatever carries it."""

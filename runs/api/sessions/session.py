@@ -1,0 +1,217 @@
+"""What a client of the agent streaming protocol can do with one thread, whatever carries its commands and events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+from ninja.errors import HttpError
+from pydantic import ValidationError
+
+from runs.api.responses.creation import admit
+from runs.api.responses.errors import NO_GRAPH, STATUSES, sentence
+from runs.api.sessions.state_commands import fork, get_state, list_checkpoints, require_checkpoint
+from runs.events.agent_stream import latest_projection
+from runs.exceptions import InvalidRequest, LimitReached, RunsError
+from runs.graphs import GraphLoadError
+from runs.identity.auth_file.permission import permit
+from runs.identity.auth_file.rules import COMMANDS
+from runs.identity.principals import Principal
+from runs.lifecycle.interrupts import unanswered
+from runs.models import MultitaskStrategy
+from runs.protocols.agent.commands import Command, ProtocolError
+from runs.protocols.agent.events import last_of
+from runs.requests.bodies import RunCreate, StreamMode
+from runs.requests.run import ContradictoryRequest
+from threads.db.database import in_database
+from threads.models import Thread
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+#: What runs stream for clients of other protocols who join them; all else is in the log as well.
+MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
+
+
+#: Commands after which a client has to tell what came before them from what follows.
+STARTING = frozenset({"run.start", "input.respond", "state.fork"})
+
+
+class Session:
+    """One client's commands to one thread. A thread that is not the client's is one that does not exist.
+
+    Each command is one to a principal who may do it (`permitted`).
+    """
+
+    def __init__(self, thread_id: UUID, principal: Principal) -> None:
+        self.thread_id = thread_id
+        self.principal = principal
+        #: A number that no event of the thread exceeded before the last command that started a run.
+        self.before = 0
+        self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
+            "run.start": self._start_run,
+            "input.respond": self._respond,
+            "agent.getTree": self._get_tree,
+            "state.get": lambda params, principal: get_state(thread_id, params, principal=principal),
+            "state.listCheckpoints": lambda params, principal: list_checkpoints(
+                thread_id, params, principal=principal
+            ),
+            "state.fork": self._fork,
+        }
+
+    async def execute(self, command: Command) -> Json:
+        """Do what a command asks; return its result. Raises ProtocolError."""
+        method = self._methods.get(command.method)
+        if method is None:
+            raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
+        params, principal = await self.permitted(command)
+        if command.method in STARTING:
+            self.before = last_of(await in_database(_epoch, self.thread_id, principal=principal))
+        try:
+            return await method(params, principal)
+        except ProtocolError:
+            raise
+        except HttpError as error:
+            raise refused(error) from None
+        except RunsError as error:
+            raise as_protocol_error(error) from error
+
+    async def permitted(self, command: Command) -> tuple[Json, Principal]:
+        """A command's parameters, as an Auth file may have changed them, and the principal as it may do it.
+
+        Raises ProtocolError for parameters that are none, and for what the principal may not do.
+        """
+        if not isinstance(command.params, Mapping):
+            raise ProtocolError("invalid_argument", "params must be an object.")
+        params = dict(command.params)
+        try:
+            return params, await permit(
+                self.principal, COMMANDS[command.method], {"thread_id": self.thread_id}, params
+            )
+        except HttpError as error:
+            raise refused(error) from None
+
+    async def _start_run(self, params: Mapping[str, Any], principal: Principal) -> Json:
+        if not isinstance(params.get("assistant_id"), str) or not params["assistant_id"]:
+            raise ProtocolError("invalid_argument", "run.start requires an assistant_id.")
+        fields: Json = {"input": params.get("input")}
+        config = params.get("config")
+        configurable = config.get("configurable") if isinstance(config, Mapping) else None
+        checkpoint_id = configurable.get("checkpoint_id") if isinstance(configurable, Mapping) else None
+        if checkpoint_id is not None:
+            await require_checkpoint(self.thread_id, checkpoint_id, principal=principal)
+        elif fields["input"] is not None:
+            asked = await in_database(questions, self.thread_id, principal=principal)
+            if asked:
+                fields = {"command": {"resume": fields["input"]}}
+        return await self._create(params, principal, params["assistant_id"], **fields)
+
+    async def _respond(self, params: Mapping[str, Any], principal: Principal) -> Json:
+        answers = answers_of(params)
+        state = await in_database(waiting, self.thread_id, principal=principal)
+        for interrupt_id in answers:
+            if state is None or interrupt_id not in state[1]:
+                raise ProtocolError(
+                    "no_such_interrupt", f"Unknown or already-consumed interrupt: {interrupt_id[:100]}"
+                )
+        assert state is not None
+        command = {"resume": answers, "update": params.get("update"), "goto": params.get("goto")}
+        return await self._create(params, principal, state[0], command=command)
+
+    async def _create(
+        self, params: Mapping[str, Any], principal: Principal, assistant_id: str, **fields: Any
+    ) -> Json:
+        strategy = params.get("multitask_strategy") or params.get("multitaskStrategy")
+        optional = {name: params[name] for name in ("config", "metadata") if params.get(name) is not None}
+        try:
+            body = RunCreate(
+                assistant_id=assistant_id,
+                stream_mode=MODES,
+                stream_subgraphs=True,
+                stream_resumable=True,
+                if_not_exists="create",
+                multitask_strategy=strategy if strategy in MultitaskStrategy.values else "enqueue",
+                **optional,
+                **fields,
+            )
+            body.request(stateless=False)
+        except ValidationError as error:
+            found = [{**each, "loc": ("", *each["loc"])} for each in error.errors()]
+            raise ProtocolError("invalid_argument", sentence(found)) from None
+        except InvalidRequest as error:
+            raise ProtocolError("invalid_argument", str(error)) from None
+        run = await admit(body, thread_id=self.thread_id, principal=principal)
+        return {"run_id": str(run.id)}
+
+    async def _get_tree(self, params: Mapping[str, Any], principal: Principal) -> Json:
+        run_id = params.get("run_id")
+        try:
+            wanted = UUID(run_id) if run_id is not None else None
+        except (ValueError, AttributeError, TypeError):
+            raise ProtocolError("invalid_argument", "run_id must be a UUID.") from None
+        found = await latest_projection(self.thread_id, principal=principal, run_id=wanted)
+        if found is None or found.status is None:
+            raise ProtocolError("no_such_run", "No active run is bound to this thread.")
+        return {"tree": found.tree()}
+
+    async def _fork(self, params: Mapping[str, Any], principal: Principal) -> Json:
+        assistant_id, given = await fork(self.thread_id, params, principal=principal)
+        created = await self._create(given, principal, assistant_id, input=given.get("input"))
+        return {**created, "thread_id": str(self.thread_id)}
+
+
+def refused(error: HttpError) -> ProtocolError:
+    """What the principal may not do, as the protocol says it."""
+    code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
+    return ProtocolError(code, f"{error.status_code}: {error}")
+
+
+def _epoch(thread_id: UUID, *, principal: Principal) -> int:
+    epoch = Thread.objects.for_principal(principal).filter(id=thread_id).values_list("epoch", flat=True)
+    return epoch.first() or 0
+
+
+def as_protocol_error(error: RunsError) -> ProtocolError:
+    """What the other API would answer with a status, as the protocol says it."""
+    if isinstance(error, ContradictoryRequest):
+        return ProtocolError("invalid_argument", str(error))
+    if isinstance(error, GraphLoadError):
+        # The operator's mistake, with details that are the operator's.
+        logger.error("A command failed: %s", error)
+        return ProtocolError("unknown_error", f"500: {NO_GRAPH}")
+    statuses = {**STATUSES, LimitReached: 429}
+    status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)
+    return ProtocolError("unknown_error", f"{status}: {error}")
+
+
+def answers_of(params: Mapping[str, Any]) -> Json:
+    """The answers of `input.respond` by their questions' ids. Raises ProtocolError."""
+    many = params.get("responses")
+    if many is not None and (not isinstance(many, list) or not many):
+        raise ProtocolError("invalid_argument", "input.respond requires a non-empty array of responses.")
+    found: Json = {}
+    for each in many if many is not None else [params]:
+        key = each.get("interrupt_id") if isinstance(each, Mapping) else None
+        if not isinstance(key, str) or not key:
+            raise ProtocolError("invalid_argument", "input.respond requires an interrupt_id.")
+        found[key] = each.get("response")
+    return found
+
+
+def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
+    """The questions of a thread that nobody has answered, as the thread keeps them."""
+    state = waiting(thread_id, principal=principal)
+    return dict.fromkeys(state[1]) if state is not None else {}
+
+
+def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
+    """The assistant that ran last on a thread, and the ids of its questions that nobody has answered."""
+    owned = Thread.objects.for_principal(principal).visible()
+    thread = owned.only("interrupts", "metadata").filter(id=thread_id).first()
+    if thread is None:
+        return None
+    asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}
+    return str(thread.metadata.get("assistant_id", "")), unanswered(thread.id, asked)

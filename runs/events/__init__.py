@@ -1,0 +1,1 @@
+"""The event log: its table, its writers in this process, and its readers."""

@@ -1,0 +1,170 @@
+"""A thread's tape: all its runs' events, one after the other, for clients of the agent streaming protocol.
+
+A thread executes one run at a time, and one that has begun goes on before any other; each attempt has an epoch of its
+own, and epochs only grow. So the runs in the order of their epochs are the tape, and an event's number is made of its
+epoch and its place there: whoever reads, from wherever, sees the same numbers, and nothing that is deleted moves one.
+A run that ended without ever having been claimed stands after the run whose epoch it ended in, with all its attempts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from uuid import UUID
+
+from runs.events.agent_stream_runs import TapeRun, graph_of, latest_of, run_of, runs_of
+from runs.events.table import START
+from runs.events.thread_changes import changes
+from runs.models import RunStatus
+from runs.process.current import current
+from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
+from runs.protocols.agent.projection import RunProjection
+from runs.protocols.errors import shown_message
+from threads.db.database import in_database
+from threads.models import Thread
+from threads.models.querysets import Principal
+
+#: How often a reader at rest looks at least for runs that no wake-up told it of, in seconds.
+LOOK = 1.0
+
+
+class Tape:
+    """One reader's way along a thread.
+
+    Args:
+        since: The number of the last event that the reader has; 0 for none.
+    """
+
+    def __init__(self, thread_id: UUID, *, principal: Principal, since: int = 0) -> None:
+        self._thread_id = thread_id
+        self._principal = principal
+        self._since = since
+        self._epoch = epoch_of(since) if since else 0
+        #: Runs of the present epoch that have been told.
+        self._told: dict[UUID, int] = {}
+        self._waiting: dict[int, int] = {}
+        self._place = (0, 0)
+        #: Whether the thread was seen; a run that was told has seen it too.
+        self._there = False
+        #: The run that was told last, for who asks what it is doing.
+        self.latest: RunProjection | None = None
+
+    async def follow(self) -> AsyncGenerator[list[ProtocolEvent]]:
+        """Yield the thread's events after `since`, in batches, for as long as the thread is there, or may still come.
+
+        An empty batch says that everything there is has been told, or that nothing happened for a heartbeat's time.
+        Raises ServerClosing when this server ends.
+        """
+        async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
+            async for _ in looks:
+                while runs := await current().hub.read(self._next_runs):
+                    for run in runs:
+                        async for batch in self._run(run):
+                            yield batch
+                        if not run.terminal:
+                            # It may have taken later epochs meanwhile, and with them the places of those that waited for it.
+                            break
+                yield []
+
+    async def read(self) -> AsyncGenerator[list[ProtocolEvent]]:
+        """Yield what there is now after `since`, in batches."""
+        async with aclosing(self.follow()) as batches:
+            async for batch in batches:
+                if not batch:
+                    return
+                yield batch
+
+    async def one(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
+        """Yield what there is now of one run."""
+        async with aclosing(self._run(run)) as batches:
+            async for batch in batches:
+                if not batch:
+                    return
+                yield batch
+
+    def _next_runs(self) -> list[TapeRun]:
+        return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
+
+    def _look(self) -> tuple[int, list[UUID]] | None:
+        """What differs once there is something new: an attempt's beginning, or the end of a run that waited.
+
+        None when the thread is gone; one that was never there may still come.
+        """
+        threads = Thread.objects.for_principal(self._principal).visible()
+        epoch = threads.filter(id=self._thread_id).values_list("epoch", flat=True).first()
+        if epoch is None:
+            return None if self._there or self.latest is not None else (0, [])
+        self._there = True
+        return epoch, [run.id for run in self._next_runs()]
+
+    async def _run(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
+        """The events of one run, until its end."""
+        name = run.graph_name if run.graph_known else await current().hub.read(graph_of, run)
+        projection = self.latest = RunProjection(str(run.id), name)
+        if run.begun:
+            async for batch in self._begun(run, projection):
+                yield batch
+        else:
+            self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
+        end: TapeRun | None = run
+        if not run.terminal:
+            end = await current().hub.read(run_of, run.id)
+        ended = self._end(run, end, projection)
+        if not run.begun:
+            self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)
+        ended = self._numbered(ended)
+        if ended:
+            yield ended
+        epoch = max(run.epoch, end.epoch if end is not None else 0, self._place[0])
+        if epoch > self._epoch:
+            self._epoch = epoch
+        self._told[run.id] = epoch
+        self._told = {each: at for each, at in self._told.items() if at >= self._epoch}
+
+    async def _begun(self, run: TapeRun, projection: RunProjection) -> AsyncGenerator[list[ProtocolEvent]]:
+        self._place = (run.epoch, 0)
+        first = True
+        timestamp = int(run.started_at.timestamp() * 1000) if run.started_at else 0
+        events = current().hub.follow(run.id, START, items=not run.terminal)
+        async with aclosing(events) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                if not run.terminal:
+                    timestamp = int(time.time() * 1000)
+                found: list[ProtocolEvent] = []
+                for event in batch:
+                    if first or event.epoch != self._place[0]:
+                        self._place, first = (event.epoch, 0), False
+                    found += self._numbered(projection.feed(event, timestamp=timestamp))
+                if found or not batch:
+                    yield found
+
+    def _end(self, run: TapeRun, end: TapeRun | None, projection: RunProjection) -> list[ProtocolEvent]:
+        """The events of a run's end; one that was rolled back or deleted is gone, and was cancelled."""
+        if end is None:
+            return projection.end(RunStatus.INTERRUPTED, timestamp=int(time.time() * 1000))
+        at = end.finished_at.timestamp() if end.finished_at else time.time()
+        error = shown_message(end.error) if end.error else None
+        return projection.end(end.status, timestamp=int(at * 1000), error=error)
+
+    def _numbered(self, events: list[ProtocolEvent]) -> list[ProtocolEvent]:
+        """Number events, and leave out those that the reader has."""
+        epoch, count = self._place
+        base = first_of(epoch)
+        for number, event in enumerate(events, start=count + 1):
+            event.seq = base + number
+        self._place = (epoch, count + len(events))
+        return [event for event in events if event.seq > self._since]
+
+
+async def latest_projection(
+    thread_id: UUID, *, principal: Principal, run_id: UUID | None
+) -> RunProjection | None:
+    """What a thread's newest run, or a certain one, is doing, by its log; None if there is no such run."""
+    row = await in_database(latest_of, thread_id, principal=principal, run_id=run_id)
+    if row is None:
+        return None
+    tape = Tape(thread_id, principal=principal)
+    async for _ in tape.one(row):
+        pass
+    return tape.latest

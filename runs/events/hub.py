@@ -1,0 +1,199 @@
+"""The event log: every reader's only source, at once from memory in the process that writes, else from the table.
+
+A run's events are numbered by its `RunStream` and shown to this process's readers at once; the hub writes those of
+all runs together, one statement per flush. The terminal status and the last events share a transaction
+(`runs.execution.settler`), and a stream ends after it, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing, suppress
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from runs.conf import settings
+from runs.events import table
+from runs.events.buffer import RunStream
+from runs.events.reading import Pace, Source, is_settled, paced
+from runs.events.table import START, Event, Position
+from runs.exceptions import ServerClosing
+from runs.process.wakeups import Wakeups
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.errors import is_passing
+from threads.db.tasks import spawn
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+__all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
+
+logger = logging.getLogger(__name__)
+
+#: How much more seldom the log is looked at while wake-ups from other processes arrive.
+HEARD = 10
+#: How long a reader waits for a database that does not answer before it is cut off, and between two tries, in seconds.
+PATIENCE, TRY_AGAIN = 10.0, 0.2
+
+
+class EventHub:
+    """The streams of the runs that this process executes, their writer, and every reader's entrance."""
+
+    def __init__(self, wakeups: Wakeups) -> None:
+        self.wakeups = wakeups
+        self._streams: dict[UUID, RunStream] = {}
+        self._dirty: set[RunStream] = set()
+        self._urgent = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._readers = 0
+        self._flusher: asyncio.Task[None] | None = None
+        #: Whether readers were told to end, for the process is about to.
+        self.closed = False
+
+    def open(
+        self, run_id: UUID, *, thread_id: UUID, epoch: int, first: bool, urgent: bool = False
+    ) -> RunStream:
+        """Begin the stream of an attempt.
+
+        Args:
+            first: Whether no earlier attempt may have left events in the log.
+            urgent: Whether its readers are in another process, so that its first event is written at once.
+        """
+        stream = RunStream(self, run_id=run_id, thread_id=thread_id, epoch=epoch, first=first, urgent=urgent)
+        self._streams[run_id] = stream
+        self.wakeups.ring(run_id)
+        # Readers of the whole thread learn by it that there is a run to follow.
+        self.wakeups.tell(thread_id)
+        return stream
+
+    def end(self, stream: RunStream, *, finished: bool) -> None:
+        """End the stream of an attempt; its readers go on to the log, or end with it."""
+        stream.close(finished=finished)
+        self._dirty.discard(stream)
+        if self._streams.get(stream.run_id) is stream:
+            del self._streams[stream.run_id]
+        self.wakeups.ring(stream.run_id)
+        self.wakeups.announce(stream.run_id)
+
+    def executing(self, run_id: UUID) -> RunStream | None:
+        """The stream of a run that this process executes."""
+        return self._streams.get(run_id)
+
+    # --- writing
+
+    def written_soon(self, stream: RunStream) -> None:
+        self._dirty.add(stream)
+        if stream.urgent:
+            self._urgent.set()
+        if self._flusher is None and not self.closed:
+            # A fresh context: the writer must not live in that of whichever run wrote first.
+            self._flusher = spawn(self._flush_soon(), "events")
+
+    async def _flush_soon(self) -> None:
+        while self._dirty and not self.closed:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.EVENT_FLUSH):
+                    await self._urgent.wait()
+            self._urgent.clear()
+            try:
+                await self.flush()
+            except Exception as error:
+                # The events stay unwritten and are tried again; the settlement needs them written too.
+                logger.warning("Events could not be written, trying again: %s", error)
+                await asyncio.sleep(0.5)
+        self._flusher = None
+
+    async def flush(self) -> None:
+        """Write what is unwritten of all runs, in one statement."""
+        async with self._writing:
+            streams = [stream for stream in self._dirty if not stream.closed]
+            self._dirty.clear()
+            parts = {stream: stream.unwritten() for stream in streams}
+            parts = {stream: part for stream, part in parts.items() if part.events}
+            if not parts:
+                return
+            try:
+                live = await in_database(table.append, list(parts.values()), now=clock.now())
+            except BaseException:
+                self._dirty.update(streams)
+                raise
+            for stream, part in parts.items():
+                # A run that is not live any more was lost; its owner learns it from its next checkpoint or heartbeat.
+                if (part.run_id, part.epoch) in live:
+                    stream.wrote(part.events[-1].seq)
+                    self.wakeups.announce(part.run_id)
+
+    # --- reading
+
+    def close(self) -> None:
+        """End every reader, for the process is about to end; clients reconnect and go on where they were."""
+        self.closed = True
+        for stream in list(self._streams.values()):
+            stream.close(finished=False)
+        self.wakeups.ring_all()
+
+    async def follow(
+        self, run_id: UUID, after: Position | None, *, items: bool = False
+    ) -> AsyncIterator[list[Event]]:
+        """Yield a run's events after a position, in batches, until it is terminal and everything was yielded.
+
+        Args:
+            after: `START` for all, None for those produced from now on.
+            items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
+
+        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when
+        the run does not exist. Raises ServerClosing when this server ends first: a stream that ended like any other would
+        tell its client that the run has.
+        """
+        self._readers += 1
+        try:
+            with (
+                self.wakeups.bell(run_id) as bell,
+                closing(Source(self, run_id, bell, items=items)) as source,
+            ):
+                await source.begin(after)
+                async for batch in paced(source, Pace(lambda: self._readers)):
+                    yield batch
+        finally:
+            self._readers -= 1
+
+    async def settled(self, run_id: UUID) -> None:
+        """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
+        with self.wakeups.bell(run_id) as bell:
+            while not self.closed:
+                bell.clear()
+                if (stream := self.executing(run_id)) is not None:
+                    await stream.ended()
+                    if stream.finished:
+                        return
+                elif await self.read(is_settled, run_id):
+                    return
+                else:
+                    await bell.wait(self.poll)
+        raise ServerClosing
+
+    @property
+    def poll(self) -> float:
+        """How often to look for what other processes write, in seconds: seldom while they can be heard."""
+        return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
+
+    async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read for a client that stays connected: a fault that passes costs it a moment, not its connection.
+
+        Raises ServerClosing when the database does not answer for longer, or this server ends.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + PATIENCE
+        while True:
+            try:
+                return await in_database(function, *args, **kwargs)
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                if self.closed or clock() > deadline:
+                    logger.warning("A reader is cut off, for the database does not answer: %s", error)
+                    raise ServerClosing from error
+            await asyncio.sleep(TRY_AGAIN)

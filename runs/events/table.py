@@ -1,0 +1,162 @@
+"""The event log's table: appending in batches, reading from a position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from runs.models import Run, RunEvent
+from threads.db import statements
+from threads.models import Thread
+
+#: (epoch, seq): where an event stands in its run; before the first event it is START.
+Position = tuple[int, int]
+START: Position = (0, 0)
+
+EVENTS, RUNS, THREADS = RunEvent._meta.db_table, Run._meta.db_table, Thread._meta.db_table
+
+# `%b`: arrays go in binary; as text psycopg escapes each element by regular expressions.
+INSERT = f"""
+INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
+SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
+FROM unnest(%b::uuid[], %b::bigint[], %b::int[], %b::text[], %b::text[]) AS e(run_id, epoch, seq, event, data)
+ON CONFLICT DO NOTHING
+"""
+INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id, epoch) ON CONFLICT")
+# The same fence as a checkpoint's: nothing of an old epoch is added after a takeover, nothing to a deleted run.
+APPEND = f"""
+WITH live AS MATERIALIZED (
+    SELECT r.id AS run_id, f.epoch
+    FROM unnest(%b::uuid[], %b::uuid[], %b::bigint[]) AS f(run_id, thread_id, epoch)
+    JOIN {THREADS} t ON t.id = f.thread_id AND t.epoch = f.epoch
+    JOIN {RUNS} r ON r.id = f.run_id AND r.status = 'running'
+    ORDER BY t.id FOR KEY SHARE OF t
+), added AS ({INSERT_LIVE})
+SELECT run_id, epoch FROM live
+"""
+
+
+#: Most events, and about how many characters of them, that a reader takes at once.
+READ_EVENTS, READ_SIZE = 500, 1024 * 1024
+# An event that alone is larger is read alone.
+READ = f"""
+SELECT epoch, seq, event, data FROM (
+    SELECT epoch, seq, event, data, sum(length(data)) OVER (ORDER BY epoch, seq) - length(data) AS before
+    FROM (SELECT epoch, seq, event, data FROM {EVENTS}
+        WHERE run_id = %(run)s AND (epoch, seq) > (%(epoch)s, %(seq)s)
+        ORDER BY epoch, seq LIMIT {READ_EVENTS}) AS next
+) AS measured WHERE before < {READ_SIZE} ORDER BY epoch, seq
+"""
+BEFORE = f"""
+SELECT epoch, seq, event, data FROM {EVENTS} WHERE run_id = %(run)s AND (epoch, seq) < (%(epoch)s, %(seq)s)
+ORDER BY epoch DESC, seq DESC LIMIT 20
+"""
+
+
+class Event(NamedTuple):
+    """One entry of a run's stream: a stream mode, with a subgraph's namespace, and the JSON that clients receive."""
+
+    epoch: int
+    seq: int
+    name: str
+    data: str
+
+    @property
+    def position(self) -> Position:
+        return (self.epoch, self.seq)
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """New events of one run, written under one epoch of its thread."""
+
+    run_id: UUID
+    thread_id: UUID
+    epoch: int
+    events: Sequence[Event]
+
+
+def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
+    """Add events to the log in one transaction; return the runs whose owner still was one, with its epoch.
+
+    Those of the others are refused as a whole. Adding an event again changes nothing.
+    """
+    if connection.vendor == "postgresql":
+        owners: list[list[Any]] = [
+            [part.run_id for part in parts],
+            [part.thread_id for part in parts],
+            [part.epoch for part in parts],
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(APPEND, [*owners, now, *_columns(parts)])
+            return set(cursor.fetchall())
+    with transaction.atomic(savepoint=False):
+        ids = [part.run_id for part in parts]
+        running = set(statements.among(Run, ("id", "epoch"), ids, condition="status = 'running'"))
+        live = [part for part in parts if (part.run_id, part.epoch) in running]
+        insert(live, now=now)
+    return {(part.run_id, part.epoch) for part in live}
+
+
+def insert(parts: Sequence[Part], *, now: datetime) -> None:
+    """Add events of runs whose threads this transaction has locked under their epochs."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute(INSERT, [now, *_columns(parts)])
+            return
+        # As the columns have them: adapting the time anew for each row costs as much as the row.
+        at = connection.ops.adapt_datetimefield_value(now)
+        ids = [(part.run_id.hex, part.events) for part in parts]
+        cursor.executemany(
+            f"INSERT OR IGNORE INTO {EVENTS} (run_id, epoch, seq, event, data, created_at) "
+            "VALUES (%s, %s, %s, %s, %s, %s)",
+            [(run_id, *event, at) for run_id, events in ids for event in events],
+        )
+
+
+def _columns(parts: Sequence[Part]) -> list[list[Any]]:
+    rows = [(part.run_id, *event) for part in parts for event in part.events]
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[], [], [], [], []]
+
+
+def read(run_id: UUID, after: Position) -> list[Event]:
+    """The next events of a run after a position, oldest first: a batch whose memory is bounded, and at least one."""
+    parameters = {"run": _id(run_id), "epoch": after[0], "seq": after[1]}
+    with connection.cursor() as cursor:
+        cursor.execute(READ, parameters)
+        return [Event._make(row) for row in cursor.fetchall()]
+
+
+def _id(run_id: UUID) -> UUID | str:
+    """A run's id as the database has it."""
+    return run_id if connection.vendor == "postgresql" else run_id.hex
+
+
+def before(run_id: UUID, epoch: int) -> Iterator[Event]:
+    """The events of a run's earlier attempts, the newest first, a few of them in memory at a time."""
+    position: Position = (epoch, 0)
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(BEFORE, {"run": _id(run_id), "epoch": position[0], "seq": position[1]})
+            found = [Event._make(row) for row in cursor.fetchall()]
+        if not found:
+            return
+        yield from found
+        position = found[-1].position
+
+
+def last_position(run_id: UUID) -> Position:
+    """The position of a run's newest event in the log."""
+    found = (
+        RunEvent.objects.filter(run_id=run_id).order_by("-epoch", "-seq").values_list("epoch", "seq").first()
+    )
+    return found or START

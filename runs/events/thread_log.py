@@ -1,0 +1,139 @@
+"""The log of a thread: the events of all its runs, one run after the other, and the edits of its state between them.
+
+One position is enough to go on from, across runs: each attempt of a run, and each edit, has taken an epoch of the thread
+for itself, so that (epoch, seq) orders the events of the whole thread and not only those of a run. Nothing is kept for it:
+it is read from the runs' own logs, by the readers that they have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+from uuid import UUID
+
+from runs.events import table
+from runs.events.table import Event, Position
+from runs.events.thread_changes import changes
+from runs.models import Run
+from runs.models.querysets import IN_FLIGHT
+from runs.process.current import current
+from runs.serialization import encode
+from threads.models import StateEdit, Thread
+
+#: What an entry is called that is no event of a run's log; no stream mode has these names.
+RUN_DONE, STATE_EDITED = "run_done", "state_edited"
+#: The greatest number that an event can have.
+LAST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a thread's log: an event of a run, the end of a run, or an edit, which is of no run.
+
+    The end of a run that executed follows its last event; its data is {"run_id": …, "status": …}, without a status for a
+    run that was deleted. That of an edit is {"checkpoint_id": …}.
+    """
+
+    run_id: UUID | None
+    event: Event
+
+    @property
+    def position(self) -> Position:
+        return self.event.position
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What had the thread for a time: a run, by the epoch of its newest attempt, or an edit, by its own."""
+
+    epoch: int
+    run_id: UUID | None
+    checkpoint_id: str = ""
+
+
+async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerator[list[Entry], None]:
+    """Yield a thread's entries after a position, in batches, for as long as the thread is there.
+
+    Args:
+        after: `START` for all, None for those that come from now on.
+
+    An empty batch says that there is nothing more now, or that nothing happened for a heartbeat's time. Raises
+    ServerClosing when this server ends first.
+    """
+    hub = current().hub
+    position = await _tail(thread_id) if after is None else after
+    async with aclosing(changes(thread_id, partial(_epoch, thread_id))) as looks:
+        async for _ in looks:
+            for turn in await hub.read(turns_after, thread_id, position):
+                async with aclosing(_entries(turn, position)) as batches:
+                    async for batch in batches:
+                        yield batch
+                        position = batch[-1].position if batch else position
+            yield []
+
+
+async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], None]:
+    """The entries of one turn after a position, until it is over."""
+    run_id = turn.run_id
+    if run_id is None:
+        data = encode({"checkpoint_id": turn.checkpoint_id})
+        yield [Entry(None, Event(turn.epoch, 1, STATE_EDITED, data))]
+        return
+    last: Position | None = None
+    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+        async for batch in batches:
+            yield [Entry(run_id, event) for event in batch]
+            last = batch[-1].position if batch else last
+    ended, status = await current().hub.read(_end, run_id)
+    epoch, seq = ended or last or after
+    if (ended or last) and (epoch, seq + 1) > after:
+        shown = {"run_id": str(run_id)} | ({"status": status} if status else {})
+        yield [Entry(run_id, Event(epoch, seq + 1, RUN_DONE, encode(shown)))]
+
+
+def _epoch(thread_id: UUID) -> int | None:
+    """A thread's epoch: as long as it stays what it was, nothing new has had the thread. None if it is gone."""
+    visible = Thread.objects.visible().filter(id=thread_id)
+    return visible.values_list("epoch", flat=True).first()
+
+
+def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
+    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others.
+
+    A run that ended while it waited has not had it: its epoch, if it has one, is that of the run before it.
+    """
+    runs = Run.objects.filter(thread=thread_id, attempt__gt=0, epoch__gte=max(1, position[0]))
+    turns = [Turn(epoch, run_id) for epoch, run_id in runs.values_list("epoch", "id")]
+    edits = StateEdit.objects.filter(thread=thread_id, epoch__gte=position[0] + bool(position[1]))
+    turns += [Turn(epoch, None, made) for epoch, made in edits.values_list("epoch", "checkpoint_id")]
+    return sorted(turns, key=lambda turn: turn.epoch)
+
+
+def _end(run_id: UUID) -> tuple[Position | None, str]:
+    """Where the events of a run that is final end, also when they have been removed since; and its status."""
+    found = Run.objects.filter(id=run_id).values_list("epoch", "event_count", "status").first()
+    if found is None:
+        return None, ""
+    epoch, count, status = found
+    last = table.last_position(run_id)
+    return (last if last[0] == epoch else (epoch, count)), status
+
+
+async def _tail(thread_id: UUID) -> Position:
+    """Where the thread's log ends at present."""
+    hub = current().hub
+    epoch, run_id = await hub.read(_latest, thread_id)
+    if run_id is None:
+        return epoch, LAST
+    if (stream := hub.executing(run_id)) is not None:
+        return stream.epoch, stream.count
+    return await hub.read(table.last_position, run_id)
+
+
+def _latest(thread_id: UUID) -> tuple[int, UUID | None]:
+    """A thread's epoch, and the run that goes on with it, if one has begun."""
+    epoch = _epoch(thread_id) or 0
+    begun = Run.objects.filter(thread=thread_id, status__in=IN_FLIGHT, epoch__gt=0)
+    return epoch, begun.order_by("-epoch").values_list("id", flat=True).first()

@@ -1,0 +1,126 @@
+"""Settling: writing down what became of an attempt, until it is written or this process does not own the run any more."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from runs.events.buffer import RunStream
+from runs.exceptions import RunLost
+from runs.lifecycle.outcomes import Ending, Outcome, result_of
+from runs.lifecycle.settlement import Ended, settle, settle_together
+from runs.models import Run
+from threads.checkpoints import Fenced
+from threads.db.database import in_database
+from threads.db.errors import is_passing
+from threads.db.tasks import spawn
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: How long to retry writing a final status while the database is unavailable, in seconds.
+SETTLE_SECONDS = 20.0
+#: How many runs are settled in one transaction at most.
+BATCH = 100
+
+
+class Settled(NamedTuple):
+    """What a settlement came to."""
+
+    #: Whether the run has a final status, or is gone.
+    final: bool
+    #: Whether other runs wait on its thread.
+    waiting: bool
+
+
+#: Another process, or recovery, settles the run.
+NOT_SETTLED = Settled(final=False, waiting=False)
+
+
+class Settler:
+    """Writes the outcomes of this process's runs. Runs that end while a transaction is under way share the next one."""
+
+    def __init__(self) -> None:
+        self._queue: list[tuple[Ended, asyncio.Future[bool | None]]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def settle(self, run: Run, outcome: Outcome, stream: RunStream) -> Settled:
+        """Write an outcome and the run's last events, then show those to the run's readers."""
+        if outcome.ending is Ending.LOST:
+            logger.warning("Run %s is not this process's any more; it writes nothing more of it.", run.id)
+            return NOT_SETTLED
+        part, shown = stream.with_last(outcome.events)
+        ended = Ended(run, outcome, part, stream.count + len(shown))
+        try:
+            waiting = await until_written(run, lambda: self.write(ended))
+        except RunLost:
+            return NOT_SETTLED
+        stream.show(shown)
+        stream.result = result_of(outcome)
+        return Settled(outcome.ending is not Ending.DRAINED, waiting)
+
+    async def write(self, ended: Ended) -> bool:
+        """Settle one run, as `runs.lifecycle.settlement.settle` does. Cancelling the caller does not undo it."""
+        busy = await self._together(ended) if ended.final else None
+        if busy is None:
+            # Alone it waits for its thread's lock, and its error is its own.
+            busy = await in_database(settle, ended)
+        return busy
+
+    async def _together(self, ended: Ended) -> bool | None:
+        future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
+        self._queue.append((ended, future))
+        if self._task is None:
+            # A fresh context: it must not live in that of whichever run ended first.
+            self._task = spawn(self._write(), "settler")
+        return await future
+
+    async def _write(self) -> None:
+        try:
+            while self._queue:
+                batch, self._queue = self._queue[:BATCH], self._queue[BATCH:]
+                await self._write_batch(batch)
+        finally:
+            self._task = None
+
+    async def _write_batch(self, batch: list[tuple[Ended, asyncio.Future[bool | None]]]) -> None:
+        answers = {}
+        try:
+            answers = await in_database(settle_together, [ended for ended, _ in batch])
+        except Exception as error:
+            logger.debug("%s runs could not be settled together: %s", len(batch), error)
+        finally:
+            for ended, future in batch:
+                if not future.done():
+                    future.set_result(answers.get((ended.run.id, ended.run.epoch)))
+
+
+async def until_written(run: Run, write: Callable[[], Awaitable[T]]) -> T:
+    """Write something of a run's end, and retry while the database is unavailable.
+
+    Raises RunLost if it could not be written: the run is another process's, or left to recovery. The log says which.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline, pause = clock() + SETTLE_SECONDS, 0.05
+    while True:
+        try:
+            return await write()
+        except (RunLost, Fenced) as error:
+            logger.warning(
+                "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
+            )
+            raise RunLost from error
+        except Exception as error:
+            if not is_passing(error):
+                logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
+                raise RunLost from error
+            if clock() > deadline:
+                logger.error(
+                    "Run %s: its status could not be written; recovery settles it: %s", run.id, error
+                )
+                raise RunLost from error
+            logger.warning("Run %s: its status could not be written, trying again: %s", run.id, error)
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 2.0)

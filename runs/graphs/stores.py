@@ -1,0 +1,36 @@
+"""A user's store, for a request or a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from langchain_core.runnables import RunnableConfig
+
+from runs.graphs.store_settings import configuration
+from runs.models import Run
+from threads.models.querysets import Principal
+from threads.store.user_store import UserStore
+from threads.store.writes import Fence
+
+
+def store_of(principal: Principal) -> UserStore:
+    """A user's store, for a request."""
+    return UserStore(principal, configuration())
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The user of a thread, for its store."""
+
+    user_id: int
+
+
+def store_of_thread(config: RunnableConfig) -> UserStore | None:
+    """The store of the user whose thread a configuration addresses (`threads.state.read.address`); None if it names nobody."""
+    user_id = (config.get("metadata") or {}).get("user_id")
+    return store_of(Owner(int(user_id))) if user_id is not None else None
+
+
+def store_of_run(run: Run) -> UserStore:
+    """The store of a run's user: it writes as long as the run's process owns the thread."""
+    return UserStore(run, configuration(), fence=Fence(run.thread_id, run.epoch))

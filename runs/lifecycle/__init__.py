@@ -1,0 +1,1 @@
+"""The state machine of runs: each module is one arrow, and each arrow one transaction."""

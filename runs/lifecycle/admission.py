@@ -1,0 +1,252 @@
+"""Admission: the decision, on create, what happens to the thread's other runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+
+from runs import graphs
+from runs.assistants import find_assistant
+from runs.exceptions import NotFound, ThreadBusy
+from runs.lifecycle import cancellation, thread_rest
+from runs.lifecycle.new_run import compose
+from runs.models import Assistant, MultitaskStrategy, Run
+from runs.process.current import current
+from runs.requests import limits
+from runs.requests.answers import is_plain_answer
+from runs.requests.run import RunRequest
+from threads import expiry
+from threads.db import clock, statements
+from threads.db.database import in_database
+from threads.db.ids import new_id
+from threads.db.tasks import spawn
+from threads.models import StateEdit, Thread, ThreadStatus
+from threads.models.querysets import Principal
+from threads.redaction import restored
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A run that exists, and what its admission owes to others once it is committed."""
+
+    run: Run
+    claimed: bool
+    #: Running runs whose owners were asked to stop.
+    superseded: list[UUID]
+    #: Pending runs that ended, for their readers.
+    ended: list[UUID]
+    #: Pending runs that were rolled back and are gone.
+    removed: list[UUID]
+
+    @property
+    def concerned(self) -> list[UUID]:
+        """Other runs, whose owners and readers are to be told."""
+        return [*self.superseded, *self.ended, *self.removed]
+
+
+async def create_run(
+    request: RunRequest,
+    *,
+    principal: Principal,
+    thread_id: UUID | None,
+    left: Callable[[Run], None] = lambda run: None,
+) -> Run:
+    """Create a run on a thread, or on a temporary one; return after the commit, when it cannot be lost any more.
+
+    A caller that is cancelled meanwhile does not interrupt it.
+
+    Args:
+        left: Called with the run if the caller was cancelled before it got it.
+
+    Raises:
+        NotFound: No such assistant or thread.
+        LimitReached: The user has created too many runs lately, or has too many that wait.
+        ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
+        InvalidRequest: An unknown graph name, or an answer that names none of several questions.
+    """
+    limits.check_input(request)
+    await limits.take_runs(principal.user_id)
+    # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
+    # nobody executes.
+    admission = spawn(_create_run(request, principal=principal, thread_id=thread_id))
+    try:
+        return await asyncio.shield(admission)
+    except asyncio.CancelledError:
+        admission.add_done_callback(partial(_nobody_waits, left=left))
+        raise
+
+
+def _nobody_waits(admission: asyncio.Task[Run], *, left: Callable[[Run], None]) -> None:
+    if admission.cancelled():
+        return
+    if (error := admission.exception()) is None:
+        left(admission.result())
+    else:
+        logger.warning("A run whose client has left could not be created: %s", error)
+
+
+async def _create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
+    runtime = current()
+    manager = runtime.manager
+    slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
+    arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
+    if details := getattr(principal, "details", None):
+        arguments["auth_details"] = details
+    if slot is not None:
+        arguments |= {"worker_id": slot.worker_id, "queues": slot.queues}
+    try:
+        try:
+            admitted = await in_database(admit, request, **arguments)
+        except IntegrityError:
+            # Two requests made the same thread at once; to the second one it exists now.
+            admitted = await in_database(admit, request, **arguments)
+    except BaseException:
+        if slot is not None:
+            slot.release()
+        raise
+    if slot is not None:
+        if admitted.claimed:
+            slot.start(admitted.run)
+        else:
+            slot.release()
+    for run_id in admitted.concerned:
+        runtime.cancelled(run_id)
+    if admitted.ended:
+        runtime.wakeups.tell(admitted.run.thread_id)
+    if not admitted.claimed:
+        runtime.work_added()
+    return admitted.run
+
+
+def admit(
+    request: RunRequest,
+    *,
+    user_id: int,
+    thread_id: UUID | None,
+    worker_id: UUID | None = None,
+    queues: Collection[str] | None = None,
+    auth_details: Mapping[str, Any] | None = None,
+) -> Admitted:
+    """Insert a pending run, in one transaction that locks its thread.
+
+    Args:
+        auth_details: What the Auth file said about the user, for the graph.
+        worker_id: A worker with a free slot, which claims the run at once, in the same transaction, if the thread
+            is free: the run begins without a queue's delay.
+        queues: The queues that this worker serves; None for all.
+    """
+    assistant = find_assistant(request.assistant_id, user_id=user_id)
+    with transaction.atomic():
+        thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id)
+        # Under the thread's lock: who comes later has a later place in its queue.
+        now = clock.now()
+        in_flight = _in_flight(thread) if thread_id is not None else []
+        if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
+            raise ThreadBusy
+        edited = is_plain_answer(request.command) and _edited(thread)
+        run = compose(request, assistant, thread, user_id=user_id, now=now, edited=edited)
+        run.auth_details = auth_details
+        changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
+        claimed = (
+            worker_id is not None
+            and not in_flight
+            and (queues is None or run.queue in queues)
+            and assistant.graph_id in graphs.names()
+        )
+        if claimed:
+            run.claim(worker_id, epoch=thread.epoch + 1, now=now)
+            changes["epoch"] = run.epoch
+        else:
+            limits.check_queue(user_id)
+        statements.insert(run)
+        admitted = Admitted(run, claimed, [], [], [])
+        if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
+            changes |= _supersede(thread, in_flight, request.multitask_strategy, admitted, now)
+        statements.update(Thread, changes, {"id": thread.id})
+    run.thread = thread
+    run.assistant = assistant
+    return admitted
+
+
+def _thread(
+    request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None
+) -> tuple[Thread, dict[str, Any]]:
+    """The run's thread, locked, and what changes about it; made if the run is stateless, or if the request says so."""
+    if thread_id is not None:
+        found = statements.get(Thread, {"id": thread_id}, lock=True)
+        if found is not None:
+            if found.user_id != user_id or found.discarded_at is not None:
+                raise NotFound("Thread or assistant not found.")
+            names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+            if names.items() <= found.metadata.items():
+                return found, {}
+            # The thread's state is read through the graph that ran last.
+            found.metadata |= names
+            return found, {"metadata": found.metadata}
+        if request.if_not_exists != "create":
+            raise NotFound("Thread or assistant not found.")
+    if not request.temporary:
+        limits.check_threads(user_id)
+    metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+    now = clock.now()
+    thread = Thread(
+        id=thread_id or new_id(),
+        user_id=user_id,
+        status=ThreadStatus.BUSY,
+        # What the thread's state is read through is no client's to say.
+        metadata={**request.metadata, **metadata},
+        config=restored(request.config, assistant.config),
+        created_at=now,
+        updated_at=now,
+        state_updated_at=now,
+        **expiry.columns(None, now=now),
+    )
+    statements.insert(thread)
+    return thread, {}
+
+
+def _edited(thread: Thread) -> bool:
+    """Whether the thread's state was edited after its last run had it."""
+    last = Run.objects.filter(thread=thread).aggregate(epoch=Max("epoch"))["epoch"]
+    return StateEdit.objects.filter(thread=thread, epoch__gt=last or 0).exists()
+
+
+def _in_flight(thread: Thread) -> list[Run]:
+    if not statements.exists(
+        Run, "thread_id = %s AND status IN ('pending', 'running')", {"thread_id": thread.id}
+    ):
+        return []
+    return list(
+        Run.objects.in_flight()
+        .filter(thread=thread)
+        .only("id", "status", "attempt", "thread", "cancel_action")
+    )
+
+
+def _supersede(
+    thread: Thread, in_flight: list[Run], action: str, admitted: Admitted, now: datetime
+) -> dict[str, Any]:
+    """Cancel the thread's other runs; return what changes about the thread by it."""
+    changes: dict[str, Any] = {}
+    for other in in_flight:
+        outcome = cancellation.request(other, action, now=now)
+        {
+            cancellation.ASKED: admitted.superseded,
+            cancellation.ENDED: admitted.ended,
+            cancellation.REMOVED: admitted.removed,
+        }[outcome].append(other.id)
+        if outcome is cancellation.ENDED:
+            rest = cancellation.left_by(thread, other)
+            changes |= thread_rest.after(rest, thread, in_flight=True, now=now)
+    return changes

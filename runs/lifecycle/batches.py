@@ -1,0 +1,87 @@
+"""Several runs at once: creating them all or none, and cancelling those of a user."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.exceptions import NothingToCancel
+from runs.lifecycle.admission import Admitted, admit
+from runs.lifecycle.cancellation import cancel
+from runs.models import Run
+from runs.process.current import current
+from runs.requests import limits
+from runs.requests.run import RunRequest
+from threads.db.database import in_database
+from threads.models.querysets import Principal
+
+#: Runs that are cancelled, one transaction each, before somebody else gets the database thread.
+PAGE = 50
+
+
+async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -> list[Run]:
+    """Create runs on threads of their own, all of them or none; raises like `admission.create_run`.
+
+    A caller that leaves meanwhile changes nothing about that.
+    """
+    for request in requests:
+        limits.check_input(request)
+    await limits.take_runs(principal.user_id, len(requests))
+    details = getattr(principal, "details", None)
+    admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
+    current().work_added()
+    return [each.run for each in admitted]
+
+
+def admit_all(
+    requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None = None
+) -> list[Admitted]:
+    """Admit stateless runs in one transaction. None is claimed in it: they are for all processes."""
+    with transaction.atomic():
+        return [
+            admit(request, user_id=user_id, thread_id=None, auth_details=auth_details) for request in requests
+        ]
+
+
+async def cancel_runs(
+    run_ids: Collection[UUID], *, thread_id: UUID | None, principal: Principal, action: str
+) -> None:
+    """Cancel what can be cancelled of these runs of the principal.
+
+    Raises NothingToCancel if none can, which says why the last one cannot.
+    """
+    ids = list(run_ids)
+    cancelled, refusal = False, NothingToCancel()
+    for start in range(0, len(ids), PAGE):
+        done, refused = await in_database(
+            _cancel_page, ids[start : start + PAGE], thread_id, principal.user_id, action
+        )
+        for run_id in done:
+            current().cancelled(run_id)
+        cancelled, refusal = cancelled or bool(done), refused or refusal
+    if not cancelled:
+        raise refusal
+
+
+def _cancel_page(
+    run_ids: Sequence[UUID], thread_id: UUID | None, user_id: int, action: str
+) -> tuple[list[UUID], NothingToCancel | None]:
+    done: list[UUID] = []
+    refused: NothingToCancel | None = None
+    for run_id in run_ids:
+        try:
+            cancel(run_id, action=action, thread_id=thread_id, user_id=user_id)
+        except NothingToCancel as error:
+            refused = error
+        else:
+            done.append(run_id)
+    return done, refused
+
+
+def in_flight_of(principal: Principal, statuses: Collection[str]) -> list[UUID]:
+    """The principal's runs in these statuses; pending ones first, so that none of them begins in place of another."""
+    runs = Run.objects.for_principal(principal).in_flight().filter(status__in=statuses)
+    return list(runs.order_by("status", "id").values_list("id", flat=True))

@@ -1,0 +1,158 @@
+"""Cancelling runs: the request is written to the row first, the first one wins, then the owner is woken."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.deletion import remove_run
+from runs.exceptions import NotFound, NothingToCancel
+from runs.lifecycle import thread_rest
+from runs.lifecycle.interrupts import waiting_questions
+from runs.lifecycle.thread_rest import UNTOUCHED, Rest, cut_off
+from runs.models import CancelAction, Run, RunStatus
+from runs.process.current import current
+from runs.states.refresh import refresh_state
+from runs.webhooks import announcements
+from threads.db import clock
+from threads.db.database import in_database
+from threads.models import Thread
+from threads.models.querysets import Principal
+
+
+class Outcome(Enum):
+    #: The owner was asked to stop the run.
+    ASKED = "asked"
+    #: It had not begun, and is `interrupted` now.
+    ENDED = "ended"
+    #: It had not begun, and is gone now.
+    REMOVED = "removed"
+
+
+ASKED, ENDED, REMOVED = Outcome
+
+
+async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Principal, action: str) -> None:
+    """Cancel a pending run at once, or ask the owner of a running one to stop it.
+
+    Raises NothingToCancel when there is no such run, or it is already final.
+    """
+    outcome = await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
+    current().cancelled(run_id)
+    if thread_id is not None:
+        if outcome is ENDED:
+            await refresh_state(thread_id)
+        current().wakeups.tell(thread_id)
+
+
+def cancel(
+    run_id: UUID, *, action: str, thread_id: UUID | None = None, user_id: int | None = None
+) -> Outcome:
+    """Cancel one run, in one transaction that locks its thread.
+
+    Args:
+        user_id: Whose run it must be; None for an operator, who may cancel any.
+    """
+    owned = Run.objects.filter(id=run_id)
+    if thread_id is not None:
+        owned = owned.filter(thread=thread_id)
+    if user_id is not None:
+        owned = owned.filter(user=user_id)
+    with transaction.atomic():
+        thread = Thread.objects.filter(runs__in=owned).locked().first()
+        run = owned.first() if thread is not None else None
+        if thread is None or run is None:
+            raise NothingToCancel("No runs found to cancel.")
+        if run.status not in (RunStatus.PENDING, RunStatus.RUNNING):
+            raise NothingToCancel(
+                "No matching runs to cancel. Please verify the thread ID and run IDs are correct, and the runs "
+                "haven't been deleted or completed."
+            )
+        now = clock.now()
+        outcome = request(run, action, now=now)
+        if outcome is not ASKED:
+            rest_thread(thread, after=run, now=now)
+        return outcome
+
+
+def request(run: Run, action: str, *, now: datetime) -> Outcome:
+    """Cancel a run in flight whose thread the caller has locked; the caller settles the thread's status."""
+    if run.status == RunStatus.RUNNING:
+        Run.objects.request_cancel(run.id, action, now=now)
+        return ASKED
+    if run.cancel_action:
+        return ASKED
+    if action == CancelAction.ROLLBACK:
+        if run.attempt:
+            # It has checkpoints: the worker that claims it next removes them.
+            Run.objects.filter(id=run.id).update(
+                cancel_action=action, cancel_requested_at=now, updated_at=now
+            )
+            return ASKED
+        announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
+        remove_run(run.id)
+        return REMOVED
+    announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
+    changes = {} if run.attempt else {"epoch": place_of(run.thread_id)}
+    Run.objects.filter(id=run.id).move(
+        RunStatus.PENDING,
+        RunStatus.INTERRUPTED,
+        now=now,
+        cancel_action=action,
+        cancel_requested_at=now,
+        **changes,
+    )
+    return ENDED
+
+
+def place_of(thread_id: UUID) -> int:
+    """The epoch of a locked thread, in which a run ends that never began: its place among the thread's runs.
+
+    A thread that nobody has written to yet takes its first epoch with it.
+    """
+    epoch: int = Thread.objects.values_list("epoch", flat=True).get(id=thread_id)
+    if not epoch:
+        Thread.objects.filter(id=thread_id).update(epoch=(epoch := 1))
+    return epoch
+
+
+def left_by(thread: Thread, run: Run) -> Rest:
+    """What one of a locked thread's runs leaves that ends without executing again."""
+    return cut_off(waiting_questions(thread)) if run.attempt else UNTOUCHED
+
+
+def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
+    """Give a locked thread its status after a run that ended without having executed since its last claim."""
+    in_flight = Run.objects.in_flight().filter(thread=thread).exists()
+    changes = thread_rest.after(
+        left_by(thread, after), thread, in_flight=in_flight, now=now, temporary=after.temporary
+    )
+    Thread.objects.filter(id=thread.id).update(**changes)
+
+
+async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:
+    """Delete a run; one in flight writes nothing from then on, and is stopped.
+
+    Raises NotFound.
+    """
+    await in_database(_delete, run_id, thread_id=thread_id, user_id=principal.user_id)
+    current().cancelled(run_id)
+    await refresh_state(thread_id)
+
+
+def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:
+    with transaction.atomic():
+        thread = Thread.objects.filter(id=thread_id, user=user_id).locked().first()
+        run = Run.objects.filter(id=run_id, thread=thread_id).first() if thread is not None else None
+        if thread is None or run is None:
+            raise NotFound("Run not found")
+        now = clock.now()
+        if run.status == RunStatus.RUNNING:
+            # Fences the owner's writes from here on; it notices, and stops.
+            Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
+        remove_run(run.id)
+        if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
+            rest_thread(thread, after=run, now=now)

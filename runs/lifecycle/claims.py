@@ -1,0 +1,154 @@
+"""Claiming: giving pending runs to a worker, at most one run per thread, and fairly among users.
+
+The order is: priority, then the user with the fewest running runs (a user's second candidate counts as if the first one
+ran already), then age. Within a thread it is age alone, after a run that has begun. A thread that somebody has locked is left out rather than
+waited for, and a thread whose first run cannot be claimed hides no other one's.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from runs import graphs
+from runs.conf import settings
+from runs.models import Assistant, Run
+from threads.db import clock
+from threads.models import Thread
+
+#: Candidates beyond the wanted number: others may have locked the first ones' threads.
+SPARE = 40
+#: The advisory lock of claims while limits are set, which racing claims could exceed otherwise.
+LIMITS_LOCK = 0x6C696D697473
+RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
+
+#: Where a run stands in its thread's queue. One that has begun goes on before any other: its checkpoints are the newest.
+IN_THREAD = "(CASE WHEN {0}.attempt > 0 THEN 0 ELSE 1 END, {0}.due_at, {0}.id)"
+#: A run without a delay is due when it is there: the process that admitted it may know the time a little better. One that
+#: has begun was due once, whatever a clock says that was set back; PostgreSQL's is nobody's to set.
+DUE = {
+    "postgresql": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at)",
+    "sqlite": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at OR {0}.attempt > 0)",
+}
+#: On PostgreSQL other processes may have other code, in a rolling deploy: a run waits for one that has its graph. After
+#: GRAPH_WAIT anybody takes it, and its error says that there is none.
+GRAPHS = f""" AND (r.updated_at < %(nobody)s OR EXISTS (
+        SELECT 1 FROM {Assistant._meta.db_table} s WHERE s.id = r.assistant_id AND s.graph_id = ANY(%(graphs)s)))"""
+#: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
+RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}{{graphs}}
+    AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
+    AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
+        AND {{due_a}} AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
+ONE_OF = {"postgresql": "= ANY(%(queues)s)", "sqlite": "IN (SELECT value FROM json_each(%(queues)s))"}
+LOAD = f"SELECT user_id, count(*) AS running FROM {RUNS} WHERE status = 'running' GROUP BY user_id"
+PLACE = "row_number() OVER ({partition}ORDER BY r.priority DESC, r.due_at, r.id) AS place"
+FAIR = "c.priority DESC, coalesce(l.running, 0) + c.place, c.due_at, c.id"
+WITHIN_LIMIT = "(%(per_user)s = 0 OR coalesce(l.running, 0) + c.place <= %(per_user)s)"
+
+# PostgreSQL reads a few rows of each waiting user by an index, however many wait: users by a loose index scan, which
+# probes once for each, and each one's oldest runnable runs by a lateral query. Nobody gets more than all that is claimed, and
+# all of them together have the spare ones.
+ON_POSTGRES = f"""
+WITH RECURSIVE waiting AS (
+    (SELECT user_id FROM {RUNS} WHERE status = 'pending' ORDER BY user_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT p.user_id FROM {RUNS} p WHERE p.status = 'pending' AND p.user_id > w.user_id
+        ORDER BY p.user_id LIMIT 1)
+    FROM waiting w WHERE w.user_id IS NOT NULL
+), candidates AS MATERIALIZED (
+    SELECT c.id, c.thread_id, row_number() OVER (ORDER BY {FAIR}) AS turn
+    FROM waiting w
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.thread_id, r.priority, r.due_at, {PLACE.format(partition="")}
+        FROM {RUNS} r WHERE r.user_id = w.user_id AND {RUNNABLE}
+        ORDER BY r.priority DESC, r.due_at, r.id
+        LIMIT (SELECT %(limit)s + %(spare)s / greatest(count(user_id), 1) FROM waiting)
+    ) c
+    LEFT JOIN ({LOAD}) l ON l.user_id = w.user_id
+    WHERE {WITHIN_LIMIT}
+    ORDER BY turn LIMIT %(limit)s + %(spare)s
+)"""
+ON_SQLITE = f"""
+SELECT c.id FROM (
+    SELECT r.id, r.user_id, r.priority, r.due_at, {PLACE.format(partition="PARTITION BY r.user_id ")}
+    FROM {RUNS} r WHERE {RUNNABLE}
+) c LEFT JOIN ({LOAD}) l ON l.user_id = c.user_id
+WHERE {WITHIN_LIMIT} ORDER BY {FAIR} LIMIT %(limit)s
+"""
+
+
+def claim(worker_id: UUID, *, limit: int, queues: Collection[str] | None = None) -> list[Run]:
+    """Claim up to `limit` due runs for a worker, in one transaction that locks their threads.
+
+    Args:
+        queues: Only runs of these queues; None for all.
+    """
+    with transaction.atomic():
+        if (room := _room()) is not None:
+            limit = min(limit, room)
+        if limit <= 0:
+            return []
+        now = clock.now()
+        parameters: dict[str, Any] = {"per_user": settings.USER_CONCURRENCY, "limit": limit}
+        if connection.vendor == "postgresql":
+            query = _query(ON_POSTGRES, queues is not None)
+            parameters |= {"now": now, "queues": sorted(queues or ()), "spare": SPARE}
+            parameters |= {"graphs": graphs.names(), "nobody": now - timedelta(seconds=settings.GRAPH_WAIT)}
+            claimed = Run.objects.claim_candidates(
+                query, parameters, worker_id=worker_id, limit=limit, now=now
+            )
+        else:
+            query = _query(ON_SQLITE, queues is not None)
+            parameters["now"] = connection.ops.adapt_datetimefield_value(now)
+            parameters["queues"] = json.dumps(sorted(queues or ()))
+            claimed = _claim_each(query, parameters, worker_id=worker_id, now=now)
+        turns = {run_id: turn for turn, run_id in enumerate(claimed)}
+        runs = Run.objects.filter(id__in=claimed).select_related("assistant")
+        return sorted(runs, key=lambda run: turns[run.id])
+
+
+def _claim_each(query: str, parameters: Mapping[str, Any], *, worker_id: UUID, now: datetime) -> list[UUID]:
+    """Claim what the query finds, one by one; SQLite's transaction has locked everything already."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, parameters)
+        found = [UUID(hex=run_id) for (run_id,) in cursor.fetchall()]
+    for run_id, thread_id, epoch in Run.objects.filter(id__in=found).values_list(
+        "id", "thread_id", "thread__epoch"
+    ):
+        Run.objects.claim(run_id, worker_id=worker_id, epoch=epoch + 1, now=now)
+        Thread.objects.filter(id=thread_id).update(epoch=epoch + 1)
+    return found
+
+
+@functools.cache
+def _query(template: str, some_queues: bool) -> str:
+    vendor = "postgresql" if template is ON_POSTGRES else "sqlite"
+    queues = f" AND r.queue {ONE_OF[vendor]}" if some_queues else ""
+    some_graphs = GRAPHS if vendor == "postgresql" else ""
+    return template.format(
+        queues=queues, graphs=some_graphs, due_r=DUE[vendor].format("r"), due_a=DUE[vendor].format("a")
+    )
+
+
+def _room() -> int | None:
+    """How many runs may be claimed at all; None for any number. Lets no other claim in while there are limits."""
+    if not settings.USER_CONCURRENCY and not settings.TOTAL_CONCURRENCY:
+        return None
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LIMITS_LOCK])
+    if not settings.TOTAL_CONCURRENCY:
+        return None
+    return settings.TOTAL_CONCURRENCY - Run.objects.filter(status="running").count()
+
+
+def owned(worker_id: UUID) -> dict[UUID, tuple[int, str]]:
+    """The running runs of a worker: their epochs, and how somebody asked to cancel them."""
+    rows = Run.objects.owned_by([worker_id]).values_list("id", "epoch", "cancel_action")
+    return {run_id: (epoch, action) for run_id, epoch, action in rows}

@@ -1,0 +1,111 @@
+"""What a run is made of: its request, its assistant and its thread, fixed when it is admitted."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from runs import graphs
+from runs.exceptions import InvalidRequest
+from runs.models import Assistant, Run
+from runs.models.run import DEFAULT_QUEUE
+from runs.requests.answers import is_plain_answer
+from runs.requests.run import RunRequest
+from threads.db.ids import new_id
+from threads.models import Thread
+from threads.redaction import restored
+
+
+def compose(
+    request: RunRequest,
+    assistant: Assistant,
+    thread: Thread,
+    *,
+    user_id: int,
+    now: datetime,
+    edited: bool = False,
+) -> Run:
+    """Return the run of a request, not saved yet.
+
+    Args:
+        edited: Whether the thread's state was edited since its last run. Raises InvalidRequest.
+    """
+    metadata = {
+        **assistant.metadata,
+        **thread.metadata,
+        **request.metadata,
+        "assistant_id": str(assistant.id),
+    }
+    queue, priority = _place(assistant)
+    return Run(
+        id=new_id(),
+        thread_id=thread.id,
+        assistant_id=assistant.id,
+        user_id=user_id,
+        metadata=metadata,
+        kwargs=_kwargs(request, assistant, thread, edited=edited),
+        multitask_strategy=request.multitask_strategy,
+        queue=queue,
+        priority=priority,
+        temporary=request.temporary,
+        created_at=now,
+        updated_at=now,
+        due_at=now + timedelta(seconds=request.after_seconds),
+    )
+
+
+def _place(assistant: Assistant) -> tuple[str, int]:
+    """The queue and the priority of an assistant's runs: its graph's, fixed at admission."""
+    try:
+        registered = graphs.registration(assistant.graph_id)
+    except graphs.GraphNotFound:
+        # Its execution will say so.
+        return DEFAULT_QUEUE, 0
+    return registered.queue, registered.priority
+
+
+def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited: bool) -> dict[str, Any]:
+    """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
+    inherited = {**assistant.config.get("configurable", {}), **thread.config.get("configurable", {})}
+    configurable = {
+        **inherited,
+        **restored(request.config.get("configurable", {}), inherited),
+        "graph_id": assistant.graph_id,
+    }
+    return {
+        "input": request.input,
+        "command": _bind(request.command, thread, moved=edited or request.checkpoint is not None),
+        "checkpoint": request.checkpoint,
+        "config": {**assistant.config, **request.config, "configurable": configurable},
+        "context": {**assistant.context, **restored(request.context, assistant.context)},
+        "stream_mode": request.stream_modes,
+        "subgraphs": request.stream_subgraphs,
+        "resumable": request.stream_resumable,
+        "interrupt_before": request.interrupt_before,
+        "interrupt_after": request.interrupt_after,
+        "durability": request.durability,
+        "feedback_keys": request.feedback_keys,
+        "webhook": request.webhook,
+        "temporary": request.temporary,
+    }
+
+
+def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dict[str, Any] | None:
+    """Bind a plain answer to the interrupt that waits now, so that it can reach no later one.
+
+    A client has seen an interrupt only when the thread has it: the events that show one are published together with
+    the end of the run that asked.
+
+    Args:
+        moved: Whether the run goes on from another place than where the thread's last run stopped: an edit, or a
+            checkpoint that it names. What asks there has other ids than those that the thread shows, or none yet. Then
+            the answer stays plain, and LangGraph gives it to the first interrupt that it meets.
+    """
+    if command is None or not is_plain_answer(command) or moved:
+        return command
+    waiting = [interrupt["id"] for asked in thread.interrupts.values() for interrupt in asked]
+    if len(waiting) > 1:
+        raise InvalidRequest(
+            f"{len(waiting)} interrupts wait for an answer; resume with {{interrupt_id: answer}}."
+        )
+    return {**command, "resume": {waiting[0]: command["resume"]} if waiting else {}}

@@ -1,0 +1,221 @@
+"""Reconcile: find orphans and settle them. One function for startup, sweep, command and admin; two at once are harmless."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import Q
+from django.utils import timezone
+
+from runs.conf import settings
+from runs.lifecycle import orphans
+from runs.models import Run, RunStatus
+from runs.process.dead_workers import dead_workers
+from runs.process.leases import mark_stopped, sole_executor
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.errors import is_passing
+
+logger = logging.getLogger(__name__)
+
+#: Seconds that recovery may take before the first request is served, and in one sweep; the next one goes on.
+STARTUP_BUDGET, SWEEP_BUDGET = 1.0, 2.0
+#: Orphans that are put back in one transaction.
+BATCH = 200
+#: How often, and with which pause in seconds, a thread that somebody has locked is tried.
+TRIES, PAUSE = 5, 0.05
+#: Age in seconds from which a worker's run that it does not execute counts as an orphan.
+OWN_GRACE = 10.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What a reconciliation found and did; lists of run ids."""
+
+    dry_run: bool = False
+    examined: int = 0
+    requeued: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    #: Settled by somebody else meanwhile.
+    skipped: list[str] = field(default_factory=list)
+    #: Could not be settled; logged, and tried again next time.
+    unsettled: list[str] = field(default_factory=list)
+    #: False when the budget ended before all were looked at.
+    complete: bool = True
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The process that reconciles.
+
+    Args:
+        sole: Whether it holds SQLite's lock; None to try for it.
+        worker_id: Its worker, if it executes runs.
+        executing: What that worker executes: its other runs are orphans too.
+        steady: Whether that worker's connection has held (`dead_workers`).
+    """
+
+    sole: bool | None = None
+    worker_id: UUID | None = None
+    executing: Collection[UUID] = ()
+    steady: Callable[[], bool] = lambda: True
+
+
+#: A process that executes no runs: a command, or the admin.
+OUTSIDER = Caller()
+
+
+def reconcile(
+    *,
+    action: str = "auto",
+    before: datetime | None = None,
+    dry_run: bool = False,
+    run_ids: Collection[UUID] | None = None,
+    budget: float | None = None,
+    caller: Caller = OUTSIDER,
+) -> Report:
+    """Settle the runs that are marked running and whose worker is gone.
+
+    Args:
+        action: `resume` or `error` for all, or `auto`: as the run's or the site's policy says. Attempts are bounded
+            in any case.
+        before: Only runs created before this time.
+        run_ids: Only these runs.
+        budget: Stop after this many seconds; the rest is left for the next time.
+    """
+    began = time.monotonic()
+    report = Report(dry_run=dry_run)
+    tries = caller.sole is None and connection.vendor != "postgresql"
+    lock = sole_executor() if tries else nullcontext(bool(caller.sole))
+    with lock as alone:
+        dead = dead_workers(sole=alone, own=caller.worker_id, steady=caller.steady)
+        dead = [each for each in dead if each != caller.worker_id]
+        found = _orphans(dead, before=before, run_ids=run_ids, caller=caller)
+        for batch in _batches(found):
+            if budget is not None and time.monotonic() - began > budget:
+                report.complete = False
+                break
+            report.examined += len(batch)
+            _settle(batch, report, action=action, dry_run=dry_run)
+        if report.unsettled:
+            report.complete = False
+        if report.complete and not dry_run and before is None and run_ids is None:
+            mark_stopped(dead)
+    report.duration_s = round(time.monotonic() - began, 3)
+    if report.examined and not dry_run:
+        logger.info(
+            "Reconciled %s orphaned runs: %s go on, %s failed, %s unsettled.",
+            report.examined, len(report.requeued), len(report.failed), len(report.unsettled),
+        )  # fmt: skip
+    return report
+
+
+def _orphans(
+    dead: Collection[UUID],
+    *,
+    before: datetime | None,
+    run_ids: Collection[UUID] | None,
+    caller: Caller,
+) -> Any:
+    gone = Q(worker__in=dead) | Q(worker__stopped_at__isnull=False) | Q(worker__isnull=True)
+    if (worker_id := caller.worker_id) is not None:
+        # A run that was claimed a moment ago may not be among `executing` yet.
+        old = Q(updated_at__lt=clock.now() - timedelta(seconds=OWN_GRACE))
+        gone = (gone & ~Q(worker=worker_id)) | (Q(worker=worker_id) & ~Q(id__in=list(caller.executing)) & old)
+    lost = Run.objects.filter(gone, status=RunStatus.RUNNING).order_by("created_at", "id")
+    if before is not None:
+        lost = lost.filter(created_at__lt=before)
+    if run_ids is not None:
+        lost = lost.filter(id__in=list(run_ids))
+    return lost
+
+
+def _batches(lost: Any) -> Iterator[list[Run]]:
+    """The orphans in their order, by their ids first: some thousands of them are not held in memory at once."""
+    ids = list(lost.values_list("id", flat=True))
+    for start in range(0, len(ids), BATCH):
+        found = lost.defer("kwargs", "metadata", "base").in_bulk(ids[start : start + BATCH])
+        yield [found[run_id] for run_id in ids[start : start + BATCH] if run_id in found]
+
+
+def _settle(batch: list[Run], report: Report, *, action: str, dry_run: bool) -> None:
+    resumed = [run for run in batch if _resumes(run, action)]
+    failed = [run for run in batch if run not in resumed]
+    done: set[UUID] = set()
+    if resumed and not dry_run:
+        try:
+            done, _ = orphans.requeue_orphans(resumed)
+        except Exception as error:
+            logger.warning(
+                "%s runs could not be recovered together, trying one by one: %s", len(resumed), error
+            )
+    for run in resumed:
+        if run.id in done:
+            report.requeued.append(str(run.id))
+        else:
+            _settle_one(run, report, resume=True, dry_run=dry_run)
+    for run in failed:
+        _settle_one(run, report, resume=False, dry_run=dry_run)
+
+
+def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> None:
+    for attempt in range(1, TRIES + 1):
+        try:
+            done = True if dry_run else orphans.settle_orphan(run, resume=resume)
+            break
+        except orphans.ThreadLocked:
+            if attempt < TRIES:
+                time.sleep(PAUSE)
+                continue
+            report.unsettled.append(str(run.id))
+            return
+        except Exception as error:
+            if is_passing(error):
+                logger.warning("Run %s could not be recovered, trying again: %s", run.id, error)
+            else:
+                logger.exception("Run %s could not be recovered; it is tried again.", run.id)
+            report.unsettled.append(str(run.id))
+            return
+    listed = (report.requeued if resume else report.failed) if done else report.skipped
+    listed.append(str(run.id))
+
+
+def _resumes(run: Run, action: str) -> bool:
+    if run.cancel_action:
+        # Whoever claims it next finishes the cancellation; nothing is executed.
+        return True
+    if action == "auto":
+        return run.resumable
+    return action == "resume" and run.lost_attempts + 1 < settings.MAX_ATTEMPTS
+
+
+async def recover_at_startup(worker_id: UUID) -> None:
+    """Settle the orphans of earlier processes before the first request is served.
+
+    More than fit into the budget are left for the sweep, so that the API is ready at once.
+    """
+    await in_database(reconcile, caller=Caller(sole=True, worker_id=worker_id), budget=STARTUP_BUDGET)
+
+
+def parse_before(text: str, *, now: datetime | None = None) -> datetime:
+    """Read an ISO time, or an age such as `90s`, `30m`, `2h`, `1d`. Raises ValueError."""
+    now = now or clock.now()
+    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+    if text and text[-1] in units and text[:-1].replace(".", "", 1).isdigit():
+        return now - timedelta(**{units[text[-1]]: float(text[:-1])})
+    if text == "now":
+        return now
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither an ISO time nor an age such as 2h.") from None
+    return parsed if parsed.tzinfo else timezone.make_aware(parsed)

@@ -1,0 +1,192 @@
+"""Writing down what became of attempts: one transaction, only as the runs' owner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from runs.deletion import remove_run
+from runs.events import table
+from runs.events.table import Part
+from runs.exceptions import RunLost
+from runs.lifecycle import thread_rest
+from runs.lifecycle.outcomes import Ending, Outcome
+from runs.models import Run, RunStatus
+from runs.webhooks import announcements
+from threads.db import clock, statements
+from threads.models import Thread
+
+STATUS = {
+    Ending.SUCCESS: RunStatus.SUCCESS,
+    Ending.ERROR: RunStatus.ERROR,
+    Ending.TIMEOUT: RunStatus.TIMEOUT,
+    Ending.INTERRUPTED: RunStatus.INTERRUPTED,
+}
+#: A run, and the epoch under which the attempt wrote.
+Attempt = tuple[UUID, int]
+RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
+LOCK = (
+    f"SELECT id, epoch, resting_status, ttl_minutes FROM {THREADS} WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+)
+IN_FLIGHT = "status IN ('pending', 'running')"
+BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
+#: What an executed run changes about its thread besides the status; None for what stays, and what `error` and `stale_since` clear.
+CHANGES = ("error", "interrupts", "values", "state_updated_at", "discarded_at", "expires_at", "stale_since")
+#: Those whose column stays as it is where the value is None.
+KEPT = ("interrupts", "values", "state_updated_at", "discarded_at", "expires_at")
+
+
+class Held(NamedTuple):
+    """A thread that this transaction has locked."""
+
+    id: UUID
+    epoch: int
+    resting_status: str
+    ttl_minutes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that ended.
+
+    Args:
+        part: The events that the log does not have yet.
+        event_count: All events of this attempt.
+    """
+
+    run: Run
+    outcome: Outcome
+    part: Part
+    event_count: int
+
+    @property
+    def final(self) -> bool:
+        """Whether the run has a final status by it, and still exists."""
+        return self.outcome.ending in STATUS
+
+
+def settle(ended: Ended) -> bool:
+    """Write the final status, the last events, and what the run leaves on its thread.
+
+    A run that a shutdown stopped goes back to `pending` instead, and one that was rolled back is deleted.
+
+    Returns whether other runs wait on the thread. Raises RunLost if this process does not own the run any more; nothing is written then.
+    """
+    with transaction.atomic():
+        busy = _settle([ended]).get((ended.run.id, ended.run.epoch)) if ended.final else _take_back(ended)
+        if busy is None:
+            raise RunLost
+    return busy
+
+
+def settle_together(batch: Sequence[Ended]) -> dict[Attempt, bool]:
+    """Settle runs that have final statuses in one transaction, as `settle` does each.
+
+    Returns whether other runs wait on the threads, by attempt. What is not in the answer is not written: its thread is locked, which holds
+    the others up no longer, or the run is lost.
+    """
+    with transaction.atomic():
+        return _settle(batch, wait=False)
+
+
+def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]:
+    held = _lock([ended.run.thread_id for ended in batch], wait=wait)
+    # Under the locks: who is admitted later comes later.
+    now = clock.now()
+    owned = [
+        ended
+        for ended in batch
+        if (thread := held.get(ended.run.thread_id)) and thread.epoch == ended.run.epoch
+    ]
+    written = Run.objects.settle_each([_final(ended) for ended in owned], now=now)
+    settled = [ended for ended in owned if ended.run.id in written]
+    if parts := [ended.part for ended in settled if ended.part.events]:
+        table.insert(parts, now=now)
+    for ended in settled:
+        announcements.announce(
+            ended.run,
+            status=STATUS[ended.outcome.ending],
+            now=now,
+            error=ended.outcome.error,
+            values=ended.outcome.values,
+        )
+    busy = _busy([ended.run.thread_id for ended in settled])
+    rows = [_left(ended, held[ended.run.thread_id], busy=busy, now=now) for ended in settled]
+    statements.update_each(Thread, rows, {"updated_at": now}, kept=KEPT)
+    return {(ended.run.id, ended.run.epoch): ended.run.thread_id in busy for ended in settled}
+
+
+def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
+    """Lock threads; not those that are locked already, unless told to wait."""
+    if connection.vendor != "postgresql":
+        # The transaction has locked the whole database.
+        return {row[0]: Held(*row) for row in statements.among(Thread, Held._fields, thread_ids)}
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK if wait else LOCK + " SKIP LOCKED", [list(thread_ids)])
+        return {row[0]: Held(*row) for row in cursor.fetchall()}
+
+
+def _busy(thread_ids: Sequence[UUID]) -> set[UUID]:
+    """The threads with runs in flight."""
+    if connection.vendor != "postgresql":
+        rows = statements.among(Run, ("thread_id",), thread_ids, of="thread_id", condition=IN_FLIGHT)
+        return {thread_id for (thread_id,) in rows}
+    with connection.cursor() as cursor:
+        cursor.execute(BUSY, [list(thread_ids)])
+        return {thread_id for (thread_id,) in cursor.fetchall()}
+
+
+def _final(ended: Ended) -> dict[str, Any]:
+    """What changes about a run with its end."""
+    outcome = ended.outcome
+    return {
+        "id": ended.run.id,
+        "epoch": ended.run.epoch,
+        "status": STATUS[outcome.ending],
+        "error": outcome.detail,
+        "event_count": ended.event_count,
+        "input_tokens": outcome.input_tokens,
+        "output_tokens": outcome.output_tokens,
+    }
+
+
+def _left(ended: Ended, thread: Held, *, busy: Collection[UUID], now: datetime) -> dict[str, Any]:
+    """What a run leaves on its thread, with a value for each column."""
+    rest = thread_rest.executed(ended.outcome)
+    waiting = thread.id in busy
+    changes = thread_rest.after(rest, thread, in_flight=waiting, now=now, temporary=ended.run.temporary)
+    del changes["updated_at"]
+    return {"id": thread.id, **dict.fromkeys(CHANGES), **changes}
+
+
+def _take_back(ended: Ended) -> bool | None:
+    """Put a run back, or delete it; None if it is lost."""
+    run, outcome = ended.run, ended.outcome
+    thread = statements.get(Thread, {"id": run.thread_id, "epoch": run.epoch}, lock=True)
+    if thread is None:
+        return None
+    now = clock.now()
+    # The epoch ends here: nothing that this process still does can reach the thread, nor follow what is gone.
+    changes: dict[str, Any] = {"epoch": thread.epoch + 1, "updated_at": now}
+    busy = False
+    if outcome.ending is Ending.DRAINED:
+        if ended.part.events:
+            table.insert([ended.part], now=now)
+        written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=outcome.charged)
+    else:
+        written = Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).exists()
+        # A rolled-back run ends as one that was cancelled.
+        announcements.announce(run, status=RunStatus.INTERRUPTED, now=now, values=outcome.values)
+        remove_run(run.id)
+        busy = bool(_busy([thread.id]))
+        rest = thread_rest.rolled_back(outcome)
+        changes |= thread_rest.after(rest, thread, in_flight=busy, now=now, temporary=run.temporary)
+    if not written:
+        raise RunLost
+    statements.update(Thread, changes, {"id": thread.id})
+    return busy

@@ -1,0 +1,119 @@
+"""What the end of a run leaves on its thread. Pure: no queries.
+
+=============================== ================ ========== =========== ============
+how the run ended                resting status   error      interrupts  values
+=============================== ================ ========== =========== ============
+executed: done, nothing left     idle             cleared    none        its own
+executed: steps or questions     interrupted      cleared    its own     its own
+executed: error or time limit    error            its own    its own     its own
+rolled back                      as before        as before  as read     as read
+ended before it ever began       as before        as before  as before   as before
+ended while it waited to go on   interrupted      cleared    as read     stale
+deleted while it executed        interrupted      cleared    as read     stale
+lost with its worker, newest     error            its own    as read     stale
+lost, and a newer one executed   as before        as before  as before   as before
+=============================== ================ ========== =========== ============
+
+A thread with other runs in flight is `busy`, and takes its resting status when the last of them has ended.
+Stale values lag behind the checkpoints: nobody has read them through the graph since. `runs.states.refresh` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from runs.lifecycle.outcomes import Ending, Outcome
+from threads import expiry
+from threads.db.fields import Encoded
+from threads.models import ThreadStatus
+
+
+class Kept(Protocol):
+    """A locked thread, or what is known of it."""
+
+    @property
+    def ttl_minutes(self) -> float | None: ...
+    @property
+    def resting_status(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What an end says about the thread; None where the thread keeps what it has."""
+
+    status: str | None = None
+    interrupts: Mapping[str, Any] | None = None
+    values: Encoded | None = None
+    #: {"error": class, "message": …} of a run that failed. Written, or cleared, with the status.
+    error: Mapping[str, str] | None = None
+    #: Whether the checkpoints have gone on without the values having been read.
+    stale: bool = False
+
+
+#: The end of a run that never began, or that a newer run has outlived.
+UNTOUCHED = Rest()
+
+
+def executed(outcome: Outcome) -> Rest:
+    """The end of an attempt that has a final status."""
+    return Rest(
+        status=_status(outcome),
+        interrupts=outcome.interrupts,
+        values=outcome.values,
+        error=outcome.error,
+        stale=outcome.interrupts is None,
+    )
+
+
+def rolled_back(outcome: Outcome) -> Rest:
+    """The end of a run whose checkpoints were removed: the thread stands where it stood before."""
+    return Rest(interrupts=outcome.interrupts, values=outcome.values, stale=outcome.interrupts is None)
+
+
+def cut_off(interrupts: Mapping[str, Any]) -> Rest:
+    """The end of a run that had begun and does not execute again: it left steps undone, and may have used answers."""
+    return Rest(status=ThreadStatus.INTERRUPTED, interrupts=interrupts, stale=True)
+
+
+def lost(error: Mapping[str, str], interrupts: Mapping[str, Any]) -> Rest:
+    """The end of a run whose worker is gone, and that is not tried again."""
+    return Rest(status=ThreadStatus.ERROR, interrupts=interrupts, error=error, stale=True)
+
+
+def after(
+    rest: Rest, thread: Kept, *, in_flight: bool, now: datetime, temporary: bool = False
+) -> dict[str, Any]:
+    """Return what changes about a thread when one of its runs ends.
+
+    Args:
+        thread: The thread, as it is until then.
+        in_flight: Whether other runs of the thread are pending or running.
+        temporary: Whether the thread exists for the run alone: it is discarded with it.
+    """
+    status = thread.resting_status if rest.status is None else rest.status
+    changes: dict[str, Any] = {
+        "status": ThreadStatus.BUSY if in_flight else status,
+        "updated_at": now,
+        **expiry.extended(thread, now=now),
+    }
+    if rest.status is not None:
+        changes |= {"resting_status": rest.status, "error": rest.error}
+    if rest.interrupts is not None:
+        changes["interrupts"] = rest.interrupts
+    if rest.values is not None:
+        changes |= {"values": rest.values, "state_updated_at": now, "stale_since": None}
+    if rest.stale:
+        changes["stale_since"] = now
+    if temporary and not in_flight:
+        changes["discarded_at"] = now
+    return changes
+
+
+def _status(outcome: Outcome) -> str:
+    """The reference server's rule (wire protocol §2.3)."""
+    if outcome.ending in (Ending.ERROR, Ending.TIMEOUT):
+        return ThreadStatus.ERROR
+    return ThreadStatus.IDLE if outcome.interrupts == {} and not outcome.next else ThreadStatus.INTERRUPTED

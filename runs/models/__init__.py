@@ -1,0 +1,27 @@
+"""Tables: runs, and what executes, schedules and describes them."""
+
+from runs.models.assistant import Assistant
+from runs.models.assistant_version import AssistantVersion
+from runs.models.credential import ApiKey, AuthIdentity
+from runs.models.cron import Cron
+from runs.models.event import RunEvent
+from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
+from runs.models.webhook import DeliveryState, WebhookDelivery
+from runs.models.worker import Worker
+
+__all__ = [
+    "ApiKey",
+    "Assistant",
+    "AssistantVersion",
+    "AuthIdentity",
+    "CancelAction",
+    "Cron",
+    "DeliveryState",
+    "Durability",
+    "MultitaskStrategy",
+    "Run",
+    "RunEvent",
+    "RunStatus",
+    "WebhookDelivery",
+    "Worker",
+]

@@ -1,0 +1,27 @@
+"""Entries of runs' streams."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from runs.models.run import Run
+
+
+class RunEvent(models.Model):
+    """One entry of a run's stream. (epoch, seq) only grows, also across a crash; it is the event's id."""
+
+    pk = models.CompositePrimaryKey("run_id", "epoch", "seq")
+    #: No database constraint: one would cost a lookup and a lock per event. The run's deletion deletes its events.
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
+    )
+    epoch = models.PositiveBigIntegerField()
+    seq = models.PositiveIntegerField()
+    #: The stream mode, with the namespace of a subgraph: "values", "updates|node:task".
+    event = models.TextField()
+    #: The JSON that a client receives.
+    data = models.TextField()
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.epoch}-{self.seq}"

@@ -1,0 +1,181 @@
+"""Runs, and the states that they go through."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from runs.conf import settings as run_settings
+from runs.models.assistant import Assistant
+from runs.models.querysets import RunQuerySet, check_arrow
+from runs.models.worker import Worker
+from threads.db.fields import TextJSONField
+from threads.db.ids import new_id
+from threads.models import Thread
+
+DEFAULT_QUEUE = "default"
+
+
+class RunStatus(models.TextChoices):
+    #: Accepted, waiting for a worker, for its thread, or for its time.
+    PENDING = "pending"
+    #: A worker executes it.
+    RUNNING = "running"
+    #: The graph ended, or stopped at a question.
+    SUCCESS = "success"
+    #: The graph raised, or its process was lost too often.
+    ERROR = "error"
+    #: It ran longer than its wall-clock limit.
+    TIMEOUT = "timeout"
+    #: It was cancelled.
+    INTERRUPTED = "interrupted"
+
+
+class MultitaskStrategy(models.TextChoices):
+    """What a new run does about the thread's other runs."""
+
+    ENQUEUE = "enqueue"
+    REJECT = "reject"
+    INTERRUPT = "interrupt"
+    ROLLBACK = "rollback"
+
+
+class CancelAction(models.TextChoices):
+    #: Keep the checkpoints.
+    INTERRUPT = "interrupt"
+    #: Remove the run and its checkpoints; the thread becomes what it was.
+    ROLLBACK = "rollback"
+
+
+class Durability(models.TextChoices):
+    """When a step's result lands: before the next step, beside it, or at the end."""
+
+    SYNC = "sync"
+    ASYNC = "async"
+    EXIT = "exit"
+
+
+class Run(models.Model):
+    """One execution of an assistant on a thread.
+
+    States: initial `pending`; final `success`, `error`, `timeout` and `interrupted`. The allowed arrows, each one a
+    conditional UPDATE on `RunQuerySet` and nowhere else:
+
+        pending -> running       claimed: attempt, epoch and thread epoch grow; the owner is set
+        pending -> interrupted   cancelled before it began
+        pending -> error         it can never be executed (its graph is gone)
+        running -> pending       drained (no attempt is charged), or resumed after its process was lost
+        running -> success       the graph ended or asked a question
+        running -> error         the graph raised, or its process was lost and policy or attempts say so
+        running -> timeout       the wall-clock limit was reached
+        running -> interrupted   cancelled, or stopped by a shutdown whose policy says so
+
+    A rolled-back run is deleted, from `pending` or `running`. Nothing leaves a final state. An owner writes only
+    with the epoch that it claimed, so that a process that lost the run changes nothing.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    # The indexes below begin with these: one of its own for each would cost every run an insertion.
+    thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
+    )
+    status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.PENDING)
+    #: Which workers may execute it, by its graph's registration.
+    queue = models.CharField(max_length=64, default=DEFAULT_QUEUE, db_default=DEFAULT_QUEUE)
+    #: A higher one is claimed first, by its graph's registration.
+    priority = models.SmallIntegerField(default=0, db_default=0)
+    metadata = models.JSONField(default=dict)
+    #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests.run`).
+    kwargs = TextJSONField(default=dict)
+    #: What the Auth file said about the user who asked, for the graph, in any process; secrets may be in it, so that no
+    #: client and no page sees it. None without an Auth file.
+    auth_details = TextJSONField(null=True)
+    multitask_strategy = models.CharField(
+        max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
+    )
+    #: Delete the thread with the run's end (a stateless run).
+    temporary = models.BooleanField(default=False)
+    #: What becomes of the run when its process is lost; "" for the setting.
+    recovery = models.CharField(max_length=6, blank=True, default="")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    #: Not executed before this time (`after_seconds`).
+    due_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    #: How often it was claimed.
+    attempt = models.PositiveIntegerField(default=0)
+    #: Attempts that ended because their process was lost.
+    lost_attempts = models.PositiveIntegerField(default=0)
+    #: The thread's epoch under which the present attempt writes; 0 before the first.
+    epoch = models.PositiveBigIntegerField(default=0)
+    worker = models.ForeignKey(
+        Worker, null=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
+    )
+    #: First request wins.
+    cancel_action = models.CharField(max_length=9, choices=CancelAction, blank=True, default="")
+    cancel_requested_at = models.DateTimeField(null=True)
+    #: {"error": class, "message": …} of a run that ended in `error` or `timeout`.
+    error = TextJSONField(null=True)
+    #: The checkpoint that the thread stood at before the run, with its writes, for a rollback.
+    base = TextJSONField(null=True)
+    event_count = models.PositiveIntegerField(default=0)
+    input_tokens = models.PositiveIntegerField(default=0)
+    output_tokens = models.PositiveIntegerField(default=0)
+
+    objects = RunQuerySet.as_manager()
+
+    class Meta:
+        permissions = [("operate_run", "Can cancel and reconcile runs")]
+        indexes = [
+            models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
+            models.Index(
+                fields=["user", "-priority", "due_at", "id"],
+                condition=Q(status="pending"),
+                name="runs_waiting_by_user",
+            ),
+            models.Index(fields=["user"], condition=Q(status="running"), name="runs_running_by_user"),
+            models.Index(fields=["thread", "-created_at"], name="runs_of_thread"),
+            models.Index(
+                fields=["thread"], condition=Q(status__in=("pending", "running")), name="runs_in_flight"
+            ),
+            models.Index(fields=["worker"], condition=Q(worker__isnull=False), name="runs_owned_by"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["thread"], condition=Q(status="running"), name="runs_one_running_per_thread"
+            ),
+            models.CheckConstraint(condition=Q(status__in=RunStatus.values), name="runs_status_known"),
+            models.CheckConstraint(
+                condition=~Q(status="running") | Q(worker__isnull=False, epoch__gt=0, attempt__gt=0),
+                name="runs_running_is_owned",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it goes on after an attempt that ends by no doing of its own, by policy and number of attempts."""
+        policy = self.recovery or run_settings.RECOVERY
+        return policy == "resume" and self.lost_attempts + 1 < run_settings.MAX_ATTEMPTS
+
+    @property
+    def graph_id(self) -> str:
+        """The graph that its assistant had when it was admitted; of a run that older code admitted, the present one."""
+        admitted = self.kwargs.get("config", {}).get("configurable", {}).get("graph_id")
+        return admitted or self.assistant.graph_id
+
+    def claim(self, worker_id: UUID | None, *, epoch: int, now: datetime) -> None:
+        """Claim a run that is not inserted yet: `pending -> running` within its admission."""
+        check_arrow(self.status, RunStatus.RUNNING)
+        self.status, self.worker_id, self.started_at = RunStatus.RUNNING, worker_id, now
+        self.epoch, self.attempt = epoch, self.attempt + 1

@@ -1,0 +1,32 @@
+"""Processes that execute runs."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from runs.models.querysets import WorkerQuerySet
+from threads.db.fields import TextJSONField
+from threads.db.ids import new_id
+
+
+class Worker(models.Model):
+    """A process that executes runs. The database believes it alive until its lease ends."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    version = models.CharField(max_length=64)
+    concurrency = models.PositiveIntegerField()
+    #: The queues that it serves; None for all.
+    queues = TextJSONField(null=True)
+    started_at = models.DateTimeField()
+    heartbeat_at = models.DateTimeField()
+    lease_expires_at = models.DateTimeField(db_index=True)
+    draining = models.BooleanField(default=False)
+    #: When it gave up its lease, or was found dead.
+    stopped_at = models.DateTimeField(null=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.pid}"

@@ -1,0 +1,282 @@
+"""Who is alive: a worker's identity, its lease, and the proof that a process is gone.
+
+A lease says until when the database believes in a silent worker, by the database's clock; the worker itself believes
+in it a margin shorter, by its monotonic clock. Death is known at once, not after a lease: on PostgreSQL a worker
+holds a session advisory lock, which the server frees with the connection; on SQLite the one executing process holds an
+OS lock on a file beside the database, and whoever gets that lock knows that every earlier worker is dead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import math
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+import psycopg
+from django.db import connection
+
+from runs.conf import settings
+from runs.exceptions import StartupError
+from runs.models import Worker
+from runs.process import forks
+from threads.checkpoints.postgres.storage import connection_string
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.ids import new_id
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+#: So long after a start of the database, or after one's own connection was ended, no free lock is believed in, in seconds.
+SETTLED = 3.0
+#: Share of a lease for which the worker itself believes in it, by its monotonic clock.
+TRUSTED = 5 / 6
+#: Ends a session that holds a lock. Only if it does: its process id may be another session's by now.
+END_PREDECESSOR = """SELECT pg_terminate_backend(pid) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
+        AND ((classid::bigint << 32) | objid::bigint) = %s"""
+#: `lock_key` of the column `id`, in SQL.
+LOCK_KEY = "('x' || right(replace(id::text, '-', ''), 16))::bit(64)::bigint & 9223372036854775807"
+
+
+def lock_key(worker_id: UUID) -> int:
+    """A worker's PostgreSQL advisory lock: 63 bits of its id."""
+    return worker_id.int & (2**63 - 1)
+
+
+def lock_path() -> Path:
+    """The file beside the SQLite database whose lock the executing process holds."""
+    name = Path(str(connection.settings_dict["NAME"]))
+    return name.with_name(name.name + ".lock")
+
+
+@contextmanager
+def sole_executor() -> Iterator[bool]:
+    """On SQLite, hold the lock of the one executing process; yields whether it was free."""
+    path = lock_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        _note_holder(file)
+        try:
+            with forks.not_inherited(file.fileno()):
+                yield True
+        finally:
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _note_holder(file: IO[str]) -> None:
+    file.seek(0)
+    file.truncate()
+    file.write(f"{os.getpid()}\n")
+    file.flush()
+
+
+def mark_stopped(worker_ids: Collection[UUID]) -> None:
+    Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=clock.now())
+
+
+def mark_draining(worker_id: UUID) -> None:
+    Worker.objects.filter(id=worker_id).update(draining=True)
+
+
+class Lease:
+    """This process's worker row, and how long it may be trusted.
+
+    Args:
+        on_expiry: Called when the trust ends before it was renewed: others may believe this worker dead soon.
+        shaken_at: When this process's connection was last ended, by its monotonic clock.
+    """
+
+    def __init__(self, *, on_expiry: Callable[[], None] = lambda: None, shaken_at: float = -math.inf) -> None:
+        self.worker_id = new_id()
+        #: Set when the connection that holds the lock broke: renew at once.
+        self.broken = asyncio.Event()
+        self.shaken_at = shaken_at
+        self._on_expiry = on_expiry
+        self._trusted_until = 0.0
+        self._expiry: asyncio.TimerHandle | None = None
+        self._db: psycopg.AsyncConnection[Any] | None = None
+        #: The server's process of the connection that had the lock last.
+        self._backend = 0
+        self._inheritance = ExitStack()
+
+    @property
+    def trusted(self) -> bool:
+        """Whether no other process can believe this one dead yet; on SQLite the lock says so, whatever the clock."""
+        return connection.vendor != "postgresql" or asyncio.get_running_loop().time() < self._trusted_until
+
+    def steady(self) -> bool:
+        """Whether nothing has ended this worker's connection lately; may be asked from any thread."""
+        return not self.broken.is_set() and time.monotonic() - self.shaken_at > SETTLED
+
+    async def begin(self, *, concurrency: int, queues: Collection[str] | None = None) -> None:
+        """Insert the worker's row; on PostgreSQL take its lock first, on a connection of its own."""
+        await self._connect()
+        await in_database(register, self.worker_id, concurrency, queues)
+        await self.renew()
+
+    async def _connect(self) -> None:
+        """Connect, and take the worker's lock; without it no connection is kept: the worker would pass for dead.
+
+        A connection that the network has lost still has its session at the server, for as long as the server has not
+        noticed: up to hours. That session is ended, because the new one would wait for its lock.
+        """
+        if connection.vendor != "postgresql":
+            return
+        db = await psycopg.AsyncConnection.connect(connection_string(), autocommit=True, connect_timeout=5)
+        try:
+            key = lock_key(self.worker_id)
+            # A session whose client is gone would wait on, and then have the lock for a moment.
+            await db.execute(f"SET lock_timeout = {math.ceil(settings.HEARTBEAT * 1000)}")
+            if self._backend:
+                await db.execute(END_PREDECESSOR, [self._backend, key])
+            await db.execute("SELECT pg_advisory_lock(%s)", [key])
+        except BaseException:
+            await db.close()
+            raise
+        self._db, self._backend = db, db.info.backend_pid
+        self._inheritance.close()
+        self._inheritance.enter_context(forks.not_inherited(db.fileno()))
+
+    async def renew(self) -> bool:
+        """Renew the lease; return False if others have declared this worker dead.
+
+        Raises what the database raises when it cannot be reached; the lease then runs on.
+        """
+        began = asyncio.get_running_loop().time()
+        self.broken.clear()
+        if connection.vendor == "postgresql":
+            alive = await self._renew_postgres()
+        else:
+            alive = await in_database(renew, self.worker_id)
+        if alive:
+            self._trust(began + settings.LEASE * TRUSTED)
+        return alive
+
+    def _trust(self, until: float) -> None:
+        self._trusted_until = until
+        if self._expiry is not None:
+            self._expiry.cancel()
+        if connection.vendor == "postgresql":
+            self._expiry = asyncio.get_running_loop().call_at(until, self._on_expiry)
+
+    async def _renew_postgres(self) -> bool:
+        try:
+            async with asyncio.timeout(settings.HEARTBEAT):
+                if self._db is None or self._db.closed:
+                    await self._connect()
+                assert self._db is not None
+                self._ignore_end()
+                asked = time.monotonic()
+                cursor = await self._db.execute(
+                    f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), lease_expires_at = now() + "
+                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL RETURNING clock_timestamp()",
+                    [settings.LEASE, self.worker_id],
+                )
+                row = await cursor.fetchone()
+                if row is not None:
+                    clock.note(row[0], asked=asked)
+                    self._notice_end()
+                return row is not None
+        except (psycopg.Error, OSError, TimeoutError):
+            self.shaken_at = time.monotonic()
+            await self._disconnect()
+            with suppress(psycopg.Error, OSError, TimeoutError):
+                # A database that takes no writes still gives locks, which say that this process lives.
+                async with asyncio.timeout(settings.HEARTBEAT):
+                    await self._connect()
+            raise
+
+    def _notice_end(self) -> None:
+        """Notice when the server ends the connection: an idle one becomes readable then, and nothing else says so."""
+        assert self._db is not None
+        asyncio.get_running_loop().add_reader(self._db.fileno(), self._ended)
+
+    def _ignore_end(self) -> None:
+        if self._db is not None and not self._db.closed:
+            asyncio.get_running_loop().remove_reader(self._db.fileno())
+
+    def _ended(self) -> None:
+        self._ignore_end()
+        self.shaken_at = time.monotonic()
+        self.broken.set()
+
+    async def _disconnect(self) -> None:
+        self._ignore_end()
+        self._inheritance.close()
+        if self._db is not None:
+            with suppress(Exception):
+                await self._db.close()
+        self._db = None
+
+    async def end(self) -> None:
+        """Give the lease up, or let go of one that others have ended."""
+        self._trusted_until = 0.0
+        if self._expiry is not None:
+            self._expiry.cancel()
+        try:
+            await in_database(mark_stopped, [self.worker_id])
+        finally:
+            await self._disconnect()
+
+
+def register(worker_id: UUID, concurrency: int, queues: Collection[str] | None = None) -> None:
+    clock.ask()
+    now = clock.now()
+    Worker.objects.create(
+        id=worker_id,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        version=VERSION,
+        concurrency=concurrency,
+        queues=sorted(queues) if queues is not None else None,
+        started_at=now,
+        heartbeat_at=now,
+        lease_expires_at=now + timedelta(seconds=settings.LEASE),
+    )
+
+
+def renew(worker_id: UUID) -> bool:
+    """Renew a worker's lease by the ORM; PostgreSQL's workers do it on a connection of their own."""
+    now = clock.now()
+    return (
+        Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(
+            heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)
+        )
+        == 1
+    )
+
+
+@asynccontextmanager
+async def executing_alone() -> AsyncIterator[None]:
+    """On SQLite, be the one process that executes runs on this database, or refuse to start (exit code 3)."""
+    if connection.vendor == "postgresql":
+        yield
+        return
+    for _ in range(20):
+        # A reconciliation holds the lock for a moment.
+        with sole_executor() as sole:
+            if sole:
+                yield
+                return
+        await asyncio.sleep(0.1)
+    raise StartupError(
+        f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
+        "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
+        exit_code=3,
+    )

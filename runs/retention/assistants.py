@@ -1,0 +1,84 @@
+"""Deleting assistants.
+
+What becomes of an assistant's runs: those in flight are cancelled, and every run and thread stays, with its results: what
+a client saw stays true. So the row stays too, emptied and seen by nobody, until no run names it any more; the sweep of
+old rows removes it then. Its crons go with it. With `delete_threads`, so do the user's threads on which it ran last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.assistants.definition import BLANK
+from runs.assistants.writing import locked
+from runs.deletion import THREADS, parts
+from runs.exceptions import NotFound, NothingToCancel
+from runs.identity.auth_file.named import deletable
+from runs.lifecycle.cancellation import cancel
+from runs.models import AssistantVersion, CancelAction, Cron, Run
+from runs.process.current import current
+from runs.retention.threads import delete_threads as delete_threads_of
+from threads.db import clock
+from threads.db.conditions import containing
+from threads.db.database import in_database
+from threads.models import Thread
+from threads.models.querysets import Principal
+
+
+async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principal: Principal) -> None:
+    """Delete an assistant, cancel its runs in flight, and, if so asked, delete its threads.
+
+    It is gone with the first commit. A death after that leaves the rest undone, and nothing wrong: its runs go on to their
+    ends, for admission has fixed all that they need, and its threads stay.
+
+    Raises:
+        NotFound: No such assistant.
+        SystemAssistant: It is not the caller's to delete.
+    """
+    await in_database(_hide, assistant_id, principal=principal)
+    for run_id in await in_database(_in_flight, assistant_id):
+        # A run that has just ended needs no cancelling.
+        with suppress(NothingToCancel):
+            await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
+            current().cancelled(run_id)
+    if delete_threads:
+        for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
+            await _delete_threads(page, principal)
+
+
+async def _delete_threads(thread_ids: Collection[UUID], principal: Principal) -> None:
+    """Delete those of the threads that an Auth file lets the principal delete; without one, all of them at once."""
+    allowed: dict[str, tuple[Any, list[UUID]]] = {}
+    for thread_id, narrowed in await deletable(principal, thread_ids):
+        allowed.setdefault(repr(narrowed.filters), (narrowed, []))[1].append(thread_id)
+    for narrowed, found in allowed.values():
+        await delete_threads_of(found, principal=narrowed)
+
+
+def _hide(assistant_id: UUID, *, principal: Principal) -> None:
+    with transaction.atomic():
+        try:
+            assistant = locked(assistant_id, principal=principal)
+        except NotFound:
+            raise NotFound(f"Assistant with ID {assistant_id} not found") from None
+        AssistantVersion.objects.filter(assistant=assistant).delete()
+        # They could never fire again.
+        Cron.objects.filter(assistant=assistant).delete()
+        kept = {**BLANK, "name": assistant.name}
+        type(assistant).objects.filter(id=assistant_id).update(deleted_at=clock.now(), **kept)
+
+
+def _in_flight(assistant_id: UUID) -> list[UUID]:
+    return list(Run.objects.in_flight().filter(assistant=assistant_id).values_list("id", flat=True))
+
+
+def _threads(assistant_id: UUID, principal: Principal) -> list[UUID]:
+    """The threads on which the assistant ran last, as their metadata says."""
+    of_assistant = containing("metadata", {"assistant_id": str(assistant_id)})
+    threads = Thread.objects.for_principal(principal).visible().filter(of_assistant)
+    return list(threads.values_list("id", flat=True))

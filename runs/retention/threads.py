@@ -1,0 +1,87 @@
+"""Threads that their user deletes, or shortens to their present state."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterator
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+
+from runs.deletion import ROWS, Step, remove_threads
+from runs.models import Run, RunStatus
+from runs.process.current import current
+from runs.retention.policy import trim
+from runs.webhooks import outbox
+from threads.checkpoints.pruning import Pruning
+from threads.db import clock
+from threads.db.database import in_database
+from threads.models import Thread
+from threads.models.querysets import Principal
+
+#: How long a request takes part in the removal, in seconds; what is left by then is the sweep's.
+PATIENCE = 10.0
+
+
+async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
+    """Delete those of the threads that are the principal's, with all that they own; return which they were.
+
+    From the first commit on nobody sees them, and what their runs still do reaches nobody; the removal of their rows goes
+    on in pieces, by the sweep if this process ends.
+    """
+    hidden, stopped = await in_database(hide, list(thread_ids), principal=principal)
+    runtime = current()
+    for run_id in stopped:
+        runtime.cancelled(run_id)
+    for thread_id in hidden:
+        runtime.wakeups.tell(thread_id)
+    if hidden:
+        pruning = runtime.storage.pruning()
+        await _work(remove_threads(hidden, pruning, rows=ROWS, kind="threads_deleted"))
+    return hidden
+
+
+async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
+    """Delete the past of those of the threads that are the principal's; one with a run in flight is left as it is.
+
+    Returns which were shortened.
+    """
+    pruning = current().storage.pruning()
+    done = []
+    for thread_id in dict.fromkeys(thread_ids):
+        steps = await _work(_shorten(thread_id, pruning, principal))
+        if ("threads_trimmed", 1) in steps:
+            done.append(thread_id)
+    return done
+
+
+def _shorten(thread_id: UUID, pruning: Pruning, principal: Principal) -> Iterator[Step]:
+    # Begins on a database thread, where an Auth file's filter has to be made.
+    owned = Thread.objects.for_principal(principal).visible().filter(id=thread_id)
+    yield from trim(owned.locked(), pruning, rows=ROWS)
+
+
+def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UUID], list[UUID]]:
+    """Let threads be gone for everybody: end their runs, and every writer's epoch. Return them and the runs that ended."""
+    now = clock.now()
+    with transaction.atomic():
+        owned = Thread.objects.for_principal(principal).visible().filter(id__in=thread_ids)
+        found = list(owned.order_by("id").locked().values_list("id", flat=True))
+        stopped = list(
+            Run.objects.in_flight().filter(thread__in=found).values_list("id", "status").order_by("id")
+        )
+        for run_id, status in stopped:
+            Run.objects.filter(id=run_id).move(status, RunStatus.INTERRUPTED, now=now)
+        Thread.objects.filter(id__in=found).update(discarded_at=now, expires_at=None, epoch=F("epoch") + 1)
+        outbox.forget(found)
+    return found, [run_id for run_id, _ in stopped]
+
+
+async def _work(steps: Iterator[Step]) -> list[Step]:
+    """Do the steps of a removal, without rests, for somebody waits; for a bounded time."""
+    clock_time = asyncio.get_running_loop().time
+    ends, done = clock_time() + PATIENCE, []
+    while clock_time() < ends and (step := await in_database(next, steps, None)) is not None:
+        done.append(step)
+    return done

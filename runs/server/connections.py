@@ -1,0 +1,195 @@
+"""A client's connection under Daphne: back-pressure both ways, the body limit, and close codes."""
+
+# ruff: noqa: N802, N803 (the names that Twisted calls)
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from daphne import http_protocol, ws_protocol
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from runs.conf import settings
+from runs.server.lifespan import State
+from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
+from runs.server.types import Message
+
+#: Messages of one websocket that may wait for the application before its socket is read no further.
+INBOX = 32
+
+
+@implementer(IPushProducer)
+class Gate:
+    """Shut while the transport's write buffer is full: who writes, waits here, instead of filling memory."""
+
+    def __init__(self) -> None:
+        self._open = asyncio.Event()
+        self._open.set()
+
+    async def passed(self) -> None:
+        await self._open.wait()
+
+    def pauseProducing(self) -> None:
+        self._open.clear()
+
+    def resumeProducing(self) -> None:
+        self._open.set()
+
+    def stopProducing(self) -> None:
+        """Let everybody through for good; a transport that closes by itself does not say so."""
+        self._open.set()
+
+
+class Inbox(asyncio.Queue[Message]):
+    """What a websocket's client has sent and its application not read. When full, the socket is not read."""
+
+    transport: Any = None
+
+    def put_nowait(self, item: Message) -> None:
+        super().put_nowait(item)
+        if self.transport is not None and self.qsize() == INBOX:
+            self.transport.pauseProducing()
+
+    async def get(self) -> Message:
+        item = await super().get()
+        if self.transport is not None and self.qsize() == INBOX - 1:
+            self.transport.resumeProducing()
+        return item
+
+
+class Request(http_protocol.WebRequest):
+    """An HTTP request whose body is limited while it arrives: Twisted stores it all before Daphne sees it."""
+
+    gate: Gate | None = None
+    _received = 0
+    _refused = False
+    _lingering: asyncio.TimerHandle | None = None
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        # Django parses the body. Twisted would do it first, for arguments that nobody reads, and finding out what kind of
+        # body it is takes it longer than all the rest of a request.
+        super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
+
+    def gotLength(self, length: int | None) -> None:
+        if length is not None and length > settings.BODY_LIMIT:
+            self._refuse()
+        else:
+            super().gotLength(length)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._refused and self._received > settings.BODY_LIMIT + LINGER_BYTES:
+            self._hang_up()
+        if not self._refused and self._received > settings.BODY_LIMIT:
+            self._refuse()
+        if not self._refused:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        if self._refused:
+            self._hang_up()
+        else:
+            # Daphne would take the word of any client for where the site is mounted.
+            self.requestHeaders.removeHeader(b"Daphne-Root-Path")
+            super().requestReceived(command, path, version)
+
+    def _refuse(self) -> None:
+        self._refused = True
+        waits = self.requestHeaders.hasHeader(b"Expect")
+        self.requestHeaders.removeHeader(b"Expect")  # or "100 Continue" would follow
+        body = detail_json(too_large(settings.BODY_LIMIT))
+        head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        self.channel.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        if waits:
+            self._hang_up()
+            return
+        self._lingering = asyncio.get_event_loop().call_later(LINGER_SECONDS, self._hang_up)
+
+    def _hang_up(self) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._lingering = None
+        if self.channel is not None:
+            self.channel.loseConnection()
+
+    def handle_reply(self, message: Message) -> None:
+        if self.channel is not None and message.get("more_body") and self.gate is None:
+            self.gate = Gate()
+            self.registerProducer(self.gate, True)
+        if message.get("type") == "http.response.start" and self.server.lifespan.state is not State.READY:
+            # So that a client or proxy which keeps connections open takes the next request elsewhere.
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            self.channel.persistent = False
+        super().handle_reply(message)
+
+    def finish(self) -> None:
+        if self.gate is not None:
+            self.unregisterProducer()
+            self.gate.stopProducing()
+        super().finish()
+
+    def connectionLost(self, reason: Any) -> None:
+        if self._lingering is not None:
+            self._lingering.cancel()
+        self._lingering = None
+        if self.gate is not None:
+            self.gate.stopProducing()
+        super().connectionLost(reason)
+
+    def handle_exception(self, exception: BaseException) -> None:
+        if self._response_started:
+            # Too late for a 500, and trying it would raise and end the server's periodic checks for good.
+            self.channel.loseConnection()
+        else:
+            super().handle_exception(exception)
+
+    def disconnect(self) -> None:
+        """Tell the application that its client is gone, though it is not yet."""
+        if self.application_queue is not None and not self.finished:
+            self.send_disconnect()
+
+
+class HTTPFactory(http_protocol.HTTPFactory):
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = Request
+        return protocol
+
+    def log(self, request: Any) -> None:
+        """Say nothing of each request; Twisted would compose a line of an access log that has no reader."""
+
+
+class WebSocketProtocol(ws_protocol.WebSocketProtocol):
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.gate = Gate()
+        # The HTTP channel that took the handshake is the transport's producer until now.
+        self.transport.unregisterProducer()
+        self.transport.registerProducer(self.gate, True)
+
+    def connectionLost(self, reason: Any) -> None:
+        self.gate.stopProducing()
+        super().connectionLost(reason)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        # A handshake that was refused never got as far as onConnect(), which sets it.
+        if hasattr(self, "server"):
+            super().onClose(wasClean, code, reason)
+
+    def handle_reply(self, message: Message) -> None:
+        if message.get("type") == "websocket.close" and self.state != self.STATE_CONNECTING:
+            self.close_with(message.get("code") or 1000, message.get("reason"))
+        else:
+            super().handle_reply(message)
+
+    def close_with(self, code: int, reason: str | None = None) -> None:
+        """Close with any code: sendClose() refuses those of servers, 1001 and 1011 to 1014."""
+        if self.state == self.STATE_OPEN:
+            # A control frame holds 125 bytes, two of them are the code (RFC 6455, 5.5).
+            text = (reason or "").encode()[:123].decode(errors="ignore").encode()
+            self.sendCloseFrame(code=code, reasonUtf8=text)
+
+
+class WebSocketFactory(ws_protocol.WebSocketFactory):
+    protocol = WebSocketProtocol

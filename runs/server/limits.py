@@ -1,0 +1,111 @@
+"""The limits of request bodies and of paths, as ASGI middleware, and the answer of a server that does not serve."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import suppress
+
+from runs.conf import settings
+from runs.server.types import Application, Message, Receive, Scope, Send
+
+
+def too_large(limit: int) -> str:
+    return f"Request body is larger than {limit} bytes."
+
+
+def detail_json(detail: str) -> bytes:
+    return json.dumps({"detail": detail}).encode()
+
+
+#: How long, and how much of, the rest of a refused body is read, in seconds and bytes. A client that is still sending would
+#: see a broken connection instead of the answer.
+LINGER_SECONDS, LINGER_BYTES = 10.0, 48 * 1024 * 1024
+
+
+async def refuse(send: Send, status: int, detail: str, *, rest: Receive | None = None) -> None:
+    """Answer `{"detail": …}` and have the connection closed.
+
+    Args:
+        rest: Where the rest of the request's body comes from, if it is to be read and dropped for a while.
+    """
+    body = detail_json(detail)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": rest is not None})
+    if rest is not None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                await _drop(rest)
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _drop(rest: Receive) -> None:
+    left = LINGER_BYTES
+    while left > 0:
+        message = await rest()
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return
+        left -= len(message.get("body", b""))
+
+
+def has_encoded_slash(scope: Scope) -> bool:
+    return b"%2f" in (scope.get("raw_path") or b"").partition(b"?")[0].lower()
+
+
+class PlainPaths:
+    """Answers 400 to a path with an encoded slash: a proxy that decides by paths has seen another one (durability §3.1)."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if has_encoded_slash(scope):
+            return await refuse(send, 400, "A path must not hold an encoded slash (%2F).")
+        return await self.application(scope, receive, send)
+
+
+class BodyLimit:
+    """Answers 413 to a body above `BODY_LIMIT`, before reading it if its length is declared."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = settings.BODY_LIMIT
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length")
+        # A client that asks first whether to send has not begun.
+        rest = None if b"expect" in headers else receive
+        if declared is None:
+            await self._count(limit, scope, receive, send, rest)
+        elif int(declared) <= limit:
+            await self.application(scope, receive, send)
+        else:
+            await refuse(send, 413, too_large(limit), rest=rest)
+
+    async def _count(
+        self, limit: int, scope: Scope, receive: Receive, send: Send, rest: Receive | None
+    ) -> None:
+        received = 0
+        answered = False
+
+        async def counted() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            return message if received <= limit else {"type": "http.disconnect"}
+
+        async def noted(message: Message) -> None:
+            nonlocal answered
+            if received <= limit or answered:
+                answered = True
+                await send(message)
+
+        await self.application(scope, counted, noted)
+        if received > limit and not answered:
+            await refuse(send, 413, too_large(limit), rest=rest)

@@ -1,0 +1,1 @@
+"""A thread's state, read and changed through the thread's graph."""

@@ -1,0 +1,112 @@
+"""Copies of threads: all checkpoints of one, on a new thread that is nobody else's work.
+
+The new thread is made hidden, and shown when it is whole: a death in between leaves what nobody sees, and the sweep
+removes it. It begins with an epoch, as every thread with checkpoints has one.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.conf import settings
+from runs.exceptions import NotFound
+from runs.serialization import encode
+from runs.states.reads import readable
+from threads.checkpoints.copying import copy_checkpoints
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.fields import Encoded
+from threads.db.ids import new_id
+from threads.models import Thread
+from threads.models.querysets import Principal
+from threads.state.read import address, standing
+
+logger = logging.getLogger(__name__)
+
+#: How long a copy that is just being made is hidden before the sweep takes it for one that was given up.
+HIDDEN_FOR = timedelta(hours=1)
+
+
+async def copy_thread(
+    thread_id: UUID, *, metadata: Mapping[str, Any] | None = None, principal: Principal
+) -> Thread:
+    """Copy a thread, its metadata and its checkpoints; its runs stay its own.
+
+    Args:
+        metadata: What the copy's metadata have besides.
+
+    Raises NotFound.
+    """
+    copy = await in_database(_hidden_copy, thread_id, metadata or {}, principal=principal)
+    await in_database(_fill, thread_id, copy.id)
+    return await in_database(_show, copy.id, await _standing(copy))
+
+
+def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Principal) -> Thread:
+    source = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+    if source is None:
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    now = clock.now()
+    lives = {}
+    if source.ttl_minutes is not None:
+        lives = {
+            "ttl_minutes": source.ttl_minutes,
+            "ttl_strategy": source.ttl_strategy,
+            "expires_at": now + timedelta(minutes=source.ttl_minutes),
+        }
+    return Thread.objects.create(
+        id=new_id(),
+        user_id=source.user_id,
+        metadata={**source.metadata, **metadata},
+        config=source.config,
+        status=source.resting_status,
+        resting_status=source.resting_status,
+        values=source.values,
+        interrupts=source.interrupts,
+        error=source.error,
+        stale_since=source.stale_since,
+        epoch=min(source.epoch, 1),
+        created_at=now,
+        updated_at=now,
+        state_updated_at=now,
+        discarded_at=now + HIDDEN_FOR,
+        **lives,
+    )
+
+
+def _fill(source: UUID, target: UUID) -> None:
+    with transaction.atomic():
+        if not Thread.objects.filter(id=target, discarded_at__isnull=False).locked().exists():
+            raise NotFound
+        copy_checkpoints(source, target, file=settings.CHECKPOINTS_FILE)
+        # Whose removal had begun before the copy was not visible any more by now.
+        if not Thread.objects.visible().filter(id=source).exists():
+            raise NotFound(f"Thread with ID {source} not found")
+
+
+async def _standing(copy: Thread) -> dict[str, Any]:
+    """What the copy's row says of its state: a run may have gone on with the source's since that had its row."""
+    graph_id = copy.metadata.get("graph_id")
+    if not graph_id or not copy.epoch:
+        return {}
+    try:
+        async with readable(graph_id, address(copy)) as graph:
+            changes = standing(await graph.aget_state(address(copy)))
+    except Exception:
+        logger.warning("Thread %s is a copy whose state could not be read.", copy.id, exc_info=True)
+        return {}
+    return {**changes, "values": Encoded(encode(changes["values"]))}
+
+
+def _show(thread_id: UUID, changes: dict[str, Any]) -> Thread:
+    now = clock.now()
+    shown = Thread.objects.filter(id=thread_id, discarded_at__gt=now).update(discarded_at=None, **changes)
+    if not shown:
+        raise NotFound
+    return Thread.objects.get(id=thread_id)

@@ -1,0 +1,223 @@
+"""Edits of a thread's state by its user.
+
+An edit is put together first, as a `Draft` that nobody sees, from the state as it is. Then one transaction locks the
+thread, makes sure that no run is in flight and that nobody has had the thread meanwhile, takes its next epoch, and writes
+all of it: the checkpoint, what the thread's row says, and the edit's place in the thread's log. So a writer that was cut
+off cannot write beside it, a death leaves all of it or nothing, and of two edits at once the second one is made anew.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import OperationalError, transaction
+from langgraph.types import StateUpdate
+
+from runs import graphs
+from runs.conf import settings
+from runs.exceptions import NotFound, RequestTooLarge, ThreadBusy
+from runs.graphs.runtimes import read_runtime
+from runs.graphs.stores import store_of_thread
+from runs.models import Run
+from runs.process.current import current
+from runs.protocols.errors import describe
+from runs.requests.run import ContradictoryRequest, sanitised_metadata
+from runs.serialization import encode
+from threads import expiry
+from threads.checkpoints import StorageFailed
+from threads.checkpoints.drafts import Draft, land
+from threads.checkpoints.opening import open_pruning
+from threads.checkpoints.rows import Batch, StateTooLarge
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.fields import Encoded
+from threads.models import StateEdit, Thread
+from threads.models.querysets import Principal
+from threads.state.read import address, standing
+
+logger = logging.getLogger(__name__)
+
+#: How often an edit is made anew because another writer was faster.
+TRIES = 10
+#: How many rows of a thread that never was are deleted at once.
+LEFTOVERS = 1000
+#: Metadata of a checkpoint that say what it is.
+OF_CHECKPOINTS = frozenset(["source", "step", "parents", "writes", "checkpoint_map", "graph_id"])
+
+Supersteps = Sequence[Sequence[StateUpdate]]
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An edit that has not happened yet."""
+
+    #: Where its checkpoint is: `thread_id`, `checkpoint_ns`, `checkpoint_id`.
+    place: dict[str, Any]
+    batch: Batch
+    #: What changes about the thread's row.
+    changes: dict[str, Any]
+
+
+async def update_state(
+    thread_id: UUID, supersteps: Supersteps, *, principal: Principal, checkpoint: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Apply updates to a thread's state, at a checkpoint or the latest; return where the checkpoint is that they made.
+
+    Raises:
+        NotFound: No such thread, or checkpoint.
+        ThreadBusy: A run of the thread is pending or running.
+        ContradictoryRequest: The thread has no graph, or the graph does not take the updates.
+    """
+    for _ in range(TRIES):
+        thread = await in_database(_editable, thread_id, principal=principal)
+        prepared = await prepare(thread, supersteps, checkpoint=checkpoint)
+        if await in_database(commit, thread, prepared):
+            current().wakeups.tell(thread_id)
+            return prepared.place
+    raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
+
+
+async def patch_metadata(
+    thread_id: UUID,
+    metadata: Mapping[str, Any],
+    *,
+    principal: Principal,
+    checkpoint: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Add to the metadata of a checkpoint, or the latest; return where it is. Raises like `update_state`."""
+    kept = {key: each for key, each in sanitised_metadata(metadata).items() if key not in OF_CHECKPOINTS}
+    for _ in range(TRIES):
+        thread = await in_database(_editable, thread_id, principal=principal)
+        draft = Draft(current().storage, thread_id=thread.id, epoch=thread.epoch + 1)
+        found = await draft.aget_tuple(address(thread, checkpoint))
+        if found is None:
+            raise NotFound("The thread has no such checkpoint.")
+        place = found.config["configurable"]
+        parent: Any = found.parent_config or {"configurable": {**place, "checkpoint_id": None}}
+        described: Any = {**found.metadata, **kept}
+        await draft.aput(parent, found.checkpoint, described, {})
+        prepared = Prepared(dict(place), draft.batch, {})
+        if await in_database(commit, thread, prepared):
+            return prepared.place
+    raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
+
+
+def _editable(thread_id: UUID, *, principal: Principal) -> Thread:
+    thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
+    if thread is None:
+        raise NotFound(f"Thread with ID {thread_id} not found")
+    _refuse_busy(thread)
+    return thread
+
+
+def _refuse_busy(thread: Thread) -> None:
+    in_flight = Run.objects.in_flight().filter(thread=thread).order_by("due_at", "id")
+    if run_ids := [str(run_id) for run_id in in_flight.values_list("id", flat=True)[:10]]:
+        raise ThreadBusy(f"Thread {thread.id} has in-flight runs: {run_ids}")
+
+
+async def begin(thread: Thread, supersteps: Supersteps) -> Callable[[], None]:
+    """Give a thread that is not saved yet the state that updates make.
+
+    Returns what writes that state, to be called in the transaction that inserts the thread.
+    """
+    prepared = await prepare(thread, supersteps, new=True)
+    for name, value in {**prepared.changes, "epoch": thread.epoch + 1}.items():
+        setattr(thread, name, value)
+
+    def write() -> None:
+        place = prepared.place["checkpoint_id"]
+        StateEdit.objects.create(
+            thread=thread, epoch=thread.epoch, checkpoint_id=place, created_at=thread.created_at
+        )
+        # On SQLite a death just before the thread was there may have left some, in their own file.
+        pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+        while pruning.delete([thread.id], limit=LEFTOVERS):
+            pass
+        land(prepared.batch, file=settings.CHECKPOINTS_FILE)
+
+    return write
+
+
+async def prepare(
+    thread: Thread,
+    supersteps: Supersteps,
+    *,
+    checkpoint: Mapping[str, Any] | None = None,
+    new: bool = False,
+) -> Prepared:
+    """Apply updates to a draft of a thread's state; of a new thread, to an empty one."""
+    graph_id = thread.metadata.get("graph_id")
+    if not graph_id:
+        raise ContradictoryRequest(
+            f"Thread '{thread.id}' has no assigned graph ID. This usually occurs when no runs have been made on this "
+            "thread: set `graph_id` in its metadata, or run a graph on it first."
+        )
+    most = settings.EDIT_LIMIT
+    if most and len(encode([[each.values for each in step] for step in supersteps]).encode()) > most:
+        raise RequestTooLarge(f"An edit has at most {most} bytes as JSON.")
+    storage, most = current().storage, settings.STATE_LIMIT
+    draft = Draft(storage, thread_id=thread.id, epoch=thread.epoch + 1, empty=new, most=most)
+    config = _config(thread, graph_id, checkpoint)
+    if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:
+        raise NotFound("The thread has no such checkpoint.")
+    async with graphs.open_graph(
+        graph_id, config, runtime=read_runtime("threads.update", store_of_thread(config))
+    ) as graph:
+        bound: Any = copy.copy(graph)
+        bound.checkpointer = draft.with_allowlist(graphs.checkpoint_types(graph))
+        try:
+            saved = await bound.abulk_update_state(config, supersteps)
+            now = await bound.aget_state(address(thread))
+        except StateTooLarge as error:
+            raise ContradictoryRequest(str(error)) from error
+        except StorageFailed as error:
+            raise OperationalError(str(error)) from error
+        except Exception as error:
+            # The graph's own code is called with the client's values: reducers, and the branches after a node.
+            logger.info("Thread %s: its state could not be updated.", thread.id, exc_info=True)
+            raise ContradictoryRequest(describe(error)[0]["message"] or type(error).__name__) from error
+    changes = standing(now)
+    changes["values"] = Encoded(encode(changes["values"]))
+    place = {key: saved["configurable"][key] for key in ("thread_id", "checkpoint_ns", "checkpoint_id")}
+    return Prepared(place, draft.batch, changes)
+
+
+def _config(thread: Thread, graph_id: str, checkpoint: Mapping[str, Any] | None) -> Any:
+    """The configuration of an update. Its checkpoints say whose they are, and of no run."""
+    named = {
+        key: thread.metadata[key] for key in ("assistant_id",) if isinstance(thread.metadata.get(key), str)
+    }
+    config = address(thread, {"checkpoint_ns": "", **(checkpoint or {})})
+    config["metadata"] = {
+        **named,
+        "graph_id": graph_id,
+        "thread_id": str(thread.id),
+        "user_id": str(thread.user_id),
+    }
+    return config
+
+
+def commit(thread: Thread, prepared: Prepared) -> bool:
+    """Make an edit happen, in one transaction; return False if another writer has had the thread since it was read."""
+    with transaction.atomic():
+        now = clock.now()
+        found = Thread.objects.visible().filter(id=thread.id).locked().first()
+        if found is None:
+            raise NotFound(f"Thread with ID {thread.id} not found")
+        _refuse_busy(found)
+        if found.epoch != thread.epoch:
+            return False
+        changes = {**prepared.changes, "epoch": found.epoch + 1, "updated_at": now}
+        if prepared.changes:
+            place = prepared.place["checkpoint_id"]
+            StateEdit.objects.create(thread=found, epoch=found.epoch + 1, checkpoint_id=place, created_at=now)
+            changes |= {"state_updated_at": now, **expiry.extended(found, now=now)}
+        Thread.objects.filter(id=found.id).update(**changes)
+        land(prepared.batch, file=settings.CHECKPOINTS_FILE)
+    return True

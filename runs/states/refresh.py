@@ -1,0 +1,72 @@
+"""Reading a thread's values again after a run that ended where nobody could read them.
+
+Values are read through a graph, and a transaction that ends a run cannot wait for one. It marks the thread instead
+(`Thread.stale_since`). The process that ended the run reads the values at once; the sweep of any worker reads the rest.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from runs.conf import settings
+from runs.graphs import GraphNotFound
+from runs.serialization import encode
+from runs.states.reads import readable
+from threads.checkpoints import StorageUnavailable
+from threads.db import clock
+from threads.db.database import in_database
+from threads.db.errors import is_passing
+from threads.db.fields import Encoded
+from threads.models import Thread
+from threads.state.read import address
+
+logger = logging.getLogger(__name__)
+
+#: Threads that one sweep reads at most.
+BATCH = 100
+
+
+async def refresh_state(thread_id: UUID) -> None:
+    """Read a thread's values again, if they are stale and nothing runs there. An error is logged, not raised."""
+    try:
+        thread = await in_database(Thread.objects.stale().filter(id=thread_id).first)
+        if thread is not None:
+            await _refresh(thread)
+    except Exception as error:
+        logger.warning("Thread %s: its values could not be read again yet: %s", thread_id, error)
+
+
+async def refresh_stale() -> None:
+    """Read again the values of the threads that are stale longest, some at a time."""
+    for thread in await in_database(list, Thread.objects.stale().order_by("stale_since")[:BATCH]):
+        await _refresh(thread)
+
+
+async def _refresh(thread: Thread) -> None:
+    """Read a thread's values and write them, unless another writer has had the thread meanwhile."""
+    changes: dict[str, Any] = {"stale_since": None}
+    if (graph_id := thread.metadata.get("graph_id")) and thread.epoch:
+        try:
+            async with readable(graph_id, address(thread)) as graph:
+                state = await graph.aget_state(address(thread))
+            changes |= {"values": Encoded(encode(state.values)), "state_updated_at": clock.now()}
+        except Exception as error:
+            if _may_succeed_later(error, thread):
+                return
+            logger.warning(
+                "Thread %s: its values cannot be read; it keeps those that it showed.",
+                thread.id,
+                exc_info=True,
+            )
+    await in_database(Thread.objects.stale().filter(id=thread.id, epoch=thread.epoch).update, **changes)
+
+
+def _may_succeed_later(error: Exception, thread: Thread) -> bool:
+    if isinstance(error, GraphNotFound):
+        # Another process may have the graph, during a deployment.
+        assert thread.stale_since is not None
+        return clock.now() - thread.stale_since < timedelta(seconds=settings.GRAPH_WAIT)
+    return isinstance(error, StorageUnavailable) or is_passing(error)

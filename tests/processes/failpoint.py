@@ -1,0 +1,80 @@
+"""Where a server under test kills or freezes itself: `FAILPOINT` names the point, and it happens when it comes by."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import transaction
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def before(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        die()
+
+    return dying
+
+
+def freezing(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Freeze the whole process the first time, within the transaction; go on when it is woken."""
+    frozen = False
+
+    @wraps(call)
+    def going_on(*args: Any, **kwargs: Any) -> Any:
+        nonlocal frozen
+        if not frozen:
+            frozen = True
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return call(*args, **kwargs)
+
+    return going_on
+
+
+def after_commit(call: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(call)
+    def dying(*args: Any, **kwargs: Any) -> Any:
+        result = call(*args, **kwargs)
+        if result != []:  # a claim that found nothing
+            transaction.on_commit(die)
+        return result
+
+    return dying
+
+
+#: Name -> (the methods of the transition that it is about, where in it the process dies).
+POINTS = {
+    #: A run was claimed, and nothing of it has happened yet.
+    "claimed": (("claim", "claim_candidates"), after_commit),
+    #: All checkpoints have landed; the transaction with the final status is open and will never be committed.
+    "settling": (("settle_each",), before),
+    #: The same, but the process freezes there, with the thread's row locked.
+    "frozen": (("settle_each",), freezing),
+    #: The final status is committed, and nobody has been told.
+    "settled": (("settle_each",), after_commit),
+}
+
+
+class Failpoint(AppConfig):
+    """Arms the failpoint of this process, if it has one."""
+
+    name = "tests.processes.failpoint"
+
+    def ready(self) -> None:
+        if point := os.environ.get("FAILPOINT"):
+            from runs.models import Run
+            from runs.models.querysets import RunQuerySet
+
+            methods, wrap = POINTS[point]
+            for owner in (RunQuerySet, Run):  # a run that is claimed with its admission has no row yet
+                for method in methods:
+                    if method in vars(owner):
+                        setattr(owner, method, wrap(getattr(owner, method)))

@@ -1,0 +1,167 @@
+"""What the admin's read-only pages have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_permission_codename, get_user_model
+from django.core.paginator import Paginator
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.functional import cached_property
+
+from threads.db import clock
+from threads.display import short_id
+
+#: Rows that a list counts and pages through at most; filters and the search reach the others.
+COUNTED = 10_000
+BY_USERNAME = f"user__{get_user_model().USERNAME_FIELD}"
+
+
+class BoundedPaginator(Paginator):
+    """Counts no more rows than anybody pages through: counting all of a large table takes seconds."""
+
+    @cached_property
+    def count(self) -> int:  # type: ignore[override]
+        rows: Any = self.object_list
+        return int(rows.order_by().values("pk")[:COUNTED].count())
+
+
+def _deletes_user(request: HttpRequest) -> bool:
+    """Whether the request is about deleting users, by somebody who may."""
+    options = get_user_model()._meta
+    match = request.resolver_match
+    place = f"{options.app_label}_{options.model_name}"
+    permission = f"{options.app_label}.{get_permission_codename('delete', options)}"
+    return (
+        match is not None
+        and match.url_name in (f"{place}_delete", f"{place}_changelist")
+        and request.user.has_perm(permission)  # type: ignore[union-attr]
+    )
+
+
+class SparingChangeList(ChangeList):
+    """Leaves the columns that a list does not show, and that can be large, in the database."""
+
+    def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        return super().get_queryset(*args, **kwargs).defer(*getattr(self.model_admin, "list_defer", ()))
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Rows that people look at and never edit: the state machine is the only writer."""
+
+    list_defer: tuple[str, ...] = ()
+    #: What the search box looks up: UUIDs, and any other text.
+    search_ids: tuple[str, ...] = ("pk",)
+    search_texts: tuple[str, ...] = ()
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    search_fields = ("pk",)
+
+    class Media:
+        css = {"all": ("threads/admin.css",)}
+
+    def has_add_permission(self, request: HttpRequest, *args: Any) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Rows go with their user, whose deletion asks for each of them; else the API and the commands delete them."""
+        return _deletes_user(request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return SparingChangeList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """By whole ids, which may be several, or else by the text; an index answers each on a large table."""
+        words = search_term.split()
+        if not words:
+            return queryset, False
+        ids = [found for word in words if (found := as_uuid(word))]
+        wanted = Q()
+        if len(ids) == len(words):
+            for lookup in self.search_ids:
+                wanted |= Q(**{f"{lookup}__in": ids})
+        else:
+            for lookup in self.search_texts:
+                wanted |= Q(**{lookup: search_term.strip()})
+        return queryset.filter(wanted) if wanted else queryset.none(), False
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """A filter that ignores values which it does not offer."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        offered = {str(value) for value, _ in self.lookup_choices}
+        return self.narrow(queryset, str(self.value())) if self.value() in offered else queryset
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        raise NotImplementedError
+
+
+class CreatedFilter(ChoiceFilter):
+    title = "created"
+    parameter_name = "created"
+    ages = {
+        "15m": ("Past 15 minutes", timedelta(minutes=15)),
+        "1h": ("Past hour", timedelta(hours=1)),
+        "24h": ("Past 24 hours", timedelta(hours=24)),
+        "7d": ("Past 7 days", timedelta(days=7)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(key, label) for key, (label, _) in self.ages.items()] + [("older", "Earlier")]
+
+    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
+        _, age = self.ages.get(value, self.ages["7d"])
+        since = self.since(clock.now() - age)
+        return queryset.exclude(since) if value == "older" else queryset.filter(since)
+
+    def since(self, moment: datetime) -> Q:
+        return Q(created_at__gte=moment)
+
+
+class LinkedFilter(admin.SimpleListFilter):
+    """Rows of one other row: not offered, but shown when a link has chosen it."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        if self.value() is None:
+            return []
+        chosen = as_uuid(str(self.value()))
+        if chosen is None:
+            raise IncorrectLookupParameters
+        return [(str(self.value()), short_id(chosen))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset if value is None else queryset.filter(**{str(self.parameter_name): as_uuid(value)})
+
+
+def column(
+    field: str, show: Callable[[Any], str], description: str, *, ordering: str | None = None
+) -> Callable[[Any, Any], str]:
+    """A method for `list_display` or `fieldsets` that shows one field of a row in a given way."""
+
+    @admin.display(description=description, ordering=ordering)
+    def shown(self: Any, row: Any) -> str:
+        return show(getattr(row, field))
+
+    return shown
+
+
+def as_uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The database, without a word about threads: statements, time, columns, errors."""

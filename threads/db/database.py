@@ -1,0 +1,186 @@
+"""Django's database from the event loop: one synchronous function, one transaction, one call.
+
+The ORM has no asynchronous form; its async methods are threads. Those that asgiref picks either serialise the whole
+process (one thread for everything outside a request) or leak a connection (a task started from a request). So the
+server has a fixed set of database threads, each of which keeps its connection until `close()`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import select
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import psycopg
+from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
+
+from threads.db.errors import READ_ONLY, is_passing, sqlstate
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+#: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
+THREADS = {"sqlite": 1, "postgresql": 12}
+
+#: How PostgreSQL names a transaction that it gave up: a serialization failure, a deadlock; and how often one is tried again.
+SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
+
+#: A function to call, and where its result goes; None ends a thread.
+Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+class DatabaseThreads:
+    """A pool of threads for database work, started on first use.
+
+    They are daemons: a thread that hangs in a query of a database that does not answer must not keep the process from
+    ending, which those of `concurrent.futures` would.
+    """
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call `function` on a database thread. Cancelling the caller does not undo what the function commits."""
+        if not self._threads:
+            self._start()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._jobs.put((lambda: function(*args, **kwargs), loop, future))
+        return await future
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._threads:
+                self._threads = [
+                    threading.Thread(target=_work, args=(self._jobs,), name=f"database-{number}", daemon=True)
+                    for number in range(THREADS.get(connection.vendor, 4))
+                ]
+                for thread in self._threads:
+                    thread.start()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End the threads and close their connections; the next call starts new ones.
+
+        Blocks at most `timeout` seconds; a thread that does not end by then is left to end with the process.
+        """
+        with self._lock:
+            threads, self._threads = self._threads, []
+            jobs, self._jobs = self._jobs, queue.SimpleQueue()
+        for _ in threads:
+            jobs.put(None)
+        deadline = time.monotonic() + timeout
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if stuck := sum(thread.is_alive() for thread in threads):
+            logger.warning("%s database calls did not end within %g s.", stuck, timeout)
+
+
+def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
+    # With DEBUG, Django would keep the text of every query of this thread, which never ends a request.
+    connection.make_debug_cursor = connection.make_cursor  # type: ignore[method-assign, assignment]
+    _leave_pool()
+    while (job := jobs.get()) is not None:
+        call, loop, future = job
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            _replace_ended_connection()
+            result = _call(call)
+        except BaseException as raised:
+            error = _unavailable(raised)
+            if isinstance(error, OperationalError | InterfaceError):
+                # A connection that the database ended is of no use to the next caller of this thread.
+                for each in connections.all(initialized_only=True):
+                    each.close_if_unusable_or_obsolete()
+        try:
+            loop.call_soon_threadsafe(_finish, future, result, error)
+        except RuntimeError:
+            logger.debug("The event loop closed before a database call ended.")
+        # Neither the result nor a traceback's frames may live on until this thread's next job.
+        del job, call, future, result, error
+    connections.close_all()
+
+
+def _leave_pool() -> None:
+    """Connect this thread directly: it keeps its connection, so that Django's pool saves it nothing.
+
+    After an outage the pool waits twice as long before each attempt to connect; this thread's next call connects at once.
+    """
+    wrapper, options = connections["default"], connection.settings_dict["OPTIONS"]
+    if "pool" in options:
+        direct = {name: value for name, value in options.items() if name != "pool"}
+        wrapper.settings_dict = {**wrapper.settings_dict, "OPTIONS": direct}
+
+
+def _call(call: Callable[[], Any]) -> Any:
+    """Call; again if the database gave the transaction up so that others could go on, which has then done nothing.
+
+    So has one that was refused as a write: this thread's connection may be from before a failover, and a new one reach the
+    server that accepts writes.
+    """
+    for attempt in range(SACRIFICES):
+        try:
+            return call()
+        except DatabaseError as error:
+            if sqlstate(error) == READ_ONLY and attempt == 0:
+                connection.close()
+            elif sqlstate(error) not in SACRIFICED:
+                raise
+    return call()
+
+
+def _unavailable(error: BaseException) -> BaseException:
+    """What Django names otherwise as what it is, a database that cannot be used now: an OperationalError.
+
+    A connection stays read-only once it was, and a new one may reach the server that accepts writes: it is closed.
+    """
+    is_named = isinstance(error, OperationalError | InterfaceError)
+    if is_named or not isinstance(error, DatabaseError) or not is_passing(error):
+        return error
+    if sqlstate(error) == READ_ONLY:
+        connection.close()
+    unavailable = OperationalError(*error.args)
+    unavailable.__cause__ = error.__cause__
+    return unavailable
+
+
+def _replace_ended_connection() -> None:
+    """Leave a connection that the server has ended meanwhile, before a call fails on it.
+
+    Nothing is sent to an idle connection but the word of its end: it is readable then, which costs no round trip to see.
+    """
+    if connection.vendor == "postgresql" and connection.connection is not None:
+        poll = select.poll()
+        try:
+            poll.register(connection.connection.fileno(), select.POLLIN)
+            ended = bool(poll.poll(0))
+        except (psycopg.Error, OSError):
+            ended = True
+        if ended:
+            connection.close()
+
+
+def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)
+
+
+threads = DatabaseThreads()
+
+
+async def in_database(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a synchronous function that uses Django's database on a database thread."""
+    return await threads.run(function, *args, **kwargs)

@@ -1,0 +1,13 @@
+"""Tables: conversations, edits of their state, and items of the store."""
+
+from threads.models.edit import StateEdit
+from threads.models.item import StoreItem
+from threads.models.thread import Thread, ThreadStatus, TtlStrategy
+
+__all__ = [
+    "StateEdit",
+    "StoreItem",
+    "Thread",
+    "ThreadStatus",
+    "TtlStrategy",
+]

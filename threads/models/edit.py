@@ -1,0 +1,24 @@
+"""Edits of a thread's state by its user, as the thread's log remembers them."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class StateEdit(models.Model):
+    """One edit: the checkpoint that it made, and the epoch of the thread that it took.
+
+    The epoch places it among the events of the thread's runs (`runs.events.thread_log`). What it said is the checkpoint's to
+    tell; who reads of an edit whose checkpoint has been pruned meanwhile gets nothing of it.
+    """
+
+    pk = models.CompositePrimaryKey("thread_id", "epoch")
+    thread = models.ForeignKey(
+        "threads.Thread", on_delete=models.CASCADE, db_index=False, related_name="edits"
+    )
+    epoch = models.PositiveBigIntegerField()
+    checkpoint_id = models.CharField(max_length=64)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.thread_id} {self.epoch}"

@@ -1,0 +1,1 @@
+"""A thread's state, as its graph and its checkpoints tell it."""
