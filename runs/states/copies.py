@@ -18,7 +18,7 @@ from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.serialization import encode
 from runs.states.reads import readable
-from threads.checkpoints.copying import copy_checkpoints
+from threads.checkpoints.opening import copy_checkpoints
 from threads.db import clock
 from threads.db.database import in_database
 from threads.db.fields import Encoded

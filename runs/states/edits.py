@@ -30,8 +30,8 @@ from runs.requests.run import ContradictoryRequest, sanitised_metadata
 from runs.serialization import encode
 from threads import expiry
 from threads.checkpoints import StorageFailed
-from threads.checkpoints.drafts import Draft, land
-from threads.checkpoints.opening import open_pruning
+from threads.checkpoints.drafts import Draft
+from threads.checkpoints.opening import land, open_pruning
 from threads.checkpoints.rows import Batch, StateTooLarge
 from threads.db import clock
 from threads.db.database import in_database

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -115,39 +113,3 @@ class Draft(ThreadWriter):
     ) -> Mapping[str, DeltaChannelHistory]:
         # The storage's own would not see what is not written yet.
         return await BaseCheckpointSaver.aget_delta_channel_history(self, config=config, channels=channels)
-
-
-def land(batch: Batch, *, file: str | Path) -> None:
-    """Write a draft's rows. The caller is in a transaction that has locked the thread and given it the draft's epoch.
-
-    On PostgreSQL they become visible with its commit. On SQLite they are in a file of their own, and there just before.
-
-    Args:
-        file: The checkpoints' file, if the database is SQLite.
-    """
-    if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres.statements import columns, statement
-
-        query = statement(
-            blobs=bool(batch.blobs),
-            checkpoints=bool(batch.checkpoints),
-            replaced=bool(batch.replaced),
-            added=bool(batch.added),
-        )
-        parameters: dict[str, Any] = {
-            "threads": list(batch.fences),
-            "epochs": list(batch.fences.values()),
-            **columns("b", batch.blobs),
-            **columns("c", batch.checkpoints),
-            **columns("w", batch.replaced),
-            **columns("a", batch.added),
-        }
-        with connection.cursor() as cursor:
-            cursor.execute(query, parameters)
-        return
-    from threads.checkpoints.sqlite.pruning import transaction
-    from threads.checkpoints.sqlite.storage import ADD, CHECKPOINT, REPLACE
-
-    with transaction(Path(file)) as db:
-        for query, rows in ((CHECKPOINT, batch.checkpoints), (REPLACE, batch.replaced), (ADD, batch.added)):
-            db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])

@@ -1,15 +1,26 @@
-"""Opening the checkpoint storage of this site's database."""
+"""The checkpoints of this site's database: the one module that knows which database that is.
+
+On PostgreSQL they are in it; on SQLite in a file of their own (`file`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from uuid import UUID
 
 from django.db import connection
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from threads.checkpoints.postgres import direct as postgres
+from threads.checkpoints.postgres.pruning import PostgresPruning
+from threads.checkpoints.postgres.storage import open_postgres
 from threads.checkpoints.pruning import Pruning
+from threads.checkpoints.rows import Batch
+from threads.checkpoints.sqlite import direct as sqlite
+from threads.checkpoints.sqlite.pruning import SqlitePruning
+from threads.checkpoints.sqlite.storage import open_sqlite
 from threads.checkpoints.storage import CheckpointStorage
 
 
@@ -24,14 +35,10 @@ async def open_checkpoints(
         connections: The largest number of PostgreSQL connections.
     """
     if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres.storage import open_postgres
-
         opened: AbstractAsyncContextManager[CheckpointStorage] = open_postgres(
             serde=serde, retry_seconds=retry_seconds, connections=connections
         )
     else:
-        from threads.checkpoints.sqlite.storage import open_sqlite
-
         opened = open_sqlite(file, serde=serde, retry_seconds=retry_seconds)
     async with opened as storage:
         try:
@@ -43,9 +50,24 @@ async def open_checkpoints(
 def open_pruning(*, file: str | Path) -> Pruning:
     """Pruning of the checkpoints of this site's database: on PostgreSQL in it, on SQLite in `file`."""
     if connection.vendor == "postgresql":
-        from threads.checkpoints.postgres.pruning import PostgresPruning
-
         return PostgresPruning()
-    from threads.checkpoints.sqlite.pruning import SqlitePruning
-
     return SqlitePruning(Path(file))
+
+
+def land(batch: Batch, *, file: str | Path) -> None:
+    """Write a draft's rows. The caller is in a transaction that has locked the thread and given it the draft's epoch."""
+    if connection.vendor == "postgresql":
+        postgres.land(batch)
+    else:
+        sqlite.land(batch, Path(file))
+
+
+def copy_checkpoints(source: UUID, target: UUID, *, file: str | Path) -> None:
+    """Copy all checkpoints of a thread within the caller's transaction, which has the target thread to itself.
+
+    Nothing passes through this process.
+    """
+    if connection.vendor == "postgresql":
+        postgres.copy(source, target)
+    else:
+        sqlite.copy(source, target, Path(file))

@@ -1,0 +1,38 @@
+"""Writes to the checkpoints' file for a caller that holds the main database's write lock: edits and copies of threads.
+
+The rows are there just before the caller's transaction commits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+from threads.checkpoints.rows import Batch
+from threads.checkpoints.sqlite.pruning import transaction
+from threads.checkpoints.sqlite.storage import ADD, CHECKPOINT, REPLACE
+
+COPY = (
+    """INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
+    SELECT :target, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value
+    FROM writes WHERE thread_id = :source""",
+    """INSERT INTO checkpoints
+        (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+    SELECT :target, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,
+        CAST(json_replace(CAST(metadata AS TEXT), '$.thread_id', :target) AS BLOB)
+    FROM checkpoints WHERE thread_id = :source""",
+)
+
+
+def land(batch: Batch, file: Path) -> None:
+    """Write a draft's rows."""
+    with transaction(file) as db:
+        for query, rows in ((CHECKPOINT, batch.checkpoints), (REPLACE, batch.replaced), (ADD, batch.added)):
+            db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])
+
+
+def copy(source: UUID, target: UUID, file: Path) -> None:
+    """Copy all checkpoints of a thread, within the file."""
+    with transaction(file) as db:
+        for query in COPY:
+            db.execute(query, {"source": str(source), "target": str(target)})
