@@ -16,6 +16,7 @@ class RunsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        # Not above: Django imports this module before models can be.
         from runs import signals  # noqa: F401
         from runs.checks import configuration, exposure  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401

@@ -97,6 +97,7 @@ class Site:
     async def _open(self) -> None:
         """Open the runtime for a server that sent no lifespan, such as the plain `daphne` command."""
         if not self.lifespan.begun and "daphne.server" in sys.modules:
+            # Not above: it imports Twisted, which other servers do without.
             from runs.server.daphne import drain_before_exit
 
             drain_before_exit(self.lifespan)

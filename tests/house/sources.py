@@ -69,6 +69,17 @@ def imported(module: Module, names: Mapping[str, Module]) -> set[str]:
     return found & names.keys() - {module.name}
 
 
+def unexplained(module: Module) -> Iterator[int]:
+    """The lines of imports inside functions that have no comment above or beside them; of several in a row the first."""
+    lines = module.text.splitlines()
+    for function, _ in module.functions():
+        inner = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]
+        for number in (node.lineno for node in inner[:1]):
+            beside = lines[number - 1].replace("# noqa", "")
+            if not lines[number - 2].lstrip().startswith("#") and "# " not in beside:
+                yield number
+
+
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
     yield node
     for child in ast.iter_child_nodes(node):

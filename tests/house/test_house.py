@@ -9,7 +9,9 @@ import pytest
 
 from tests.house.circles import circles, of_folders
 from tests.house.prose import found
-from tests.house.sources import Module, imported
+from tests.house.sources import PACKAGES, Module, imported, read, unexplained
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def module(name: str, text: str = "", *, package: bool = False) -> Module:
@@ -62,3 +64,10 @@ def test_phrases_are_found_in_comments_and_docstrings_alone(line: str, phrase: s
 def test_plain_english_is_not_found() -> None:
     text = '"""Return the rows because they are locked; a reader that stalls is skipped."""\n'
     assert not list(found(Path("a.py"), text))
+
+
+def test_imports_inside_functions_say_why() -> None:
+    modules = read(ROOT, *PACKAGES)
+    assert not [f"{each.path}:{line}" for each in modules.values() for line in unexplained(each)]
+    text = "def f():\n    import a\n\ndef g():\n    # Because.\n    import b\n    import c\n"
+    assert list(unexplained(module("x", text))) == [2]

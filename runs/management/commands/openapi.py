@@ -14,6 +14,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Not above: they import every route, which the list of commands does without.
         from runs.api.openapi.document import document
         from runs.api.site import api
 

@@ -51,6 +51,7 @@ class Command(BaseCommand):
     def handle(self, *, health_host: str, health_port: int, **options: Any) -> None:
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
+        # Not above: the commands that only look for this one do without it.
         from runs.server.lifespan import exit_anyway, lifespan
 
         names = ("concurrency", "queues", "drain_seconds", "max_runs")
@@ -68,6 +69,7 @@ class Command(BaseCommand):
         sys.exit(lifespan.exit_code)
 
     async def _work(self, lifespan: Any, *, host: str, port: int) -> None:
+        # Not above: these import the graphs, which the command's help does without.
         from runs.process.current import current
         from runs.server.lifespan import STOP_SIGNALS, Stopped
         from runs.worker.health import health_endpoint, worker_health

@@ -31,6 +31,7 @@ class DevelopmentServer:
         self.application = application
 
     def serve_forever(self) -> None:
+        # Not above: importing Daphne installs its event loop, also in the reloader's own process.
         from runs.server.daphne import Server
         from runs.server.lifespan import lifespan
 
