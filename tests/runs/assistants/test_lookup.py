@@ -99,7 +99,7 @@ def test_a_deleted_assistant_is_removed_once_no_run_names_it(run_settings: Any) 
     assert not Assistant.objects.filter(id=named.id).exists()
 
 
-def test_a_search_is_one_query_and_a_change_is_few() -> None:
+def test_a_search_reads_sizes_and_rows_and_a_change_is_few_queries() -> None:
     principal = Principal(make_user().pk)
     for number in range(12):
         made = writing.create_assistant(
@@ -116,7 +116,7 @@ def test_a_search_is_one_query_and_a_change_is_few() -> None:
         connection,
     ) as asked:
         found, more = search.page(limit=5, offset=0, sort_by="name", sort_order="asc", **conditions)
-    assert (len(asked), len(found), more) == (1, 5, True)
+    assert (len(asked), len(found), more) == (2, 5, True)
     assert search.count(**conditions) == 6
     with CaptureQueriesContext(connection) as asked:
         writing.change_assistant(made.id, {"metadata": {"n": 2}}, principal=principal)
