@@ -171,7 +171,7 @@ class Page {
       if (busy) return null;
       return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
     }
-    if (session.sent.some(({ sending, problem }) => sending && !problem) || session.queued.length) return { text: "Waiting for a free worker…" };
+    if (session.sent.some(({ problem }) => !problem) || session.queued.length) return { text: "Waiting for a free worker…" };
     return null;
   }
 

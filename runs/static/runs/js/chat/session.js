@@ -90,14 +90,17 @@ export class Session extends EventTarget {
     const { method, params } = event;
     this.model.apply(event);
     if (method === "lifecycle" && !params.namespace.length && !params.data.namespace?.length) this.turned(params.data);
-    if (method === "values" && !params.namespace.length) this.settleSent();
+    if (method === "values" && !params.namespace.length) {
+      // Now the newest branch is what was sent from the one that was looked at.
+      if (this.live && this.model.active) this.view = null;
+      this.settleSent();
+    }
     this.changed();
   }
 
   turned(data) {
     if (!this.live) return;
-    if (data.event === "running") this.view = null;
-    else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
+    if (data.event !== "running") this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
 
@@ -142,7 +145,8 @@ export class Session extends EventTarget {
     if (this.model.active || this.closed) return;
     this.head = checkpoint?.checkpoint_id ?? null;
     this.model.setState(values);
-    this.settleSent();
+    // What waited and is not there was taken back elsewhere.
+    this.sent = this.sent.filter(({ problem, trying }) => problem || trying);
   }
 
   async look() {
@@ -177,11 +181,12 @@ export class Session extends EventTarget {
    * @param options.assistant Which assistant answers.
    * @param options.strategy What becomes of a run that is under way.
    * @param options.from The run that it follows on its branch; with `checkpoint`, where that stood.
+   * @param options.instead The message in whose place it stands.
    */
-  async send(content, { assistant, strategy = "enqueue", context, from, checkpoint } = {}) {
+  async send(content, { assistant, strategy = "enqueue", context, from, checkpoint, instead } = {}) {
     const id = crypto.randomUUID();
     const parent = from !== undefined ? from : (this.view?.run ?? this.queued.at(-1)?.id ?? this.branches.newest);
-    const message = { ...fromState({ type: "human", id, content }), key: id, sending: true };
+    const message = { ...fromState({ type: "human", id, content }), key: id, sending: true, instead };
     const params = { assistant_id: assistant, input: { messages: [{ type: "human", id, content }] }, metadata: { message_id: id, parent_run_id: parent ?? "" }, multitask_strategy: strategy };
     const at = checkpoint ?? (from === undefined ? this.view?.checkpoint : undefined);
     const configurable = { ...(at ? { checkpoint_id: at } : {}), ...(context ?? {}) };
@@ -208,7 +213,6 @@ export class Session extends EventTarget {
     } finally {
       message.trying = false;
     }
-    this.view = null;
     this.changed();
     await this.refresh();
   }
@@ -268,7 +272,7 @@ export class Session extends EventTarget {
   async edit(messageId, content, options) {
     const run = this.branches.ofMessage(messageId);
     const checkpoint = (run.parent && (await this.tip(run.parent))?.checkpoint.checkpoint_id) || (await this.beginning(run.id));
-    await this.send(content, { ...options, from: run.parent, checkpoint });
+    await this.send(content, { ...options, from: run.parent, checkpoint, instead: messageId });
   }
 
   /** The state that a run has left, or the one before it that has left any: one that was cancelled early has none. */
