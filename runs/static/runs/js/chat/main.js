@@ -143,7 +143,7 @@ class Page {
     const { model, view } = session;
     const messages = view ? view.messages : model.root.all();
     const loading = session.phase === "loading";
-    const entries = timeline(model, messages, { sent: session.sent, agents: !view, waiting: view ? null : this.waiting(session, loading) });
+    const entries = timeline(model, messages, { sent: session.sent, agents: !view, waiting: view && !session.sent.length ? null : this.waiting(session, loading) });
     const idle = !model.active;
     entries.forEach((entry, place) => {
       if (entry.kind === "human") {

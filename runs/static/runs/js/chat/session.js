@@ -90,11 +90,7 @@ export class Session extends EventTarget {
     const { method, params } = event;
     this.model.apply(event);
     if (method === "lifecycle" && !params.namespace.length && !params.data.namespace?.length) this.turned(params.data);
-    if (method === "values" && !params.namespace.length) {
-      // Now the newest branch is what was sent from the one that was looked at.
-      if (this.live && this.model.active) this.view = null;
-      this.settleSent();
-    }
+    if (method === "values" && !params.namespace.length) this.settleSent();
     this.changed();
   }
 
@@ -106,7 +102,10 @@ export class Session extends EventTarget {
 
   settleSent() {
     const ids = new Set(this.model.root.messages.map(({ id }) => id));
-    this.sent = this.sent.filter(({ id }) => !ids.has(id));
+    const left = this.sent.filter(({ id }) => !ids.has(id));
+    // What was sent from another branch has made it the newest.
+    if (left.length < this.sent.length) this.view = null;
+    this.sent = left;
   }
 
   connected(state) {
@@ -145,8 +144,9 @@ export class Session extends EventTarget {
     if (this.model.active || this.closed) return;
     this.head = checkpoint?.checkpoint_id ?? null;
     this.model.setState(values);
-    // What waited and is not there was taken back elsewhere.
-    this.sent = this.sent.filter(({ problem, trying }) => problem || trying);
+    this.settleSent();
+    // What waited and has no run any more was taken back elsewhere.
+    this.sent = this.sent.filter(({ id, problem, trying }) => problem || trying || this.branches.ofMessage(id));
   }
 
   async look() {
