@@ -69,6 +69,7 @@ export class Session extends EventTarget {
     this.thread = thread;
     this.branches = new Branches(runs);
     this.model.setState(state.values);
+    this.snapshot = this.model.root.messages;
     this.head = state.checkpoint?.checkpoint_id ?? null;
     this.askFrom(thread);
     this.phase = "ready";
@@ -80,6 +81,11 @@ export class Session extends EventTarget {
     const asked = Object.values(thread.interrupts ?? {}).flat();
     this.schemas = new Map(asked.map((each) => [each.id, each.response_schema]));
     if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
+  }
+
+  /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
+  get catchingUp() {
+    return !this.live && !this.fresh && this.phase === "ready";
   }
 
   listRuns = () => this.api.get(`threads/${this.id}/runs?limit=200&select=run_id&select=status&select=metadata&select=created_at`);
