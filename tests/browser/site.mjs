@@ -76,9 +76,9 @@ export class Chat {
 
   /** Send, and wait until the answer is complete. */
   async ask(text) {
-    const before = await this.tab.locator(".answer").count();
+    const before = await this.tab.locator(".bubble").count();
     await this.send(text);
-    await this.tab.waitForFunction((count) => document.querySelectorAll(".answer .md").length > count || document.querySelector(".q, .problem"), before && (await this.tab.locator(".answer .md").count()));
+    await this.tab.waitForFunction((count) => document.querySelectorAll(".bubble").length > count, before);
     await this.idle();
   }
 

@@ -114,9 +114,9 @@ class HumanView {
     this.bubble = h("div.bubble", { dir: "auto" });
     this.pick = picker({ version: (step) => acts.version(this.entry, step) });
     this.editButton = iconButton("edit", "Edit", () => this.edit());
-    this.bar = h("div.acts", {}, this.pick.element, this.editButton, (this.copyButton = iconButton("copy", "Copy", () => copy(textOf(this.entry.message), this.copyButton))));
-    this.status = h("p.sending.quiet");
-    this.element = h("div.me", { role: "article", "aria-label": "You" }, this.bubble, this.status, this.bar);
+    this.status = h("span.sending", { role: "status" });
+    this.bar = h("div.acts", {}, this.status, this.pick.element, this.editButton, (this.copyButton = iconButton("copy", "Copy", () => copy(textOf(this.entry.message), this.copyButton))));
+    this.element = h("article.me", {}, h("h2.vh", {}, "You"), this.bubble, this.bar);
   }
 
   update(entry) {
@@ -128,9 +128,9 @@ class HumanView {
       this.bubble.replaceChildren(...shown.map((block) => (block.type === "text" ? h("p", { dir: "auto" }, block.text) : blockElement(block))));
     }
     this.pick.update(entry.versions);
-    this.editButton.hidden = !entry.editable;
+    // It keeps its room, so that nothing moves when a run begins or ends.
+    this.editButton.classList.toggle("away", !entry.editable);
     setText(this.status, message.problem ?? (message.sending ? "Sending…" : ""));
-    this.status.hidden = !this.status.textContent;
   }
 
   edit() {
@@ -169,7 +169,7 @@ class TurnView {
     this.copyButton = iconButton("copy", "Copy the answer", () => copy(this.entry.text, this.copyButton));
     this.againButton = iconButton("retry", "Answer again", () => acts.again(this.entry));
     this.bar = h("div.acts", {}, this.copyButton, this.againButton, this.tokens);
-    this.element = h("div.answer", { role: "article", "aria-label": "Answer" }, this.turn, this.bar);
+    this.element = h("article.answer", {}, h("h2.vh", {}, "Answer"), this.turn, this.bar);
   }
 
   update(entry) {
@@ -178,7 +178,7 @@ class TurnView {
     this.turn.classList.toggle("over", !entry.live);
     // It takes its room from the start, so that nothing moves when the answer is complete.
     this.bar.classList.toggle("away", entry.live || !entry.text || entry.asks);
-    this.againButton.hidden = !entry.repeatable;
+    this.againButton.classList.toggle("away", !entry.repeatable);
     setText(this.tokens, entry.tokens ? count(entry.tokens, "token") : "");
   }
 }

@@ -42,7 +42,8 @@ class Page {
 
   async start() {
     this.listen();
-    await Promise.all([this.list.refresh(), this.assistants.load().catch((error) => this.problem(error))]);
+    this.loaded = this.assistants.load().catch((error) => this.problem(error));
+    await Promise.all([this.list.refresh(), this.loaded]);
     this.open(this.idOf(location.pathname));
   }
 
@@ -71,7 +72,7 @@ class Page {
   open(id, { fresh = false } = {}) {
     this.session?.close();
     this.card?.close();
-    this.card = this.session = null;
+    this.card = this.session = this.chosen = null;
     this.context = {};
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
@@ -123,9 +124,10 @@ class Page {
     if (stage.firstElementChild !== shown) stage.replaceChildren(shown);
     document.body.classList.toggle("is-empty", !session);
     this.placeComposer(gone);
-    const questions = session && !running && !session.view ? [...session.model.questions.values()] : [];
+    const still = Boolean(session?.catchingUp);
+    const questions = session && !running && !session.view && !still ? [...session.model.questions.values()] : [];
     this.composer.update({ running, online: !session?.connection || session.connection.state.name !== "lost", asks: questions.length > 0, queued: session?.queued ?? [], empty: !session });
-    this.plan.update(session && !session.view ? session.model.values.todos : null);
+    if (!still) this.plan.update(session && !session.view ? session.model.values.todos : null);
     if (session && !gone) this.renderLog(session, questions);
     this.renderHead();
   }
@@ -141,9 +143,10 @@ class Page {
 
   renderLog(session, questions) {
     const { model, view } = session;
-    const messages = view ? view.messages : model.root.all();
+    const still = session.catchingUp;
+    const messages = view ? view.messages : still ? session.snapshot : model.root.all();
     const loading = session.phase === "loading";
-    const entries = timeline(model, messages, { sent: session.sent, agents: !view, waiting: view ? null : this.waiting(session, loading) });
+    const entries = timeline(model, messages, { sent: session.sent, agents: !view && !still, waiting: still || (view && !session.sent.length) ? null : this.waiting(session, loading) });
     const idle = !model.active;
     entries.forEach((entry, place) => {
       if (entry.kind === "human") {
@@ -171,7 +174,7 @@ class Page {
       if (busy) return null;
       return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
     }
-    if (session.sent.some(({ sending, problem }) => sending && !problem) || session.queued.length) return { text: "Waiting for a free worker…" };
+    if (session.sent.some(({ problem }) => !problem) || session.queued.length) return { text: "Waiting for a free worker…" };
     return null;
   }
 
@@ -236,6 +239,7 @@ class Page {
   }
 
   async send(message, strategy) {
+    await this.loaded;
     const { assistant } = this;
     if (!assistant) throw new Error("There is no assistant to answer.");
     const content = contentOf(message);

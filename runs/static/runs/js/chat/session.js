@@ -69,6 +69,7 @@ export class Session extends EventTarget {
     this.thread = thread;
     this.branches = new Branches(runs);
     this.model.setState(state.values);
+    this.snapshot = this.model.root.messages;
     this.head = state.checkpoint?.checkpoint_id ?? null;
     this.askFrom(thread);
     this.phase = "ready";
@@ -80,6 +81,11 @@ export class Session extends EventTarget {
     const asked = Object.values(thread.interrupts ?? {}).flat();
     this.schemas = new Map(asked.map((each) => [each.id, each.response_schema]));
     if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
+  }
+
+  /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
+  get catchingUp() {
+    return !this.live && !this.fresh && this.phase === "ready";
   }
 
   listRuns = () => this.api.get(`threads/${this.id}/runs?limit=200&select=run_id&select=status&select=metadata&select=created_at`);
@@ -96,14 +102,16 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.live) return;
-    if (data.event === "running") this.view = null;
-    else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
+    if (data.event !== "running") this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
 
   settleSent() {
     const ids = new Set(this.model.root.messages.map(({ id }) => id));
-    this.sent = this.sent.filter(({ id }) => !ids.has(id));
+    const left = this.sent.filter(({ id }) => !ids.has(id));
+    // What was sent from another branch has made it the newest.
+    if (left.length < this.sent.length) this.view = null;
+    this.sent = left;
   }
 
   connected(state) {
@@ -143,6 +151,8 @@ export class Session extends EventTarget {
     this.head = checkpoint?.checkpoint_id ?? null;
     this.model.setState(values);
     this.settleSent();
+    // What waited and has no run any more was taken back elsewhere.
+    this.sent = this.sent.filter(({ id, problem, trying }) => problem || trying || this.branches.ofMessage(id));
   }
 
   async look() {
@@ -177,11 +187,12 @@ export class Session extends EventTarget {
    * @param options.assistant Which assistant answers.
    * @param options.strategy What becomes of a run that is under way.
    * @param options.from The run that it follows on its branch; with `checkpoint`, where that stood.
+   * @param options.instead The message in whose place it stands.
    */
-  async send(content, { assistant, strategy = "enqueue", context, from, checkpoint } = {}) {
+  async send(content, { assistant, strategy = "enqueue", context, from, checkpoint, instead } = {}) {
     const id = crypto.randomUUID();
     const parent = from !== undefined ? from : (this.view?.run ?? this.queued.at(-1)?.id ?? this.branches.newest);
-    const message = { ...fromState({ type: "human", id, content }), key: id, sending: true };
+    const message = { ...fromState({ type: "human", id, content }), key: id, sending: true, instead };
     const params = { assistant_id: assistant, input: { messages: [{ type: "human", id, content }] }, metadata: { message_id: id, parent_run_id: parent ?? "" }, multitask_strategy: strategy };
     const at = checkpoint ?? (from === undefined ? this.view?.checkpoint : undefined);
     const configurable = { ...(at ? { checkpoint_id: at } : {}), ...(context ?? {}) };
@@ -208,7 +219,6 @@ export class Session extends EventTarget {
     } finally {
       message.trying = false;
     }
-    this.view = null;
     this.changed();
     await this.refresh();
   }
@@ -268,7 +278,7 @@ export class Session extends EventTarget {
   async edit(messageId, content, options) {
     const run = this.branches.ofMessage(messageId);
     const checkpoint = (run.parent && (await this.tip(run.parent))?.checkpoint.checkpoint_id) || (await this.beginning(run.id));
-    await this.send(content, { ...options, from: run.parent, checkpoint });
+    await this.send(content, { ...options, from: run.parent, checkpoint, instead: messageId });
   }
 
   /** The state that a run has left, or the one before it that has left any: one that was cancelled early has none. */

@@ -7,12 +7,14 @@ import { textOf } from "../protocol/messages.js";
  * {kind: "human", key, message} and {kind: "turn", key, steps, text, usage, live, last}.
  *
  * @param model A ThreadModel.
- * @param messages The root's messages, as `model.root.all()` gives them, or those of another branch.
+ * @param all The root's messages, as `model.root.all()` gives them, or those of another branch.
  * @param options.sent Messages of this page that the server has not shown yet.
  * @param options.waiting What is there to be said while nothing else shows that something goes on.
  */
-export function timeline(model, messages, { sent = [], waiting = null, agents = true } = {}) {
+export function timeline(model, all, { sent = [], waiting = null, agents = true } = {}) {
   const entries = [];
+  const replaced = all.findIndex(({ id }) => id && sent.some(({ instead }) => instead === id));
+  const messages = replaced < 0 ? all : all.slice(0, replaced);
   const results = new Map(messages.filter(({ role }) => role === "tool").map((message) => [message.callId, message]));
   const called = new Set(messages.flatMap(({ blocks }) => blocks.filter(({ type }) => type === "call").map(({ id }) => id)));
   const beside = agents ? besides(model, messages, called) : new Map();

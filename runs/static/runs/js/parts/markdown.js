@@ -39,8 +39,9 @@ export function render(tokens) {
     box.append(table);
   });
   fragment.querySelectorAll("pre > code").forEach(dress);
-  // The page's own headings are above those of a message.
+  // The page's own headings, of which each message has one, are above those of a message.
   fragment.querySelectorAll("h1, h2").forEach((heading) => heading.replaceWith(h("h3", {}, ...heading.childNodes)));
+  fragment.querySelectorAll("h5, h6").forEach((heading) => heading.replaceWith(h("h4", {}, ...heading.childNodes)));
   return fragment;
 }
 

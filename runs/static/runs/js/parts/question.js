@@ -114,7 +114,8 @@ class Point {
     this.point = point;
     this.card = card;
     this.problem = h("p.problem-line", { role: "alert", hidden: true });
-    this.element = h("form.q-b", { novalidate: true, on: { submit: (event) => event.preventDefault() } }, ...this[point.kind](point), this.problem);
+    this.form = h("form.q-b", { novalidate: true, on: { submit: (event) => event.preventDefault() } }, ...this[point.kind](point), this.problem);
+    this.element = h("div", {}, this.form);
   }
 
   get heading() {
@@ -147,8 +148,8 @@ class Point {
     const edited = () => form && JSON.stringify(form.read()) !== before;
     const approve = button("Approve", () => this.decide(...this.approval(form, edited)), { kind: "b-p", glyph: "check" });
     const undo = button("Undo edits", () => {
-      this.element.reset();
-      for (const input of this.element.querySelectorAll("input, textarea, select")) input.dispatchEvent(new Event("input", { bubbles: true }));
+      this.form.reset();
+      for (const input of this.form.querySelectorAll("input, textarea, select")) input.dispatchEvent(new Event("input", { bubbles: true }));
     }, { hidden: true });
     if (form) {
       form.element.addEventListener("input", () => {

@@ -155,12 +155,12 @@ class ToolStep extends Card {
     if (this.argsShown !== args) {
       this.argsShown = args;
       const nothing = args == null || args === "" || (typeof args === "object" && !Object.keys(args).length);
-      this.args.replaceChildren(h("h4", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
+      this.args.replaceChildren(h("p.label", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
     }
     const told = result ? textOrBlocks(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
     if (this.told !== told) {
       this.told = told;
-      this.result.replaceChildren(...(told ? [h("h4", {}, this.step.state === "failed" ? "Error" : "Result"), resultElement(told)] : []));
+      this.result.replaceChildren(...(told ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), resultElement(told)] : []));
     }
   }
 }

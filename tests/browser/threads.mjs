@@ -1,0 +1,113 @@
+// The list of threads, what can be done with one, files, settings and keys.
+import { readFile } from "node:fs/promises";
+import { assert, chat, person, test, url } from "./site.mjs";
+
+const entry = (page, title) => page.tab.locator("[data-thread]", { hasText: title });
+
+async function menu(page, item) {
+  await page.tab.getByRole("button", { name: "More about this thread" }).click();
+  await page.tab.getByRole("menuitem", { name: item }).click();
+}
+
+test("a thread is named, found, pinned, archived and deleted, in all tabs", async () => {
+  const context = await person();
+  const page = await chat(context, { assistant: "echo" });
+  await page.ask("Something about herons");
+  const other = await chat(context);
+  await entry(other, "Something about herons").waitFor();
+  await menu(page, "Rename…");
+  await page.tab.getByLabel("Title").fill("The heron file");
+  await page.button("Save").click();
+  await entry(other, "The heron file").waitFor();
+  assert.match(await page.tab.locator("#title").innerText(), /heron file/);
+  await page.tab.locator("body").press("/");
+  await page.tab.keyboard.type("heron f");
+  assert.equal(await page.tab.locator("[data-thread]").count(), 1);
+  await page.tab.locator("#find").fill("");
+  await menu(page, "Pin");
+  await other.tab.locator("h2", { hasText: "Pinned" }).waitFor();
+  await menu(page, "Archive");
+  await entry(other, "The heron file").waitFor({ state: "detached" });
+  await other.button("Archive").click();
+  await entry(other, "The heron file").waitFor();
+  await menu(page, "Delete…");
+  await page.button("Delete").click();
+  await entry(other, "The heron file").waitFor({ state: "detached" });
+  assert.equal(new URL(page.tab.url()).pathname, "/chat/");
+  await page.done();
+  await other.done();
+});
+
+test("a thread that is deleted elsewhere says so", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("Not for long");
+  await fetch(`${url}/threads/${page.thread}`, { method: "DELETE" });
+  await page.has(".empty", "This thread is not here");
+});
+
+test("a thread is exported as Markdown and JSON", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.ask("weather Oslo");
+  const save = async (item) => {
+    const [file] = await Promise.all([page.tab.waitForEvent("download"), menu(page, item)]);
+    return readFile(await file.path(), "utf8");
+  };
+  assert.match(await save("Export as Markdown"), /^# weather Oslo\n\n## You\n\nweather Oslo\n\n## Answer\n\nCalled `weather`[^]*## Tool weather[^]*sunny in Oslo/);
+  assert.equal(JSON.parse(await save("Export as JSON")).values.messages[0].content, "weather Oslo");
+});
+
+test("the assistant is remembered with its thread", async () => {
+  const context = await person();
+  const page = await chat(context, { assistant: "echo" });
+  await page.ask("Who answers?");
+  const other = await chat(context, { assistant: "obeying" });
+  await entry(other, "Who answers?").getByRole("link").click();
+  await other.tab.getByRole("button", { name: "Assistant: echo" }).waitFor();
+});
+
+test("files are added, refused with a reason, and sent", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const png = Buffer.from("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==", "base64");
+  await page.tab.setInputFiles("input[type=file]", [
+    { name: "dot.png", mimeType: "image/png", buffer: png },
+    { name: "note.md", mimeType: "text/markdown", buffer: Buffer.from("# A note") },
+    { name: "tool.exe", mimeType: "application/x-msdownload", buffer: Buffer.from("MZ") },
+    { name: "large.png", mimeType: "image/png", buffer: Buffer.alloc(5_000_000) },
+  ]);
+  await page.has(".chip", "dot.png");
+  await page.has("[role=alert]", "tool.exe is no image, PDF or text. large.png has 5.0 MB");
+  await page.button("Remove note.md").click();
+  await page.ask("What is this?");
+  await page.tab.locator(".bubble img").waitFor();
+  await page.tab.reload();
+  await page.tab.locator(".bubble img").waitFor();
+  assert.ok(await page.tab.locator(".bubble img").evaluate((image) => image.naturalWidth === 1));
+  await page.done();
+});
+
+test("keys do what the list of keys says", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("First thread");
+  await page.tab.locator("body").evaluate(() => document.activeElement.blur());
+  await page.tab.keyboard.press("?");
+  await page.has("dialog", "Search the threads");
+  await page.tab.keyboard.press("Escape");
+  await page.tab.keyboard.press("n");
+  await page.has("h1", "What should I look into?");
+  await page.tab.locator("body").evaluate(() => document.activeElement.blur());
+  await page.tab.keyboard.press("/");
+  assert.equal(await page.tab.evaluate(() => document.activeElement.id), "find");
+});
+
+test("a thousand messages open within a second of their arrival", async () => {
+  const messages = Array.from({ length: 1000 }, (_, place) => ({ type: place % 2 ? "ai" : "human", content: place % 2 ? `Answer ${place} with **words**, a list:\n\n- one\n- two` : `Question ${place}` }));
+  const made = await fetch(`${url}/threads`, { method: "POST", body: JSON.stringify({ metadata: { graph_id: "echo" }, supersteps: [{ updates: [{ values: { messages }, as_node: "node" }] }] }) });
+  const { thread_id: thread } = await made.json();
+  const page = await chat(await person(), { thread });
+  await page.has(".md", "Answer 999");
+  const took = await page.tab.evaluate(() => performance.now());
+  assert.ok(took < 4000, `It took ${took} ms.`);
+  assert.ok(await page.tab.locator(".log").evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight < 80));
+  await page.tab.waitForFunction(() => document.querySelectorAll(".bubble").length === 500);
+  await page.done();
+});

@@ -1,0 +1,60 @@
+// Versions of a message: said again or otherwise, picked, kept over a reload, gone on from.
+import { assert, chat, person, plain, test } from "./site.mjs";
+
+async function edit(page, place, text) {
+  await page.tab.locator(".me").nth(place).getByRole("button", { name: "Edit" }).click();
+  await page.tab.getByLabel("The message as it should be").fill(text);
+  await page.button("Send again").click();
+  await page.tab.locator(".bubble", { hasText: text }).waitFor();
+  await page.idle();
+}
+
+const picks = (page) => page.tab.locator(".pick .num").locator("visible=true").allInnerTexts();
+const pick = (page, place, name) => page.tab.locator(".me").nth(place).getByRole("button", { name }).click();
+
+test("the first message and a later one are edited, picked and gone on from", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  await page.ask("two");
+  await edit(page, 1, "two again");
+  assert.deepEqual(await page.said(), ["one", "two again"]);
+  assert.deepEqual(await picks(page), ["2 / 2"]);
+  await edit(page, 0, "first again");
+  assert.deepEqual(await page.said(), ["first again"]);
+  assert.deepEqual(await picks(page), ["2 / 2"]);
+  await pick(page, 0, "Previous version");
+  await page.has(".bubble", "two again");
+  assert.deepEqual(await picks(page), ["1 / 2", "2 / 2"]);
+  await pick(page, 1, "Previous version");
+  await page.tab.locator(".bubble", { hasText: /^two$/ }).waitFor();
+  await page.tab.reload();
+  await page.tab.locator(".bubble", { hasText: /^two$/ }).waitFor();
+  assert.deepEqual(await page.said(), ["one", "two"]);
+  await page.send("three");
+  await page.tab.locator(".bubble", { hasText: "three" }).waitFor();
+  await page.idle();
+  assert.deepEqual(await page.said(), ["one", "two", "three"]);
+  assert.deepEqual((await page.texts()).map(plain), ["one", "two", "three"]);
+  assert.deepEqual((await page.state()).map(plain), ["one", "two", "three"]);
+  await page.done();
+});
+
+test("an answer is given again, as another version", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("once more");
+  await page.button("Answer again").click();
+  await page.tab.waitForFunction(() => document.querySelector(".pick .num")?.textContent === "2 / 2");
+  await page.idle();
+  assert.deepEqual((await page.texts()).map(plain), ["once more"]);
+  assert.equal((await page.state()).length, 1);
+});
+
+test("the last message is edited with the arrow from an empty field", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("old");
+  await page.tab.locator("#message").press("ArrowUp");
+  await page.tab.getByLabel("The message as it should be").fill("new");
+  await page.tab.keyboard.press("Enter");
+  await page.tab.locator(".md", { hasText: "new" }).waitFor();
+  assert.deepEqual(await page.said(), ["new"]);
+});

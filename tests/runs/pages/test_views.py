@@ -1,0 +1,181 @@
+"""The pages for people: who gets them, what they carry, and where they begin to read a thread's events."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from django.contrib.auth import get_user_model
+from django.test import AsyncClient
+from django.urls import clear_script_prefix, reverse, set_script_prefix
+
+from runs.identity.local import LOCAL_USERNAME
+from runs.models import Assistant, Run, RunEvent
+from runs.pages.reading import text_of
+from runs.protocols.agent.events import first_of
+from threads import clock
+from threads.database import in_database, threads
+from threads.models import Thread
+
+PASSWORD = "a good password"
+
+
+@pytest_asyncio.fixture
+async def visitor(transactional_db: None, run_settings: Any) -> AsyncIterator[AsyncClient]:
+    """A browser on this machine, of nobody who is logged in."""
+    yield AsyncClient(headers={"host": "localhost"})
+    threads.close()
+
+
+@pytest_asyncio.fixture
+async def ada(visitor: AsyncClient, run_settings: Any) -> Any:
+    """A user who is logged in, where nobody is the local user."""
+    run_settings(LOCAL_USER=False)
+    user = await in_database(get_user_model().objects.create_user, "ada", password=PASSWORD)
+    await visitor.aforce_login(user)
+    return user
+
+
+def make_thread(user: Any, **fields: Any) -> Thread:
+    now = clock.now()
+    return Thread.objects.create(user=user, created_at=now, updated_at=now, state_updated_at=now, **fields)
+
+
+def make_run(thread: Thread, *epochs: int) -> Run:
+    """A run that has ended, with an event of each of these epochs."""
+    now = clock.now()
+    assistant, _ = Assistant.objects.get_or_create(
+        graph_id="agent", defaults={"created_at": now, "updated_at": now}
+    )
+    run = Run.objects.create(
+        thread=thread, assistant=assistant, user_id=thread.user_id, status="success", epoch=epochs[-1], attempt=len(epochs),
+        created_at=now, updated_at=now, due_at=now,
+    )  # fmt: skip
+    for epoch in epochs:
+        RunEvent.objects.create(run=run, epoch=epoch, seq=1, event="values", data="{}", created_at=now)
+    return run
+
+
+async def test_in_local_development_the_chat_is_the_local_users_at_once(visitor: AsyncClient) -> None:
+    answer = await visitor.get("/chat/")
+    assert answer.status_code == 200
+    page = answer.content.decode()
+    assert f'<span class="who">{LOCAL_USERNAME}</span>' in page
+    assert "csrftoken" in answer.cookies
+
+
+async def test_whoever_is_not_logged_in_is_sent_to_do_so_and_back(
+    visitor: AsyncClient, run_settings: Any
+) -> None:
+    run_settings(LOCAL_USER=False)
+    await in_database(get_user_model().objects.create_user, "ada", password=PASSWORD)
+    thread = f"/chat/{uuid4()}/"
+    answer = await visitor.get(thread)
+    assert answer.status_code == 302
+    login = await visitor.get(answer["Location"])
+    assert login.status_code == 200
+    assert thread in login.content.decode()
+    form = {"username": "ada", "password": PASSWORD, "next": thread}
+    done = await visitor.post("/login/", form)
+    assert (done.status_code, done["Location"]) == (302, thread)
+    assert (await visitor.get(thread)).status_code == 200
+    assert (await visitor.post("/logout/"))["Location"] == "/login/"
+    assert (await visitor.get(thread)).status_code == 302
+
+
+async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
+    assert (await visitor.get("/password/")).status_code == 200
+    new = {"old_password": PASSWORD, "new_password1": "another good one", "new_password2": "another good one"}
+    assert (await visitor.post("/password/", new))["Location"] == "/password/changed/"
+    assert (await visitor.get("/password/changed/")).status_code == 200
+    assert await visitor.alogin(username="ada", password="another good one")
+
+
+async def test_the_page_has_nothing_inline_and_finds_the_api_below_a_prefix(visitor: AsyncClient) -> None:
+    set_script_prefix("/below/")
+    try:
+        answer = await visitor.get("/chat/")
+    finally:
+        clear_script_prefix()
+    page = answer.content.decode()
+    assert "default-src 'self'" in answer["Content-Security-Policy"]
+    assert not re.search(r"\son\w+=|\sstyle=|<style", page)
+    scripts = re.findall(r"<script(.*?)>", page)
+    assert scripts
+    assert all("src=" in each or 'type="application/json"' in each for each in scripts)
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert (found["api"], found["chat"]) == ("/below/", "/below/chat/")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_only_who_may_see_runs_gets_links_to_them(
+    visitor: AsyncClient, ada: Any, allowed: bool
+) -> None:
+    ada.is_staff = ada.is_superuser = allowed
+    await in_database(ada.save)
+    page = (await visitor.get("/chat/")).content.decode()
+    assert (reverse("admin:runs_run_changelist") in page) is allowed
+
+
+async def test_without_scripts_the_messages_are_text(visitor: AsyncClient, ada: Any) -> None:
+    messages = [
+        {"type": "human", "content": "What is <b>it</b>?"},
+        {"type": "ai", "content": [{"type": "text", "text": "An answer."}, {"type": "image", "url": "x"}]},
+    ]
+    thread = await in_database(make_thread, ada, values={"messages": messages}, metadata={"title": "Mine"})
+    page = (await visitor.get(f"/chat/{thread.id}/plain/")).content.decode()
+    assert "What is &lt;b&gt;it&lt;/b&gt;?" in page
+    assert "An answer." in page
+    assert "<title>Mine</title>" in page
+
+
+async def test_what_is_somebody_elses_does_not_exist(visitor: AsyncClient, ada: Any) -> None:
+    bob = await in_database(get_user_model().objects.create_user, "bob")
+    thread = await in_database(make_thread, bob, values={"messages": []})
+    await in_database(make_run, thread, 1)
+    await in_database(make_run, thread, 2)
+    assert (await visitor.get(f"/chat/{thread.id}/plain/")).status_code == 404
+    answer = await visitor.get(f"/chat/{thread.id}/position/?runs=1")
+    assert answer.json() == {"since": 0}
+
+
+async def test_a_page_begins_with_the_first_attempt_of_the_first_run_that_it_shows(
+    visitor: AsyncClient, ada: Any
+) -> None:
+    thread = await in_database(make_thread, ada)
+    for epochs in ((1,), (2, 3, 4), (5,)):
+        await in_database(make_run, thread, *epochs)
+
+    async def since(runs: str) -> int:
+        answer = await visitor.get(f"/chat/{thread.id}/position/?runs={runs}")
+        return int(answer.json()["since"])
+
+    assert await since("1") == first_of(5)
+    assert await since("2") == first_of(2)
+    assert await since("3") == 0
+    assert await since("") == 0
+    assert await since("x") == 0
+    assert await since("0") == first_of(5)
+
+
+async def test_the_position_needs_somebody_who_asks(visitor: AsyncClient, run_settings: Any) -> None:
+    run_settings(LOCAL_USER=False)
+    assert (await visitor.get(f"/chat/{uuid4()}/position/")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("words", "words"),
+        (["one", {"type": "text", "text": "two"}, {"type": "image"}, 3], "one\n\ntwo"),
+        (None, ""),
+        ({"text": "no list"}, ""),
+    ],
+)
+def test_the_text_of_a_content(content: Any, text: str) -> None:
+    assert text_of(content) == text
