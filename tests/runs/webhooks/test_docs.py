@@ -1,4 +1,4 @@
-"""What docs/crons-and-webhooks.md tells receivers to do works."""
+"""What docs/topics/crons-and-webhooks.md tells receivers to do works."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from runs.webhooks.signing import headers
 
-DOCS = Path(__file__).resolve().parents[3] / "docs" / "crons-and-webhooks.md"
+DOCS = Path(__file__).resolve().parents[3] / "docs" / "topics" / "crons-and-webhooks.md"
 SECRET, OTHER = "whsec_" + "A" * 40, "whsec_" + "B" * 40
 
 
