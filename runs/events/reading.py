@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: A fast stream is read in batches, for a wake-up and a write per token and reader cost several times the token:
 #: after this many events without a rest a reader pauses between batches, this many seconds for each reader of this
-#: process, within these bounds. (Measured: docs/benchmarks.md.)
+#: process, within these bounds. (Measured: docs/reference/benchmarks.md.)
 BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
 #: Asked at each wake-up of a reader of a run that another process executes.

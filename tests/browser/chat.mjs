@@ -114,7 +114,7 @@ scenario("a conversation branches where it was", async (hook) => {
   await chat.shows(["talk 1", "w0 "]);
   await chat.send("talk 2");
   await chat.shows(["talk 1", "w0 ", "talk 2", "w0 w1 "]);
-  // In the SDK that `@langchain/react` brings along, all messages have one place to fork at (docs/compatibility.md).
+  // In the SDK that `@langchain/react` brings along, all messages have one place to fork at (docs/reference/compatibility.md).
   if (hook.hook === "v2") assert.equal(new Set(await chat.parents()).size, 1);
   // An earlier message is edited, and then an answer is asked for once more.
   await chat.fork(3, "talk 3");

@@ -1,4 +1,4 @@
-"""What `docs/compatibility.md` says is what is tested: its versions, and the files that it names."""
+"""What `docs/reference/compatibility.md` says is what is tested: its versions, and the files that it names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENT = ROOT / "docs" / "compatibility.md"
+DOCUMENT = ROOT / "docs" / "reference" / "compatibility.md"
 JAVASCRIPT = ROOT / "tests" / "clients", ROOT / "tests" / "browser"
 
 
@@ -58,5 +58,5 @@ def test_what_the_hook_brings_along_is_what_the_document_says() -> None:
 
 
 def test_the_files_are_there() -> None:
-    for target in re.findall(r"\]\((\.\./[^)]+)\)", DOCUMENT.read_text()):
+    for target in re.findall(r"\]\((\.\./\.\./[^)]+)\)", DOCUMENT.read_text()):
         assert (DOCUMENT.parent / target).is_file(), target

@@ -165,7 +165,7 @@ class Consulting(MessagesState, total=False):
 
 
 async def test_a_node_that_passes_answers_on_is_resumed_through_its_graph(remote: RemoteGraph) -> None:
-    """What `docs/compatibility.md` shows."""
+    """What `docs/reference/compatibility.md` shows."""
 
     async def consult(state: Consulting, config: RunnableConfig) -> dict[str, Any]:
         question = state.get("question")

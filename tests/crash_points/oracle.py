@@ -28,7 +28,7 @@ class Plain:
         if checkpoint:
             config = {"configurable": {**config["configurable"], **checkpoint}}
         if command is not None and isinstance(command["resume"], str) and len(self._waiting) == 1:
-            # As the server binds it, so that it reaches no other interrupt (docs/upstream.md).
+            # As the server binds it, so that it reaches no other interrupt (docs/reference/upstream.md).
             command = {**command, "resume": dict.fromkeys(self._waiting, command["resume"])}
         given = Command(**command) if command is not None else input
         error: Exception | None = None
@@ -40,7 +40,7 @@ class Plain:
         return await self._shown(error)
 
     def _forget_plain_answers(self) -> None:
-        """Remove plain answers that LangGraph would give to what later runs ask (docs/upstream.md)."""
+        """Remove plain answers that LangGraph would give to what later runs ask (docs/reference/upstream.md)."""
         for stored in self._saver.writes.values():
             for key in [
                 key for key, (_, channel, *_) in stored.items() if (key[0], channel) == (NULL_TASK, RESUME)

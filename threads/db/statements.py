@@ -1,7 +1,7 @@
 """The hot path's statements: one row by its columns, without the ORM's composition.
 
 Every run is admitted and settled once. The ORM composes and compiles an equal query anew each time, which costs several
-times what the database needs for it; docs/benchmarks.md has the figures. Values and rows still pass through the
+times what the database needs for it; docs/reference/benchmarks.md has the figures. Values and rows still pass through the
 fields' own conversions, so that both databases read and write what the ORM does.
 """
 
