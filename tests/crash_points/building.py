@@ -56,7 +56,10 @@ def names(graph: Graph, layers: tuple[int, ...], prefix: str = ROOT) -> list[str
     return [f"{prefix}{layer}{place}" for layer in layers for place in range(len(graph.layers[layer]))]
 
 
-def _compiled(graph: Graph, prefix: str, *, root: bool = False) -> Any:
+def _compiled(graph: Graph, prefix: str, *, root: bool = False, above: list[str] | None = None) -> Any:
+    """Args:
+    above: The nodes of the graph above that follow the one which this is, or is called by.
+    """
     builder = StateGraph(State)
     sources: list[str] = [START]
     for number, layer in enumerate(graph.layers):
@@ -65,7 +68,10 @@ def _compiled(graph: Graph, prefix: str, *, root: bool = False) -> Any:
         for place, node in enumerate(layer):
             name = f"{prefix}{number}{place}"
             jumps = node.kind == "goto" and len(layer) == 1 and following
-            _add(builder, name, node, following if jumps else [])
+            if jumps:
+                builder.add_node(name, _jumping(name, following), destinations=tuple(following))
+            else:
+                _add(builder, name, node, following, above or [])
             if sources:
                 builder.add_edge(sources if len(sources) > 1 else sources[0], name)
             if not jumps:
@@ -81,16 +87,13 @@ def _compiled(graph: Graph, prefix: str, *, root: bool = False) -> Any:
     )
 
 
-def _add(builder: Any, name: str, node: Node, targets: list[str]) -> None:
+def _add(builder: Any, name: str, node: Node, following: list[str], above: list[str]) -> None:
     options: dict[str, Any] = {"defer": node.deferred}
     if node.kind == "flaky":
         options["retry_policy"] = RetryPolicy(initial_interval=0.001, max_attempts=3, jitter=False)
     if node.kind == "cached":
         options["cache_policy"] = CachePolicy()
-    if targets:
-        builder.add_node(name, _jumping(name, targets), destinations=tuple(targets), **options)
-        return
-    builder.add_node(name, _action(name, node), **options)
+    builder.add_node(name, _action(name, node, following, above), **options)
     if node.kind == "fan":
         worker = f"{name}w"
         builder.add_node(worker, _asking(worker, node.asks))
@@ -126,14 +129,14 @@ def _asking(name: str, asks: int) -> Any:
     return ask
 
 
-def _action(name: str, node: Node) -> Any:
+def _action(name: str, node: Node, following: list[str], above: list[str]) -> Any:
     match node.kind:
         case "sub":
             assert node.graph is not None
-            return _compiled(node.graph, f"{name}s")
+            return _compiled(node.graph, f"{name}s", above=following)
         case "call":
             assert node.graph is not None
-            subgraph = _compiled(node.graph, f"{name}c")
+            subgraph = _compiled(node.graph, f"{name}c", above=following)
 
             async def call(state: State) -> dict[str, Any]:
                 await _entered(name)
@@ -163,7 +166,11 @@ def _action(name: str, node: Node) -> Any:
 
             async def parent(state: State) -> Any:
                 await _entered(name)
-                return Command(graph=Command.PARENT, update={"log": [f"{name} to the parent"]})
+                return Command(
+                    graph=Command.PARENT,
+                    update={"log": [f"{name} to the parent"]},
+                    goto=above[:1] if node.goto else (),
+                )
 
             return parent
     return _asking(name, node.asks)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 
-from tests.crash_points.specs import ROOT
-from tests.crash_points.telling import Told
+from tests.crash_points.telling import Shown, Told
 
-#: Root layers whose nodes one accident may repeat.
-LAYERS = {"sync": 1, "async": 2}
+#: Supersteps of one graph whose nodes one accident may repeat; with `exit` a run begins again from its start.
+STEPS = {"sync": 1, "async": 2}
+#: Accidents after which the run does not go on by itself.
+ENDS = ("cancel", "timeout")
 
 
 def wrong(
@@ -18,34 +20,42 @@ def wrong(
     now: dict[str, int],
     *,
     kind: str,
-    durability: str,
-    functional: bool,
+    steps: int | None,
+    tasks: int = 1,
 ) -> str:
     """Return what is wrong, or "".
 
     Args:
         kind: The accident's; "" for none.
+        steps: How many supersteps may be repeated; None for any number.
+        tasks: How many tasks of a node there may be in one superstep.
     """
-    if kind == "cancel":
-        found = _after_cancel(expected, told)
+    if kind in ENDS:
+        found = _after_stop(expected, told)
     else:
         wanted, got = [each.facts for each in expected.shown], [each.facts for each in told.shown]
         found = "" if wanted == got else _first_difference(wanted, got)
-    if found or not executed:
+    if found:
         return found
-    extra = Counter(now)
-    extra.subtract(executed)
-    repeated = {name: count for name, count in extra.items() if count > 0}
-    # After a drain too: a task of the step that asked is executed again, and `exit` begins from the start. A fan's work
-    # is two tasks.
+    more = Counter({name: count - executed.get(name, 0) for name, count in now.items()})
     allowed = 1 if kind else 0
-    tasks = {name: 2 if name.endswith("w") else 1 for name in repeated}
-    if many := {name: count for name, count in repeated.items() if count > allowed * tasks[name]}:
+    if kind in ENDS:
+        # Each run more executes again what is not answered.
+        allowed, steps = max(1, 1 + len(told.shown) - len(expected.shown)), None
+    return _repeated(+more, allowed * tasks, steps)
+
+
+def _repeated(more: Counter[str], allowed: int, steps: int | None) -> str:
+    # A fan's work is two tasks.
+    if many := {name: count for name, count in more.items() if count > allowed * (1 + name.endswith("w"))}:
         return f"executed too often: {many}"
-    layers = {name[len(ROOT)] for name in repeated}
-    # All tasks of a function are of one step.
-    if kind != "cancel" and not functional and len(layers) > LAYERS.get(durability, 10):
-        return f"more than the unfinished steps was executed again: {sorted(repeated)}"
+    repeated: defaultdict[str, set[str]] = defaultdict(set)
+    for name in more:
+        # A fan's work is the superstep after that of its layer.
+        place = name.removesuffix("w")
+        repeated[place[:-2]].add(place[-2] + name[len(place) :])
+    if steps is not None and any(len(each) > steps for each in repeated.values()):
+        return f"more than the unfinished steps was executed again: {sorted(more)}"
     return ""
 
 
@@ -56,17 +66,24 @@ def _first_difference(wanted: list[object], got: list[object]) -> str:
     return f"{len(got)} runs instead of {len(wanted)}: {got[len(wanted) :] or wanted[len(got) :]}"
 
 
-def _after_cancel(expected: Told, told: Told) -> str:
-    """After a cancel the state is that of a committed step, and the thread comes to the same end."""
+def _plain(shown: Shown) -> str:
+    """The values, whenever what else is in them had landed: an update comes with the first answer."""
+    return re.sub(r"in \d+", "in", repr(shown.values).replace("!", ""))
+
+
+def _after_stop(expected: Told, told: Told) -> str:
+    """After a cancel or a time-out the state is that of a committed step, and the thread comes to the same end."""
     end, wanted = told.shown[-1], expected.shown[-1]
-    if end.thread != wanted.thread or repr(end.values).replace("!", "") != repr(wanted.values):
+    if end.thread != wanted.thread or _plain(end) != _plain(wanted):
         return f"ended with {end.facts} instead of {wanted.facts}"
-    text = repr(end.values)
+    # A function's values are those of its last input.
+    text, visible = repr([each.values for each in told.shown]), repr([each.values for each in expected.shown])
     for each in told.shown:
         # A thread that had not begun has the values of no checkpoint.
         if each.committed not in (None, "{}", *expected.committed):
             return f"was left with what is no state of a committed step: {each.committed}"
     for question in told.again:
-        if f"to {question}!" not in text:
-            return f"the answer that was given again to {question} was not used: {text}"
+        # What a subgraph has done before it jumps to its parent is not seen.
+        if f"to {question}]" in visible and f"to {question}!]" not in text:
+            return f"the answer that was given again to {question} was not used: {end.values}"
     return ""

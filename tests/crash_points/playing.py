@@ -16,20 +16,23 @@ from runs.models import Run
 from runs.requests.run import ContradictoryRequest
 from runs.states.edits import update_state
 from tests.crash_points.building import build, stage
-from tests.crash_points.oracle import Plain, beginning
+from tests.crash_points.oracle import Plain, asked, beginning, place
 from tests.crash_points.specs import Case
-from tests.crash_points.telling import Shown, Teller, Told
+from tests.crash_points.telling import STOPPED, Shown, Teller, Told
 from tests.scenarios.test_crash_points import DeadMan, survive
 from tests.support.driving import NOTHING, Driver
 
 GRAPH = "generated"
+#: Accidents in a node that only end its attempt.
+STOPS = {"drain": Stop.DRAIN, "timeout": Stop.TIMEOUT, "lease": Stop.LEASE}
 
 
 @dataclass(frozen=True)
 class Accident:
     """What happens, and where: before or after the `point`-th write, or in the `point`-th node.
 
-    `drain` cancels the node as a shutdown does in the end, `ask` lets it end first; `cancel` is a client's.
+    `drain` cancels the node as a shutdown does in the end, `ask` lets it end first; `cancel` is a client's. After `timeout`
+    the run has ended; after `lease` its worker gives it up, because it could not renew its lease; a `lost` one is dead.
     """
 
     kind: str
@@ -84,8 +87,12 @@ class Served:
         self.happened = True
         if accident.kind == "ask":
             active.execution.request_drain()
-        elif accident.kind == "drain":
-            active.execution.stop(Stop.DRAIN)
+        elif accident.kind in STOPS:
+            active.execution.stop(STOPS[accident.kind])
+            await asyncio.Event().wait()
+        elif accident.kind == "lost":
+            self._dead_man.die()
+            active.execution.stop(Stop.LOST)
             await asyncio.Event().wait()
         else:
             asking = asyncio.create_task(
@@ -113,10 +120,10 @@ class Served:
         self._thread, self._run = run.thread_id, run
         return await self._shown(await survive(self._driver, run, self._dead_man))
 
-    async def edit(self, values: dict[str, Any]) -> Shown | None:
+    async def edit(self, values: dict[str, Any], as_node: str | None) -> Shown | None:
         assert self._thread is not None
         assert self._run is not None
-        updates = [[StateUpdate(values, None)]]
+        updates = [[StateUpdate(values, as_node)]]
         try:
             await update_state(self._thread, updates, principal=self._driver.principal, checkpoint=None)  # type: ignore[arg-type]
         except ContradictoryRequest:
@@ -125,6 +132,12 @@ class Served:
 
     async def beginning(self) -> str:
         return await beginning(self._readable(), self._config)
+
+    async def place(self, *, inside: bool) -> dict[str, Any]:
+        return await place(self._readable(), self._config, inside=inside)
+
+    async def asked(self, place: dict[str, Any]) -> dict[str, str]:
+        return await asked(self._readable(), self._config, place)
 
     @property
     def _config(self) -> Any:
@@ -140,7 +153,7 @@ class Served:
         waiting = {each["id"]: each["value"] for asked in thread.interrupts.values() for each in asked}
         state = await self._readable().aget_state(self._config)
         committed = None
-        if run.status == "interrupted":
+        if run.status in STOPPED:
             # A state that is read by its checkpoint's id leaves out what finished tasks of its step have written.
             committed = repr((await self._readable().aget_state(state.config)).values)
         return Shown(run.status, thread.status, thread.values, waiting, tuple(state.next), committed)
@@ -154,12 +167,29 @@ class Played:
     executed: dict[str, int]
 
 
-async def expected(case: Case) -> Played:
+async def expected(case: Case, durability: str) -> Played:
+    """What plain LangGraph shows of a case; of the last one it is played once."""
+    known = _last.get((str(case), durability))
+    if known is None:
+        known = await _expected(case, durability)
+        _last.clear()
+        _last[str(case), durability] = known
+    return known
+
+
+_last: dict[tuple[str, str], Played] = {}
+
+
+async def _expected(case: Case, durability: str) -> Played:
     begin(case)
-    plain = Plain(stage.graph)
+    plain = Plain(stage.graph, durability)
     told = await Teller(case, plain).tell()
-    told.committed = await plain.committed()
-    return Played(told, dict(stage.executed))
+    told.committed = plain.committed
+    played = Played(told, dict(stage.executed))
+    if durability == "exit":
+        # A run that is stopped is saved wherever it is.
+        told.committed |= (await _expected(case, "sync")).told.committed
+    return played
 
 
 def begin(case: Case) -> None:

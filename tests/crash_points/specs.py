@@ -24,6 +24,8 @@ class Node:
     graph: Graph | None = None
     #: Whether it waits for all others of the graph.
     deferred: bool = False
+    #: Of `parent`: whether it names the node of the graph above to go to.
+    goto: bool = False
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,16 @@ class Graph:
         return sum(1 + (node.graph.size if node.graph else 0) for layer in self.layers for node in layer)
 
 
+def named_nodes(graph: Graph, prefix: str = ROOT) -> Iterator[tuple[str, Node]]:
+    """All nodes of a graph and its subgraphs, with their names."""
+    for number, layer in enumerate(graph.layers):
+        for place, node in enumerate(layer):
+            name = f"{prefix}{number}{place}"
+            yield name, node
+            if node.graph is not None:
+                yield from named_nodes(node.graph, f"{name}{node.kind[0]}")
+
+
 @dataclass(frozen=True)
 class Story:
     """What a client does. After the input it answers, and goes on past breakpoints, until the graph is at its end."""
@@ -50,13 +62,16 @@ class Story:
     answers: str = "all"
     #: How often the whole is played on the same thread.
     turns: int = 1
-    #: Whether the first answer comes with an update, and with a place to go.
+    #: Whether the first answer comes with an update.
     update: bool = False
-    goto: bool = False
-    #: Whether the state is edited while something waits for the first time; then the answer is plain.
-    edit: bool = False
-    #: Whether, at the end, a run goes on from an earlier checkpoint.
-    fork: bool = False
+    #: Where else it goes: "node" to one, or "send" with an input of its own.
+    goto: str = ""
+    #: How the state is edited while something waits for the first time: "plain" before a plain answer, "none" before a run
+    #: that answers nothing, "node" as if the node that waits had done it.
+    edit: str = ""
+    #: Where a run goes on from at the end: the "start", where the first interrupt was shown with an "answer", or the
+    #: checkpoint "inside" the subgraph that asked it.
+    fork: str = ""
     #: Breakpoints of the first run, by layers of the root.
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
@@ -75,7 +90,7 @@ class Case:
 
 def _sparse(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _sparse(each) for key, each in value.items() if each not in (None, (), 0, False)}
+        return {key: _sparse(each) for key, each in value.items() if each not in (None, (), 0, False, "")}
     return [_sparse(each) for each in value] if isinstance(value, list | tuple) else value
 
 
@@ -131,20 +146,26 @@ def _draw_node(rng: random.Random, depth: int, functional: bool) -> Node:
     if kind in ("sub", "call"):
         return Node(kind, graph=_draw_graph(rng, depth=depth + 1, functional=False))
     asks = {"ask": rng.choice((1, 1, 2)), "fan": rng.choice((0, 1)), "sync": rng.choice((0, 1))}.get(kind, 0)
-    return Node(kind, asks, deferred=kind == "work" and rng.random() < 0.15)
+    deferred, goto = kind == "work" and rng.random() < 0.15, kind == "parent" and rng.random() < 0.5
+    return Node(kind, asks, deferred=deferred, goto=goto)
 
 
 def _draw_story(rng: random.Random, graph: Graph, functional: bool) -> Story:
+    def one_of(share: float, *names: str) -> str:
+        return rng.choice(names) if rng.random() < share and not functional else ""
+
     def layers() -> tuple[int, ...]:
         return (rng.randrange(len(graph.layers)),) if rng.random() < 0.15 and not functional else ()
 
+    # Two tasks at once would share the memory.
+    memory = any(node.graph and node.graph.memory for _, node in named_nodes(graph))
     return Story(
         answers=rng.choice(("all", "one", "plain")),
         turns=rng.choice((1, 1, 2)),
         update=not functional and rng.random() < 0.2,
-        goto=not functional and rng.random() < 0.1,
-        edit=not functional and rng.random() < 0.15,
-        fork=not functional and rng.random() < 0.1,
+        goto="" if memory else one_of(0.15, "node", "send"),
+        edit=one_of(0.2, "plain", "none", "node"),
+        fork=one_of(0.2, "start", "answer", "inside"),
         before=layers(),
         after=layers(),
     )
@@ -192,6 +213,8 @@ def _within(graph: Graph) -> Graph:
 def _smaller_nodes(node: Node) -> Iterator[Node]:
     if node != Node("work"):
         yield Node("work")
+    if node.goto:
+        yield replace(node, goto=False)
     if node.asks > 1:
         yield replace(node, asks=node.asks - 1)
     if node.graph is not None:

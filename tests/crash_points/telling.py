@@ -12,6 +12,10 @@ from tests.crash_points.specs import Case
 RUNS = 14
 
 
+#: Statuses of runs that were cancelled, or ran out of time.
+STOPPED = ("interrupted", "timeout")
+
+
 @dataclass(frozen=True)
 class Shown:
     """What a client sees after a run."""
@@ -22,8 +26,13 @@ class Shown:
     #: {interrupt id: value}
     waiting: dict[str, str] = field(default_factory=dict)
     next: tuple[str, ...] = ()
-    #: After a cancel: the values of the newest checkpoint, without the results of an unfinished step.
+    #: After a cancel or a time-out: the values of the newest checkpoint, without the results of an unfinished step.
     committed: str | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the run was stopped before its end."""
+        return self.status in STOPPED
 
     @property
     def facts(self) -> tuple[Any, ...]:
@@ -38,15 +47,23 @@ class Shown:
 class Player(Protocol):
     async def run(self, *, input: Any = None, command: Any = None, **fields: Any) -> Shown: ...
 
-    async def edit(self, values: dict[str, Any]) -> Shown | None: ...
+    async def edit(self, values: dict[str, Any], as_node: str | None) -> Shown | None: ...
 
     async def beginning(self) -> str: ...
+
+    async def place(self, *, inside: bool) -> dict[str, Any]:
+        """Where the thread stands: the address of its checkpoint, or of the innermost one."""
+        ...
+
+    async def asked(self, place: dict[str, Any]) -> dict[str, str]:
+        """What was asked at a checkpoint: {interrupt id: value}."""
+        ...
 
 
 @dataclass
 class Told:
     shown: list[Shown] = field(default_factory=list)
-    #: Answers that were given a second time, because their interrupt was shown again after a cancel.
+    #: Answers that were given a second time, because their interrupt was shown again after the run was stopped.
     again: list[str] = field(default_factory=list)
     #: Of plain LangGraph: the values of all checkpoints.
     committed: set[str] = field(default_factory=set)
@@ -57,7 +74,9 @@ class Teller:
 
     def __init__(self, case: Case, player: Player) -> None:
         self._case, self._player = case, player
-        self._edited = self._updated = self._cancelled = False
+        self._edited = self._stopped = False
+        #: Where the first interrupt was shown.
+        self._place: dict[str, Any] | None = None
         self.told = Told()
 
     async def tell(self) -> Told:
@@ -69,19 +88,31 @@ class Teller:
         for turn in range(story.turns):
             given = {"log": [f"in{turn}"], "topic": f"t{turn}"}
             shown = self._note(await self._player.run(input=given, **breakpoints))
-            while shown.status == "interrupted" and f"in{turn}" not in shown.log and not shown.next:
-                # Cancelled before anything of it had landed.
+            while shown.stopped and f"in{turn}" not in shown.log and not shown.next:
+                # Stopped before anything of it had landed.
                 shown = self._note(await self._player.run(input=given, **breakpoints))
             await self._finish(shown)
         if story.fork:
-            checkpoint = {"checkpoint_id": await self._player.beginning()}
-            await self._finish(self._note(await self._player.run(checkpoint=checkpoint)))
+            await self._fork()
         return self.told
 
     def _note(self, shown: Shown) -> Shown:
-        self._cancelled = self._cancelled or shown.status == "interrupted"
+        self._stopped = self._stopped or shown.stopped
         self.told.shown.append(shown)
         return shown
+
+    async def _fork(self) -> None:
+        fields: dict[str, Any] = {"checkpoint": self._place}
+        if self._case.story.fork == "start":
+            fields = {"checkpoint": {"checkpoint_id": await self._player.beginning()}}
+        elif self._place is None:
+            return
+        elif self._case.story.fork == "answer":
+            fields["command"] = {"resume": await self._again(self._place)}
+        shown = self._note(await self._player.run(**fields))
+        while shown.stopped and not shown.next:
+            shown = self._note(await self._player.run(**fields))
+        await self._finish(shown)
 
     async def _finish(self, shown: Shown) -> None:
         for _ in range(RUNS):
@@ -95,29 +126,58 @@ class Teller:
                 return
         raise RuntimeError("The story does not come to its end.")
 
+    async def _again(self, place: dict[str, Any]) -> Any:
+        """The answer to what was asked at a checkpoint: a plain one, if it is clear what it answers."""
+        asked = sorted((await self._player.asked(place)).items(), key=lambda item: item[1])
+        key, question = asked[0]
+        answer = f"to {question} again"
+        return answer if len(asked) == 1 else {key: answer}
+
+    async def _remember(self, shown: Shown) -> None:
+        fork = self._case.story.fork
+        if self._place is None and fork in ("answer", "inside") and len(shown.waiting) == 1:
+            self._place = await self._player.place(inside=fork == "inside")
+
     async def _answer(self, shown: Shown) -> Shown:
         story = self._case.story
-        if story.edit and not self._edited and len(shown.waiting) == 1:
-            self._edited = True
-            edited = await self._player.edit({"topic": "edited"})
-            if edited is not None:
-                plain = {"resume": "plain, after an edit"}
-                return await self._player.run(command=plain) if edited.next else edited
+        await self._remember(shown)
         asked = sorted(shown.waiting.items(), key=lambda item: item[1])
+        if story.edit and not self._edited and (len(asked) == 1 or story.edit != "plain"):
+            self._edited = True
+            if (edited := await self._edit(shown, asked[0][1])) is not None:
+                return edited
         if story.answers == "plain" and len(asked) == 1:
             resume: Any = self._to(asked[0][1])
         else:
             resume = {key: self._to(value) for key, value in (asked if story.answers == "all" else asked[:1])}
-        command: dict[str, Any] = {"resume": resume}
-        if not self._updated:
-            self._updated = True
-            if story.update:
-                command["update"] = {"log": ["updated"], "topic": "U"}
-            if story.goto:
-                command["goto"] = names(self._case.graph, (0,))[0]
-        return await self._player.run(command=command)
+        return await self._player.run(command={"resume": resume, **self._more(shown)})
+
+    def _more(self, shown: Shown) -> dict[str, Any]:
+        """What else the first answer does; a jump leaves a mark, which shows whether it has landed."""
+        story, mark = self._case.story, "updated" if self._case.story.update else "jumped"
+        if not (story.update or story.goto) or mark in shown.log:
+            return {}
+        more: dict[str, Any] = {"update": {"log": [mark]}}
+        if story.update:
+            more["update"]["topic"] = "U"
+        first = names(self._case.graph, (0,))[0]
+        if story.goto:
+            sent = {"node": first, "input": {"log": [], "topic": "sent"}}
+            more["goto"] = first if story.goto == "node" else sent
+        return more
+
+    async def _edit(self, shown: Shown, question: str) -> Shown | None:
+        """Edit the state, and go on as the story says; None if the graph cannot tell as which node."""
+        edit = self._case.story.edit
+        values = {"log": ["edited"]} if edit == "node" else {"topic": "edited"}
+        edited = await self._player.edit(values, shown.next[0] if edit == "node" else None)
+        if edited is None or edit == "node" or not edited.next:
+            return edited
+        if edit == "none":
+            return await self._player.run()
+        return await self._player.run(command={"resume": self._to(question)})
 
     def _to(self, question: str) -> str:
-        if self._cancelled:
+        if self._stopped:
             self.told.again.append(question)
-        return f"to {question}" + ("!" if self._cancelled else "")
+        return f"to {question}" + ("!" if self._stopped else "")

@@ -33,10 +33,10 @@ KNOWN = [
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":2}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":2}],[{"kind":"work"}]]},"story":{},"functional":true}'),
     # A plain answer was used twice.
-    ("exit", '{"graph":{"layers":[[{"kind":"ask","asks":2}]]},"story":{"answers":"plain","edit":true}}'),
-    ("async", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"fan","asks":1}]]}}]]},"story":{"edit":true}}'),
+    ("exit", '{"graph":{"layers":[[{"kind":"ask","asks":2}]]},"story":{"answers":"plain","edit":"plain"}}'),
+    ("async", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"fan","asks":1}]]}}]]},"story":{"edit":"plain"}}'),
     # A later run's interrupt got the plain answer of the run before.
-    ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"before":[0]}},{"kind":"ask","asks":1}]]},"story":{"edit":true}}'),
+    ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"before":[0]}},{"kind":"ask","asks":1}]]},"story":{"edit":"plain"}}'),
     # A subgraph with a memory of its own ignored its input, or applied it twice.
     ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"sub","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"before":[0],"memory":true}}]]},"story":{}}'),
@@ -46,6 +46,9 @@ KNOWN = [
     # An interrupt was shown again after a cancel, and its second answer reached nobody.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}],[{"kind":"work"}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}]]}}]]},"story":{}}'),
+    ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":1}]]},"story":{"answers":"one"},"functional":true}'),
+    # What a node asked that a command went to was not shown.
+    ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip
 
 

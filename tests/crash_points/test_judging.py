@@ -18,7 +18,7 @@ EXECUTED = {"n00": 1, "n10": 2}
 
 
 def judged(told: Told, now: dict[str, int] = EXECUTED, **fields: Any) -> str:
-    given = {"kind": "before", "durability": "sync", "functional": False} | fields
+    given = {"kind": "before", "steps": 1} | fields
     return wrong(EXPECTED, EXECUTED, told, now, **given)
 
 
@@ -53,12 +53,28 @@ def test_an_accident_may_repeat_a_node_once() -> None:
     assert "too often" in judged(told, {"n00": 2, "n10": 2}, kind="")
 
 
-def test_sync_repeats_one_layer_async_two_and_exit_all() -> None:
-    told, now = Told([ASKED, ENDED]), {"n00": 2, "n10": 3, "n20": 1}
-    assert "more than the unfinished steps" in judged(told, {"n00": 2, "n10": 3})
-    assert judged(told, {"n00": 2, "n10": 3}, durability="async") == ""
-    assert "more than the unfinished steps" in judged(told, now, durability="async")
-    assert judged(told, now, durability="exit") == ""
+def test_an_accident_repeats_nodes_of_so_many_supersteps() -> None:
+    told, now = Told([ASKED, ENDED]), {"n00": 2, "n10": 3}
+    assert "more than the unfinished steps" in judged(told, now)
+    assert judged(told, now, steps=2) == ""
+    assert judged(told, now, steps=None) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "steps"),
+    [
+        (["n00", "n01"], 1),
+        (["n00", "n00w"], 2),
+        (["n00s00", "n00s10"], 2),
+        (["n00c00", "n01c10"], 1),
+        (["n10", "n10c00s00"], 1),
+    ],
+)
+def test_the_supersteps_of_each_graph_are_counted_by_themselves(names: list[str], steps: int) -> None:
+    once, twice = dict.fromkeys(names, 1), dict.fromkeys(names, 2)
+    told = Told([ENDED])
+    assert wrong(told, once, told, twice, kind="drain", steps=steps) == ""
+    assert wrong(told, once, told, twice, kind="drain", steps=steps - 1) != ""
 
 
 def test_a_cancel_leaves_a_committed_step_and_answers_that_were_used() -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from django.db import connection
 
 from tests.crash_points.building import stage
-from tests.crash_points.judging import wrong
+from tests.crash_points.judging import STEPS, wrong
 from tests.crash_points.playing import Accident, Served, begin, expected
-from tests.crash_points.specs import Case, smaller
+from tests.crash_points.specs import Case, named_nodes, smaller
 from tests.support.driving import Driver
 
 #: How long one story may take, in seconds.
@@ -42,7 +42,7 @@ async def play(
     driver: Driver, case: Case, durability: str, accident: Accident | None
 ) -> tuple[str, int, int, bool]:
     """Play a case once; return what is wrong, how many writes and nodes there were, and whether the accident happened."""
-    wanted = await expected(case)
+    wanted = await expected(case, durability)
     begin(case)
     served = Served(driver, accident, durability)
     try:
@@ -51,17 +51,16 @@ async def play(
     except Exception as error:
         return f"{type(error).__name__}: {error}", served.writes, served.entered, True
     kind = accident.kind if accident and served.happened else ""
-    # A node that fails once may fail once more when its task is another one; what is cached is not executed.
-    steady = dict(wanted.executed) if "flaky" not in str(case) else {}
-    problem = wrong(
-        wanted.told,
-        steady,
-        told,
-        dict(stage.executed),
-        kind=kind,
-        durability=durability,
-        functional=case.functional,
+    # A node that fails once may fail once more when its task is another one.
+    kinds = {name: node.kind for name, node in named_nodes(case.graph)}
+    before, now = (
+        {name: count for name, count in each.items() if kinds.get(name) != "flaky"}
+        for each in (wanted.executed, stage.executed)
     )
+    # All tasks of a function are of one step, and a jump executes nodes of several layers in one, or one of them twice.
+    jumps = '"goto":' in str(case)
+    steps = None if case.functional or jumps else STEPS.get(durability)
+    problem = wrong(wanted.told, before, told, now, kind=kind, steps=steps, tasks=1 + jumps)
     return problem, served.writes, served.entered, served.happened
 
 
@@ -72,23 +71,30 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
         return [], Finding(case, durability, None, problem)
     points = [Accident(kind, point) for kind in ("before", "after") for point in range(1, writes + 1)]
     story = case.story
-    kinds = ["drain", "ask"]
-    fails = (await expected(case)).told.shown[-1].status == "error"
-    if not (
-        fails or story.update or story.goto or story.edit or story.fork or story.turns > 1 or case.functional
-    ):
-        kinds.append("cancel")
+    kinds = ["drain", "ask", "lease", "lost"]
+    # An edit is made where something waits for the first time, which a stopped run may show earlier.
+    if not story.edit and (await expected(case, durability)).told.shown[-1].status != "error":
+        kinds += ["cancel", "timeout"]
     points += [Accident(kind, point) for kind in kinds for point in range(1, entered + 1)]
     return points, None
+
+
+def durabilities(case: Case) -> tuple[str, ...]:
+    """Those in which plain LangGraph goes on as in the others.
+
+    `exit` saves no earlier checkpoint to go on from, nor all of what is stored beside one; and a node that a jump to the
+    parent names is executed once less, if the others of its layer are still to be waited for.
+    """
+    named = any(node.goto for _, node in named_nodes(case.graph))
+    return ("sync", "async") if case.story.fork or named else ("sync", "async", "exit")
 
 
 async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts: Counts) -> Finding | None:
     """Play a case with a durability and accidents drawn from a seed."""
     rng = random.Random(seed)
-    # `exit` saves no earlier checkpoint to go on from.
-    durability = rng.choice(("sync", "async") if case.story.fork else ("sync", "async", "exit"))
+    durability = rng.choice(durabilities(case))
     try:
-        await expected(case)
+        await expected(case, durability)
     except Exception as error:
         # Such as an update that plain LangGraph accepts and cannot read again.
         print(f"left out, plain LangGraph fails: {type(error).__name__}: {error}")

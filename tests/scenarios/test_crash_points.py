@@ -30,6 +30,11 @@ class DeadMan:
         #: Log entries whose task's result has landed.
         self.landed: set[str] = set()
 
+    def die(self) -> None:
+        """Be gone at once, between two writes."""
+        self.dead = True
+        self.died.set()
+
     def submit(self, rows: Rows) -> asyncio.Future[None]:
         self.count += 1
         if self.count == self.point:

@@ -7,6 +7,7 @@ It owns no connection: it hands its rows to the process's one `GroupCommit` and 
 writes of many runs share transactions.
 """
 
+from threads.checkpoints import jumps
 from threads.checkpoints.opening import open_checkpoints
 from threads.checkpoints.rows import Fenced, Rows, Sealed, StorageFailed, StorageUnavailable
 from threads.checkpoints.storage import CheckpointStorage
@@ -22,3 +23,5 @@ __all__ = [
     "ThreadWriter",
     "open_checkpoints",
 ]
+
+jumps.install()

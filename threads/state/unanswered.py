@@ -2,7 +2,7 @@
 
 A subgraph's interrupt is stored with the subgraph's task and with each task above it, but its answer is used in the
 subgraph alone. If the subgraph then goes on and the attempt ends before the tasks above it do, they still show the
-interrupt. It waits only if the innermost namespace asks it.
+interrupt. It waits only if the innermost namespace asks it. So it is with the tasks that a function calls.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 #: How LangGraph writes the path of a task that a node's channels trigger (`task_path_str`).
 PULLED = "~__pregel_pull, "
+#: And that of a task that another one calls; the other's path follows.
+PUSHED = "~__pregel_push, "
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,13 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
         namespaces: Every namespace of the thread that has a checkpoint.
     """
     asked = list(asked)
-    innermost = [each for each in asked if not any(_calls(each, namespace) for namespace in namespaces)]
+    callers = {(*_step(each), _caller(each.task_path)) for each in asked if each.task_path.startswith(PUSHED)}
+    innermost = [
+        each
+        for each in asked
+        if (*_step(each), each.task_path) not in callers
+        and not any(_enters(each, namespace) for namespace in namespaces)
+    ]
     live = [each for each in innermost if each.newest and not each.finished]
     gone = {name for each in innermost for name in each.ids} - {name for each in live for name in each.ids}
     return {
@@ -47,18 +55,33 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
 
 
 def _passed_up(task: Asked, live: Iterable[Asked], gone: Collection[str]) -> tuple[str, ...]:
-    """What a task with subgraphs asks: what is asked below it, in the order in which it showed that.
+    """What a task that calls others asks: of what it has shown, that which is still asked below it.
 
-    Where nothing is asked below, it has asked by itself, or was cut off on its way there, and is asked again.
+    If that is nothing, the tasks below have gone on to what they ask now. Where none of them asks, the task has asked by
+    itself, or was cut off on its way there, and is asked again.
     """
-    below = [name for each in live if _calls(task, each.namespace) for name in each.ids]
+    calls = [each for each in live if _enters(task, each.namespace) or _invokes(task, each)]
+    below = [name for each in calls for name in each.ids]
     if not below:
         return tuple(name for name in task.ids if name not in gone)
-    kept = [name for name in task.ids if name in below]
-    return (*kept, *(name for name in below if name not in kept))
+    return tuple(name for name in task.ids if name in below) or tuple(below)
 
 
-def _calls(task: Asked, namespace: str) -> bool:
+def _invokes(task: Asked, other: Asked) -> bool:
+    """Whether the other is a task of the function that this one is, at any depth."""
+    return _step(task) == _step(other) and f"{PUSHED}{task.task_path}, " in other.task_path
+
+
+def _step(task: Asked) -> tuple[str, str]:
+    return task.namespace, task.checkpoint_id
+
+
+def _caller(path: str) -> str:
+    """The path of the task that calls one as a function does."""
+    return path.removeprefix(PUSHED).rsplit(", ", 2)[0]
+
+
+def _enters(task: Asked, namespace: str) -> bool:
     """Whether a task has a subgraph of this namespace."""
     if any(segment.endswith(f":{task.task_id}") for segment in namespace.split("|")):
         return True

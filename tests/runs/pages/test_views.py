@@ -19,7 +19,7 @@ from runs.models import Assistant, Run, RunEvent
 from runs.pages.reading import text_of
 from runs.protocols.agent.events import first_of
 from threads import clock
-from threads.database import in_database, threads
+from threads.db.database import in_database, threads
 from threads.models import Thread
 
 PASSWORD = "a good password"
