@@ -184,13 +184,18 @@ async def turns(api: Api, story: Story, chance: random.Random, tag: str) -> None
             task.cancel()
 
 
-#: What is deleted may be anything.
-DELETED = ("steps", "parallel", "nested", "talking", "large", "stopping", "asking", "heavy")
+#: What is deleted may be anything: graphs, and what they execute until they end or stop.
+DELETED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("steps", "parallel", "nested", "talking", "large", "heavy"), ()),
+    "stopping": STEPS[:2],
+    "asking": ("before", "x", "ask1"),
+}
 
 
 async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: str) -> Creation:
     """Create a run that will be deleted."""
-    created = await create(api, story, order(graph, tag, chance), deleted=True, adds={})
+    wanted = order(graph, tag, chance)
+    created = await create(api, story, wanted, deleted=True, adds={}, steps=DELETED[graph])
     assert created is not None
     return created
 
@@ -198,7 +203,7 @@ async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: 
 async def deleted_thread(api: Api, story: Story, chance: random.Random, tag: str) -> None:
     """A thread that is deleted with its runs, while they wait, run, or have ended."""
     count = chance.randint(1, 3)
-    graph = chance.choice(DELETED)
+    graph = chance.choice(list(DELETED))
     runs = [await begun(api, story, chance, graph, f"{tag}.{number}") for number in range(count)]
     watching = [asyncio.create_task(watch(api, run, chance)) for run in runs]
     try:
