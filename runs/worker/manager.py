@@ -119,6 +119,7 @@ class RunManager:
             spawn(self._cancel_watch.run(), "cancel watch"),
             spawn(self._sweeps.find_the_dead(), "probe"),
             spawn(self._sweeps.settle_orphans(), "sweep"),
+            spawn(self._sweeps.refresh(), "refresh"),
             spawn(self._sweeps.retain(), "retention"),
             spawn(Scheduler(self.wakeups).run(), "crons"),
             spawn(Deliverer(self.wakeups).run(), "webhooks"),

@@ -39,6 +39,8 @@ class Sweeps:
         self._storage = storage
         self._wakeups = wakeups
         self._now = asyncio.Event()
+        #: Set when orphans were looked for, which may have left threads stale.
+        self._settled = asyncio.Event()
 
     def now(self) -> None:
         """Look for orphans now."""
@@ -59,8 +61,6 @@ class Sweeps:
     async def settle_orphans(self) -> None:
         """Settle orphans: at once when a worker was found dead, and at each sweep in any case."""
         again = False
-        # What recovery has settled before the first request is read through graphs now.
-        self.now()
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(AGAIN if again else settings.SWEEP * random.uniform(0.8, 1.2)):
@@ -68,9 +68,22 @@ class Sweeps:
             self._now.clear()
             try:
                 again = not await self._settle_orphans()
-                await refresh_stale()
+                self._settled.set()
             except Exception as error:
                 logger.warning("What others left behind could not be settled, trying again: %s", error)
+
+    async def refresh(self) -> None:
+        """Read stale threads again: first those that recovery has left before the first request, then after each sweep.
+
+        No orphan waits for this: a storage that does not answer may take seconds for each thread.
+        """
+        while True:
+            self._settled.clear()
+            try:
+                await refresh_stale()
+            except Exception as error:
+                logger.warning("Stale threads could not be read, trying again: %s", error)
+            await self._settled.wait()
 
     async def _settle_orphans(self) -> bool:
         """Settle orphans once; return whether all of them are settled."""

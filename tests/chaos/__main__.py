@@ -18,7 +18,7 @@ from tests.chaos.checks import check
 from tests.chaos.fleet import COMMANDS, Fleet
 from tests.chaos.found import gather
 from tests.chaos.ledger import Ledger
-from tests.chaos.monkey import Monkey
+from tests.chaos.monkey import KINDS, Monkey
 from tests.chaos.report import alarms, keep, table
 from tests.chaos.shapes import GRAPHS
 from tests.chaos.telling import tell
@@ -87,7 +87,7 @@ def chaos(folder: Path, options: argparse.Namespace) -> tuple[list[str], list[st
         try:
             fleet.ready()
             say("all processes serve")
-            monkey = Monkey(fleet, options.seed, say)
+            monkey = Monkey(fleet, options.seed, say, options.faults)
             monkey.start()
             asyncio.run(
                 clients(
@@ -101,7 +101,7 @@ def chaos(folder: Path, options: argparse.Namespace) -> tuple[list[str], list[st
             found = gather(fleet.site.database.rows, fleet.site.database.checkpoints(), trace(folder))
             violations = [*ledger.violations, *fleet.violations, *check(found, ledger), *alarms(fleet)]
             lines = table(found, ledger, fleet, monkey, violations)
-            if violations:
+            if violations or options.keep:
                 keep(folder, fleet.site.database, ledger, violations)
                 shutil.copy(database.folder / "log", folder / "log-postgres")
             return lines, violations
@@ -125,10 +125,19 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         help=f"what runs at once, of {', '.join(COMMANDS)}; the last one's database connections get faults of their own",
     )
     parser.add_argument("--clients", type=int, default=24, help="conversations at once (%(default)s)")
+    parser.add_argument(
+        "--faults",
+        type=lambda text: text.split(","),
+        default=KINDS,
+        help="only these, each as often as it is named (all)",
+    )
+    parser.add_argument("--keep", action="store_true", help="keep the logs also when all was right")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what happens")
     options = parser.parse_args(arguments)
     if unknown := set(options.processes) - set(COMMANDS):
         parser.error(f"unknown processes {', '.join(unknown)}")
+    if unknown := set(options.faults) - set(KINDS):
+        parser.error(f"unknown faults {', '.join(unknown)}; there are {', '.join(sorted(set(KINDS)))}")
     return options
 
 
@@ -144,7 +153,9 @@ def main(arguments: list[str]) -> int:
         print(f"The logs are in {folder}.")
         raise
     print("\n".join(lines))
-    if violations:
+    if options.keep and not violations:
+        print(f"The logs and a dump are in {folder}.")
+    elif violations:
         kinds = Counter(each[:400] for each in violations)
         print("\n".join(f"  {each}" for each in list(kinds)[:20]))
         print(f"The logs and a dump are in {folder}.")

@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -36,25 +36,27 @@ class Fault:
     size: float
 
 
-def faults(seed: int, slots: int) -> Iterator[Fault]:
+def faults(seed: int, slots: int, kinds: Sequence[str] = KINDS) -> Iterator[Fault]:
     """The faults of a seed, without end."""
     chance = random.Random(f"monkey/{seed}")
     while True:
-        for kind in chance.sample(KINDS, len(KINDS)):
+        for kind in chance.sample(kinds, len(kinds)):
             yield Fault(chance.uniform(*GAP), kind, chance.randrange(slots), chance.random())
 
 
 class Monkey(threading.Thread):
     """Injects faults until it is told to stop; then everything that it paused or cut off goes on."""
 
-    def __init__(self, fleet: Fleet, seed: int, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, fleet: Fleet, seed: int, say: Callable[[str], None], kinds: Sequence[str] = KINDS
+    ) -> None:
         super().__init__(name="monkey", daemon=True)
         self.counts: Counter[str] = Counter()
         #: (when, what), in seconds of the clock.
         self.history: list[tuple[float, str]] = []
         self.error: Exception | None = None
         self._fleet, self._say = fleet, say
-        self._faults = faults(seed, len(fleet.members))
+        self._faults = faults(seed, len(fleet.members), kinds)
         self._ending = threading.Event()
         #: (when, what): the ends of faults that last.
         self._later: list[tuple[float, Callable[[], None]]] = []

@@ -8,8 +8,8 @@ from itertools import pairwise
 from typing import Any
 
 from tests.chaos.api import Api
-from tests.chaos.ledger import Creation, Story
-from tests.chaos.scripts import Script, alone, answering, create, order, see, watch
+from tests.chaos.ledger import Creation, Lists, Story
+from tests.chaos.scripts import Script, alone, answering, asked, create, order, see, watch
 from tests.chaos.shapes import STEPS, Order, work_of
 from tests.chaos.states import delete, edit, past, stands
 
@@ -26,20 +26,34 @@ async def breakpoints(api: Api, story: Story, chance: random.Random, tag: str) -
 
 
 async def part(
-    api: Api, story: Story, wanted: Order, chance: random.Random, begin: int, end: int, **known: Any
+    api: Api,
+    story: Story,
+    wanted: Order,
+    chance: random.Random,
+    begin: int,
+    end: int,
+    *,
+    base: Lists | None = None,
+    at: dict[str, Any] | None = None,
 ) -> None:
-    """Execute some of a chain's steps: up to a breakpoint, or its end."""
-    more: dict[str, Any] = {"input": None} if begin or known else {}
+    """Execute some of a chain's steps: up to a breakpoint, or its end.
+
+    Args:
+        base: What the thread's log has there, if that is not what it ends with.
+        at: The checkpoint to go on from, as the request names it.
+    """
+    more: dict[str, Any] = {**({"input": None} if begin else {}), **(at or {})}
     if wanted.graph == "steps" and end < len(STEPS):
         before = chance.random() < 0.5
         more |= {"interrupt_before": [STEPS[end]]} if before else {"interrupt_after": [STEPS[end - 1]]}
     await see(
         api, story, wanted, chance,
+        label=f"{wanted.tag}+{len(story.acts)}",
         adds={"log": work_of(wanted.tag, STEPS[begin:end])},
+        base=base,
         steps=STEPS[begin:end],
         leaves="interrupted" if end < len(STEPS) else "idle",
-        more={**more, **known.pop("more", {})},
-        **{"label": f"{wanted.tag}+{len(story.acts)}", **known},
+        more=more,
     )  # fmt: skip
     await stands(api, story, STEPS[end : end + 1])
 
@@ -81,15 +95,44 @@ async def forks(api: Api, story: Story, chance: random.Random, tag: str) -> None
     for _ in range(chance.randint(1, 2)):
         begin = chance.randrange(1, len(STEPS))
         checkpoint, log = await past(api, story, STEPS[begin], chance)
-        story.forks[checkpoint] = story.forks.get(checkpoint, 0) + 1
+        forked(story, checkpoint)
         base = {"log": log}
         if chance.random() < 0.5:
             await edit(api, story, f"{tag}/edit{len(story.acts)}", base=base, checkpoint_id=checkpoint)
             await stands(api, story, STEPS[begin : begin + 1])
             await part(api, story, wanted, chance, begin, len(STEPS))
         else:
-            more = {"checkpoint_id": checkpoint}
-            await part(api, story, wanted, chance, begin, len(STEPS), base=base, more=more)
+            at = {"checkpoint_id": checkpoint}
+            await part(api, story, wanted, chance, begin, len(STEPS), base=base, at=at)
+
+
+def forked(story: Story, checkpoint: str) -> None:
+    story.forks[checkpoint] = story.forks.get(checkpoint, 0) + 1
+
+
+async def other_answers(api: Api, story: Story, chance: random.Random, tag: str) -> None:
+    """A question that was answered, and is answered anew at its old checkpoint: the new answer counts there."""
+    wanted = order("questions", tag, chance, longest=0.2)
+    log = work_of(tag, ("before",))
+    await see(api, story, wanted, chance, adds={"log": log}, steps=("before", "ask1"), leaves="interrupted")
+    checkpoint = ""
+    for number in range(chance.randint(2, 3)):
+        answer = f"{tag}-answer{number}-{chance.randrange(10**6)}"
+        at = {"checkpoint_id": checkpoint} if checkpoint else {}
+        if checkpoint:
+            forked(story, checkpoint)
+        await see(
+            api, story, wanted, chance,
+            label=answer,
+            base={"log": log},
+            adds={"log": work_of(tag, (f"ask1={answer}", "middle"))},
+            steps=("ask1", "middle", "ask2"),
+            leaves="interrupted",
+            more={"command": {"resume": answer}, "input": None, **at},
+        )  # fmt: skip
+        await asked(api, story, wanted, 2)
+        if not checkpoint:
+            checkpoint, _ = await past(api, story, "ask1", chance)
 
 
 def subgraph(graph: str) -> Script:
@@ -141,13 +184,18 @@ async def turns(api: Api, story: Story, chance: random.Random, tag: str) -> None
             task.cancel()
 
 
-#: What is deleted may be anything.
-DELETED = ("steps", "parallel", "nested", "talking", "large", "stopping", "asking", "heavy")
+#: What is deleted may be anything: graphs, and what they execute until they end or stop.
+DELETED: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("steps", "parallel", "nested", "talking", "large", "heavy"), ()),
+    "stopping": STEPS[:2],
+    "asking": ("before", "x", "ask1"),
+}
 
 
 async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: str) -> Creation:
     """Create a run that will be deleted."""
-    created = await create(api, story, order(graph, tag, chance), deleted=True, adds={})
+    wanted = order(graph, tag, chance)
+    created = await create(api, story, wanted, deleted=True, adds={}, steps=DELETED[graph])
     assert created is not None
     return created
 
@@ -155,7 +203,7 @@ async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: 
 async def deleted_thread(api: Api, story: Story, chance: random.Random, tag: str) -> None:
     """A thread that is deleted with its runs, while they wait, run, or have ended."""
     count = chance.randint(1, 3)
-    graph = chance.choice(DELETED)
+    graph = chance.choice(list(DELETED))
     runs = [await begun(api, story, chance, graph, f"{tag}.{number}") for number in range(count)]
     watching = [asyncio.create_task(watch(api, run, chance)) for run in runs]
     try:
@@ -186,6 +234,7 @@ SHAPED: list[tuple[str, int, Script]] = [
     ("edits", 8, edits),
     ("edited questions", 5, edited_questions),
     ("forks", 9, forks),
+    ("other answers", 6, other_answers),
     ("asking subgraph", 7, subgraph("asking")),
     ("called subgraph", 7, subgraph("calling")),
     ("turns", 8, turns),

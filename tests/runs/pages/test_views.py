@@ -18,7 +18,7 @@ from runs.identity.local import LOCAL_USERNAME
 from runs.models import Assistant, Run, RunEvent
 from runs.pages.reading import text_of
 from runs.protocols.agent.events import first_of
-from threads import clock
+from threads.db import clock
 from threads.db.database import in_database, threads
 from threads.models import Thread
 

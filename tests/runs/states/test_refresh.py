@@ -11,6 +11,7 @@ from runs.lifecycle.cancellation import cancel_run, delete_run
 from runs.models import Run
 from runs.states.reads import readable
 from runs.states.refresh import refresh_stale, refresh_state
+from runs.worker import sweeps
 from runs.worker.manager import RunManager
 from runs.worker.sweeps import Sweeps
 from tests.runs.lifecycle.test_recovery import orphan, settled
@@ -75,20 +76,36 @@ async def test_an_orphan_that_failed_is_read_by_the_sweep(quiet: Any, driver: Dr
     assert thread.values == await saved(driver, run)
 
 
-async def test_a_sweep_begins_with_what_the_last_process_left(run_settings: Any, driver: Driver) -> None:
+async def test_refreshing_begins_with_what_the_last_process_left(run_settings: Any, driver: Driver) -> None:
     run_settings(SWEEP=1000.0)
     run = await driver.finish(await driver.start("steps"))
     stale = {"stale_since": run.finished_at, "values": {"log": ["old"]}}
     await in_database(Thread.objects.filter(id=run.thread_id).update, **stale)
     manager = driver.runtime.manager
     assert isinstance(manager, RunManager)
-    sweeps = Sweeps(manager._heartbeat, {}, storage=driver.runtime.storage, wakeups=driver.runtime.wakeups)
-    sweep = asyncio.create_task(sweeps.settle_orphans())
+    own = Sweeps(manager._heartbeat, {}, storage=driver.runtime.storage, wakeups=driver.runtime.wakeups)
+    sweep = asyncio.create_task(own.refresh())
     async with asyncio.timeout(10):
         while (thread := await driver.thread(run)).stale_since is not None:
             await asyncio.sleep(0.02)
     sweep.cancel()
     assert thread.values == run.thread.values
+
+
+async def test_an_orphan_does_not_wait_for_states_that_are_read_slowly(
+    run_settings: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_settings(SWEEP=0.1)
+    reading = asyncio.Event()
+
+    async def read_for_ever() -> None:
+        reading.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(sweeps, "refresh_stale", read_for_ever)
+    async with asyncio.timeout(10):
+        await reading.wait()
+    assert (await driver.finish(await orphan(driver))).status == "success"
 
 
 async def test_a_thread_with_a_newer_run_is_left_to_that(quiet: Any, driver: Driver) -> None:
