@@ -156,6 +156,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
 RUNS: dict[str, Any] = {
     "GRAPHS": {},
     "LANGGRAPH_JSON": env("LANGGRAPH_JSON"),
+    "CHECKPOINT_MODULES": env_list("CHECKPOINT_MODULES"),
     "CONCURRENCY": int(env_number("RUN_CONCURRENCY", 100)),
     "DRAIN_SECONDS": env_number("DRAIN_SECONDS", 20),
     "RECOVERY": env("RUN_RECOVERY", "resume"),

@@ -25,7 +25,8 @@ class RunSettings:
     GRAPHS: dict[str, Any] = {}
     #: Path of a langgraph.json whose `graphs` are registered too; "" for none.
     LANGGRAPH_JSON: str = ""
-    #: Modules whose classes checkpoints may restore, besides those that the graphs' schemas name.
+    #: Modules ("package.module"), or classes ("package.module:Class"), that checkpoints may restore, besides those that the
+    #: graphs' schemas name.
     CHECKPOINT_MODULES: tuple[str, ...] = ()
     #: The checkpoints' own file when the database is SQLite.
     CHECKPOINTS_FILE: str | Path = "var/checkpoints.sqlite3"

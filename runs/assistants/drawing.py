@@ -20,6 +20,7 @@ from runs import graphs
 from runs.exceptions import NotFound
 from runs.graphs import Graph
 from runs.graphs.runtimes import introspection_runtime
+from runs.identity.auth_file.users import AuthUser
 from runs.models import Assistant
 from threads.db.executors import in_thread
 
@@ -37,16 +38,16 @@ _known: WeakKeyDictionary[Graph, Schemas] = WeakKeyDictionary()
 
 
 @asynccontextmanager
-async def opened(assistant: Assistant) -> AsyncIterator[Graph]:
-    """The graph of an assistant. Raises GraphNotFound or GraphLoadError."""
+async def opened(assistant: Assistant, user: AuthUser | None) -> AsyncIterator[Graph]:
+    """The graph of an assistant, for who asks if an Auth file says so. Raises GraphNotFound or GraphLoadError."""
     config: Any = {"configurable": dict(assistant.config.get("configurable", {}))}
-    async with graphs.open_graph(assistant.graph_id, config, runtime=introspection_runtime()) as graph:
+    async with graphs.open_graph(assistant.graph_id, config, runtime=introspection_runtime(user)) as graph:
         yield graph
 
 
-async def drawn(assistant: Assistant, *, xray: int | bool) -> dict[str, Any]:
+async def drawn(assistant: Assistant, *, xray: int | bool, user: AuthUser | None) -> dict[str, Any]:
     """The nodes and the edges; `xray` looks into subgraphs, so many levels deep if it is a number."""
-    async with opened(assistant) as graph:
+    async with opened(assistant, user) as graph:
         drawing = await graph.aget_graph(xray=xray)
     shown: dict[str, Any] = drawing.to_json()
     for node in shown["nodes"]:
@@ -56,19 +57,21 @@ async def drawn(assistant: Assistant, *, xray: int | bool) -> dict[str, Any]:
     return shown
 
 
-async def schemas(assistant: Assistant) -> Schemas:
+async def schemas(assistant: Assistant, *, user: AuthUser | None) -> Schemas:
     """The JSON schemas of the graph, each null where there is none."""
-    async with opened(assistant) as graph:
+    async with opened(assistant, user) as graph:
         return {"graph_id": assistant.graph_id, **await _schemas(graph)}
 
 
-async def subgraphs(assistant: Assistant, *, namespace: str | None, recurse: bool) -> dict[str, Schemas]:
+async def subgraphs(
+    assistant: Assistant, *, namespace: str | None, recurse: bool, user: AuthUser | None
+) -> dict[str, Schemas]:
     """The schemas of the subgraphs by their namespaces, or those of one namespace.
 
     Raises NotFound for a namespace that the graph does not have.
     """
     found: dict[str, Schemas] = {}
-    async with opened(assistant) as graph:
+    async with opened(assistant, user) as graph:
         # A namespace says itself how deep it is.
         deep = recurse or namespace is not None
         async for name, subgraph in graph.aget_subgraphs(namespace=namespace, recurse=deep):

@@ -98,6 +98,11 @@ def registration(name: str) -> Registration:
     return _current().entry(name).registration
 
 
+def is_factory(name: str) -> bool:
+    """Whether the graph is made anew each time. Raises GraphNotFound or GraphLoadError."""
+    return isinstance(_current().load(name), Factory)
+
+
 @asynccontextmanager
 async def open_graph(name: str, config: RunnableConfig, *, runtime: Any = None) -> AsyncIterator[Graph]:
     """The compiled graph `name`, without a checkpointer of its own.
@@ -153,6 +158,6 @@ def checkpoint_types(graph: Graph | None = None) -> frozenset[TypeKey]:
     """The classes that checkpoints may restore, for `JsonPlusSerializer(allowed_msgpack_modules=…)`.
 
     They are those in the schemas of the static graphs loaded so far and of `graph` (one that a factory has just
-    built), and those of `RUNS["CHECKPOINT_MODULES"]`. The serializer itself always allows LangChain's messages.
+    built), and those that the site names (`restorable`). The serializer itself always allows LangChain's messages.
     """
     return _current().types(graph)

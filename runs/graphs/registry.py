@@ -8,10 +8,10 @@ import weakref
 from django.core.checks import CheckMessage, Error, Warning
 from django.core.exceptions import ImproperlyConfigured
 
-from runs.conf import settings
 from runs.exceptions import RunsError
 from runs.graphs import schemas, sources
 from runs.graphs.loading import Factory, Graph, describe, source_of, without_checkpointer
+from runs.graphs.restorable import named_types
 from runs.graphs.schemas import TypeKey
 from runs.graphs.sources import Entry
 
@@ -93,30 +93,19 @@ class Registry:
             hint = "Compile it without `checkpointer`: the server gives each run one that survives a crash."
             found.append(Warning(message, hint=hint, id="runs.W001"))
         try:
-            _setting_types()
+            named_types()
         except ImproperlyConfigured as error:
             hint = "Name modules, or single classes as 'package.module:Class'."
             found.append(Error(str(error), hint=hint, id="runs.E004"))
         return found
 
     def types(self, graph: Graph | None) -> frozenset[TypeKey]:
-        """What checkpoints may restore: what the setting, the loaded graphs and `graph` name."""
+        """What checkpoints may restore: what the site, the loaded graphs and `graph` name."""
         with self._lock:
-            types = _setting_types() if self._types is None else self._types
+            types = named_types() if self._types is None else self._types
             for known in (*self._loaded.values(), graph):
                 if known is not None and not isinstance(known, Factory) and known not in self._typed:
                     types |= schemas.graph_types(known)
                     self._typed.add(known)
             self._types = types
             return types
-
-
-def _setting_types() -> frozenset[TypeKey]:
-    types: frozenset[TypeKey] = frozenset()
-    for entry in settings.CHECKPOINT_MODULES:
-        try:
-            types |= schemas.module_types(entry)
-        except Exception as error:
-            reason = describe(error)
-            raise ImproperlyConfigured(f"RUNS['CHECKPOINT_MODULES'] has {entry!r}: {reason}.") from error
-    return types

@@ -117,7 +117,8 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
     if str(path.parent) not in sys.path:
         sys.path.append(str(path.parent))
     yield from _entries(graphs, path.name, folder=path.parent, problem_id="runs.E005")
-    ignored = [key for key in content if key not in ("graphs", "auth", "store", "$schema")]
+    ignored = [key for key in content if key not in ("graphs", "auth", "store", "checkpointer", "$schema")]
+    ignored += _ignored_of_checkpointer(content.get("checkpointer"))
     for name, value in graphs.items():
         if isinstance(value, dict):
             ignored += [f"graphs.{name}.{key}" for key in value if key not in FIELDS]
@@ -125,6 +126,17 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
         message = f"{path} has settings that are ignored: {', '.join(ignored)}."
         hint = "Install the dependencies and set the environment of the graphs before the server starts."
         yield Warning(message, hint=hint, id="runs.W002")
+
+
+def _ignored_of_checkpointer(given: object) -> list[str]:
+    """Which of its settings nobody reads: all but the classes that checkpoints may restore (`restorable`)."""
+    parts: dict[str, Any] = given if isinstance(given, dict) else {}
+    found = parts.get("serde")
+    serde: dict[str, Any] = found if isinstance(found, dict) else {}
+    return [
+        *(f"checkpointer.{key}" for key in parts if key != "serde"),
+        *(f"checkpointer.serde.{key}" for key in serde if key != "allowed_msgpack_modules"),
+    ]
 
 
 def _entries(

@@ -18,7 +18,7 @@ from runs import graphs
 from runs.assistants import find_assistant
 from runs.exceptions import NotFound, ThreadBusy
 from runs.lifecycle import cancellation, thread_rest
-from runs.lifecycle.new_run import compose
+from runs.lifecycle.new_run import compose, taken_up
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
 from runs.requests import limits
@@ -188,12 +188,7 @@ def _thread(
         if found is not None:
             if found.user_id != user_id or found.discarded_at is not None:
                 raise NotFound("Thread or assistant not found.")
-            names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
-            if names.items() <= found.metadata.items():
-                return found, {}
-            # The thread's state is read through the graph that ran last.
-            found.metadata |= names
-            return found, {"metadata": found.metadata}
+            return found, taken_up(found, request, assistant)
         if request.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
     if not request.temporary:

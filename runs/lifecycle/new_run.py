@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from runs import graphs
+from runs.conf import settings
 from runs.exceptions import InvalidRequest
 from runs.models import Assistant, Run
 from runs.models.run import DEFAULT_QUEUE
 from runs.requests.answers import is_plain_answer
 from runs.requests.run import RunRequest
+from runs.serialization import encode
 from threads.db.ids import new_id
 from threads.models import Thread
 from threads.redaction import restored
@@ -88,6 +91,30 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited
         "webhook": request.webhook,
         "temporary": request.temporary,
     }
+
+
+def taken_up(thread: Thread, request: RunRequest, assistant: Assistant) -> dict[str, Any]:
+    """What changes about a thread that gets one more run, on the thread as well: what its state is read through."""
+    changes: dict[str, Any] = {}
+    names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
+    if not names.items() <= thread.metadata.items():
+        changes["metadata"] = thread.metadata = {**thread.metadata, **names}
+    given = restored(request.config, thread.config)
+    config = kept_config(thread.config, given, most=settings.EDIT_LIMIT)
+    if config != thread.config:
+        changes["config"] = thread.config = config
+    return changes
+
+
+def kept_config(before: Mapping[str, Any], given: Mapping[str, Any], *, most: int) -> dict[str, Any]:
+    """What a thread keeps of the configurations that its runs were given: the newest word on each name.
+
+    Args:
+        most: Bytes that it may have as JSON, 0 for any number; of more, only the newest run's is kept.
+    """
+    names = {**(before.get("configurable") or {}), **(given.get("configurable") or {})}
+    whole = {**before, **given, **({"configurable": names} if names else {})}
+    return dict(given) if most and len(encode(whole).encode()) > most else whole
 
 
 def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dict[str, Any] | None:

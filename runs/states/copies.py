@@ -17,7 +17,7 @@ from django.db import transaction
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.serialization import encode
-from runs.states.reads import readable
+from runs.states.reads import readable_by
 from threads.checkpoints.opening import copy_checkpoints
 from threads.db import clock
 from threads.db.database import in_database
@@ -45,7 +45,7 @@ async def copy_thread(
     """
     copy = await in_database(_hidden_copy, thread_id, metadata or {}, principal=principal)
     await in_database(_fill, thread_id, copy.id)
-    return await in_database(_show, copy.id, await _standing(copy))
+    return await in_database(_show, copy.id, await _standing(copy, principal))
 
 
 def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Principal) -> Thread:
@@ -90,13 +90,13 @@ def _fill(source: UUID, target: UUID) -> None:
             raise NotFound(f"Thread with ID {source} not found")
 
 
-async def _standing(copy: Thread) -> dict[str, Any]:
+async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:
     """What the copy's row says of its state: a run may have gone on with the source's since that had its row."""
     graph_id = copy.metadata.get("graph_id")
     if not graph_id or not copy.epoch:
         return {}
     try:
-        async with readable(graph_id, address(copy)) as graph:
+        async with readable_by(principal)(graph_id, address(copy)) as graph:
             changes = standing(await graph.aget_state(address(copy)))
     except Exception:
         logger.warning("Thread %s is a copy whose state could not be read.", copy.id, exc_info=True)

@@ -21,13 +21,13 @@ from langgraph.types import StateUpdate
 from runs import graphs
 from runs.conf import settings
 from runs.exceptions import NotFound, RequestTooLarge, ThreadBusy
-from runs.graphs.runtimes import read_runtime
-from runs.graphs.stores import store_of_thread
+from runs.identity.auth_file.users import AuthUser
 from runs.models import Run
 from runs.process.current import current
 from runs.protocols.errors import describe
 from runs.requests.run import ContradictoryRequest, sanitised_metadata
 from runs.serialization import encode
+from runs.states.openings import asking, open_for_thread
 from threads import expiry
 from threads.checkpoints import StorageFailed
 from threads.checkpoints.drafts import Draft
@@ -75,7 +75,7 @@ async def update_state(
     """
     for _ in range(TRIES):
         thread = await in_database(_editable, thread_id, principal=principal)
-        prepared = await prepare(thread, supersteps, checkpoint=checkpoint)
+        prepared = await prepare(thread, supersteps, user=asking(principal), checkpoint=checkpoint)
         if await in_database(commit, thread, prepared):
             current().wakeups.tell(thread_id)
             return prepared.place
@@ -121,12 +121,12 @@ def _refuse_busy(thread: Thread) -> None:
         raise ThreadBusy(f"Thread {thread.id} has in-flight runs: {run_ids}")
 
 
-async def begin(thread: Thread, supersteps: Supersteps) -> Callable[[], None]:
+async def begin(thread: Thread, supersteps: Supersteps, *, principal: Principal) -> Callable[[], None]:
     """Give a thread that is not saved yet the state that updates make.
 
     Returns what writes that state, to be called in the transaction that inserts the thread.
     """
-    prepared = await prepare(thread, supersteps, new=True)
+    prepared = await prepare(thread, supersteps, user=asking(principal), new=True)
     for name, value in {**prepared.changes, "epoch": thread.epoch + 1}.items():
         setattr(thread, name, value)
 
@@ -148,10 +148,15 @@ async def prepare(
     thread: Thread,
     supersteps: Supersteps,
     *,
+    user: AuthUser | None,
     checkpoint: Mapping[str, Any] | None = None,
     new: bool = False,
 ) -> Prepared:
-    """Apply updates to a draft of a thread's state; of a new thread, to an empty one."""
+    """Apply updates to a draft of a thread's state; of a new thread, to an empty one.
+
+    Args:
+        user: Who asks, as its graph sees it.
+    """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
         raise ContradictoryRequest(
@@ -166,9 +171,7 @@ async def prepare(
     config = _config(thread, graph_id, checkpoint)
     if config["configurable"].get("checkpoint_id") and await draft.aget_tuple(config) is None:
         raise NotFound("The thread has no such checkpoint.")
-    async with graphs.open_graph(
-        graph_id, config, runtime=read_runtime("threads.update", store_of_thread(config))
-    ) as graph:
+    async with open_for_thread(graph_id, config, "threads.update", user) as graph:
         bound: Any = copy.copy(graph)
         bound.checkpointer = draft.with_allowlist(graphs.checkpoint_types(graph))
         try:

@@ -14,6 +14,8 @@ from threads.state.snapshots import history
 
 #: Fields of a checkpoint's address that clients see.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
+#: What of it their metadata say too.
+PLACE = ("thread_id", "checkpoint_ns")
 
 
 class Graphs(Protocol):
@@ -60,9 +62,13 @@ async def read_history(
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
         return
+    place = {"thread_id": str(thread.id), "checkpoint_ns": checkpoint_ns}
+    stored = dict(metadata or {})
+    if any(stored.pop(key, each) != each for key, each in place.items()):
+        return
     config = address(thread, {"checkpoint_ns": checkpoint_ns})
     async with open_graph(graph_id, config) as graph:
-        async for snapshot in history(graph, config, limit=limit, before=before, metadata=metadata):
+        async for snapshot in history(graph, config, limit=limit, before=before, metadata=stored):
             yield thread_state(snapshot)
 
 
@@ -101,7 +107,7 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
         "values": snapshot.values,
         "next": list(snapshot.next),
         "tasks": [_task(task) for task in snapshot.tasks],
-        "metadata": snapshot.metadata,
+        "metadata": _placed(snapshot.metadata, checkpoint or {}),
         "created_at": snapshot.created_at,
         "checkpoint": checkpoint,
         "parent_checkpoint": parent,
@@ -143,6 +149,16 @@ def standing(snapshot: StateSnapshot) -> dict[str, Any]:
         "error": None,
         "stale_since": None,
     }
+
+
+def _placed(metadata: Any, place: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A checkpoint's metadata with where it is, as the reference server has them; LangGraph leaves that out of them.
+
+    It is said here, and not stored: a copy of a thread has the same checkpoints.
+    """
+    if metadata is None:
+        return None
+    return {**metadata, **{key: place[key] for key in PLACE if place.get(key)}}
 
 
 def _address(config: Any) -> dict[str, Any] | None:

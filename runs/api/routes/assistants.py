@@ -22,6 +22,7 @@ from runs.models import Assistant
 from runs.retention.assistants import delete_assistant
 from runs.serialization import encode
 from runs.serializers import assistant_json, version_json
+from runs.states.openings import asking
 from threads.api.http import JSONBody, Request
 from threads.api.pages import page_headers
 from threads.db.database import in_database
@@ -123,7 +124,7 @@ async def get_graph(
 ) -> dict[str, Any]:
     """The assistant may be named by its graph. `xray` looks into subgraphs, or so many levels deep."""
     assistant = await in_database(_named, assistant_id, principal=request.auth)
-    return await drawing.drawn(assistant, xray=xray)
+    return await drawing.drawn(assistant, xray=xray, user=asking(request.auth))
 
 
 def _named(name: str, *, principal: Principal) -> Assistant:
@@ -135,14 +136,14 @@ def _named(name: str, *, principal: Principal) -> Assistant:
 @router.get("/assistants/{assistant_id}/schemas", summary="Get the JSON schemas of an assistant's graph")
 async def get_schemas(request: Request, assistant_id: UUID) -> dict[str, Any]:
     assistant = await in_database(search.get_assistant, assistant_id, principal=request.auth)
-    return await drawing.schemas(assistant)
+    return await drawing.schemas(assistant, user=asking(request.auth))
 
 
 @router.get("/assistants/{assistant_id}/subgraphs", summary="Get the schemas of an assistant's subgraphs")
 async def get_subgraphs(request: Request, assistant_id: UUID, recurse: Recurse) -> dict[str, dict[str, Any]]:
     """By their namespaces: a subgraph of a subgraph is `parent|child`."""
     assistant = await in_database(search.get_assistant, assistant_id, principal=request.auth)
-    return await drawing.subgraphs(assistant, namespace=None, recurse=recurse)
+    return await drawing.subgraphs(assistant, namespace=None, recurse=recurse, user=asking(request.auth))
 
 
 @router.get("/assistants/{assistant_id}/subgraphs/{namespace}", summary="Get the schemas of one subgraph")
@@ -150,4 +151,4 @@ async def get_subgraph(
     request: Request, assistant_id: UUID, namespace: str, recurse: Recurse
 ) -> dict[str, dict[str, Any]]:
     assistant = await in_database(search.get_assistant, assistant_id, principal=request.auth)
-    return await drawing.subgraphs(assistant, namespace=namespace, recurse=recurse)
+    return await drawing.subgraphs(assistant, namespace=namespace, recurse=recurse, user=asking(request.auth))

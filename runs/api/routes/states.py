@@ -25,7 +25,7 @@ from runs.api.schemas.states import (
 from runs.requests.run import checkpoint_uuid
 from runs.serialization import encode
 from runs.states.edits import patch_metadata, update_state
-from runs.states.reads import readable
+from runs.states.reads import readable_by
 from threads.api.http import JSONBody, Request
 from threads.api.pages import page_limit
 from threads.api.routes import NAMED, find_thread
@@ -77,7 +77,9 @@ async def _state(
 ) -> dict[str, Any]:
     chosen = selection(select)
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
-    state = await read_state(thread, open_graph=readable, subgraphs=subgraphs, checkpoint=checkpoint)
+    state = await read_state(
+        thread, open_graph=readable_by(request.auth), subgraphs=subgraphs, checkpoint=checkpoint
+    )
     place = checkpoint or {}
     if not place.get("checkpoint_id"):
         state = await in_database(presently, thread.id, state, root=not place.get("checkpoint_ns"))
@@ -134,7 +136,7 @@ async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) ->
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     states = read_history(
         thread,
-        open_graph=readable,
+        open_graph=readable_by(request.auth),
         limit=wanted.limit,
         before=before,
         metadata=wanted.metadata,

@@ -30,12 +30,12 @@ from runs.protocols.sse import (
     parse_last_event_id,
 )
 from runs.serialization import encode
-from runs.states.reads import readable
+from runs.states.reads import readable_by
 from threads.api.http import Request
 from threads.api.routes import NAMED, find_thread
 from threads.db.database import in_database
 from threads.models import Thread
-from threads.state.read import read_state
+from threads.state.read import Graphs, read_state
 
 router = Router(tags=["Threads"])
 
@@ -57,16 +57,18 @@ async def stream_thread(
             "Invalid last-event-id: it must be the id of one of the thread's events, or `-`."
         )
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
-    chunks = thread_chunks(thread, parse_last_event_id(last_event_id), modes)
+    chunks = thread_chunks(
+        thread, parse_last_event_id(last_event_id), modes, open_graph=readable_by(request.auth)
+    )
     return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
 
 
 async def thread_chunks(
-    thread: Thread, after: Position | None, modes: Sequence[str]
+    thread: Thread, after: Position | None, modes: Sequence[str], *, open_graph: Graphs
 ) -> AsyncGenerator[bytes]:
     """The frames of a thread's entries; a heartbeat when none was due for a while, also if others had some."""
     now = asyncio.get_running_loop().time
-    sent, reader = now(), ThreadReader(thread, modes)
+    sent, reader = now(), ThreadReader(thread, modes, open_graph)
     # A client is to know that it is connected before anything happens.
     yield HEARTBEAT
     async with aclosing(follow_thread(thread.id, after)) as batches:
@@ -86,10 +88,15 @@ async def thread_chunks(
 
 
 class ThreadReader:
-    """What one reader sees of a thread: of each run what its own creator asked for."""
+    """What one reader sees of a thread: of each run what its own creator asked for.
 
-    def __init__(self, thread: Thread, modes: Sequence[str]) -> None:
+    Args:
+        open_graph: How the reader opens the thread's graph.
+    """
+
+    def __init__(self, thread: Thread, modes: Sequence[str], open_graph: Graphs) -> None:
         self._thread = thread
+        self._open_graph = open_graph
         self._modes = frozenset(modes)
         self._run_id: UUID | None = None
         self._projection = Projection((), subgraphs=False)
@@ -121,7 +128,7 @@ class ThreadReader:
 
     async def _state_update(self, entry: Entry) -> bytes:
         made = orjson.loads(entry.event.data)
-        state = await read_state(self._thread, open_graph=readable, checkpoint=made)
+        state = await read_state(self._thread, open_graph=self._open_graph, checkpoint=made)
         if state["created_at"] is None:
             return b""
         shown = {"state": state, "thread_id": str(self._thread.id)}

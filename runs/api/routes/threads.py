@@ -39,7 +39,7 @@ async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody
         made, _ = await in_database(insert_thread, thread, **options)
         return thread_json(made)
     steps = [[_update(each) for each in step.updates] for step in body.supersteps]
-    beginning = await begin(thread, steps)
+    beginning = await begin(thread, steps, principal=request.auth)
     made, _ = await in_database(insert_thread, thread, **options, along=beginning)
     return thread_json(await in_database(find_thread, made.id, principal=request.auth))
 

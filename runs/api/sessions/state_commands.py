@@ -9,7 +9,7 @@ from uuid import UUID
 from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import ProtocolError
 from runs.requests.run import checkpoint_uuid
-from runs.states.reads import readable
+from runs.states.reads import readable_by
 from threads.api.routes import NAMED
 from threads.db.database import in_database
 from threads.models import Thread
@@ -29,7 +29,7 @@ async def get_state(thread_id: UUID, params: Mapping[str, Any], *, principal: Pr
         raise ProtocolError("invalid_argument", "keys must be an array of strings.")
     checkpoint = {"checkpoint_ns": "|".join(namespace)} if namespace else None
     try:
-        state = await read_state(thread, open_graph=readable, checkpoint=checkpoint)
+        state = await read_state(thread, open_graph=readable_by(principal), checkpoint=checkpoint)
     except ValueError:
         raise _no_subgraph(namespace) from None
     if namespace and not state["checkpoint_id"]:
@@ -56,7 +56,7 @@ async def list_checkpoints(thread_id: UUID, params: Mapping[str, Any], *, princi
     if not graph_id:
         return {"checkpoints": []}
     config: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "|".join(namespace)}}
-    async with readable(graph_id, config) as graph:
+    async with readable_by(principal)(graph_id, config) as graph:
         found = [thread_state(each) async for each in history(graph, config, limit=limit, before=before)]
     if namespace and not found and before is None:
         raise _no_subgraph(namespace)
@@ -69,7 +69,7 @@ async def fork(
     """`state.fork` as a run to be started: its assistant, and its parameters. Raises ProtocolError."""
     thread = await _thread(thread_id, principal)
     checkpoint_id = _checkpoint(params.get("checkpoint_id"))
-    await _require(thread, checkpoint_id)
+    await _require(thread, checkpoint_id, principal)
     assistant_id = thread.metadata.get("assistant_id") or thread.metadata["graph_id"]
     config = params.get("config") or {}
     configurable = (config.get("configurable") or {}) if isinstance(config, Mapping) else None
@@ -82,11 +82,13 @@ async def fork(
 async def require_checkpoint(thread_id: UUID, value: object, *, principal: Principal) -> None:
     """Raise ProtocolError for what is no checkpoint of a thread: a run from there would begin with nothing."""
     checkpoint_id = _checkpoint(value)
-    await _require(await _thread(thread_id, principal), checkpoint_id)
+    await _require(await _thread(thread_id, principal), checkpoint_id, principal)
 
 
-async def _require(thread: Thread, checkpoint_id: str) -> None:
-    state = await read_state(thread, open_graph=readable, checkpoint={"checkpoint_id": checkpoint_id})
+async def _require(thread: Thread, checkpoint_id: str, principal: Principal) -> None:
+    state = await read_state(
+        thread, open_graph=readable_by(principal), checkpoint={"checkpoint_id": checkpoint_id}
+    )
     if not thread.metadata.get("graph_id") or state["created_at"] is None:
         raise ProtocolError("no_such_checkpoint", f"This thread has no checkpoint {checkpoint_id}.")
 

@@ -11,7 +11,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs import graphs
-from tests.runs.graphs.samples import GRAPH, Write, with_graphs
+from tests.runs.graphs.samples import GRAPH, Write, with_graphs, with_json
 
 STATE = """
     import dataclasses, enum
@@ -118,6 +118,37 @@ async def test_a_class_that_the_setting_names_is_restored(write: Write, entry: s
     write("mine.py", STATE)
     with override_settings(RUNS={"GRAPHS": {"a": "mine:graph"}, "CHECKPOINT_MODULES": [entry]}):
         assert (await restored("a"))["anything"] == sys.modules["mine"].Unnamed(note="x")
+
+
+@pytest.mark.parametrize("entry", ["mine", "mine:Unnamed", ["mine", "Unnamed"]])
+async def test_a_class_that_a_langgraph_json_names_is_restored(write: Write, entry: Any) -> None:
+    write("mine.py", STATE)
+    serde = {"allowed_msgpack_modules": [entry], "pickle_fallback": False}
+    with with_json(write, {"graphs": {"a": "mine:graph"}, "checkpointer": {"serde": serde, "ttl": {}}}):
+        assert (await restored("a"))["anything"] == sys.modules["mine"].Unnamed(note="x")
+        (warning,) = graphs.problems()
+        assert warning.msg.endswith("ignored: checkpointer.ttl, checkpointer.serde.pickle_fallback.")
+
+
+@pytest.mark.parametrize("named", [True, ["no_such_module"], [["mine"]], [7], {"mine": 1}])
+def test_a_langgraph_json_that_names_no_classes_is_an_error(write: Write, named: Any) -> None:
+    write("mine.py", STATE)
+    serde = {"allowed_msgpack_modules": named}
+    with with_json(write, {"graphs": {"a": "mine:graph"}, "checkpointer": {"serde": serde}}):
+        (error,) = graphs.problems()
+        assert error.id == "runs.E004" and "checkpointer.serde.allowed_msgpack_modules" in error.msg
+
+
+async def test_a_refused_class_is_named_once_with_what_allows_it(
+    write: Write, caplog: pytest.LogCaptureFixture
+) -> None:
+    write("mine.py", STATE.replace("Unnamed", "Refused"))
+    with with_graphs(a="mine:graph"):
+        for _ in range(2):
+            assert (await restored("a"))["anything"] == {"note": "x"}
+    [said] = [record.getMessage() for record in caplog.records if "Refused" in record.getMessage()]
+    assert "CHECKPOINT_MODULES=mine:Refused)" in said
+    assert "langgraph.json" in said
 
 
 def test_a_module_in_the_setting_brings_only_what_it_defines(write: Write) -> None:

@@ -115,6 +115,7 @@ async def test_subgraphs_have_states_and_histories_of_their_own(sdk: LangGraphCl
     inner = task["state"]
     assert (task["name"], task["checkpoint"]) == ("call", None)
     assert inner["checkpoint"]["checkpoint_ns"].startswith("call:")
+    assert inner["metadata"]["checkpoint_ns"] == inner["checkpoint"]["checkpoint_ns"]
     found: Any = await sdk.threads.get_state(thread, checkpoint=inner["checkpoint"])
     assert found["checkpoint_id"] == inner["checkpoint_id"]
     namespace: Any = {"checkpoint_ns": inner["checkpoint"]["checkpoint_ns"]}
@@ -134,6 +135,19 @@ async def test_fields_can_be_selected(http: httpx.AsyncClient, sdk: LangGraphCli
     found = await sdk.threads.get_history(thread, limit=2, select=["metadata"])
     assert [list(each) for each in found] == [["metadata"], ["metadata"]]
     assert (await http.get(f"/threads/{thread}/state?select=bogus")).status_code == 422
+
+
+async def test_metadata_say_where_a_checkpoint_is_also_in_a_copy(
+    http: httpx.AsyncClient, sdk: LangGraphClient
+) -> None:
+    thread = await ran(sdk, "nested")
+    copy = (await sdk.threads.copy(thread))["thread_id"]
+    for each in (thread, copy):
+        history: list[Any] = await sdk.threads.get_history(each, limit=100)
+        assert {state["metadata"]["thread_id"] for state in history} == {each}
+        assert not any("checkpoint_ns" in state["metadata"] for state in history)
+        for metadata, found in ({"thread_id": each}, history), ({"thread_id": str(uuid4())}, []):
+            assert await sdk.threads.get_history(each, limit=100, metadata=metadata) == found
 
 
 @pytest.mark.parametrize("plain", [True, False])
