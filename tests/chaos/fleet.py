@@ -6,15 +6,15 @@ import json
 import signal
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psycopg
 
+from tests.chaos.members import Member
 from tests.chaos.recoveries import Interval, Loss, Switches, idle_times
 from tests.processes.databases import Postgres, migrate
-from tests.processes.harness import HEALTH, SERVE, WORKER, Process, Site, free_port
+from tests.processes.harness import HEALTH, SERVE, WORKER, Site, free_port
 from tests.processes.proxy import Proxy
 from tests.support.postgres import Server
 
@@ -33,19 +33,6 @@ NO_DATABASE = 1
 DATABASE = "database"
 RUNNING_OF = """SELECT run.id, run.attempt FROM runs_run run JOIN runs_worker worker ON worker.id = run.worker_id
     WHERE worker.pid = {pid} AND worker.stopped_at IS NULL AND run.status = 'running'"""
-
-
-@dataclass
-class Member:
-    """One process, in a slot that another one fills when it is gone."""
-
-    kind: str
-    process: Process
-    began: float
-    paused: bool = False
-    started: bool = False
-    #: Until when it must have ended; 0 for one that nobody asked to.
-    deadline: float = 0.0
 
 
 class Fleet:
@@ -121,7 +108,7 @@ class Fleet:
     def _note(self) -> None:
         """Note which slots are down."""
         for slot, member in enumerate(self.members):
-            member.started = member.started or self.has_started(member)
+            member.started = member.started or member.has_started()
             up = member.started and not member.paused and not self._is_cut_off(slot)
             self.switches.note(str(slot), up=up, when=time.time())
 
@@ -215,7 +202,7 @@ class Fleet:
                 continue
             code = member.process.returncode
             starting = self.disturbed > member.began or self.away
-            if not (code == NO_DATABASE and starting and not self.has_started(member)):
+            if not (code == NO_DATABASE and starting and not member.has_started()):
                 self.violations.append(
                     f"{member.process.log.name} ({member.kind}) ended by itself with {code}"
                 )
@@ -233,12 +220,8 @@ class Fleet:
     def _account(self, member: Member, name: str) -> None:
         code = member.process.returncode
         # One that was asked before it had started may end by the signal itself.
-        if code != 0 and not (code == -signal.SIGTERM and not self.has_started(member)):
+        if code != 0 and not (code == -signal.SIGTERM and not member.has_started()):
             self.violations.append(f"{name} ended with {code} after its SIGTERM")
-
-    @staticmethod
-    def has_started(member: Member) -> bool:
-        return bool(HEALTH.search(member.process.output) or "Listening on" in member.process.output)
 
     def stop(self) -> None:
         """Ask all processes to end, and wait for it."""
