@@ -16,7 +16,7 @@ test("a thread is named, found, pinned, archived and deleted, in all tabs", asyn
   const other = await chat(context);
   await entry(other, "Something about herons").waitFor();
   await menu(page, "Rename…");
-  await page.tab.getByLabel("Title").fill("The heron file");
+  await page.tab.locator("dialog").getByLabel("Title").fill("The heron file");
   await page.button("Save").click();
   await entry(other, "The heron file").waitFor();
   assert.match(await page.tab.locator("#title").innerText(), /heron file/);

@@ -1,34 +1,31 @@
 // The page: which thread is open, and what its parts have to do with each other.
 
 import { Banner } from "../parts/banner.js";
-import { button, h, icon, iconButton, set, setText } from "../parts/dom.js";
-import { askText, confirm, openMenu } from "../parts/menu.js";
+import { button, h } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
-import { count, shorten } from "../parts/words.js";
+import { shorten } from "../parts/words.js";
 import { Api, Refused } from "../protocol/api.js";
-import { fromState, textOf } from "../protocol/messages.js";
+import { textOf } from "../protocol/messages.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
 import { Empty } from "./empty.js";
-import { download, fileName, toMarkdown } from "./export.js";
 import { contentOf } from "./files.js";
-import { listen, showKeys } from "./keys.js";
+import { Head } from "./head.js";
 import { Log } from "./log.js";
 import { Plan } from "./plan.js";
 import { Session } from "./session.js";
+import { Shell } from "./shell.js";
 import { ThreadList, titleOf } from "./threads.js";
 import { timeline } from "./timeline.js";
 
 const $ = (id) => document.getElementById(id);
-/** Milliseconds between two looks at the list of threads. */
-const LOOK = 15_000;
 
 class Page {
   constructor(settings) {
     this.settings = settings;
     this.api = new Api(settings.api, { token: () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "" });
     this.assistants = new Assistants(this.api);
-    this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.threadMenu(thread, anchor), address: (id) => this.address(id) });
+    this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
     this.composer = new Composer({ send: (message, strategy) => this.send(message, strategy), stop: () => this.stop(), remove: (queued) => this.session?.remove(queued), editLast: () => this.editLast() });
     this.place = $("composer");
     this.place.append(this.composer.element);
@@ -37,11 +34,12 @@ class Page {
     this.empty = new Empty({ say: (text) => this.say(text), open: (id) => this.go(id) });
     this.others = new BroadcastChannel("chat");
     this.context = {};
-    this.head();
+    this.head = new Head(this);
+    this.shell = new Shell(this);
   }
 
   async start() {
-    this.listen();
+    this.shell.listen();
     this.loaded = this.assistants.load().catch((error) => this.problem(error));
     await Promise.all([this.list.refresh(), this.loaded]);
     this.open(this.idOf(location.pathname));
@@ -77,7 +75,7 @@ class Page {
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
     this.list.show();
-    this.side(false);
+    this.shell.side(false);
     this.log = null;
     if (id) this.follow(id, fresh);
     else this.showEmpty();
@@ -129,7 +127,7 @@ class Page {
     this.composer.update({ running, online: !session?.connection || session.connection.state.name !== "lost", asks: questions.length > 0, queued: session?.queued ?? [], empty: !session });
     if (!still) this.plan.update(session && !session.view ? session.model.values.todos : null);
     if (session && !gone) this.renderLog(session, questions);
-    this.renderHead();
+    this.head.update();
   }
 
   /** It stands in the middle of an empty thread, and below any other. */
@@ -315,176 +313,8 @@ class Page {
     if (last) this.log.views.get(last.key)?.edit();
   }
 
-  // --- the head
-
-  head() {
-    this.assistantWord = h("span", { dir: "auto" });
-    this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", hidden: true, on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
-    this.runLink = h("a.b.b-q.no-phone", { hidden: true }, "Open run ", icon("out", "i-s"));
-    this.moreButton = iconButton("more", "More about this thread", () => this.threadMenu(this.session?.thread ?? this.list.get(this.session?.id), this.moreButton), { "aria-haspopup": "menu", "aria-expanded": "false" });
-    $("head-acts").append(this.assistantButton, this.runLink, this.moreButton);
-  }
-
-  renderHead() {
-    const { session } = this;
-    const thread = session ? { ...this.list.get(session.id), ...session.thread } : null;
-    const title = session ? titleOf(thread, session.model.values) : "New thread";
-    setText($("title"), title);
-    document.title = session ? `${title} · Chat` : "Chat";
-    const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
-    setText($("subtitle"), session ? (session.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
-    this.assistantButton.hidden = !this.assistants.list.length;
-    setText(this.assistantWord, this.assistant?.name ?? "No assistant");
-    set(this.assistantButton, "aria-label", `Assistant: ${this.assistant?.name ?? "none"}`);
-    const run = session?.model.run?.id ?? session?.branches.newest;
-    this.runLink.hidden = !(this.settings.inspect && run);
-    if (!this.runLink.hidden) set(this.runLink, "href", `${this.settings.inspect}${run}/change/`);
-    this.moreButton.hidden = !session;
-  }
-
-  assistantMenu(anchor) {
-    const entries = this.assistants.list.map((assistant) => ({ label: assistant.name, hint: assistant.description ?? (assistant.name === assistant.graph_id ? null : assistant.graph_id), checked: assistant === this.assistant, act: () => {
-      this.chosen = assistant;
-      this.assistants.choose(assistant);
-      if (this.session) this.attempt(() => this.session.patch({ assistant_id: assistant.assistant_id, graph_id: assistant.graph_id }));
-      else this.showEmpty();
-      this.render();
-    } }));
-    openMenu(anchor, [...entries, null, { label: "Settings…", glyph: "sliders", act: () => this.attempt(async () => {
-      const context = await this.assistants.askContext(this.assistant, this.context);
-      if (context) this.context = context;
-    }) }]);
-  }
-
-  threadMenu(thread, anchor) {
-    if (!thread) return;
-    const id = thread.thread_id;
-    const { metadata = {} } = thread;
-    const open = this.session?.id === id;
-    const change = (changes) => this.attempt(async () => {
-      const changed = open ? (await this.session.patch(changes), this.session.thread) : await this.api.patch(`threads/${id}`, { metadata: changes });
-      this.list.note({ thread_id: id, metadata: changed.metadata });
-      this.tellOthers();
-    });
-    const title = titleOf({ ...this.list.get(id), ...thread }, open ? this.session.model.values : undefined);
-    const phone = matchMedia("(max-width: 900px)").matches && anchor === this.moreButton;
-    const run = !this.runLink.hidden && this.runLink.href;
-    openMenu(anchor, [
-      ...(phone ? [{ label: `Assistant: ${this.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null] : []).filter(Boolean),
-      { label: "Rename…", glyph: "edit", act: async () => {
-        const name = await askText("Rename the thread", "Title", title);
-        if (name) change({ title: name, renamed: true });
-      } },
-      { label: metadata.pinned ? "Unpin" : "Pin", glyph: "pin", act: () => change({ pinned: !metadata.pinned }) },
-      { label: metadata.archived ? "Take out of the archive" : "Archive", glyph: "archive", act: () => change({ archived: !metadata.archived }) },
-      { label: "Export as Markdown", glyph: "dl", act: () => this.export(id, title, "md") },
-      { label: "Export as JSON", glyph: "dl", act: () => this.export(id, title, "json") },
-      null,
-      { label: "Delete…", glyph: "trash", danger: true, act: async () => {
-        if (!(await confirm("Delete this thread?", `“${title}”, with its runs and its state. This cannot be undone.`, "Delete"))) return;
-        this.attempt(async () => {
-          if (open) this.session.close();
-          await this.api.delete(`threads/${id}`);
-          this.list.forget(id);
-          this.tellOthers();
-          if (open) this.go(null);
-        });
-      } },
-    ]);
-  }
-
-  export(id, title, kind) {
-    this.attempt(async () => {
-      const state = await this.api.get(`threads/${id}/state`);
-      if (kind === "json") download(fileName(title, "json"), JSON.stringify({ thread_id: id, title, ...state }, null, 2), "application/json");
-      else download(fileName(title, "md"), toMarkdown(title, (state.values?.messages ?? []).map(fromState)), "text/markdown");
-    });
-  }
-
-  // --- the page
-
   tellOthers() {
     this.others.postMessage({ thread: this.session?.id });
-  }
-
-  side(open) {
-    document.body.classList.toggle("side-open", open);
-    $("veil").hidden = !open;
-    set($("open-side"), "aria-expanded", String(open));
-    if (open) $("find").focus();
-  }
-
-  step(by) {
-    const ids = [...document.querySelectorAll("[data-thread]")].map(({ dataset }) => dataset.thread);
-    const next = ids[ids.indexOf(this.session?.id) + by];
-    if (next) this.go(next);
-  }
-
-  theme() {
-    const now = document.documentElement.dataset.theme;
-    const choose = (theme) => {
-      document.documentElement.dataset.theme = theme;
-      try {
-        localStorage.setItem("theme", theme);
-      } catch {
-        // Without storage it holds until the page is left.
-      }
-    };
-    openMenu($("theme"), [["auto", "As the system"], ["light", "Light"], ["dark", "Dark"]].map(([name, label]) => ({ label, checked: now === name, act: () => choose(name) })));
-  }
-
-  listen() {
-    addEventListener("popstate", () => this.open(this.idOf(location.pathname)));
-    document.addEventListener("click", (event) => {
-      const link = event.target.closest?.("[data-nav]");
-      if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
-      event.preventDefault();
-      this.go(null);
-    });
-    $("find").addEventListener("input", ({ target }) => this.list.find(target.value));
-    $("open-side").addEventListener("click", () => this.side(true));
-    $("close-side").addEventListener("click", () => this.side(false));
-    $("veil").addEventListener("click", () => this.side(false));
-    $("theme").addEventListener("click", () => this.theme());
-    $("show-keys").addEventListener("click", showKeys);
-    $("show-archive").addEventListener("click", ({ target }) => {
-      this.list.archived = !this.list.archived;
-      set(target, "aria-pressed", String(this.list.archived));
-      this.list.show();
-    });
-    this.others.addEventListener("message", ({ data }) => {
-      this.list.refresh();
-      if (data.thread && data.thread === this.session?.id) this.session.refresh();
-    });
-    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.list.refresh());
-    setInterval(() => document.visibilityState === "visible" && this.list.refresh(), LOOK);
-    this.dropFiles();
-    listen({
-      search: () => (this.side(matchMedia("(max-width: 900px)").matches), $("find").focus()),
-      fresh: () => this.go(null),
-      next: () => this.step(1),
-      previous: () => this.step(-1),
-      write: () => this.composer.focus(),
-      newest: () => this.log?.toEnd({ smooth: true }),
-      escape: () => (document.body.classList.contains("side-open") ? this.side(false) : this.session?.model.active && this.stop()),
-    });
-  }
-
-  dropFiles() {
-    const main = $("main");
-    const drops = (event) => event.dataTransfer?.types.includes("Files");
-    main.addEventListener("dragover", (event) => {
-      if (!drops(event)) return;
-      event.preventDefault();
-      main.classList.add("dropping");
-    });
-    main.addEventListener("dragleave", (event) => !main.contains(event.relatedTarget) && main.classList.remove("dropping"));
-    main.addEventListener("drop", (event) => {
-      main.classList.remove("dropping");
-      if (!drops(event)) return;
-      event.preventDefault();
-      this.composer.add(event.dataTransfer.files);
-    });
   }
 }
 

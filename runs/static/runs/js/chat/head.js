@@ -1,0 +1,101 @@
+// The head of a thread: its title, its assistant, its run, and what can be done with it.
+
+import { h, icon, iconButton, set, setText } from "../parts/dom.js";
+import { askText, confirm, openMenu } from "../parts/menu.js";
+import { count } from "../parts/words.js";
+import { fromState } from "../protocol/messages.js";
+import { download, fileName, toMarkdown } from "./export.js";
+import { titleOf } from "./threads.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Head {
+  constructor(page) {
+    this.page = page;
+    this.assistantWord = h("span", { dir: "auto" });
+    this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", hidden: true, on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
+    this.runLink = h("a.b.b-q.no-phone", { hidden: true }, "Open run ", icon("out", "i-s"));
+    this.moreButton = iconButton("more", "More about this thread", () => this.threadMenu(page.session?.thread ?? page.list.get(page.session?.id), this.moreButton), { "aria-haspopup": "menu", "aria-expanded": "false" });
+    $("head-acts").append(this.assistantButton, this.runLink, this.moreButton);
+  }
+
+  update() {
+    const { page } = this;
+    const { session } = page;
+    const thread = session ? { ...page.list.get(session.id), ...session.thread } : null;
+    const title = session ? titleOf(thread, session.model.values) : "New thread";
+    setText($("title"), title);
+    document.title = session ? `${title} · Chat` : "Chat";
+    const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
+    setText($("subtitle"), session ? (session.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
+    this.assistantButton.hidden = !page.assistants.list.length;
+    setText(this.assistantWord, page.assistant?.name ?? "No assistant");
+    set(this.assistantButton, "aria-label", `Assistant: ${page.assistant?.name ?? "none"}`);
+    const run = session?.model.run?.id ?? session?.branches.newest;
+    this.runLink.hidden = !(page.settings.inspect && run);
+    if (!this.runLink.hidden) set(this.runLink, "href", `${page.settings.inspect}${run}/change/`);
+    this.moreButton.hidden = !session;
+  }
+
+  assistantMenu(anchor) {
+    const { page } = this;
+    const entries = page.assistants.list.map((assistant) => ({ label: assistant.name, hint: assistant.description ?? (assistant.name === assistant.graph_id ? null : assistant.graph_id), checked: assistant === page.assistant, act: () => {
+      page.chosen = assistant;
+      page.assistants.choose(assistant);
+      if (page.session) page.attempt(() => page.session.patch({ assistant_id: assistant.assistant_id, graph_id: assistant.graph_id }));
+      else page.showEmpty();
+      page.render();
+    } }));
+    openMenu(anchor, [...entries, null, { label: "Settings…", glyph: "sliders", act: () => page.attempt(async () => {
+      const context = await page.assistants.askContext(page.assistant, page.context);
+      if (context) page.context = context;
+    }) }]);
+  }
+
+  threadMenu(thread, anchor) {
+    if (!thread) return;
+    const { page } = this;
+    const id = thread.thread_id;
+    const { metadata = {} } = thread;
+    const open = page.session?.id === id;
+    const change = (changes) => page.attempt(async () => {
+      const changed = open ? (await page.session.patch(changes), page.session.thread) : await page.api.patch(`threads/${id}`, { metadata: changes });
+      page.list.note({ thread_id: id, metadata: changed.metadata });
+      page.tellOthers();
+    });
+    const title = titleOf({ ...page.list.get(id), ...thread }, open ? page.session.model.values : undefined);
+    const phone = matchMedia("(max-width: 900px)").matches && anchor === this.moreButton;
+    const run = !this.runLink.hidden && this.runLink.href;
+    openMenu(anchor, [
+      ...(phone ? [{ label: `Assistant: ${page.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null] : []).filter(Boolean),
+      { label: "Rename…", glyph: "edit", act: async () => {
+        const name = await askText("Rename the thread", "Title", title);
+        if (name) change({ title: name, renamed: true });
+      } },
+      { label: metadata.pinned ? "Unpin" : "Pin", glyph: "pin", act: () => change({ pinned: !metadata.pinned }) },
+      { label: metadata.archived ? "Take out of the archive" : "Archive", glyph: "archive", act: () => change({ archived: !metadata.archived }) },
+      { label: "Export as Markdown", glyph: "dl", act: () => this.export(id, title, "md") },
+      { label: "Export as JSON", glyph: "dl", act: () => this.export(id, title, "json") },
+      null,
+      { label: "Delete…", glyph: "trash", danger: true, act: async () => {
+        if (!(await confirm("Delete this thread?", `“${title}”, with its runs and its state. This cannot be undone.`, "Delete"))) return;
+        page.attempt(async () => {
+          if (open) page.session.close();
+          await page.api.delete(`threads/${id}`);
+          page.list.forget(id);
+          page.tellOthers();
+          if (open) page.go(null);
+        });
+      } },
+    ]);
+  }
+
+  export(id, title, kind) {
+    const { page } = this;
+    page.attempt(async () => {
+      const state = await page.api.get(`threads/${id}/state`);
+      if (kind === "json") download(fileName(title, "json"), JSON.stringify({ thread_id: id, title, ...state }, null, 2), "application/json");
+      else download(fileName(title, "md"), toMarkdown(title, (state.values?.messages ?? []).map(fromState)), "text/markdown");
+    });
+  }
+}

@@ -1,0 +1,97 @@
+// What surrounds a thread: the drawer of threads, the theme, keys, files that are dropped, and other tabs.
+
+import { set } from "../parts/dom.js";
+import { openMenu } from "../parts/menu.js";
+import { listen, showKeys } from "./keys.js";
+
+const $ = (id) => document.getElementById(id);
+/** Milliseconds between two looks at the list of threads. */
+const LOOK = 15_000;
+
+export class Shell {
+  constructor(page) {
+    this.page = page;
+  }
+
+  side(open) {
+    document.body.classList.toggle("side-open", open);
+    $("veil").hidden = !open;
+    set($("open-side"), "aria-expanded", String(open));
+    if (open) $("find").focus();
+  }
+
+  step(by) {
+    const ids = [...document.querySelectorAll("[data-thread]")].map(({ dataset }) => dataset.thread);
+    const next = ids[ids.indexOf(this.page.session?.id) + by];
+    if (next) this.page.go(next);
+  }
+
+  theme() {
+    const now = document.documentElement.dataset.theme;
+    const choose = (theme) => {
+      document.documentElement.dataset.theme = theme;
+      try {
+        localStorage.setItem("theme", theme);
+      } catch {
+        // Without storage it holds until the page is left.
+      }
+    };
+    openMenu($("theme"), [["auto", "As the system"], ["light", "Light"], ["dark", "Dark"]].map(([name, label]) => ({ label, checked: now === name, act: () => choose(name) })));
+  }
+
+  listen() {
+    const { page } = this;
+    addEventListener("popstate", () => page.open(page.idOf(location.pathname)));
+    document.addEventListener("click", (event) => {
+      const link = event.target.closest?.("[data-nav]");
+      if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
+      event.preventDefault();
+      page.go(null);
+    });
+    $("find").addEventListener("input", ({ target }) => page.list.find(target.value));
+    $("open-side").addEventListener("click", () => this.side(true));
+    $("close-side").addEventListener("click", () => this.side(false));
+    $("veil").addEventListener("click", () => this.side(false));
+    $("theme").addEventListener("click", () => this.theme());
+    $("show-keys").addEventListener("click", showKeys);
+    $("show-archive").addEventListener("click", ({ target }) => {
+      page.list.archived = !page.list.archived;
+      set(target, "aria-pressed", String(page.list.archived));
+      page.list.show();
+    });
+    page.others.addEventListener("message", ({ data }) => {
+      page.list.refresh();
+      if (data.thread && data.thread === page.session?.id) page.session.refresh();
+    });
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && page.list.refresh());
+    setInterval(() => document.visibilityState === "visible" && page.list.refresh(), LOOK);
+    this.dropFiles();
+    listen({
+      search: () => (this.side(matchMedia("(max-width: 900px)").matches), $("find").focus()),
+      fresh: () => page.go(null),
+      next: () => this.step(1),
+      previous: () => this.step(-1),
+      write: () => page.composer.focus(),
+      newest: () => page.log?.toEnd({ smooth: true }),
+      escape: () => (document.body.classList.contains("side-open") ? this.side(false) : page.session?.model.active && page.stop()),
+    });
+  }
+
+  dropFiles() {
+    const { page } = this;
+    const main = $("main");
+    const drops = (event) => event.dataTransfer?.types.includes("Files");
+    main.addEventListener("dragover", (event) => {
+      if (!drops(event)) return;
+      event.preventDefault();
+      main.classList.add("dropping");
+    });
+    main.addEventListener("dragleave", (event) => !main.contains(event.relatedTarget) && main.classList.remove("dropping"));
+    main.addEventListener("drop", (event) => {
+      main.classList.remove("dropping");
+      if (!drops(event)) return;
+      event.preventDefault();
+      page.composer.add(event.dataTransfer.files);
+    });
+  }
+}
