@@ -1,7 +1,7 @@
 """Which of a task's writes are saved. Pure: no Django, no database.
 
 LangGraph commits whatever a task has written so far when it fails or is cancelled, and its next attempt takes these
-writes for the task's result (1.2.22; docs/upstream.md). A task that did not finish has no result here.
+writes for the task's result (1.2.22; docs/reference/upstream.md). A task that did not finish has no result here.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Plain:
         if checkpoint:
             config = {"configurable": {**config["configurable"], **checkpoint}}
         if command is not None and isinstance(command["resume"], str) and len(self._waiting) == 1:
-            # As the server binds it, so that it reaches no other interrupt (docs/upstream.md).
+            # As the server binds it, so that it reaches no other interrupt (docs/reference/upstream.md).
             command = {**command, "resume": dict.fromkeys(self._waiting, command["resume"])}
         if checkpoint and command is not None:
             await self._forget_answer(checkpoint, command["resume"])
@@ -47,7 +47,7 @@ class Plain:
         return await self._shown(error)
 
     def _forget_plain_answers(self) -> None:
-        """Remove plain answers that LangGraph would give to what later runs ask (docs/upstream.md)."""
+        """Remove plain answers that LangGraph would give to what later runs ask (docs/reference/upstream.md)."""
         for stored in self._saver.writes.values():
             for key in [
                 key for key, (_, channel, *_) in stored.items() if (key[0], channel) == (NULL_TASK, RESUME)
@@ -55,7 +55,7 @@ class Plain:
                 del stored[key]
 
     async def _forget_answer(self, checkpoint: dict[str, Any], resume: Any) -> None:
-        """Remove the answer that LangGraph would give instead of a new one at an older checkpoint (docs/upstream.md)."""
+        """Remove the answer that LangGraph would give instead of a new one at an older checkpoint (docs/reference/upstream.md)."""
         shown = await self.asked(checkpoint)
         ids = set(resume) if isinstance(resume, dict) else set(shown)
         stored = self._saver.writes["1", "", checkpoint["checkpoint_id"]]

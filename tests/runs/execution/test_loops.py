@@ -1,4 +1,4 @@
-"""What the corrections of LangGraph's loop rest on. A failure means that LangGraph has changed: read docs/upstream.md."""
+"""What the corrections of LangGraph's loop rest on. A failure means that LangGraph has changed: read docs/reference/upstream.md."""
 
 from __future__ import annotations
 
