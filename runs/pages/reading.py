@@ -68,7 +68,5 @@ def text_of(content: Any) -> str:
     if isinstance(content, str):
         return content
     blocks = content if isinstance(content, list) else []
-    texts = [
-        each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)
-    ]
+    texts = [each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)]
     return "\n\n".join(str(each) for each in texts if each)

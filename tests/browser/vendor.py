@@ -47,9 +47,7 @@ def fetch(package: dict[str, Any], folder: Path) -> None:
 
 def without_map(content: bytes) -> bytes:
     """A file without its reference to a source map, which is not here: collecting static files would look for it."""
-    lines = [
-        line for line in content.splitlines(keepends=True) if not line.startswith(b"//# sourceMappingURL=")
-    ]
+    lines = [line for line in content.splitlines(keepends=True) if not line.startswith(b"//# sourceMappingURL=")]
     return b"".join(lines)
 
 
