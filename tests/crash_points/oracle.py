@@ -55,7 +55,7 @@ class Plain:
                 del stored[key]
 
     async def _forget_answer(self, checkpoint: dict[str, Any], resume: Any) -> None:
-        """Remove the answer that LangGraph would give instead of a new one at an older checkpoint (docs/upstream.md)."""
+        """Remove the answer that LangGraph would give instead of a new one at an older checkpoint (docs/reference/upstream.md)."""
         shown = await self.asked(checkpoint)
         ids = set(resume) if isinstance(resume, dict) else set(shown)
         stored = self._saver.writes["1", "", checkpoint["checkpoint_id"]]

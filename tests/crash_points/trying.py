@@ -57,9 +57,10 @@ async def play(
         {name: count for name, count in each.items() if kinds.get(name) != "flaky"}
         for each in (wanted.executed, stage.executed)
     )
-    # All tasks of a function are of one step, and a jump executes nodes of several layers in one, or one of them twice.
+    # All tasks of a function are of one step. A jump executes nodes of several layers in one, or one of them twice; a deferred
+    # node does not wait for what a fan sends.
     jumps = '"goto":' in str(case)
-    steps = None if case.functional or jumps else STEPS.get(durability)
+    steps = None if case.functional or jumps or "deferred" in str(case) else STEPS.get(durability)
     problem = wrong(wanted.told, before, told, now, kind=kind, steps=steps, tasks=1 + jumps)
     return problem, served.writes, served.entered, served.happened
 

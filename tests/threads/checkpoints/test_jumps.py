@@ -52,7 +52,7 @@ async def test_what_is_asked_there_is_shown_and_can_be_answered(gone: tuple[Any,
 
 
 async def test_plain_langgraph_does_not_show_it(gone: tuple[Any, Any]) -> None:
-    """The deviation in docs/upstream.md. A failure means that LangGraph has changed."""
+    """The deviation in docs/reference/upstream.md. A failure means that LangGraph has changed."""
     graph, config = gone
     assert Pregel._aprepare_state_snapshot is jumps._prepare
     saved = await graph.checkpointer.aget_tuple(config)
