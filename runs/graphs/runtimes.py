@@ -1,6 +1,6 @@
-"""What a factory `(config, runtime)` is given: LangGraph's own type for it, so that its annotations hold.
+"""The runtime for a factory `(config, runtime)`, in LangGraph's own type, as factories annotate it.
 
-The SDK has no public constructor for it; a test holds on to the private ones.
+The SDK has no public constructor for it; a test covers the private ones.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def execution_runtime(context: Any, store: Any = None, user: Any = None) -> Any:
     """The runtime of a graph that is about to be executed.
 
     Args:
-        user: Who asks, if the site has an Auth file.
+        user: The user that makes the request, if the site has an Auth file.
     """
     return _ExecutionRuntime(access_context="threads.create_run", user=user, store=store, context=context)
 
@@ -35,7 +35,8 @@ def read_runtime(
     store: BaseStore | None = None,
     user: Any = None,
 ) -> Any:
-    """The runtime of a graph that only reads a thread's state, or edits it: no place to open costly resources.
+    """The runtime of a graph that only reads or edits a thread's state, where factories should open
+    no costly resources.
 
     Args:
         store: That of the thread's user; an empty one if nobody's thread is read.
