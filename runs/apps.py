@@ -8,8 +8,9 @@ from django.apps import AppConfig
 class RunsConfig(AppConfig):
     """Runs and everything that executes them.
 
-    `ready()` must not touch the database: it runs for `migrate` and `--help` too. It registers the system checks
-    and the receivers, and arms recovery, which the lifespan executes before the first request is served.
+    `ready()` must not touch the database: it runs for `migrate` and `--help` too. It registers the
+    system checks and the receivers, and registers recovery, which the lifespan executes before the
+    first request is served.
     """
 
     name = "runs"
