@@ -143,7 +143,7 @@ class Execution:
         await in_database(keep_base, self.run.id, self.run.epoch, snapshot)
         self.run.base = snapshot
 
-    # --- what became of it
+    # --- the outcome
 
     async def _outcome(self) -> Outcome:
         assert self._task is not None

@@ -116,7 +116,7 @@ def reconcile(
     report.duration_s = round(time.monotonic() - began, 3)
     if report.examined and not dry_run:
         logger.info(
-            "Reconciled %s orphaned runs: %s go on, %s failed, %s unsettled.",
+            "Reconciled %s orphaned runs: %s requeued, %s failed, %s unsettled.",
             report.examined, len(report.requeued), len(report.failed), len(report.unsettled),
         )  # fmt: skip
     return report

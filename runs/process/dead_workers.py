@@ -46,7 +46,7 @@ def dead_workers(
 
 
 def _suspects() -> tuple[set[UUID], set[UUID]]:
-    """Workers whose lease has run out, and other workers whose lock is free."""
+    """Workers whose lease has run out, and other workers whose lock is free (PostgreSQL)."""
     with connection.cursor() as cursor:
         # A transaction-level lock: it only tests whether the lock is free, and is released with the
         # statement.

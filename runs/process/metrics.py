@@ -68,7 +68,7 @@ class Requests:
             buckets = list(latency.cumulative())
             samples += [("_bucket", {**labels, "le": bound}, count) for bound, count in buckets]
             samples += [("_sum", labels, latency.total), ("_count", labels, buckets[-1][1])]
-        yield "http_requests_latency_seconds", "histogram", "Time until an answer began.", samples
+        yield "http_requests_latency_seconds", "histogram", "Time until the response began.", samples
 
 
 @dataclass(slots=True)
