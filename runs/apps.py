@@ -17,7 +17,7 @@ class RunsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Not above: Django imports this module before models can be.
+        # Imported here because Django imports this module before models can be imported.
         from runs import signals  # noqa: F401
         from runs.checks import configuration, exposure  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401

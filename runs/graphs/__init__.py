@@ -103,7 +103,7 @@ def registration(name: str) -> Registration:
 
 
 def is_factory(name: str) -> bool:
-    """Whether the graph is made anew each time. Raises GraphNotFound or GraphLoadError."""
+    """Whether a factory builds the graph for each use. Raises GraphNotFound or GraphLoadError."""
     return isinstance(_current().load(name), Factory)
 
 
@@ -162,7 +162,8 @@ def problems() -> list[CheckMessage]:
 def checkpoint_types(graph: Graph | None = None) -> frozenset[TypeKey]:
     """The classes that checkpoints may restore, for `JsonPlusSerializer(allowed_msgpack_modules=…)`.
 
-    They are those in the schemas of the static graphs loaded so far and of `graph` (one that a factory has just
-    built), and those that the site names (`restorable`). The serializer itself always allows LangChain's messages.
+    These are the classes in the schemas of the static graphs loaded so far and of `graph` (which a
+    factory has just built), and those that the site names (`restorable`). The serializer itself
+    always allows LangChain's messages.
     """
     return _current().types(graph)

@@ -104,7 +104,9 @@ class Registry:
         return found
 
     def types(self, graph: Graph | None) -> frozenset[TypeKey]:
-        """What checkpoints may restore: what the site, the loaded graphs and `graph` name."""
+        """The classes that checkpoints may restore, by the site's settings, the loaded graphs and
+        `graph`.
+        """
         with self._lock:
             types = named_types() if self._types is None else self._types
             for known in (*self._loaded.values(), graph):

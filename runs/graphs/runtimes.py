@@ -22,7 +22,8 @@ def execution_runtime(context: Any, store: Any = None, user: Any = None) -> Any:
 
 
 def introspection_runtime(user: Any = None) -> Any:
-    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs. Its store is empty.
+    """The runtime of a graph that is only inspected: its shape, schemas and subgraphs. Its store is
+    empty.
 
     Args:
         user: Who asks, if the site has an Auth file.
@@ -39,7 +40,7 @@ def read_runtime(
     no costly resources.
 
     Args:
-        store: That of the thread's user; an empty one if nobody's thread is read.
+        store: The store of the thread's user; an empty one if the thread has no user.
         user: Who asks, if the site has an Auth file.
     """
     return _ReadRuntime(access_context=access, user=user, store=store or InMemoryStore())

@@ -130,7 +130,9 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
 
 
 def _ignored_of_checkpointer(given: object) -> list[str]:
-    """Which of its settings nobody reads: all but the classes that checkpoints may restore (`restorable`)."""
+    """Its settings that are ignored: all except the classes that checkpoints may restore
+    (`restorable`).
+    """
     parts: dict[str, Any] = given if isinstance(given, dict) else {}
     found = parts.get("serde")
     serde: dict[str, Any] = found if isinstance(found, dict) else {}

@@ -96,7 +96,9 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited
 
 
 def taken_up(thread: Thread, request: RunRequest, assistant: Assistant) -> dict[str, Any]:
-    """What changes about a thread that gets one more run, on the thread as well: what its state is read through."""
+    """Update a thread for a new run with the graph and the configuration through which its state is
+    read; return the changed columns.
+    """
     changes: dict[str, Any] = {}
     names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
     if not names.items() <= thread.metadata.items():
@@ -109,10 +111,11 @@ def taken_up(thread: Thread, request: RunRequest, assistant: Assistant) -> dict[
 
 
 def kept_config(before: Mapping[str, Any], given: Mapping[str, Any], *, most: int) -> dict[str, Any]:
-    """What a thread keeps of the configurations that its runs were given: the newest word on each name.
+    """A thread's configuration, merged from those of its runs: the newest value of each name.
 
     Args:
-        most: Bytes that it may have as JSON, 0 for any number; of more, only the newest run's is kept.
+        most: Largest size as JSON, 0 for no limit. Above it, only the newest run's configuration is
+            kept.
     """
     names = {**(before.get("configurable") or {}), **(given.get("configurable") or {})}
     whole = {**before, **given, **({"configurable": names} if names else {})}

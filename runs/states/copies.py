@@ -92,7 +92,9 @@ def _fill(source: UUID, target: UUID) -> None:
 
 
 async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:
-    """What the copy's row says of its state: a run may have gone on with the source's since that had its row."""
+    """The state columns of the copy's row, read again because a run may have changed the source
+    since its row was read.
+    """
     graph_id = copy.metadata.get("graph_id")
     if not graph_id or not copy.epoch:
         return {}

@@ -126,7 +126,7 @@ def _refuse_busy(thread: Thread) -> None:
 
 
 async def begin(thread: Thread, supersteps: Supersteps, *, principal: Principal) -> Callable[[], None]:
-    """Give a thread that is not saved yet the state that updates make.
+    """Give a thread that is not saved yet the state that the updates make.
 
     Returns a function that writes the state, to be called in the transaction that inserts the
     thread.
@@ -158,10 +158,10 @@ async def prepare(
     checkpoint: Mapping[str, Any] | None = None,
     new: bool = False,
 ) -> Prepared:
-    """Apply updates to a draft of a thread's state; of a new thread, to an empty one.
+    """Apply updates to a draft of a thread's state, or for a new thread to an empty draft.
 
     Args:
-        user: Who asks, as its graph sees it.
+        user: The user that makes the request, as the graph sees it.
     """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:

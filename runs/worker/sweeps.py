@@ -39,7 +39,7 @@ class Sweeps:
         self._storage = storage
         self._wakeups = wakeups
         self._now = asyncio.Event()
-        #: Set when orphans were looked for, which may have left threads stale.
+        #: Set after each search for orphans, because settled orphans may leave threads stale.
         self._settled = asyncio.Event()
 
     def now(self) -> None:
@@ -70,21 +70,20 @@ class Sweeps:
                 again = not await self._settle_orphans()
                 self._settled.set()
             except Exception as error:
-                logger.warning(
-                    "Orphaned runs and stale threads could not be settled, trying again: %s", error
-                )
+                logger.warning("Orphaned runs could not be settled, trying again: %s", error)
 
     async def refresh(self) -> None:
-        """Read stale threads again: first those that recovery has left before the first request, then after each sweep.
+        """Refresh stale threads: first those that recovery left at startup, then after each sweep.
 
-        No orphan waits for this: a storage that does not answer may take seconds for each thread.
+        Orphans do not wait for this, because each thread may take seconds when the storage does not
+        answer.
         """
         while True:
             self._settled.clear()
             try:
                 await refresh_stale()
             except Exception as error:
-                logger.warning("Stale threads could not be read, trying again: %s", error)
+                logger.warning("Stale threads could not be refreshed, trying again: %s", error)
             await self._settled.wait()
 
     async def _settle_orphans(self) -> bool:
