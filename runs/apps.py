@@ -8,15 +8,16 @@ from django.apps import AppConfig
 class RunsConfig(AppConfig):
     """Runs and everything that executes them.
 
-    `ready()` must not touch the database: it runs for `migrate` and `--help` too. It registers the system checks
-    and the receivers, and arms recovery, which the lifespan executes before the first request is served.
+    `ready()` must not touch the database: it runs for `migrate` and `--help` too. It registers the
+    system checks and the receivers, and registers recovery, which the lifespan executes before the
+    first request is served.
     """
 
     name = "runs"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # Not above: Django imports this module before models can be.
+        # Imported here because Django imports this module before models can be imported.
         from runs import signals  # noqa: F401
         from runs.checks import configuration, exposure  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401

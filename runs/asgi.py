@@ -1,4 +1,4 @@
-"""What a site's `asgi.py` calls: `application = get_asgi_application()`."""
+"""The entry point for a site's `asgi.py`: `application = get_asgi_application()`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 
 def get_asgi_application() -> Site:
-    """Return the application of a site that serves and executes runs, once its settings module is named.
+    """Return the application of a site that serves and executes runs. The settings module must be
+    set before.
 
-    It answers the lifespan protocol, HTTP and websockets. What is not the API's goes to Django.
+    It answers the lifespan protocol, HTTP and websockets. Requests outside the API go to Django.
     """
     django_site: Any = asgi.get_asgi_application()
-    # Not above: it imports models, and the call before this one loads the apps.
+    # Imported here because it imports models, and the call above loads the apps.
     from runs.server.application import site_application
 
     return site_application(django_site)

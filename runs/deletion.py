@@ -1,4 +1,6 @@
-"""Removing rows in short transactions, so that nobody who claims, admits or settles a run waits for it."""
+"""Removes rows in short transactions, so that claims, admissions and settlements do not wait for
+it.
+"""
 
 from __future__ import annotations
 
@@ -21,20 +23,21 @@ from threads.store.writes import remove_overdue
 
 T = TypeVar("T")
 
-#: How long a finished stateless run's thread is kept for readers who reconnect, in seconds.
+#: How long a finished stateless run's thread is kept for readers that reconnect, in seconds.
 DISCARD_AFTER = 120.0
-#: Threads in one transaction at most, and rows of what they own.
+#: Largest number of threads in one transaction, and of rows that they own.
 THREADS, ROWS = 100, 5000
-#: After a transaction the database gets as long a rest, within these bounds in seconds.
+#: After a transaction the pruner rests for as long as it took, within these bounds in seconds.
 REST, LONGEST_REST = 0.01, 1.0
-#: The advisory lock that a pruner holds during a transaction: two take turns, rather than wait for each other's rows.
+#: The advisory lock that a pruner holds during a transaction, so that two take turns and do not wait for each
+#: other's rows.
 LOCK = 0x7072756E65
 
-#: What a transaction has removed, and how many of it.
+#: What a transaction has removed (a field of a report), and how many.
 Step = tuple[str, int]
 
-# The position of a row on its page is the cheapest way to name the rows of a batch. Backwards: who reads meanwhile what
-# is being deleted finds a beginning without an end, never a gap.
+# A row's physical position is the cheapest way to address the rows of a batch. Deletion goes backwards, so
+# that a concurrent reader finds a beginning without an end, but never a gap.
 DELETE_EVENTS = {
     "postgresql": "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition}))",
     "sqlite": "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {condition})",
@@ -44,7 +47,7 @@ LAST_OF_RUNS = "run_id IN ({places}) ORDER BY run_id DESC, epoch DESC, seq DESC 
 
 @contextmanager
 def turn() -> Iterator[None]:
-    """One transaction of a pruner."""
+    """A transaction of a pruner."""
     with transaction.atomic():
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
@@ -58,7 +61,7 @@ def rest_after(seconds: float) -> float:
 
 
 async def in_turns(steps: Iterator[T]) -> list[T]:
-    """Do the steps of a pruner, each `next` of which is one transaction, with rests in between."""
+    """Execute the steps of a pruner, with rests in between; each `next` is one transaction."""
     done: list[T] = []
     clock_time = asyncio.get_running_loop().time
     while True:
@@ -71,14 +74,16 @@ async def in_turns(steps: Iterator[T]) -> list[T]:
 
 
 def discarded(pruning: Pruning, *, rows: int = ROWS) -> Iterator[Step]:
-    """Remove the threads that nobody sees any more; each `next` is one transaction."""
+    """Remove hidden threads; each `next` is one transaction."""
     found = overdue(clock.now())
     for page in pages(found, "discarded_at"):
         yield from remove_threads(page, pruning, rows=rows, kind="threads_discarded")
 
 
 def pages(threads: QuerySet[Thread], column: str) -> Iterator[list[UUID]]:
-    """The threads of a query in pages, by the order of a column; one that stays as it is does not come again."""
+    """The threads of a query in pages, ordered by a column. A thread that stays unchanged is not
+    repeated.
+    """
     after = Q()
     while page := list(threads.filter(after).order_by(column, "id").values_list(column, "id")[:THREADS]):
         yield [thread_id for _, thread_id in page]
@@ -87,16 +92,17 @@ def pages(threads: QuerySet[Thread], column: str) -> Iterator[list[UUID]]:
 
 
 def overdue(now: datetime) -> QuerySet[Thread]:
-    """Discarded threads whose readers have had their time."""
+    """Discarded threads that readers no longer need."""
     before = now - timedelta(seconds=DISCARD_AFTER)
     return Thread.objects.filter(discarded_at__lt=before)
 
 
 def remove_threads(thread_ids: Collection[UUID], pruning: Pruning, *, rows: int, kind: str) -> Iterator[Step]:
-    """Remove discarded threads with all that they own; each `next` is one transaction.
+    """Remove discarded threads with all their data; each `next` is one transaction.
 
-    The threads themselves go last: after a death in between, `discarded` goes on. Nothing is added to them meanwhile, for
-    admission refuses them, and their epoch has ended every writer's.
+    The threads themselves are removed last, so that `discarded` can continue after a crash. Nothing
+    is added to them meanwhile, because admission refuses them, and their new epoch fences every
+    writer.
     """
     of_threads = Run.objects.filter(thread__in=thread_ids)
     run_ids = list(of_threads.values_list("id", flat=True)[:ROWS])
@@ -120,7 +126,7 @@ def remove_runs(run_ids: Collection[UUID], *, rows: int) -> Iterator[Step]:
     yield from remove_events(run_ids, rows=rows)
     for part in parts(run_ids, rows):
         with turn():
-            # Nothing points at a run but its events.
+            # Only events refer to a run.
             count = Run.objects.filter(id__in=part)._raw_delete("default")
         yield "runs", count
 
@@ -162,6 +168,6 @@ def expired_items(*, rows: int) -> Iterator[Step]:
 
 
 def remove_run(run_id: UUID) -> None:
-    """Delete a run with its events; its checkpoints are the storage's."""
+    """Delete a run with its events; the storage removes its checkpoints."""
     RunEvent.objects.filter(run_id=run_id).delete()
     Run.objects.filter(id=run_id).delete()

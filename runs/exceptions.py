@@ -1,10 +1,10 @@
-"""What can go wrong around a run. A class's docstring is its message when none is given."""
+"""Exceptions. A class's docstring is its default message."""
 
 from __future__ import annotations
 
 
 class RunsError(Exception):
-    """Something went wrong around a run."""
+    """An error in the handling of runs."""
 
     def __init__(self, message: str | None = None) -> None:
         super().__init__(message or (self.__doc__ or "").strip())
@@ -40,11 +40,11 @@ class LimitReached(RunsError):
 
 
 class RequestTooLarge(RunsError):
-    """What the request asks to keep is larger than the site allows."""
+    """The request would store more than the site allows."""
 
 
 class RunTooLarge(RunsError):
-    """The run streams more than is allowed."""
+    """The run streams more than the site allows."""
 
 
 class NothingToCancel(RunsError):
@@ -52,12 +52,12 @@ class NothingToCancel(RunsError):
 
 
 class ServerClosing(RunsError):
-    """The server is closing; the run goes on elsewhere. Ask again."""
+    """The server is closing; the run continues elsewhere. Try again."""
 
 
 class ReaderRefused(RunsError):
-    """Who reads a stream may not read it any more; who asks again is told why."""
+    """The reader of a stream no longer has access to it; a new request returns the reason."""
 
 
 class RunLost(RunsError):
-    """This process does not own the run any more; another one took it over, or it was deleted."""
+    """This process no longer owns the run; another process took it over, or it was deleted."""

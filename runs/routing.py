@@ -10,7 +10,7 @@ from django.urls import URLPattern, re_path
 
 @functools.cache
 def _consumer() -> Any:
-    # Its imports need the models, and an application can be made before them.
+    # Imported here because it needs the models, and an application can be created before they are loaded.
     from runs.api.routes.consumers import ThreadConsumer
 
     return ThreadConsumer.as_asgi()

@@ -1,7 +1,8 @@
-"""JSON as the reference server writes it, for whatever a graph's state holds.
+"""JSON in the format of the reference server, for anything that a graph's state can hold.
 
-Messages and other pydantic objects become their `model_dump`, exceptions {"error", "message"}, NaN null, bytes base64;
-lone surrogates, which no encoder accepts, are replaced (`langgraph_server_api.md` §3.3: facts of the wire).
+Messages and other pydantic objects become their `model_dump`, exceptions {"error", "message"}, NaN
+null, bytes base64; lone surrogates, which no encoder accepts, are replaced
+(`langgraph_server_api.md` §3.3).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pydantic import BaseModel
 from threads.disclosure import HIDDEN, is_shown
 from threads.redaction import redacted_text
 
-#: Message classes whose dump is nothing but their fields.
+#: Message classes whose dump contains only their fields.
 PLAIN_MESSAGES = frozenset(
     {
         messages.AIMessage,
@@ -39,7 +40,9 @@ OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
 
 
 def encode(value: Any) -> str:
-    """Return compact JSON; never fails for what a graph can hold, at worst an object becomes its `str`."""
+    """Return compact JSON. Never fails for a graph's values: in the worst case an object becomes
+    its `str`.
+    """
     try:
         return orjson.dumps(value, default=_default, option=OPTIONS).decode()
     except (TypeError, ValueError, RecursionError):
@@ -47,7 +50,7 @@ def encode(value: Any) -> str:
 
 
 def decode(text: str | bytes) -> Any:
-    # orjson takes no subclass of `str`.
+    # orjson does not accept subclasses of `str`.
     return orjson.loads(text if type(text) is str or isinstance(text, bytes) else str(text))
 
 
@@ -85,7 +88,9 @@ def _default(value: Any) -> Any:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """The value in types that orjson takes as they are: the slow way, for what made the fast way fail."""
+    """The value in types that orjson accepts. This is slow, and used only where the fast path has
+    failed.
+    """
     if depth > 200:
         return str(type(value).__name__)
     match value:

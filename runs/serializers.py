@@ -16,7 +16,7 @@ def _kwargs(run: Run) -> dict[str, Any]:
     return {"webhook": None, **run.kwargs, **hidden, "checkpoint_during": durability != "exit"}
 
 
-#: A field's name, the column that it needs, and what it shows.
+#: A field's name, the column that it needs, and its value.
 RUN_FIELDS: dict[str, tuple[str, Callable[[Run], Any]]] = {
     "run_id": ("id", lambda run: str(run.id)),
     "thread_id": ("thread", lambda run: str(run.thread_id)),
@@ -32,7 +32,7 @@ RUN_FIELDS: dict[str, tuple[str, Callable[[Run], Any]]] = {
 
 
 def run_columns(select: Collection[str] | None = None) -> list[str]:
-    """The columns that `run_json` needs: never the large ones that no client sees."""
+    """The columns that `run_json` needs, without the large ones that clients do not see."""
     return [column for name, (column, _) in RUN_FIELDS.items() if not select or name in select]
 
 

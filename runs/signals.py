@@ -19,16 +19,18 @@ from threads.models import Thread
 
 @receiver(pre_delete, sender=Run, dispatch_uid="runs.delete_events")
 def delete_events(instance: Run, **kwargs: Any) -> None:
-    """Events have no foreign key in the database; they go with their run here."""
+    """Events have no foreign key in the database, so they are deleted here."""
     RunEvent.objects.filter(run_id=instance.pk).delete()
 
 
 @receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.delete_checkpoints")
 def delete_checkpoints(instance: Any, **kwargs: Any) -> None:
-    """Checkpoints have no foreign key either; a user's go with the user. All else of a user Django finds by itself."""
+    """Checkpoints have no foreign key either, so a user's are deleted here. Django finds the user's
+    other rows itself.
+    """
     threads = Thread.objects.filter(user=instance.pk)
     with turn():
-        # Whoever writes to them waits for the end of this transaction, and finds no thread then.
+        # A concurrent writer waits for the end of this transaction, and then finds no thread.
         thread_ids = list(threads.order_by("id").locked().values_list("id", flat=True))
         pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
         for part in parts(thread_ids, THREADS):
@@ -38,6 +40,8 @@ def delete_checkpoints(instance: Any, **kwargs: Any) -> None:
 
 @receiver(post_migrate, dispatch_uid="runs.create_checkpoint_tables")
 def create_checkpoint_tables(sender: Any, using: str, **kwargs: Any) -> None:
-    """`migrate` also creates LangGraph's tables, so that servers that start together need not."""
+    """`migrate` also creates LangGraph's tables, so that servers that start at the same time need
+    not.
+    """
     if getattr(sender, "name", "") == "runs" and connections[using].vendor == "postgresql":
         create_tables(using)

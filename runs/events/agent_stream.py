@@ -1,9 +1,10 @@
-"""A thread's tape: all its runs' events, one after the other, for clients of the agent streaming protocol.
+"""A thread's agent stream: the events of all its runs in order, for clients of the agent protocol.
 
-A thread executes one run at a time, and one that has begun goes on before any other; each attempt has an epoch of its
-own, and epochs only grow. So the runs in the order of their epochs are the tape, and an event's number is made of its
-epoch and its place there: whoever reads, from wherever, sees the same numbers, and nothing that is deleted moves one.
-A run that ended without ever having been claimed stands after the run whose epoch it ended in, with all its attempts.
+A thread executes one run at a time, and a run that has started continues before any other. Each
+attempt has its own epoch, and epochs only increase. So the stream has the runs in the order of
+their epochs, and an event's number consists of its epoch and its place in that epoch. Every reader
+sees the same numbers, and deletions do not change them. A run that ended without being claimed
+comes after the run in whose epoch it ended, and after all attempts of that run.
 """
 
 from __future__ import annotations
@@ -25,12 +26,12 @@ from threads.db.database import in_database
 from threads.models import Thread
 from threads.models.querysets import Principal
 
-#: How often a reader at rest looks at least for runs that no wake-up told it of, in seconds.
+#: How often an idle reader looks for runs whose wake-up was lost, in seconds.
 LOOK = 1.0
 
 
 class Tape:
-    """One reader's way along a thread.
+    """One reader's position in a thread's agent stream.
 
     Args:
         since: The number of the last event that the reader has; 0 for none.
@@ -41,20 +42,21 @@ class Tape:
         self._principal = principal
         self._since = since
         self._epoch = epoch_of(since) if since else 0
-        #: Runs of the present epoch that have been told.
+        #: Runs of the present epoch whose events were yielded.
         self._told: dict[UUID, int] = {}
         self._waiting: dict[int, int] = {}
         self._place = (0, 0)
-        #: Whether the thread was seen; a run that was told has seen it too.
+        #: Whether the thread was found; `latest` implies it too.
         self._there = False
-        #: The run that was told last, for who asks what it is doing.
+        #: The state of the last run that was read.
         self.latest: RunProjection | None = None
 
     async def follow(self) -> AsyncGenerator[list[ProtocolEvent]]:
-        """Yield the thread's events after `since`, in batches, for as long as the thread is there, or may still come.
+        """Yield the thread's events after `since`, in batches, until the thread is deleted. It may
+        not exist yet.
 
-        An empty batch says that everything there is has been told, or that nothing happened for a heartbeat's time.
-        Raises ServerClosing when this server ends.
+        An empty batch means that all present events were yielded, or that nothing happened for a
+        heartbeat's time. Raises ServerClosing when this server shuts down.
         """
         async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
             async for _ in looks:
@@ -63,12 +65,13 @@ class Tape:
                         async for batch in self._run(run):
                             yield batch
                         if not run.terminal:
-                            # It may have taken later epochs meanwhile, and with them the places of those that waited for it.
+                            # The run may have moved to later epochs meanwhile, together with the runs that
+                            # ended while waiting for it.
                             break
                 yield []
 
     async def read(self) -> AsyncGenerator[list[ProtocolEvent]]:
-        """Yield what there is now after `since`, in batches."""
+        """Yield the present events after `since`, in batches."""
         async with aclosing(self.follow()) as batches:
             async for batch in batches:
                 if not batch:
@@ -76,7 +79,7 @@ class Tape:
                 yield batch
 
     async def one(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
-        """Yield what there is now of one run."""
+        """Yield the present events of one run, in batches."""
         async with aclosing(self._run(run)) as batches:
             async for batch in batches:
                 if not batch:
@@ -87,9 +90,9 @@ class Tape:
         return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
 
     def _look(self) -> tuple[int, list[UUID]] | None:
-        """What differs once there is something new: an attempt's beginning, or the end of a run that waited.
+        """A value that changes when an attempt begins, or when a pending run ends.
 
-        None when the thread is gone; one that was never there may still come.
+        None when the thread was deleted; a thread that was never found may still be created.
         """
         threads = Thread.objects.for_principal(self._principal).visible()
         epoch = threads.filter(id=self._thread_id).values_list("epoch", flat=True).first()
@@ -140,7 +143,9 @@ class Tape:
                     yield found
 
     def _end(self, run: TapeRun, end: TapeRun | None, projection: RunProjection) -> list[ProtocolEvent]:
-        """The events of a run's end; one that was rolled back or deleted is gone, and was cancelled."""
+        """The events of a run's end. A run without a row was rolled back or deleted, and counts as
+        cancelled.
+        """
         if end is None:
             return projection.end(RunStatus.INTERRUPTED, timestamp=int(time.time() * 1000))
         at = end.finished_at.timestamp() if end.finished_at else time.time()
@@ -148,7 +153,7 @@ class Tape:
         return projection.end(end.status, timestamp=int(at * 1000), error=error)
 
     def _numbered(self, events: list[ProtocolEvent]) -> list[ProtocolEvent]:
-        """Number events, and leave out those that the reader has."""
+        """Number events, and drop those that the reader has."""
         epoch, count = self._place
         base = first_of(epoch)
         for number, event in enumerate(events, start=count + 1):
@@ -160,7 +165,9 @@ class Tape:
 async def latest_projection(
     thread_id: UUID, *, principal: Principal, run_id: UUID | None
 ) -> RunProjection | None:
-    """What a thread's newest run, or a certain one, is doing, by its log; None if there is no such run."""
+    """The state of a thread's newest run, or of a given one, from its log; None if there is no such
+    run.
+    """
     row = await in_database(latest_of, thread_id, principal=principal, run_id=run_id)
     if row is None:
         return None

@@ -1,4 +1,4 @@
-"""The runs of a thread's tape (`runs.events.agent_stream`), in the order in which they are told."""
+"""The runs of a thread's agent stream (`runs.events.agent_stream`), in the stream's order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from runs.models import Run
 from runs.models.querysets import TERMINAL, RunQuerySet
 from threads.models.querysets import Principal
 
-#: Runs that are looked up at once.
+#: Runs that one query reads.
 RUNS_EACH = 200
 
 
 @dataclass(frozen=True, slots=True)
 class TapeRun:
-    """What the tape needs to know of a run."""
+    """The columns of a run that the agent stream needs."""
 
     id: UUID
     status: str
@@ -29,14 +29,16 @@ class TapeRun:
     started_at: datetime | None
     finished_at: datetime | None
     error: dict[str, str] | None
-    #: Of its assistant, as that is now.
+    #: The present graph of its assistant.
     graph_name: str
     created_at: datetime
     assistant_changed_at: datetime
 
     @property
     def graph_known(self) -> bool:
-        """Whether its assistant has been the same since; else the run itself knows which graph it was made for."""
+        """Whether the assistant is unchanged since the run was created. If not, the run's own row
+        names its graph.
+        """
         return self.assistant_changed_at <= self.created_at
 
     @property
@@ -52,7 +54,8 @@ COLUMNS = (
     "id", "status", "epoch", "attempt", "started_at", "finished_at", "error", "assistant__graph_id", "created_at",
     "assistant__updated_at",
 )  # fmt: skip
-#: The last epoch of the run that had the thread while another one ended waiting: a later attempt may have moved it on.
+#: For a run that ended while waiting: the present epoch of the run that executed then, which later attempts
+#: may have raised.
 PASSED = (
     Run.objects.filter(
         thread=OuterRef("thread"),
@@ -67,12 +70,12 @@ PLACE = Case(When(attempt=0, then=Coalesce(Subquery(PASSED), F("epoch"))), defau
 
 
 def runs_on(thread_id: UUID, *, principal: Principal) -> RunQuerySet:
-    """The runs of a thread that is there, and this principal's."""
+    """The principal's runs on a thread that is not discarded."""
     return Run.objects.for_principal(principal).filter(thread=thread_id, thread__discarded_at__isnull=True)
 
 
 def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()) -> list[TapeRun]:
-    """The next of a thread's runs from an epoch on that have something to be told, in the tape's order."""
+    """A thread's next runs from an epoch on that have events, in the stream's order."""
     runs = runs_on(thread_id, principal=principal).annotate(place=PLACE)
     there = runs.filter(
         Q(attempt__gt=0, epoch__gte=epoch) | Q(attempt=0, status__in=TERMINAL, place__gte=epoch)
@@ -88,7 +91,7 @@ def run_of(run_id: UUID) -> TapeRun | None:
 
 
 def graph_of(run: TapeRun) -> str:
-    """The graph that a run was made for."""
+    """The graph that a run was created for."""
     row = (
         Run.objects.filter(id=run.id)
         .select_related("assistant")
@@ -99,7 +102,7 @@ def graph_of(run: TapeRun) -> str:
 
 
 def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> TapeRun | None:
-    """The run of a thread that began last, or a certain one if it has begun."""
+    """The run of a thread that started last, or a given run if it has started."""
     runs = runs_on(thread_id, principal=principal).filter(attempt__gt=0)
     if run_id is not None:
         runs = runs.filter(id=run_id)

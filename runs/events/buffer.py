@@ -15,16 +15,16 @@ from runs.protocols.agent.items import PACK, pack
 
 logger = logging.getLogger(__name__)
 
-#: Memory for one run's events that readers here may still want, in bytes of JSON.
+#: Memory for one run's events that readers of this process may still need, in bytes of JSON.
 BUFFER_BYTES = 4 * 1024 * 1024
-#: Most items of a row, and about how many bytes of them.
+#: Largest number of items in a row, and about how many bytes they may have.
 PACK_ITEMS, PACK_BYTES = 256, 64 * 1024
-#: How long a run waits whose events the log refuses, before it tries again, in seconds.
+#: Pause before a run retries events that the log refused, in seconds.
 REFUSED_PAUSE = 0.05
 
 
 class Writer(Protocol):
-    """Who writes the events of all runs to the log."""
+    """Writes the events of all runs to the log."""
 
     def written_soon(self, stream: RunStream) -> None: ...
 
@@ -41,12 +41,12 @@ class RunStream:
         self.epoch = epoch
         #: Whether no earlier attempt may have left events in the log.
         self.first = first
-        #: Whether its first event is waited for in another process, and is not written yet.
+        #: Whether a reader in another process waits for the first event, which is not written yet.
         self.urgent = urgent
-        #: After the terminal status was committed with the last events.
+        #: True once the terminal status was committed with the last events.
         self.finished = False
         self.closed = False
-        #: The body of `wait` and `join`, when it finished.
+        #: The body of `wait` and `join`, once it has finished.
         self.result: str | None = None
         self.count = 0
         self._hub = hub
@@ -56,14 +56,14 @@ class RunStream:
         self._written = 0
         self._items: list[str] = []
         self._items_bytes = 0
-        #: Readers of this process who want items as they come, not when their row is written.
+        #: The number of this process's readers that want items as they come, not when their row is complete.
         self.watchers = 0
         self._changed: asyncio.Future[None] | None = None
         self._ended = asyncio.Event()
         self._limit = settings.EVENT_BUFFER
 
     def note(self, item: str) -> None:
-        """Take what nobody asked for by name; it shares a row with what comes until the next event, or the next flush."""
+        """Add an item. It shares a row with the items that follow until the next event or flush."""
         if self.watchers and not self._items:
             asyncio.get_running_loop().call_soon(self._seal)
         self._items.append(item)
@@ -73,18 +73,18 @@ class RunStream:
         self._hub.written_soon(self)
 
     def watch(self) -> None:
-        """Let a reader have items as they come."""
+        """Give a reader items as they come."""
         self.watchers += 1
         self._seal()
 
     def _seal(self) -> None:
-        """Make a row of the items that wait for one."""
+        """Make a row of the waiting items."""
         if self._items:
             items, self._items, self._items_bytes = self._items, [], 0
             self._append(PACK, pack(items))
 
     def append(self, name: str, data: str) -> None:
-        """Number an event and show it to readers of this process."""
+        """Number an event and pass it to readers of this process."""
         self._seal()
         self._append(name, data)
         self._hub.written_soon(self)
@@ -96,13 +96,15 @@ class RunStream:
         self._notify()
 
     async def room(self) -> None:
-        """Wait while more is unwritten than memory should hold: a slow log slows the run, it does not fill memory."""
+        """Wait while more is unwritten than memory should hold, so that a slow log slows the run
+        and does not fill memory.
+        """
         while not self.closed and self.full and self._written < self.count:
             written = self._written
             try:
                 await self._hub.flush()
                 if self._written == written:
-                    # The log refuses them: the run was lost or deleted, and its owner is about to hear of it.
+                    # The log refuses them: the run was lost or deleted, and its owner is about to notice.
                     await asyncio.sleep(REFUSED_PAUSE)
             except Exception as error:
                 logger.warning("Events could not be written, the run waits: %s", error)
@@ -110,7 +112,7 @@ class RunStream:
             self.forget()
 
     def unwritten(self) -> Part:
-        """What the log does not have yet."""
+        """The events that the log does not have yet."""
         self._seal()
         new = self.count - self._written
         events = (
@@ -121,7 +123,9 @@ class RunStream:
         return Part(self.run_id, self._thread_id, self.epoch, events)
 
     def with_last(self, last: Sequence[tuple[str, str]]) -> tuple[Part, list[Event]]:
-        """What the log does not have yet, followed by the run's last events, and these, which are not shown yet."""
+        """The unwritten events followed by the run's last events; and the last events, which
+        readers have not received yet.
+        """
         part = self.unwritten()
         events = [
             Event(self.epoch, self.count + number, name, data)
@@ -130,7 +134,7 @@ class RunStream:
         return Part(part.run_id, part.thread_id, part.epoch, [*part.events, *events]), events
 
     def show(self, last: list[Event]) -> None:
-        """Show the run's last events, which the log has by now."""
+        """Pass the run's last events to readers; the log has them by now."""
         self._buffer.extend(last)
         self._bytes += sum(len(event.data) for event in last)
         self.count += len(last)
@@ -143,13 +147,15 @@ class RunStream:
         self.forget()
 
     def forget(self) -> None:
-        """Drop the oldest events that the log has, beyond the buffer's size; slow readers read the log instead."""
+        """Drop the oldest written events beyond the buffer's size; slow readers read the log
+        instead.
+        """
         while self.full and self._buffer and self._buffer[0].seq <= self._written:
             self._bytes -= len(self._buffer.popleft().data)
 
     @property
     def full(self) -> bool:
-        """Whether the buffer holds more than it should."""
+        """Whether the buffer exceeds its size."""
         return len(self._buffer) > self._limit or self._bytes > BUFFER_BYTES
 
     def close(self, *, finished: bool) -> None:
@@ -173,7 +179,7 @@ class RunStream:
         return [self._buffer[index] for index in range(seq + 1 - oldest, len(self._buffer))]
 
     def rest(self, position: Position) -> list[Event]:
-        """What memory has after a position, however far back it reaches."""
+        """The events in memory after a position, even if earlier ones are missing."""
         return [event for event in self._buffer if event.position > position]
 
     async def changed(self, timeout: float) -> None:

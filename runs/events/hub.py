@@ -1,8 +1,9 @@
-"""The event log: every reader's only source, at once from memory in the process that writes, else from the table.
+"""The event log, which all readers read: from memory in the process that writes, else from the
+table.
 
-A run's events are numbered by its `RunStream` and shown to this process's readers at once; the hub writes those of
-all runs together, one statement per flush. The terminal status and the last events share a transaction
-(`runs.execution.settler`), and a stream ends after it, never before.
+A run's `RunStream` numbers its events and passes them to this process's readers at once. The hub
+writes the events of all runs together, in one statement per flush. The terminal status and the last
+events share a transaction (`runs.execution.settler`), and a stream always ends after it.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ __all__ = ["START", "Event", "EventHub", "Position", "RunStream"]
 
 logger = logging.getLogger(__name__)
 
-#: How much more seldom the log is looked at while wake-ups from other processes arrive.
+#: Factor by which readers poll the log less often while wake-ups from other processes arrive.
 HEARD = 10
-#: How long a reader waits for a database that does not answer before it is cut off, and between two tries, in seconds.
+#: How long a reader retries while the database is unavailable, and the pause between two tries, in seconds.
 PATIENCE, TRY_AGAIN = 10.0, 0.2
 
 
 class EventHub:
-    """The streams of the runs that this process executes, their writer, and every reader's entrance."""
+    """The streams of the runs that this process executes, their writer, and the entry point of all
+    readers.
+    """
 
     def __init__(self, wakeups: Wakeups) -> None:
         self.wakeups = wakeups
@@ -50,7 +53,7 @@ class EventHub:
         self._writing = asyncio.Lock()
         self._readers = 0
         self._flusher: asyncio.Task[None] | None = None
-        #: Whether readers were told to end, for the process is about to.
+        #: Whether readers were told to end, because the process is shutting down.
         self.closed = False
 
     def open(
@@ -60,17 +63,18 @@ class EventHub:
 
         Args:
             first: Whether no earlier attempt may have left events in the log.
-            urgent: Whether its readers are in another process, so that its first event is written at once.
+            urgent: Whether its readers are in other processes, so that the first event is written
+                at once.
         """
         stream = RunStream(self, run_id=run_id, thread_id=thread_id, epoch=epoch, first=first, urgent=urgent)
         self._streams[run_id] = stream
         self.wakeups.ring(run_id)
-        # Readers of the whole thread learn by it that there is a run to follow.
+        # Tells readers of the whole thread that there is a run to follow.
         self.wakeups.tell(thread_id)
         return stream
 
     def end(self, stream: RunStream, *, finished: bool) -> None:
-        """End the stream of an attempt; its readers go on to the log, or end with it."""
+        """End the stream of an attempt; its readers continue from the log, or end too."""
         stream.close(finished=finished)
         self._dirty.discard(stream)
         if self._streams.get(stream.run_id) is stream:
@@ -89,7 +93,7 @@ class EventHub:
         if stream.urgent:
             self._urgent.set()
         if self._flusher is None and not self.closed:
-            # A fresh context: the writer must not live in that of whichever run wrote first.
+            # A fresh context, so that the writer does not inherit the context of the run that wrote first.
             self._flusher = spawn(self._flush_soon(), "events")
 
     async def _flush_soon(self) -> None:
@@ -101,13 +105,13 @@ class EventHub:
             try:
                 await self.flush()
             except Exception as error:
-                # The events stay unwritten and are tried again; the settlement needs them written too.
+                # The events stay unwritten and are retried; the settlement also writes what is left.
                 logger.warning("Events could not be written, trying again: %s", error)
                 await asyncio.sleep(0.5)
         self._flusher = None
 
     async def flush(self) -> None:
-        """Write what is unwritten of all runs, in one statement."""
+        """Write the unwritten events of all runs, in one statement."""
         async with self._writing:
             streams = [stream for stream in self._dirty if not stream.closed]
             self._dirty.clear()
@@ -121,7 +125,7 @@ class EventHub:
                 self._dirty.update(streams)
                 raise
             for stream, part in parts.items():
-                # A run that is not live any more was lost; its owner learns it from its next checkpoint or heartbeat.
+                # A run that is not in `live` was lost; its owner notices at its next checkpoint or heartbeat.
                 if (part.run_id, part.epoch) in live:
                     stream.wrote(part.events[-1].seq)
                     self.wakeups.announce(part.run_id)
@@ -129,7 +133,9 @@ class EventHub:
     # --- reading
 
     def close(self) -> None:
-        """End every reader, for the process is about to end; clients reconnect and go on where they were."""
+        """End every reader, because the process is shutting down; clients reconnect and continue
+        from their position.
+        """
         self.closed = True
         for stream in list(self._streams.values()):
             stream.close(finished=False)
@@ -138,15 +144,17 @@ class EventHub:
     async def follow(
         self, run_id: UUID, after: Position | None, *, items: bool = False
     ) -> AsyncIterator[list[Event]]:
-        """Yield a run's events after a position, in batches, until it is terminal and everything was yielded.
+        """Yield a run's events after a position, in batches, until the run is terminal and all were
+        yielded.
 
         Args:
             after: `START` for all, None for those produced from now on.
-            items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
+            items: Whether the reader also wants items as they come, and a signal when it has all
+                present events.
 
-        An empty batch says that nothing happened for a heartbeat's time, or that there is nothing more now. Ends as well when
-        the run does not exist. Raises ServerClosing when this server ends first: a stream that ended like any other would
-        tell its client that the run has.
+        An empty batch means that nothing happened for a heartbeat's time, or that there are no more
+        events now. Also ends when the run does not exist. Raises ServerClosing when this server
+        shuts down first, because a normal end would tell the client that the run has ended.
         """
         self._readers += 1
         try:
@@ -161,7 +169,9 @@ class EventHub:
             self._readers -= 1
 
     async def settled(self, run_id: UUID) -> None:
-        """Wait until a run is terminal or gone. Raises ServerClosing when this server ends first."""
+        """Wait until a run is terminal or deleted. Raises ServerClosing when this server shuts down
+        first.
+        """
         with self.wakeups.bell(run_id) as bell:
             while not self.closed:
                 bell.clear()
@@ -177,13 +187,16 @@ class EventHub:
 
     @property
     def poll(self) -> float:
-        """How often to look for what other processes write, in seconds: seldom while they can be heard."""
+        """How often to poll for other processes' events, in seconds: less often while wake-ups
+        arrive.
+        """
         return settings.EVENT_POLL * (HEARD if self.wakeups.connected else 1)
 
     async def read(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Read for a client that stays connected: a fault that passes costs it a moment, not its connection.
+        """Read for a connected client, with retries, so that a temporary fault does not end its
+        connection.
 
-        Raises ServerClosing when the database does not answer for longer, or this server ends.
+        Raises ServerClosing when the database stays unavailable, or this server shuts down.
         """
         clock = asyncio.get_running_loop().time
         deadline = clock() + PATIENCE
@@ -194,6 +207,6 @@ class EventHub:
                 if not is_passing(error):
                     raise
                 if self.closed or clock() > deadline:
-                    logger.warning("A reader is cut off, for the database does not answer: %s", error)
+                    logger.warning("A reader is disconnected because the database does not answer: %s", error)
                     raise ServerClosing from error
             await asyncio.sleep(TRY_AGAIN)

@@ -1,4 +1,4 @@
-"""Following one run: from where its next events come, and how fast they are passed on."""
+"""Following one run: the source of its next events, and the pace at which they are passed on."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from threads.db import statements
 if TYPE_CHECKING:
     from runs.events.hub import EventHub
 
-#: A fast stream is read in batches, for a wake-up and a write per token and reader cost several times the token:
-#: after this many events without a rest a reader pauses between batches, this many seconds for each reader of this
-#: process, within these bounds. (Measured: docs/reference/benchmarks.md.)
+#: A fast stream is read in batches, because a wake-up and a write per token and reader cost several times the
+#: token. After this many events without a pause, a reader pauses between batches: this many seconds for each
+#: reader of this process, within these bounds. (Measured: docs/reference/benchmarks.md.)
 BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
-#: Asked at each wake-up of a reader of a run that another process executes.
+#: The condition that a reader of another process's run checks at each wake-up.
 IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
 
 
 async def paced(source: Source, pace: Pace) -> AsyncIterator[list[Event]]:
-    """Yield the events of a run in batches, an empty one for each heartbeat. Raises ServerClosing when this server ends."""
+    """Yield the events of a run in batches, an empty one for each heartbeat. Raises ServerClosing
+    when this server shuts down.
+    """
     while not source.closed:
         batch = await source.next()
         if batch:
@@ -46,10 +48,10 @@ async def paced(source: Source, pace: Pace) -> AsyncIterator[list[Event]]:
 
 
 class Pace:
-    """How fast a reader of a run is served: a fast stream in batches, a quiet one with heartbeats.
+    """The pace of a run's reader: batches for a fast stream, heartbeats for a quiet one.
 
     Args:
-        readers: How many readers this process has.
+        readers: Returns how many readers this process has.
     """
 
     def __init__(self, readers: Callable[[], int]) -> None:
@@ -69,18 +71,18 @@ class Pace:
         return self.patience <= 0
 
     def beat(self) -> None:
-        """Note that something is sent."""
+        """Record that something is sent."""
         self._beat_at = self._clock()
 
     async def rest(self, count: int) -> None:
-        """Pause after a batch of events, once a stream has gone on for some time without a rest."""
+        """Pause after a batch of events, once a stream has continued for some time without a pause."""
         self.beat()
         self._burst += count
         if self._burst > BURST:
             await asyncio.sleep(min(LONGEST_PAUSE, max(PAUSE, PAUSE_EACH * self._readers())))
 
     async def wait(self, change: Awaitable[object]) -> None:
-        """Wait for a change; a stream that lets its reader wait is not a fast one."""
+        """Wait for a change; a stream whose reader had to wait is not a fast one."""
         began = self._clock()
         await change
         if self._clock() - began >= PAUSE:
@@ -92,7 +94,8 @@ class Source:
 
     Args:
         bell: Rung when the run has changed.
-        items: Whether the reader wants items too, as they come, and to hear when it has everything that is there.
+        items: Whether the reader also wants items as they come, and a signal when it has all
+            present events.
     """
 
     def __init__(self, hub: EventHub, run_id: UUID, bell: Bell, *, items: bool = False) -> None:
@@ -104,16 +107,16 @@ class Source:
         self._watched: RunStream | None = None
         self._stream: RunStream | None = None
         self._position: Position = table.START
-        #: Whether the run is terminal or gone, and its reader has all its events.
+        #: Whether the run is terminal or deleted, and its reader has all its events.
         self.ended = False
 
     @property
     def closed(self) -> bool:
-        """Whether this server ends."""
+        """Whether this server shuts down."""
         return self._hub.closed
 
     async def begin(self, after: Position | None) -> None:
-        """Begin after a position; None: after the newest event."""
+        """Begin after a position; None for after the newest event."""
         if after is not None:
             self._position = after
         elif (stream := self._hub.executing(self._run_id)) is not None:
@@ -122,13 +125,13 @@ class Source:
             self._position = await self._hub.read(table.last_position, self._run_id)
 
     async def next(self) -> list[Event]:
-        """Return what there is now; nothing if there is nothing, or if the run has ended."""
+        """Return the present events; none if there are none, or if the run has ended."""
         self._bell.clear()
-        # A finished attempt's memory still has its last events, also when the hub has let it go.
+        # A finished attempt's memory still has its last events, even after the hub has dropped it.
         kept = self._stream if self._stream is not None and self._stream.finished else None
         self._stream = self._hub.executing(self._run_id) or kept
         if self._stream is not None and self._position[0] > self._stream.epoch:
-            # The reader has seen a later attempt: this process has lost the run, and has not heard of it yet.
+            # The reader has seen a later attempt: this process has lost the run, and has not noticed it yet.
             self._stream = None
         self._watch(self._stream)
         batch = await (self._of_log() if self._stream is None else self._of_stream(self._stream))
@@ -137,14 +140,14 @@ class Source:
         return batch
 
     def first_caught_up(self) -> bool:
-        """Whether the reader has everything that is there, and was not told so yet."""
+        """Whether the reader has all present events, and was not told so yet."""
         if self._told or (self._stream is not None and self._stream.finished):
             return False
         self._told = True
         return True
 
     async def changed(self, timeout: float) -> None:
-        """Wait until there may be more, or for some seconds."""
+        """Wait until there may be more events, at most `timeout` seconds."""
         if self._stream is None or (self._stream.closed and not self._stream.finished):
             await self._bell.wait(min(self._hub.poll, timeout))
         else:
@@ -154,7 +157,7 @@ class Source:
         self._watch(None)
 
     def _watch(self, stream: RunStream | None) -> None:
-        """Say to the stream that is read that a reader wants items as they come."""
+        """Tell the stream that this reader wants items as they come."""
         if self._items and stream is not self._watched:
             if self._watched is not None:
                 self._watched.watchers -= 1
@@ -163,14 +166,14 @@ class Source:
                 stream.watch()
 
     async def _of_log(self) -> list[Event]:
-        # In this order: the last events are in the log before the status is terminal.
+        # The order matters: the last events are in the log before the status is terminal.
         terminal = await self._hub.read(is_settled, self._run_id)
         batch = await self._hub.read(table.read, self._run_id, self._position)
         self.ended = terminal and not batch
         return batch
 
     async def _of_stream(self, stream: RunStream) -> list[Event]:
-        """The next events of a run that executes here."""
+        """The next events of a run that this process executes."""
         if self._position[0] < stream.epoch:
             earlier = [] if stream.first else await self._hub.read(table.read, self._run_id, self._position)
             earlier = [event for event in earlier if event.epoch < stream.epoch]
@@ -181,7 +184,7 @@ class Source:
         if batch is None:
             batch = await self._hub.read(table.read, self._run_id, self._position)
             if not batch and stream.finished:
-                # The log was deleted after the run's end; what memory still has is all that there is.
+                # The log was deleted after the run's end, so only the events in memory are left.
                 batch = stream.rest(self._position)
                 self._position = self._position if batch else (stream.epoch, stream.count)
         self.ended = not batch and stream.finished and self._position >= (stream.epoch, stream.count)
@@ -189,5 +192,5 @@ class Source:
 
 
 def is_settled(run_id: UUID) -> bool:
-    """Whether a run is terminal or gone."""
+    """Whether a run is terminal or deleted."""
     return not statements.exists(Run, IN_FLIGHT, {"id": run_id})

@@ -14,13 +14,13 @@ from runs.models import Run, RunEvent
 from threads.db import statements
 from threads.models import Thread
 
-#: (epoch, seq): where an event stands in its run; before the first event it is START.
+#: (epoch, seq): an event's place in its run; START is the position before the first event.
 Position = tuple[int, int]
 START: Position = (0, 0)
 
 EVENTS, RUNS, THREADS = RunEvent._meta.db_table, Run._meta.db_table, Thread._meta.db_table
 
-# `%b`: arrays go in binary; as text psycopg escapes each element by regular expressions.
+# `%b` sends arrays in binary, because in text format psycopg escapes each element by regular expressions.
 INSERT = f"""
 INSERT INTO {EVENTS} (run_id, epoch, seq, event, data, created_at)
 SELECT e.run_id, e.epoch, e.seq, e.event, e.data, %s
@@ -28,7 +28,8 @@ FROM unnest(%b::uuid[], %b::bigint[], %b::int[], %b::text[], %b::text[]) AS e(ru
 ON CONFLICT DO NOTHING
 """
 INSERT_LIVE = INSERT.replace("ON CONFLICT", "JOIN live l USING (run_id, epoch) ON CONFLICT")
-# The same fence as a checkpoint's: nothing of an old epoch is added after a takeover, nothing to a deleted run.
+# The same fence as a checkpoint's: nothing is added under an old epoch after a takeover, and nothing to a
+# deleted run.
 APPEND = f"""
 WITH live AS MATERIALIZED (
     SELECT r.id AS run_id, f.epoch
@@ -41,9 +42,9 @@ SELECT run_id, epoch FROM live
 """
 
 
-#: Most events, and about how many characters of them, that a reader takes at once.
+#: Largest number of events that a reader takes at once, and about how many characters they may have.
 READ_EVENTS, READ_SIZE = 500, 1024 * 1024
-# An event that alone is larger is read alone.
+# An event that is larger than this is read alone.
 READ = f"""
 SELECT epoch, seq, event, data FROM (
     SELECT epoch, seq, event, data, sum(length(data)) OVER (ORDER BY epoch, seq) - length(data) AS before
@@ -86,9 +87,10 @@ class Part:
 
 
 def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
-    """Add events to the log in one transaction; return the runs whose owner still was one, with its epoch.
+    """Add events to the log in one transaction; return the (run id, epoch) pairs that still own
+    their runs.
 
-    Those of the others are refused as a whole. Adding an event again changes nothing.
+    The events of other pairs are refused as a whole. Adding an event twice has no effect.
     """
     if connection.vendor == "postgresql":
         owners: list[list[Any]] = [
@@ -108,12 +110,13 @@ def append(parts: Sequence[Part], *, now: datetime) -> set[tuple[UUID, int]]:
 
 
 def insert(parts: Sequence[Part], *, now: datetime) -> None:
-    """Add events of runs whose threads this transaction has locked under their epochs."""
+    """Add events of runs whose threads this transaction has locked under the runs' epochs."""
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(INSERT, [now, *_columns(parts)])
             return
-        # As the columns have them: adapting the time anew for each row costs as much as the row.
+        # Values in the columns' format, because adapting the time for each row would double the cost of a
+        # row.
         at = connection.ops.adapt_datetimefield_value(now)
         ids = [(part.run_id.hex, part.events) for part in parts]
         cursor.executemany(
@@ -129,7 +132,9 @@ def _columns(parts: Sequence[Part]) -> list[list[Any]]:
 
 
 def read(run_id: UUID, after: Position) -> list[Event]:
-    """The next events of a run after a position, oldest first: a batch whose memory is bounded, and at least one."""
+    """The next events of a run after a position, oldest first: a batch of bounded size, with at
+    least one event if any is left.
+    """
     parameters = {"run": _id(run_id), "epoch": after[0], "seq": after[1]}
     with connection.cursor() as cursor:
         cursor.execute(READ, parameters)
@@ -137,7 +142,7 @@ def read(run_id: UUID, after: Position) -> list[Event]:
 
 
 def _id(run_id: UUID) -> UUID | str:
-    """A run's id as the database has it."""
+    """A run's id in the database's format."""
     return run_id if connection.vendor == "postgresql" else run_id.hex
 
 

@@ -1,4 +1,4 @@
-"""When somebody who reads a whole thread has to look at it again: its runs one after the other, until it is deleted."""
+"""Tells a reader of a whole thread when to read it again, until the thread is deleted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from runs.process.current import current
 
 
 async def changes(thread_id: UUID, look: Callable[[], object], *, every: float = 0.0) -> AsyncGenerator[None]:
-    """Yield whenever there may be something new on a thread, at the start too, and after a heartbeat's time in any case.
+    """Yield at the start, whenever a thread may have changed, and at least once per heartbeat's
+    time.
 
     Args:
-        look: Asks the database what the thread has come to, in any form that differs once something is new; None when
-            it is gone, and that is the end.
-        every: How often to look at least when nobody told of a change, in seconds.
+        look: Reads from the database any value that differs once the thread has changed; None when
+            the thread is deleted, which ends the iteration.
+        every: How often to look if no wake-up arrives, in seconds.
 
-    Raises ServerClosing when this server ends.
+    Raises ServerClosing when this server shuts down.
     """
     runtime = current()
     now = asyncio.get_running_loop().time

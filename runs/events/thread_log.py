@@ -1,8 +1,8 @@
 """The log of a thread: the events of all its runs, one run after the other, and the edits of its state between them.
 
-One position is enough to go on from, across runs: each attempt of a run, and each edit, has taken an epoch of the thread
-for itself, so that (epoch, seq) orders the events of the whole thread and not only those of a run. Nothing is kept for it:
-it is read from the runs' own logs, by the readers that they have.
+One position is enough to continue from, across runs: each attempt and each edit has its own epoch
+of the thread, so that (epoch, seq) orders the events of the whole thread and not only those of one
+run. The log has no storage of its own: it is read from the runs' logs, by their readers.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from runs.process.current import current
 from runs.serialization import encode
 from threads.models import StateEdit, Thread
 
-#: What an entry is called that is no event of a run's log; no stream mode has these names.
+#: The names of entries that are not events of a run's log; no stream mode has these names.
 RUN_DONE, STATE_EDITED = "run_done", "state_edited"
-#: The greatest number that an event can have.
+#: The largest `seq` that an event can have.
 LAST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a thread's log: an event of a run, the end of a run, or an edit, which is of no run.
+    """One entry of a thread's log: an event of a run, the end of a run, or an edit, which belongs
+    to no run.
 
-    The end of a run that executed follows its last event; its data is {"run_id": …, "status": …}, without a status for a
-    run that was deleted. That of an edit is {"checkpoint_id": …}.
+    The end of a run that executed follows its last event. Its data is {"run_id": …, "status": …},
+    without a status for a deleted run. The data of an edit is {"checkpoint_id": …}.
     """
 
     run_id: UUID | None
@@ -46,7 +47,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What had the thread for a time: a run, by the epoch of its newest attempt, or an edit, by its own."""
+    """One turn of a thread: a run, with the epoch of its newest attempt, or an edit, with its own
+    epoch.
+    """
 
     epoch: int
     run_id: UUID | None
@@ -54,13 +57,13 @@ class Turn:
 
 
 async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerator[list[Entry], None]:
-    """Yield a thread's entries after a position, in batches, for as long as the thread is there.
+    """Yield a thread's entries after a position, in batches, until the thread is deleted.
 
     Args:
-        after: `START` for all, None for those that come from now on.
+        after: `START` for all, None for new ones only.
 
-    An empty batch says that there is nothing more now, or that nothing happened for a heartbeat's time. Raises
-    ServerClosing when this server ends first.
+    An empty batch means that there are no more entries now, or that nothing happened for a
+    heartbeat's time. Raises ServerClosing when this server shuts down first.
     """
     hub = current().hub
     position = await _tail(thread_id) if after is None else after
@@ -94,15 +97,15 @@ async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], N
 
 
 def _epoch(thread_id: UUID) -> int | None:
-    """A thread's epoch: as long as it stays what it was, nothing new has had the thread. None if it is gone."""
+    """A thread's epoch, which changes with each new turn; None if the thread is deleted."""
     visible = Thread.objects.visible().filter(id=thread_id)
     return visible.values_list("epoch", flat=True).first()
 
 
 def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
-    """Who has had the thread since a position, in their order. The attempts of a run follow one another without others.
+    """The turns since a position, in order. No other turn comes between the attempts of a run.
 
-    A run that ended while it waited has not had it: its epoch, if it has one, is that of the run before it.
+    A run that ended while pending has no turn: its epoch, if any, is that of the run before it.
     """
     runs = Run.objects.filter(thread=thread_id, attempt__gt=0, epoch__gte=max(1, position[0]))
     turns = [Turn(epoch, run_id) for epoch, run_id in runs.values_list("epoch", "id")]
@@ -112,7 +115,7 @@ def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
 
 
 def _end(run_id: UUID) -> tuple[Position | None, str]:
-    """Where the events of a run that is final end, also when they have been removed since; and its status."""
+    """The last position of a final run, even if its events were removed since; and its status."""
     found = Run.objects.filter(id=run_id).values_list("epoch", "event_count", "status").first()
     if found is None:
         return None, ""
@@ -122,7 +125,7 @@ def _end(run_id: UUID) -> tuple[Position | None, str]:
 
 
 async def _tail(thread_id: UUID) -> Position:
-    """Where the thread's log ends at present."""
+    """The present end of the thread's log."""
     hub = current().hub
     epoch, run_id = await hub.read(_latest, thread_id)
     if run_id is None:
@@ -133,7 +136,7 @@ async def _tail(thread_id: UUID) -> Position:
 
 
 def _latest(thread_id: UUID) -> tuple[int, UUID | None]:
-    """A thread's epoch, and the run that goes on with it, if one has begun."""
+    """A thread's epoch, and the run in flight that has started, if there is one."""
     epoch = _epoch(thread_id) or 0
     begun = Run.objects.filter(thread=thread_id, status__in=IN_FLIGHT, epoch__gt=0)
     return epoch, begun.order_by("-epoch").values_list("id", flat=True).first()

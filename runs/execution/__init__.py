@@ -1,1 +1,1 @@
-"""One attempt of one run: how it goes on, the graph's stream, and what is recorded of it."""
+"""One attempt of one run: how it resumes, the graph's stream, and what is recorded."""

@@ -1,4 +1,4 @@
-"""One attempt of one run: from its claim to what became of it. `settler.py` writes that down."""
+"""One attempt of one run, from its claim to its outcome. `settler.py` writes the outcome."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ logger = logging.getLogger(__name__)
 
 
 class Execution:
-    """Drives a graph for one attempt, and stops it once when asked to.
+    """Executes a graph for one attempt, and stops it at most once.
 
-    Cancelling the graph's task twice would leave LangGraph's own writes behind (durability §2.7), so `stop()` cancels
-    it once; a node that ignores that is abandoned after a grace time: sealed, fenced, its slot freed.
+    A second cancellation of the graph's task would leave LangGraph's own writes behind (durability
+    §2.7), so `stop()` cancels it once. A node that ignores the cancellation is abandoned after a
+    grace time: its writers are sealed, and its slot is freed.
     """
 
     def __init__(self, run: Run, *, storage: CheckpointStorage, stream: RunStream) -> None:
@@ -67,11 +68,11 @@ class Execution:
     # --- stopping
 
     def request_drain(self) -> None:
-        """Ask the graph to stop before its next step; a running node ends first."""
+        """Ask the graph to stop before its next step; running nodes finish first."""
         self._control.request_drain("shutdown")
 
     def stop(self, reason: Stop) -> None:
-        """Cancel the graph's task, once. A lost run stays lost whatever was asked before."""
+        """Cancel the graph's task, once. `LOST` replaces an earlier reason."""
         first = self.stopped is None
         if first or reason is Stop.LOST:
             self.stopped = reason
@@ -80,7 +81,7 @@ class Execution:
             asyncio.get_running_loop().call_later(settings.CANCEL_GRACE, self._abandoned.set)
 
     def abandon(self) -> None:
-        """Wait no longer for a graph that ignores its cancellation."""
+        """Stop waiting for a graph that ignores its cancellation."""
         self._abandoned.set()
 
     def _timed_out(self, limit: str) -> None:
@@ -95,7 +96,7 @@ class Execution:
     # --- the attempt
 
     async def drive(self) -> Outcome:
-        """Execute the graph and return what became of it. Never raises for what a graph does."""
+        """Execute the graph and return the outcome. Never raises because of the graph."""
         self._stream.append("metadata", encode({"run_id": str(self.run.id), "attempt": self.run.attempt}))
         if self.run.cancel_action and self.stopped is None:
             self.stopped = Stop.CANCEL
@@ -122,7 +123,7 @@ class Execution:
         return await self._outcome()
 
     def _stopped_short(self) -> bool:
-        """Whether the thread stays where the graph was stopped, for a person to see."""
+        """Whether the thread keeps the state in which the graph was stopped, and users see it."""
         assert self._task is not None
         if not self._task.done() or self.stopped in (Stop.LOST, Stop.DRAIN, Stop.LEASE, Stop.STORAGE):
             return False
@@ -142,7 +143,7 @@ class Execution:
         await in_database(keep_base, self.run.id, self.run.epoch, snapshot)
         self.run.base = snapshot
 
-    # --- what became of it
+    # --- the outcome
 
     async def _outcome(self) -> Outcome:
         assert self._task is not None
@@ -162,7 +163,7 @@ class Execution:
             case Ending.ROLLED_BACK:
                 outcome = await self._rolled_back(outcome)
             case Ending.DRAINED:
-                # The attempt that goes on asks again; an interrupt is shown only when the thread has it.
+                # The next attempt asks again; an interrupt is shown only when the thread has it.
                 pass
             case Ending.SUCCESS if not recorded.asked:
                 values = Encoded(encode(recorded.values)) if recorded.values is not None else None
@@ -171,14 +172,14 @@ class Execution:
                 outcome = replace(outcome, events=[*recorded.held, *outcome.events])
                 outcome = await self._with_state(outcome)
         if isinstance(error, NodeGone):
-            # They can still be answered, once there is code that has the node.
+            # The interrupts can still be answered once the deployed code has the node again.
             asked = {key: questions(each) for key, each in error.questions.items()}
             outcome = replace(outcome, interrupts=asked)
         received, sent = self._graph.tokens
         return replace(outcome, input_tokens=received, output_tokens=sent)
 
     async def _rolled_back(self, outcome: Outcome) -> Outcome:
-        """Remove the run's checkpoints, and read what the thread stands at then."""
+        """Remove the run's checkpoints, and read the thread's state after that."""
         run = self.run
         remove = partial(
             self._storage.remove_run, run.thread_id, run.id, epoch=run.epoch, writes=run.base,
@@ -191,10 +192,11 @@ class Execution:
         return await self._with_state(outcome)
 
     async def _with_state(self, outcome: Outcome) -> Outcome:
-        """Add what the thread stands at.
+        """Add the thread's state to an outcome.
 
-        A run whose last write failed, or only seemed to, did succeed if its last checkpoint says so: if no task is left,
-        because one whose result has landed without the checkpoint that follows from it is one of `tasks`, and not of `next`.
+        A run whose last write failed, or only seemed to fail, did succeed if its last checkpoint
+        has no tasks left. `tasks` decides and not `next`, because `next` lacks a task whose result
+        landed without the following checkpoint.
         """
         try:
             state = await self._graph.read_state()
@@ -205,7 +207,7 @@ class Execution:
             )
             ended = outcome.ending in (Ending.SUCCESS, Ending.INTERRUPTED)
             if isinstance(error, StorageUnavailable) and ended and self.run.resumable:
-                # An interrupt that nobody could see would be lost: the attempt that goes on asks it again.
+                # An interrupt that is not shown would be lost, so the run is requeued and asks again.
                 return Outcome(Ending.DRAINED, charged=True)
             return replace(outcome, interrupts=None)
         if state is None:
@@ -221,10 +223,10 @@ class Execution:
 
 
 def questions(asked: Iterable[Interrupt]) -> list[dict[str, Any]]:
-    """Questions as a thread keeps them, and clients read them."""
+    """Interrupts in the form that a thread stores and clients read."""
     return [interrupt_json(each) for each in asked]
 
 
 def keep_base(run_id: UUID, epoch: int, snapshot: Any) -> None:
-    """Keep what a run is about to overwrite, for a rollback."""
+    """Store what a run is about to overwrite, for a rollback."""
     Run.objects.filter(id=run_id, epoch=epoch, base__isnull=True).update(base=snapshot)

@@ -9,12 +9,12 @@ from runs.conf import settings
 
 
 class Deadlines:
-    """Says once when an attempt has reached a limit.
+    """Reports once when an attempt has reached a limit.
 
     Args:
-        reached: Called with a sentence that says which.
-        moved: Returns when the graph last streamed something, in the loop's time. It streams whenever a step ends, and
-            while models talk.
+        reached: Called with a sentence that names the limit.
+        moved: Returns when the graph last streamed something, in the loop's time. A graph streams
+            at the end of each step, and while models generate.
     """
 
     def __init__(self, reached: Callable[[str], None], *, moved: Callable[[], float]) -> None:

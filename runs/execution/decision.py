@@ -1,4 +1,4 @@
-"""What an attempt came to, by what really happened to it. Pure: no queries."""
+"""Decides how an attempt ended, from what actually happened. Pure: no queries."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ def decide(
     limit: str = "",
     write_error: Exception | None = None,
 ) -> Outcome:
-    """Return how an attempt ended. A graph that finished before it could be stopped did finish.
+    """Return how an attempt ended. A graph that finished before a stop took effect counts as
+    finished.
 
     Args:
         stopped: Why the attempt was stopped from outside.
-        error: What ended the graph's task; None if nothing did, or if it was abandoned.
+        error: The exception of the graph's task; None if it has none, or was abandoned.
         finished: Whether the graph was executed to its end.
-        limit: Which time limit was reached, in words.
-        write_error: What failed if the checkpoint storage did.
+        limit: The time limit that was reached, in words.
+        write_error: The checkpoint storage's failure, if there was one.
     """
     if stopped is Stop.LOST or isinstance(error, Fenced):
         return Outcome(Ending.LOST)
@@ -52,14 +53,15 @@ def decide(
         case Stop.DRAIN:
             return _drained()
         case Stop.LEASE:
-            # Nobody asked for its end: the worker that claims it next goes on with it.
+            # Its end was not requested, so the next worker that claims the run continues it.
             return Outcome(Ending.DRAINED)
         case Stop.TIMEOUT:
             return failure(RunTimeout(limit), Ending.TIMEOUT)
         case Stop.STORAGE:
             error = write_error or StorageFailed()
     if isinstance(error, StorageUnavailable) and run.resumable:
-        # What was saved is there when the storage is, and a process that had died would be followed by another one.
+        # The saved checkpoints are there once the storage is available again, so the run is requeued, as
+        # after a process died.
         return Outcome(Ending.DRAINED, charged=True)
     if stopped is Stop.STORAGE and error is not None:
         return failure(error)
@@ -70,7 +72,7 @@ def decide(
 
 
 def failure(error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
-    """Return the outcome of an attempt that failed, with the event that tells the run's readers."""
+    """Return the outcome of a failed attempt, with the error event for the run's readers."""
     shown, detail = describe(error)
     return Outcome(ending, error=shown, detail=detail, events=[("error", encode(shown))])
 

@@ -1,4 +1,6 @@
-"""The graph of one attempt: opened with the run's writer as its saver, invoked once, its stream published."""
+"""The graph of one attempt: opened with the run's writer as its saver, and invoked once. Its stream
+is published.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +41,10 @@ from threads.db.database import in_database
 
 
 class Usage(BaseCallbackHandler):
-    """Counts a run's tokens, also of models that do not say their names, which LangChain's own counter passes over.
+    """Counts a run's tokens, including those of models without a name, which LangChain's own
+    counter skips.
 
-    Called in the loop: LangChain would use a thread for each token otherwise.
+    Called in the event loop, because LangChain would otherwise use a thread for each token.
     """
 
     run_inline = True
@@ -61,12 +64,12 @@ class Usage(BaseCallbackHandler):
 
 
 def _told(run: Run) -> Told:
-    """What earlier attempts have told since they last told a whole state."""
+    """What earlier attempts have streamed since their last whole state."""
     return Told((event.name, event.data) for event in table.before(run.id, run.epoch))
 
 
 class GraphStream:
-    """Invokes a run's graph by the resume rule, and has what it streams logged."""
+    """Invokes a run's graph by the resume rules, and logs its stream."""
 
     def __init__(self, run: Run, *, writer: AttemptWriter, stream: RunStream, control: RunControl) -> None:
         self._run = run
@@ -85,7 +88,7 @@ class GraphStream:
 
     @property
     def tokens(self) -> tuple[int, int]:
-        """How many tokens went into models, and came out of them."""
+        """The number of input tokens and of output tokens of the run's models."""
         return self._usage.input, self._usage.output
 
     @property
@@ -93,9 +96,9 @@ class GraphStream:
         return str(self._run.kwargs.get("durability") or Durability.ASYNC)
 
     async def invoke(self) -> None:
-        """Execute the graph to its end, and publish what it streams.
+        """Execute the graph to its end, and publish its stream.
 
-        Raises NodeGone, beside all that a graph may raise.
+        Raises NodeGone, and whatever the graph raises.
         """
         self.invoked = True
         if self._run.attempt > 1:
@@ -124,7 +127,7 @@ class GraphStream:
             )
 
     async def _resumption(self) -> Resumption:
-        """What earlier attempts have left. A first attempt has none, and reads nothing."""
+        """What earlier attempts have left. For a first attempt nothing is read."""
         run = self._run
         if run.attempt == 1:
             return Resumption(later=False)
@@ -134,7 +137,7 @@ class GraphStream:
                 run.kwargs.get("checkpoint"), whole=is_plain_answer(run.kwargs["command"])
             )
             found = landed(now, run.base, asked=self._writer.asked_in)
-        # LangGraph looks for earlier memories when it goes back, and not when it answers.
+        # LangGraph looks for earlier subgraph memories in a replay, but not when interrupts are answered.
         answers = (run.kwargs.get("command") or {}).get("resume") is not None
         origin = None if answers else await self._writer.origin(run.kwargs.get("checkpoint"))
         return Resumption(later=True, found=found, before=origin)
@@ -144,8 +147,9 @@ class GraphStream:
             async for namespace, mode, data in self._chunks(given, config):
                 self.recorded.take(namespace, mode, data)
                 if mode == "updates" and not namespace:
-                    # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any number
-                    # of steps; a death may repeat one. The graph goes on only when it is asked for the next chunk.
+                    # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any
+                    # number of steps; a crash may repeat only one. The graph continues only when the next
+                    # chunk is requested.
                     await self._writer.caught_up()
                 if self._stream.full:
                     await self._stream.room()
@@ -153,13 +157,15 @@ class GraphStream:
             self.recorded.release()
 
     async def open(self) -> None:
-        """Open the graph without executing it, to read the state of a run that was cancelled while it waited."""
+        """Open the graph without executing it, to read the state of a run that was cancelled while
+        it was pending.
+        """
         self._config = self._make_config(begun=True)
         async with self._opened():
             pass
 
     async def read_state(self) -> StateSnapshot | None:
-        """What the thread stands at now; None if the graph was never opened."""
+        """The thread's present state; None if the graph was never opened."""
         if self._graph is None:
             return None
         state: StateSnapshot = await self._graph.aget_state(
@@ -168,7 +174,7 @@ class GraphStream:
         return state
 
     def seal(self) -> None:
-        """Refuse every later write to the store, as the writer does every later checkpoint."""
+        """Refuse every later write to the store, as the writer refuses later checkpoints."""
         self._store.seal()
 
     async def _begun(self) -> bool:
@@ -179,7 +185,9 @@ class GraphStream:
         return has_begun(latest.metadata if latest else None, str(self._run.id))
 
     async def _leave_addresses(self) -> None:
-        """Let subgraphs in which this run has made a checkpoint go on from it, not from the one that its request names."""
+        """Let subgraphs in which this run has made a checkpoint continue from it, not from the one
+        that the request names.
+        """
         configurable = self._config["configurable"]
         thread, places = configurable["thread_id"], dict(configurable.get("checkpoint_map") or {})
         for namespace in [each for each in places if each]:
@@ -210,7 +218,9 @@ class GraphStream:
 
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[None]:
-        """Open the graph with this run's writer as its saver; a shallow copy, for all runs share the graph."""
+        """Open the graph with this run's writer as its saver; a shallow copy, because all runs
+        share the graph.
+        """
         details = self._run.auth_details
         user = auth_user(self._run.user_id, details) if details is not None else None
         runtime = execution_runtime(self._run.kwargs.get("context"), self._store, user)
@@ -226,7 +236,7 @@ class GraphStream:
         durability = self._durability
         modes = langgraph_modes(self._requested) | MODES
         if durability == Durability.EXIT and "checkpoints" not in self._requested:
-            # It streams checkpoints that are never saved.
+            # The stream would contain checkpoints that are never saved.
             modes -= {"checkpoints"}
         options: dict[str, Any] = {
             "stream_mode": sorted(modes),
@@ -245,7 +255,7 @@ class GraphStream:
     async def _with_events(
         self, given: Any, config: dict[str, Any], options: dict[str, Any]
     ) -> AsyncIterator[Chunk]:
-        """The same, and between it all that happens in the graph's runnables, in the mode `events`."""
+        """The stream, interleaved with the events of the graph's runnables in the mode `events`."""
         root: str | None = None
         async for event in self._graph.astream_events(given, config, version="v2", **options):
             root = root or event["run_id"]

@@ -1,4 +1,8 @@
-"""The configuration that a graph is invoked with, and what of a run's request its graph can take. Pure: no Django, no database."""
+"""The configuration that a graph is invoked with, and the parts of a request that the graph
+accepts.
+
+Pure: no Django, no database.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from pydantic import BaseModel
 
 from runs.identity.auth_file.users import AuthUser
 
-#: What LangGraph calls the client's stream modes; the others have the same name.
+#: LangGraph's names of the client's stream modes, where they differ.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}
 
 
@@ -20,16 +24,19 @@ def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> boo
 
 
 def goes_on(kwargs: Mapping[str, Any]) -> bool:
-    """Whether a run takes its thread up where it stands: without input, or by a command that names no other place."""
+    """Whether a run continues its thread from its present state: without input, or by a command
+    that names no other place.
+    """
     command = kwargs.get("command")
     return kwargs.get("input") is None if command is None else not command.get("goto")
 
 
 def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a run asks for, without the places to go that its graph does not have.
+    """A run's request without the `goto` targets that its graph does not have.
 
-    LangGraph passes over them, the end too, which chat pages send to be done with a question. But it leaves them with the
-    checkpoint, where they look like nodes that newer code has lost: the question could not be answered any more.
+    LangGraph skips such targets, including the end, which chat pages send to dismiss an interrupt.
+    But it stores them with the checkpoint, where they look like nodes that newer code has removed,
+    and the interrupt could no longer be answered.
     """
     command = kwargs.get("command") or {}
     goto = command.get("goto") or ()
@@ -39,10 +46,12 @@ def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, A
 
 
 def fitting(context: Mapping[str, Any] | None, schema: Any) -> dict[str, Any] | None:
-    """What of a run's context its graph can be given; None if it has no class for it and nothing was given.
+    """The part of a run's context that its graph accepts; None if the graph has no context class
+    and none was given.
 
-    A class is made also of nothing, with its defaults; one that requires a value fails the run, as on the reference server.
-    A context comes from `configurable` too, which may hold anything; a class that refuses names would fail the run for it.
+    A class is also instantiated without values, with its defaults. A class that requires a value
+    fails the run, as on the reference server. Names that the class does not have are left out,
+    because a context also comes from `configurable`, which may hold anything.
     """
     given = dict(context or {})
     if dataclasses.is_dataclass(schema):
@@ -61,7 +70,7 @@ def _refuses_others(schema: type[BaseModel]) -> bool:
 
 
 def langgraph_modes(requested: Iterable[str]) -> set[str]:
-    """What LangGraph calls the modes that the client asked for."""
+    """LangGraph's names of the stream modes that the client requested."""
     return {LANGGRAPH_MODES.get(mode, mode) for mode in requested} - {"events"}
 
 
@@ -86,18 +95,18 @@ def graph_config(
         "thread_id": thread_id,
         "assistant_id": assistant_id,
         "graph_id": graph_id,
-        # An object is no metadata to LangGraph: what the Auth file says about a user stays out of checkpoints.
+        # LangGraph does not treat an object as metadata, so the user's details stay out of checkpoints.
         "langgraph_auth_user": auth_user,
         "langgraph_auth_user_id": auth_user.identity,
         "langgraph_auth_permissions": auth_user.permissions,
     }
     if configurable.get("user_id") is None:
-        # A client's word about its own user is its own: behind one key there may be many. Who asks is the server's to
-        # say, by the names above.
+        # A client may set its own `user_id`, because one key may serve many users. The keys above are set by
+        # the server alone.
         configurable["user_id"] = auth_user.identity
     checkpoint = kwargs.get("checkpoint") or {}
     if not begun:
-        # Later attempts go on from the thread's newest checkpoint, which the fork has made.
+        # Later attempts continue from the thread's newest checkpoint, which the fork has made.
         for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
             if checkpoint.get(key) is not None:
                 configurable[key] = checkpoint[key]

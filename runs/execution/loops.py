@@ -1,8 +1,10 @@
-"""LangGraph's loop, corrected where a later attempt would go on otherwise than the one before it.
+"""LangGraph's loop, corrected where a later attempt would continue differently from the one before
+it.
 
-The rules are those of `runs.execution.resume`. They must hold for every graph at any depth, also for one that a node
-calls by itself, so they are applied where each loop begins: `PregelLoop._first` of LangGraph 1.2, which has no public hook.
-Loops whose saver is no `AttemptWriter` are left alone. `tests/runs/execution/test_loops.py` fails when LangGraph changes.
+The rules are those of `runs.execution.resume`. They must hold for every graph at any depth,
+including graphs that a node calls itself, so they are applied where each loop begins:
+`PregelLoop._first` of LangGraph 1.2, which has no public hook. Loops whose saver is not an
+`AttemptWriter` are not changed. `tests/runs/execution/test_loops.py` fails when LangGraph changes.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from threads.state.unanswered import waiting
 
 
 class AttemptWriter(ThreadWriter):
-    """The saver of one attempt, which knows how its graphs begin."""
+    """The saver of one attempt; it also decides how the attempt's graphs begin."""
 
     resumption = Resumption(later=False)
 
@@ -47,7 +49,7 @@ class AttemptWriter(ThreadWriter):
         place = config["configurable"]
         if found and self.resumption.before and place.get("checkpoint_ns") and not place.get("checkpoint_id"):
             found = found if self.is_ours(found) else await self._remembered(place)
-        # Only a loop's step executes nodes. An input's marks those that it discards as seen.
+        # Only a loop's step executes nodes. An input's step marks the nodes that it discards as seen.
         executed = found is not None and (found.metadata or {}).get("source") == "loop"
         if found is not None and executed and self.resumption.later and self.is_ours(found):
             parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
@@ -58,7 +60,9 @@ class AttemptWriter(ThreadWriter):
         return found
 
     async def _remembered(self, place: dict[str, Any]) -> CheckpointTuple | None:
-        """The newest checkpoint of a subgraph from before the one that the run went on from."""
+        """The newest checkpoint of a subgraph from before the checkpoint that the run continues
+        from.
+        """
         own: Any = {"configurable": {name: place[name] for name in ("thread_id", "checkpoint_ns")}}
         bound: Any = {"configurable": {"checkpoint_id": self.resumption.before}}
         async for found in self.alist(own, before=bound, limit=1):
@@ -67,7 +71,9 @@ class AttemptWriter(ThreadWriter):
         return None
 
     async def origin(self, checkpoint: Mapping[str, Any] | None) -> str | None:
-        """The checkpoint before which subgraphs are looked for that a run replays; LangGraph's `ReplayState`."""
+        """The checkpoint before which the subgraphs of a replay are looked up; LangGraph's
+        `ReplayState`.
+        """
         named = checkpoint or {}
         in_subgraph = bool(named.get("checkpoint_ns"))
         checkpoint_id = (
@@ -99,12 +105,14 @@ class AttemptWriter(ThreadWriter):
         return [each.id for each in (asked if isinstance(asked, list | tuple) else [asked])]
 
     async def remove_leftovers(self, run: Run) -> None:
-        """Remove what an attempt has left whose end was cut off, before the run begins again from its start."""
+        """Remove what an interrupted attempt has left, before the run starts again from the
+        beginning.
+        """
         places = addressed(run.kwargs.get("checkpoint"))
         await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
 
     async def withdraw_used_interrupts(self) -> None:
-        """Let tasks show no interrupt any more whose answer a subgraph below them has used."""
+        """Remove the interrupts of tasks whose answers a subgraph below them has used."""
         rows, namespaces = await in_database(asked_rows, self._thread_id, file=settings.CHECKPOINTS_FILE)
         tasks, interrupts = read_asked(rows, self.serde)
         for task, ids in waiting(tasks, namespaces).items():
@@ -117,7 +125,7 @@ class AttemptWriter(ThreadWriter):
 
 
 class _Node:
-    """A task as `should_interrupt` looks at it."""
+    """A task as `should_interrupt` sees it."""
 
     config = None
 
@@ -153,14 +161,16 @@ def _first(loop: Any, **arguments: Any) -> Any:
 
 
 def _stop(loop: Any) -> bool:
-    """The first tick of a loop whose head stands at a breakpoint after its last step."""
+    """The first tick of a loop whose head is at a breakpoint after its last step."""
     loop.status = "interrupt_after"
     loop._prepare_tasks_and_emit_checkpoint()
     raise GraphInterrupt
 
 
 def _start_over(loop: Any, writer: AttemptWriter) -> None:
-    """Give a subgraph its input if the task that calls it is new, whatever LangGraph says about resuming."""
+    """Give a subgraph its input if the task that calls it is new, even if LangGraph would resume
+    it.
+    """
     configurable = loop.config["configurable"]
     if not loop.is_nested or not loop._loaded_latest:
         return
@@ -177,7 +187,7 @@ def _start_over(loop: Any, writer: AttemptWriter) -> None:
 
 
 def _correct_answers(loop: Any, resumption: Resumption) -> None:
-    """Leave out stored answers that were used, or that new ones replace."""
+    """Drop stored answers that were used, or that new ones replace."""
     sent = loop.config["configurable"].get(CONFIG_KEY_RESUME_MAP)
     if sent is None and isinstance(loop.input, Command) and is_answer_map(loop.input.resume):
         sent = loop.input.resume
@@ -190,7 +200,9 @@ def _correct_answers(loop: Any, resumption: Resumption) -> None:
 
 
 def _answers_older(loop: Any, resumption: Resumption) -> bool:
-    """Whether a plain answer is for what an older checkpoint asks, where another answer may be stored."""
+    """Whether a plain answer is for an interrupt of an older checkpoint, where another answer may
+    be stored.
+    """
     if loop.is_nested or loop._loaded_latest or not isinstance(loop.input, Command):
         return False
     resume = loop.input.resume

@@ -1,8 +1,10 @@
-"""Models that a node calls by `astream_events(version="v3")`, told token by token like those that it calls otherwise.
+"""Streams models that a node calls by `astream_events(version="v3")` token by token, like other
+calls.
 
-LangGraph's handler of the `messages` mode hears of such a call when the message is whole; the one that hears its events
-makes every model of the run speak in events, which clients of the `messages` mode do not read. So the handler of the mode
-takes events here too, and tells them as the chunks that the model would have streamed.
+LangGraph's handler of the `messages` mode gets such a call only when the message is complete.
+LangGraph's handler of model events would turn the output of every model of the run into events,
+which clients of the `messages` mode cannot read. So the handler of the `messages` mode takes events
+here too, and emits them as the chunks that the model would have streamed.
 """
 
 from __future__ import annotations
@@ -21,27 +23,27 @@ Json = Mapping[str, Any]
 
 #: The fields of a block that grow by deltas, by the deltas' types.
 GROWING = {"text-delta": "text", "reasoning-delta": "reasoning", "tool-call-delta": "args"}
-#: Blocks that grow by those; of others the end has everything.
+#: Blocks that grow by those deltas. Other blocks are complete at their end.
 TYPES = {"text-delta": "text", "reasoning-delta": "reasoning", "tool-call-delta": "tool_call_chunk"}
 
 
 class Chunks:
-    """The events of one message, as chunks of it. Pure."""
+    """Converts the events of one message into its chunks. Pure."""
 
     def __init__(self) -> None:
         self._id = ""
-        #: The blocks, by index, that chunks have told so far.
+        #: The indexes of the blocks that chunks have covered so far.
         self._told: set[int] = set()
 
     def of(self, event: Json) -> AIMessageChunk | None:
-        """The chunk that an event amounts to, if any."""
+        """The chunk for an event, if any."""
         match event:
             case {"event": "message-start", "id": str(message_id)}:
                 self._id = message_id
             case {"event": "content-block-start", "index": int(index), "content": dict(block)}:
                 if block.get("type") in TYPES.values():
                     self._told.add(index)
-                    # A block of text is nothing yet; a tool's call has its name.
+                    # The start of a text block is empty; that of a tool call has the tool's name.
                     if block["type"] == "tool_call_chunk" or block.get(block["type"]):
                         return self._chunk(index, block)
             case {"event": "content-block-delta", "index": int(index), "delta": {"type": str(kind), **rest}}:
@@ -69,14 +71,15 @@ class Chunks:
 
 
 class MessagesHandler(StreamMessagesHandler):
-    """LangGraph's handler of the `messages` mode, which takes events of models as well.
+    """LangGraph's handler of the `messages` mode, extended to take events of models.
 
-    Some models tell their tokens themselves while their events are read: what comes first is told, and the other is not.
+    Some models also report tokens while their events are read. For each call, the kind that arrives
+    first is streamed, and the other is dropped.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        #: The calls of models that are told by their events, and those that are told by their tokens.
+        #: Model calls that are streamed from their events, and those that are streamed from their tokens.
         self._events: dict[UUID, Chunks] = {}
         self._tokens: set[UUID] = set()
 
@@ -92,7 +95,7 @@ class MessagesHandler(StreamMessagesHandler):
             return
         self._tokens.add(run_id)
         if chunk.message.id is None:
-            # The one that the whole message has in the end; LangGraph would give each chunk one of its own.
+            # The id that the whole message has in the end; LangGraph would give each chunk its own.
             chunk.message.id = f"{LC_ID_PREFIX}-{run_id}"
         super().on_llm_new_token(token, chunk=chunk, run_id=run_id, **kwargs)
 
@@ -102,7 +105,8 @@ class MessagesHandler(StreamMessagesHandler):
             return
         chunk = self._events.setdefault(run_id, Chunks()).of(event)
         if chunk is not None:
-            # Notes its id: the message that the call, or its node, returns is not told once more.
+            # This records the id, so that the message that the call or its node returns is not streamed
+            # again.
             self._emit(meta, chunk)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> Any:
@@ -119,7 +123,9 @@ class MessagesHandler(StreamMessagesHandler):
 
 
 def install() -> None:
-    """Let graphs use it, also those that nodes call. LangGraph has no public hook; a test fails when it changes."""
+    """Install the handler for all graphs, including those that nodes call. LangGraph has no public
+    hook; a test fails when it changes.
+    """
     setattr(pregel, "StreamMessagesHandler", MessagesHandler)  # noqa: B010
 
 

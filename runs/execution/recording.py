@@ -1,4 +1,6 @@
-"""What is logged of a graph's stream: rows that the run's creator asked for, items for whoever reads the protocol."""
+"""Logs a graph's stream: rows for the modes that the run's creator requested, items for clients of
+the agent protocol.
+"""
 
 from __future__ import annotations
 
@@ -22,38 +24,39 @@ Chunk = tuple[tuple[str, ...], str, Any]
 
 
 class Recording:
-    """Logs what the graph of one attempt streams, and keeps what its outcome is made of.
+    """Logs what the graph of one attempt streams, and keeps what the outcome needs.
 
     Args:
-        kwargs: The run's, which say what its creator asked for.
+        kwargs: The run's, with the stream modes that its creator requested.
     """
 
     def __init__(self, kwargs: Mapping[str, Any], stream: RunStream) -> None:
         self._stream = stream
-        #: Events so far, however many rows of the log they share: that depends on who reads meanwhile.
+        #: The number of events so far. The number of rows differs, because it depends on the readers.
         self._streamed = 0
         self._event_limit, self._count_limit = settings.EVENT_LIMIT, settings.EVENTS_PER_RUN
-        #: What earlier attempts have told of the step in which this one begins.
+        #: What earlier attempts have streamed of the step in which this attempt begins.
         self.told = Told()
-        #: When it last streamed something, or was made, in the loop's time.
+        #: When the graph last streamed something, or this recording was created, in the loop's time.
         self.moved_at = asyncio.get_running_loop().time()
-        #: The last values it streamed.
+        #: The last values that the graph streamed.
         self.values: Any = None
-        #: Whether it stopped, or may have stopped, for a person.
+        #: Whether the graph stopped, or may have stopped, at an interrupt.
         self.asked = False
-        #: Rows and items (name, JSON) that show a question; they are published with the end of the run.
+        #: Rows and items (name, JSON) that show an interrupt; they are published with the end of the run.
         self._held: list[tuple[str, str]] = []
         self._compactor = Compactor()
-        #: Values that wait for their checkpoint's item, with the namespace; protocol clients pair the two in this order.
+        #: Values that wait for their checkpoint's item, with their namespace, because protocol clients pair
+        #: the two in this order.
         self._waiting: tuple[tuple[str, ...], tuple[str, str]] | None = None
         requested = frozenset(kwargs["stream_mode"])
-        #: Modes that are logged as rows of their own.
+        #: Modes that are logged as separate rows.
         self._shown = langgraph_modes(requested) | (requested & {"events"})
         self._subgraphs = bool(kwargs.get("subgraphs"))
 
     @property
     def held(self) -> list[tuple[str, str]]:
-        """Events (name, JSON) that show a question; they are published with the end of the run."""
+        """Events (name, JSON) that show an interrupt; they are published with the end of the run."""
         rows: list[tuple[str, str]] = []
         items: list[str] = []
         for name, data in [*self._held, ("", "")]:
@@ -68,7 +71,9 @@ class Recording:
         return rows
 
     def take(self, namespace: tuple[str, ...], mode: str, data: Any) -> None:
-        """Log one event of the graph: as a row of its own if the run's creator asked for it, else as an item."""
+        """Log one event of the graph: as a separate row if the run's creator requested its mode,
+        else as an item.
+        """
         self.moved_at = asyncio.get_running_loop().time()
         if not namespace:
             if mode == "values":
@@ -81,14 +86,14 @@ class Recording:
             self._check(event)
         question = discloses_question(mode, data)
         if mode == "values" and rows and not question:
-            # Its checkpoint follows without a pause, or not at all.
+            # The checkpoint follows immediately, or not at all.
             self._waiting = (namespace, rows[0])
             asyncio.get_running_loop().call_soon(self.release)
             return
         for name, row in rows:
             if name != PACK:
                 self.release()
-            # Of a checkpoint an item says only where it stands.
+            # A checkpoint's item contains only its position, and so cannot show an interrupt.
             if question and (name != PACK or mode != "checkpoints"):
                 self._held.append((name, row))
             else:
@@ -96,7 +101,7 @@ class Recording:
         self.release()
 
     def _rows(self, namespace: tuple[str, ...], mode: str, data: Any) -> list[tuple[str, str]]:
-        """What is logged of an event, as (name, JSON)."""
+        """The rows that are logged for an event, as (name, JSON)."""
         rows: list[tuple[str, str]] = []
         wanted = mode in self._shown and (self._subgraphs or not namespace)
         if mode in MODES and (not wanted or mode == "checkpoints"):
@@ -124,7 +129,9 @@ class Recording:
             self._stream.append(name, row)
 
     def _check(self, event: tuple[str, str]) -> None:
-        """Raise RunTooLarge: the log, and all who read it, hold what a run streams."""
+        """Raise RunTooLarge if the run exceeds a limit; the log and all readers hold what a run
+        streams.
+        """
         if self._event_limit and len(event[1]) > self._event_limit:
             raise RunTooLarge(f"An event ({event[0]}) is larger than {self._event_limit} characters.")
         self._streamed += 1

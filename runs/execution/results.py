@@ -1,7 +1,8 @@
 """Which of a task's writes are saved. Pure: no Django, no database.
 
-LangGraph commits whatever a task has written so far when it fails or is cancelled, and its next attempt takes these
-writes for the task's result (1.2.22; docs/reference/upstream.md). A task that did not finish has no result here.
+When a task fails or is cancelled, LangGraph commits what it has written so far, and the next
+attempt takes these writes as the task's result (1.2.22; docs/reference/upstream.md). Here a task
+that did not finish has no result.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ def saved_writes(writes: Sequence[tuple[str, Any]]) -> Sequence[tuple[str, Any]]
 
     | the task | what is saved |
     |---|---|
-    | finished, or asks | all of them |
-    | was cancelled | nothing: it is executed again, and the answers that it took are still to be given |
+    | finished, or raised an interrupt | all of them |
+    | was cancelled | nothing: it is executed again, and gets the answers that it took again |
     | failed | its error and the answers that it took: an attempt without input gives it the same answers |
-    | failed, and its error handler goes on | all of them |
+    | failed, and its error handler continues | all of them |
     """
     errors = [value for channel, value in writes if channel == ERROR]
     if not errors:

@@ -1,32 +1,35 @@
-"""How an attempt goes on: what its graph is given, decided from what is stored. Pure: no Django, no database.
+"""How an attempt resumes: what its graph is given, decided from what is stored.
 
-Neither `None` nor the original input is right at every point where an attempt may end (durability §2.2, §2.3). An
-attempt goes on as the one before it would have, had it not ended. Per graph and subgraph, the *head* is the newest
-checkpoint of its namespace, and it is *ours* if its metadata names this run.
+Pure: no Django, no database.
+
+Neither `None` nor the original input is right at every point where an attempt may end (durability
+§2.2, §2.3). An attempt continues as the previous one would have, had it not ended. Per graph and
+subgraph, the *head* is the newest checkpoint of its namespace, and it is *ours* if its metadata
+names this run.
 
 What the root graph is invoked with (`source`):
 
 | attempt | root's head | the run has | it is given |
 |---|---|---|---|
-| first | any | input or command | that; of answers by id those to interrupts that wait |
-| later | ours | any | `None`: it goes on from its head |
+| first | any | input or command | the same; of answers by id only those to waiting interrupts |
+| later | ours | any | `None`: it continues from its head |
 | later | another's | input | the input again: nothing of it has landed |
 | later | another's | command, `update` and `goto` have not landed | the command again |
-| later | another's | command, they have landed | its answers alone: LangGraph applies what landed |
-| later | another's | a plain answer that has landed, or was used | an empty map of answers: LangGraph finds what has landed with the checkpoint |
-| later | another's | `durability: exit` | what it had been given; what a cut-off end of an attempt has left is removed before |
-| later | another's | an answer that its task has used | not that answer: the task's later interrupts would accept it |
+| later | another's | command, `update` and `goto` have landed | only its answers: LangGraph applies what landed |
+| later | another's | a plain answer that has landed, or was used | an empty map of answers: LangGraph finds what landed with the checkpoint |
+| later | another's | `durability: exit` | the same as the first attempt; writes of an attempt that crashed at its end are removed first |
+| later | another's | an answer that its task has used | everything but that answer: the task's later interrupts would accept it |
 
 What each graph and subgraph finds when it begins (`Resumption`, applied by `runs.execution.loops`):
 
-| case | so |
+| case | rule |
 |---|---|
-| later attempt, head ours | what breakpoints have seen stays as it was saved: one that stands here was reached by this run, and stops it again |
-| the same, and the step before the head executed a node of `interrupt_after` | it stops before anything else executes |
-| a task failed after it took an answer, and is answered again | the new answer takes the place of the old one |
-| an older checkpoint is answered, whose tasks have taken other answers since | the same |
-| a stored plain answer is an earlier run's, or was used since this one began | it is hidden, because LangGraph gives a stored one to every interrupt |
-| the run went on from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is that of before that checkpoint |
+| later attempt, head ours | the saved breakpoint versions are kept: a breakpoint at this head was reached by this run, and stops it again |
+| the same, and the step before the head executed a node of `interrupt_after` | the graph stops before anything else executes |
+| a task failed after it took an answer, and is answered again | the new answer replaces the old one |
+| an older checkpoint is answered whose tasks have taken other answers since | the same |
+| a stored plain answer is an earlier run's, or was used since this run began | it is hidden, because LangGraph gives a stored plain answer to every interrupt |
+| the run continues from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is the one from before that checkpoint |
 | a subgraph's head is older than its parent's, and the parent's is ours | the task is new: the subgraph gets its input, and does not resume |
 """
 
@@ -56,7 +59,7 @@ class Task(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """What earlier attempts of a run have left with the checkpoints that they found."""
+    """What earlier attempts of a run have added to checkpoints that existed before the run."""
 
     #: Whether its command's `update` and `goto` are stored.
     command: bool = False
@@ -74,12 +77,13 @@ def landed(
     *,
     asked: Callable[[Sequence[Any]], Iterable[str]],
 ) -> Landed:
-    """Compare pending writes with those from before the run.
+    """Compare the pending writes with those from before the run.
 
     Args:
         asked: Returns the ids of the interrupts in a row.
         now: Rows of a storage's snapshot: namespace, checkpoint id, task id, index, path, channel, type, value.
-        base: The same from before the run's first write to a checkpoint that it found; None if there was no such write.
+        base: The same rows from before the run's first write to an existing checkpoint; None if
+            there was no such write.
     """
     if base is None:
         return Landed()
@@ -108,7 +112,7 @@ def source(
 
     Args:
         begun: Whether the root's head is this run's.
-        waiting: Ids of the interrupts that the thread's state shows.
+        waiting: The ids of the interrupts that the thread's state shows.
     """
     if begun:
         return None
@@ -119,9 +123,11 @@ def source(
         command = {"resume": command.get("resume")}
     waiting = set(waiting) - found.used
     if (found.plain or found.answered) and is_plain_answer(command):
-        # Without any answer, LangGraph would take a checkpoint that the run names for one to go back to, and drop what it has.
+        # Without any answer, LangGraph would treat a checkpoint that the run names as a fork, and drop its
+        # pending writes.
         command = {**command, "resume": {}}
-    # A command that says nothing goes on where the thread stands; LangGraph has an UnboundLocalError for it (1.2.22).
+    # An empty command continues from the thread's present state. LangGraph raises an UnboundLocalError for it
+    # (1.2.22).
     return to_command(command, waiting) if _says_something(command) else None
 
 
@@ -130,7 +136,9 @@ def _says_something(command: Mapping[str, Any]) -> bool:
 
 
 def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Command[Any]:
-    """A client's command. Of answers by id those to other interrupts than the waiting ones are left out."""
+    """LangGraph's form of a client's command. Answers by id to interrupts that do not wait are left
+    out.
+    """
     resume = command.get("resume")
     if is_answer_map(resume):
         resume = {key: answer for key, answer in resume.items() if key in waiting}  # type: ignore[union-attr]
@@ -152,26 +160,29 @@ class Resumption:
     #: Whether an earlier attempt may have left something.
     later: bool
     found: Landed = field(default_factory=Landed)
-    #: Of a run that went on from an earlier checkpoint: the checkpoint before which its subgraphs' memories are looked for.
+    #: For a run that continues from an earlier checkpoint: the checkpoint before which its subgraphs'
+    #: memories are looked up.
     before: str | None = None
-    #: Nodes that the step before a head of ours has executed, by the head's id.
+    #: The nodes that the step before a head of ours executed, by the head's id.
     executed: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def hides_plain_answer(self) -> bool:
-        """Whether a stored plain answer is not this run's, or was used up."""
+        """Whether a stored plain answer is another run's, or was used."""
         return not self.found.plain or bool(self.found.answered)
 
     def stands_after(self, checkpoint_id: str) -> frozenset[str]:
-        """The nodes that were executed right before a head of this run that an earlier attempt left."""
+        """The nodes that were executed in the step before a head that an earlier attempt of this
+        run left.
+        """
         return self.executed.get(checkpoint_id, frozenset())
 
     def starts_over(
         self, *, head: str | None, parent: str, parent_is_ours: bool, resuming: bool | None
     ) -> bool:
-        """Whether a subgraph gets its input although LangGraph would let it resume.
+        """Whether a subgraph gets its input although LangGraph would resume it.
 
         Args:
-            head: The id of the subgraph's head; ids grow with time.
+            head: The id of the subgraph's head; ids increase with time.
             parent: The id of the checkpoint whose task calls it.
         """
         return bool(resuming) and parent_is_ours and head is not None and head < parent
@@ -179,16 +190,18 @@ class Resumption:
     def kept_answers(
         self, task: Task, shown: Collection[str], ids: Sequence[str], sent: Collection[str]
     ) -> int:
-        """How many of a task's stored answers still hold; a new one takes the place of the first that does not.
+        """How many of a task's stored answers are still valid; a new answer replaces the first one
+        that is not.
 
         Args:
-            shown: The ids that the task asked last.
-            ids: The ids of the interrupts that the stored answers are for, in their order.
-            sent: The ids that the run answers.
+            shown: The ids of the interrupts that the task raised last.
+            ids: The ids of the interrupts that the stored answers are for, in order.
+            sent: The ids of the interrupts that the run answers.
         """
         if task in self.found.answered:
             return len(ids)
-        # It failed after it took the answer and is asked again, or its checkpoint is answered once more.
+        # The task failed after it took the answer and asks again, or its checkpoint is answered a second
+        # time.
         again = (number for number, name in enumerate(ids) if name in sent and name in shown)
         return next(again, len(ids))
 
@@ -198,8 +211,9 @@ def executed_nodes(
 ) -> frozenset[str]:
     """The nodes that were executed between two checkpoints of a namespace.
 
-    Between them lies one step; with `durability: exit` all steps since the run began, of which only the last can have
-    executed a node of `interrupt_after`, because the run would have stopped before.
+    There is one step between them. With `durability: exit` there are all steps since the run began,
+    of which only the last can have executed a node of `interrupt_after`, because the run would have
+    stopped there.
 
     Args:
         before: The earlier checkpoint; empty if there is none.
@@ -209,7 +223,8 @@ def executed_nodes(
     old, versions = before.get("versions_seen", {}), before.get("channel_versions", {})
     new = {name: _changes(old.get(name, {}), seen) for name, seen in after["versions_seen"].items()}
     if new.get(START):
-        # An input came first. It discards what waited, and marks it as seen in the versions that were there.
+        # An input came first. It discards the waiting nodes, and marks them as seen in the versions of that
+        # time.
         return frozenset(name for name, seen in new.items() if _changes(versions, seen))
     return frozenset(name for name, seen in new.items() if seen) | {
         each.node for each in sends if isinstance(each, Send)

@@ -1,4 +1,6 @@
-"""Settling: writing down what became of an attempt, until it is written or this process does not own the run any more."""
+"""Settling: writes an attempt's outcome, with retries until it is written or this process no longer
+owns the run.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,9 @@ BATCH = 100
 
 
 class Settled(NamedTuple):
-    """What a settlement came to."""
+    """The result of a settlement."""
 
-    #: Whether the run has a final status, or is gone.
+    #: Whether the run has a final status, or was deleted.
     final: bool
     #: Whether other runs wait on its thread.
     waiting: bool
@@ -47,9 +49,11 @@ class Settler:
         self._task: asyncio.Task[None] | None = None
 
     async def settle(self, run: Run, outcome: Outcome, stream: RunStream) -> Settled:
-        """Write an outcome and the run's last events, then show those to the run's readers."""
+        """Write an outcome and the run's last events, then pass these to the run's readers."""
         if outcome.ending is Ending.LOST:
-            logger.warning("Run %s is not this process's any more; it writes nothing more of it.", run.id)
+            logger.warning(
+                "Run %s is no longer owned by this process, which writes nothing more of it.", run.id
+            )
             return NOT_SETTLED
         part, shown = stream.with_last(outcome.events)
         ended = Ended(run, outcome, part, stream.count + len(shown))
@@ -65,7 +69,7 @@ class Settler:
         """Settle one run, as `runs.lifecycle.settlement.settle` does. Cancelling the caller does not undo it."""
         busy = await self._together(ended) if ended.final else None
         if busy is None:
-            # Alone it waits for its thread's lock, and its error is its own.
+            # A separate transaction can wait for the thread's lock, and reports the run's own error.
             busy = await in_database(settle, ended)
         return busy
 
@@ -73,7 +77,7 @@ class Settler:
         future: asyncio.Future[bool | None] = asyncio.get_running_loop().create_future()
         self._queue.append((ended, future))
         if self._task is None:
-            # A fresh context: it must not live in that of whichever run ended first.
+            # A fresh context, so that the task does not inherit the context of the run that ended first.
             self._task = spawn(self._write(), "settler")
         return await future
 
@@ -100,7 +104,8 @@ class Settler:
 async def until_written(run: Run, write: Callable[[], Awaitable[T]]) -> T:
     """Write something of a run's end, and retry while the database is unavailable.
 
-    Raises RunLost if it could not be written: the run is another process's, or left to recovery. The log says which.
+    Raises RunLost if it could not be written: another process owns the run, or recovery settles it.
+    The log says which.
     """
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + SETTLE_SECONDS, 0.05

@@ -1,7 +1,7 @@
-"""What earlier attempts have told of the superstep in which a run goes on. Pure.
+"""What earlier attempts have already streamed of the superstep in which a run resumes. Pure.
 
-LangGraph streams the state that it goes on from, and the updates of the tasks that had finished, once more. Readers who
-append what they receive would see both twice.
+When LangGraph resumes, it streams the state that it resumes from, and the updates of finished
+tasks, a second time. Readers that append what they receive would show both twice.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 from runs.protocols.agent.items import PACK
 from runs.serialization import decode, encode
 
-#: The modes that are told again.
+#: The modes that are streamed again.
 MODES = frozenset({"values", "updates"})
 
 
 class Key(NamedTuple):
-    """What an event says, apart from its time."""
+    """Identifies an event by its content, without its time."""
 
     mode: str
     root: bool
@@ -27,7 +27,7 @@ class Key(NamedTuple):
 
 
 class Told:
-    """The events since the last state of the root graph, that one included.
+    """The events since the last state of the root graph, including that state.
 
     Args:
         rows: The rows of earlier attempts in the log (name, JSON), the newest first.
@@ -42,10 +42,11 @@ class Told:
                 break
 
     def again(self, name: str, data: str) -> bool:
-        """Whether an event repeats one that was told; each of those counts once. The first new state ends all repeats.
+        """Whether an event repeats one that was already streamed; each of those counts once. The
+        first new state ends all repeats.
 
         Args:
-            data: Of an item the item alone, not a row of items.
+            data: The JSON of a row, or of a single item, never of a row of several items.
         """
         if not self._left:
             return False
@@ -70,7 +71,7 @@ def _row(name: str, data: str) -> Key:
 
 def _item(item: Any) -> Key:
     mode, namespace, _, data = item
-    # As an item: the same event may be a row of its own beside it.
+    # Marked as an item, because the same event may also be a separate row.
     return Key(mode, not namespace, _digest(encode([PACK, mode, namespace, data])))
 
 

@@ -1,7 +1,8 @@
-"""The registry of graphs: which there are, and a compiled one for each use.
+"""The registry of graphs: their names, and a compiled graph for each use.
 
-Graphs come from `RUNS["GRAPHS"]`, from a `langgraph.json` (`RUNS["LANGGRAPH_JSON"]`), and from `graphs.py` modules
-of installed apps that call `register`. They are found at the first use of this module, and imported at their own.
+Graphs come from `RUNS["GRAPHS"]`, from a `langgraph.json` (`RUNS["LANGGRAPH_JSON"]`), and from
+`graphs.py` modules of installed apps that call `register`. They are discovered at the first use of
+this module. Each graph is imported at its own first use.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ def _current() -> Registry:
 
 
 def reset() -> None:
-    """Forget what was found and loaded, so that the next use looks again; imported modules stay imported."""
+    """Forget what was found and loaded, so that the next use discovers again; imported modules stay
+    imported.
+    """
     global _registry
     _registry = None
 
@@ -75,7 +78,8 @@ def register(
     """Register a graph or, as a decorator, the factory of one: `register("agent")(graph)`.
 
     Args:
-        queue: Only workers that serve this queue execute its runs (`run_worker --queues`).
+        queue: The queue of its runs; only workers that serve it execute them (`run_worker
+            --queues`).
         priority: Its runs are claimed before those of a lower priority.
     """
     module = sys._getframe(1).f_globals["__name__"]
@@ -89,17 +93,17 @@ def register(
 
 
 def names() -> list[str]:
-    """The registered names, sorted. Only the apps' `graphs` modules are imported for it."""
+    """The registered names, sorted. This imports only the apps' `graphs` modules."""
     return sorted(_current().entries)
 
 
 def registration(name: str) -> Registration:
-    """What is known about a graph without loading it."""
+    """The registration of a graph, without loading it."""
     return _current().entry(name).registration
 
 
 def is_factory(name: str) -> bool:
-    """Whether the graph is made anew each time. Raises GraphNotFound or GraphLoadError."""
+    """Whether a factory builds the graph for each use. Raises GraphNotFound or GraphLoadError."""
     return isinstance(_current().load(name), Factory)
 
 
@@ -107,8 +111,9 @@ def is_factory(name: str) -> bool:
 async def open_graph(name: str, config: RunnableConfig, *, runtime: Any = None) -> AsyncIterator[Graph]:
     """The compiled graph `name`, without a checkpointer of its own.
 
-    A static graph is the same object each time. A factory is called each time, with `config` and `runtime` if it
-    takes them, on the event loop: one that blocks should be asynchronous instead. What it opened closes afterwards.
+    A static graph is the same object each time. A factory is called each time on the event loop,
+    with `config` and `runtime` if it takes them. A factory that would block should be asynchronous.
+    Resources that it opened are closed afterwards.
     """
     registry = _current()
     source = registry.load(name)
@@ -129,13 +134,13 @@ async def open_graph(name: str, config: RunnableConfig, *, runtime: Any = None) 
         except BaseException as error:
             failure = error
             raise
-    # A factory's cleanup may swallow what ended the run, a cancellation above all; that is not for it to decide.
+    # A factory's cleanup must not swallow the exception that ended the run, such as a cancellation.
     if failure is not None:
         raise failure
 
 
 def load_all() -> dict[str, Exception]:
-    """Import every graph, log what else is wrong with them, and return the failures by name."""
+    """Import every graph, log other problems, and return the failures by name."""
     registry = _current()
     failures = registry.load_all()
     for note in registry.notes():
@@ -144,7 +149,7 @@ def load_all() -> dict[str, Exception]:
 
 
 def problems() -> list[CheckMessage]:
-    """What the system checks say about the graphs; imports every one."""
+    """The messages of the system checks about the graphs; imports every graph."""
     registry = _current()
     failures = [
         Error(str(failure), hint=f"Correct it or its entry in {source}.", id="runs.E001")
@@ -157,7 +162,8 @@ def problems() -> list[CheckMessage]:
 def checkpoint_types(graph: Graph | None = None) -> frozenset[TypeKey]:
     """The classes that checkpoints may restore, for `JsonPlusSerializer(allowed_msgpack_modules=…)`.
 
-    They are those in the schemas of the static graphs loaded so far and of `graph` (one that a factory has just
-    built), and those that the site names (`restorable`). The serializer itself always allows LangChain's messages.
+    These are the classes in the schemas of the static graphs loaded so far and of `graph` (which a
+    factory has just built), and those that the site names (`restorable`). The serializer itself
+    always allows LangChain's messages.
     """
     return _current().types(graph)

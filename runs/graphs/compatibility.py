@@ -1,7 +1,9 @@
-"""Whether a graph can go on from a checkpoint that other code has left. Pure: no Django, no database.
+"""Whether a graph can continue from a checkpoint that other code has left. Pure: no Django, no
+database.
 
-A checkpoint holds the triggers of the nodes that come next. LangGraph passes over those of nodes that its graph does
-not have: a run that goes on after a node was renamed or removed would end in success, with its work not done.
+A checkpoint holds the triggers of the next nodes. LangGraph skips triggers of nodes that the graph
+does not have. So a run that resumes after a node was renamed or removed would end in success
+without having done its work.
 """
 
 from __future__ import annotations
@@ -17,14 +19,15 @@ from langgraph.types import Interrupt, Send
 
 #: How a StateGraph names the channels that trigger its nodes; a node's name has no colon.
 BRANCH, JOIN, SENDS = "branch:to:", "join:", "__pregel_tasks"
-#: Where a task leaves its questions.
+#: The channel of a task's interrupts.
 INTERRUPT = "__interrupt__"
 
 
 class NodeGone(Exception):
-    """The thread waits for something that the graph does not have any more.
+    """The thread waits for something that the graph no longer has.
 
-    `questions` are those that wait for an answer, {task id: [Interrupt]}: the graph cannot see those of its lost nodes.
+    `questions` are the waiting interrupts, {task id: [Interrupt]}, because the graph cannot show
+    those of its lost nodes.
     """
 
     def __init__(self, message: str, questions: Mapping[str, list[Interrupt]]) -> None:
@@ -33,9 +36,9 @@ class NodeGone(Exception):
 
 
 def missing(found: CheckpointTuple, graph: Pregel) -> list[str]:
-    """What a checkpoint waits for and the graph does not have, in words.
+    """The things that a checkpoint waits for and the graph does not have, in words.
 
-    That is nodes, and the edges of several nodes into one that have all been taken when their target is still there.
+    These are nodes, and completed edges from several nodes to one node that still exists.
     """
     words = set()
     joins: dict[str, set[str]] = {}
@@ -54,10 +57,12 @@ def missing(found: CheckpointTuple, graph: Pregel) -> list[str]:
 
 
 def _triggers(found: CheckpointTuple) -> Iterator[tuple[str, Any]]:
-    """The channels that nodes wait for, with what is in them or is to be written there once the step is complete."""
+    """The channels that trigger nodes, with their values and those that are written when the step
+    is complete.
+    """
     versions = found.checkpoint["channel_versions"]
-    # Savers keep the values of channels that later code does not know. A new input puts an end to what the thread
-    # did before; what is older than the latest one is left over.
+    # Savers keep the values of channels that later code does not know. A new input ends the thread's earlier
+    # work, so values older than the latest input are ignored.
     latest_input = _number(versions.get(START))
     for channel, value in found.checkpoint["channel_values"].items():
         if _number(versions.get(channel)) >= latest_input:
@@ -68,7 +73,8 @@ def _triggers(found: CheckpointTuple) -> Iterator[tuple[str, Any]]:
 
 def _trigger(channel: str, value: Any, *, stored: bool) -> Iterator[tuple[str, Any]]:
     if channel.startswith(JOIN):
-        # Stored are the nodes that have arrived, and for a deferred target whether the graph was at its end.
+        # The stored value is the nodes that have arrived, and for a deferred target also whether the graph
+        # was at its end.
         arrived = value[0] if isinstance(value, tuple | list) else value
         yield channel, arrived if stored else {value}
     elif channel.startswith(BRANCH):
@@ -90,7 +96,7 @@ def _number(version: Any) -> int:
 
 
 def root_of(config: RunnableConfig) -> RunnableConfig:
-    """The address of the root checkpoint of one, which may be a subgraph's."""
+    """The address of the root checkpoint, for the address of a checkpoint that may be a subgraph's."""
     place = config.get("configurable") or {}
     if not place.get("checkpoint_ns"):
         return config
@@ -101,13 +107,15 @@ def root_of(config: RunnableConfig) -> RunnableConfig:
 async def missing_anywhere(
     graph: Pregel, saver: BaseCheckpointSaver[str], config: RunnableConfig
 ) -> Mapping[str, list[str]]:
-    """What a thread waits for and the graph or a subgraph does not have: by checkpoint id, in words.
+    """The things that a thread waits for and the graph or a subgraph does not have, in words, by
+    checkpoint id.
 
-    Subgraphs are those that are nodes of their parent. Which graphs a node calls by itself, only the node knows.
+    Only subgraphs that are nodes of their parent are checked, because graphs that a node calls
+    itself are not known.
 
     Args:
         graph: The root graph, with `saver` as its checkpointer.
-        config: The address of a checkpoint, of the root graph or a subgraph, or its thread's.
+        config: The address of a checkpoint of the root graph or a subgraph, or of the thread.
     """
     places = config["configurable"].get("checkpoint_map") or {}
     return {key: words async for key, words in _walk(graph, graph, saver, root_of(config), places)}
@@ -120,10 +128,11 @@ async def _walk(
     config: RunnableConfig,
     places: Mapping[str, str],
 ) -> Any:
-    """Go through a checkpoint and those of its subgraphs.
+    """Visit a checkpoint and those of its subgraphs.
 
     Args:
-        places: Ids of checkpoints by namespace, for those that are not to be their namespace's newest.
+        places: Ids of checkpoints by namespace, for namespaces where the newest checkpoint is not
+            the right one.
     """
     found = await saver.aget_tuple(config)
     if found is None:
@@ -146,10 +155,10 @@ async def _walk(
 async def ensure_goes_on(
     graph: Pregel, saver: BaseCheckpointSaver[str], config: RunnableConfig, *, name: str
 ) -> None:
-    """Raise NodeGone if the graph cannot go on from where its thread stands.
+    """Raise NodeGone if the graph cannot continue from its thread's present state.
 
     Args:
-        name: What people call the graph.
+        name: The graph's name, for the message.
     """
     lost = await missing_anywhere(graph, saver, config)
     if not lost:
@@ -165,6 +174,6 @@ async def ensure_goes_on(
 
 
 def open_questions(found: CheckpointTuple | None) -> dict[str, list[Interrupt]]:
-    """The questions that wait at a checkpoint, by the task that asked them, without knowing its node."""
+    """The interrupts that wait at a checkpoint, by task id; the task's node need not exist."""
     writes = (found.pending_writes or ()) if found else ()
     return {task_id: list(asked) for task_id, channel, asked in writes if channel == INTERRUPT}

@@ -1,4 +1,4 @@
-"""From "module:object" to something that makes a compiled graph: import, recognise, call."""
+"""Turns "module:object" into a compiled graph or a factory of one: import, recognise, call."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Graph = Pregel[Any, Any, Any, Any]
 
 
 def import_object(path: str, *, folder: Path | None = None) -> Any:
-    """What `"pkg.module:object"` names, or `"file.py:object"` relative to `folder`."""
+    """The object named by `"pkg.module:object"`, or by `"file.py:object"` relative to `folder`."""
     where, separator, name = path.rpartition(":")
     if not (separator and where and name):
         raise ValueError(f"{path!r} is not of the form 'package.module:object'")
@@ -59,7 +59,7 @@ def _import_file(file: Path, folder: Path) -> ModuleType:
     name = _importable_name(file, folder)
     if name is not None:
         return importlib.import_module(name)
-    # Checkpoints store the module's name beside a class's, so it must be the same in each process and place.
+    # Checkpoints store a class's module name too, so it must be the same in each process and folder.
     where = Path(relpath(file, folder)).as_posix()
     name = f"langgraph_json_{re.sub(r'[^0-9A-Za-z_]', '_', file.stem)}_{zlib.crc32(where.encode()):08x}"
     if name in sys.modules:
@@ -77,7 +77,9 @@ def _import_file(file: Path, folder: Path) -> ModuleType:
 
 
 def _importable_name(file: Path, folder: Path) -> str | None:
-    """The name by which a sibling would import `file`; one module must not exist twice under two names."""
+    """The name by which a sibling module would import `file`, because a module must not be loaded
+    under two names.
+    """
     if not file.is_relative_to(folder):
         return None
     parts = file.relative_to(folder).with_suffix("").parts
@@ -86,13 +88,13 @@ def _importable_name(file: Path, folder: Path) -> str | None:
     name = ".".join(parts)
     try:
         spec = importlib.util.find_spec(name)
-    except (ModuleNotFoundError, ValueError):  # A parent of that name is something else, or no package.
+    except (ModuleNotFoundError, ValueError):  # A parent of that name is another module, or no package.
         return None
     return name if spec is not None and spec.origin and Path(spec.origin).resolve() == file else None
 
 
 def compiled(value: object) -> Graph:
-    """`value` as a compiled graph; TypeError if it is none and cannot become one."""
+    """`value` as a compiled graph. Raises TypeError if it is not a graph and cannot be compiled."""
     graph = value.compile() if isinstance(value, StateGraph) else value
     if not isinstance(graph, Pregel):
         raise TypeError(f"expected a compiled graph or a StateGraph, not {type(value).__qualname__}")
@@ -102,8 +104,9 @@ def compiled(value: object) -> Graph:
 def without_checkpointer(graph: Graph) -> Graph:
     """`graph` itself, or a copy without the checkpointer that it was compiled with.
 
-    `Pregel.copy()` would lose how the graph coerces its output to its schema (measured with langgraph 1.2.22).
-    A saver of the graph's own yields to the one in the config, but `checkpointer=False` would win over it.
+    `Pregel.copy()` would lose how the graph coerces its output to its schema (measured with
+    langgraph 1.2.22). The saver in the config overrides the graph's own saver, but not
+    `checkpointer=False`.
     """
     if graph.checkpointer is None:
         return graph
@@ -114,10 +117,10 @@ def without_checkpointer(graph: Graph) -> Graph:
 
 @dataclass(frozen=True)
 class Factory:
-    """A callable that makes a graph, with the arguments that it takes, decided once."""
+    """A callable that makes a graph, and the arguments that it takes."""
 
     call: Callable[..., Any]
-    #: The name of each parameter that is passed, None for a positional one, and "config" or "runtime".
+    #: For each argument: its keyword, None if positional; and "config" or "runtime".
     wants: tuple[tuple[str | None, str], ...]
 
     @classmethod
@@ -129,7 +132,7 @@ class Factory:
         return cls(function, _wants(function))
 
     async def enter(self, stack: AsyncExitStack, config: RunnableConfig, runtime: Any) -> Graph:
-        """Call the factory; what it opened closes with `stack`."""
+        """Call the factory; resources that it opened are closed with `stack`."""
         given = {"config": config, "runtime": runtime}
         args = [given[what] for name, what in self.wants if name is None]
         value = self.call(*args, **{name: given[what] for name, what in self.wants if name is not None})
@@ -164,7 +167,7 @@ def _wants(function: Callable[..., Any]) -> tuple[tuple[str | None, str], ...]:
 
 
 def _meaning(parameter: inspect.Parameter) -> str | None:
-    # By its text, an annotation reads the same as a string, a class, an alias and part of a union.
+    # The text of an annotation is the same for a string, a class, an alias and part of a union.
     annotation = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
     if "RunnableConfig" in annotation:
         return "config"
@@ -174,7 +177,7 @@ def _meaning(parameter: inspect.Parameter) -> str | None:
 
 
 def source_of(value: object) -> Graph | Factory:
-    """A graph that is the same for every run, or the factory of one."""
+    """A graph that is the same for every run, or a factory."""
     if isinstance(value, (Pregel, StateGraph)):
         return compiled(value)
     if callable(value):

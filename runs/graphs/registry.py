@@ -1,4 +1,4 @@
-"""What was found and loaded since the last reset."""
+"""The graphs that were discovered and loaded since the last reset."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GraphNotFound(RunsError, LookupError):
 
 
 class GraphLoadError(RunsError):
-    """The graph is registered, but it cannot be imported or built, or is no graph."""
+    """The graph is registered, but it cannot be imported or built, or is not a graph."""
 
 
 class Registry:
@@ -49,7 +49,9 @@ class Registry:
         return f"Graph {name!r} ({self.entries[name].registration.source})"
 
     def load(self, name: str) -> Graph | Factory:
-        """The static graph or the factory `name`; a failure is remembered too, and not tried again."""
+        """The static graph or the factory `name`. A failure is remembered, and the load is not
+        retried.
+        """
         if (loaded := self._loaded.get(name)) is not None:
             return loaded
         entry = self.entry(name)
@@ -78,7 +80,9 @@ class Registry:
         return dict(self._failures)
 
     def without_checkpointer(self, name: str, graph: Graph) -> tuple[Graph, bool]:
-        """The graph without a checkpointer of its own, and whether it is the first of this name that had one."""
+        """The graph without its own checkpointer, and whether it is the first of this name that had
+        one.
+        """
         stripped = without_checkpointer(graph)
         first = stripped is not graph and name not in self._with_checkpointer
         if first:
@@ -86,7 +90,7 @@ class Registry:
         return stripped, first
 
     def notes(self) -> list[CheckMessage]:
-        """What is wrong beside the graphs that could not be loaded."""
+        """Problems other than graphs that could not be loaded."""
         found = list(self._problems)
         for name in sorted(self._with_checkpointer):
             message = f"{self.title(name)} was compiled with a checkpointer of its own, which is ignored."
@@ -100,7 +104,9 @@ class Registry:
         return found
 
     def types(self, graph: Graph | None) -> frozenset[TypeKey]:
-        """What checkpoints may restore: what the site, the loaded graphs and `graph` name."""
+        """The classes that checkpoints may restore, by the site's settings, the loaded graphs and
+        `graph`.
+        """
         with self._lock:
             types = named_types() if self._types is None else self._types
             for known in (*self._loaded.values(), graph):

@@ -1,4 +1,5 @@
-"""Which classes checkpoints may restore besides those that the graphs' schemas name, and what is said of others.
+"""The classes that checkpoints may restore in addition to those in the graphs' schemas, and the log
+of refused ones.
 
 They are named by `RUNS["CHECKPOINT_MODULES"]`, and by `checkpointer` of a langgraph.json, as on the reference server:
 
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 SETTING = "RUNS['CHECKPOINT_MODULES']"
 FIELD = "checkpointer.serde.allowed_msgpack_modules"
-#: Classes that are spoken of at most; a checkpoint may name any number.
+#: Largest number of classes that the log names, because a checkpoint may name any number.
 MOST = 1000
 _told: set[TypeKey] = set()
 
@@ -52,19 +53,19 @@ def _of_json() -> Iterator[tuple[str, str]]:
     try:
         found: Any = json.loads(path.read_text(encoding="utf-8")).get("checkpointer")
     except (OSError, ValueError, AttributeError):
-        return  # The check of the graphs says so.
+        return  # The check of the graphs reports it.
     for part in ("serde", "allowed_msgpack_modules"):
         found = found.get(part) if isinstance(found, dict) else None
     where = f"{FIELD} of {path}"
     if found is not None and not isinstance(found, list):
-        # `true` too, which lets whoever can write to the database execute code.
+        # `true` is also refused: it would let anyone with write access to the database execute code.
         raise ImproperlyConfigured(f"{where} is {found!r}: it must be a list.")
     for entry in found or ():
         yield where, _as_text(entry, where)
 
 
 def _as_text(entry: object, where: str) -> str:
-    """`["package", "module", "Class"]` as `"package.module:Class"`; a text is a module, or that already."""
+    """`["package", "module", "Class"]` as `"package.module:Class"`; a text is returned as it is."""
     if isinstance(entry, str):
         return entry
     if isinstance(entry, list) and len(entry) > 1 and all(isinstance(part, str) for part in entry):
@@ -73,7 +74,7 @@ def _as_text(entry: object, where: str) -> str:
 
 
 def _tell(event: SerdeEvent) -> None:
-    """Say once of each class that was not restored how it can be."""
+    """Log once for each class that was not restored how to allow it."""
     key = (event["module"], event["name"])
     if event["kind"] != "msgpack_blocked" or key in _told or len(_told) >= MOST:
         return
@@ -88,12 +89,14 @@ def _tell(event: SerdeEvent) -> None:
 
 
 def _is_ours_to_tell(record: logging.LogRecord) -> bool:
-    """LangGraph's own word names a parameter that nobody can set here."""
+    """Whether to keep a log record of LangGraph. Its message about refused classes names a
+    parameter that cannot be set here.
+    """
     return not str(record.msg).startswith("Blocked deserialization of")
 
 
 def install() -> None:
-    """Speak of refused classes in this process."""
+    """Log refused classes in this process."""
     register_serde_event_listener(_tell)
     logging.getLogger("langgraph.checkpoint.serde.jsonplus").addFilter(_is_ours_to_tell)
 

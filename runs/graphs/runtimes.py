@@ -1,6 +1,6 @@
-"""What a factory `(config, runtime)` is given: LangGraph's own type for it, so that its annotations hold.
+"""The runtime for a factory `(config, runtime)`, in LangGraph's own type, as factories annotate it.
 
-The SDK has no public constructor for it; a test holds on to the private ones.
+The SDK has no public constructor for it; a test covers the private ones.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ def execution_runtime(context: Any, store: Any = None, user: Any = None) -> Any:
     """The runtime of a graph that is about to be executed.
 
     Args:
-        user: Who asks, if the site has an Auth file.
+        user: The user that makes the request, if the site has an Auth file.
     """
     return _ExecutionRuntime(access_context="threads.create_run", user=user, store=store, context=context)
 
 
 def introspection_runtime(user: Any = None) -> Any:
-    """The runtime of a graph that is only looked at: its shape, its schemas, its subgraphs. Its store is empty.
+    """The runtime of a graph that is only inspected: its shape, schemas and subgraphs. Its store is
+    empty.
 
     Args:
         user: Who asks, if the site has an Auth file.
@@ -35,10 +36,11 @@ def read_runtime(
     store: BaseStore | None = None,
     user: Any = None,
 ) -> Any:
-    """The runtime of a graph that only reads a thread's state, or edits it: no place to open costly resources.
+    """The runtime of a graph that only reads or edits a thread's state, where factories should open
+    no costly resources.
 
     Args:
-        store: That of the thread's user; an empty one if nobody's thread is read.
+        store: The store of the thread's user; an empty one if the thread has no user.
         user: Who asks, if the site has an Auth file.
     """
     return _ReadRuntime(access_context=access, user=user, store=store or InMemoryStore())

@@ -1,7 +1,8 @@
-"""Which classes a checkpoint may restore: those that the schemas of the graphs name.
+"""The classes that a checkpoint may restore: those in the schemas of the graphs.
 
-LangGraph's serializer writes a class's module and name beside its data, and on reading imports and calls whatever
-is named there unless it is given an allow-list: whoever can write a checkpoint could run code (CVE-2026-28277).
+LangGraph's serializer writes a class's module and name with its data. On reading, it imports and
+calls whatever is named there, unless it has an allow-list: write access to checkpoints would allow
+the execution of code (CVE-2026-28277).
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ from typing_extensions import is_typeddict
 
 from runs.graphs.loading import Graph
 
-#: A class as the serializer knows it: its module and its name.
+#: A class as the serializer identifies it: its module and its name.
 TypeKey = tuple[str, str]
 
 
 def graph_types(graph: Graph) -> frozenset[TypeKey]:
-    """The classes that the state of `graph` and of its subgraphs can hold, as far as their schemas say."""
+    """The classes that the state of `graph` and of its subgraphs can hold, by their schemas."""
     types: frozenset[TypeKey] = frozenset()
     graphs: list[Graph] = [graph]
     for known in graphs:
         for node in known.nodes.values():
             graphs += [sub for sub in node.subgraphs if isinstance(sub, Pregel) and sub not in graphs]
         if isinstance(known, CompiledStateGraph):
-            # Of the state, the input, the output, and the inputs of single nodes, which arrive by `Send`.
+            # The schemas of the state, the input, the output, and the inputs of single nodes, which arrive by
+            # `Send`.
             stated: Iterable[Any] = known.builder.schemas
             types = types.union(*map(_schema_types, stated))
         else:
@@ -46,7 +48,7 @@ def graph_types(graph: Graph) -> frozenset[TypeKey]:
 
 @lru_cache(
     maxsize=1024
-)  # A factory's graphs share their schemas; reading that of messages takes milliseconds.
+)  # A factory's graphs share their schemas; reading the schema of messages takes milliseconds.
 def _schema_types(schema: Any) -> frozenset[TypeKey]:
     return _keys(_stored_classes([schema]))
 
@@ -88,8 +90,8 @@ def _stored_classes(hints: Iterable[Any]) -> set[type]:
             continue
         if _is_stored_by_name(cls):
             found.add(cls)
-            # A field of a class may hold its subclasses. Those of other packages must be named: a library's base
-            # class would otherwise let in whatever happens to be imported.
+            # A field of a class may hold subclasses of the same package. Those of other packages must be
+            # named, because a library's base class would otherwise allow whatever happens to be imported.
             package = cls.__module__.partition(".")[0]
             todo += [sub for sub in type.__subclasses__(cls) if _is_within(sub, package)]
         if cls in found or is_typeddict(cls):

@@ -21,7 +21,7 @@ from runs.conf import settings
 from runs.graphs.loading import describe, import_object
 
 SETTING = "RUNS['GRAPHS']"
-#: What an entry may say about its graph.
+#: The fields that an entry may have.
 FIELDS = ("path", "description", "queue", "priority")
 QUEUE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 MAX_PRIORITY = 1000
@@ -29,25 +29,26 @@ MAX_PRIORITY = 1000
 
 @dataclass(frozen=True)
 class Registration:
-    """A graph's name, what it is for, and where it was registered, for people to read."""
+    """A graph's name, its description, and where it was registered, in words."""
 
     name: str
     description: str
     source: str
-    #: Which workers execute its runs, and how urgently.
+    #: The queue of its runs, which decides which workers execute them; and their priority.
     queue: str = "default"
     priority: int = 0
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A registration and how to get at the object that it names."""
+    """A registration, and how to load its object."""
 
     registration: Registration
     load: Callable[[], Any]
 
 
-#: What `register` was told, with the module that told it. A module is imported once, so this outlives `reset`.
+#: The arguments of `register`, with the calling module. They are kept over a `reset`, because a module is
+#: imported only once.
 _registered: list[tuple[str, Entry]] = []
 
 
@@ -95,7 +96,7 @@ def discover() -> tuple[dict[str, Entry], list[CheckMessage]]:
 
 
 def _from_setting() -> Iterator[Entry | CheckMessage]:
-    if isinstance(settings.GRAPHS, Mapping):  # Of any other type, the check of the settings complains.
+    if isinstance(settings.GRAPHS, Mapping):  # The check of the settings reports any other type.
         yield from _entries(settings.GRAPHS, SETTING, problem_id="runs.E004")
 
 
@@ -129,7 +130,9 @@ def _from_json() -> Iterator[Entry | CheckMessage]:
 
 
 def _ignored_of_checkpointer(given: object) -> list[str]:
-    """Which of its settings nobody reads: all but the classes that checkpoints may restore (`restorable`)."""
+    """Its settings that are ignored: all except the classes that checkpoints may restore
+    (`restorable`).
+    """
     parts: dict[str, Any] = given if isinstance(given, dict) else {}
     found = parts.get("serde")
     serde: dict[str, Any] = found if isinstance(found, dict) else {}
@@ -159,8 +162,8 @@ def _entries(
 def _from_apps() -> Iterator[Entry | CheckMessage]:
     for app in apps.get_app_configs():
         name = f"{app.name}.graphs"
-        # This very package bears the name that is looked for: it is the registry, and no app's graphs. Django's
-        # `autodiscover_modules` cannot leave an app out, and would let one app's failure hide the others' graphs.
+        # This package has the same name, but it is the registry and not an app's graphs. Django's
+        # `autodiscover_modules` cannot exclude an app, and one app's failure would hide the graphs of others.
         if name == __package__ or not module_has_submodule(app.module, "graphs"):
             continue
         try:
@@ -168,6 +171,7 @@ def _from_apps() -> Iterator[Entry | CheckMessage]:
         except (Exception, SystemExit) as error:
             hint = f"Correct the module, or remove {app.name!r} from INSTALLED_APPS."
             yield Error(f"{name} cannot be imported: {describe(error)}.", hint=hint, id="runs.E001")
-    # A module that is not loaded any more takes its graphs with it, or importing it again would register them twice.
+    # Drop the graphs of modules that are no longer loaded, because importing such a module again would
+    # register them twice.
     _registered[:] = [(module, entry) for module, entry in _registered if module in sys.modules]
     yield from (entry for _, entry in _registered)

@@ -1,12 +1,13 @@
-"""The configuration of the site's store. Imports no models: the system checks run without them, too.
+"""The configuration of the site's store. Imports no models, because the system checks also run
+without them.
 
-`RUNS["STORE"]` has the form of a langgraph.json's `store`, and goes before it, entry by entry:
+`RUNS["STORE"]` has the form of a langgraph.json's `store`, and overrides it, entry by entry:
 
     {"index": {"embed": "./embed.py:embed", "dims": 384, "fields": ["text"]},
      "ttl": {"default_ttl": 10080, "refresh_on_read": true}}
 
-`embed` names a function, or LangChain's embeddings, in a file or module; or a "provider:model", for which LangChain and the
-provider's package must be installed.
+`embed` names a function, or LangChain embeddings, in a file or module; or it is a "provider:model",
+which needs LangChain and the provider's package.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from runs.conf import settings
 from runs.graphs.loading import describe, import_object
 from threads.store.embedding import WHOLE, Index, StoreConfig
 
-#: What `store` may say. Items that have expired are removed with everything else that has (`RETENTION_SWEEP`).
+#: The entries that `store` may have. Expired items are removed with all other expired data
+#: (`RETENTION_SWEEP`).
 KNOWN: dict[str, set[str]] = {
     "index": {"embed", "dims", "fields"},
     "ttl": {"default_ttl", "refresh_on_read", "sweep_interval_minutes"},
@@ -38,13 +40,13 @@ MOST_DIMS = 16_384
 
 @cache
 def configuration() -> StoreConfig:
-    """What the site says about its store. Raises ImproperlyConfigured, which says what is wrong."""
+    """The site's configuration of its store. Raises ImproperlyConfigured, which says what is wrong."""
     given: dict[str, Any] = {}
     folder: Path | None = None
     if settings.LANGGRAPH_JSON:
         path = Path(str(settings.LANGGRAPH_JSON)).resolve()
         given, folder = _of_json(path), path.parent
-        graphs.names()  # Which makes the folder's modules importable.
+        graphs.names()  # This makes the folder's modules importable.
     return _parsed({**given, **settings.STORE}, folder)
 
 
@@ -52,7 +54,7 @@ def _of_json(path: Path) -> dict[str, Any]:
     try:
         store = json.loads(path.read_text(encoding="utf-8")).get("store") or {}
     except (OSError, ValueError, AttributeError):
-        return {}  # The check of the graphs says so.
+        return {}  # The check of the graphs reports it.
     if not isinstance(store, dict):
         raise ImproperlyConfigured(f"The 'store' of {path} is not an object.")
     return store
@@ -83,7 +85,7 @@ def _parsed(given: Mapping[str, Any], folder: Path | None) -> StoreConfig:
 def _minutes(value: Any) -> float | None:
     if value is None:
         return None
-    from threads.expiry import LONGEST  # It has the threads' model.
+    from threads.expiry import LONGEST  # Imported here because it imports models.
 
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or not 0 < value <= LONGEST:
@@ -110,7 +112,9 @@ def _index(given: Mapping[str, Any], folder: Path | None) -> Index:
 
 
 def _named(embed: str, folder: Path | None) -> Any:
-    """What a file or a module has under a name; the text itself if it is a provider's, which has no dots."""
+    """The object of that name in a file or module; the text itself for a "provider:model", which
+    has no dots.
+    """
     where, _, _ = embed.rpartition(":")
     return import_object(embed, folder=folder) if "." in where or "/" in where else embed
 

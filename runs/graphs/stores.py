@@ -20,17 +20,19 @@ def store_of(principal: Principal) -> UserStore:
 
 @dataclass(frozen=True)
 class Owner:
-    """The user of a thread, for its store."""
+    """The user of a thread, as the owner of a store."""
 
     user_id: int
 
 
 def store_of_thread(config: RunnableConfig) -> UserStore | None:
-    """The store of the user whose thread a configuration addresses (`threads.state.read.address`); None if it names nobody."""
+    """The store of the user whose thread a configuration addresses (`threads.state.read.address`);
+    None if the configuration names no user.
+    """
     user_id = (config.get("metadata") or {}).get("user_id")
     return store_of(Owner(int(user_id))) if user_id is not None else None
 
 
 def store_of_run(run: Run) -> UserStore:
-    """The store of a run's user: it writes as long as the run's process owns the thread."""
+    """The store of a run's user. It accepts writes as long as the run's process owns the thread."""
     return UserStore(run, configuration(), fence=Fence(run.thread_id, run.epoch))

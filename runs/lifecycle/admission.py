@@ -1,4 +1,4 @@
-"""Admission: the decision, on create, what happens to the thread's other runs."""
+"""Admission: creates a run, and decides what happens to the thread's other runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A run that exists, and what its admission owes to others once it is committed."""
+    """A created run, and the other runs whose owners and readers are notified after the commit."""
 
     run: Run
     claimed: bool
@@ -46,12 +46,12 @@ class Admitted:
     superseded: list[UUID]
     #: Pending runs that ended, for their readers.
     ended: list[UUID]
-    #: Pending runs that were rolled back and are gone.
+    #: Pending runs that were rolled back, and so deleted.
     removed: list[UUID]
 
     @property
     def concerned(self) -> list[UUID]:
-        """Other runs, whose owners and readers are to be told."""
+        """The other runs, whose owners and readers must be notified."""
         return [*self.superseded, *self.ended, *self.removed]
 
 
@@ -62,23 +62,23 @@ async def create_run(
     thread_id: UUID | None,
     left: Callable[[Run], None] = lambda run: None,
 ) -> Run:
-    """Create a run on a thread, or on a temporary one; return after the commit, when it cannot be lost any more.
+    """Create a run on a thread, or on a temporary one; return after the commit.
 
-    A caller that is cancelled meanwhile does not interrupt it.
+    Cancelling the caller does not interrupt the admission.
 
     Args:
-        left: Called with the run if the caller was cancelled before it got it.
+        left: Called with the run if the caller was cancelled before it received the run.
 
     Raises:
         NotFound: No such assistant or thread.
-        LimitReached: The user has created too many runs lately, or has too many that wait.
+        LimitReached: The user has created too many runs recently, or has too many pending ones.
         ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
-        InvalidRequest: An unknown graph name, or an answer that names none of several questions.
+        InvalidRequest: An unknown graph name, or a plain answer while several interrupts wait.
     """
     limits.check_input(request)
     await limits.take_runs(principal.user_id)
-    # In a task of its own: a client that goes away between the commit and the start must not leave a claimed run that
-    # nobody executes.
+    # A separate task: if the client disconnects between the commit and the start, the claimed run is still
+    # executed.
     admission = spawn(_create_run(request, principal=principal, thread_id=thread_id))
     try:
         return await asyncio.shield(admission)
@@ -109,7 +109,7 @@ async def _create_run(request: RunRequest, *, principal: Principal, thread_id: U
         try:
             admitted = await in_database(admit, request, **arguments)
         except IntegrityError:
-            # Two requests made the same thread at once; to the second one it exists now.
+            # Two requests created the same thread at once. It exists now, so the second attempt finds it.
             admitted = await in_database(admit, request, **arguments)
     except BaseException:
         if slot is not None:
@@ -141,15 +141,15 @@ def admit(
     """Insert a pending run, in one transaction that locks its thread.
 
     Args:
-        auth_details: What the Auth file said about the user, for the graph.
-        worker_id: A worker with a free slot, which claims the run at once, in the same transaction, if the thread
-            is free: the run begins without a queue's delay.
-        queues: The queues that this worker serves; None for all.
+        auth_details: The user's details from the Auth file, for the graph.
+        worker_id: A worker with a free slot. If the thread is free, it claims the run in the same
+            transaction, so the run starts without a queue's delay.
+        queues: The queues that the worker serves; None for all.
     """
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
         thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id)
-        # Under the thread's lock: who comes later has a later place in its queue.
+        # Read under the thread's lock, so that a later admission gets a later place in the queue.
         now = clock.now()
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
@@ -182,7 +182,9 @@ def admit(
 def _thread(
     request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None
 ) -> tuple[Thread, dict[str, Any]]:
-    """The run's thread, locked, and what changes about it; made if the run is stateless, or if the request says so."""
+    """The run's locked thread and its changes; created if the run is stateless, or if the request
+    says so.
+    """
     if thread_id is not None:
         found = statements.get(Thread, {"id": thread_id}, lock=True)
         if found is not None:
@@ -199,7 +201,7 @@ def _thread(
         id=thread_id or new_id(),
         user_id=user_id,
         status=ThreadStatus.BUSY,
-        # What the thread's state is read through is no client's to say.
+        # The server's names come last: a client must not choose the graph through which the state is read.
         metadata={**request.metadata, **metadata},
         config=restored(request.config, assistant.config),
         created_at=now,
@@ -212,7 +214,7 @@ def _thread(
 
 
 def _edited(thread: Thread) -> bool:
-    """Whether the thread's state was edited after its last run had it."""
+    """Whether the thread's state was edited after its last run."""
     last = Run.objects.filter(thread=thread).aggregate(epoch=Max("epoch"))["epoch"]
     return StateEdit.objects.filter(thread=thread, epoch__gt=last or 0).exists()
 
@@ -232,7 +234,7 @@ def _in_flight(thread: Thread) -> list[Run]:
 def _supersede(
     thread: Thread, in_flight: list[Run], action: str, admitted: Admitted, now: datetime
 ) -> dict[str, Any]:
-    """Cancel the thread's other runs; return what changes about the thread by it."""
+    """Cancel the thread's other runs; return the changes to the thread's row."""
     changes: dict[str, Any] = {}
     for other in in_flight:
         outcome = cancellation.request(other, action, now=now)

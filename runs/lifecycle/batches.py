@@ -1,4 +1,4 @@
-"""Several runs at once: creating them all or none, and cancelling those of a user."""
+"""Several runs at once: creating all or none of them, and cancelling a user's runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from runs.requests.run import RunRequest
 from threads.db.database import in_database
 from threads.models.querysets import Principal
 
-#: Runs that are cancelled, one transaction each, before somebody else gets the database thread.
+#: Runs that are cancelled in one call, one transaction each, before other work gets the database thread.
 PAGE = 50
 
 
 async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -> list[Run]:
-    """Create runs on threads of their own, all of them or none; raises like `admission.create_run`.
+    """Create runs on threads of their own, all or none; raises like `admission.create_run`.
 
-    A caller that leaves meanwhile changes nothing about that.
+    Cancelling the caller does not change that.
     """
     for request in requests:
         limits.check_input(request)
@@ -39,7 +39,9 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
 def admit_all(
     requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None = None
 ) -> list[Admitted]:
-    """Admit stateless runs in one transaction. None is claimed in it: they are for all processes."""
+    """Admit stateless runs in one transaction. None is claimed here, so that all processes share
+    them.
+    """
     with transaction.atomic():
         return [
             admit(request, user_id=user_id, thread_id=None, auth_details=auth_details) for request in requests
@@ -49,9 +51,9 @@ def admit_all(
 async def cancel_runs(
     run_ids: Collection[UUID], *, thread_id: UUID | None, principal: Principal, action: str
 ) -> None:
-    """Cancel what can be cancelled of these runs of the principal.
+    """Cancel those of the principal's runs that can be cancelled.
 
-    Raises NothingToCancel if none can, which says why the last one cannot.
+    Raises NothingToCancel if none can be; its message is about the last one refused.
     """
     ids = list(run_ids)
     cancelled, refusal = False, NothingToCancel()
@@ -82,6 +84,8 @@ def _cancel_page(
 
 
 def in_flight_of(principal: Principal, statuses: Collection[str]) -> list[UUID]:
-    """The principal's runs in these statuses; pending ones first, so that none of them begins in place of another."""
+    """The principal's runs in these statuses; pending ones first, so that none starts when another
+    one is cancelled.
+    """
     runs = Run.objects.for_principal(principal).in_flight().filter(status__in=statuses)
     return list(runs.order_by("status", "id").values_list("id", flat=True))

@@ -1,4 +1,6 @@
-"""Cancelling runs: the request is written to the row first, the first one wins, then the owner is woken."""
+"""Cancelling runs: the request is written to the row, the first one wins, and then the owner is
+woken.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ from threads.models.querysets import Principal
 class Outcome(Enum):
     #: The owner was asked to stop the run.
     ASKED = "asked"
-    #: It had not begun, and is `interrupted` now.
+    #: It had not started, and is `interrupted` now.
     ENDED = "ended"
-    #: It had not begun, and is gone now.
+    #: It had not started, and is deleted now.
     REMOVED = "removed"
 
 
@@ -54,7 +56,7 @@ def cancel(
     """Cancel one run, in one transaction that locks its thread.
 
     Args:
-        user_id: Whose run it must be; None for an operator, who may cancel any.
+        user_id: The user that must own the run; None for an operator, who may cancel any run.
     """
     owned = Run.objects.filter(id=run_id)
     if thread_id is not None:
@@ -79,7 +81,7 @@ def cancel(
 
 
 def request(run: Run, action: str, *, now: datetime) -> Outcome:
-    """Cancel a run in flight whose thread the caller has locked; the caller settles the thread's status."""
+    """Cancel a run in flight. The caller has locked its thread, and updates the thread's status."""
     if run.status == RunStatus.RUNNING:
         Run.objects.request_cancel(run.id, action, now=now)
         return ASKED
@@ -109,9 +111,9 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
 
 
 def place_of(thread_id: UUID) -> int:
-    """The epoch of a locked thread, in which a run ends that never began: its place among the thread's runs.
+    """The epoch under which a run ends that never started: its place among the thread's runs.
 
-    A thread that nobody has written to yet takes its first epoch with it.
+    The thread is locked. If it has no epoch yet, it gets its first one here.
     """
     epoch: int = Thread.objects.values_list("epoch", flat=True).get(id=thread_id)
     if not epoch:
@@ -120,12 +122,12 @@ def place_of(thread_id: UUID) -> int:
 
 
 def left_by(thread: Thread, run: Run) -> Rest:
-    """What one of a locked thread's runs leaves that ends without executing again."""
+    """What a run leaves on its locked thread when it ends without executing again."""
     return cut_off(waiting_questions(thread)) if run.attempt else UNTOUCHED
 
 
 def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
-    """Give a locked thread its status after a run that ended without having executed since its last claim."""
+    """Update a locked thread after a run that ended without executing since its last claim."""
     in_flight = Run.objects.in_flight().filter(thread=thread).exists()
     changes = thread_rest.after(
         left_by(thread, after), thread, in_flight=in_flight, now=now, temporary=after.temporary
@@ -134,7 +136,7 @@ def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:
 
 
 async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> None:
-    """Delete a run; one in flight writes nothing from then on, and is stopped.
+    """Delete a run. A run in flight is stopped, and can write nothing from then on.
 
     Raises NotFound.
     """
@@ -151,7 +153,7 @@ def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:
             raise NotFound("Run not found")
         now = clock.now()
         if run.status == RunStatus.RUNNING:
-            # Fences the owner's writes from here on; it notices, and stops.
+            # Fences the owner's writes from here on. The owner notices this and stops the run.
             Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
         remove_run(run.id)
         if run.status in (RunStatus.PENDING, RunStatus.RUNNING):

@@ -1,8 +1,9 @@
-"""Claiming: giving pending runs to a worker, at most one run per thread, and fairly among users.
+"""Claiming: assigns pending runs to a worker, at most one run per thread, fairly among users.
 
-The order is: priority, then the user with the fewest running runs (a user's second candidate counts as if the first one
-ran already), then age. Within a thread it is age alone, after a run that has begun. A thread that somebody has locked is left out rather than
-waited for, and a thread whose first run cannot be claimed hides no other one's.
+The order is: priority, then the user with the fewest running runs (a user's second candidate counts
+as if the first one were running), then age. Within a thread only age counts, after a run that has
+started. A locked thread is skipped, not waited for. A thread whose first run cannot be claimed does
+not block other threads.
 """
 
 from __future__ import annotations
@@ -22,25 +23,28 @@ from runs.models import Assistant, Run
 from threads.db import clock
 from threads.models import Thread
 
-#: Candidates beyond the wanted number: others may have locked the first ones' threads.
+#: Extra candidates, because other transactions may have locked the threads of the first ones.
 SPARE = 40
-#: The advisory lock of claims while limits are set, which racing claims could exceed otherwise.
+#: The advisory lock that claims take while limits are set. Without it, concurrent claims could exceed a
+#: limit.
 LIMITS_LOCK = 0x6C696D697473
 RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 
-#: Where a run stands in its thread's queue. One that has begun goes on before any other: its checkpoints are the newest.
+#: A run's place in its thread's queue. A run that has started comes first, because its checkpoints are the
+#: newest.
 IN_THREAD = "(CASE WHEN {0}.attempt > 0 THEN 0 ELSE 1 END, {0}.due_at, {0}.id)"
-#: A run without a delay is due when it is there: the process that admitted it may know the time a little better. One that
-#: has begun was due once, whatever a clock says that was set back; PostgreSQL's is nobody's to set.
+#: A run without a delay is due as soon as it exists, because the clock of the process that admitted it may be
+#: slightly ahead. A run that has started was due before, even if the clock was set back since; on PostgreSQL
+#: all processes use the server's clock.
 DUE = {
     "postgresql": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at)",
     "sqlite": "({0}.due_at <= %(now)s OR {0}.due_at <= {0}.created_at OR {0}.attempt > 0)",
 }
-#: On PostgreSQL other processes may have other code, in a rolling deploy: a run waits for one that has its graph. After
-#: GRAPH_WAIT anybody takes it, and its error says that there is none.
+#: On PostgreSQL other processes may have other code during a rolling deploy, so a run waits for a process
+#: that has its graph. After GRAPH_WAIT any worker claims it, and the run fails with an error that says so.
 GRAPHS = f""" AND (r.updated_at < %(nobody)s OR EXISTS (
         SELECT 1 FROM {Assistant._meta.db_table} s WHERE s.id = r.assistant_id AND s.graph_id = ANY(%(graphs)s)))"""
-#: A run `r` that is due, on a thread where nothing runs, and first in its thread's queue.
+#: A run `r` that is due, first in its thread's queue, and on a thread without a running run.
 RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}{{graphs}}
     AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
@@ -51,9 +55,9 @@ PLACE = "row_number() OVER ({partition}ORDER BY r.priority DESC, r.due_at, r.id)
 FAIR = "c.priority DESC, coalesce(l.running, 0) + c.place, c.due_at, c.id"
 WITHIN_LIMIT = "(%(per_user)s = 0 OR coalesce(l.running, 0) + c.place <= %(per_user)s)"
 
-# PostgreSQL reads a few rows of each waiting user by an index, however many wait: users by a loose index scan, which
-# probes once for each, and each one's oldest runnable runs by a lateral query. Nobody gets more than all that is claimed, and
-# all of them together have the spare ones.
+# PostgreSQL reads a few rows of each waiting user by an index, however many runs wait. A loose index scan
+# finds the users, with one probe each; a lateral query finds each user's oldest runnable runs. Each user
+# contributes at most the number to claim, and a share of the spare candidates.
 ON_POSTGRES = f"""
 WITH RECURSIVE waiting AS (
     (SELECT user_id FROM {RUNS} WHERE status = 'pending' ORDER BY user_id LIMIT 1)
@@ -114,7 +118,9 @@ def claim(worker_id: UUID, *, limit: int, queues: Collection[str] | None = None)
 
 
 def _claim_each(query: str, parameters: Mapping[str, Any], *, worker_id: UUID, now: datetime) -> list[UUID]:
-    """Claim what the query finds, one by one; SQLite's transaction has locked everything already."""
+    """Claim the query's runs one by one; SQLite's transaction has already locked the whole
+    database.
+    """
     with connection.cursor() as cursor:
         cursor.execute(query, parameters)
         found = [UUID(hex=run_id) for (run_id,) in cursor.fetchall()]
@@ -137,7 +143,9 @@ def _query(template: str, some_queues: bool) -> str:
 
 
 def _room() -> int | None:
-    """How many runs may be claimed at all; None for any number. Lets no other claim in while there are limits."""
+    """How many runs may be claimed now; None for no limit. While limits are set, this excludes
+    other claims.
+    """
     if not settings.USER_CONCURRENCY and not settings.TOTAL_CONCURRENCY:
         return None
     if connection.vendor == "postgresql":
@@ -149,6 +157,6 @@ def _room() -> int | None:
 
 
 def owned(worker_id: UUID) -> dict[UUID, tuple[int, str]]:
-    """The running runs of a worker: their epochs, and how somebody asked to cancel them."""
+    """The running runs of a worker: their epochs and their cancel actions."""
     rows = Run.objects.owned_by([worker_id]).values_list("id", "epoch", "cancel_action")
     return {run_id: (epoch, action) for run_id, epoch, action in rows}

@@ -1,4 +1,6 @@
-"""A thread's questions, for code that executes nothing: a cancellation, a recovery, a reader of states."""
+"""A thread's interrupts, read without executing its graph: for cancellation, recovery and reads of
+state.
+"""
 
 from __future__ import annotations
 
@@ -20,24 +22,26 @@ logger = logging.getLogger(__name__)
 
 
 def waiting_questions(thread: Thread) -> dict[str, Any]:
-    """The questions that wait for an answer now, whatever the runs since the last settlement have consumed or asked.
+    """The interrupts that wait for an answer now, read from the checkpoints. Runs since the last
+    settlement may have used or added some.
 
-    What cannot be read leaves the thread with the questions that it showed.
+    If they cannot be read, the thread keeps the interrupts that it showed.
     """
     try:
         serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
         return read_questions(thread.id, file=settings.CHECKPOINTS_FILE, serde=serde)
     except Exception:
         logger.exception(
-            "Thread %s: its questions could not be read; it keeps those that it showed.", thread.id
+            "Thread %s: its interrupts could not be read; it keeps those that it showed.", thread.id
         )
         return dict(thread.interrupts)
 
 
 def unanswered(thread_id: UUID, asked: Collection[str]) -> set[str]:
-    """The interrupts, of those that a thread's checkpoints ask, which no run in flight answers.
+    """Of the interrupts in a thread's checkpoints, those that no run in flight answers.
 
-    A checkpoint asks until the task that asked is done, which is after the run that answers has begun.
+    An interrupt stays in the checkpoint until its task is done, which is after the answering run
+    has started.
     """
     left = set(asked)
     if left:

@@ -1,4 +1,4 @@
-"""What a run is made of: its request, its assistant and its thread, fixed when it is admitted."""
+"""Builds a run from its request, its assistant and its thread; the result is fixed at admission."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def compose(
     now: datetime,
     edited: bool = False,
 ) -> Run:
-    """Return the run of a request, not saved yet.
+    """Return the run for a request, not saved yet. Raises InvalidRequest.
 
     Args:
-        edited: Whether the thread's state was edited since its last run. Raises InvalidRequest.
+        edited: Whether the thread's state was edited since its last run.
     """
     metadata = {
         **assistant.metadata,
@@ -58,17 +58,19 @@ def compose(
 
 
 def _place(assistant: Assistant) -> tuple[str, int]:
-    """The queue and the priority of an assistant's runs: its graph's, fixed at admission."""
+    """The queue and the priority of an assistant's runs. They are the graph's, fixed at admission."""
     try:
         registered = graphs.registration(assistant.graph_id)
     except graphs.GraphNotFound:
-        # Its execution will say so.
+        # The execution reports that the graph is missing.
         return DEFAULT_QUEUE, 0
     return registered.queue, registered.priority
 
 
 def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited: bool) -> dict[str, Any]:
-    """What execution needs, fixed now: later changes of the assistant do not reach an accepted run."""
+    """What execution needs, fixed now: later changes of the assistant do not affect an admitted
+    run.
+    """
     inherited = {**assistant.config.get("configurable", {}), **thread.config.get("configurable", {})}
     configurable = {
         **inherited,
@@ -94,7 +96,9 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited
 
 
 def taken_up(thread: Thread, request: RunRequest, assistant: Assistant) -> dict[str, Any]:
-    """What changes about a thread that gets one more run, on the thread as well: what its state is read through."""
+    """Update a thread for a new run with the graph and the configuration through which its state is
+    read; return the changed columns.
+    """
     changes: dict[str, Any] = {}
     names = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
     if not names.items() <= thread.metadata.items():
@@ -107,10 +111,11 @@ def taken_up(thread: Thread, request: RunRequest, assistant: Assistant) -> dict[
 
 
 def kept_config(before: Mapping[str, Any], given: Mapping[str, Any], *, most: int) -> dict[str, Any]:
-    """What a thread keeps of the configurations that its runs were given: the newest word on each name.
+    """A thread's configuration, merged from those of its runs: the newest value of each name.
 
     Args:
-        most: Bytes that it may have as JSON, 0 for any number; of more, only the newest run's is kept.
+        most: Largest size as JSON, 0 for no limit. Above it, only the newest run's configuration is
+            kept.
     """
     names = {**(before.get("configurable") or {}), **(given.get("configurable") or {})}
     whole = {**before, **given, **({"configurable": names} if names else {})}
@@ -118,15 +123,17 @@ def kept_config(before: Mapping[str, Any], given: Mapping[str, Any], *, most: in
 
 
 def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dict[str, Any] | None:
-    """Bind a plain answer to the interrupt that waits now, so that it can reach no later one.
+    """Bind a plain answer to the interrupt that waits now, so that no later interrupt can receive
+    it.
 
-    A client has seen an interrupt only when the thread has it: the events that show one are published together with
-    the end of the run that asked.
+    A client sees an interrupt only once the thread has it: the events that show it are published
+    together with the end of the run that asked.
 
     Args:
-        moved: Whether the run goes on from another place than where the thread's last run stopped: an edit, or a
-            checkpoint that it names. What asks there has other ids than those that the thread shows, or none yet. Then
-            the answer stays plain, and LangGraph gives it to the first interrupt that it meets.
+        moved: Whether the run continues from an edit, or from a checkpoint that it names, instead
+            of where the thread's last run stopped. Interrupts there have other ids than those that
+            the thread shows, or none yet. The answer then stays plain, and LangGraph gives it to
+            the first interrupt.
     """
     if command is None or not is_plain_answer(command) or moved:
         return command

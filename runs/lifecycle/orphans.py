@@ -1,4 +1,6 @@
-"""Settling orphans: putting them back, or ending them in an error, each under its thread's lock and a new epoch."""
+"""Settles orphans: requeues them or ends them in an error, each under its thread's lock and a new
+epoch.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +29,20 @@ class WorkerLost(Exception):
 
 
 class ThreadLocked(Exception):
-    """Somebody has locked the thread: a last write of the dead process, or another reconciliation."""
+    """Another transaction has locked the thread: a last write of the dead process, or another
+    reconciliation.
+    """
 
 
 def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UUID], set[UUID]]:
-    """Put orphans back, in one transaction; return those, and those whose threads somebody has locked.
+    """Requeue orphans in one transaction; return the requeued ones, and those whose threads are
+    locked.
 
-    Locking the threads makes writers of the old epochs finish or fail first; the new epochs refuse them from then on.
+    The locks wait until writers of the old epochs have finished or failed. The new epochs then
+    fence those writers.
 
     Args:
-        charge: Whether this counts as a lost attempt of each run that nobody has cancelled.
+        charge: Whether this counts as a lost attempt of each run that was not cancelled.
     """
     now = clock.now()
     of_thread = {run.thread_id: run for run in runs}
@@ -60,9 +66,10 @@ def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UU
 
 
 def settle_orphan(run: Run, *, resume: bool) -> bool:
-    """Put one orphan back or fail it, in one transaction; return False if somebody else settled it meanwhile.
+    """Requeue or fail one orphan in one transaction; return False if it was settled elsewhere
+    meanwhile.
 
-    Raises ThreadLocked rather than to wait, so that one thread holds up no other one's orphan.
+    Raises ThreadLocked instead of waiting, so that one locked thread does not delay other orphans.
     """
     if not resume:
         return fail_orphan(run)
@@ -73,7 +80,7 @@ def settle_orphan(run: Run, *, resume: bool) -> bool:
 
 
 def fail_orphan(run: Run) -> bool:
-    """End an orphan in an error; like `settle_orphan`."""
+    """End an orphan in an error. Returns and raises like `settle_orphan`."""
     now = clock.now()
     with transaction.atomic():
         every = Thread.objects.filter(id=run.thread_id)
@@ -112,7 +119,9 @@ def _why(run: Run) -> str:
 
 
 def _leave(thread: Thread, run: Run, error: dict[str, str], now: datetime) -> None:
-    """The thread after a failed orphan. An old orphan never overwrites a newer run's outcome; one that never began has none."""
+    """Update the thread after a failed orphan. An old orphan never overwrites the outcome of a
+    newer run that executed.
+    """
     others = Run.objects.filter(thread=thread.id).exclude(id=run.id)
     newer = Q(created_at__gt=run.created_at) | Q(created_at=run.created_at, id__gt=run.id)
     outlived = others.filter(newer, status__in=TERMINAL, attempt__gt=0).exists()

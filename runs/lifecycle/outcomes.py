@@ -18,23 +18,23 @@ class Stop(Enum):
     CANCEL = "cancel"
     TIMEOUT = "timeout"
     DRAIN = "drain"
-    #: The checkpoint storage failed for good.
+    #: The checkpoint storage failed permanently.
     STORAGE = "storage"
-    #: This process's lease ran out: others may take the run over, and it is handed back to them.
+    #: This process's lease ran out. Other workers may take the run over, so it is requeued.
     LEASE = "lease"
-    #: Another writer has the thread; nothing more may be written.
+    #: Another writer owns the thread; this process must not write any more.
     LOST = "lost"
 
 
 class Ending(Enum):
-    """What an attempt came to."""
+    """How an attempt ended."""
 
     SUCCESS = "success"
     ERROR = "error"
     TIMEOUT = "timeout"
     INTERRUPTED = "interrupted"
     ROLLED_BACK = "rolled back"
-    #: Stopped by a shutdown; goes on in another process.
+    #: Stopped by a shutdown; another process continues it.
     DRAINED = "drained"
     LOST = "lost"
 
@@ -52,9 +52,9 @@ class Outcome:
     next: Sequence[str] = ()
     #: {task id: [{"id", "value"}]}
     interrupts: Mapping[str, Any] | None = field(default_factory=dict)
-    #: Whether a run that goes on has lost an attempt; so that what ends it each time ends it for good at last.
+    #: Whether a requeued run is charged a lost attempt. This bounds how often a recurring failure is retried.
     charged: bool = False
-    #: {"error": class, "message": …}; what clients may read.
+    #: {"error": class, "message": …}; what clients see.
     error: dict[str, str] | None = None
     #: The same, for operators.
     detail: dict[str, str] | None = None
@@ -65,7 +65,9 @@ class Outcome:
 
 
 def result_of(outcome: Outcome) -> str | None:
-    """The JSON that `wait` and `join` answer for an outcome; None if it does not say all that the thread has."""
+    """The JSON that `wait` and `join` return for an outcome; None if the outcome lacks part of the
+    thread's state.
+    """
     if outcome.ending is Ending.ROLLED_BACK:
         return encode(GONE)
     if outcome.error is not None:

@@ -1,4 +1,6 @@
-"""Reconcile: find orphans and settle them. One function for startup, sweep, command and admin; two at once are harmless."""
+"""Recovery: finds orphans and settles them. Startup, sweep, command and admin share one function;
+concurrent calls are harmless.
+"""
 
 from __future__ import annotations
 
@@ -26,29 +28,30 @@ from threads.db.errors import is_passing
 
 logger = logging.getLogger(__name__)
 
-#: Seconds that recovery may take before the first request is served, and in one sweep; the next one goes on.
+#: Seconds that recovery may take before the first request is served, and in one sweep. The next sweep
+#: continues.
 STARTUP_BUDGET, SWEEP_BUDGET = 1.0, 2.0
-#: Orphans that are put back in one transaction.
+#: Orphans that are requeued in one transaction.
 BATCH = 200
-#: How often, and with which pause in seconds, a thread that somebody has locked is tried.
+#: How often a locked thread is tried, and the pause between two tries in seconds.
 TRIES, PAUSE = 5, 0.05
-#: Age in seconds from which a worker's run that it does not execute counts as an orphan.
+#: Age in seconds after which a worker's own run counts as an orphan if the worker does not execute it.
 OWN_GRACE = 10.0
 
 
 @dataclass(slots=True)
 class Report:
-    """What a reconciliation found and did; lists of run ids."""
+    """What a reconciliation found and did, as lists of run ids."""
 
     dry_run: bool = False
     examined: int = 0
     requeued: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
-    #: Settled by somebody else meanwhile.
+    #: Settled by another process meanwhile.
     skipped: list[str] = field(default_factory=list)
     #: Could not be settled; logged, and tried again next time.
     unsettled: list[str] = field(default_factory=list)
-    #: False when the budget ended before all were looked at.
+    #: False when some orphans are left: the budget ended, or some could not be settled.
     complete: bool = True
     duration_s: float = 0.0
 
@@ -58,10 +61,10 @@ class Caller:
     """The process that reconciles.
 
     Args:
-        sole: Whether it holds SQLite's lock; None to try for it.
+        sole: Whether it holds SQLite's lock; None to try to take it.
         worker_id: Its worker, if it executes runs.
-        executing: What that worker executes: its other runs are orphans too.
-        steady: Whether that worker's connection has held (`dead_workers`).
+        executing: The runs that this worker executes; its other runs are orphans too.
+        steady: Returns whether that worker's connection was stable (`dead_workers`).
     """
 
     sole: bool | None = None
@@ -83,14 +86,14 @@ def reconcile(
     budget: float | None = None,
     caller: Caller = OUTSIDER,
 ) -> Report:
-    """Settle the runs that are marked running and whose worker is gone.
+    """Settle the runs that are marked running although their worker is dead.
 
     Args:
-        action: `resume` or `error` for all, or `auto`: as the run's or the site's policy says. Attempts are bounded
-            in any case.
+        action: `resume` or `error` for all runs, or `auto` for the run's or the site's policy. The
+            number of lost attempts is bounded in any case.
         before: Only runs created before this time.
         run_ids: Only these runs.
-        budget: Stop after this many seconds; the rest is left for the next time.
+        budget: Stop after this many seconds; the rest is left for the next call.
     """
     began = time.monotonic()
     report = Report(dry_run=dry_run)
@@ -113,7 +116,7 @@ def reconcile(
     report.duration_s = round(time.monotonic() - began, 3)
     if report.examined and not dry_run:
         logger.info(
-            "Reconciled %s orphaned runs: %s go on, %s failed, %s unsettled.",
+            "Reconciled %s orphaned runs: %s requeued, %s failed, %s unsettled.",
             report.examined, len(report.requeued), len(report.failed), len(report.unsettled),
         )  # fmt: skip
     return report
@@ -140,7 +143,9 @@ def _orphans(
 
 
 def _batches(lost: Any) -> Iterator[list[Run]]:
-    """The orphans in their order, by their ids first: some thousands of them are not held in memory at once."""
+    """The orphans in order. Their ids are read first, so that thousands of rows are not in memory
+    at once.
+    """
     ids = list(lost.values_list("id", flat=True))
     for start in range(0, len(ids), BATCH):
         found = lost.defer("kwargs", "metadata", "base").in_bulk(ids[start : start + BATCH])
@@ -191,7 +196,7 @@ def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> Non
 
 def _resumes(run: Run, action: str) -> bool:
     if run.cancel_action:
-        # Whoever claims it next finishes the cancellation; nothing is executed.
+        # The next worker that claims it finishes the cancellation without executing anything.
         return True
     if action == "auto":
         return run.resumable
@@ -201,7 +206,7 @@ def _resumes(run: Run, action: str) -> bool:
 async def recover_at_startup(worker_id: UUID) -> None:
     """Settle the orphans of earlier processes before the first request is served.
 
-    More than fit into the budget are left for the sweep, so that the API is ready at once.
+    Orphans beyond the budget are left for the sweep, so that the API starts quickly.
     """
     await in_database(reconcile, caller=Caller(sole=True, worker_id=worker_id), budget=STARTUP_BUDGET)
 

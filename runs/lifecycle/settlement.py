@@ -1,4 +1,4 @@
-"""Writing down what became of attempts: one transaction, only as the runs' owner."""
+"""Settlement: writes the outcomes of attempts, in one transaction, only as the runs' owner."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STATUS = {
     Ending.TIMEOUT: RunStatus.TIMEOUT,
     Ending.INTERRUPTED: RunStatus.INTERRUPTED,
 }
-#: A run, and the epoch under which the attempt wrote.
+#: A run's id, and the epoch of the attempt.
 Attempt = tuple[UUID, int]
 RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 LOCK = (
@@ -35,9 +35,10 @@ LOCK = (
 )
 IN_FLIGHT = "status IN ('pending', 'running')"
 BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
-#: What an executed run changes about its thread besides the status; None for what stays, and what `error` and `stale_since` clear.
+#: The columns of its thread, except the status, that an executed run changes. None keeps a column of KEPT and
+#: clears another one.
 CHANGES = ("error", "interrupts", "values", "state_updated_at", "discarded_at", "expires_at", "stale_since")
-#: Those whose column stays as it is where the value is None.
+#: Columns that keep their value where the new value is None.
 KEPT = ("interrupts", "values", "state_updated_at", "discarded_at", "expires_at")
 
 
@@ -52,11 +53,11 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt that ended.
+    """An attempt that has ended, and what settlement writes about it.
 
     Args:
         part: The events that the log does not have yet.
-        event_count: All events of this attempt.
+        event_count: The number of all events of this attempt.
     """
 
     run: Run
@@ -66,16 +67,17 @@ class Ended:
 
     @property
     def final(self) -> bool:
-        """Whether the run has a final status by it, and still exists."""
+        """Whether the run gets a final status, and is not deleted."""
         return self.outcome.ending in STATUS
 
 
 def settle(ended: Ended) -> bool:
     """Write the final status, the last events, and what the run leaves on its thread.
 
-    A run that a shutdown stopped goes back to `pending` instead, and one that was rolled back is deleted.
+    A run that a shutdown stopped becomes `pending` again instead, and a rolled-back run is deleted.
 
-    Returns whether other runs wait on the thread. Raises RunLost if this process does not own the run any more; nothing is written then.
+    Returns whether other runs wait on the thread. Raises RunLost, and writes nothing, if this
+    process no longer owns the run.
     """
     with transaction.atomic():
         busy = _settle([ended]).get((ended.run.id, ended.run.epoch)) if ended.final else _take_back(ended)
@@ -85,10 +87,10 @@ def settle(ended: Ended) -> bool:
 
 
 def settle_together(batch: Sequence[Ended]) -> dict[Attempt, bool]:
-    """Settle runs that have final statuses in one transaction, as `settle` does each.
+    """Settle runs with final statuses in one transaction, each as `settle` does.
 
-    Returns whether other runs wait on the threads, by attempt. What is not in the answer is not written: its thread is locked, which holds
-    the others up no longer, or the run is lost.
+    Returns by attempt whether other runs wait on its thread. Attempts missing from the result were
+    not written: their threads were locked, so they were skipped, or their runs are lost.
     """
     with transaction.atomic():
         return _settle(batch, wait=False)
@@ -96,7 +98,7 @@ def settle_together(batch: Sequence[Ended]) -> dict[Attempt, bool]:
 
 def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]:
     held = _lock([ended.run.thread_id for ended in batch], wait=wait)
-    # Under the locks: who is admitted later comes later.
+    # Read under the locks, so that a run admitted later has a later time.
     now = clock.now()
     owned = [
         ended
@@ -122,9 +124,9 @@ def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]
 
 
 def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
-    """Lock threads; not those that are locked already, unless told to wait."""
+    """Lock threads; skip those that are already locked, unless `wait`."""
     if connection.vendor != "postgresql":
-        # The transaction has locked the whole database.
+        # SQLite's transaction has locked the whole database.
         return {row[0]: Held(*row) for row in statements.among(Thread, Held._fields, thread_ids)}
     with connection.cursor() as cursor:
         cursor.execute(LOCK if wait else LOCK + " SKIP LOCKED", [list(thread_ids)])
@@ -142,7 +144,7 @@ def _busy(thread_ids: Sequence[UUID]) -> set[UUID]:
 
 
 def _final(ended: Ended) -> dict[str, Any]:
-    """What changes about a run with its end."""
+    """The changes to the run's row."""
     outcome = ended.outcome
     return {
         "id": ended.run.id,
@@ -156,7 +158,7 @@ def _final(ended: Ended) -> dict[str, Any]:
 
 
 def _left(ended: Ended, thread: Held, *, busy: Collection[UUID], now: datetime) -> dict[str, Any]:
-    """What a run leaves on its thread, with a value for each column."""
+    """The changes to the thread's row, with a value for each column."""
     rest = thread_rest.executed(ended.outcome)
     waiting = thread.id in busy
     changes = thread_rest.after(rest, thread, in_flight=waiting, now=now, temporary=ended.run.temporary)
@@ -165,13 +167,14 @@ def _left(ended: Ended, thread: Held, *, busy: Collection[UUID], now: datetime) 
 
 
 def _take_back(ended: Ended) -> bool | None:
-    """Put a run back, or delete it; None if it is lost."""
+    """Requeue or delete a run; returns None if it is lost."""
     run, outcome = ended.run, ended.outcome
     thread = statements.get(Thread, {"id": run.thread_id, "epoch": run.epoch}, lock=True)
     if thread is None:
         return None
     now = clock.now()
-    # The epoch ends here: nothing that this process still does can reach the thread, nor follow what is gone.
+    # The epoch ends here, so that late writes of this process are refused, and no events are added to a
+    # deleted run.
     changes: dict[str, Any] = {"epoch": thread.epoch + 1, "updated_at": now}
     busy = False
     if outcome.ending is Ending.DRAINED:
@@ -180,7 +183,7 @@ def _take_back(ended: Ended) -> bool | None:
         written = Run.objects.requeue(run.id, epoch=run.epoch, now=now, lost=outcome.charged)
     else:
         written = Run.objects.filter(id=run.id, epoch=run.epoch, status=RunStatus.RUNNING).exists()
-        # A rolled-back run ends as one that was cancelled.
+        # To a webhook's receiver, a rolled-back run is a cancelled one.
         announcements.announce(run, status=RunStatus.INTERRUPTED, now=now, values=outcome.values)
         remove_run(run.id)
         busy = bool(_busy([thread.id]))

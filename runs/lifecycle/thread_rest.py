@@ -4,18 +4,19 @@
 how the run ended                resting status   error      interrupts  values
 =============================== ================ ========== =========== ============
 executed: done, nothing left     idle             cleared    none        its own
-executed: steps or questions     interrupted      cleared    its own     its own
+executed: steps or interrupts    interrupted      cleared    its own     its own
 executed: error or time limit    error            its own    its own     its own
 rolled back                      as before        as before  as read     as read
-ended before it ever began       as before        as before  as before   as before
-ended while it waited to go on   interrupted      cleared    as read     stale
+ended before it ever started     as before        as before  as before   as before
+ended while it was requeued      interrupted      cleared    as read     stale
 deleted while it executed        interrupted      cleared    as read     stale
 lost with its worker, newest     error            its own    as read     stale
 lost, and a newer one executed   as before        as before  as before   as before
 =============================== ================ ========== =========== ============
 
-A thread with other runs in flight is `busy`, and takes its resting status when the last of them has ended.
-Stale values lag behind the checkpoints: nobody has read them through the graph since. `runs.states.refresh` does.
+A thread with other runs in flight is `busy`, and gets its resting status when the last of them has
+ended. Stale values lag behind the checkpoints, because they were not read through the graph since.
+`runs.states.refresh` reads them.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from threads.models import ThreadStatus
 
 
 class Kept(Protocol):
-    """A locked thread, or what is known of it."""
+    """The columns needed of a locked thread."""
 
     @property
     def ttl_minutes(self) -> float | None: ...
@@ -42,23 +43,23 @@ class Kept(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """What an end says about the thread; None where the thread keeps what it has."""
+    """What the end of a run changes about its thread; None where the thread keeps its value."""
 
     status: str | None = None
     interrupts: Mapping[str, Any] | None = None
     values: Encoded | None = None
-    #: {"error": class, "message": …} of a run that failed. Written, or cleared, with the status.
+    #: {"error": class, "message": …} of a failed run. Written or cleared together with the status.
     error: Mapping[str, str] | None = None
-    #: Whether the checkpoints have gone on without the values having been read.
+    #: Whether the checkpoints are newer than the values.
     stale: bool = False
 
 
-#: The end of a run that never began, or that a newer run has outlived.
+#: The end of a run that never started, or after which a newer run executed.
 UNTOUCHED = Rest()
 
 
 def executed(outcome: Outcome) -> Rest:
-    """The end of an attempt that has a final status."""
+    """The end of an attempt with a final status."""
     return Rest(
         status=_status(outcome),
         interrupts=outcome.interrupts,
@@ -69,29 +70,31 @@ def executed(outcome: Outcome) -> Rest:
 
 
 def rolled_back(outcome: Outcome) -> Rest:
-    """The end of a run whose checkpoints were removed: the thread stands where it stood before."""
+    """The end of a run whose checkpoints were removed: the thread is where it was before."""
     return Rest(interrupts=outcome.interrupts, values=outcome.values, stale=outcome.interrupts is None)
 
 
 def cut_off(interrupts: Mapping[str, Any]) -> Rest:
-    """The end of a run that had begun and does not execute again: it left steps undone, and may have used answers."""
+    """The end of a started run that does not execute again: it left steps undone, and may have used
+    answers.
+    """
     return Rest(status=ThreadStatus.INTERRUPTED, interrupts=interrupts, stale=True)
 
 
 def lost(error: Mapping[str, str], interrupts: Mapping[str, Any]) -> Rest:
-    """The end of a run whose worker is gone, and that is not tried again."""
+    """The end of a run whose worker is dead, and that is not retried."""
     return Rest(status=ThreadStatus.ERROR, interrupts=interrupts, error=error, stale=True)
 
 
 def after(
     rest: Rest, thread: Kept, *, in_flight: bool, now: datetime, temporary: bool = False
 ) -> dict[str, Any]:
-    """Return what changes about a thread when one of its runs ends.
+    """Return the changes to a thread's row when one of its runs ends.
 
     Args:
-        thread: The thread, as it is until then.
+        thread: The thread, as it was before.
         in_flight: Whether other runs of the thread are pending or running.
-        temporary: Whether the thread exists for the run alone: it is discarded with it.
+        temporary: Whether the thread exists only for this run, and is discarded with it.
     """
     status = thread.resting_status if rest.status is None else rest.status
     changes: dict[str, Any] = {

@@ -24,7 +24,7 @@ class Assistant(models.Model):
     version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
-    #: Since when nobody sees it; its runs still name it (`runs.retention.assistants`).
+    #: When it was deleted and hidden; its runs still refer to it (`runs.retention.assistants`).
     deleted_at = models.DateTimeField(null=True)
 
     objects = AssistantQuerySet.as_manager()

@@ -1,4 +1,4 @@
-"""The versions of assistants: what each of them said, for as long as the assistant is there."""
+"""The versions of assistants, kept for as long as the assistant exists."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from threads.db.fields import TextJSONField
 if TYPE_CHECKING:
     from runs.models.assistant import Assistant
 
-#: What a version defines; an assistant has the same columns, with the values of its present version.
+#: The columns of a version's definition; an assistant has the same columns, with the values of its present
+#: version.
 DEFINITION = ("graph_id", "name", "description", "config", "context", "metadata")
 
 
 class AssistantVersion(models.Model):
-    """One version of an assistant. It never changes; the assistant says which one is the present one."""
+    """One version of an assistant. It never changes; the assistant's `version` is the present one."""
 
     assistant = models.ForeignKey(
         "runs.Assistant", on_delete=models.CASCADE, related_name="versions", db_index=False
@@ -40,6 +41,6 @@ class AssistantVersion(models.Model):
 
     @classmethod
     def of(cls, assistant: Assistant) -> AssistantVersion:
-        """What an assistant says now, as its version."""
+        """A version with the assistant's present values."""
         said = {column: getattr(assistant, column) for column in DEFINITION}
         return cls(assistant=assistant, version=assistant.version, created_at=assistant.updated_at, **said)

@@ -10,20 +10,22 @@ from threads.db.ids import new_id
 
 
 class ApiKey(models.Model):
-    """What a program shows instead of logging in. The key itself is shown once, when it is made, and kept nowhere."""
+    """The credential of a program. The key itself is shown once, when it is created, and not
+    stored.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     name = models.CharField(max_length=100, blank=True, default="", help_text="What it is for.")
-    #: The key's first characters, by which people tell keys apart.
+    #: The key's first characters, so that people can tell keys apart.
     prefix = models.CharField(max_length=16)
-    #: SHA-256 of the key, in hexadecimal digits. A key is random enough to need no salt.
+    #: SHA-256 of the key, in hexadecimal digits. It needs no salt, because keys are random.
     digest = models.CharField(max_length=64, unique=True)
     scopes = TextJSONField(default=list)
     created_at = models.DateTimeField()
     #: None for never.
     expires_at = models.DateTimeField(null=True, blank=True)
-    #: Give or take `runs.identity.keys.TOUCH`.
+    #: Accurate to `runs.identity.keys.TOUCH`.
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 
@@ -35,7 +37,7 @@ class ApiKey(models.Model):
 
 
 class AuthIdentity(models.Model):
-    """The user of this site as which somebody acts whom the Auth file knows by another name."""
+    """Maps a user's identity in the Auth file to a user of this site."""
 
     identity = models.CharField(max_length=255, unique=True)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 class CronQuerySet(models.QuerySet["Cron"]):
     def for_principal(self, principal: Principal) -> CronQuerySet:
-        """Only what belongs to this principal; the one way from a request to a cron."""
+        """Only the principal's crons; requests reach crons only through this method."""
         on_threads = narrowing(principal, "threads", "thread__metadata")
         if on_threads:
             on_threads |= Q(thread__isnull=True)
         return self.filter(narrowing(principal, "crons"), on_threads, user_id=principal.user_id)
 
     def scheduled(self) -> CronQuerySet:
-        """Those that will fire."""
+        """Crons that will fire."""
         return self.filter(enabled=True, next_run_date__isnull=False)
 
     def due(self, now: datetime) -> CronQuerySet:
@@ -35,10 +35,10 @@ class CronQuerySet(models.QuerySet["Cron"]):
 
 
 class Cron(models.Model):
-    """A schedule, and what run it creates.
+    """A schedule, and the run that it creates.
 
-    `next_run_date` is the one thing that says whether it is due. Whoever fires it creates the run and puts the date off in
-    one transaction, under a lock of this row.
+    Only `next_run_date` decides whether it is due. The process that fires it creates the run and
+    sets the next date in one transaction, under a lock of this row.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -46,26 +46,27 @@ class Cron(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     assistant = models.ForeignKey("runs.Assistant", on_delete=models.CASCADE, related_name="+")
-    #: None for one whose runs have a new thread each.
+    #: None for a cron whose runs each have a new thread.
     thread = models.ForeignKey(Thread, null=True, on_delete=models.CASCADE, related_name="+")
     #: Minute, hour, day of the month, month, day of the week.
     schedule = models.CharField(max_length=255)
-    #: The IANA name of the zone that the schedule's times are in; None for UTC.
+    #: The IANA name of the schedule's time zone; None for UTC.
     timezone = models.CharField(max_length=64, null=True)
     #: Not fired after this time.
     end_time = models.DateTimeField(null=True)
     enabled = models.BooleanField(default=True)
-    #: What becomes of the thread of a run that has one of its own: `delete` or `keep`; None for a cron on a thread.
+    #: What happens to the new thread of a run when the run completes: `delete` or `keep`; None for a cron on
+    #: a thread.
     on_run_completed = models.CharField(max_length=6, null=True)
-    #: The body that the client sent, as it was changed since.
+    #: The body that the client sent, with later changes.
     payload = TextJSONField(default=dict)
     metadata = models.JSONField(default=dict)
     #: None when the schedule has no more times, or none before `end_time`.
     next_run_date = models.DateTimeField(null=True)
-    #: When it was due last, whatever came of it, and the last run that it created.
+    #: When it was last due, even if that created no run; and the last run that it created.
     last_fired_at = models.DateTimeField(null=True)
     last_run_id = models.UUIDField(null=True)
-    #: Why it created no run when it was due last.
+    #: Why it created no run when it was last due.
     last_error = models.TextField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()

@@ -8,10 +8,13 @@ from runs.models.run import Run
 
 
 class RunEvent(models.Model):
-    """One entry of a run's stream. (epoch, seq) only grows, also across a crash; it is the event's id."""
+    """One entry of a run's stream. (epoch, seq) only increases, also across a crash; it is the
+    event's id.
+    """
 
     pk = models.CompositePrimaryKey("run_id", "epoch", "seq")
-    #: No database constraint: one would cost a lookup and a lock per event. The run's deletion deletes its events.
+    #: No database constraint, because it would cost a lookup and a lock per event. Deleting the run deletes
+    #: its events.
     run = models.ForeignKey(
         Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
     )

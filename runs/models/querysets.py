@@ -1,4 +1,4 @@
-"""The vocabulary of queries on runs. Every status change is one of the transitions here, and nothing else is."""
+"""The queries on runs. Every status change of a stored run is one of the transitions here."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PENDING, RUNNING, SUCCESS, ERROR, TIMEOUT, INTERRUPTED = (
 )  # fmt: skip
 IN_FLIGHT = (PENDING, RUNNING)
 TERMINAL = frozenset({SUCCESS, ERROR, TIMEOUT, INTERRUPTED})
-#: The arrows of the state machine in `Run`'s docstring.
+#: The transitions of the state machine in `Run`'s docstring.
 ARROWS = frozenset(
     {
         (PENDING, RUNNING),
@@ -42,19 +42,19 @@ ARROWS = frozenset(
 
 
 def check_arrow(source: str, target: str) -> None:
-    """Raise ValueError for an arrow that the state machine does not have."""
+    """Raise ValueError for a transition that the state machine does not have."""
     if (source, target) not in ARROWS:
         raise ValueError(f"A run cannot go from {source} to {target}.")
 
 
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def for_principal(self, principal: Principal) -> AssistantQuerySet:
-        """The principal's own, and the system's, which are everybody's."""
+        """The principal's own assistants, and the system's, which all users share."""
         mine = Q(user_id=principal.user_id) | Q(user__isnull=True)
         return self.filter(mine & narrowing(principal, "assistants"), deleted_at__isnull=True)
 
     def deleted(self) -> AssistantQuerySet:
-        """Those that nobody sees any more, and whose rows are there for the runs that name them."""
+        """Hidden assistants, whose rows are kept for the runs that refer to them."""
         return self.filter(deleted_at__isnull=False)
 
 
@@ -65,7 +65,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 
 class RunQuerySet(models.QuerySet["Run"]):
     def for_principal(self, principal: Principal) -> RunQuerySet:
-        """The principal's own; an Auth file's handlers decide about them by their threads."""
+        """The principal's own runs; the handlers of an Auth file filter runs by their threads."""
         return self.filter(narrowing(principal, "threads", "thread__metadata"), user_id=principal.user_id)
 
     def in_flight(self) -> RunQuerySet:
@@ -77,11 +77,11 @@ class RunQuerySet(models.QuerySet["Run"]):
     def move(self, source: str, target: str, /, *, now: datetime, **changes: Any) -> bool:
         """Move the one run of this queryset from `source` to `target`; return whether it was there.
 
-        Raises ValueError for an arrow that the state machine does not have.
+        Raises ValueError for a transition that the state machine does not have.
         """
         check_arrow(source, target)
         if target in TERMINAL:
-            # What the Auth file said about the user may be a secret, which nobody needs any more.
+            # The user's details from the Auth file may contain secrets, and are no longer needed.
             changes.update(finished_at=now, worker=None, auth_details=None)
         return self.filter(status=source).update(status=target, updated_at=now, **changes) == 1
 
@@ -101,9 +101,10 @@ class RunQuerySet(models.QuerySet["Run"]):
         limit: int,
         now: datetime,
     ) -> list[uuid.UUID]:
-        """Give a worker the first pending candidates on threads that nobody has locked, in one statement.
+        """Assign the first pending candidates on unlocked threads to a worker, in one statement.
 
-        For PostgreSQL: a candidate that another worker claimed meanwhile is looked at again under its thread's lock.
+        For PostgreSQL. Each candidate is checked again under its thread's lock, in case another
+        worker has claimed it.
 
         Args:
             candidates: A WITH clause that ends with a table `candidates (id, thread_id, turn)`.
@@ -130,14 +131,15 @@ class RunQuerySet(models.QuerySet["Run"]):
             return [run_id for (run_id,) in cursor.fetchall()]
 
     def settle(self, run_id: uuid.UUID, *, epoch: int, status: str, now: datetime, **changes: Any) -> bool:
-        """Write the final status of a running run as its owner; False means that it is another one's."""
+        """Write the final status of a running run as its owner; False if another process owns it."""
         return bool(self.settle_each([{"id": run_id, "epoch": epoch, "status": status, **changes}], now=now))
 
     def settle_each(self, ended: Sequence[Mapping[str, Any]], *, now: datetime) -> set[uuid.UUID]:
-        """Write the final statuses of running runs as their owner; return the ids of those that still were its own.
+        """Write the final statuses of running runs as their owner; return the ids of the runs that
+        the caller still owned.
 
         Args:
-            ended: For each run its id, its epoch, its final status, and what else changes about it.
+            ended: For each run its id, its epoch, its final status, and other changed columns.
         """
         for each in ended:
             check_arrow(RUNNING, each["status"])
@@ -147,13 +149,15 @@ class RunQuerySet(models.QuerySet["Run"]):
         )
 
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
-        """Put a running run back; `lost` charges the attempt, a drain does not."""
+        """Requeue a running run; `lost` charges the attempt, a drain does not."""
         return self.filter(id=run_id, epoch=epoch).move(
             RUNNING, PENDING, now=now, worker=None, lost_attempts=F("lost_attempts") + int(lost), **changes
         )
 
     def requeue_all(self, *, now: datetime, lost: bool) -> int:
-        """Put the running runs of this queryset back, whose threads the caller has locked under their epochs."""
+        """Requeue the running runs of this queryset. The caller has locked their threads under the
+        runs' epochs.
+        """
         check_arrow(RUNNING, PENDING)
         return self.filter(status=RUNNING).update(
             status=PENDING, updated_at=now, worker=None, lost_attempts=F("lost_attempts") + int(lost)

@@ -1,4 +1,4 @@
-"""Runs, and the states that they go through."""
+"""Runs and their states."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunStatus(models.TextChoices):
     PENDING = "pending"
     #: A worker executes it.
     RUNNING = "running"
-    #: The graph ended, or stopped at a question.
+    #: The graph ended, or stopped at an interrupt.
     SUCCESS = "success"
     #: The graph raised, or its process was lost too often.
     ERROR = "error"
@@ -36,7 +36,7 @@ class RunStatus(models.TextChoices):
 
 
 class MultitaskStrategy(models.TextChoices):
-    """What a new run does about the thread's other runs."""
+    """What a new run does to the thread's other runs."""
 
     ENQUEUE = "enqueue"
     REJECT = "reject"
@@ -47,12 +47,12 @@ class MultitaskStrategy(models.TextChoices):
 class CancelAction(models.TextChoices):
     #: Keep the checkpoints.
     INTERRUPT = "interrupt"
-    #: Remove the run and its checkpoints; the thread becomes what it was.
+    #: Remove the run and its checkpoints; the thread returns to its earlier state.
     ROLLBACK = "rollback"
 
 
 class Durability(models.TextChoices):
-    """When a step's result lands: before the next step, beside it, or at the end."""
+    """When a step's result is saved: before the next step, during it, or at the end."""
 
     SYNC = "sync"
     ASYNC = "async"
@@ -62,46 +62,47 @@ class Durability(models.TextChoices):
 class Run(models.Model):
     """One execution of an assistant on a thread.
 
-    States: initial `pending`; final `success`, `error`, `timeout` and `interrupted`. The allowed arrows, each one a
+    States: initial `pending`; final `success`, `error`, `timeout` and `interrupted`. The allowed transitions, each one a
     conditional UPDATE on `RunQuerySet` and nowhere else:
 
         pending -> running       claimed: attempt, epoch and thread epoch grow; the owner is set
         pending -> interrupted   cancelled before it began
         pending -> error         it can never be executed (its graph is gone)
         running -> pending       drained (no attempt is charged), or resumed after its process was lost
-        running -> success       the graph ended or asked a question
+        running -> success       the graph ended or stopped at an interrupt
         running -> error         the graph raised, or its process was lost and policy or attempts say so
         running -> timeout       the wall-clock limit was reached
         running -> interrupted   cancelled, or stopped by a shutdown whose policy says so
 
-    A rolled-back run is deleted, from `pending` or `running`. Nothing leaves a final state. An owner writes only
-    with the epoch that it claimed, so that a process that lost the run changes nothing.
+    A rolled-back run is deleted, from `pending` or `running`. Nothing leaves a final state. An
+    owner writes only with the epoch that it claimed, so that a process that lost the run cannot
+    change it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    # The indexes below begin with these: one of its own for each would cost every run an insertion.
+    # The indexes below start with these columns. A separate index on each would add an insertion per run.
     thread = models.ForeignKey(Thread, on_delete=models.CASCADE, related_name="runs", db_index=False)
     assistant = models.ForeignKey(Assistant, on_delete=models.CASCADE, related_name="+")
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False
     )
     status = models.CharField(max_length=11, choices=RunStatus, default=RunStatus.PENDING)
-    #: Which workers may execute it, by its graph's registration.
+    #: Only workers that serve this queue execute it; from its graph's registration.
     queue = models.CharField(max_length=64, default=DEFAULT_QUEUE, db_default=DEFAULT_QUEUE)
-    #: A higher one is claimed first, by its graph's registration.
+    #: Runs with a higher priority are claimed first; from its graph's registration.
     priority = models.SmallIntegerField(default=0, db_default=0)
     metadata = models.JSONField(default=dict)
-    #: What the client asked for: input, command, config, context, stream modes, and so on (`runs.requests.run`).
+    #: The client's request: input, command, config, context, stream modes, and so on (`runs.requests.run`).
     kwargs = TextJSONField(default=dict)
-    #: What the Auth file said about the user who asked, for the graph, in any process; secrets may be in it, so that no
-    #: client and no page sees it. None without an Auth file.
+    #: The user's details from the Auth file, for the graph in any process; None without an Auth file. They
+    #: may contain secrets, so no client and no page shows them.
     auth_details = TextJSONField(null=True)
     multitask_strategy = models.CharField(
         max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
     )
-    #: Delete the thread with the run's end (a stateless run).
+    #: Delete the thread at the run's end (a stateless run).
     temporary = models.BooleanField(default=False)
-    #: What becomes of the run when its process is lost; "" for the setting.
+    #: What happens to the run when its process is lost; "" for the setting.
     recovery = models.CharField(max_length=6, blank=True, default="")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
@@ -119,12 +120,12 @@ class Run(models.Model):
     worker = models.ForeignKey(
         Worker, null=True, on_delete=models.SET_NULL, related_name="runs", db_index=False
     )
-    #: First request wins.
+    #: The first request wins.
     cancel_action = models.CharField(max_length=9, choices=CancelAction, blank=True, default="")
     cancel_requested_at = models.DateTimeField(null=True)
     #: {"error": class, "message": …} of a run that ended in `error` or `timeout`.
     error = TextJSONField(null=True)
-    #: The checkpoint that the thread stood at before the run, with its writes, for a rollback.
+    #: The thread's checkpoint before the run, with its writes, for a rollback.
     base = TextJSONField(null=True)
     event_count = models.PositiveIntegerField(default=0)
     input_tokens = models.PositiveIntegerField(default=0)
@@ -164,13 +165,17 @@ class Run(models.Model):
 
     @property
     def resumable(self) -> bool:
-        """Whether it goes on after an attempt that ends by no doing of its own, by policy and number of attempts."""
+        """Whether the run resumes after an attempt that ended through no fault of its own, by
+        policy and number of attempts.
+        """
         policy = self.recovery or run_settings.RECOVERY
         return policy == "resume" and self.lost_attempts + 1 < run_settings.MAX_ATTEMPTS
 
     @property
     def graph_id(self) -> str:
-        """The graph that its assistant had when it was admitted; of a run that older code admitted, the present one."""
+        """The graph of its assistant at admission; for a run that older code admitted, the
+        assistant's present graph.
+        """
         admitted = self.kwargs.get("config", {}).get("configurable", {}).get("graph_id")
         return admitted or self.assistant.graph_id
 

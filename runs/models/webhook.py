@@ -13,37 +13,39 @@ from threads.db.ids import new_id
 class DeliveryState(models.TextChoices):
     #: To be sent, or sent again, at `due_at`.
     PENDING = "pending"
-    #: The receiver said that it has it.
+    #: The receiver confirmed it.
     DELIVERED = "delivered"
-    #: Given up: refused for good, or tried too often.
+    #: Abandoned: refused permanently, or tried too often.
     FAILED = "failed"
 
 
 class WebhookDelivery(models.Model):
-    """What one run's end has to tell to one URL.
+    """The notification of one run's end to one URL.
 
-    Whoever sends it puts `due_at` off first, for longer than sending takes: that is its lease. If it dies, the delivery is
-    due again. It writes down what came of it only if `attempts` is still what it made it.
+    A sender first moves `due_at` further into the future than sending takes: that is its lease. If
+    the sender dies, the delivery becomes due again. A sender writes its result only if `attempts`
+    still has the value that it set.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    #: No foreign keys: a rolled-back run is gone when this is sent, and so may a stateless run's thread be.
+    #: No foreign keys, because a rolled-back run is deleted before this is sent, and so may a stateless run's
+    #: thread be.
     run_id = models.UUIDField(db_index=True)
     thread_id = models.UUIDField(db_index=True)
     url = models.TextField()
-    #: Its host and port: one that does not answer must not hold up the others.
+    #: The URL's host and port, because a host that does not answer must not delay others.
     host = models.CharField(max_length=300)
-    #: The body without the time of its sending; None once it was delivered.
+    #: The body without the time of sending; None once it was delivered.
     payload = TextJSONField(null=True)
     state = models.CharField(max_length=9, choices=DeliveryState, default=DeliveryState.PENDING)
-    #: How often it was begun to be sent.
+    #: How many attempts to send it were started.
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField()
     created_at = models.DateTimeField()
-    #: When it was delivered or given up.
+    #: When it was delivered or abandoned.
     finished_at = models.DateTimeField(null=True)
-    #: The receiver's last answer; None if there was none.
+    #: The status of the receiver's last response; None if there was none.
     status_code = models.PositiveSmallIntegerField(null=True)
     #: Why the last attempt failed.
     last_error = models.TextField(null=True)

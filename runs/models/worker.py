@@ -10,7 +10,7 @@ from threads.db.ids import new_id
 
 
 class Worker(models.Model):
-    """A process that executes runs. The database believes it alive until its lease ends."""
+    """A process that executes runs. It counts as alive until its lease ends."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     host = models.CharField(max_length=255)
@@ -23,7 +23,7 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField(db_index=True)
     draining = models.BooleanField(default=False)
-    #: When it gave up its lease, or was found dead.
+    #: When it ended its lease, or was found dead.
     stopped_at = models.DateTimeField(null=True)
 
     objects = WorkerQuerySet.as_manager()

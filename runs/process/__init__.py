@@ -1,1 +1,1 @@
-"""This process among others: its runtime, its lease, who is dead, and what wakes whom."""
+"""This process among others: its runtime, its lease, dead workers, and wake-ups."""

@@ -1,4 +1,4 @@
-"""What is open in this process, and what everything else finds by `current()`."""
+"""The runtime of this process, which other modules get by `current()`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Slot(Protocol):
 
 
 class Manager(Protocol):
-    """What the rest of a process asks of the part that executes runs."""
+    """What the rest of a process needs of the run manager."""
 
     @property
     def active(self) -> Mapping[UUID, Any]: ...
@@ -52,7 +52,7 @@ class Manager(Protocol):
 
 @dataclass(slots=True)
 class Runtime:
-    """The parts that live as long as the process serves."""
+    """The parts that exist while the process serves or executes."""
 
     storage: CheckpointStorage
     hub: EventHub
@@ -67,23 +67,23 @@ class Runtime:
         return self.manager is not None
 
     def stop_claiming(self) -> None:
-        """Be ready for no more work; called once a shutdown has begun."""
+        """Take no more runs; called once a shutdown has begun."""
         self.draining = True
         if self.manager is not None:
             self.manager.stop_claiming()
 
     def cancelled(self, run_id: UUID) -> None:
-        """Tell every process that something was asked of a run, or that it ended."""
+        """Notify every process that a run was cancelled, or that it ended."""
         self.wakeups.tell(run_id)
         self.wakeups.tell(WORK)
 
     def work_added(self) -> None:
-        """Tell every process that a run waits."""
+        """Notify every process that a run is pending."""
         self.wakeups.tell(WORK)
 
 
 def make_current(runtime: Runtime | None) -> None:
-    """Let `current` find a runtime from now on, or none."""
+    """Set the runtime that `current` returns; None for no runtime."""
     global _current
     _current = runtime
 
@@ -96,9 +96,11 @@ def current() -> Runtime:
 
 
 def notify_cancelled(run_id: UUID) -> None:
-    """`Runtime.cancelled` for synchronous code, from any thread, in a process with a runtime or without one.
+    """`Runtime.cancelled` for synchronous code, from any thread, in a process with or without a
+    runtime.
 
-    Only a wake-up: whoever executes the run or reads it finds by itself, a poll later, what was written to its row.
+    This is only a wake-up: without it, the run's owner and readers see the change of the row at
+    their next poll.
     """
     opened = _current
     if opened is None:
@@ -109,7 +111,9 @@ def notify_cancelled(run_id: UUID) -> None:
 
 
 def ring(key: str) -> None:
-    """Wake those in this process who wait for a key; from any thread, in a process with a runtime or without one."""
+    """Wake this process's waiters for a key; from any thread, in a process with or without a
+    runtime.
+    """
     if (opened := _current) is not None:
         with suppress(RuntimeError):  # the loop closed meanwhile
             opened.loop.call_soon_threadsafe(opened.wakeups.ring, key)

@@ -1,4 +1,4 @@
-"""Which workers are dead: their process is gone, or their lease has run out."""
+"""Finds dead workers: their process is gone, or their lease has run out."""
 
 from __future__ import annotations
 
@@ -19,16 +19,17 @@ CONFIRM = 0.25
 def dead_workers(
     *, sole: bool, own: UUID | None = None, steady: Callable[[], bool] = lambda: True
 ) -> list[UUID]:
-    """Workers that are not marked as stopped, and whose process is gone or has lost its lease.
+    """Dead workers that are not marked as stopped.
 
-    A free lock is believed in when it is still free a moment later: a worker whose connection alone was ended takes its lock
-    anew at once. After a restart of the database, which frees every lock, that takes longer, and locks say nothing; nor
-    do they to a worker whose own connection was ended, for what ended it may have ended the others'.
+    A free lock counts only if it is still free a moment later, because a worker that lost only its
+    connection takes its lock again at once. After a restart of the database, which frees every
+    lock, that takes longer, so free locks are ignored. A worker whose own connection was ended
+    ignores them too, because the cause may have ended the other workers' connections.
 
     Args:
         sole: Whether the caller holds SQLite's lock, which proves all workers but its own dead.
         own: The calling worker.
-        steady: Whether its connection has held; asked last.
+        steady: Returns whether its connection was stable; called last.
     """
     if connection.vendor != "postgresql":
         candidates = Worker.objects.filter(stopped_at__isnull=True)
@@ -38,15 +39,17 @@ def dead_workers(
         time.sleep(CONFIRM)
         again, still = _suspects()
         expired |= again
-        # Its own free lock is the first sign, while its event loop has not come to hear of it.
+        # The caller's own free lock is the first sign, before its event loop has noticed the broken
+        # connection.
         unlocked = set() if own in unlocked | still or not steady() else unlocked & still
     return sorted(expired | unlocked)
 
 
 def _suspects() -> tuple[set[UUID], set[UUID]]:
-    """Workers whose lease has run out, and those whose lock nobody holds."""
+    """Workers whose lease has run out, and other workers whose lock is free (PostgreSQL)."""
     with connection.cursor() as cursor:
-        # The lock of a transaction: taken only to learn that it was free, and given back with the statement.
+        # A transaction-level lock: it only tests whether the lock is free, and is released with the
+        # statement.
         cursor.execute(
             f"""SELECT id, lease_expires_at <= now() FROM {Worker._meta.db_table}
             WHERE stopped_at IS NULL AND (lease_expires_at <= now()

@@ -1,8 +1,10 @@
-"""What a forked child of this process must not keep: the proofs that this process lives, and its ends of the network.
+"""Closes in forked children what they must not keep: the locks that prove that this process lives,
+and its sockets.
 
-A lock of a file and a socket end with the last process that has them open. A graph that forks (`multiprocessing`, by
-its default on Linux up to Python 3.13) would hand them to a child that may outlive its parent. The dead parent would
-pass for alive for as long, its port would stay in use, and its clients would wait for a stream that nobody writes.
+A file lock and a socket exist until the last process that has them open closes them. A graph that
+forks (`multiprocessing`, by its default on Linux up to Python 3.13) would pass them to a child that
+may outlive its parent. Until the child ends, the dead parent would seem alive, its port would stay
+in use, and its clients would wait for a stream that has no writer.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: Where a process finds its own file descriptors, on Linux and macOS.
+#: The folder with a process's own file descriptors, on Linux and macOS.
 DESCRIPTORS = "/dev/fd"
 
 _held: set[int] = set()
@@ -31,9 +33,10 @@ def not_inherited(descriptor: int) -> Iterator[None]:
 
 @contextmanager
 def network_not_inherited() -> Iterator[None]:
-    """Close the network's sockets in every child that is forked while the context lasts, whichever server opened them.
+    """Close all network sockets in every child that is forked while the context lasts, whichever
+    library opened them.
 
-    Pipes and Unix sockets stay: by them a child talks to its parent.
+    Pipes and Unix sockets stay open, because a child uses them to communicate with its parent.
     """
     global _serving
     _serving += 1
@@ -45,7 +48,8 @@ def network_not_inherited() -> Iterator[None]:
 
 def _let_go() -> None:
     closed = _held | _network() if _serving else _held
-    # Another file takes the number: the child's copies of Python's objects may still close it.
+    # Replace each descriptor by another file, because the child's copies of Python objects may still close
+    # the number.
     if closed:
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         for descriptor in closed:
@@ -54,7 +58,7 @@ def _let_go() -> None:
 
 
 def _network() -> set[int]:
-    """The descriptors of this process's sockets of the internet's families."""
+    """The descriptors of this process's IPv4 and IPv6 sockets."""
     found = set()
     with suppress(OSError):
         for name in os.listdir(DESCRIPTORS):

@@ -1,9 +1,10 @@
-"""Who is alive: a worker's identity, its lease, and the proof that a process is gone.
+"""A worker's identity, its lease, and the locks that prove that a process is gone.
 
-A lease says until when the database believes in a silent worker, by the database's clock; the worker itself believes
-in it a margin shorter, by its monotonic clock. Death is known at once, not after a lease: on PostgreSQL a worker
-holds a session advisory lock, which the server frees with the connection; on SQLite the one executing process holds an
-OS lock on a file beside the database, and whoever gets that lock knows that every earlier worker is dead.
+A lease is the time until which a silent worker counts as alive, by the database's clock. The worker
+itself trusts its lease for a shorter time, by its monotonic clock. A dead process is found at once,
+before its lease ends. On PostgreSQL a worker holds a session advisory lock, which the server frees
+with the connection. On SQLite the one executing process holds an OS lock on a file beside the
+database; a process that gets this lock knows that all earlier workers are dead.
 """
 
 from __future__ import annotations
@@ -37,11 +38,12 @@ from threads.db.ids import new_id
 logger = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
-#: So long after a start of the database, or after one's own connection was ended, no free lock is believed in, in seconds.
+#: How long free locks are ignored after a start of the database, or after the end of one's own connection, in
+#: seconds.
 SETTLED = 3.0
-#: Share of a lease for which the worker itself believes in it, by its monotonic clock.
+#: Share of a lease for which the worker itself trusts it, by its monotonic clock.
 TRUSTED = 5 / 6
-#: Ends a session that holds a lock. Only if it does: its process id may be another session's by now.
+#: Ends a session, but only if it holds the lock, because its process id may belong to another session by now.
 END_PREDECESSOR = """SELECT pg_terminate_backend(pid) FROM pg_locks
     WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND pid = %s
         AND ((classid::bigint << 32) | objid::bigint) = %s"""
@@ -95,53 +97,61 @@ def mark_draining(worker_id: UUID) -> None:
 
 
 class Lease:
-    """This process's worker row, and how long it may be trusted.
+    """This process's worker row, and how long its lease is trusted.
 
     Args:
-        on_expiry: Called when the trust ends before it was renewed: others may believe this worker dead soon.
+        on_expiry: Called when the trust ends without a renewal, because other processes may soon
+            consider this worker dead.
         shaken_at: When this process's connection was last ended, by its monotonic clock.
     """
 
     def __init__(self, *, on_expiry: Callable[[], None] = lambda: None, shaken_at: float = -math.inf) -> None:
         self.worker_id = new_id()
-        #: Set when the connection that holds the lock broke: renew at once.
+        #: Set when the connection that holds the lock breaks, so that the lease is renewed at once.
         self.broken = asyncio.Event()
         self.shaken_at = shaken_at
         self._on_expiry = on_expiry
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
         self._db: psycopg.AsyncConnection[Any] | None = None
-        #: The server's process of the connection that had the lock last.
+        #: The server's process id of the last connection that had the lock.
         self._backend = 0
         self._inheritance = ExitStack()
 
     @property
     def trusted(self) -> bool:
-        """Whether no other process can believe this one dead yet; on SQLite the lock says so, whatever the clock."""
+        """Whether no other process can consider this one dead yet. On SQLite the lock proves that,
+        so the clock does not matter.
+        """
         return connection.vendor != "postgresql" or asyncio.get_running_loop().time() < self._trusted_until
 
     def steady(self) -> bool:
-        """Whether nothing has ended this worker's connection lately; may be asked from any thread."""
+        """Whether this worker's connection has not been ended recently; may be called from any
+        thread.
+        """
         return not self.broken.is_set() and time.monotonic() - self.shaken_at > SETTLED
 
     async def begin(self, *, concurrency: int, queues: Collection[str] | None = None) -> None:
-        """Insert the worker's row; on PostgreSQL take its lock first, on a connection of its own."""
+        """Insert the worker's row; on PostgreSQL take its lock first, on a separate connection."""
         await self._connect()
         await in_database(register, self.worker_id, concurrency, queues)
         await self.renew()
 
     async def _connect(self) -> None:
-        """Connect, and take the worker's lock; without it no connection is kept: the worker would pass for dead.
+        """Connect, and take the worker's lock. A connection without the lock is not kept, because
+        the worker would count as dead.
 
-        A connection that the network has lost still has its session at the server, for as long as the server has not
-        noticed: up to hours. That session is ended, because the new one would wait for its lock.
+        A connection that the network has lost still has its session at the server until the server
+        notices, which can take hours. That session is ended, because the new one would wait for its
+        lock.
         """
         if connection.vendor != "postgresql":
             return
         db = await psycopg.AsyncConnection.connect(connection_string(), autocommit=True, connect_timeout=5)
         try:
             key = lock_key(self.worker_id)
-            # A session whose client is gone would wait on, and then have the lock for a moment.
+            # Without a timeout, a session whose client is gone would keep waiting, and then hold the lock for
+            # a moment.
             await db.execute(f"SET lock_timeout = {math.ceil(settings.HEARTBEAT * 1000)}")
             if self._backend:
                 await db.execute(END_PREDECESSOR, [self._backend, key])
@@ -156,7 +166,8 @@ class Lease:
     async def renew(self) -> bool:
         """Renew the lease; return False if others have declared this worker dead.
 
-        Raises what the database raises when it cannot be reached; the lease then runs on.
+        Raises the database's error when it is unreachable; the lease then continues until it
+        expires.
         """
         began = asyncio.get_running_loop().time()
         self.broken.clear()
@@ -197,13 +208,15 @@ class Lease:
             self.shaken_at = time.monotonic()
             await self._disconnect()
             with suppress(psycopg.Error, OSError, TimeoutError):
-                # A database that takes no writes still gives locks, which say that this process lives.
+                # A database that refuses writes still grants locks, which prove that this process lives.
                 async with asyncio.timeout(settings.HEARTBEAT):
                     await self._connect()
             raise
 
     def _notice_end(self) -> None:
-        """Notice when the server ends the connection: an idle one becomes readable then, and nothing else says so."""
+        """Notice when the server ends the connection. The only sign is that the idle connection
+        becomes readable.
+        """
         assert self._db is not None
         asyncio.get_running_loop().add_reader(self._db.fileno(), self._ended)
 
@@ -225,7 +238,7 @@ class Lease:
         self._db = None
 
     async def end(self) -> None:
-        """Give the lease up, or let go of one that others have ended."""
+        """End the lease, or release one that other processes have ended."""
         self._trusted_until = 0.0
         if self._expiry is not None:
             self._expiry.cancel()
@@ -252,7 +265,7 @@ def register(worker_id: UUID, concurrency: int, queues: Collection[str] | None =
 
 
 def renew(worker_id: UUID) -> bool:
-    """Renew a worker's lease by the ORM; PostgreSQL's workers do it on a connection of their own."""
+    """Renew a worker's lease by the ORM; PostgreSQL's workers renew it on a separate connection."""
     now = clock.now()
     return (
         Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(

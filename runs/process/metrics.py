@@ -1,6 +1,8 @@
-"""What this process has measured: requests to the API, and how late its event loop is. Pure: no Django, no database.
+"""Metrics of this process: requests to the API, and the lag of the event loop. Pure: no Django, no
+database.
 
-Labels are few by construction: routes are templates, and what no route answers shares one name.
+The number of labels is bounded: routes are templates, and all requests without a route share one
+name.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ from dataclasses import dataclass, field
 #: Upper bounds of the latency's buckets, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 METHODS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
-#: The route of what no route answers, the method of what HTTP does not know, and the status of a client that left.
+#: The route of requests that match none, the method of unknown methods, and the status when the client
+#: disconnected.
 NO_ROUTE, NO_METHOD, LEFT = "(none)", "(other)", 499
 
 Labels = Mapping[str, object]
@@ -24,7 +27,7 @@ Family = tuple[str, str, str, list[Sample]]
 
 @dataclass(slots=True)
 class Latency:
-    """How long requests took until their answer began; that of a stream begins at once."""
+    """How long requests took until their response began; the response of a stream begins at once."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     total: float = 0.0
@@ -34,7 +37,7 @@ class Latency:
         self.total += seconds
 
     def cumulative(self) -> Iterator[tuple[str, int]]:
-        """How many took at most so long: (upper bound, count), the last one for all."""
+        """Cumulative counts as (upper bound, count); the last one counts all requests."""
         count = 0
         for bound, each in zip((*map(str, BUCKETS), "+Inf"), self.counts, strict=True):
             count += each
@@ -42,7 +45,7 @@ class Latency:
 
 
 class Requests:
-    """Requests to the API by method, route and status. To be used in the event loop alone."""
+    """Requests to the API by method, route and status. Used only in the event loop."""
 
     def __init__(self) -> None:
         self.totals: Counter[tuple[str, str, int]] = Counter()
@@ -65,12 +68,12 @@ class Requests:
             buckets = list(latency.cumulative())
             samples += [("_bucket", {**labels, "le": bound}, count) for bound, count in buckets]
             samples += [("_sum", labels, latency.total), ("_count", labels, buckets[-1][1])]
-        yield "http_requests_latency_seconds", "histogram", "Time until an answer began.", samples
+        yield "http_requests_latency_seconds", "histogram", "Time until the response began.", samples
 
 
 @dataclass(slots=True)
 class LoopLag:
-    """How late the event loop came to what was due, in seconds; noted by a thread that asks it now and then."""
+    """How late the event loop runs callbacks, in seconds; measured regularly by a thread."""
 
     last: float = 0.0
     longest: float = 0.0
@@ -99,7 +102,9 @@ def exposition(families: Iterable[Family]) -> str:
 
 
 def _number(value: float) -> str:
-    """All of its digits: a counter grows by one also after a million."""
+    """A number with all its digits, so that a counter above a million still shows increments of
+    one.
+    """
     return str(int(value)) if value == int(value) else repr(value)
 
 

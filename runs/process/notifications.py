@@ -1,10 +1,12 @@
-"""Wake-ups between processes, over PostgreSQL's LISTEN and NOTIFY. They carry ids alone; what they are about is read.
+"""Wake-ups between processes, over PostgreSQL's LISTEN and NOTIFY. They contain only ids; receivers
+read the changed rows.
 
     tell(key) ──batch──► NOTIFY ──► every process's one listening connection ──► its bells
 
-A notification is sent after the commit that it is about, in a transaction of its own that writes nothing: inside the
-commit it would hold PostgreSQL's one lock on the notification queue while the disk is waited for, and so make all commits
-of the database wait for one another. One that is lost, with its sender or the connection, costs the time of a poll.
+A notification is sent after the commit that it is about, in a separate transaction that writes
+nothing. Inside the commit it would hold PostgreSQL's only lock on the notification queue during the
+wait for the disk, and so serialize all commits of the database. A lost notification, with its
+sender or the connection, only delays receivers until their next poll.
 """
 
 from __future__ import annotations
@@ -29,34 +31,36 @@ from threads.db.tasks import spawn
 logger = logging.getLogger(__name__)
 
 CHANNEL = "runs"
-#: PostgreSQL takes payloads below 8000 bytes; each id has 32 and a comma.
+#: PostgreSQL accepts payloads below 8000 bytes; each id has 32 and a comma.
 IDS_EACH = 200
-#: How often a process says that it is there and listens, and after which silence it is taken for gone, in seconds.
+#: How often a process announces that it listens, and the silence after which it counts as gone, in seconds.
 HELLO, GONE = 5.0, 16.0
-#: How long the end of a process waits for its last batch, in seconds.
+#: How long a shutdown waits for the last batch, in seconds.
 FLUSH = 1.0
 #: Pauses between attempts to connect, in seconds.
 BACKOFF, LONGEST_BACKOFF = 0.05, 1.0
 
 
 class Notifications:
-    """This process's connection to the others: hears what they tell, and tells them."""
+    """This process's connection to the others: sends and receives notifications."""
 
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
-        #: Marks what this process sends: it has rung its own bells already.
+        #: Marks this process's own notifications, which it ignores because it has already rung its own bells.
         self._tag = secrets.token_hex(4)
         self._pending: set[UUID | str] = set()
         self._sending: asyncio.Task[None] | None = None
-        #: Other processes by their tags, and when each was heard last, by the monotonic clock.
+        #: Other processes by tag, with the time of their last notification by the monotonic clock.
         self._others: dict[str, float] = {}
         self._heard_self = 0.0
         self._closed = False
 
-    # --- telling
+    # --- sending
 
     def announce(self, key: UUID | str) -> None:
-        """Tell other processes soon; what is told while a batch is on its way shares the next one."""
+        """Notify other processes soon; keys that are added during the sending of a batch share the
+        next one.
+        """
         if self._closed or not self._has_company():
             return
         self._pending.add(key)
@@ -65,7 +69,7 @@ class Notifications:
 
     def _has_company(self) -> bool:
         if not self._wakeups.connected:
-            return True  # nobody knows
+            return True  # unknown: nothing is received
         now = time.monotonic()
         return any(now - heard < GONE for heard in self._others.values())
 
@@ -76,22 +80,22 @@ class Notifications:
                 await in_database(notify, keys, tag=self._tag)
             except Exception as error:
                 logger.warning(
-                    "Other processes could not be told of changes; they look by themselves: %s", error
+                    "Other processes could not be notified of changes; they find them by polling: %s", error
                 )
         self._sending = None
 
     async def flush(self) -> None:
-        """Wait until everything that was told is sent, if the database takes it."""
+        """Wait until all notifications are sent, if the database accepts them."""
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=FLUSH)
 
     def close(self) -> None:
         self._closed = True
 
-    # --- hearing
+    # --- receiving
 
     async def listen(self) -> None:
-        """Listen for ever, on a connection that is replaced whenever it breaks."""
+        """Listen until cancelled, on a connection that is replaced whenever it breaks."""
         pause = BACKOFF
         while True:
             try:
@@ -103,16 +107,18 @@ class Notifications:
                     await self._hear(db)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 logger.warning(
-                    "The connection that listens broke; processes poll until it is back: %s", error
+                    "The listening connection broke; this process polls until it is back: %s", error
                 )
             self._wakeups.connected = False
-            # What was told meanwhile is lost.
+            # Notifications that were sent meanwhile are lost.
             self._wakeups.ring_all()
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
 
     async def _hear(self, db: psycopg.AsyncConnection[tuple[object, ...]]) -> None:
-        """Ring for what comes in until the connection breaks, or does not bring this process's own hello any more."""
+        """Ring for received notifications until the connection breaks, or no longer delivers this
+        process's own hello.
+        """
         self._heard_self = time.monotonic()
         self._wakeups.connected = True
         self._wakeups.ring_all()
@@ -122,7 +128,7 @@ class Notifications:
                 self._take(notification.payload)
             silence = time.monotonic() - self._heard_self
             if silence > 2 * HELLO and self._sending is None:
-                raise TimeoutError(f"nothing came back for {silence:.0f} s")
+                raise TimeoutError(f"no notification arrived for {silence:.0f} s")
 
     def _hello(self) -> None:
         self._pending.add("")
@@ -137,12 +143,14 @@ class Notifications:
             return
         if tag:
             if now - self._others.get(tag, now - GONE) >= GONE:
-                # It has just come, or was away: it may not know this one, and has told this one nothing so far.
+                # The process has just started, or was disconnected. It may not know this process, and its
+                # earlier notifications are lost.
                 self._hello()
                 self._wakeups.ring_all()
             self._others[tag] = now
         for word in filter(None, keys.split(",")):
-            # A process of another version may have words that this one does not know, and nobody here waits for.
+            # A process of another version may send words that this version does not know and that nothing
+            # here waits for.
             if (key := _key_of(word)) is not None:
                 self._wakeups.hear(key)
 
@@ -157,7 +165,9 @@ def _key_of(word: str) -> UUID | str | None:
 
 
 def notify(keys: Iterable[UUID | str], *, tag: str = "") -> None:
-    """Tell every process that listens, in one statement; outside a transaction that writes (see above)."""
+    """Notify every listening process, in one statement; outside a transaction that writes (see
+    above).
+    """
     words = [key.hex if isinstance(key, UUID) else key for key in keys]
     payloads = [f"{tag}:{','.join(words[at : at + IDS_EACH])}" for at in range(0, len(words), IDS_EACH)]
     with connection.cursor() as cursor:
@@ -166,17 +176,17 @@ def notify(keys: Iterable[UUID | str], *, tag: str = "") -> None:
             "SELECT pg_notify(%s, each), clock_timestamp() FROM unnest(%s::text[]) AS each",
             [CHANNEL, payloads],
         )
-        # A process that only serves has no other occasion to keep the database's time.
+        # A process that only serves has no other opportunity to read the database's clock.
         clock.note(cursor.fetchall()[-1][1], asked=asked)
 
 
 def notify_after_commit(keys: Iterable[UUID | str]) -> None:
-    """Tell every process, for synchronous code without a runtime, such as a command or the admin."""
+    """Notify every process, for synchronous code without a runtime, such as a command or the admin."""
     if connection.vendor != "postgresql" or not (told := list(keys)):
         return
 
     def tell() -> None:
-        with suppress(DatabaseError):  # they look by themselves
+        with suppress(DatabaseError):  # they find the change by polling
             notify(told)
 
     transaction.on_commit(tell)
@@ -184,13 +194,15 @@ def notify_after_commit(keys: Iterable[UUID | str]) -> None:
 
 @asynccontextmanager
 async def notifications(wakeups: Wakeups) -> AsyncIterator[Notifications | None]:
-    """Connect this process's bells with those of the others, where the database can; on SQLite readers look."""
+    """Connect this process's bells with those of the others, if the database supports it; on SQLite
+    readers poll.
+    """
     if connection.vendor != "postgresql":
         yield None
         return
     opened = Notifications(wakeups)
     wakeups.announce = opened.announce
-    # A fresh context: it must not live in that of whoever opens the runtime.
+    # A fresh context, so that the task does not inherit the context of the code that opens the runtime.
     listening = spawn(opened.listen(), "listen")
     try:
         yield opened

@@ -1,4 +1,6 @@
-"""What a command line says about this process's worker; apart from any model, for commands parse it first."""
+"""What a command line sets for this process's worker. Imports no model, because commands parse it
+first.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What this process's worker does otherwise than the settings say; None where it does not."""
+    """This process's deviations from the settings; None where the setting applies."""
 
-    #: Runs that it executes at once.
+    #: Runs that the worker executes at once.
     concurrency: int | None = None
-    #: It claims runs of these queues only; None for all.
+    #: The only queues whose runs the worker claims; None for all.
     queues: frozenset[str] | None = None
-    #: How long its drain may take, in seconds.
+    #: How long the worker's drain may take, in seconds.
     drain_seconds: float | None = None
-    #: It claims no more than so many runs; `RunManager.enough` says when the last one has ended.
+    #: The number of runs after which the worker claims no more; `RunManager.enough` is set when the last one
+    #: has ended.
     max_runs: int | None = None

@@ -1,7 +1,8 @@
-"""How many runs wait and run, and how long they have waited, for those who watch the server.
+"""The number of pending and running runs, and their waiting times, for monitoring.
 
-Read by partial indexes of runs in flight alone, so that it costs the same however many runs have ended, and at most once
-in a few seconds, however often it is asked for.
+The queries use partial indexes of runs in flight, so that their cost does not depend on the number
+of finished runs. They are executed at most once in a few seconds, however often the state is
+requested.
 """
 
 from __future__ import annotations
@@ -15,22 +16,22 @@ from django.db.models import Exists, OuterRef
 from runs.models import Run, RunStatus, Worker
 from threads.db import clock
 
-#: How long an answer is good for, in seconds.
+#: How long a result is reused, in seconds.
 GOOD_FOR = 3.0
-#: More pending runs than this are not counted, and among so many the first unblocked one is looked for.
+#: The largest number of pending runs that is counted, and among how many the first unblocked run is searched.
 MOST, LOOKED_AT = 100_000, 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Waiting times are in seconds since a run was due; None when none waits."""
+    """Waiting times are in seconds since a run was due; None when no run waits."""
 
     n_pending: int
     pending_runs_wait_time_max_secs: float | None
     pending_runs_wait_time_med_secs: float | None
     pending_unblocked_runs_wait_time_max_secs: float | None
     n_running: int
-    #: Workers that the database believes alive, in all processes.
+    #: Workers with a valid lease, in all processes.
     n_workers: int
 
     def as_json(self) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def queue_state() -> QueueState:
 def read() -> QueueState:
     now = clock.now()
     pending = Run.objects.filter(status=RunStatus.PENDING)
-    # Those with a delay do not wait yet.
+    # Runs with a delay do not count as waiting before they are due.
     due = pending.filter(due_at__lte=now).order_by("due_at", "id").values_list("due_at", flat=True)
     waiting = due[:MOST].count()
     first, median = due.first(), due[waiting // 2 : waiting // 2 + 1].first()

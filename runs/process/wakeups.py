@@ -1,4 +1,6 @@
-"""'Something changed', told to whoever waits in this process. Nothing is lost by a lost wake-up: waiters also look."""
+"""Wake-ups for waiters in this process: something changed. A lost wake-up only costs time, because
+waiters also poll.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +12,22 @@ from uuid import UUID
 
 #: The key of "there may be a run to claim".
 WORK = "work"
-#: The keys of "a schedule changed" and "a webhook is to be sent". They are rung in one process; the others look now and then.
+#: The keys of "a schedule changed" and "a webhook is due". They are rung in one process only; the others
+#: poll.
 CRONS, WEBHOOKS = "crons", "webhooks"
-#: A run's id for those who read it; `owner_of(run id)` for the one who executes it; or one of the words above.
+#: A run's id for its readers; `owner_of(run id)` for its owner; or one of the words above.
 Key = UUID | str | tuple[str, UUID]
 
 
 def owner_of(run_id: UUID) -> Key:
-    """The key of "something was asked of this run", for the process that executes it."""
+    """The key of "this run was cancelled", for the process that executes it."""
     return ("owner", run_id)
 
 
 class Bell:
-    """Rings once something changed since `clear()`: clear it, look, and only then wait, and no change is missed."""
+    """Rings if something has changed since `clear()`. Clear it, look, and only then wait, so that
+    no change is missed.
+    """
 
     def __init__(self) -> None:
         self._rung = asyncio.Event()
@@ -42,18 +47,18 @@ class Bell:
 
 
 class Wakeups:
-    """The bells of this process, by key. Others' processes are reached through `announce`."""
+    """The bells of this process, by key. Other processes are reached through `announce`."""
 
     def __init__(self) -> None:
         self._bells: defaultdict[Key, set[Callable[[], None]]] = defaultdict(set)
-        #: Whether changes that other processes make are heard as they happen; else readers look more often.
+        #: Whether notifications from other processes arrive; if not, readers poll more often.
         self.connected = False
-        #: Tells other processes; set by what connects them (`notifications.py`).
+        #: Notifies other processes; set by `notifications.py`.
         self.announce: Callable[[UUID | str], None] = lambda key: None
 
     @contextmanager
     def bell(self, key: Key) -> Iterator[Bell]:
-        """A bell that hears of `key` while the context lasts."""
+        """A bell that rings for `key` while the context lasts."""
         bell = Bell()
         with self.calling(key, bell.ring):
             yield bell
@@ -71,22 +76,22 @@ class Wakeups:
                 del self._bells[key]
 
     def ring(self, key: Key) -> None:
-        """Wake those who wait for a key in this process."""
+        """Wake this process's waiters for a key."""
         for callback in list(self._bells.get(key, ())):
             callback()
 
     def tell(self, key: UUID | str) -> None:
-        """Wake those who wait for a key, in every process; a run's id also reaches the run's owner."""
+        """Wake the waiters for a key in every process; a run's id also wakes the run's owner."""
         self.hear(key)
         self.announce(key)
 
     def hear(self, key: UUID | str) -> None:
-        """Ring for what somebody told."""
+        """Ring for a notification."""
         self.ring(key)
         if isinstance(key, UUID):
             self.ring(owner_of(key))
 
     def ring_all(self) -> None:
-        """Let everybody look: wake-ups may have been lost."""
+        """Wake all waiters, because wake-ups may have been lost."""
         for key in list(self._bells):
             self.ring(key)

@@ -1,9 +1,10 @@
-"""An alarm for a blocked event loop: nothing else in the process can tell, for nothing else in it goes on.
+"""An alarm for a blocked event loop. It runs on a thread, because nothing on the loop can run then.
 
-A node that computes or sleeps without awaiting stops every run, reader and heartbeat of its process; once it has lasted
-for the lease, other processes take the runs over. The log names the line that it stands in. After half a lease the other
-runs of the process are handed back (`runs.worker.blocked`). After a whole one the process ends, so that its supervisor starts it
-again: the run that blocked it loses an attempt each time, and ends in an error after `MAX_ATTEMPTS`.
+A node that computes or sleeps without awaiting stops every run, reader and heartbeat of its
+process. After a lease, other processes take the runs over. The log shows the line that blocks.
+After half a lease the other runs of the process are requeued (`runs.worker.blocked`). After a whole
+lease the process exits, so that its supervisor restarts it. The run that blocked it loses an
+attempt each time, and ends in an error after `MAX_ATTEMPTS`.
 """
 
 from __future__ import annotations
@@ -26,28 +27,29 @@ from runs.process.metrics import loop_lag
 
 logger = logging.getLogger(__name__)
 
-#: How often the loop is asked for a sign of life, in shares of `LOOP_ALARM`.
+#: How many times per `LOOP_ALARM` the loop is probed.
 SHARE = 4
-#: How long a loop may take to show that only its process was paused, in seconds.
+#: How long a loop may take to answer after its process was paused, in seconds.
 SECOND_CHANCE = 0.2
-#: How long the wait for a blocked loop is counted in one piece, in seconds: a paused process counts one piece at most.
+#: Unit in which the time of a blocked loop is counted, in seconds; a pause of the process adds at most one
+#: unit.
 TICK = 0.5
-#: What a process ends with whose loop is blocked: an internal software error (`EX_SOFTWARE` of sysexits.h).
+#: The exit code of a process whose loop is blocked: an internal software error (`EX_SOFTWARE` of sysexits.h).
 EXIT_CODE = 70
-#: How long `on_stuck` may take, in seconds: a database that does not answer must not keep the process from ending.
+#: How long `on_stuck` may take, in seconds: a database that does not answer must not prevent the exit.
 HANDING_BACK = 5.0
 #: Innermost frames of the blocked loop that the alarm shows.
 FRAMES = 12
-#: Modules of debuggers, as far as they are loaded only when somebody debugs.
+#: Modules of debuggers that are loaded only during debugging.
 DEBUGGERS = ("pydevd", "debugpy")
 
-#: Called on a thread of its own with the innermost frame of a loop that has been blocked for half a lease.
+#: Called on a separate thread with the innermost frame of a loop that has been blocked for half a lease.
 OnStuck = Callable[[FrameType | None], None]
 
 
 @contextmanager
 def watched_loop(on_stuck: OnStuck = lambda _: None) -> Iterator[None]:
-    """Watch the running loop from a thread of its own, while the context lasts."""
+    """Watch the running loop from a separate thread, while the context lasts."""
     limit = settings.LOOP_ALARM
     if not limit:
         yield
@@ -77,17 +79,18 @@ class _Watchdog(threading.Thread):
                 self._loop.call_soon_threadsafe(alive.set)
             except RuntimeError:
                 return  # the loop is closed
-            # The second chance is for a process that was paused as a whole, and now wakes.
+            # The second chance is for a process that was paused as a whole, and has just resumed.
             if not alive.wait(self._limit) and not alive.wait(SECOND_CHANCE) and not self.over.is_set():
                 self._raise_alarm()
                 self._wait_or_exit(alive)
             loop_lag.note(time.monotonic() - asked)
 
     def _wait_or_exit(self, alive: threading.Event) -> None:
-        """Wait for the loop; end the process once it has been blocked for longer than the lease.
+        """Wait for the loop; exit the process once it has been blocked for longer than the lease.
 
-        Others have its runs by then, or would on a restart: a supervisor starts the process again, and one that is
-        blocked answers nobody and obeys no signal. Time for which the process itself was paused does not count.
+        By then other processes have its runs, or can take them after a restart. The exit lets a
+        supervisor restart the process, because a blocked process answers no request and no signal.
+        Time in which the whole process was paused does not count.
         """
         blocked, handed_back = self._limit, False
         while not alive.wait(TICK):
@@ -101,8 +104,8 @@ class _Watchdog(threading.Thread):
                 helper.join(HANDING_BACK)
             if blocked > settings.LEASE:
                 logger.critical(
-                    "The event loop has been blocked for longer than the lease of %g s. This process ends now, with "
-                    "exit code %s; its runs go on elsewhere, or when it is started again.",
+                    "The event loop has been blocked for longer than the lease of %g s. This process exits now, with "
+                    "exit code %s; its runs continue elsewhere, or after a restart.",
                     settings.LEASE,
                     EXIT_CODE,
                 )
@@ -113,7 +116,7 @@ class _Watchdog(threading.Thread):
         return sys._current_frames().get(self._thread_id)
 
     def _debugged(self) -> bool:
-        """Whether a developer looks at a breakpoint, and waits: that wants neither an exit nor a restart."""
+        """Whether the process is being debugged: a breakpoint must not cause an exit."""
         if any(name in sys.modules for name in DEBUGGERS):
             return True
         frame = self._frame()
@@ -125,8 +128,8 @@ class _Watchdog(threading.Thread):
         frame = self._frame()
         stack = "".join(traceback.format_stack(frame)[-FRAMES:]) if frame is not None else ""
         logger.error(
-            "The event loop has been blocked for %g s: no run of this process goes on meanwhile, and after %g s others "
-            "take them over. Await what takes time, or call it by asyncio.to_thread. It stands here:\n%s",
+            "The event loop has been blocked for %g s: no run of this process makes progress, and after %g s others "
+            "take them over. Await slow calls, or run them with asyncio.to_thread. The loop is blocked here:\n%s",
             self._limit,
             settings.LEASE,
             stack,

@@ -1,1 +1,1 @@
-"""How long things are kept, and their removal."""
+"""How long data is kept, and its removal."""

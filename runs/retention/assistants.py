@@ -1,8 +1,9 @@
 """Deleting assistants.
 
-What becomes of an assistant's runs: those in flight are cancelled, and every run and thread stays, with its results: what
-a client saw stays true. So the row stays too, emptied and seen by nobody, until no run names it any more; the sweep of
-old rows removes it then. Its crons go with it. With `delete_threads`, so do the user's threads on which it ran last.
+The assistant's runs in flight are cancelled, but its runs and threads are kept with their results,
+because clients have seen them. So the assistant's row is also kept, emptied and hidden, until no
+run refers to it; the sweep of old rows removes it then. Its crons are deleted. With
+`delete_threads`, the user's threads on which it ran last are deleted too.
 """
 
 from __future__ import annotations
@@ -31,18 +32,19 @@ from threads.models.querysets import Principal
 
 
 async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principal: Principal) -> None:
-    """Delete an assistant, cancel its runs in flight, and, if so asked, delete its threads.
+    """Delete an assistant, cancel its runs in flight, and optionally delete its threads.
 
-    It is gone with the first commit. A death after that leaves the rest undone, and nothing wrong: its runs go on to their
-    ends, for admission has fixed all that they need, and its threads stay.
+    The assistant is deleted with the first commit. A crash after that leaves the rest undone, but
+    consistent: its runs continue, because admission has fixed all that they need, and its threads
+    stay.
 
     Raises:
         NotFound: No such assistant.
-        SystemAssistant: It is not the caller's to delete.
+        SystemAssistant: System assistants cannot be deleted.
     """
     await in_database(_hide, assistant_id, principal=principal)
     for run_id in await in_database(_in_flight, assistant_id):
-        # A run that has just ended needs no cancelling.
+        # A run that has just ended needs no cancellation.
         with suppress(NothingToCancel):
             await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
             current().cancelled(run_id)
@@ -52,7 +54,9 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
 
 
 async def _delete_threads(thread_ids: Collection[UUID], principal: Principal) -> None:
-    """Delete those of the threads that an Auth file lets the principal delete; without one, all of them at once."""
+    """Delete the threads that the Auth file lets the principal delete; without an Auth file, all of
+    them at once.
+    """
     allowed: dict[str, tuple[Any, list[UUID]]] = {}
     for thread_id, narrowed in await deletable(principal, thread_ids):
         allowed.setdefault(repr(narrowed.filters), (narrowed, []))[1].append(thread_id)
@@ -67,7 +71,7 @@ def _hide(assistant_id: UUID, *, principal: Principal) -> None:
         except NotFound:
             raise NotFound(f"Assistant with ID {assistant_id} not found") from None
         AssistantVersion.objects.filter(assistant=assistant).delete()
-        # They could never fire again.
+        # Crons of a deleted assistant can never fire.
         Cron.objects.filter(assistant=assistant).delete()
         kept = {**BLANK, "name": assistant.name}
         type(assistant).objects.filter(id=assistant_id).update(deleted_at=clock.now(), **kept)
@@ -78,7 +82,7 @@ def _in_flight(assistant_id: UUID) -> list[UUID]:
 
 
 def _threads(assistant_id: UUID, principal: Principal) -> list[UUID]:
-    """The threads on which the assistant ran last, as their metadata says."""
+    """The threads on which the assistant ran last, by their metadata."""
     of_assistant = containing("metadata", {"assistant_id": str(assistant_id)})
     threads = Thread.objects.for_principal(principal).visible().filter(of_assistant)
     return list(threads.values_list("id", flat=True))

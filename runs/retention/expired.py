@@ -1,7 +1,7 @@
-"""Runs that ended long ago, and their events: found by the order of their ids, which is that of their creation.
+"""Expired runs and events, found by the order of run ids, which is the order of creation.
 
-No index is needed for it: a run that ended before a time was created before it. The events' key begins with the run's id,
-so that the oldest events are where the key's index begins.
+This needs no extra index, because a run that ended before a time was also created before it. The
+events' key begins with the run's id, so the oldest events are at the beginning of the key's index.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from runs.deletion import Step, remove_events, remove_runs
 from runs.models import Run, RunEvent
 from runs.models.querysets import TERMINAL
 
-#: Runs looked at in one query.
+#: Runs that one query examines.
 WINDOW = 1000
 #: Runs whose events are removed together.
 OWNERS = 100
 START = UUID(int=0)
 
-# From run to run by the index: an event's neighbours are of the same run, and none of them is read.
+# Jumps from run to run in the index, without reading the other events of a run.
 NEXT = "SELECT run_id FROM {events} WHERE run_id > {after} AND run_id < %s ORDER BY run_id LIMIT 1"
 WITH_EVENTS = """
 WITH RECURSIVE owners(run_id) AS (
@@ -36,7 +36,7 @@ SELECT run_id FROM owners WHERE run_id IS NOT NULL LIMIT %s
 
 
 def first_id(moment: datetime) -> UUID:
-    """The smallest identifier made at a moment (RFC 9562 §5.7: milliseconds first)."""
+    """The smallest id created at a moment (RFC 9562 §5.7: milliseconds first)."""
     return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
@@ -45,7 +45,9 @@ def ended_before(before: datetime) -> QuerySet[Run]:
 
 
 def removable(before: datetime) -> QuerySet[Run]:
-    """Runs that ended before a time, without the newest finished one of each thread, which says what it came to."""
+    """Runs that ended before a time, without the newest finished run of each thread, which has the
+    thread's outcome.
+    """
     newer = Q(created_at__gt=OuterRef("created_at")) | Q(
         created_at=OuterRef("created_at"), id__gt=OuterRef("id")
     )
@@ -64,12 +66,14 @@ def old_runs(before: datetime, *, rows: int) -> Iterator[Step]:
         doomed = list(removable(before).filter(id__in=ids).values_list("id", flat=True))
         yield from remove_runs(doomed, rows=rows)
         position = ids[-1]
-        # A look without a removal is a step too: whoever drives this rests between them.
+        # A query without a removal is also a step, so that the caller rests between steps.
         yield "runs", 0
 
 
 def old_events(before: datetime, *, rows: int) -> Iterator[Step]:
-    """Remove events of runs that ended before a time, and of runs that are gone; each `next` is one transaction."""
+    """Remove events of runs that ended before a time, and of deleted runs; each `next` is one
+    transaction.
+    """
     position, end = START, first_id(before)
     while True:
         ids = with_events(position, end)
@@ -83,7 +87,7 @@ def old_events(before: datetime, *, rows: int) -> Iterator[Step]:
 
 
 def with_events(after: UUID, before: UUID) -> list[UUID]:
-    """The next runs that have events, by their ids, which lie between these two."""
+    """The ids of the next runs that have events, between these two ids."""
     field = RunEvent._meta.get_field("run")
     events = RunEvent._meta.db_table
     query = WITH_EVENTS.format(

@@ -1,7 +1,8 @@
-"""How long things are kept, and their removal after that; one pass for the sweep and for `manage.py prune`.
+"""Retention: removes data that has expired, in a pass that the sweep and `manage.py prune` share.
 
-Each step of a pass is one short transaction on few rows, and a rest follows it. None waits for a thread that somebody has
-locked, and none but an expired thread's locks a row that a claim or an admission wants. Two passes at once are harmless.
+Each step of a pass is one short transaction on few rows, followed by a rest. No step waits for a
+locked thread, and only the steps on expired threads lock rows that claims or admissions need.
+Concurrent passes are harmless.
 """
 
 from __future__ import annotations
@@ -34,23 +35,23 @@ logger = logging.getLogger(__name__)
 
 #: How long the row of a worker that has stopped is kept, in days.
 WORKER_DAYS = 7
-#: After how many hours a thread is tried again whose checkpoints could not be pruned.
+#: Hours after which a thread is retried whose checkpoints could not be pruned.
 TRY_AGAIN_HOURS = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a pass removes."""
+    """What a pass removes, in addition to expired items and leftover rows."""
 
     #: Events of runs that ended before this time; None for none.
     events_before: datetime | None = None
     #: Runs that ended before this time; None for none.
     runs_before: datetime | None = None
-    #: Threads whose time to live is over.
+    #: Whether to remove expired threads.
     threads: bool = True
-    #: Webhooks that ended before this time; None for none.
+    #: Webhooks that were delivered or abandoned before this time; None for none.
     webhooks_before: datetime | None = None
-    #: Rows in one transaction at most.
+    #: Largest number of rows in one transaction.
     rows: int = ROWS
 
     @classmethod
@@ -68,30 +69,31 @@ def _ago(seconds: float) -> datetime | None:
 
 @dataclass(slots=True)
 class Report:
-    """What a pass has removed, or, in a dry run, what it would find now."""
+    """What a pass has removed, or what a dry run finds."""
 
     dry_run: bool = False
-    #: With those of the runs and threads that were removed; a dry run does not count those of threads.
+    #: Includes the events of removed runs and threads; a dry run does not count those of threads.
     events: int = 0
     runs: int = 0
-    #: Expired threads that are gone, and those of which only the present state is left.
+    #: Expired threads that were deleted, and those that were trimmed to their present state.
     threads_deleted: int = 0
     threads_trimmed: int = 0
-    #: Threads of stateless runs, and expired ones whose removal had been broken off.
+    #: Threads of stateless runs, and other threads whose removal had been interrupted.
     threads_discarded: int = 0
-    #: Expired threads that could not be pruned; logged, and tried again later.
+    #: Expired threads that could not be pruned; logged, and retried later.
     threads_failed: int = 0
-    #: Rows of checkpoints, their values and writes of removed threads; checkpoints and values of trimmed ones.
+    #: Rows of checkpoints, values and writes of removed threads; rows of checkpoints and values of trimmed
+    #: ones.
     checkpoint_rows: int = 0
     #: Items of the store that have expired.
     store_items: int = 0
     #: Rows of workers that stopped long ago.
     workers: int = 0
-    #: Rows of deleted assistants that no run names any more.
+    #: Rows of deleted assistants to which no run refers any more.
     assistants: int = 0
-    #: Webhooks that were delivered or given up long ago.
+    #: Webhooks that were delivered or abandoned long ago.
     webhooks: int = 0
-    #: False when the time was over before everything was done.
+    #: False when the time limit was reached before everything was done.
     complete: bool = True
     duration_s: float = 0.0
 
@@ -101,7 +103,7 @@ class Report:
 
 
 async def sweep(storage: CheckpointStorage) -> Report:
-    """Remove what the settings say is too old."""
+    """Remove the data that has expired by the settings."""
     began = time.monotonic()
     report = Report()
     for step in await deletion.in_turns(steps(Policy.of_settings(), storage.pruning())):
@@ -117,7 +119,9 @@ def prune(
     max_seconds: float | None = None,
     progress: Callable[[Report], None] = lambda report: None,
 ) -> Report:
-    """Remove what a policy says, and return when it is done, or after `max_seconds` and the step under way then."""
+    """Remove what a policy says, and return when it is done, or after the step in progress at
+    `max_seconds`.
+    """
     began = time.monotonic()
     report = Report()
     at = began
@@ -136,7 +140,9 @@ def prune(
 
 
 def survey(policy: Policy) -> Report:
-    """What a pass would find now; nothing is changed. Of threads it counts neither events, runs nor checkpoints."""
+    """A dry run: count what a pass would remove now. The events, runs and checkpoints of threads
+    are not counted.
+    """
     began, now = time.monotonic(), clock.now()
     report = Report(dry_run=True)
     if policy.threads:
@@ -157,7 +163,7 @@ def survey(policy: Policy) -> Report:
 
 
 def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
-    """Everything that a policy says; each `next` is one transaction."""
+    """All steps of a policy; each `next` is one transaction."""
     if policy.threads:
         yield from _delete_expired(pruning, policy.rows)
         yield from _trim_expired(pruning, policy.rows)
@@ -177,7 +183,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
 
 
 def due(now: datetime, strategy: TtlStrategy) -> QuerySet[Thread]:
-    """Threads that have expired, and of which no run is in flight."""
+    """Expired threads without a run in flight."""
     in_flight = Run.objects.in_flight().filter(thread=OuterRef("pk"))
     return Thread.objects.filter(expired(now), ~Exists(in_flight), ttl_strategy=strategy)
 
@@ -188,16 +194,17 @@ def _delete_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
 
 
 def _hide_expired() -> list[UUID]:
-    """Discard expired threads, in one transaction: from then on nobody sees them, and nothing is added to them.
+    """Discard expired threads in one transaction: from then on they are hidden, and nothing is
+    added to them.
 
-    That is the moment at which an expiry wins or loses against an admission: both lock the thread. A thread that
-    somebody has locked is left for the next pass.
+    The lock decides between an expiry and a concurrent admission, because both lock the thread. A
+    locked thread is left for the next pass.
     """
     now = clock.now()
     with turn():
         free = due(now, TtlStrategy.DELETE).order_by("expires_at").select_for_update(skip_locked=True)
         locked = list(free.values_list("id", flat=True)[:THREADS])
-        # Looked at again: a run may have been admitted between the first look and the lock.
+        # Checked again, because a run may have been admitted between the query and the lock.
         busy = set(Run.objects.in_flight().filter(thread__in=locked).values_list("thread_id", flat=True))
         thread_ids = [thread_id for thread_id in locked if thread_id not in busy]
         Thread.objects.filter(id__in=thread_ids).update(
@@ -215,7 +222,7 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
             except Exception as error:
                 if is_passing(error):
                     raise
-                logger.exception("The past of thread %s could not be pruned; it is tried again.", thread_id)
+                logger.exception("The past of thread %s could not be pruned; it is retried.", thread_id)
                 Thread.objects.filter(expired(now), id=thread_id).update(
                     expires_at=now + timedelta(hours=TRY_AGAIN_HOURS)
                 )
@@ -223,17 +230,18 @@ def _trim_expired(pruning: Pruning, rows: int) -> Iterator[Step]:
 
 
 def _trim(thread_id: UUID, pruning: Pruning, rows: int, now: datetime) -> Iterator[Step]:
-    """Delete an expired thread's past; it is not expired any more after the last piece."""
+    """Delete an expired thread's past; the thread is no longer expired after the last step."""
     overdue = Thread.objects.filter(expired(now), id=thread_id, ttl_strategy=TtlStrategy.KEEP_LATEST)
     return trim(overdue.select_for_update(skip_locked=True), pruning, rows=rows, expires_at=None)
 
 
 def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) -> Iterator[Step]:
-    """Delete a thread's past in pieces, each under the thread's lock, until it is done or a run is in flight.
+    """Delete a thread's past in steps, each under the thread's lock, until it is done or a run is
+    in flight.
 
     Args:
-        one: The query that locks the thread, if it is still to be shortened.
-        changes: What else changes about the thread with the last piece.
+        one: The query that locks the thread, if it must still be trimmed.
+        changes: Other changes to the thread with the last step.
     """
     deleted = 1
     while deleted:
@@ -241,7 +249,7 @@ def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) 
             locked = one.only("id").first()
             if locked is None or Run.objects.in_flight().filter(thread=locked).exists():
                 return
-            # A checkpoint comes with several writes.
+            # A checkpoint has several writes.
             deleted = pruning.keep_latest(locked.id, limit=max(1, rows // 5))
             Thread.objects.filter(id=locked.id).update(epoch=F("epoch") + 1, **({} if deleted else changes))
             if not deleted:
@@ -250,7 +258,7 @@ def trim(one: QuerySet[Thread], pruning: Pruning, *, rows: int, **changes: Any) 
 
 
 def _forget_edits(thread: Thread) -> None:
-    """Delete all edits but the last: the checkpoint of no other one can be there."""
+    """Delete all edits except the last one, because the checkpoints of the others were deleted."""
     edits = StateEdit.objects.filter(thread=thread)
     last = edits.order_by("-epoch").values_list("epoch", flat=True).first()
     if last is not None:
@@ -261,7 +269,7 @@ def _forget_edits(thread: Thread) -> None:
 
 
 def old_workers(now: datetime) -> QuerySet[Worker]:
-    """Workers that stopped long ago, and that no run names."""
+    """Workers that stopped long ago, and to which no run refers."""
     before = now - timedelta(days=WORKER_DAYS)
     return Worker.objects.filter(~Exists(Run.objects.filter(worker=OuterRef("pk"))), stopped_at__lt=before)
 
@@ -280,7 +288,9 @@ def _stopped_workers() -> Iterator[Step]:
 
 
 def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:
-    """Assistants that were deleted long enough ago for no admission to be under way, and that no run names any more."""
+    """Assistants to which no run refers, deleted so long ago that no admission of theirs can be in
+    progress.
+    """
     named = Exists(Run.objects.filter(assistant=OuterRef("pk")))
     before = now - timedelta(seconds=deletion.DISCARD_AFTER)
     return Assistant.objects.deleted().filter(~named, deleted_at__lt=before)
@@ -290,7 +300,7 @@ def _deleted_assistants() -> Iterator[Step]:
     count = THREADS
     while count == THREADS:
         with turn():
-            # Locked: their users may create them again at this moment.
+            # Locked, because their users may be creating them again at this moment.
             found = unnamed_assistants(clock.now()).select_for_update(skip_locked=True, of=("self",))
             assistant_ids = list(found.values_list("id", flat=True)[:THREADS])
             count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()

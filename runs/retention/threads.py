@@ -1,4 +1,4 @@
-"""Threads that their user deletes, or shortens to their present state."""
+"""Deletes threads for their user, or shortens them to their present state."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from threads.db.database import in_database
 from threads.models import Thread
 from threads.models.querysets import Principal
 
-#: How long a request takes part in the removal, in seconds; what is left by then is the sweep's.
+#: How long a request works on the removal, in seconds; the sweep removes the rest.
 PATIENCE = 10.0
 
 
 async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
-    """Delete those of the threads that are the principal's, with all that they own; return which they were.
+    """Delete those of the threads that the principal owns, with all their data; return their ids.
 
-    From the first commit on nobody sees them, and what their runs still do reaches nobody; the removal of their rows goes
-    on in pieces, by the sweep if this process ends.
+    After the first commit they are hidden, and their runs are fenced. Their rows are then removed
+    in steps, by the sweep if this process ends.
     """
     hidden, stopped = await in_database(hide, list(thread_ids), principal=principal)
     runtime = current()
@@ -43,9 +43,10 @@ async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) 
 
 
 async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
-    """Delete the past of those of the threads that are the principal's; one with a run in flight is left as it is.
+    """Delete the past of those of the threads that the principal owns, except threads with a run in
+    flight.
 
-    Returns which were shortened.
+    Returns the ids of the shortened threads.
     """
     pruning = current().storage.pruning()
     done = []
@@ -57,13 +58,15 @@ async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal)
 
 
 def _shorten(thread_id: UUID, pruning: Pruning, principal: Principal) -> Iterator[Step]:
-    # Begins on a database thread, where an Auth file's filter has to be made.
+    # Executed on a database thread, where the filter of an Auth file must be built.
     owned = Thread.objects.for_principal(principal).visible().filter(id=thread_id)
     yield from trim(owned.locked(), pruning, rows=ROWS)
 
 
 def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UUID], list[UUID]]:
-    """Let threads be gone for everybody: end their runs, and every writer's epoch. Return them and the runs that ended."""
+    """Hide threads: end their runs, and fence their writers. Return the threads' ids and those of
+    the ended runs.
+    """
     now = clock.now()
     with transaction.atomic():
         owned = Thread.objects.for_principal(principal).visible().filter(id__in=thread_ids)
@@ -79,7 +82,7 @@ def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UU
 
 
 async def _work(steps: Iterator[Step]) -> list[Step]:
-    """Do the steps of a removal, without rests, for somebody waits; for a bounded time."""
+    """Execute the steps of a removal for a bounded time; without rests, because a client waits."""
     clock_time = asyncio.get_running_loop().time
     ends, done = clock_time() + PATIENCE, []
     while clock_time() < ends and (step := await in_database(next, steps, None)) is not None:

@@ -1,7 +1,8 @@
-"""Copies of threads: all checkpoints of one, on a new thread that is nobody else's work.
+"""Copies a thread with all its checkpoints to a new thread.
 
-The new thread is made hidden, and shown when it is whole: a death in between leaves what nobody sees, and the sweep
-removes it. It begins with an epoch, as every thread with checkpoints has one.
+The new thread is created hidden, and shown when it is complete. After a crash in between, the
+hidden thread is left, and the sweep removes it. The copy starts with an epoch, as every thread with
+checkpoints does.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from threads.state.read import address, standing
 
 logger = logging.getLogger(__name__)
 
-#: How long a copy that is just being made is hidden before the sweep takes it for one that was given up.
+#: How long an unfinished copy stays hidden before the sweep removes it as abandoned.
 HIDDEN_FOR = timedelta(hours=1)
 
 
@@ -39,7 +40,7 @@ async def copy_thread(
     """Copy a thread, its metadata and its checkpoints; its runs stay its own.
 
     Args:
-        metadata: What the copy's metadata have besides.
+        metadata: Additional metadata of the copy.
 
     Raises NotFound.
     """
@@ -85,13 +86,15 @@ def _fill(source: UUID, target: UUID) -> None:
         if not Thread.objects.filter(id=target, discarded_at__isnull=False).locked().exists():
             raise NotFound
         copy_checkpoints(source, target, file=settings.CHECKPOINTS_FILE)
-        # Whose removal had begun before the copy was not visible any more by now.
+        # If the removal of the source had begun before the copy, the source is no longer visible now.
         if not Thread.objects.visible().filter(id=source).exists():
             raise NotFound(f"Thread with ID {source} not found")
 
 
 async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:
-    """What the copy's row says of its state: a run may have gone on with the source's since that had its row."""
+    """The state columns of the copy's row, read again because a run may have changed the source
+    since its row was read.
+    """
     graph_id = copy.metadata.get("graph_id")
     if not graph_id or not copy.epoch:
         return {}

@@ -1,9 +1,10 @@
 """Edits of a thread's state by its user.
 
-An edit is put together first, as a `Draft` that nobody sees, from the state as it is. Then one transaction locks the
-thread, makes sure that no run is in flight and that nobody has had the thread meanwhile, takes its next epoch, and writes
-all of it: the checkpoint, what the thread's row says, and the edit's place in the thread's log. So a writer that was cut
-off cannot write beside it, a death leaves all of it or nothing, and of two edits at once the second one is made anew.
+An edit is first prepared from the present state, as a `Draft` that is not visible. Then one
+transaction locks the thread, checks that no run is in flight and that the epoch has not changed,
+takes the next epoch, and writes the checkpoint, the thread's row and the edit's entry in the
+thread's log. So a fenced writer cannot write beside it, and a crash leaves all of the edit or
+nothing. Of two concurrent edits, the second is prepared again.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ from threads.state.read import address, standing
 
 logger = logging.getLogger(__name__)
 
-#: How often an edit is made anew because another writer was faster.
+#: How often an edit is tried while other writers are faster.
 TRIES = 10
-#: How many rows of a thread that never was are deleted at once.
+#: How many leftover rows of a thread that was never inserted are deleted at once.
 LEFTOVERS = 1000
-#: Metadata of a checkpoint that say what it is.
+#: The metadata keys that the server and LangGraph set on checkpoints, which clients cannot set.
 OF_CHECKPOINTS = frozenset(["source", "step", "parents", "writes", "checkpoint_map", "graph_id"])
 
 Supersteps = Sequence[Sequence[StateUpdate]]
@@ -54,19 +55,20 @@ Supersteps = Sequence[Sequence[StateUpdate]]
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An edit that has not happened yet."""
+    """An edit that is not committed yet."""
 
-    #: Where its checkpoint is: `thread_id`, `checkpoint_ns`, `checkpoint_id`.
+    #: The address of its checkpoint: `thread_id`, `checkpoint_ns`, `checkpoint_id`.
     place: dict[str, Any]
     batch: Batch
-    #: What changes about the thread's row.
+    #: The changes to the thread's row.
     changes: dict[str, Any]
 
 
 async def update_state(
     thread_id: UUID, supersteps: Supersteps, *, principal: Principal, checkpoint: Mapping[str, Any] | None
 ) -> dict[str, Any]:
-    """Apply updates to a thread's state, at a checkpoint or the latest; return where the checkpoint is that they made.
+    """Apply updates to a thread's state, at a checkpoint or the latest; return the new checkpoint's
+    address.
 
     Raises:
         NotFound: No such thread, or checkpoint.
@@ -89,7 +91,9 @@ async def patch_metadata(
     principal: Principal,
     checkpoint: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Add to the metadata of a checkpoint, or the latest; return where it is. Raises like `update_state`."""
+    """Add to the metadata of a checkpoint, or the latest; return its address. Raises like
+    `update_state`.
+    """
     kept = {key: each for key, each in sanitised_metadata(metadata).items() if key not in OF_CHECKPOINTS}
     for _ in range(TRIES):
         thread = await in_database(_editable, thread_id, principal=principal)
@@ -122,9 +126,10 @@ def _refuse_busy(thread: Thread) -> None:
 
 
 async def begin(thread: Thread, supersteps: Supersteps, *, principal: Principal) -> Callable[[], None]:
-    """Give a thread that is not saved yet the state that updates make.
+    """Give a thread that is not saved yet the state that the updates make.
 
-    Returns what writes that state, to be called in the transaction that inserts the thread.
+    Returns a function that writes the state, to be called in the transaction that inserts the
+    thread.
     """
     prepared = await prepare(thread, supersteps, user=asking(principal), new=True)
     for name, value in {**prepared.changes, "epoch": thread.epoch + 1}.items():
@@ -135,7 +140,8 @@ async def begin(thread: Thread, supersteps: Supersteps, *, principal: Principal)
         StateEdit.objects.create(
             thread=thread, epoch=thread.epoch, checkpoint_id=place, created_at=thread.created_at
         )
-        # On SQLite a death just before the thread was there may have left some, in their own file.
+        # On SQLite checkpoints have their own file, so a crash before the thread's insertion may have left
+        # some.
         pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
         while pruning.delete([thread.id], limit=LEFTOVERS):
             pass
@@ -152,10 +158,10 @@ async def prepare(
     checkpoint: Mapping[str, Any] | None = None,
     new: bool = False,
 ) -> Prepared:
-    """Apply updates to a draft of a thread's state; of a new thread, to an empty one.
+    """Apply updates to a draft of a thread's state, or for a new thread to an empty draft.
 
     Args:
-        user: Who asks, as its graph sees it.
+        user: The user that makes the request, as the graph sees it.
     """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
@@ -182,7 +188,8 @@ async def prepare(
         except StorageFailed as error:
             raise OperationalError(str(error)) from error
         except Exception as error:
-            # The graph's own code is called with the client's values: reducers, and the branches after a node.
+            # The update calls the graph's own code with the client's values: reducers, and the branches after
+            # a node.
             logger.info("Thread %s: its state could not be updated.", thread.id, exc_info=True)
             raise ContradictoryRequest(describe(error)[0]["message"] or type(error).__name__) from error
     changes = standing(now)
@@ -192,7 +199,9 @@ async def prepare(
 
 
 def _config(thread: Thread, graph_id: str, checkpoint: Mapping[str, Any] | None) -> Any:
-    """The configuration of an update. Its checkpoints say whose they are, and of no run."""
+    """The configuration of an update. Its checkpoints name their thread, user and graph, but no
+    run.
+    """
     named = {
         key: thread.metadata[key] for key in ("assistant_id",) if isinstance(thread.metadata.get(key), str)
     }
@@ -207,7 +216,9 @@ def _config(thread: Thread, graph_id: str, checkpoint: Mapping[str, Any] | None)
 
 
 def commit(thread: Thread, prepared: Prepared) -> bool:
-    """Make an edit happen, in one transaction; return False if another writer has had the thread since it was read."""
+    """Commit an edit in one transaction; return False if another writer has changed the thread
+    since it was read.
+    """
     with transaction.atomic():
         now = clock.now()
         found = Thread.objects.visible().filter(id=thread.id).locked().first()

@@ -1,7 +1,9 @@
-"""How graphs are opened outside of runs, to read or to edit a thread: with the configuration of the thread's newest run.
+"""Opens graphs outside of runs, to read or edit a thread, with the configuration of the thread's
+newest run.
 
-A factory may build another graph for another configuration, or for another user; one that cannot be built again as it
-was for the run has a state that nobody can read. Static graphs are the same for everybody, and nothing is looked up.
+A factory may build another graph for another configuration or user. If it cannot build the run's
+graph again, the thread's state cannot be read. Static graphs do not depend on either, so nothing is
+looked up for them.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ async def open_for_thread(
     """Open a graph to read or edit the thread that `config` names (`threads.state.read.address`).
 
     Args:
-        user: Who asks, if the site has an Auth file (`asking`).
+        user: The user that makes the request, if the site has an Auth file (`asking`).
     """
     if graphs.is_factory(name):
         place = config["configurable"]
@@ -40,20 +42,22 @@ async def open_for_thread(
 
 
 def asking(principal: object) -> AuthUser | None:
-    """A principal as factories see it; None where no Auth file says who it is."""
+    """A principal as factories see it; None without an Auth file."""
     if isinstance(principal, Principal) and principal.details is not None:
         return principal.auth_user
     return None
 
 
 def _configurable(thread_id: UUID) -> Mapping[str, Any]:
-    """What the thread's newest run was executed with; if it has none (any more), what the next one will be."""
+    """The `configurable` of the thread's newest run; if it has no run (any more), that of the next
+    one.
+    """
     kwargs = Run.objects.filter(thread=thread_id).order_by("-created_at").values_list("kwargs", flat=True)
     if (newest := kwargs.first()) is not None:
         return (newest.get("config") or {}).get("configurable") or {}
     thread = Thread.objects.filter(id=thread_id).only("config", "metadata").first()
     if thread is None:
-        # One that is about to be made, with a state.
+        # The thread is about to be created, with a state.
         return {}
     own = thread.config.get("configurable") or {}
     try:

@@ -1,4 +1,4 @@
-"""How threads' states are read: through a graph, with a saver that only reads."""
+"""Reads threads' states through a graph, with a read-only saver."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ async def readable(name: str, config: Any, *, user: Any = None) -> AsyncIterator
 
 
 def readable_by(principal: object) -> Graphs:
-    """The same, for who asks."""
+    """`readable` for the user that makes the request."""
     return partial(readable, user=asking(principal))

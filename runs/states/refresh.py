@@ -1,7 +1,8 @@
-"""Reading a thread's values again after a run that ended where nobody could read them.
+"""Refreshes a thread's values after a run that ended without reading them.
 
-Values are read through a graph, and a transaction that ends a run cannot wait for one. It marks the thread instead
-(`Thread.stale_since`). The process that ended the run reads the values at once; the sweep of any worker reads the rest.
+Values are read through a graph, and a transaction that ends a run cannot wait for that. It marks
+the thread as stale instead (`Thread.stale_since`). The process that ended the run refreshes the
+values at once; the sweeps of workers refresh the rest.
 """
 
 from __future__ import annotations
@@ -25,28 +26,32 @@ from threads.state.read import address
 
 logger = logging.getLogger(__name__)
 
-#: Threads that one sweep reads at most.
+#: Threads that one sweep refreshes at most.
 BATCH = 100
 
 
 async def refresh_state(thread_id: UUID) -> None:
-    """Read a thread's values again, if they are stale and nothing runs there. An error is logged, not raised."""
+    """Refresh a thread's values, if they are stale and no run executes there. An error is logged,
+    not raised.
+    """
     try:
         thread = await in_database(Thread.objects.stale().filter(id=thread_id).first)
         if thread is not None:
             await _refresh(thread)
     except Exception as error:
-        logger.warning("Thread %s: its values could not be read again yet: %s", thread_id, error)
+        logger.warning("Thread %s: its values could not be refreshed yet: %s", thread_id, error)
 
 
 async def refresh_stale() -> None:
-    """Read again the values of the threads that are stale longest, some at a time."""
+    """Refresh the values of the threads that have been stale for longest, up to BATCH of them."""
     for thread in await in_database(list, Thread.objects.stale().order_by("stale_since")[:BATCH]):
         await _refresh(thread)
 
 
 async def _refresh(thread: Thread) -> None:
-    """Read a thread's values and write them, unless another writer has had the thread meanwhile."""
+    """Read a thread's values and write them, unless another writer has changed the thread
+    meanwhile.
+    """
     changes: dict[str, Any] = {"stale_since": None}
     if (graph_id := thread.metadata.get("graph_id")) and thread.epoch:
         try:

@@ -1,1 +1,1 @@
-"""A process that executes runs: what it opens, what it executes, and what it does beside that."""
+"""A process that executes runs: what it opens, the runs it executes, and its background loops."""

@@ -19,5 +19,5 @@ class Active:
     task: asyncio.Task[None]
 
 
-#: By the ids of the runs.
+#: By run id.
 ActiveRuns = dict[UUID, Active]

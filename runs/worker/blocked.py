@@ -1,7 +1,8 @@
-"""What a blocked event loop holds up: every run of its process but the one that blocks it is handed back, uncharged.
+"""Requeues the runs that a blocked event loop holds up, all except the one that blocks it, without
+charging an attempt.
 
-Otherwise the process's end would cost each of them an attempt, and one run that blocks three processes in a row would
-end all runs beside it in an error.
+Otherwise the exit of the process would charge each of them an attempt, and one run that blocks
+three processes in a row would end all runs beside it in an error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 def blocking_run(frame: FrameType | None, run_ids: Collection[UUID]) -> UUID | None:
-    """Which of these runs the event loop's thread executes; None if its frames do not tell.
+    """Which of these runs the event loop's thread executes; None if its frames do not show it.
 
     LangGraph passes a node's config, which names the run, through several of its own functions.
     """
@@ -37,7 +38,7 @@ def blocking_run(frame: FrameType | None, run_ids: Collection[UUID]) -> UUID | N
 
 
 def hand_back_others(worker_id: UUID, frame: FrameType | None) -> None:
-    """Put back a worker's runs apart from the one that blocks its loop; none if that one is not known."""
+    """Requeue a worker's runs except the one that blocks its loop; none if that one is not known."""
     try:
         running = Run.objects.filter(worker=worker_id, status=RunStatus.RUNNING)
         found = {run.id: run for run in running.defer("kwargs", "metadata", "base")}

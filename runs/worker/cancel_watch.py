@@ -1,4 +1,6 @@
-"""What others write to the rows of a worker's runs: cancels, takeovers, deletions."""
+"""Watches the rows of a worker's runs for cancellations, takeovers and deletions by other
+processes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ RETRY = 0.1
 
 
 class CancelWatch:
-    """Stops runs as their rows say."""
+    """Stops runs that were cancelled, taken over or deleted, as their rows show."""
 
     def __init__(self, heartbeat: Heartbeat, active: ActiveRuns) -> None:
         self._heartbeat = heartbeat
@@ -28,11 +30,11 @@ class CancelWatch:
         self._look = asyncio.Event()
 
     def look(self) -> None:
-        """Read the rows now: a request for one of the runs was announced."""
+        """Read the rows now, because a request for one of the runs was announced."""
         self._look.set()
 
     async def run(self) -> None:
-        """Read the rows when told to, and at each poll. Never ends."""
+        """Read the rows when `look` is called, and at each poll. Never ends."""
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(settings.POLL):
@@ -51,7 +53,8 @@ class CancelWatch:
             for run_id, each in active.items():
                 epoch, action = rows.get(run_id, (0, ""))
                 if epoch != each.execution.run.epoch:
-                    # Also seen when the run has just been settled; stopping an execution that ended does nothing.
+                    # This is also the case when the run has just been settled; stopping an execution that
+                    # ended has no effect.
                     each.execution.stop(Stop.LOST)
                 elif action:
                     each.execution.run.cancel_action = action

@@ -1,4 +1,4 @@
-"""The health endpoint of a process that serves nothing else."""
+"""The health endpoint of a worker that does not serve the API."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from runs.worker.manager import RunManager
 #: How long a client may take to send its request, in seconds.
 PATIENCE = 5.0
 
-#: Whether the process is well, and what else there is to say.
+#: Whether the process is healthy, and the body of the response.
 Report = Callable[[], tuple[bool, dict[str, Any]]]
 
 
 def worker_health(manager: RunManager) -> tuple[bool, dict[str, Any]]:
-    """Whether a worker takes runs: 200 while it does, 503 once it drains or while others may believe it dead."""
+    """Whether a worker takes runs: 200 while it does, 503 once it drains or its lease is not
+    trusted.
+    """
     reason = "draining" if manager.draining else None if manager.lease.trusted else "the lease has run out"
     queues = manager.options.queues
     return reason is None, {

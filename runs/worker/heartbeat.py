@@ -1,4 +1,4 @@
-"""A worker's heartbeat: it keeps the lease, and begins a new one when the old one was lost."""
+"""A worker's heartbeat: renews the lease, and begins a new one after the old one was lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runs.worker.active import ActiveRuns
 
 logger = logging.getLogger(__name__)
 
-#: First pause before a renewal that failed is tried again, in seconds; the longest one is a heartbeat.
+#: First pause before a failed renewal is retried, in seconds; the longest pause is a heartbeat.
 RETRY = 0.1
 
 
@@ -24,7 +24,7 @@ class Heartbeat:
 
     Args:
         active: The worker's runs, which are stopped when the lease is lost.
-        on_new_lease: Called once the worker goes on under a new identity.
+        on_new_lease: Called once the worker continues under a new identity.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Heartbeat:
         await self.lease.begin(concurrency=concurrency, queues=self._options.queues)
 
     async def run(self) -> None:
-        """Renew the lease at each heartbeat, and at once when its connection broke. Never ends."""
+        """Renew the lease at each heartbeat, and at once when its connection breaks. Never ends."""
         pause = RETRY
         while True:
             lease = self.lease
@@ -65,7 +65,9 @@ class Heartbeat:
                 pause = min(pause * 2, settings.HEARTBEAT)
 
     async def _begin_again(self) -> None:
-        """Go on as a new worker once the old one's runs have ended here: others may have taken them over."""
+        """Continue as a new worker once the old worker's runs have ended here, because others may
+        have taken them over.
+        """
         if not self._expired:
             self._lease_expired()
         carrying = [each.task for each in self._active.values()]
@@ -77,10 +79,11 @@ class Heartbeat:
         self._on_new_lease()
 
     def _lease_expired(self) -> None:
-        """Stop every run, because others may believe this worker dead by now.
+        """Stop every run, because other processes may consider this worker dead by now.
 
-        If the database was out of reach, runs that nobody took are handed back. If this process stood still, one of them
-        may be the cause: they are recovered like those of a dead worker, which bounds how often.
+        If the database was unreachable, runs that no other process took are requeued. If this
+        process was blocked, one of the runs may be the cause. They are then recovered like those of
+        a dead worker, which bounds the number of attempts.
         """
         self._expired = True
         self.lease.broken.set()

@@ -1,4 +1,4 @@
-"""RunManager: this process's worker. It claims runs, executes them, and drains."""
+"""RunManager: this process's worker, which claims runs, executes them, and drains."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 #: Runs claimed in one transaction at most.
 CLAIM_BATCH = 20
-#: Shares of the drain's time: until when runs may end by themselves, after a cancel, and after they were abandoned.
-#: The rest is for writing statuses and giving the lease up.
+#: Shares of the drain's time after which runs are cancelled, abandoned, and no longer waited for. The rest is
+#: for writing statuses and ending the lease.
 ASK_SHARE, CANCEL_SHARE, ABANDON_SHARE = 0.6, 0.8, 0.95
 
 
@@ -61,7 +61,9 @@ class Slot:
 
 
 class RunManager:
-    """Executes up to `CONCURRENCY` runs at once, from entering until the drain at its exit."""
+    """Executes up to `CONCURRENCY` runs at once, from entering the context until the drain at its
+    exit.
+    """
 
     def __init__(
         self,
@@ -77,7 +79,7 @@ class RunManager:
         self.active: ActiveRuns = {}
         self.reserved = 0
         self.draining = False
-        #: Set when `max_runs` runs were executed.
+        #: Set when `max_runs` runs have been executed.
         self.enough = asyncio.Event()
         self._hub = hub
         self._started = 0
@@ -113,7 +115,7 @@ class RunManager:
         await self.drain()
 
     def begin(self) -> None:
-        """Start claiming. Startup's steps, recovery among them, are done by then."""
+        """Start claiming. Called after the startup steps, which include recovery."""
         self._loops = [
             spawn(self._heartbeat.run(), "heartbeat"),
             spawn(self._cancel_watch.run(), "cancel watch"),
@@ -127,7 +129,9 @@ class RunManager:
         ]
 
     def _begin_again(self) -> None:
-        """Go on under a new identity: runs of the old one may have been left behind, and slots are free."""
+        """Continue under a new identity: look for orphans of the old one, and claim runs for the
+        free slots.
+        """
         self._sweeps.now()
         self.wakeups.ring(WORK)
 
@@ -135,16 +139,16 @@ class RunManager:
 
     @property
     def free(self) -> int:
-        """How many more runs it may begin now."""
+        """How many more runs this worker may start now."""
         free = self.concurrency - len(self.active) - self.reserved
         if self.options.max_runs is not None:
             free = min(free, self.options.max_runs - self._started - self.reserved)
         return free
 
     def reserve(self) -> Slot | None:
-        """Reserve a place for a run that is about to be admitted, if there is one.
+        """Reserve a place for a run that is about to be admitted, if one is free.
 
-        While there are limits for all processes, whether one is reached is for the claims to say.
+        Returns None while limits for all processes are set, because only a claim can check them.
         """
         limited = settings.USER_CONCURRENCY or settings.TOTAL_CONCURRENCY
         if self.draining or limited or self.free <= 0 or not self.lease.trusted:
@@ -156,7 +160,7 @@ class RunManager:
         """Execute a claimed run.
 
         Args:
-            asked_here: Whether the client that wants it is connected to this process.
+            asked_here: Whether the client that created it is connected to this process.
         """
         self._started += 1
         stream = self._hub.open(
@@ -166,7 +170,7 @@ class RunManager:
         if self.draining:
             execution.stop(Stop.DRAIN)
         elif run.worker_id != self.worker_id or not self.lease.trusted:
-            # The lease under which it was claimed ended meanwhile.
+            # The lease under which the run was claimed has ended meanwhile.
             execution.stop(Stop.LEASE)
         task = spawn(self._carry(execution, stream), f"carry {run.id}")
         self.active[run.id] = Active(execution, stream, task)
@@ -193,14 +197,14 @@ class RunManager:
             try:
                 self.start(run)
             except Exception:
-                # One run must not end the claiming of all others. Its own is seen at the next heartbeat.
+                # One run must not stop the claiming of others. Recovery finds this one.
                 logger.exception("Run %s could not be started; recovery settles it.", run.id)
         return len(claimed)
 
     # --- one run
 
     async def _carry(self, execution: Execution, stream: RunStream) -> None:
-        """Execute a run and write down what became of it."""
+        """Execute a run and write its outcome."""
         run = execution.run
         settled = NOT_SETTLED
         try:
@@ -216,7 +220,9 @@ class RunManager:
             )
             raise
         except Exception:
-            logger.exception("Run %s: this process failed to look after it; recovery settles it.", run.id)
+            logger.exception(
+                "Run %s: this process failed to execute and settle it; recovery settles it.", run.id
+            )
         finally:
             full = self.free <= 0
             self._hub.end(stream, finished=settled.final)
@@ -241,15 +247,16 @@ class RunManager:
     # --- drain
 
     def stop_claiming(self) -> None:
-        """Take no more runs; what runs goes on until the drain."""
+        """Take no more runs; those in progress continue until the drain."""
         self.draining = True
         self.wakeups.ring(WORK)
 
     async def drain(self) -> None:
-        """Stop what is executing at a safe point, write every status, give up the lease. Ends within DRAIN_SECONDS.
+        """Stop the runs at a safe point, write every status, and end the lease. Ends within
+        DRAIN_SECONDS.
 
-        Runs are asked to stop at their next step, then cancelled once, then abandoned; each one's status is decided by
-        what really happened to it.
+        Runs are asked to stop at their next step, then cancelled once, then abandoned. The status
+        of each is decided by what actually happened.
         """
         loop = asyncio.get_running_loop()
         began, budget = loop.time(), self.drain_seconds
@@ -280,10 +287,12 @@ class RunManager:
             async with asyncio.timeout_at(max(loop.time() + 0.5, began + budget)):
                 await self.lease.end()
         except Exception as error:
-            logger.warning("The lease could not be given up; it runs out by itself: %s", error)
+            logger.warning("The lease could not be ended; it expires by itself: %s", error)
 
     async def _mark_draining(self) -> None:
-        """Say in the worker's row that it drains. Nothing depends on it: its lease ends soon."""
+        """Record the drain in the worker's row. This is only informative, because the lease ends
+        soon.
+        """
         try:
             await in_database(mark_draining, self.worker_id)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""Opening a process's runtime, and closing it in an order that loses nothing."""
+"""Opens a process's runtime, and closes it in an order that loses nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ from threads.db.executors import DaemonThreads, in_thread
 
 logger = logging.getLogger(__name__)
 
-#: How long the end of database calls is waited for once the drain is over; one that hangs ends with the process.
+#: How long to wait for database calls to end after the drain, in seconds; a call that hangs ends with the
+#: process.
 CLOSE_SECONDS = 1.0
 
 
@@ -40,15 +41,16 @@ CLOSE_SECONDS = 1.0
 async def open_runtime(
     *, execute: bool = True, options: WorkerOptions | None = None
 ) -> AsyncIterator[Runtime]:
-    """Open storage, recover, start executing; at the exit drain the runs, end the streams, and close, in this order.
+    """Open storage, recover, start executing; at the exit drain the runs, end the streams, and
+    close.
 
-    The order holds by construction: the manager is entered last, and its exit is the drain.
+    The order follows from the exit stack: the manager is entered last, and its exit is the drain.
 
     Args:
         execute: Whether this process executes runs, or only serves.
         options: What differs from the settings in this process.
 
-    Raises StartupError when it cannot.
+    Raises StartupError if the process cannot start.
     """
     options = options or WorkerOptions()
     manager: RunManager | None = None
@@ -61,7 +63,7 @@ async def open_runtime(
         stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
         stack.enter_context(watched_loop(_others_handed_back(worker_id)))
         stack.enter_context(forks.network_not_inherited())
-        # Synchronous nodes run here, as many at once as runs: one each.
+        # Synchronous nodes execute here, on one thread for each run.
         nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
         stack.callback(nodes.shutdown)
         asyncio.get_running_loop().set_default_executor(nodes)
@@ -96,7 +98,9 @@ async def open_runtime(
 
 
 def _others_handed_back(worker_id: Callable[[], UUID | None]) -> Callable[[FrameType | None], None]:
-    """What lets the runs beside the one that blocks this process's loop go on without it."""
+    """A callback for the watchdog that requeues the runs beside the one that blocks this process's
+    event loop.
+    """
 
     def hand_back(frame: FrameType | None) -> None:
         if (own := worker_id()) is not None:

@@ -1,4 +1,4 @@
-"""What a worker does for runs and threads that are not its own: recovery, refreshing, retention."""
+"""A worker's background work for all runs and threads: recovery, refreshing, retention."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
-#: Pause before the sweep goes on with what its budget, or another transaction's lock, did not let it settle, in seconds.
+#: Pause in seconds before the sweep retries what its budget, or another transaction's lock, left unsettled.
 AGAIN = 0.5
 
 
 class Sweeps:
-    """Loops that never end; each goes on whatever one of its turns raises."""
+    """Loops that never end. A loop continues after an exception in one of its turns."""
 
     def __init__(
         self, heartbeat: Heartbeat, active: ActiveRuns, *, storage: CheckpointStorage, wakeups: Wakeups
@@ -39,7 +39,7 @@ class Sweeps:
         self._storage = storage
         self._wakeups = wakeups
         self._now = asyncio.Event()
-        #: Set when orphans were looked for, which may have left threads stale.
+        #: Set after each search for orphans, because settled orphans may leave threads stale.
         self._settled = asyncio.Event()
 
     def now(self) -> None:
@@ -47,7 +47,7 @@ class Sweeps:
         self._now.set()
 
     async def find_the_dead(self) -> None:
-        """Look for workers whose process is gone, and have their runs recovered at once."""
+        """Look for dead workers, and start the recovery of their runs at once."""
         while connection.vendor == "postgresql":
             await asyncio.sleep(settings.PROBE * random.uniform(0.8, 1.2))
             try:
@@ -59,7 +59,7 @@ class Sweeps:
                 logger.warning("Dead workers could not be looked for, trying again: %s", error)
 
     async def settle_orphans(self) -> None:
-        """Settle orphans: at once when a worker was found dead, and at each sweep in any case."""
+        """Settle orphans at once when a dead worker was found, and at each sweep."""
         again = False
         while True:
             with suppress(TimeoutError):
@@ -70,19 +70,20 @@ class Sweeps:
                 again = not await self._settle_orphans()
                 self._settled.set()
             except Exception as error:
-                logger.warning("What others left behind could not be settled, trying again: %s", error)
+                logger.warning("Orphaned runs could not be settled, trying again: %s", error)
 
     async def refresh(self) -> None:
-        """Read stale threads again: first those that recovery has left before the first request, then after each sweep.
+        """Refresh stale threads: first those that recovery left at startup, then after each sweep.
 
-        No orphan waits for this: a storage that does not answer may take seconds for each thread.
+        Orphans do not wait for this, because each thread may take seconds when the storage does not
+        answer.
         """
         while True:
             self._settled.clear()
             try:
                 await refresh_stale()
             except Exception as error:
-                logger.warning("Stale threads could not be read, trying again: %s", error)
+                logger.warning("Stale threads could not be refreshed, trying again: %s", error)
             await self._settled.wait()
 
     async def _settle_orphans(self) -> bool:
@@ -99,10 +100,10 @@ class Sweeps:
         return report.complete
 
     async def retain(self) -> None:
-        """Remove what has been kept long enough; a pass may take minutes, of short transactions."""
+        """Remove expired data; a pass may take minutes, in short transactions."""
         while True:
             await asyncio.sleep(settings.RETENTION_SWEEP * random.uniform(0.5, 1.5))
             try:
                 await policy.sweep(self._storage)
             except Exception as error:
-                logger.warning("What is too old could not be removed, trying again: %s", error)
+                logger.warning("Expired data could not be removed, trying again: %s", error)

@@ -65,7 +65,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
         assert site.finish(run)["status"] == "success"
         assert site.values(run)["log"] == ["before", "gate", "after", "last"]
     assert site.process.stop() == 0
-    sound(site, allowed="status could not be written|lease could not be given up|database calls did not end")
+    sound(site, allowed="status could not be written|lease could not be ended|database calls did not end")
 
 
 @pytest.mark.postgresql

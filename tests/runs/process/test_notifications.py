@@ -167,6 +167,6 @@ class TestBetweenProcesses:
                     await asyncio.sleep(0.01)
             monkeypatch.setattr(module, "CHANNEL", "runs")
             async with asyncio.timeout(5):
-                while "nothing came back" not in caplog.text:
+                while "no notification arrived" not in caplog.text:
                     await asyncio.sleep(0.01)
         database.threads.close()

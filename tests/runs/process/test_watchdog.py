@@ -71,4 +71,4 @@ def test_a_process_whose_loop_is_blocked_past_its_lease_ends(mode: str, code: in
     """Nothing else could: it answers nobody and obeys no signal. A developer at a breakpoint is left alone."""
     done = subprocess.run([sys.executable, "-c", BLOCKED, mode], timeout=60, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
-    assert ("This process ends now" in done.stderr) is (code != 0)
+    assert ("This process exits now" in done.stderr) is (code != 0)
