@@ -21,7 +21,7 @@ class RunsConfig(AppConfig):
         from runs import signals  # noqa: F401
         from runs.checks import configuration, exposure  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401
-        from runs.lifecycle import recovery
+        from runs.lifecycle.reconcile import recover_at_startup
         from runs.process import startup
 
-        startup.on_startup(recovery.recover_at_startup)
+        startup.on_startup(recover_at_startup)

@@ -30,7 +30,7 @@ WITHOUT_DATABASE = (
     "tests/chaos",
     "tests/runs/checks/test_configuration.py",
     "tests/runs/requests/test_run.py",
-    "tests/runs/test_serialization.py",
+    "tests/runs/test_encoding.py",
     "tests/runs/process/test_watchdog.py",
     "tests/processes/test_logs.py",
     "tests/processes/test_proxy.py",

@@ -15,7 +15,7 @@ from django.template.response import TemplateResponse
 
 from runs.exceptions import NothingToCancel
 from runs.lifecycle.cancellation import Outcome, cancel
-from runs.lifecycle.recovery import Report, reconcile
+from runs.lifecycle.reconcile import Report, reconcile
 from runs.models import CancelAction, Run, RunStatus
 from runs.models.querysets import RunQuerySet
 from runs.process.current import notify_cancelled

@@ -26,9 +26,9 @@ from runs.api.routes import (
     threads,
 )
 from runs.conf import settings
+from runs.encoding import encode
 from runs.identity.requests import principal_of
 from runs.requests.parsing import JSONParser
-from runs.serialization import encode
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
 A request acts as the user whose API key it shows, or who is logged in to this site. What is not that user's does not exist."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from runs.encoding import encode
 from runs.exceptions import RequestTooLarge
 from runs.requests.run import mirrored, sanitised_config, sanitised_metadata
-from runs.serialization import encode
 from threads.redaction import restored
 
 #: What an assistant says of which nothing is said.

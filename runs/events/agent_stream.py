@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from uuid import UUID
 
-from runs.events.agent_stream_runs import TapeRun, graph_of, latest_of, run_of, runs_of
+from runs.events.agent_stream_runs import StreamedRun, graph_of, latest_of, run_of, runs_of
 from runs.events.table import START
 from runs.events.thread_changes import changes
 from runs.models import RunStatus
@@ -30,7 +30,7 @@ from threads.models.querysets import Principal
 LOOK = 1.0
 
 
-class Tape:
+class AgentStream:
     """One reader's position in a thread's agent stream.
 
     Args:
@@ -78,7 +78,7 @@ class Tape:
                     return
                 yield batch
 
-    async def one(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
+    async def one(self, run: StreamedRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """Yield the present events of one run, in batches."""
         async with aclosing(self._run(run)) as batches:
             async for batch in batches:
@@ -86,7 +86,7 @@ class Tape:
                     return
                 yield batch
 
-    def _next_runs(self) -> list[TapeRun]:
+    def _next_runs(self) -> list[StreamedRun]:
         return runs_of(self._thread_id, principal=self._principal, epoch=self._epoch, but=self._told)
 
     def _look(self) -> tuple[int, list[UUID]] | None:
@@ -101,7 +101,7 @@ class Tape:
         self._there = True
         return epoch, [run.id for run in self._next_runs()]
 
-    async def _run(self, run: TapeRun) -> AsyncGenerator[list[ProtocolEvent]]:
+    async def _run(self, run: StreamedRun) -> AsyncGenerator[list[ProtocolEvent]]:
         """The events of one run, until its end."""
         name = run.graph_name if run.graph_known else await current().hub.read(graph_of, run)
         projection = self.latest = RunProjection(str(run.id), name)
@@ -110,7 +110,7 @@ class Tape:
                 yield batch
         else:
             self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
-        end: TapeRun | None = run
+        end: StreamedRun | None = run
         if not run.terminal:
             end = await current().hub.read(run_of, run.id)
         ended = self._end(run, end, projection)
@@ -125,7 +125,9 @@ class Tape:
         self._told[run.id] = epoch
         self._told = {each: at for each, at in self._told.items() if at >= self._epoch}
 
-    async def _begun(self, run: TapeRun, projection: RunProjection) -> AsyncGenerator[list[ProtocolEvent]]:
+    async def _begun(
+        self, run: StreamedRun, projection: RunProjection
+    ) -> AsyncGenerator[list[ProtocolEvent]]:
         self._place = (run.epoch, 0)
         first = True
         timestamp = int(run.started_at.timestamp() * 1000) if run.started_at else 0
@@ -142,7 +144,9 @@ class Tape:
                 if found or not batch:
                     yield found
 
-    def _end(self, run: TapeRun, end: TapeRun | None, projection: RunProjection) -> list[ProtocolEvent]:
+    def _end(
+        self, run: StreamedRun, end: StreamedRun | None, projection: RunProjection
+    ) -> list[ProtocolEvent]:
         """The events of a run's end. A run without a row was rolled back or deleted, and counts as
         cancelled.
         """
@@ -171,7 +175,7 @@ async def latest_projection(
     row = await in_database(latest_of, thread_id, principal=principal, run_id=run_id)
     if row is None:
         return None
-    tape = Tape(thread_id, principal=principal)
-    async for _ in tape.one(row):
+    stream = AgentStream(thread_id, principal=principal)
+    async for _ in stream.one(row):
         pass
-    return tape.latest
+    return stream.latest

@@ -19,7 +19,7 @@ RUNS_EACH = 200
 
 
 @dataclass(frozen=True, slots=True)
-class TapeRun:
+class StreamedRun:
     """The columns of a run that the agent stream needs."""
 
     id: UUID
@@ -74,7 +74,9 @@ def runs_on(thread_id: UUID, *, principal: Principal) -> RunQuerySet:
     return Run.objects.for_principal(principal).filter(thread=thread_id, thread__discarded_at__isnull=True)
 
 
-def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()) -> list[TapeRun]:
+def runs_of(
+    thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[UUID] = ()
+) -> list[StreamedRun]:
     """A thread's next runs from an epoch on that have events, in the stream's order."""
     runs = runs_on(thread_id, principal=principal).annotate(place=PLACE)
     there = runs.filter(
@@ -82,15 +84,15 @@ def runs_of(thread_id: UUID, *, principal: Principal, epoch: int, but: Iterable[
     )
     ordered = there.exclude(id__in=list(but)).order_by("place", "-attempt", "finished_at", "id")
     columns = ("place" if name == "epoch" else name for name in COLUMNS)
-    return [TapeRun(*row) for row in ordered.values_list(*columns)[:RUNS_EACH]]
+    return [StreamedRun(*row) for row in ordered.values_list(*columns)[:RUNS_EACH]]
 
 
-def run_of(run_id: UUID) -> TapeRun | None:
+def run_of(run_id: UUID) -> StreamedRun | None:
     row = Run.objects.filter(id=run_id).values_list(*COLUMNS).first()
-    return TapeRun(*row) if row is not None else None
+    return StreamedRun(*row) if row is not None else None
 
 
-def graph_of(run: TapeRun) -> str:
+def graph_of(run: StreamedRun) -> str:
     """The graph that a run was created for."""
     row = (
         Run.objects.filter(id=run.id)
@@ -101,10 +103,10 @@ def graph_of(run: TapeRun) -> str:
     return row.graph_id if row is not None else run.graph_name
 
 
-def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> TapeRun | None:
+def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> StreamedRun | None:
     """The run of a thread that started last, or a given run if it has started."""
     runs = runs_on(thread_id, principal=principal).filter(attempt__gt=0)
     if run_id is not None:
         runs = runs.filter(id=run_id)
     row = runs.order_by("-epoch").values_list(*COLUMNS).first()
-    return TapeRun(*row) if row is not None else None
+    return StreamedRun(*row) if row is not None else None

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from uuid import UUID
 
+from runs.encoding import encode
 from runs.events import table
 from runs.events.table import Event, Position
 from runs.events.thread_changes import changes
 from runs.models import Run
 from runs.models.querysets import IN_FLIGHT
 from runs.process.current import current
-from runs.serialization import encode
 from threads.models import StateEdit, Thread
 
 #: The names of entries that are not events of a run's log; no stream mode has these names.

@@ -15,10 +15,11 @@ from langgraph.runtime import RunControl
 from langgraph.types import Interrupt
 
 from runs.conf import settings
+from runs.encoding import encode
 from runs.events.hub import RunStream
 from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
-from runs.execution.decision import decide
+from runs.execution.ending import decide
 from runs.execution.graph_stream import GraphStream
 from runs.execution.invocation import has_begun
 from runs.execution.loops import AttemptWriter
@@ -26,7 +27,6 @@ from runs.execution.settler import until_written
 from runs.graphs.compatibility import NodeGone
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import Run
-from runs.serialization import encode
 from threads.checkpoints import CheckpointStorage, Fenced, StorageUnavailable
 from threads.checkpoints.storage import addressed
 from threads.db.database import in_database

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from runs.conf import settings
+from runs.encoding import encode
 from runs.events.buffer import RunStream
 from runs.exceptions import RunTooLarge
 from runs.execution.invocation import langgraph_modes
 from runs.execution.told import Told
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
-from runs.protocols.disclosure import discloses_question, without_internals
+from runs.protocols.disclosure import discloses_interrupt, without_internals
 from runs.protocols.errors import describe
-from runs.serialization import encode
 
 #: What a graph streams: namespace, mode, data.
 Chunk = tuple[tuple[str, ...], str, Any]
@@ -84,7 +84,7 @@ class Recording:
         rows = [row for row in self._rows(namespace, mode, data) if not self.told.again(*row)]
         for event in rows:
             self._check(event)
-        question = discloses_question(mode, data)
+        question = discloses_interrupt(mode, data)
         if mode == "values" and rows and not question:
             # The checkpoint follows immediately, or not at all.
             self._waiting = (namespace, rows[0])

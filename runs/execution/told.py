@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from runs.encoding import decode, encode
 from runs.protocols.agent.items import PACK
-from runs.serialization import decode, encode
 
 #: The modes that are streamed again.
 MODES = frozenset({"values", "updates"})

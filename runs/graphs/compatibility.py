@@ -169,11 +169,11 @@ async def ensure_goes_on(
     raise NodeGone(
         f"The code of graph {name!r} has changed: {where}, which it does not have. Deploy code that still has it "
         "and run the thread without input, or update the thread's state or fork an earlier checkpoint.",
-        open_questions(await saver.aget_tuple(root_of(config))),
+        open_interrupts(await saver.aget_tuple(root_of(config))),
     )
 
 
-def open_questions(found: CheckpointTuple | None) -> dict[str, list[Interrupt]]:
+def open_interrupts(found: CheckpointTuple | None) -> dict[str, list[Interrupt]]:
     """The interrupts that wait at a checkpoint, by task id; the task's node need not exist."""
     writes = (found.pending_writes or ()) if found else ()
     return {task_id: list(asked) for task_id, channel, asked in writes if channel == INTERRUPT}

@@ -13,7 +13,7 @@ from django.db import transaction
 from runs.deletion import remove_run
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
-from runs.lifecycle.interrupts import waiting_questions
+from runs.lifecycle.interrupts import waiting_interrupts
 from runs.lifecycle.thread_rest import UNTOUCHED, Rest, cut_off
 from runs.models import CancelAction, Run, RunStatus
 from runs.process.current import current
@@ -123,7 +123,7 @@ def place_of(thread_id: UUID) -> int:
 
 def left_by(thread: Thread, run: Run) -> Rest:
     """What a run leaves on its locked thread when it ends without executing again."""
-    return cut_off(waiting_questions(thread)) if run.attempt else UNTOUCHED
+    return cut_off(waiting_interrupts(thread)) if run.attempt else UNTOUCHED
 
 
 def rest_thread(thread: Thread, *, after: Run, now: datetime) -> None:

@@ -16,12 +16,12 @@ from runs.conf import settings
 from runs.models import Run
 from runs.requests.answers import answered
 from threads.models import Thread
-from threads.state.interrupts import read_questions
+from threads.state.interrupts import read_interrupts
 
 logger = logging.getLogger(__name__)
 
 
-def waiting_questions(thread: Thread) -> dict[str, Any]:
+def waiting_interrupts(thread: Thread) -> dict[str, Any]:
     """The interrupts that wait for an answer now, read from the checkpoints. Runs since the last
     settlement may have used or added some.
 
@@ -29,7 +29,7 @@ def waiting_questions(thread: Thread) -> dict[str, Any]:
     """
     try:
         serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
-        return read_questions(thread.id, file=settings.CHECKPOINTS_FILE, serde=serde)
+        return read_interrupts(thread.id, file=settings.CHECKPOINTS_FILE, serde=serde)
     except Exception:
         logger.exception(
             "Thread %s: its interrupts could not be read; it keeps those that it showed.", thread.id

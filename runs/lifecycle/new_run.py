@@ -8,12 +8,12 @@ from typing import Any
 
 from runs import graphs
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import InvalidRequest
 from runs.models import Assistant, Run
 from runs.models.run import DEFAULT_QUEUE
 from runs.requests.answers import is_plain_answer
 from runs.requests.run import RunRequest
-from runs.serialization import encode
 from threads.db.ids import new_id
 from threads.models import Thread
 from threads.redaction import restored

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from runs.encoding import decode, encode
 from runs.protocols.results import GONE, with_interrupts
-from runs.serialization import decode, encode
 from threads.db.fields import Encoded
 
 

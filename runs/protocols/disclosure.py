@@ -24,7 +24,7 @@ SHOWN_CONFIGURABLE = frozenset(
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
 
 
-def discloses_question(mode: str, data: Any) -> bool:
+def discloses_interrupt(mode: str, data: Any) -> bool:
     """Whether an event shows that the graph asks a person something.
 
     Such events are published together with the end of the run: a client that has seen a question can count on the
@@ -41,10 +41,10 @@ def discloses_question(mode: str, data: Any) -> bool:
             return any(task.get("interrupts") for task in data.get("tasks", ()))
         case "debug":
             payload = data.get("payload") or {}
-            return discloses_question("tasks", payload) or discloses_question("checkpoints", payload)
+            return discloses_interrupt("tasks", payload) or discloses_interrupt("checkpoints", payload)
         case "events":
             chunk = (data.get("data") or {}).get("chunk")
-            return isinstance(chunk, tuple) and len(chunk) > 1 and discloses_question(chunk[-2], chunk[-1])
+            return isinstance(chunk, tuple) and len(chunk) > 1 and discloses_interrupt(chunk[-2], chunk[-1])
     return False
 
 

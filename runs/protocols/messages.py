@@ -16,7 +16,7 @@ from langchain_core.messages.base import merge_content
 from langchain_core.utils._merge import merge_dicts, merge_lists
 from langchain_core.utils.json import parse_partial_json
 
-from runs.serialization import decode, encode
+from runs.encoding import decode, encode
 
 Json = dict[str, Any]
 

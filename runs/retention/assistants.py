@@ -23,7 +23,7 @@ from runs.identity.auth_file.named import deletable
 from runs.lifecycle.cancellation import cancel
 from runs.models import AssistantVersion, CancelAction, Cron, Run
 from runs.process.current import current
-from runs.retention.threads import delete_threads as delete_threads_of
+from runs.retention.thread_deletion import delete_threads as delete_threads_of
 from threads.db import clock
 from threads.db.conditions import containing
 from threads.db.database import in_database

@@ -16,8 +16,8 @@ from uuid import UUID
 from django.db import transaction
 
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import NotFound
-from runs.serialization import encode
 from runs.states.reads import readable_by
 from threads.checkpoints.opening import copy_checkpoints
 from threads.db import clock

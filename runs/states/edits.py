@@ -21,13 +21,13 @@ from langgraph.types import StateUpdate
 
 from runs import graphs
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import NotFound, RequestTooLarge, ThreadBusy
 from runs.identity.auth_file.users import AuthUser
 from runs.models import Run
 from runs.process.current import current
 from runs.protocols.errors import describe
 from runs.requests.run import ContradictoryRequest, sanitised_metadata
-from runs.serialization import encode
 from runs.states.openings import asking, open_for_thread
 from threads import expiry
 from threads.checkpoints import StorageFailed

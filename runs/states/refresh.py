@@ -13,8 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from runs.conf import settings
+from runs.encoding import encode
 from runs.graphs import GraphNotFound
-from runs.serialization import encode
 from runs.states.reads import readable
 from threads.checkpoints import StorageUnavailable
 from threads.db import clock

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from django.db import transaction
 
+from runs.encoding import decode, encode
 from runs.models import Run, WebhookDelivery
 from runs.process.current import ring
 from runs.process.wakeups import WEBHOOKS
-from runs.serialization import decode, encode
 from runs.serializers import run_json
 from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import host_of, parse_url

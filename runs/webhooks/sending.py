@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 
 from runs.conf import settings
+from runs.encoding import decode, encode
 from runs.models import WebhookDelivery
-from runs.serialization import decode, encode
 from runs.webhooks import signing
 from runs.webhooks.outbox import Result
 from runs.webhooks.policy import current_policy

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from runs.lifecycle import orphans
+from runs.lifecycle import orphan_settlement
 from runs.models import Run, RunStatus
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
@@ -46,7 +46,7 @@ def hand_back_others(worker_id: UUID, frame: FrameType | None) -> None:
         if blocking is None:
             return
         others = [run for run in found.values() if run.id != blocking]
-        handed, _ = orphans.requeue_orphans(others, charge=False)
+        handed, _ = orphan_settlement.requeue_orphans(others, charge=False)
         logger.error(
             "Run %s blocks the event loop; %s other runs of this process were handed back.",
             blocking,

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import Any
 
-from runs.serialization import encode
+from runs.encoding import encode
 from runs.worker.manager import RunManager
 
 #: How long a client may take to send its request, in seconds.

@@ -14,7 +14,7 @@ from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events.hub import EventHub, RunStream
 from runs.execution.attempt import Execution
-from runs.execution.decision import failure
+from runs.execution.ending import failure
 from runs.execution.settler import NOT_SETTLED, Settler
 from runs.lifecycle import claims
 from runs.lifecycle.outcomes import Ending, Outcome, Stop

@@ -11,8 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from runs.conf import settings
-from runs.lifecycle import recovery
-from runs.lifecycle.recovery import Caller
+from runs.lifecycle.reconcile import SWEEP_BUDGET, Caller, reconcile
 from runs.process.dead_workers import dead_workers
 from runs.process.wakeups import WORK, Wakeups
 from runs.retention import policy
@@ -92,7 +91,7 @@ class Sweeps:
         caller = Caller(
             sole=True, worker_id=lease.worker_id, executing=frozenset(self._active), steady=lease.steady
         )
-        report = await in_database(recovery.reconcile, caller=caller, budget=recovery.SWEEP_BUDGET)
+        report = await in_database(reconcile, caller=caller, budget=SWEEP_BUDGET)
         if report.requeued:
             self._wakeups.tell(WORK)
         for run_id in report.failed:

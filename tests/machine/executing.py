@@ -9,7 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from runs.lifecycle import claims
 from runs.lifecycle.outcomes import Ending, Stop
-from runs.lifecycle.recovery import Caller, reconcile
+from runs.lifecycle.reconcile import Caller, reconcile
 from tests.machine.base import MAX_ATTEMPTS, Base, pick, picks, same, slots
 from tests.machine.sight import Row, Sight
 from tests.machine.workers import Attempt, Process

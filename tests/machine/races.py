@@ -16,7 +16,7 @@ from runs.exceptions import RunsError
 from runs.lifecycle import cancellation, claims
 from runs.lifecycle.admission import admit
 from runs.lifecycle.outcomes import Ending
-from runs.lifecycle.recovery import reconcile
+from runs.lifecycle.reconcile import reconcile
 from runs.lifecycle.settlement import Ended, settle
 from runs.requests.run import RunRequest
 from tests.machine.base import Base, pick, picks

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from runs.lifecycle.orphans import ThreadLocked, settle_orphan
+from runs.lifecycle.orphan_settlement import ThreadLocked, settle_orphan
 from runs.models import Run
 from tests.support.driving import Driver
 from threads.checkpoints import Fenced, Rows

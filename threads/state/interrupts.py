@@ -32,7 +32,7 @@ POSTGRES = {"value": "blob", "writes": "checkpoint_writes", "place": "%s"}
 SQLITE = {"value": "value", "writes": "writes", "place": "?"}
 
 
-def read_questions(
+def read_interrupts(
     thread_id: UUID, *, file: str | Path, serde: SerializerProtocol
 ) -> dict[str, list[dict[str, Any]]]:
     """Return what waits for an answer: {task id: [{"id", "value"}, …]}, as a thread's `interrupts`.

@@ -8,7 +8,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja.errors import HttpError
 
-from runs.serialization import encode
+from runs.encoding import encode
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 

@@ -13,6 +13,7 @@ from ninja.errors import ValidationError
 
 from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import (
     InvalidRequest,
     LimitReached,
@@ -24,7 +25,6 @@ from runs.exceptions import (
 )
 from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests.run import ContradictoryRequest
-from runs.serialization import encode
 from threads.checkpoints import StorageUnavailable
 from threads.db.errors import OF_DRIVERS, is_passing
 from threads.store.exceptions import (

@@ -14,6 +14,7 @@ from ninja.errors import HttpError
 
 from runs.api.responses.results import wait_for_result
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import NothingToCancel, ReaderRefused
 from runs.identity.standing import Standing
 from runs.lifecycle.cancellation import cancel_run
@@ -21,7 +22,6 @@ from runs.models import CancelAction
 from runs.process.current import current
 from runs.protocols.results import GONE
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
-from runs.serialization import encode
 from threads.db.tasks import spawn
 from threads.models.querysets import Principal
 

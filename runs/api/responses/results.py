@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from runs.encoding import encode
 from runs.models import Run, RunStatus
 from runs.process.current import current
 from runs.protocols.errors import shown_message
 from runs.protocols.results import GONE, with_interrupts
-from runs.serialization import encode
 
 
 async def wait_for_result(run_id: UUID) -> str:

@@ -18,9 +18,9 @@ from runs.api.schemas.assistants import (
     Xray,
 )
 from runs.assistants import drawing, find_assistant, search, writing
+from runs.encoding import encode
 from runs.models import Assistant
 from runs.retention.assistants import delete_assistant
-from runs.serialization import encode
 from runs.serializers import assistant_json, version_json
 from runs.states.openings import asking
 from threads.api.http import JSONBody, Request

@@ -12,12 +12,12 @@ from ninja.errors import HttpError
 
 from runs.api.schemas.crons import CronCreate, CronFilter, CronSearch, CronUpdate, cron_json
 from runs.crons import editing
+from runs.encoding import encode
 from runs.identity.auth_file.named import ask_about_assistants, ask_about_thread
 from runs.models import Cron
 from runs.models.cron import CronQuerySet
 from runs.process.current import current
 from runs.process.wakeups import CRONS
-from runs.serialization import encode
 from threads.api.http import JSONBody, Request
 from threads.api.pages import page_headers, rows_of_page
 from threads.db.conditions import containing

@@ -17,7 +17,8 @@ from runs.api.responses.following import PIECE, response
 from runs.api.sessions.ordering import Delivery, delivered, delivering
 from runs.api.sessions.session import Session
 from runs.conf import settings
-from runs.events.agent_stream import Tape
+from runs.encoding import encode
+from runs.events.agent_stream import AgentStream
 from runs.exceptions import InvalidRequest
 from runs.identity.principals import Principal
 from runs.identity.requests import standing_of
@@ -25,7 +26,6 @@ from runs.protocols.agent.commands import Command, ProtocolError, failure, parse
 from runs.protocols.agent.filters import Filter, parse_event_number, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
 from runs.requests.parsing import BODY, INVALID, parse
-from runs.serialization import encode
 from threads.api.http import Request
 
 router = Router(tags=["Agent streaming protocol"])
@@ -96,12 +96,12 @@ def body_of(request: HttpRequest) -> Any:
 async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncGenerator[bytes]:
     """The frames of a thread's events; a heartbeat when none was due for a while, also if others had events."""
     now = asyncio.get_running_loop().time
-    tape = Tape(thread_id, principal=principal, since=wanted.since)
-    with _delivering(thread_id, wanted, principal, owner=tape) as delivery:
+    stream = AgentStream(thread_id, principal=principal, since=wanted.since)
+    with _delivering(thread_id, wanted, principal, owner=stream) as delivery:
         # Clients wait for the head of the response, which some servers send with its first chunk.
         yield HEARTBEAT
         sent = now()
-        async with aclosing(tape.follow()) as batches:
+        async with aclosing(stream.follow()) as batches:
             async for batch in batches:
                 piece = bytearray()
                 for event in batch:
@@ -112,7 +112,7 @@ async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal)
                         piece.clear()
                         sent = now()
                     if held:
-                        await delivered(principal.user_id, thread_id, event.seq, owner=tape)
+                        await delivered(principal.user_id, thread_id, event.seq, owner=stream)
                     if wants:
                         piece += frame(event.method, event.json(), str(event.seq))
                 if not piece and now() - sent >= settings.STREAM_HEARTBEAT:

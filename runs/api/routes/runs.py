@@ -10,6 +10,7 @@ from ninja import Query, Router
 
 from runs.api.responses.creation import admit
 from runs.api.responses.locations import contents, locations
+from runs.encoding import encode
 from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.auth_file.named import ask_about_assistants
 from runs.lifecycle.batches import cancel_runs, create_runs, in_flight_of
@@ -18,7 +19,6 @@ from runs.models import Run, RunStatus
 from runs.process.current import current
 from runs.protocols.sse import listed_values
 from runs.requests.bodies import Limit, Offset, RunBatch, RunBody, RunCreate, RunsCancel
-from runs.serialization import encode
 from runs.serializers import RUN_FIELDS, run_columns, run_json
 from threads.api.http import JSONBody, Request
 from threads.api.pages import page_headers, rows_of_page

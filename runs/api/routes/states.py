@@ -22,8 +22,8 @@ from runs.api.schemas.states import (
     before_id,
     selection,
 )
+from runs.encoding import encode
 from runs.requests.run import checkpoint_uuid
-from runs.serialization import encode
 from runs.states.edits import patch_metadata, update_state
 from runs.states.reads import readable_by
 from threads.api.http import JSONBody, Request

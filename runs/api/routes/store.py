@@ -10,9 +10,9 @@ from ninja import Query, Router
 from ninja.errors import HttpError
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from runs.encoding import encode
 from runs.graphs.stores import store_of
 from runs.requests.bodies import Limit, Offset
-from runs.serialization import encode
 from threads.api.http import JSONBody, Request, Schema
 from threads.api.wire import timestamp
 from threads.store.embedding import check_paths

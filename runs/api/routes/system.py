@@ -12,10 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from ninja import Router
 
 from runs.api.responses.errors import refusal
+from runs.encoding import encode
 from runs.process.current import current
 from runs.process.metrics import Family, exposition, gauge, loop_lag, requests
 from runs.process.queue_state import QueueState, queue_state
-from runs.serialization import encode
 from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)

@@ -14,6 +14,7 @@ from ninja import Header, Query, Router
 
 from runs.api.responses.following import PIECE, prime, response
 from runs.conf import settings
+from runs.encoding import encode
 from runs.events.table import Position
 from runs.events.thread_log import RUN_DONE, STATE_EDITED, Entry, follow_thread
 from runs.exceptions import InvalidRequest
@@ -29,7 +30,6 @@ from runs.protocols.sse import (
     listed_values,
     parse_last_event_id,
 )
-from runs.serialization import encode
 from runs.states.reads import readable_by
 from threads.api.http import Request
 from threads.api.routes import NAMED, find_thread

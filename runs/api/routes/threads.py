@@ -16,7 +16,7 @@ from runs.exceptions import NotFound
 from runs.execution.resume import to_command
 from runs.identity.auth_file.named import ask_about_copy
 from runs.requests.run import sanitised_command
-from runs.retention.threads import delete_threads, shorten_threads
+from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
 from runs.states.edits import begin
 from threads.api.http import JSONBody, Request

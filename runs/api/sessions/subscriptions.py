@@ -14,7 +14,7 @@ from contextlib import ExitStack, aclosing, suppress
 from uuid import UUID, uuid4
 
 from runs.api.sessions.ordering import Delivery, delivered, delivering
-from runs.events.agent_stream import Tape
+from runs.events.agent_stream import AgentStream
 from runs.exceptions import NotFound
 from runs.protocols.agent.commands import ProtocolError
 from runs.protocols.agent.events import ProtocolEvent
@@ -162,9 +162,9 @@ class Subscriptions:
 
     async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
         """Send what the others have had; return how many events that was, by subscription."""
-        tape = Tape(self._thread_id, principal=self._principal, since=since)
+        stream = AgentStream(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
-        async with aclosing(tape.read()) as batches:
+        async with aclosing(stream.read()) as batches:
             async for batch in batches:
                 for event in batch:
                     if event.seq > self._position:
@@ -188,16 +188,16 @@ class Subscriptions:
             await asyncio.wait([reader])
 
     async def _read(self, since: int, there: asyncio.Future[Counter[str]]) -> None:
-        tape = Tape(self._thread_id, principal=self._principal, since=since)
+        stream = AgentStream(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
         try:
-            async with aclosing(tape.follow()) as batches:
+            async with aclosing(stream.follow()) as batches:
                 async for batch in batches:
                     if not batch and not there.done():
                         there.set_result(replayed)
                     for event in batch:
                         replayed.update(await self._tell(event))
-            # The tape of a thread ends with the thread.
+            # The stream of a thread ends with the thread.
             raise NotFound("The thread was deleted.")
         except Exception as error:
             await self._failed(error)

@@ -10,11 +10,11 @@ from typing import Any
 from runs.api.sessions.session import Session
 from runs.api.sessions.subscriptions import MOST, Subscriptions
 from runs.conf import settings
+from runs.encoding import encode
 from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import NOT_JSON, Command, ProtocolError, failure, parse_command, success
 from runs.protocols.agent.filters import parse_filter
 from runs.requests.parsing import INVALID, parse
-from runs.serialization import encode
 from threads.db.errors import is_passing
 from threads.db.tasks import spawn
 from threads.models.querysets import Principal

@@ -15,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, connection
 
 from runs.conf import settings
-from runs.lifecycle.recovery import Report, parse_before, reconcile
+from runs.lifecycle.reconcile import Report, parse_before, reconcile
 from runs.management.arguments import require_migrated_database
 from runs.models import Run
 from runs.process.notifications import notify_after_commit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from runs.serialization import encode
+from runs.encoding import encode
 
 Namespace = tuple[str, ...]
 

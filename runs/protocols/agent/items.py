@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from runs.serialization import encode
+from runs.encoding import encode
 
 Namespace = tuple[str, ...]
 

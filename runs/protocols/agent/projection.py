@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from runs.encoding import decode, encode
 from runs.protocols.agent.events import Namespace, ProtocolEvent
 from runs.protocols.agent.items import OF_VALUES, PACK
 from runs.protocols.agent.messages import Messages, Piece
 from runs.protocols.agent.streamed import Streamed
 from runs.protocols.agent.subgraphs import Subgraphs
-from runs.serialization import decode, encode
 
 INTERRUPT = "__interrupt__"
 LOST = "The attempt that streamed this message was lost; the run goes on with another one."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from runs.encoding import decode, encode
 from runs.protocols.agent.messages import Json, Namespace, Piece
-from runs.serialization import decode, encode
 
 
 class Streamed:

@@ -17,9 +17,9 @@ from django.utils import timezone
 from django.utils.html import escape
 
 from runs.admin import actions as admin_actions
+from runs.encoding import encode
 from runs.models import Run
 from runs.protocols.agent.items import PACK, pack
-from runs.serialization import encode
 from runs.templatetags.run_tables import DATA_LIMIT, MAX_EVENTS
 from tests.support.admin_site import page, sign_in, staff
 from tests.support.driving import Driver

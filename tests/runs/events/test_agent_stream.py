@@ -1,4 +1,4 @@
-"""A thread's tape: its runs' events in one order, under numbers that only grow."""
+"""A thread's stream: its runs' events in one order, under numbers that only grow."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 
 from django.db.models import F
 
-from runs.events.agent_stream import Tape
+from runs.events.agent_stream import AgentStream
 from runs.events.agent_stream_runs import runs_of
 from runs.lifecycle.cancellation import cancel_run
 from runs.models import Run
@@ -16,8 +16,8 @@ from threads.db.database import in_database
 
 
 async def told(driver: Driver, run: Run, *, since: int = 0) -> list[ProtocolEvent]:
-    tape = Tape(run.thread_id, principal=driver.principal, since=since)
-    return [event async for batch in tape.read() for event in batch]
+    stream = AgentStream(run.thread_id, principal=driver.principal, since=since)
+    return [event async for batch in stream.read() for event in batch]
 
 
 async def test_a_run_that_ended_while_another_one_was_between_attempts_comes_after_it(driver: Driver) -> None:
@@ -52,7 +52,7 @@ async def test_who_follows_a_run_learns_of_the_one_that_waited_for_it_in_the_sam
     await driver.executing(begun, "sleep")
     await cancel_run(waiting.id, thread_id=waiting.thread_id, principal=driver.principal, action="interrupt")
     found: list[ProtocolEvent] = []
-    following = Tape(begun.thread_id, principal=driver.principal).follow()
+    following = AgentStream(begun.thread_id, principal=driver.principal).follow()
     async with asyncio.timeout(20):
         async for batch in following:
             found += batch

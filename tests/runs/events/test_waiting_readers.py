@@ -47,7 +47,7 @@ async def test_a_reader_outlasts_a_fault_that_passes_and_misses_nothing(
 
 
 async def of_protocol(driver: Driver, run: Any) -> list[int]:
-    found = agent_stream.Tape(run.thread_id, principal=driver.principal)
+    found = agent_stream.AgentStream(run.thread_id, principal=driver.principal)
     async with asyncio.timeout(20):
         return [event.seq async for batch in found.read() for event in batch]
 
@@ -61,7 +61,7 @@ async def test_a_reader_of_the_agent_protocol_does_too(
     monkeypatch.setattr(agent_stream, function, failing)
     found: list[int] = []
     async with asyncio.timeout(20):
-        following = agent_stream.Tape(run.thread_id, principal=driver.principal).follow()
+        following = agent_stream.AgentStream(run.thread_id, principal=driver.principal).follow()
         async for batch in following:
             found += [event.seq for event in batch]
             if not batch and await driver.runtime.hub.read(reading.is_settled, run.id):

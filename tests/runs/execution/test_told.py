@@ -12,7 +12,7 @@ import pytest
 from runs.execution.told import Told
 from runs.lifecycle.outcomes import Stop
 from runs.protocols.agent.items import PACK, pack
-from tests.runs.lifecycle.test_recovery import bury, settled
+from tests.runs.lifecycle.test_reconcile import bury, settled
 from tests.support.driving import Driver
 from threads.db.database import in_database
 

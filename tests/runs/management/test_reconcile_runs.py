@@ -262,7 +262,7 @@ async def test_beside_a_running_server_it_settles_what_is_proved_lost(
 async def test_reconciling_twice_at_once_settles_each_run_once(
     transactional_db: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from runs.lifecycle.recovery import reconcile
+    from runs.lifecycle.reconcile import reconcile
     from threads.db.database import threads
 
     runs = [await in_database(orphan) for _ in range(12)]
@@ -318,4 +318,4 @@ def test_the_result_is_on_stdout_and_the_log_on_stderr(tmp_path: Path) -> None:
     result = reconcile_process("--json", DATA_DIR=str(tmp_path), DATABASE_URL=url)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["requeued"] == [str(run.id)]
-    assert "INFO runs.lifecycle.recovery: Reconciled 1 orphaned runs" in result.stderr
+    assert "INFO runs.lifecycle.reconcile: Reconciled 1 orphaned runs" in result.stderr

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
 from langchain_core.messages.tool import ToolCallChunk, tool_call_chunk
 
+from runs.encoding import encode
 from runs.protocols.messages import MessageAccumulator, as_message, merged
-from runs.serialization import encode
 
 Json = dict[str, Any]
 

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from runs.encoding import encode
 from runs.exceptions import InvalidRequest
 from runs.requests.bodies import RunCreate
 from runs.requests.parsing import INVALID, parse
 from runs.requests.run import RunRequest
-from runs.serialization import encode
 
 
 def nested(depth: int) -> bytes:

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from runs import deletion
 from runs.exceptions import NotFound
 from runs.lifecycle import claims
-from runs.lifecycle.recovery import Caller, reconcile
+from runs.lifecycle.reconcile import Caller, reconcile
 from runs.models import Run
 from runs.retention import policy
 from runs.retention.policy import Policy, prune, steps

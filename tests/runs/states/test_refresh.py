@@ -14,7 +14,7 @@ from runs.states.refresh import refresh_stale, refresh_state
 from runs.worker import sweeps
 from runs.worker.manager import RunManager
 from runs.worker.sweeps import Sweeps
-from tests.runs.lifecycle.test_recovery import orphan, settled
+from tests.runs.lifecycle.test_reconcile import orphan, settled
 from tests.support.driving import Driver
 from threads.db.database import in_database
 from threads.models import Thread

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 
 from runs.lifecycle import cancellation
-from runs.lifecycle.orphans import fail_orphan
+from runs.lifecycle.orphan_settlement import fail_orphan
 from runs.models import Run, WebhookDelivery
 from runs.retention.policy import Policy, steps
 from runs.webhooks import outbox

@@ -7,10 +7,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 
+from runs.encoding import encode
 from runs.events.table import Event
 from runs.protocols.agent.items import PACK, Compactor, pack
 from runs.protocols.agent.projection import RunProjection
-from runs.serialization import encode
 
 RUN = "01a20943-1bca-7219-a1d9-28c365b3ef1c"
 META = {"langgraph_node": "agent"}

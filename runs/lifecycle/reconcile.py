@@ -18,7 +18,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from runs.conf import settings
-from runs.lifecycle import orphans
+from runs.lifecycle import orphan_settlement
 from runs.models import Run, RunStatus
 from runs.process.dead_workers import dead_workers
 from runs.process.leases import mark_stopped, sole_executor
@@ -158,7 +158,7 @@ def _settle(batch: list[Run], report: Report, *, action: str, dry_run: bool) -> 
     done: set[UUID] = set()
     if resumed and not dry_run:
         try:
-            done, _ = orphans.requeue_orphans(resumed)
+            done, _ = orphan_settlement.requeue_orphans(resumed)
         except Exception as error:
             logger.warning(
                 "%s runs could not be recovered together, trying one by one: %s", len(resumed), error
@@ -175,9 +175,9 @@ def _settle(batch: list[Run], report: Report, *, action: str, dry_run: bool) -> 
 def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> None:
     for attempt in range(1, TRIES + 1):
         try:
-            done = True if dry_run else orphans.settle_orphan(run, resume=resume)
+            done = True if dry_run else orphan_settlement.settle_orphan(run, resume=resume)
             break
-        except orphans.ThreadLocked:
+        except orphan_settlement.ThreadLocked:
             if attempt < TRIES:
                 time.sleep(PAUSE)
                 continue

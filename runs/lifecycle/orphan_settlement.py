@@ -11,14 +11,14 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F, Q
 
+from runs.encoding import encode
 from runs.events import table
 from runs.events.table import Event, Part
 from runs.lifecycle import thread_rest
-from runs.lifecycle.interrupts import waiting_questions
+from runs.lifecycle.interrupts import waiting_interrupts
 from runs.models import Run, RunStatus
 from runs.models.querysets import TERMINAL
 from runs.protocols.errors import describe
-from runs.serialization import encode
 from runs.webhooks import announcements
 from threads.db import clock
 from threads.models import Thread
@@ -125,7 +125,7 @@ def _leave(thread: Thread, run: Run, error: dict[str, str], now: datetime) -> No
     others = Run.objects.filter(thread=thread.id).exclude(id=run.id)
     newer = Q(created_at__gt=run.created_at) | Q(created_at=run.created_at, id__gt=run.id)
     outlived = others.filter(newer, status__in=TERMINAL, attempt__gt=0).exists()
-    rest = thread_rest.UNTOUCHED if outlived else thread_rest.lost(error, waiting_questions(thread))
+    rest = thread_rest.UNTOUCHED if outlived else thread_rest.lost(error, waiting_interrupts(thread))
     in_flight = others.in_flight().exists()
     changes = thread_rest.after(rest, thread, in_flight=in_flight, now=now, temporary=run.temporary)
     Thread.objects.filter(id=thread.id).update(**changes)

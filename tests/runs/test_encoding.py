@@ -16,7 +16,7 @@ from langchain_core import messages
 from langgraph.types import Interrupt
 from pydantic import BaseModel
 
-from runs.serialization import PLAIN_MESSAGES, decode, encode
+from runs.encoding import PLAIN_MESSAGES, decode, encode
 
 
 class Colour(enum.Enum):

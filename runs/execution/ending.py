@@ -8,10 +8,10 @@ import logging
 from langgraph.errors import GraphDrained
 
 from runs.conf import settings
+from runs.encoding import encode
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import CancelAction, Run
 from runs.protocols.errors import describe
-from runs.serialization import encode
 from threads.checkpoints import Fenced, StorageFailed, StorageUnavailable
 
 logger = logging.getLogger(__name__)

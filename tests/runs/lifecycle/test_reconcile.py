@@ -10,9 +10,9 @@ import orjson
 import pytest
 from django.utils import timezone
 
-from runs.lifecycle import orphans
+from runs.lifecycle import orphan_settlement
 from runs.lifecycle.outcomes import Stop
-from runs.lifecycle.recovery import Caller, parse_before, reconcile
+from runs.lifecycle.reconcile import Caller, parse_before, reconcile
 from runs.models import Run, Worker
 from tests.support.driving import Driver
 from threads.db.database import in_database
@@ -175,14 +175,14 @@ async def test_one_orphan_that_cannot_be_settled_does_not_stop_the_others(
     quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     bad, good = await orphan(driver, node="s0"), await orphan(driver, node="s0")
-    real = orphans.requeue_orphans
+    real = orphan_settlement.requeue_orphans
 
     def broken(runs: Any) -> Any:
         if bad.id in {run.id for run in runs}:
             raise RuntimeError("disk on fire")
         return real(runs)
 
-    monkeypatch.setattr(orphans, "requeue_orphans", broken)
+    monkeypatch.setattr(orphan_settlement, "requeue_orphans", broken)
     report = await settled()
     assert (report.unsettled, report.requeued) == ([str(bad.id)], [str(good.id)])
     assert str(bad.id) in caplog.text
