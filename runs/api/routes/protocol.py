@@ -68,7 +68,8 @@ async def stream_events(
 ) -> HttpResponse | StreamingHttpResponse:
     """Past events after `since` or `Last-Event-ID` that match the filter, then new ones.
 
-    The thread may not exist yet: its events follow once it does. The stream ends when it is deleted.
+    The thread may not exist yet: its events follow once it does. The stream ends when it is
+    deleted.
     """
     try:
         params = body_of(request)
@@ -130,7 +131,7 @@ async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal)
 def _delivering(
     thread_id: UUID, wanted: Filter, principal: Principal, *, owner: object
 ) -> AbstractContextManager[Delivery | None]:
-    """Registers a connection that carries content: a run's end on other connections waits for it."""
+    """Registers a connection that carries content: run ends on other connections wait for it."""
     if not wanted.has_content:
         return nullcontext()
     return delivering(principal.user_id, thread_id, since=wanted.since, owner=owner)
