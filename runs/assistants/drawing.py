@@ -41,7 +41,10 @@ _known: WeakKeyDictionary[Graph, Schemas] = WeakKeyDictionary()
 
 @asynccontextmanager
 async def opened(assistant: Assistant, user: AuthUser | None) -> AsyncIterator[Graph]:
-    """The graph of an assistant, for who asks if an Auth file says so. Raises GraphNotFound or GraphLoadError."""
+    """The graph of an assistant, built for a user if there is an Auth file.
+
+    Raises GraphNotFound or GraphLoadError.
+    """
     config: Any = {"configurable": dict(assistant.config.get("configurable", {}))}
     async with graphs.open_graph(assistant.graph_id, config, runtime=introspection_runtime(user)) as graph:
         yield graph

@@ -98,7 +98,7 @@ class ThreadReader:
     """One reader's view of a thread: each run's events in the modes that its creator asked for.
 
     Args:
-        open_graph: How the reader opens the thread's graph.
+        open_graph: Opens the thread's graph.
     """
 
     def __init__(self, thread: Thread, modes: Sequence[str], open_graph: Graphs) -> None:

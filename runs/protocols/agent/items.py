@@ -1,4 +1,4 @@
-"""The log's items: what other protocols need beyond the events that a run's creator requested. Pure.
+"""The log's items: what protocols need beyond the events that a run's creator requested. Pure.
 
 An item is `[mode, namespace, time, data]`, as JSON. A row of the log holds many items, under a name
 that is no stream mode (`PACK`). Items contain the minimum from which `projection.py` can derive the
