@@ -221,7 +221,7 @@ if not LOCAL_DEVELOPMENT and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=True)
     SECURE_CONTENT_TYPE_NOSNIFF = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-    # Without a proxy's header, no request is recognised as HTTPS, and each one would be redirected for ever.
+    # Without a proxy's header, no request is recognised as HTTPS, and each one would be redirected endlessly.
     SECURE_SSL_REDIRECT = env_bool("SSL_REDIRECT", default=BEHIND_PROXY)
     SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", 3600))
     # The domain's other hosts and browsers' preload lists are outside of this site's control.

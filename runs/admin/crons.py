@@ -100,7 +100,7 @@ class CronAdmin(ReadOnlyAdmin):
         ring(CRONS)
         self._say(request, word, changed)
 
-    @admin.action(description="Fire now, beside the schedule", permissions=["operate"])
+    @admin.action(description="Fire now, outside of the schedule", permissions=["operate"])
     def fire_now(self, request: HttpRequest, queryset: CronQuerySet) -> None:
         done: list[Cron] = []
         for cron in queryset[:LIMIT]:

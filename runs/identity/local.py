@@ -24,7 +24,7 @@ FORWARDED = frozenset({
 #: Prefixes of such headers.
 FORWARDED_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "x-amz-cf-", "x-arr-", "x-vercel-")
 
-#: The built-in user's id, for each event loop: a process that serves has one.
+#: The built-in user's id, per event loop, of which a serving process has one.
 _local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 

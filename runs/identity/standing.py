@@ -114,7 +114,7 @@ class Standing:
     async def _ask_who(self) -> None:
         before, self._principal = self._principal, await self._identity.principal()
         if (self._principal.user_id, self._principal.scopes) != (before.user_id, before.scopes):
-            raise AuthenticationError(message="These credentials are somebody else's now.")
+            raise AuthenticationError(message="These credentials belong to another user now.")
 
 
 def _name(credentials: Credentials, ask: AskAuthFile | None) -> tuple[str, ...] | None:

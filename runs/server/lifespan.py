@@ -34,7 +34,7 @@ class State(StrEnum):
 
 
 class Stopped(Exception):
-    """The server was told to stop before it had started."""
+    """The server was stopped before it had started."""
 
     exit_code = 0
 
@@ -197,7 +197,7 @@ class Lifespan:
         """Begin the drain at a stop signal, and then call the server's own signal handler.
 
         Uvicorn and granian send `lifespan.shutdown` after the last connection has ended. An open
-        event stream ends only with the drain, so it would block the shutdown for ever. Their
+        event stream ends only with the drain, so it would block the shutdown forever. Their
         handler gets only the first signal, because uvicorn skips the shutdown after a second one.
         """
         if threading.current_thread() is not threading.main_thread():

@@ -139,7 +139,7 @@ COMMANDS = {
 SOCKET = RULES["POST", "/threads/{}/stream/events"]
 
 
-#: What a websocket's client does when it connects or asks, and when a command of it starts a run.
+#: The rules of a websocket that connects or sends a command, and of a command that starts a run.
 READS, STARTS = RULES["POST", "/threads/{}/stream/events"], RULES["POST", "/threads/{}/commands"]
 
 

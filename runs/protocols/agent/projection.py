@@ -20,7 +20,7 @@ from runs.protocols.agent.subgraphs import Subgraphs
 from runs.serialization import decode, encode
 
 INTERRUPT = "__interrupt__"
-LOST = "The attempt that streamed this message was lost; the run goes on with another one."
+LOST = "The attempt that streamed this message was lost; the run continues with another one."
 INCOMPLETE = "The run failed before this message was complete."
 #: The protocol's status for each run status. A `success` with unanswered interrupts is `interrupted` too.
 ENDINGS = {"success": "completed", "interrupted": "interrupted", "error": "failed", "timeout": "failed"}
