@@ -1,7 +1,8 @@
-"""The site's settings, from the environment; with none at all, safe for local development.
+"""The site's settings, from the environment; without any variables, safe for local development.
 
-Local development means: no `SECRET_KEY` is given. Then `DEBUG` is on, a generated secret is kept in
-`DATA_DIR`, only loopback hosts are served, and requests without credentials act as one built-in local user.
+Local development means that `SECRET_KEY` is not set. Then `DEBUG` is on, a generated secret is
+stored in `DATA_DIR`, only loopback hosts are served, and requests without credentials act as one
+built-in local user.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
 
 
 def local_secret(path: Path) -> str:
-    """The secret of this machine's development site, generated once and readable by its owner alone."""
+    """The development site's secret, generated once and readable only by its owner."""
     try:
         return path.read_text().strip()
     except FileNotFoundError:
@@ -64,7 +65,7 @@ INSTALLED_APPS = [
     "runs",
     "threads",
     "channels",
-    # For the API page's own static files; without it the page would load them from elsewhere.
+    # For the API page's static files; without it, the page would load them from a CDN.
     "ninja",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -105,7 +106,7 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
-# WhiteNoise warns of a missing folder; in development files come from where they are.
+# WhiteNoise warns of a missing folder. In development, files are served from their source folders.
 STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 WHITENOISE_USE_FINDERS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -116,7 +117,7 @@ AUTH_PASSWORD_VALIDATORS = [
 
 SQLITE_OPTIONS = {
     # A deferred transaction that reads and then writes cannot wait for another writer: it fails at once with
-    # "database is locked". IMMEDIATE takes the write lock first, and `timeout` seconds is how long it waits.
+    # "database is locked". IMMEDIATE takes the write lock first, and waits for it up to `timeout` seconds.
     "transaction_mode": "IMMEDIATE",
     "timeout": 30,
     "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA busy_timeout=30000;",
@@ -130,28 +131,30 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = SQLITE_OPTIONS
     Path(DATABASES["default"]["NAME"]).parent.mkdir(parents=True, exist_ok=True)
 else:
-    # A connection that the server has ended is not handed out by the pool.
+    # The pool then does not hand out connections that the server has closed.
     DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
     DATABASES["default"]["OPTIONS"] = {
         **DATABASES["default"].get("OPTIONS", {}),
         # Prepared statements: planning the few statements of a run each time would cost as much as executing them.
         "server_side_binding": True,
         "prepare_threshold": 2,
-        # For the pages of the admin; runs and the API have threads that keep their connections (`threads.db.database`).
+        # For the admin's pages. Runs and the API use threads with their own connections
+        # (`threads.db.database`).
         "pool": {"min_size": 0, "max_size": int(env_number("DATABASE_POOL", 8)), "timeout": 10},
         "connect_timeout": 5,
-        # A database host that vanishes is noticed in seconds, not when the kernel gives up after a quarter of an hour.
+        # Detects a vanished database host within seconds; the kernel would give up after a quarter of an
+        # hour.
         "keepalives_idle": 5,
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
-        # A process that is frozen within a transaction must not keep its locks from the one that takes its runs over; nor
-        # may a lock that somebody holds for long keep every database thread of a process waiting.
+        # A process that is frozen in a transaction must not block the process that takes over its runs. Nor
+        # may one long-held lock block all database threads of a process.
         "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000",
     }
 
 BODY_LIMIT = 8 * 1024 * 1024
-# Django's own limit: what the API accepts, the rest of the site does too.
+# Django's own limit, the same for the whole site.
 DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
 RUNS: dict[str, Any] = {
     "GRAPHS": {},
@@ -163,7 +166,7 @@ RUNS: dict[str, Any] = {
     "ON_SHUTDOWN": env("ON_SHUTDOWN", "requeue"),
     "USER_CONCURRENCY": int(env_number("USER_CONCURRENCY", 0)),
     "TOTAL_CONCURRENCY": int(env_number("TOTAL_CONCURRENCY", 0)),
-    # Whoever develops on this machine is its only user, and may try what it can take.
+    # No limits in local development, which has a single user.
     "USER_QUEUE": int(env_number("USER_QUEUE", 0 if LOCAL_DEVELOPMENT else 1000)),
     "USER_RUNS_PER_MINUTE": int(env_number("USER_RUNS_PER_MINUTE", 0 if LOCAL_DEVELOPMENT else 600)),
     "USER_THREADS": int(env_number("USER_THREADS", 0 if LOCAL_DEVELOPMENT else 100_000)),
@@ -203,11 +206,12 @@ LOGGING = {
     "loggers": {
         "daphne": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
-        # Below this they write what is written to the database: whole states, and what clients put into configurable.
+        # Lower levels would log everything that is written: whole states, and clients' values of
+        # configurable.
         "aiosqlite": {"level": "INFO"},
         "django.db.backends": {"level": "INFO"},
         "django": {"handlers": [], "propagate": True},
-        # One line a request is Django's development server's habit; here a 4xx is the client's business.
+        # No line for each 4xx response, which is the client's error.
         "django.request": {"level": "ERROR"},
     },
 }
@@ -217,8 +221,8 @@ if not LOCAL_DEVELOPMENT and not DEBUG:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env_bool("SECURE_COOKIES", default=True)
     SECURE_CONTENT_TYPE_NOSNIFF = True
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
-    # Without a proxy that says so, no request is known to have come by HTTPS, and each would be sent round for ever.
+    # Without a proxy's header, no request is recognised as HTTPS, and each one would be redirected endlessly.
     SECURE_SSL_REDIRECT = env_bool("SSL_REDIRECT", default=BEHIND_PROXY)
     SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", 3600))
-    # What other hosts of the domain do, and lists that browsers come with, are not this site's to decide.
+    # The domain's other hosts and browsers' preload lists are outside of this site's control.
     SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

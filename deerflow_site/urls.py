@@ -1,4 +1,4 @@
-"""The site's paths: the admin at /admin/, the chat at /chat/, and the API at the root, where its clients expect it."""
+"""The site's paths: the admin at /admin/, the chat at /chat/, and the API at the root."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from runs.api.site import api, not_found
 
 
 def _view_on_site(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponseBase:
-    """The admin's way from an object to its page: what is no id is a 404, and not an error."""
+    """The admin's "view on site". An invalid id gives a 404 instead of an error."""
     try:
         return shortcut(request, content_type_id, object_id)
     except (ValidationError, ValueError, OverflowError):
@@ -25,6 +25,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", api.urls),
     path("", include("runs.pages.urls")),
-    # The admin without its slash is left to Django, which redirects.
+    # "/admin" without a slash is excluded, because Django redirects it.
     re_path(r"^(?!admin$)", not_found),
 ]

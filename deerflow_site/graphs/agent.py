@@ -5,7 +5,7 @@
                                                      └─revise──┘
 
 It is an ordinary LangGraph graph with real subgraphs, retries, tool calls, interrupts and token streams. Only
-the model is scripted, so that it runs without a network or a key; `AGENT_MODEL` puts a real one in its place.
+the model is scripted, so that it runs without a network or a key; `AGENT_MODEL` selects a real one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ GREETING = (
 
 
 def begin(state: State) -> Literal["greet", "plan"]:
-    """Research needs a question; without one the agent says what it can do."""
+    """Research needs a question; without one, the agent describes what it can do."""
     return "plan" if question_in(state.get("messages", [])) else "greet"
 
 
@@ -95,7 +95,10 @@ async def draft(state: State, config: RunnableConfig) -> State:
 
 
 async def review(state: State, config: RunnableConfig) -> Command[Literal["draft", "review", "report"]]:
-    """Ask a human about the draft. This node runs again from its first line when the answer is there."""
+    """Ask a person about the draft.
+
+    This node runs again from its first line when the answer arrives.
+    """
     knobs.crash_if_asked(config)
     revision = len(state["feedback"]) + 1
     answer = interrupt(
@@ -117,7 +120,7 @@ async def review(state: State, config: RunnableConfig) -> Command[Literal["draft
             },
         )
     if not verdict.feedback:
-        # Asked in a new step: an answer belongs to one interrupt, and this one has been answered.
+        # A new step for the next interrupt, because this one has been answered.
         return Command(goto="review", update={"review_hint": verdict.hint})
     knobs.progress("review", f"Draft {revision} needs a revision", approved=False)
     return Command(
@@ -144,10 +147,10 @@ async def report(state: State, config: RunnableConfig) -> State:
 
 
 def build() -> CompiledStateGraph[Any, Any, Any, Any]:
-    """Compile the graph, without a checkpointer: the server gives each run its own.
+    """Compile the graph without a checkpointer, because the server adds one for each run.
 
-    The model is made once here, so that a wrong `AGENT_MODEL` is an error when the server starts and not in
-    the middle of somebody's run.
+    The model is created here, so that a wrong `AGENT_MODEL` fails at the server's start and not
+    during a run.
     """
     chat_model()
     builder = StateGraph(State)

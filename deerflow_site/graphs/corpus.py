@@ -12,9 +12,9 @@ from pathlib import Path
 
 DOCUMENTS = Path(__file__).parent / "documents"
 
-# The usual BM25 constants: how fast repeated words stop counting, and how much long notes are held back.
+# The usual BM25 constants: the saturation of repeated words, and the penalty of long notes.
 SATURATION, LENGTH_WEIGHT = 1.5, 0.75
-# A word of the title says more about a note than a word of its text.
+# Words of the title count more than words of the text.
 TITLE_WEIGHT = 3
 
 COMMON_WORDS = """
@@ -31,7 +31,7 @@ STOPWORDS = frozenset(COMMON_WORDS.split())
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One document: `id` is its file name, `kind` the folder it lies in."""
+    """One document: `id` is its file name, `kind` its folder."""
 
     id: str
     kind: str
@@ -54,7 +54,7 @@ def keywords(text: str) -> list[str]:
 
 
 def stem(word: str) -> str:
-    """A crude stem that makes `lease`, `leases` and `leased` meet."""
+    """A crude stem, the same for `lease`, `leases` and `leased`."""
     for suffix in ("ing", "ly", "ed", "es", "s"):
         root = word.removesuffix(suffix)
         if root != word and len(root) > 2 and not word.endswith("ss"):
@@ -74,7 +74,7 @@ def sentences(text: str) -> list[str]:
 
 
 def best_sentence(text: str, terms: Iterable[str]) -> str:
-    """The sentence of `text` that shares most with `terms` (stems); the earliest among equals."""
+    """The sentence of `text` with the most of `terms` (stems); the first one of equals."""
     wanted = set(terms)
     return max(sentences(text), key=lambda sentence: len(wanted.intersection(stems(sentence))), default="")
 

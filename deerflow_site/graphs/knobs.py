@@ -1,4 +1,4 @@
-"""Environment variables of the demo agent, read each time, and what its nodes tell the stream."""
+"""The demo agent's environment variables, which are read at each use, and its progress events."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def delay() -> float:
 def crash_if_asked(config: RunnableConfig) -> None:
     """Kill this process when it enters the node that `DEMO_CRASH_AT` names, on a run's first attempt only.
 
-    The server numbers the attempts of a run in `metadata.run_attempt`. Without that number there is no
-    telling a first attempt from a resumed one, so nothing is killed.
+    The server numbers the attempts of a run in `metadata.run_attempt`. Without that number, a first
+    attempt cannot be distinguished from a resumed one, so the process is not killed.
     """
     name = os.environ.get("DEMO_CRASH_AT", "").strip()
     if not name:

@@ -1,7 +1,7 @@
-"""What the agent asks of its model. Plain instructions: any chat model can follow them.
+"""The prompts for the agent's model: plain instructions that any chat model can follow.
 
-What a step works on follows as one JSON object in a human message: no text of a user or of a note can look
-like the end of the instruction.
+The material of a step follows as one JSON object in a human message, so that no text of a user or
+of a note can look like the end of the instruction.
 """
 
 from __future__ import annotations

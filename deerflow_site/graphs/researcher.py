@@ -25,7 +25,7 @@ NOTES_PER_SEARCH = 3
 
 
 class SearchUnavailable(Exception):
-    """The search did not answer this time; the node's retry policy asks again."""
+    """The search did not answer; the node's retry policy tries again."""
 
 
 @tool(response_format="content_and_artifact")
@@ -35,7 +35,8 @@ async def search_documents(
     """Search the notes of one kind for the words of a query. Returns the best notes, best first, as JSON."""
     await asyncio.sleep(knobs.delay())
     info = get_runtime().execution_info
-    # The attempt number is the task's own, so other runs, and processes that resume this one, do not matter.
+    # The attempt number belongs to the task, so other runs, and processes that resume this run, do not
+    # matter.
     if kind == FLAKY_KIND and info is not None and info.node_attempt == 1:
         raise SearchUnavailable(f"The index of {kind} did not answer in time.")
     terms = stems(query)
@@ -48,7 +49,7 @@ async def search_documents(
     return json.dumps(notes, ensure_ascii=False), sources
 
 
-# A real model may call the tool with wrong arguments: that is an answer to the model, not the end of the run.
+# A real model may call the tool with wrong arguments: the model gets the error, and the run continues.
 search_documents.handle_validation_error = True
 
 
@@ -63,7 +64,7 @@ async def ask(state: ResearchState, config: RunnableConfig) -> ResearchState:
 
 
 def after_ask(state: ResearchState) -> Literal["search", "summarise"]:
-    """A model may decide not to search."""
+    """Skip the search if the model made no tool call."""
     return "search" if cast(AIMessage, state["messages"][-1]).tool_calls else "summarise"
 
 
@@ -79,7 +80,7 @@ async def search(state: ResearchState, config: RunnableConfig) -> ResearchState:
 
 
 async def summarise(state: ResearchState, config: RunnableConfig) -> ResearchState:
-    """Let the model say what the notes mean for the question."""
+    """Let the model summarise the notes for the question."""
     knobs.crash_if_asked(config)
     angle = state["angle"]
     answers = [message for message in state["messages"] if isinstance(message, ToolMessage)]

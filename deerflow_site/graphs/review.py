@@ -1,4 +1,4 @@
-"""The question to the human who reviews a draft, and how the answer is read."""
+"""The interrupt for the reviewer of a draft, and the parsing of the answer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ HINT = "I did not understand that answer. Send “approve”, or a sentence that
 NO_DRAFT = "The edited action has no draft. Send it with `args.draft`, or “approve”."
 NO_FEEDBACK = "What should be different? Send a sentence that says what to change, or “approve”."
 
-#: What the person decides about, as LangChain's human-in-the-loop middleware names an action.
+#: The action to decide about, in the terms of LangChain's human-in-the-loop middleware.
 ACTION = "publish_report"
 
-#: For clients that make a form of it; the answer is read leniently by `read_answer`.
+#: For clients that show a form; `read_answer` accepts other forms of answers too.
 ANSWER_SCHEMA: dict[str, Any] = {
     "title": "Review",
     "anyOf": [
@@ -53,10 +53,10 @@ ANSWER_SCHEMA: dict[str, Any] = {
 
 
 def request(*, draft: str, about: str, revision: int, hint: str = "") -> dict[str, Any]:
-    """The interrupt's value, in the schema of LangChain's human-in-the-loop middleware, which chat pages know.
+    """The interrupt's value, in the schema of LangChain's human-in-the-loop middleware.
 
     Args:
-        hint: Why the last answer was asked again.
+        hint: Why the reviewer is asked again.
     """
     arguments = {"draft": draft, "about": about, "revision": revision}
     return {
@@ -67,7 +67,7 @@ def request(*, draft: str, about: str, revision: int, hint: str = "") -> dict[st
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Approval, maybe of an edited draft, feedback to work in, or (none of them) a hint with which it is asked again."""
+    """Approval, possibly of an edited draft; feedback for a revision; or a hint to ask again."""
 
     approved: bool = False
     feedback: str = ""
@@ -77,7 +77,7 @@ class Verdict:
 
 
 def decision(word: Any) -> bool | None:
-    """Whether a word or a boolean approves (True), rejects (False) or says neither (None)."""
+    """Whether a word or a boolean approves (True), rejects (False) or neither (None)."""
     if isinstance(word, bool):
         return word
     text = word.strip().rstrip(".!").lower() if isinstance(word, str) else ""
@@ -85,7 +85,10 @@ def decision(word: Any) -> bool | None:
 
 
 def read_answer(answer: Any) -> Verdict:
-    """Read a human's answer. Only an explicit yes approves; what is unclear is asked again, never guessed."""
+    """Parse a reviewer's answer.
+
+    Only an explicit yes approves; an unclear answer leads to another interrupt.
+    """
     if isinstance(answer, dict) and "decisions" in answer:
         return _read_decisions(answer["decisions"])
     if isinstance(answer, dict):
@@ -101,7 +104,7 @@ def read_answer(answer: Any) -> Verdict:
 
 
 def _read_decisions(decisions: Any) -> Verdict:
-    """Read LangChain's form of an answer: one decision for the one action."""
+    """Parse LangChain's form of an answer: one decision for the one action."""
     if not isinstance(decisions, list) or len(decisions) != 1 or not isinstance(decisions[0], dict):
         return Verdict(hint=HINT)
     decided = decisions[0]

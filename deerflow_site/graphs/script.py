@@ -1,4 +1,4 @@
-"""What the scripted model says: a pure function of the messages, so that a replay says the same."""
+"""The scripted model's answers: a pure function of the messages, so that a replay repeats them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LONGEST_QUESTION = 200
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer: its text, and the arguments for a tool if it calls one."""
+    """An answer: its text, and the arguments of its tool call, if any."""
 
     text: str
     tool_args: dict[str, Any] = field(default_factory=dict)
 
 
 def answer(messages: Sequence[BaseMessage]) -> Reply:
-    """The scripted model's answer to these messages, by the instruction that they begin with."""
+    """The scripted model's answer to these messages, chosen by their first instruction."""
     instruction = messages[0].text if messages and isinstance(messages[0], SystemMessage) else ""
     texts = [
         message.text for message in messages if isinstance(message, HumanMessage) and message.text.strip()
@@ -87,7 +87,7 @@ def draft(material: Material) -> Reply:
 
 
 def section(finding: Material, feedback: list[str]) -> str:
-    """A finding as Markdown: the quotes that the feedback asks for come first, and as many as it asks for."""
+    """A finding as Markdown. The feedback determines the order and the number of the quotes."""
     wanted = set(stems(" ".join(feedback)))
     sources = sorted(
         finding["sources"],
@@ -98,7 +98,10 @@ def section(finding: Material, feedback: list[str]) -> str:
 
 
 def quotes_wanted(feedback: list[str]) -> int:
-    """How many quotes a section has: one if the reviewer wants less, three if more; the last word counts."""
+    """The number of quotes of a section: one if the reviewer wants less, three if more.
+
+    The last feedback counts.
+    """
     for text in reversed(feedback):
         if re.search(r"\b(short|brief|concise|less|fewer)", text.lower()):
             return 1

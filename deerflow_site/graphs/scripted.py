@@ -23,14 +23,16 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from deerflow_site.graphs import knobs, script
 
-# The text of a message is its block 0; a tool call needs an index of its own, or a client would mix the two.
+# The text of a message is its block 0. A tool call needs another index, otherwise a client would merge the
+# two.
 TOOL_CALL_INDEX = 1
 
 
 class ScriptedChatModel(BaseChatModel):
-    """Answers by `script.answer`, one word after the other, each after `DEMO_DELAY` seconds.
+    """Streams `script.answer` word by word, each word after `DEMO_DELAY` seconds.
 
-    It keeps no state: one object serves any number of runs at once, and a repeated call gives the same text.
+    The model has no state: one object serves any number of runs, and a repeated call gives the same
+    text.
     """
 
     model: str = "scripted"
@@ -101,7 +103,7 @@ class ScriptedChatModel(BaseChatModel):
 def chunks(
     messages: list[BaseMessage], *, tools: Sequence[dict[str, Any]] = (), **_: Any
 ) -> list[AIMessageChunk]:
-    """The answer in the pieces that it is streamed in; the last one is empty and carries the token usage."""
+    """The answer as chunks; the last one is empty and has the token usage."""
     reply = script.answer(messages)
     pieces = [AIMessageChunk(content=word) for word in words(reply.text)]
     calls_tool = bool(reply.tool_args and tools)
@@ -118,7 +120,7 @@ def chunks(
 
 
 def tool_call(name: str, args: dict[str, Any]) -> list[AIMessageChunk]:
-    """One tool call as a model streams it: first its name and id, then its arguments as pieces of JSON."""
+    """One streamed tool call: first its name and id, then its arguments as pieces of JSON."""
     text = json.dumps(args, ensure_ascii=False)
     call_id = f"call_{hashlib.sha256(f'{name} {text}'.encode()).hexdigest()[:16]}"
     parts = [tool_call_chunk(name=name, args="", id=call_id, index=TOOL_CALL_INDEX)]

@@ -1,4 +1,4 @@
-"""What the demo agent remembers: plain JSON types, so that any serializer can save them."""
+"""The demo agent's state: plain JSON types, so that any serializer can store them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KINDS = ("concepts", "failures", "practices")
 
 
 class Angle(TypedDict):
-    """One part of the plan: what a researcher looks for, and in which kind of note."""
+    """One part of the plan: a researcher's topic, and the kind of note to search."""
 
     number: int
     kind: str
@@ -41,7 +41,10 @@ class Finding(TypedDict):
 
 
 def merge_findings(old: list[Finding], new: list[Finding]) -> list[Finding]:
-    """Keep findings in the order of the plan, whoever is first; an empty list forgets the old ones."""
+    """Keep findings in the order of the plan, independent of their arrival.
+
+    An empty list removes the old ones.
+    """
     if not new:
         return []
     by_number = {finding["number"]: finding for finding in [*old, *new]}
@@ -84,7 +87,7 @@ def question_in(messages: list[AnyMessage]) -> str:
 
 
 def todo_list(plan: list[Angle], *, done: int, active: int = 1) -> list[Todo]:
-    """The plan as a list to tick off: `done` items are completed and the next `active` ones in progress."""
+    """The plan as a to-do list: `done` items are completed, the next `active` ones in progress."""
     contents = [
         *(angle["text"] for angle in plan),
         "Write a draft",

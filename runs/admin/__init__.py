@@ -1,4 +1,4 @@
-"""The admin's pages of everything that this application stores."""
+"""The admin's pages for the models of this application."""
 
 from runs.admin import crons, identity, runs, webhooks
 

@@ -1,4 +1,4 @@
-"""What operators do to runs from the admin, through the functions that the API and the commands call."""
+"""The admin's actions on runs, which call the same functions as the API and the commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from runs.models import CancelAction, Run, RunStatus
 from runs.models.querysets import RunQuerySet
 from runs.process.current import notify_cancelled
 
-#: Runs that one action takes: each is a transaction, and somebody waits for the page.
+#: Maximum runs of one action: each is a transaction, and the operator waits for the page.
 LIMIT = 500
 ENDED_MEANWHILE = "had ended meanwhile"
 DONE = {
@@ -83,7 +83,7 @@ class RunActions(admin.ModelAdmin):
         counted = {
             "will be resumed": len(report.requeued),
             "ended in an error": len(report.failed),
-            "settled by somebody else": len(report.skipped),
+            "settled by another process": len(report.skipped),
             "could not be settled (see the log)": len(report.unsettled),
         }
         level = messages.ERROR if report.unsettled else messages.SUCCESS
@@ -117,7 +117,7 @@ class RunActions(admin.ModelAdmin):
 
 
 def _offered(run: Run) -> Sequence[str]:
-    """The actions that can do something to a run."""
+    """The actions that apply to a run."""
     names = RunActions.actions
     return {RunStatus.RUNNING: names, RunStatus.PENDING: names[:2]}.get(RunStatus(run.status), ())
 
@@ -132,7 +132,7 @@ def _sentence(verb: str, total: int, counted: dict[str, int]) -> str:
 
 
 def _audit(request: HttpRequest, run_ids: Sequence[UUID], what: str) -> None:
-    """Write down who asked, for each run's history page."""
+    """Log the operator's action on each run's history page."""
     rows: Any = [Run(id=run_id) for run_id in run_ids]
     user: Any = request.user
     if rows:

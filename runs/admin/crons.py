@@ -1,4 +1,4 @@
-"""Crons in the admin: to look at, to switch on and off, and to fire now."""
+"""Crons in the admin: view, enable, disable and fire them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from runs.process.wakeups import CRONS, WORK
 from threads.admin.base import BY_USERNAME, ChoiceFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, TITLE, ago, badge, link, moment, pretty, short_id
 
-#: Crons that one action takes: somebody waits for the page.
+#: Maximum crons of one action, because the operator waits for the page.
 LIMIT = 100
 
 
@@ -100,7 +100,7 @@ class CronAdmin(ReadOnlyAdmin):
         ring(CRONS)
         self._say(request, word, changed)
 
-    @admin.action(description="Fire now, beside the schedule", permissions=["operate"])
+    @admin.action(description="Fire now, outside of the schedule", permissions=["operate"])
     def fire_now(self, request: HttpRequest, queryset: CronQuerySet) -> None:
         done: list[Cron] = []
         for cron in queryset[:LIMIT]:

@@ -9,7 +9,7 @@ from threads.db import clock
 from threads.display import EMPTY, link, seconds, span
 from threads.redaction import redacted
 
-#: Columns of a run, and of its assistant, that a list does not show and that can be large.
+#: Large columns of a run and of its assistant, which lists do not show.
 LIST_DEFER = (
     "kwargs", "metadata", "base", "assistant__config", "assistant__context", "assistant__metadata",
     "assistant__description",
@@ -17,14 +17,14 @@ LIST_DEFER = (
 
 
 def queue_wait(run: Run) -> str:
-    """From when the run was due until it first began, or ended without."""
+    """The time from when the run was due until it first began, or ended without beginning."""
     end = run.started_at or run.finished_at
     ahead = (run.due_at - clock.now()).total_seconds()
     return f"due in {seconds(ahead)}" if end is None and ahead > 0 else span(run.due_at, end)
 
 
 def duration(run: Run) -> str:
-    """From the first begin to the end, waits between attempts included."""
+    """The time from the first start to the end, including waits between attempts."""
     return span(run.started_at, run.finished_at)
 
 
@@ -40,18 +40,18 @@ def assistant_link(assistant: Assistant) -> str:
 
 
 def worker_link(run: Run) -> str:
-    """Which process executes the run."""
+    """The process that executes the run."""
     return EMPTY if run.worker is None else link("runs_worker", run.worker_id, str(run.worker))
 
 
 def options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """What the client asked for besides the input, those that were given, without secrets."""
+    """The client's options besides the input, without secrets; only those that were given."""
     given = {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
     return dict(redacted(given))
 
 
 def worker_state(worker: Worker) -> str:
-    """Whether the database believes in the worker."""
+    """Whether the worker is alive according to its lease."""
     if worker.stopped_at is not None:
         return "stopped"
     if worker.lease_expires_at <= clock.now():

@@ -13,7 +13,7 @@ from runs.models import Assistant, RunStatus, Worker
 from runs.models.querysets import IN_FLIGHT
 from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter, as_uuid
 
-#: Values that a filter offers at most.
+#: Maximum choices of a filter.
 OFFERED = 30
 
 

@@ -1,4 +1,4 @@
-"""API keys and Auth files' users in the admin. A key is shown once, by the page that made it."""
+"""API keys and Auth files' users in the admin. A key is shown once, after its creation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class ApiKeyForm(forms.ModelForm):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    """Keys to make, to look at and to revoke. Only a superuser makes keys for others: a key acts as its user."""
+    """Create, view and revoke keys.
+
+    Only superusers create keys for other users, because a key acts as its user.
+    """
 
     form = ApiKeyForm
     list_display = ("shown", "name", "user", "may", "state", "created", "expires", "last_used")
@@ -55,7 +58,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
     search_texts = ("prefix", "name__icontains", BY_USERNAME)
     search_help_text = "A key's first characters, part of its name, or a username."
     actions = ("revoke_keys",)
-    #: `fields` are those of the page that makes a key.
+    #: `fields` are those of the page that creates a key.
     shown_fields = ("shown", "name", "user", "may", "state", "made", "expiry", "use", "revocation")
 
     shown = column("prefix", lambda prefix: f"{prefix}…", "key")
@@ -106,7 +109,7 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         obj.pk, obj.prefix, obj._state.adding = row.pk, row.prefix, False
 
     def response_add(self, request: Any, obj: Any, post_url_continue: str | None = None) -> HttpResponse:
-        """The key on a page of its own: a message would pass through a cookie or the session."""
+        """Show the key on a separate page: a message would be stored in a cookie or session."""
         context = {
             **self.admin_site.each_context(request),
             "title": "API key created",

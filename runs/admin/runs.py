@@ -1,4 +1,4 @@
-"""Runs, workers and assistants in the admin: to look at, and to cancel and reconcile runs."""
+"""Runs, workers and assistants in the admin: view them, and cancel and reconcile runs."""
 
 from __future__ import annotations
 

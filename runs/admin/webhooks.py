@@ -1,4 +1,4 @@
-"""Webhooks in the admin: what was sent and what was not, and to try again what was given up."""
+"""Webhooks in the admin: view deliveries, and send failed ones again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from runs.webhooks.outbox import try_again
 from threads.admin.base import BY_USERNAME, ChoiceFilter, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, EXCERPT, TITLE, ago, badge, link, moment, pretty, short_id
 
-#: Deliveries that one action takes.
+#: Maximum deliveries of one action.
 LIMIT = 1000
 
 
@@ -61,7 +61,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         ("Body", {"fields": ("payload_json",), "classes": ("collapse",)}),
     )
 
-    # The names of runs' statuses have the colours.
+    # Uses the colours of run statuses.
     status = column(
         "state", lambda state: badge({"delivered": "success", "failed": "error"}.get(state, state)), "state"
     )

@@ -1,4 +1,4 @@
-"""The API: all its routers, its errors, its JSON, and who may use it."""
+"""The API: its routers, error handlers, JSON renderer and authentication."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from runs.identity.requests import principal_of
 from runs.requests.parsing import JSONParser
 
 DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
-A request acts as the user whose API key it shows, or who is logged in to this site. What is not that user's does not exist."""
+A request acts as the user of its API key, or as the logged-in user. Other users' objects are hidden."""
 
 
 class JSON(BaseRenderer):
@@ -43,11 +43,11 @@ class JSON(BaseRenderer):
 
 class API(NinjaAPI):
     def get_content_type(self) -> str:
-        """JSON is UTF-8 without saying so (RFC 8259 §8.1)."""
+        """No charset, because JSON is always UTF-8 (RFC 8259 §8.1)."""
         return "application/json"
 
     def get_openapi_operation_id(self, operation: Operation) -> str:
-        """What generated clients call their methods."""
+        """The method name in generated clients."""
         return operation.view_func.__name__
 
     def get_openapi_schema(self, **_: Any) -> Any:
@@ -91,5 +91,5 @@ api = build()
 
 @csrf_exempt
 async def not_found(request: HttpRequest) -> HttpResponse:
-    """What no other view answers."""
+    """The answer to unknown paths."""
     return errors.refusal(404, "Not Found")

@@ -1,4 +1,4 @@
-"""Assistants: finding the one that a client names, their versions, and what their graphs look like."""
+"""Assistants: lookup by a client's name for them, versions, and drawings of their graphs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a client says about an assistant, made safe and applied to what it said before. Pure: no Django, no database.
+"""A client's changes to an assistant, sanitised and applied. Pure: no Django, no database.
 
-A patch replaces what it names, and merges metadata. It keeps the context of an assistant whose `config` it replaces by
-one that has no `configurable` (langgraph_server_api.md §6).
+A patch replaces the named fields, and merges metadata. If it replaces `config` by one without
+`configurable`, the assistant's context is kept (langgraph_server_api.md §6).
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from runs.exceptions import RequestTooLarge
 from runs.requests.run import mirrored, sanitised_config, sanitised_metadata
 from threads.redaction import restored
 
-#: What an assistant says of which nothing is said.
+#: The definition of an assistant without any values.
 BLANK: dict[str, Any] = {
     "name": "Untitled", "description": None, "config": {}, "context": {}, "metadata": {},
 }  # fmt: skip
 
 
 def changed(said: Mapping[str, Any], given: Mapping[str, Any], *, most: int = 0) -> dict[str, Any]:
-    """Return what an assistant says after a client changed some of it.
+    """Return an assistant's definition after a client's changes.
 
     Args:
-        most: Bytes that all of it may have as JSON; 0 for any number.
+        most: Maximum size as JSON, in bytes; 0 for no limit.
 
     Raises:
-        RequestTooLarge: It has more.
-        ContradictoryRequest: `config.configurable` and `context` both say something.
+        RequestTooLarge: The definition is larger.
+        ContradictoryRequest: `config.configurable` and `context` are both set.
         InvalidRequest: A value of the configuration is not allowed.
     """
     plain = {name: given[name] for name in ("graph_id", "name", "description") if name in given}

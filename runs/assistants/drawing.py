@@ -1,6 +1,7 @@
-"""What an assistant's graph looks like: its nodes and edges, its schemas, its subgraphs.
+"""Descriptions of an assistant's graph: its nodes and edges, its schemas, its subgraphs.
 
-A factory's graph is built with the assistant's own configuration, and for looking at alone (`introspection_runtime`).
+A factory's graph is built with the assistant's configuration, for introspection only
+(`introspection_runtime`).
 """
 
 from __future__ import annotations
@@ -30,28 +31,32 @@ Schemas = dict[str, Any]
 
 
 class PlainTypedDict(TypedDict):
-    """Any class of the standard library's kind."""
+    """A class of the standard library's `TypedDict`, for comparison."""
 
 
-#: Schemas by graph: those of messages take tens of milliseconds to make. A factory's graphs come and go.
+#: Cached schemas by graph, because those of messages take tens of milliseconds. Weak, because a factory's
+#: graphs are short-lived.
 _known: WeakKeyDictionary[Graph, Schemas] = WeakKeyDictionary()
 
 
 @asynccontextmanager
 async def opened(assistant: Assistant, user: AuthUser | None) -> AsyncIterator[Graph]:
-    """The graph of an assistant, for who asks if an Auth file says so. Raises GraphNotFound or GraphLoadError."""
+    """The graph of an assistant, built for a user if there is an Auth file.
+
+    Raises GraphNotFound or GraphLoadError.
+    """
     config: Any = {"configurable": dict(assistant.config.get("configurable", {}))}
     async with graphs.open_graph(assistant.graph_id, config, runtime=introspection_runtime(user)) as graph:
         yield graph
 
 
 async def drawn(assistant: Assistant, *, xray: int | bool, user: AuthUser | None) -> dict[str, Any]:
-    """The nodes and the edges; `xray` looks into subgraphs, so many levels deep if it is a number."""
+    """The nodes and the edges. `xray` expands subgraphs: all of them, or to a number of levels."""
     async with opened(assistant, user) as graph:
         drawing = await graph.aget_graph(xray=xray)
     shown: dict[str, Any] = drawing.to_json()
     for node in shown["nodes"]:
-        # Which of LangGraph's own classes a node is made of is nobody's business.
+        # LangGraph's internal classes are not shown to clients.
         if isinstance(data := node.get("data"), dict):
             data.pop("id", None)
     return shown
@@ -72,7 +77,7 @@ async def subgraphs(
     """
     found: dict[str, Schemas] = {}
     async with opened(assistant, user) as graph:
-        # A namespace says itself how deep it is.
+        # A namespace determines the depth itself.
         deep = recurse or namespace is not None
         async for name, subgraph in graph.aget_subgraphs(namespace=namespace, recurse=deep):
             if isinstance(subgraph, Pregel):
@@ -94,14 +99,17 @@ def _make_schemas(graph: Graph) -> Schemas:
         "input_schema": _schema(graph, lambda: _channel_schema(graph, "input")),
         "output_schema": _schema(graph, lambda: _channel_schema(graph, "output")),
         "state_schema": _schema(graph, lambda: _state_schema(graph)),
-        # `config.configurable` is the context by an older name.
+        # `config.configurable` is an older name of the context.
         "config_schema": context,
         "context_schema": context,
     }
 
 
 def _schema(graph: Graph, make: Callable[[], dict[str, Any] | None]) -> dict[str, Any] | None:
-    """What `make` returns; None if the graph's types have no JSON schema, which is no reason to refuse the others."""
+    """The result of `make`; None if the graph's types have no JSON schema.
+
+    The graph's other schemas then still work.
+    """
     try:
         return make()
     except Exception as error:
@@ -110,7 +118,7 @@ def _schema(graph: Graph, make: Callable[[], dict[str, Any] | None]) -> dict[str
 
 
 def _channel_schema(graph: Graph, side: Literal["input", "output"]) -> dict[str, Any]:
-    """What goes into a graph, or comes out of it."""
+    """The schema of a graph's input or output."""
     if isinstance(graph, CompiledStateGraph):
         stated = graph.builder.input_schema if side == "input" else graph.builder.output_schema
         if _is_plain_typed_dict(stated):
@@ -150,5 +158,5 @@ def as_json(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _is_plain_typed_dict(schema: Any) -> bool:
-    """Whether this is a `typing.TypedDict`, of which pydantic makes no schema before Python 3.12."""
+    """Whether this is a `typing.TypedDict`, which pydantic does not support before Python 3.12."""
     return sys.version_info < (3, 12) and isinstance(schema, type(PlainTypedDict))

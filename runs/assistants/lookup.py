@@ -1,4 +1,4 @@
-"""Finding the assistant that a client names, and the system's own, one per graph."""
+"""Finding the assistant that a client names, and the system assistants, one per graph."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def find_assistant(name: str, *, user_id: int) -> Assistant:
 
 
 def create_system_assistants(names: list[str]) -> None:
-    """Make sure that each graph has its system assistant."""
+    """Create missing system assistants."""
     now = clock.now()
     assistants = [
         Assistant(

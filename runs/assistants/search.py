@@ -1,4 +1,4 @@
-"""Looking for assistants, and for the versions of one."""
+"""Queries for assistants, and for the versions of one."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from threads.api.pages import rows_of_page
 from threads.db.conditions import containing
 from threads.models.querysets import Principal
 
-#: Columns that clients fill.
+#: Columns that can be large, because clients fill them.
 LARGE = ("config", "context")
 
 
 def get_assistant(assistant_id: UUID, *, principal: Principal) -> Assistant:
-    """The principal's, or a system's assistant. Raises NotFound."""
+    """The principal's assistant or a system assistant. Raises NotFound."""
     assistant = Assistant.objects.for_principal(principal).filter(id=assistant_id).first()
     if assistant is None:
         raise NotFound
@@ -29,7 +29,7 @@ def get_assistant(assistant_id: UUID, *, principal: Principal) -> Assistant:
 def matching(
     *, graph_id: str | None, name: str | None, metadata: Mapping[str, Any], principal: Principal
 ) -> QuerySet[Assistant]:
-    """The assistants that the principal may see, and that fulfil all of the conditions."""
+    """The assistants that the principal may see and that fulfil all conditions."""
     assistants: QuerySet[Assistant] = Assistant.objects.for_principal(principal)
     if graph_id is not None:
         assistants = assistants.filter(graph_id=graph_id)
@@ -47,7 +47,7 @@ def count(**conditions: Any) -> int:
 def page(
     *, limit: int, offset: int, sort_by: str, sort_order: str, **conditions: Any
 ) -> tuple[list[Assistant], bool]:
-    """The assistants of a page, and whether there are more."""
+    """One page of assistants, and whether there are more."""
     column = "id" if sort_by == "assistant_id" else sort_by
     sign = "-" if sort_order == "desc" else ""
     ordered = matching(**conditions).order_by(sign + column, sign + "id")

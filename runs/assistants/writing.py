@@ -33,7 +33,7 @@ def create_assistant(
     """Create an assistant, with its first version.
 
     Args:
-        if_exists: `raise`, or `do_nothing` to return the one that is there, as it is.
+        if_exists: `raise`, or `do_nothing` to return the existing assistant unchanged.
 
     Raises:
         GraphNotFound: No such graph.
@@ -60,17 +60,17 @@ def create_assistant(
 
 
 def _deleted(assistant_id: UUID, principal: Principal) -> bool:
-    """Whether the principal has deleted an assistant with this id, whose row is still there; locked, if so."""
+    """Whether the principal's assistant with this id is marked as deleted; if so, it is locked."""
     mine = Assistant.objects.filter(id=assistant_id, user_id=principal.user_id).deleted()
     return mine.select_for_update(of=("self",)).first() is not None
 
 
 def change_assistant(assistant_id: UUID, given: Mapping[str, Any], *, principal: Principal) -> Assistant:
-    """Make a new version of an assistant, which becomes its present one.
+    """Create a new version of an assistant, which becomes its latest one.
 
     Raises:
         NotFound: No such assistant.
-        SystemAssistant: It is not the caller's to change.
+        SystemAssistant: The caller may not change it.
         GraphNotFound: No such graph.
         InvalidRequest: A value is not allowed.
     """
@@ -88,11 +88,11 @@ def change_assistant(assistant_id: UUID, given: Mapping[str, Any], *, principal:
 
 
 def set_latest(assistant_id: UUID, version: int, *, principal: Principal) -> Assistant:
-    """Make an existing version the present one again, all of it; the others stay.
+    """Make an existing version the latest one; no version is deleted.
 
     Raises:
         NotFound: No such assistant, or no such version of it.
-        SystemAssistant: It is not the caller's to change.
+        SystemAssistant: The caller may not change it.
     """
     with transaction.atomic():
         assistant = locked(assistant_id, principal=principal)

@@ -1,1 +1,1 @@
-"""System checks: what an operator should know before the server starts."""
+"""System checks that report problems before the server starts."""

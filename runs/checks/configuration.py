@@ -1,8 +1,8 @@
-"""System checks: what an operator should know before the server starts. None of them touches the database.
+"""System checks of the settings. None of them uses the database.
 
-Every command but a few of Django's runs all checks, and `migrate` is one that does. It must work where the graphs
-do not (they may need keys or packages that a migration job does not have), so it does not import them. Django does
-not tell a check which command it runs for; the command line does.
+Nearly every command of Django runs all checks, including `migrate`. Graphs may need keys or
+packages that a migration job lacks, so `migrate` must not import them. Django does not pass the
+command to a check; it is read from the command line.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runs.identity.auth_file import configured
 from runs.identity.origins import ANY, LOOPBACK, is_origin
 
 TAG = "runs"
-#: Numbers for which 0 means "none" or "at once"; all others must be more.
+#: Numbers for which 0 means "none" or "at once"; all others must be positive.
 MAY_BE_ZERO = {
     "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
     "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS",
@@ -53,7 +53,7 @@ def check_graphs(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E012: an Auth file that cannot be used lets nobody in."""
+    """E012: an Auth file that cannot be used would make the server refuse all requests."""
     if sys.argv[1:2] == ["migrate"] or not _are_a_dict():
         return []
     try:
@@ -83,27 +83,27 @@ def check_store(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_local_user(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """W004: behind a proxy on the same machine, everybody seems to connect from it."""
+    """W004: behind a proxy on the same machine, all requests seem to come from it."""
     if not _are_a_dict() or not conf.settings.LOCAL_USER or django_settings.DEBUG:
         return []
     message = (
         "RUNS['LOCAL_USER'] is on, and DEBUG is off: requests without credentials act as the local user."
     )
     return [
-        Warning(message, hint="It is for development on this machine alone; switch it off.", id="runs.W004")
+        Warning(message, hint="It is only for development on this machine; switch it off.", id="runs.W004")
     ]
 
 
 @register(TAG, deploy=True)
 def check_transport(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """W005: keys and cookies must not travel in clear, and this server itself speaks HTTP alone."""
+    """W005: keys and cookies must be encrypted in transit, but the server supports only HTTP."""
     if django_settings.DEBUG or django_settings.SECURE_PROXY_SSL_HEADER:
         return []
     return [
         Warning(
-            "Nothing says that a proxy in front of this server speaks HTTPS: keys and cookies would travel in clear.",
-            hint="Put one in front that sets X-Forwarded-Proto itself, and set BEHIND_PROXY=true, which also sends who "
-            "comes by HTTP to HTTPS (SECURE_PROXY_SSL_HEADER, SECURE_SSL_REDIRECT).",
+            "No HTTPS proxy in front of this server is configured: keys and cookies would be sent unencrypted.",
+            hint="Use a proxy that sets X-Forwarded-Proto itself, and set BEHIND_PROXY=true, which also redirects HTTP "
+            "to HTTPS (SECURE_PROXY_SSL_HEADER, SECURE_SSL_REDIRECT).",
             id="runs.W005",
         )
     ]
@@ -111,7 +111,7 @@ def check_transport(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_settings(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E003, E004, E007, E010, E011: names, values, and those that contradict each other."""
+    """E003, E004, E007, E010, E011: unknown names, wrong values, and contradictions."""
     if not _are_a_dict():
         return [Error("RUNS is not a dictionary.", hint="Write RUNS = {…} in the settings.", id="runs.E004")]
     hints = {name: hint for name, hint in get_type_hints(conf.RunSettings).items() if name.isupper()}
@@ -132,11 +132,11 @@ def check_settings(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 
 def _unmet_demand(name: str, value: Any, hint: Any) -> str | None:
-    """What the value of a setting must be, if it is not."""
+    """The requirement that a setting's value does not meet, if any."""
     if name in conf.CHOICES:
         return None if value in conf.CHOICES[name] else "one of " + ", ".join(map(repr, conf.CHOICES[name]))
     if not _fits(value, hint):
-        # Python 3.13 names `pathlib.Path` by the module that holds it.
+        # Python 3.13 names `pathlib.Path` by its internal module.
         return f"of the type {hint.__name__ if isinstance(hint, type) else hint}".replace(
             "pathlib._local.", "pathlib."
         )
@@ -185,7 +185,7 @@ def _contradictions() -> Iterator[CheckMessage]:
 
 @register(TAG)
 def check_persistent_connections(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E006: under ASGI each request may run in another thread, whose connection nobody reuses or closes."""
+    """E006: under ASGI, requests run in different threads, whose connections stay open unused."""
     if not getattr(django_settings, "ASGI_APPLICATION", None):
         return []
     return [
@@ -201,7 +201,7 @@ def check_persistent_connections(app_configs: Apps, **kwargs: Any) -> Iterable[C
 
 @register(TAG)
 def check_compression(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """W003: before Django 6, each chunk of a stream becomes a gzip file of its own; clients read only the first."""
+    """W003: before Django 6, each chunk of a stream is a separate gzip file; clients read one."""
     if django.VERSION >= (6, 0) or "django.middleware.gzip.GZipMiddleware" not in django_settings.MIDDLEWARE:
         return []
     hint = "Remove it and let the proxy in front compress, except for text/event-stream."

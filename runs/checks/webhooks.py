@@ -15,11 +15,11 @@ from runs.webhooks.targets import PORTS, Policy
 
 @register(TAG)
 def check_webhooks(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E009: schemes, networks and secrets that are none."""
+    """E009: invalid schemes, networks and secrets."""
     if list(check_settings(None)):
         return
     for name, demand in _unmet_demands():
-        # The value may be a secret.
+        # The message omits the value, which may be a secret.
         yield Error(f"An entry of RUNS[{name!r}] is wrong: it must be {demand}.", id="runs.E009")
 
 

@@ -1,1 +1,1 @@
-"""Runs that are created by the clock: schedules, and firing each due one once, whichever process looks first."""
+"""Crons: schedules that create runs. Each due cron fires once, in any one process."""

@@ -21,11 +21,11 @@ from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.redaction import restored
 
-#: What a change may take away; other fields that are null are left as they are.
+#: Fields that null removes in a change; null leaves other fields as they are.
 ERASABLE = frozenset({"end_time", "timezone", "webhook"})
-#: Parts of a request that clients are shown without the secrets in them.
+#: Parts of a request whose secrets are redacted for clients.
 SECRETIVE = frozenset({"config", "context"})
-#: The columns that say when it is due.
+#: The columns that determine when a cron is due.
 TIMING = ("schedule", "timezone", "end_time", "enabled")
 
 
@@ -35,13 +35,13 @@ def create_cron(
     """Create a cron.
 
     Args:
-        payload: The body that the client sent, checked.
-        columns: What of it has a column.
+        payload: The client's checked body.
+        columns: The parts of the body that have a column.
 
     Raises:
         NotFound: No such assistant or thread.
         InvalidRequest: No such schedule or time zone, or a run that is not allowed.
-        LimitReached: The user has as many crons as one may have.
+        LimitReached: The user has the maximum of crons.
     """
     user_id, now = principal.user_id, clock.now()
     limits.check_crons(user_id)
@@ -73,14 +73,14 @@ def update_cron(
         _apply(cron, payload, columns)
         cron.updated_at = now = clock.now()
         if before != [getattr(cron, name) for name in TIMING]:
-            # Also when it is enabled again: what it has missed is not made up for.
+            # Also when the cron is enabled again: missed dates are skipped.
             cron.next_run_date = date_after(cron, now)
         cron.save(force_update=True)
     return cron
 
 
 def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -> None:
-    """Take over what a client sent, and check what comes of it."""
+    """Apply a client's changes, and check the result."""
     for name, value in columns.items():
         setattr(cron, name, value)
     if cron.thread_id is not None:
@@ -103,7 +103,10 @@ def _apply(cron: Cron, payload: Mapping[str, Any], columns: Mapping[str, Any]) -
 
 
 def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a cron's runs are made of. Of the two names of a run's context, the one that is given now counts."""
+    """The merged parameters of a cron's runs.
+
+    New values under one of the context's two names replace both.
+    """
     merged = {**before, **given}
     configurable = (given.get("config") or {}).get("configurable")
     if given.get("context") and not configurable:
@@ -136,7 +139,7 @@ def _mine(cron_id: UUID, *, principal: Principal, lock: bool = False) -> Cron:
 
 
 def set_enabled(cron_id: UUID, *, enabled: bool) -> bool:
-    """Switch a cron on or off, as an operator; return whether that changed anything."""
+    """Switch a cron on or off, for an operator; return whether that changed anything."""
     with transaction.atomic():
         cron = Cron.objects.select_for_update().filter(id=cron_id).first()
         if cron is None or cron.enabled is enabled:

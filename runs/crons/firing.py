@@ -1,4 +1,4 @@
-"""Firing crons: the claim, the run, and the date of the next one are one transaction."""
+"""Firing crons: the claim, the new run and the next date are one transaction."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from threads.db.errors import is_passing
 
 logger = logging.getLogger(__name__)
 
-#: Crons that are looked for at once.
+#: Maximum crons of one query.
 BATCH = 100
-#: Why none is added to a queue that does not get shorter.
+#: The error of a cron whose last run is still in the queue.
 STILL_WAITS = "The run that it created last still waits for its turn."
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What came of a cron that was due."""
+    """The result of firing a cron."""
 
-    #: What its admission owes to others; None if it was refused.
+    #: The admission, whose notifications are still to be sent; None if the run was refused.
     admitted: admission.Admitted | None
     error: str | None = None
 
 
 def due_crons() -> list[UUID]:
-    """The crons that are due, the longest overdue first; at most a batch."""
+    """One batch of due crons, the longest overdue first."""
     due = Cron.objects.due(clock.now()).order_by("next_run_date", "id")
     return list(due.values_list("id", flat=True)[:BATCH])
 
@@ -50,14 +50,16 @@ def next_due() -> datetime | None:
 
 
 def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
-    """Create the run of a cron that is due, and put its date off; None if it is not due (any more).
+    """Create the run of a due cron, and set its next date; None if the cron is not due (any more).
 
-    A run that is refused is not tried again: the cron says why, and goes on with its next date. Dates that have been
-    missed meanwhile are left out, and so are those at which the cron's last run has not begun, though it could have: the
-    queue would grow without bound. A cron that another process is firing is left to it.
+    A refused run is not tried again: the cron stores the error, and continues with its next date.
+    Missed dates are skipped. A date is also skipped while the cron's last run is due but has not
+    begun, because the queue would grow without bound. A cron that another process is firing is
+    skipped.
 
     Args:
-        unasked: Whether it is the clock that fires it; else it is fired in any case, and its dates stay as they are.
+        unasked: Whether the clock fires the cron. If not, it fires in any case, and its dates do
+            not change.
     """
     now = clock.now()
     found = Cron.objects.due(now) if unasked else Cron.objects.all()
@@ -83,7 +85,7 @@ def date_after(cron: Cron, now: datetime) -> datetime | None:
 
 
 def _last_waits(cron: Cron, now: datetime) -> bool:
-    """Whether the cron's last run could begin and has not, and another one would come after it, not instead of it."""
+    """Whether the cron's last run is due but has not begun, and a new run would not replace it."""
     replaces = cron.payload.get("multitask_strategy") in (
         MultitaskStrategy.INTERRUPT,
         MultitaskStrategy.ROLLBACK,
@@ -96,7 +98,7 @@ def _last_waits(cron: Cron, now: datetime) -> bool:
 
 def _create_run(cron: Cron) -> Fired:
     try:
-        # A savepoint: what a refused admission has written goes, and the cron's next date does not.
+        # A savepoint: a refused admission is rolled back, but the cron's next date is kept.
         with transaction.atomic():
             if not cron.user.is_active:
                 raise NotFound("The cron's user is not active.")
@@ -113,14 +115,14 @@ def _create_run(cron: Cron) -> Fired:
         return Fired(None, str(error))
     except Exception as error:
         if is_passing(error):
-            # Nobody's fault, and nothing has happened: it is still due.
+            # A transient error: the transaction is rolled back, and the cron is still due.
             raise
         logger.exception("Cron %s created no run.", cron.id)
         return Fired(None, f"{type(error).__name__}: {error}")
 
 
 def request_of(cron: Cron) -> RunRequest:
-    """The run that a cron creates. Raises InvalidRequest for one that is not allowed (any more)."""
+    """The request for a cron's run. Raises InvalidRequest if it is not allowed (any more)."""
     stateless = cron.thread_id is None
     body = RunCreate.model_validate({**cron.payload, "assistant_id": str(cron.assistant_id)})
     request = body.request(stateless=stateless)

@@ -1,6 +1,7 @@
-"""What an executing process does about crons: it fires those that are due, and sleeps until the next one is.
+"""The cron loop of an executing process: fires due crons, and sleeps until the next one is due.
 
-Every process does so, without a leader; a cron's row lock decides which of them fires it.
+Every executing process has this loop. There is no leader: a cron's row lock decides which process
+fires it.
 """
 
 from __future__ import annotations
@@ -16,12 +17,12 @@ from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
-#: Pause after something could not be read or fired, in seconds.
+#: Pause after a failure, in seconds.
 RETRY = 1.0
 
 
 class Scheduler:
-    """Fires crons for ever, whatever one of its turns raises."""
+    """Fires crons until it is cancelled; errors do not stop it."""
 
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
@@ -33,28 +34,28 @@ class Scheduler:
                 try:
                     pause = await self._turn()
                 except Exception as error:
-                    logger.warning("Crons that are due could not be read, trying again: %s", error)
+                    logger.warning("Due crons could not be read, trying again: %s", error)
                     pause = RETRY
                 await bell.wait(pause)
 
     async def _turn(self) -> float:
-        """Fire what is due; return how long nothing more will be, in seconds.
+        """Fire the due crons; return the time until the next one is due, in seconds.
 
-        Somebody else may change a schedule meanwhile, so that it never sleeps for long.
+        The time is at most `SWEEP`, because another process may change a schedule meanwhile.
         """
         failed = False
         for cron_id in await in_database(firing.due_crons):
             try:
                 await self._fire(cron_id)
             except Exception as error:
-                # It does not stop the others; it is still due.
+                # The cron is still due. The others are fired nevertheless.
                 logger.warning("Cron %s could not be fired, trying again: %s", cron_id, error)
                 failed = True
         due = await in_database(firing.next_due)
         if due is None:
             return settings.SWEEP
         wait = (due - clock.now()).total_seconds()
-        # One that another process has locked at this moment is due too.
+        # Crons that another process is firing count as due, hence the minimum pause.
         return min(settings.SWEEP, max(RETRY if failed else 0.05, wait))
 
     async def _fire(self, cron_id: UUID) -> None:

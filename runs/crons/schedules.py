@@ -1,7 +1,8 @@
 """Cron expressions: when one is due next. Pure: no Django, no database.
 
-Daylight saving time as in Debian's cron: a job at an hour of the day that is left out runs right after the gap, and one at
-an hour that comes twice runs the first time. Jobs whose minutes or hours begin with `*` follow the clock that never jumps.
+Daylight saving time works as in Debian's cron. A job in the skipped hour runs right after the gap,
+and a job in the repeated hour runs the first time. Jobs whose minutes or hours begin with `*`
+follow elapsed time instead.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ EXPECTED = (
 
 
 class InvalidSchedule(ValueError):
-    """The schedule or its time zone is none."""
+    """The schedule or its time zone is invalid."""
 
 
 def check(schedule: str, timezone: str | None) -> None:
-    """Raise InvalidSchedule, which says what is wrong, also for one that has no time at all."""
+    """Raise InvalidSchedule with the reason, also for a schedule that never fires."""
     if len(schedule) > LONGEST_SCHEDULE:
         raise InvalidSchedule(f"schedule is longer than {LONGEST_SCHEDULE} characters.")
     zone = _zone(timezone)
@@ -46,10 +47,10 @@ def check(schedule: str, timezone: str | None) -> None:
 
 
 def next_time(schedule: str, timezone: str | None, *, after: datetime) -> datetime | None:
-    """The schedule's first time after another one, in UTC; None if there is none within 50 years."""
+    """The schedule's first time after `after`, in UTC; None if there is none within 50 years."""
     for found in _times(schedule, after.astimezone(_zone(timezone))):
         moment = found.astimezone(UTC)
-        # In the repetition of an hour, a time that is due the first time only lies before.
+        # During a repeated hour, a time of its first occurrence is already past.
         if moment > after:
             return moment
     return None

@@ -1,5 +1,6 @@
-"""Who asks, what they may, and how much: the one place where a request or a websocket becomes a principal.
+"""Authentication and authorisation. Only here does a request or a websocket become a principal.
 
-`requests.principal_of` and `sockets.principal_of_scope` are the ways in; `runs.identity.auth_file.authorization.authorize` asks the handlers of
-a site's Auth file. Whose rows a principal sees is the querysets' `for_principal`, and nobody else's.
+The entry points are `requests.principal_of` and `sockets.principal_of_scope`.
+`auth_file.authorization.authorize` calls the handlers of a site's Auth file. Only the querysets'
+`for_principal` decides which rows a principal sees.
 """

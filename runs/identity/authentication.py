@@ -1,4 +1,4 @@
-"""Who an Auth file says that somebody is, and as which user of this site that person acts."""
+"""Authentication by an Auth file, and the site's user for its identity."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
-#: What Studio says about itself.
+#: The header by which Studio identifies itself.
 STUDIO = ("x-auth-scheme", "langsmith")
 STUDIO_DETAILS = {
     "identity": "langgraph-studio-user",
@@ -36,13 +36,13 @@ PROPERTIES = ("identity", "display_name", "is_authenticated", "permissions")
 
 
 async def authenticated(file: AuthFile, credentials: Credentials, available: dict[str, Any]) -> Principal:
-    """Ask the Auth file who a client is.
+    """Authenticate a client by the Auth file.
 
     Args:
-        available: What its function may ask for by name, besides `headers` and `authorization`.
+        available: Arguments of the file's function by name, besides `headers` and `authorization`.
 
     Raises:
-        HttpError: What the function refuses; 403 for anything else that goes wrong in it.
+        HttpError: The function's own error; 403 for any other failure in it.
     """
     name, value = STUDIO
     if file.studio and credentials.headers.get(name) == value:
@@ -73,9 +73,9 @@ async def authenticated(file: AuthFile, credentials: Credentials, available: dic
 
 
 def details_of(user: Any) -> dict[str, Any]:
-    """What an Auth file's function returned, as JSON: its run may be executed by another process.
+    """The result of an Auth file's function as JSON, because another process may execute the run.
 
-    Raises ValueError if it names nobody.
+    Raises ValueError if it has no valid identity.
     """
     if isinstance(user, str):
         user = {"identity": user}
@@ -101,23 +101,24 @@ def _jsonable(value: Any) -> Any:
 
 
 def user_id_of(identity: str) -> int | None:
-    """The id of the site's user for an identity, who is made at first sight; None if that user is not active.
+    """The id of the site's user for an identity; None if that user is not active.
 
-    It cannot log in, and it is no user that somebody made for a person: an identity called "admin" is not the admin.
+    The user is created on first use, and cannot log in. It is never an existing account: the
+    identity "admin" is not the user "admin".
     """
     known = AuthIdentity.objects.filter(identity=identity).select_related("user").first()
     if known is None:
         try:
             known = _made(identity)
         except IntegrityError:
-            # Two first requests at once.
+            # A concurrent request has created it.
             known = AuthIdentity.objects.select_related("user").get(identity=identity)
     user: Any = known.user
     return user.pk if user.is_active else None
 
 
 def known_details(user_id: int) -> dict[str, str] | None:
-    """What is known of an Auth file's user when no client is there to be asked about; None of a user of the site."""
+    """The details of an Auth file's user for a run without a client; None for other users."""
     identity = AuthIdentity.objects.filter(user_id=user_id).values_list("identity", flat=True).first()
     return {"identity": identity} if identity is not None else None
 
@@ -132,6 +133,6 @@ def _made(identity: str) -> AuthIdentity:
 
 
 def username_for(identity: str) -> str:
-    """A username that tells people who it is, and that is no other identity's."""
+    """A readable username that is unique to the identity."""
     readable = re.sub(r"[^\w.+-]", "-", identity)[:80]
     return f"{readable}+{hashlib.sha256(identity.encode()).hexdigest()[:12]}@auth-file"

@@ -1,4 +1,4 @@
-"""From what a client sends to a principal, for HTTP and websockets alike."""
+"""From a client's credentials to a principal, for HTTP and websockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ FOREIGN = "The API key is not one of this site's."
 
 
 class Proof(Enum):
-    """How a client showed who it is. What a browser adds by itself proves nothing about the page that asks."""
+    """How a client was authenticated.
+
+    Credentials that a browser adds say nothing about the requesting page.
+    """
 
     KEY = auto()
     SESSION = auto()
@@ -27,28 +30,29 @@ class Proof(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    #: By their names in lower case.
+    #: Names are in lower case.
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
-    #: The address of the connection's other end, if it has one.
+    #: The address of the peer, if it has one.
     peer: str | None
 
 
 async def identified(
     credentials: Credentials, ask_auth_file: Callable[[], Awaitable[Principal]] | None = None
 ) -> tuple[Principal, Proof]:
-    """Return whose credentials these are. What a client says itself goes before what its browser adds.
+    """Return the principal of credentials. A key takes precedence over a browser's session.
 
     Args:
-        ask_auth_file: Authenticates by the site's Auth file, if it has one; nobody is the local user then.
+        ask_auth_file: Authenticates by the site's Auth file, if it has one; this disables the local
+            user.
 
     Raises:
-        AuthenticationError: 401, nobody's.
-        HttpError: What the Auth file refuses.
+        AuthenticationError: 401, the credentials are missing or invalid.
+        HttpError: The Auth file's refusal.
     """
     key = keys.key_in(credentials.headers)
     if key is not None and keys.is_ours(key):
-        # Who shows a key means that user: one that is not valid any more is not exchanged for another identity.
+        # An invalid key is refused; the request does not fall back to another identity.
         try:
             return await keys.principal_of_key(key), Proof.KEY
         except keys.BadKey as error:
@@ -60,7 +64,7 @@ async def identified(
         return Principal(user_id), Proof.SESSION
     if ask_auth_file:
         return await ask_auth_file(), Proof.AUTH_FILE
-    # Clients send other services' keys whenever their environment has one.
+    # Keys of other services are ignored: clients send them whenever their environment has one.
     if local.may_be_local(credentials.peer, credentials.headers):
         return await local.local_principal(), Proof.LOCAL
     raise AuthenticationError(message=UNKNOWN if key is None else FOREIGN)

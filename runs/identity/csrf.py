@@ -1,4 +1,4 @@
-"""Django's check of cross-site requests, on its own: the API is served without Django's middleware."""
+"""Django's CSRF check without its middleware, which the API does not use."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from django.middleware.csrf import CsrfViewMiddleware
 
 
 class _Headers(HttpRequest):
-    """A request without its body: the CSRF token comes in a header, and no form is parsed to look for it."""
+    """A request without its body: the token is read from the header, and no form is parsed."""
 
     def __init__(self, request: HttpRequest) -> None:
         super().__init__()
-        # Whoever asks knows that it changes something: Django lets every GET pass.
+        # "POST", because Django skips the check for GET, and callers check only requests that change
+        # something.
         self.method, self.META, self.COOKIES = "POST", request.META, request.COOKIES
         self._scheme = request.scheme or "http"
 
@@ -31,9 +32,9 @@ def _no_view(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest) -> str | None:
-    """Why a request that changes something may have been sent by another site's page; None when it was not.
+    """Why a request that changes something may come from another site's page; None if it does not.
 
-    Also of a GET that cancels a run when its client leaves. Changes `request.META`.
+    Such a request may be a GET that cancels a run on disconnect. Changes `request.META`.
     """
     check = _CsrfCheck(_no_view)
     headers = _Headers(request)

@@ -22,18 +22,18 @@ from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-#: What every key begins with: people and scanners of source code recognise one, and clients of other services
-#: send theirs along.
+#: The prefix of every key. People and secret scanners recognise it, and it distinguishes the keys of other
+#: services that clients send.
 MARK = "dfk_"
 SHOWN = len(MARK) + 6
-#: How exactly the last use is known: a write for each request would cost more than the request.
+#: The precision of a key's last use: a write for each request would cost more than the request.
 TOUCH = timedelta(minutes=10)
 
 _touching: set[asyncio.Task[None]] = set()
 
 
 class BadKey(Exception):
-    """The message says why the key is of no use."""
+    """The key cannot be used; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def digest(key: str) -> str:
 
 
 def key_in(headers: Mapping[str, str]) -> str | None:
-    """The key that a request carries, one of this site's rather than another service's; header names in lower case."""
+    """The key of a request, preferably one of this site. Header names are in lower case."""
     scheme, _, token = headers.get("authorization", "").partition(" ")
     given = (headers.get("x-api-key", ""), token if scheme.lower() == "bearer" else "")
     found = [key.strip() for key in given if key.strip()]
@@ -63,7 +63,7 @@ async def principal_of_key(key: str) -> Principal:
     """The principal of one of this site's keys; one query. Raises BadKey."""
     found = await in_database(find, key)
     if found.stale:
-        # Beside the request, which need not wait for a write.
+        # In the background, so that the request does not wait for a write.
         task = spawn(_touch(found.key_id))
         _touching.add(task)
         task.add_done_callback(_touching.discard)
@@ -71,7 +71,7 @@ async def principal_of_key(key: str) -> Principal:
 
 
 def find(key: str) -> Found:
-    """Find a valid key by its digest; how long that takes says nothing about any key."""
+    """Find a valid key by its digest. The duration reveals nothing about any key."""
     now = clock.now()
     row = ApiKey.objects.filter(digest=digest(key)).select_related("user").first()
     if row is None:
@@ -91,7 +91,7 @@ async def _touch(key_id: UUID) -> None:
     try:
         await in_database(touch, key_id)
     except DatabaseError as error:
-        logger.warning("It could not be noted that an API key was used: %s", error)
+        logger.warning("The last use of an API key could not be recorded: %s", error)
 
 
 def touch(key_id: UUID) -> None:
@@ -101,7 +101,7 @@ def touch(key_id: UUID) -> None:
 def create(
     user_id: int, *, scopes: frozenset[str], name: str = "", expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
-    """Make a key; return its row, and the key itself, which nobody can show again."""
+    """Create a key; return its row and the key itself, which cannot be shown again."""
     key = MARK + secrets.token_urlsafe(32)
     row = ApiKey.objects.create(
         user_id=user_id,
@@ -116,5 +116,5 @@ def create(
 
 
 def revoke(key_id: UUID) -> bool:
-    """Revoke a key; whether it was valid until now."""
+    """Revoke a key; return whether it was valid until now."""
     return ApiKey.objects.filter(id=key_id, revoked_at__isnull=True).update(revoked_at=clock.now()) == 1

@@ -1,4 +1,4 @@
-"""The built-in user of local development: whoever sits at this machine, without credentials."""
+"""The built-in user of local development, for requests from this machine without credentials."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from runs.identity.principals import Principal
 from threads.db.database import in_database
 
 LOCAL_USERNAME = "local"
-#: A proxy adds one of these to what it forwards, and then the peer's address is the proxy's.
+#: A proxy adds one of these headers; the peer's address is then the proxy's.
 FORWARDED = frozenset({
     "forwarded", "forwarded-for", "via", "client-ip", "true-client-ip", "x-client-ip", "x-cluster-client-ip", "x-real-ip",
     "x-proxyuser-ip", "x-request-start", "cdn-loop", "cf-connecting-ip", "cf-ray", "fastly-client-ip", "fly-client-ip",
     "x-appengine-user-ip", "x-azure-clientip", "x-cloud-trace-context", "x-nf-client-connection-ip",
 })  # fmt: skip
-#: Whole families of such headers.
+#: Prefixes of such headers.
 FORWARDED_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "x-amz-cf-", "x-arr-", "x-vercel-")
 
-#: The built-in user's id, for each event loop: a process that serves has one.
+#: The built-in user's id, per event loop, of which a serving process has one.
 _local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
 
 
 def may_be_local(peer: str | None, headers: Mapping[str, str]) -> bool:
-    """Whether a peer may act as the local user: `LOCAL_USER` is set, and it connects from this machine itself.
+    """Whether a peer may act as the local user: `LOCAL_USER` is set, and it is on this machine.
 
-    And asks for a host that is known by its name. To a browser, a page of any other name that its owner lets point at this
-    machine is a page of this site, and it says nothing of where it is from.
+    The request must also name a known host, against DNS rebinding: an attacker can point any domain
+    at this machine, and the browser then treats the attacker's page as one of this site.
 
     Args:
-        peer: Its address; None when it has none, behind a Unix socket, where a proxy may be anybody's.
-        headers: By their names in lower case.
+        peer: Its address. None behind a Unix socket, where a proxy may forward anyone's requests.
+        headers: Names are in lower case.
     """
     return (
         bool(settings.LOCAL_USER)
@@ -55,7 +55,7 @@ def is_loopback(peer: str | None) -> bool:
 
 
 async def local_principal() -> Principal:
-    """The built-in user of local development; nobody can log in as it."""
+    """The built-in user of local development, which cannot log in."""
     loop = asyncio.get_running_loop()
     user_id = _local_user.get(loop)
     if user_id is None:

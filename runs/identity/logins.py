@@ -1,6 +1,7 @@
-"""How often somebody may fail to log in: guessing a password takes so long that it is no use.
+"""A limit of failed logins, so that guessing a password takes too long.
 
-Failures are counted in Django's cache, by username and address; with its default, by each process for itself.
+Failures are counted in Django's cache by username and address. With Django's default cache, each
+process counts its own.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 
-#: Failures after which nobody is let in for a while, in seconds since the first of them.
+#: Maximum failures, and how long they count after the first one, in seconds.
 FAILURES, WHILE = 10, 300
 TOO_MANY = "Too many failed attempts. Try again in a few minutes."
 
 
 class LimitedLoginForm(AdminAuthenticationForm):
-    """The admin's login, which refuses without a look at the password once there were too many failures."""
+    """The admin's login. After too many failures it refuses without checking the password."""
 
     def clean(self) -> dict[str, Any]:
         key = _key(self.request, self.cleaned_data.get("username") or "")
-        # Counted before the password is looked at: attempts at once are counted too.
+        # Counted before the password is checked, so that concurrent attempts count too.
         cache.add(key, 0, WHILE)
         try:
             count = cache.incr(key)
         except ValueError:
-            # It expired just now.
+            # The counter has just expired.
             count = 1
         if count > FAILURES:
             raise ValidationError(TOO_MANY, code="too_many")

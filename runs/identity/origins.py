@@ -1,7 +1,7 @@
-"""Origins of pages, as browsers tell them: this site's own, and other sites' that may use the API.
+"""Origins of pages, as browsers report them: this site's own, and other sites that may use the API.
 
-A page of another site proves who it acts for by a key. Cookies are never meant: a browser sends a user's cookies along with
-what any page asks for, so a site that is allowed to use them could do whatever the user can.
+Pages of other sites authenticate by a key, never by cookies. A browser sends a user's cookies with
+the requests of any page, so a site that may use them could do everything that the user can.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 
-#: Every site; and every page of this machine's own development servers.
+#: Any site; and pages of development servers on this machine.
 ANY, LOOPBACK = "*", "loopback"
 PORTS = {"http": 80, "https": 443}
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -25,7 +25,7 @@ def is_allowed(origin: str, allowed: Collection[str]) -> bool:
     """Whether pages of this origin may use the API.
 
     Args:
-        origin: The value of the header `Origin`, "null" for a page that hides where it is from.
+        origin: The value of the header `Origin`; "null" if the page hides its origin.
         allowed: Origins (`https://example.com`), "*" for any, "loopback" for any port of this machine's own names.
     """
     origin = origin.lower()
@@ -33,7 +33,7 @@ def is_allowed(origin: str, allowed: Collection[str]) -> bool:
 
 
 def is_listed(origin: str, allowed: Collection[str]) -> bool:
-    """Whether these pages are allowed by their own name, so that they are known to whoever configured it."""
+    """Whether an origin is allowed by its own name, so that the operator knows it."""
     origin = origin.lower()
     if any(origin == each.lower() for each in allowed if each not in (ANY, LOOPBACK)):
         return True
@@ -41,18 +41,19 @@ def is_listed(origin: str, allowed: Collection[str]) -> bool:
 
 
 def is_origin(text: str) -> bool:
-    """Whether this has the form of an origin: a scheme, a host, and a port if it is not the scheme's own."""
+    """Whether this has the form of an origin: scheme, host, and port unless it is the default."""
     return _ORIGIN.fullmatch(text.lower()) is not None
 
 
 def from_elsewhere(origin: str | None, host: str | None) -> bool:
-    """Whether a browser says that the page which sends the request is not one of this site.
+    """Whether a browser reports that a page of another site sends the request.
 
-    Another port of the same name is another site, and so is another scheme where the site is served by HTTPS alone.
+    Another port of the same host is another site. So is another scheme, if the site is served by
+    HTTPS only.
 
     Args:
         origin: The value of the header `Origin`.
-        host: That of the header `Host`.
+        host: The value of the header `Host`.
     """
     if origin is None:
         return False
@@ -70,7 +71,10 @@ def from_elsewhere(origin: str | None, host: str | None) -> bool:
 
 
 def is_named_host(host: str | None) -> bool:
-    """Whether a Host header names this machine, or a host of `ALLOWED_HOSTS`, of which "*" names none; None is no name."""
+    """Whether a Host header names this machine or a host of `ALLOWED_HOSTS`.
+
+    An entry "*" does not count. True without a Host header.
+    """
     if host is None:
         return True
     domain, _ = split_domain_port(host.lower())
@@ -80,17 +84,19 @@ def is_named_host(host: str | None) -> bool:
 
 
 def may_connect(origin: str | None, allowed: Collection[str], *, host: str | None) -> bool:
-    """Whether pages of this origin may open a websocket. Whose it is they have to show like everybody else."""
+    """Whether pages of this origin may open a websocket. Authentication is a separate check."""
     return origin is None or not from_elsewhere(origin, host) or is_allowed(origin, allowed)
 
 
 def may_borrow(origin: str | None, allowed: Collection[str], *, host: str | None, local: bool) -> bool:
-    """Whether a page of this origin may act with a proof that the browser added, and not the page itself.
+    """Whether a page of this origin may use credentials that the browser, not the page, has added.
 
     Args:
         host: The value of the header `Host`.
-        allowed: Other sites that may use the API. With "*" a browser would show any page the answers.
-        local: Whether it would act as the local user, whose is the only proof that pages need none of which are allowed by name.
+        allowed: Other sites that may use the API. With "*", a browser would show any page the
+            answers.
+        local: Whether the request would act as the local user. Pages that are allowed by name may
+            do that, but may not use any other credentials of the browser.
     """
     named = local and origin is not None and is_listed(origin, allowed)
     return named or not from_elsewhere(origin, host)

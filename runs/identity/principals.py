@@ -1,4 +1,7 @@
-"""Principals: whoever asks, as one user of the site. Pure: no Django, no database."""
+"""Principals: the authenticated callers, each as one user of the site.
+
+Pure: no Django, no database.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,19 @@ from typing import Any
 from runs.identity.auth_file.users import AuthUser
 
 READ, WRITE = "read", "write"
-#: What an API key may be allowed. Who has logged in may do everything.
+#: The scopes of API keys. A user who is logged in has all of them.
 SCOPES = frozenset({READ, WRITE})
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever asks: one user of the site."""
+    """An authenticated caller: one user of the site."""
 
     user_id: int
     scopes: frozenset[str] = SCOPES
-    #: What the site's Auth file said about the user; None when it was not asked. Not for logs: it may hold secrets.
+    #: The Auth file's details of the user; None if it was not asked. Not for logs: they may hold secrets.
     details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
-    #: For a resource ("threads", "assistants", …), what its rows' metadata must be (`threads.filters`).
+    #: For a resource ("threads", "assistants", …), a condition on its rows' metadata (`threads.filters`).
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
     @property
@@ -30,19 +33,19 @@ class Principal:
         return auth_user(self.user_id, self.details)
 
     def narrowed(self, resource: str, condition: Mapping[str, Any]) -> Principal:
-        """The same principal, who sees only those rows of a resource that fulfil a condition too."""
+        """The same principal with an additional condition on a resource's rows."""
         before = self.filters.get(resource)
         both = {"$and": [before, condition]} if before and before != condition else condition
         return replace(self, filters={**self.filters, resource: both})
 
 
 def auth_user(user_id: int, details: Mapping[str, Any] | None) -> AuthUser:
-    """A user as graphs see it; without an Auth file's word, the site's id is the identity."""
+    """A user as graphs see it. Without an Auth file, the identity is the site's user id."""
     return AuthUser(details if details is not None else {"identity": str(user_id)})
 
 
 def known_scopes(names: Iterable[str]) -> frozenset[str]:
-    """The scopes of these names. Raises ValueError for a name that is none, and for no name at all."""
+    """The scopes of these names. Raises ValueError for an unknown name, and for no name at all."""
     scopes = frozenset(names)
     if unknown := sorted(scopes - SCOPES):
         raise ValueError(f"{unknown[0]!r} is no scope; the scopes are {' and '.join(sorted(SCOPES))}.")

@@ -1,7 +1,7 @@
-"""A request's principal, and whether it may do what it asks for.
+"""The authentication and authorisation of requests.
 
-The API is served without Django's middleware, so this also checks what the middleware would: the Host header, and
-that a browser's request comes from this site when the browser itself added what authenticates it.
+The API is served without Django's middleware, so this also does the middleware's checks: the Host
+header, and CSRF for requests whose credentials the browser has added.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from runs.identity.standing import Standing
 from runs.requests import limits
 from threads.db.database import in_database
 
-#: A client may ask that its leaving cancels the run it reads, and then reading changes something.
+#: With this parameter a disconnect cancels the run, so that reading changes something.
 CANCELS = "cancel_on_disconnect"
 NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
-#: What a browser says of a request that no other site's page has made (`Sec-Fetch-Site`).
+#: Values of `Sec-Fetch-Site` for a request that no other site's page has sent.
 OWN_REQUESTS = frozenset({"same-origin", "none"})
-#: What a page has to add itself.
+#: Headers that only the page itself can add.
 SHOWN = frozenset({"Authorization", "X-Api-Key"})
 
 
 async def principal_of(request: HttpRequest) -> Principal:
-    """Return the principal of a request, who may do what the request's route does.
+    """Authenticate and authorise a request; return its principal.
 
     Raises:
-        AuthenticationError: 401, nobody has shown who they are.
-        HttpError: 403, a browser was sent here by another site, the key's scopes do not reach that far, or the Auth
-            file refuses; 404, its filter hides the thread.
-        LimitReached: The principal has as many threads, or open streams, as it may have.
-        InvalidRequest: An Auth file has to see a body, and it is no JSON.
+        AuthenticationError: 401, the credentials are missing or invalid.
+        HttpError: 403, another site's page sent the request, or the key's scopes or the Auth file
+            do not allow it; 404, the Auth file's filter hides the thread.
+        LimitReached: The principal has the maximum of threads or of open streams.
+        InvalidRequest: The body is not JSON, but an Auth file must see it.
         DisallowedHost: The Host header is not one of `ALLOWED_HOSTS`.
     """
     request.get_host()
@@ -51,12 +51,12 @@ async def principal_of(request: HttpRequest) -> Principal:
     credentials = credentials_of(request)
     principal, proof = await identified(credentials, _authenticator(file, credentials, request))
     if principal.details is STUDIO_DETAILS:
-        # What Studio says about itself proves nothing: any page can say it.
+        # Studio's header proves nothing, because any page can send it.
         proof = Proof.LOCAL
     refuse_other_sites(request, proof)
     rule = rule_of(request)
     if rule is not None and rule.command:
-        # Each command has a rule of its own, which its session asks (`runs.api.sessions.session`).
+        # The session checks each command by its own rule (`runs.api.sessions.session`).
         return principal
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
@@ -64,14 +64,14 @@ async def principal_of(request: HttpRequest) -> Principal:
 
 
 async def identify(request: HttpRequest) -> None:
-    """Raise like `principal_of` if nobody has shown who asks. For what no view answers."""
+    """Raise like `principal_of` if the request is not authenticated. For paths without a view."""
     request.get_host()
     credentials = credentials_of(request)
     await identified(credentials, _authenticator(configured.current(), credentials, request))
 
 
 def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
-    """What tells whether the principal of an authenticated request still holds, while its response goes on."""
+    """Checks whether an authenticated request's principal is still valid during a long response."""
     credentials = credentials_of(request)
     principal = cast(Principal, request.auth)  # type: ignore[attr-defined]
     ask = _authenticator(configured.current(), credentials, request)
@@ -109,7 +109,7 @@ def rule_of(request: HttpRequest) -> Rule | None:
 
 
 async def limit(principal: Principal, rule: Rule | None) -> None:
-    """Raise LimitReached if the route is about one thread, or one open stream, more than the principal may have."""
+    """Raise LimitReached if a new thread or open stream would exceed the principal's limit."""
     if rule is None:
         return
     if rule.makes_thread and not limits.has_room(principal.user_id):
@@ -119,18 +119,21 @@ async def limit(principal: Principal, rule: Rule | None) -> None:
 
 
 def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
-    """Raise a 403 if another site's page may be behind a request that changes something, or that the local user makes."""
+    """Raise a 403 if another site's page may have sent the request.
+
+    Applies to requests that change something, and to all requests of the local user.
+    """
     changes = request.method not in SAFE_METHODS or may_cancel(request)
     if changes and proof is Proof.SESSION and (reason := csrf_failure(request)):
         raise HttpError(403, f"CSRF check failed: {reason}")
     local = proof is Proof.LOCAL
-    # An Auth file may go by cookies.
+    # An Auth file may use cookies.
     by_cookies = (
         changes and proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
     origin = request.META.get("HTTP_ORIGIN")
     borrowed = may_borrow(origin, settings.CORS_ORIGINS, host=request.META.get("HTTP_HOST"), local=local)
-    # A page that only embeds something, such as a picture, is no origin to the browser.
+    # Browsers send no Origin for embedded resources, such as pictures.
     embedded = (
         changes and origin is None and request.META.get("HTTP_SEC_FETCH_SITE", "none") not in OWN_REQUESTS
     )
@@ -139,7 +142,7 @@ def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
 
 
 def may_cancel(request: HttpRequest) -> bool:
-    """Whether the client asks that its leaving cancels a run; stock clients also say that it does not."""
+    """Whether a disconnect cancels the run. Stock clients also send an explicit "no"."""
     return any(value.lower() not in NO for value in request.GET.getlist(CANCELS))
 
 

@@ -20,16 +20,16 @@ from threads.db.database import in_database
 
 
 async def logged_in_user_id(cookies: Mapping[str, str]) -> int | None:
-    """The id of the active user whose session the cookies name."""
+    """The id of the active user of the cookies' session."""
     session_key = cookies.get(django_settings.SESSION_COOKIE_NAME)
-    # A quoted cookie may hold any character, which not every database takes.
+    # A quoted cookie may hold any character, and some databases refuse some of them.
     if not session_key or not session_key.isprintable():
         return None
     return await in_database(session_user_id, session_key)
 
 
 def session_user_id(session_key: str) -> int | None:
-    """The id of the active user whose session this is. Reads only: it renews and rotates nothing."""
+    """The id of the active user of a session. Only reads: the session is not renewed or rotated."""
     session: Mapping[str, Any] = import_module(django_settings.SESSION_ENGINE).SessionStore(session_key)
     backend_path = session.get(BACKEND_SESSION_KEY, "")
     if backend_path not in django_settings.AUTHENTICATION_BACKENDS:
@@ -38,7 +38,7 @@ def session_user_id(session_key: str) -> int | None:
     user: Any = load_backend(backend_path).get_user(user_id)
     if user is None:
         return None
-    # A changed password ends the sessions that were opened with the old one.
+    # Changing a password ends the user's earlier sessions.
     proof = session.get(HASH_SESSION_KEY, "")
     hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
     return user.pk if any(constant_time_compare(proof, each) for each in hashes) else None

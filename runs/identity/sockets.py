@@ -1,4 +1,4 @@
-"""A websocket's principal."""
+"""The authentication of websockets."""
 
 from __future__ import annotations
 
@@ -19,21 +19,22 @@ from runs.identity.origins import may_borrow
 from runs.identity.principals import Principal
 from runs.identity.standing import Standing
 
-#: What a page has to add itself.
+#: Headers that only the page itself can add.
 SHOWN = frozenset({"authorization", "x-api-key"})
-#: A page cannot send headers with a websocket: `new WebSocket(url, [KEY_FOLLOWS, key])` stands for `X-Api-Key`.
+#: Pages cannot send headers with a websocket. `new WebSocket(url, [KEY_FOLLOWS, key])` replaces `X-Api-Key`.
 KEY_FOLLOWS = "api-key"
 
 
 async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
-    """Return the principal of a websocket, from the scope of its handshake: session, API key, or the local user.
+    """Return the principal of a websocket's handshake: by session, by API key, or the local user.
 
-    A socket outlives a logout: `standing_of_scope` asks again. Whoever accepts it calls `runs.requests.limits.hold_connection`; what
-    the principal may do is asked of each message, with `runs.identity.auth_file.permission.permit`.
+    A socket outlives a logout, so `standing_of_scope` checks again later. The caller counts the
+    socket with `runs.requests.limits.hold_connection`, and checks each message with
+    `runs.identity.auth_file.permission.permit`.
 
     Raises:
-        AuthenticationError: 401, nobody has shown who they are.
-        HttpError: 403, the page that connects is another site's.
+        AuthenticationError: 401, the credentials are missing or invalid.
+        HttpError: 403, a page of another site connects.
     """
     credentials = credentials_of_scope(scope)
     principal, proof = await identified(credentials, _authenticator(credentials, scope))
@@ -46,7 +47,7 @@ async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
 
 
 def standing_of_scope(scope: Mapping[str, Any], principal: Principal, thread_id: UUID) -> Standing:
-    """What tells whether the principal of a websocket still holds, while it is open."""
+    """Checks whether an open websocket's principal is still valid."""
     credentials = credentials_of_scope(scope)
     return Standing(principal, credentials, _authenticator(credentials, scope), thread_id=thread_id)
 
@@ -84,7 +85,10 @@ def credentials_of_scope(scope: Mapping[str, Any]) -> Credentials:
 
 
 def subprotocol_of_scope(scope: Mapping[str, Any]) -> str | None:
-    """What the handshake has to be accepted with, for a browser closes a socket whose subprotocols nobody chose from."""
+    """The subprotocol to accept.
+
+    A browser closes a socket if none of its subprotocols is accepted.
+    """
     offered = scope.get("subprotocols") or []
     return KEY_FOLLOWS if len(offered) == 2 and offered[0] == KEY_FOLLOWS else None
 

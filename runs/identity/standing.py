@@ -1,4 +1,7 @@
-"""Whether whoever opened a stream or a socket may still read it: both may outlive a key, a session, and a user."""
+"""Whether the reader of an open stream or socket may still read.
+
+Both may outlive a key, a session or a user.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ AskAuthFile = Callable[[], Awaitable[Principal]]
 
 
 class _Identity:
-    """Whose some credentials are. Shared by all that this process serves to who shows them: they are asked about once."""
+    """The principal of some credentials.
+
+    All their connections in this process share it and its checks.
+    """
 
     def __init__(self, credentials: Credentials, ask: AskAuthFile | None) -> None:
         self._credentials = credentials
@@ -36,9 +42,9 @@ class _Identity:
         self.confirmed = monotonic()
 
     async def principal(self) -> Principal:
-        """Ask again. Raises what `identified` does."""
+        """Authenticate again. Raises like `identified`."""
         if self._asking is None or self._asking.done():
-            # A task of its own: the stream that asks may end meanwhile, and others wait for the answer too.
+            # A separate task: the stream that started it may end while other streams wait for the result.
             self._asking = spawn(self._identified())
         return await asyncio.shield(self._asking)
 
@@ -52,11 +58,12 @@ _shared: WeakValueDictionary[tuple[str, ...], _Identity] = WeakValueDictionary()
 
 
 class Standing:
-    """One reader's right to go on reading; made when it has just been found to have it.
+    """One reader's permission to continue reading. Created right after a successful check.
 
     Args:
         ask: Authenticates by the site's Auth file, if it has one.
-        thread_id: The thread that it reads, about which an Auth file is asked again; None if it reads only what it made.
+        thread_id: The thread that is read, for which the Auth file's handler is called again; None
+            if the reader reads only what it created itself.
     """
 
     def __init__(
@@ -78,15 +85,17 @@ class Standing:
             _shared[name] = self._identity
 
     async def check(self, *, patience: float | None = None) -> None:
-        """Ask again, if the last answer is old; cheap enough to be called before each message.
+        """Check again if the last result is old. Cheap enough to call before each message.
 
-        A database that does not answer, or an Auth file that fails, is asked again at the next time.
+        If the database does not answer or the Auth file fails, the next call checks again.
 
         Args:
-            patience: How old it may be, in seconds; `IDENTITY_CHECK` unless something is to be done, not only read.
+            patience: Maximum age of the last result, in seconds. By default `IDENTITY_CHECK`, which
+                suffices for reading; commands need less.
 
         Raises:
-            HttpError: 401, the credentials are nobody's any more, or another's; 403 or 404, what the Auth file says.
+            HttpError: 401, the credentials are no longer valid, or belong to another user now; 403
+                or 404, the Auth file's refusal.
         """
         now = monotonic()
         patience = settings.IDENTITY_CHECK if patience is None else patience
@@ -100,16 +109,19 @@ class Standing:
             raise
         except Exception as error:
             self._identity.confirmed = now
-            logger.warning("Whether a stream's reader may still read could not be asked: %s", error)
+            logger.warning("The permission of a stream's reader could not be checked: %s", error)
 
     async def _ask_who(self) -> None:
         before, self._principal = self._principal, await self._identity.principal()
         if (self._principal.user_id, self._principal.scopes) != (before.user_id, before.scopes):
-            raise AuthenticationError(message="These credentials are somebody else's now.")
+            raise AuthenticationError(message="These credentials belong to another user now.")
 
 
 def _name(credentials: Credentials, ask: AskAuthFile | None) -> tuple[str, ...] | None:
-    """What credentials that are the same have in common; None if an Auth file also looks at the rest of the request."""
+    """A key by which equal credentials share an identity.
+
+    None if an Auth file may look at the rest of the request.
+    """
     key = keys.key_in(credentials.headers)
     if key is not None and keys.is_ours(key):
         return ("key", keys.digest(key))

@@ -1,4 +1,4 @@
-"""What the commands that execute runs have in common."""
+"""Options and checks of the commands that execute runs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def add_worker_arguments(parser: CommandParser) -> None:
         "--concurrency",
         type=positive,
         metavar="N",
-        help="Runs that it executes at once (default: the setting).",
+        help="Maximum runs that the process executes at once (default: the setting).",
     )
     parser.add_argument(
         "--queues", type=queue_names, metavar="A,B", help="Execute only runs of these queues (default: all)."
@@ -57,21 +57,21 @@ def add_worker_arguments(parser: CommandParser) -> None:
 
 
 def warn_of_empty_queues(command: Any, queues: frozenset[str] | None) -> None:
-    """Say which queues no graph is registered for."""
+    """Report queues for which no graph is registered."""
     known = {graphs.registration(name).queue for name in graphs.names()}
     for queue in sorted((queues or frozenset()) - known):
-        command.stderr.write(f"No graph is registered for the queue {queue!r}: its runs are none yet.")
+        command.stderr.write(f"No graph is registered for the queue {queue!r}, so it has no runs.")
 
 
 def require_migrated_database() -> None:
-    """Refuse to go on with a database that lacks migrations, or that cannot be reached."""
+    """Raise CommandError if the database lacks migrations or cannot be reached."""
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
         raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
     finally:
-        # The event loop will run in this thread, where Django forbids to use or close a connection.
+        # The event loop will run in this thread, where Django forbids using or closing a connection.
         connections.close_all()
     if missing:
         raise CommandError("The database is not migrated: run `python manage.py migrate` first.")

@@ -1,1 +1,1 @@
-"""Pages for people: the chat, and how they log in."""
+"""Pages for people: the chat and the login."""

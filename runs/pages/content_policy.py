@@ -1,4 +1,4 @@
-"""What browsers let pages of this site load, send and embed: its own files and itself, and nothing inline."""
+"""The content security policy of the pages: only the site's own files, and nothing inline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.decorators import sync_and_async_middleware
 
-#: Of what is no page.
+#: The policy of responses that are no pages.
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 SOURCES = {
     "default-src": "'self'",
@@ -23,7 +23,7 @@ SOURCES = {
 
 
 def content_policy(**changes: str) -> str:
-    """The policy of a page, with other sources for some directives."""
+    """The policy of a page, with changed sources of some directives."""
     return "; ".join(f"{name} {sources}" for name, sources in {**SOURCES, **changes}.items())
 
 
@@ -32,7 +32,7 @@ POLICY = content_policy()
 
 @sync_and_async_middleware
 def content_security(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Django middleware: the policy of the admin's pages. A page that sets its own keeps it."""
+    """Django middleware that adds the policy to the admin's pages. A page's own policy is kept."""
     if iscoroutinefunction(get_response):
 
         async def later(request: HttpRequest) -> Any:
@@ -43,7 +43,7 @@ def content_security(get_response: Callable[[HttpRequest], Any]) -> Callable[[Ht
 
 
 def _guarded(response: Any) -> Any:
-    # Django's own pages about errors, in development, have their scripts and styles inline.
+    # Django's error pages in development have inline scripts and styles.
     if not (settings.DEBUG and response.status_code >= 400):
         response.headers.setdefault("Content-Security-Policy", POLICY)
     return response

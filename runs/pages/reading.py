@@ -1,4 +1,4 @@
-"""What the pages read from the database; each function is one question, asked in a database thread."""
+"""The pages' queries. Each function runs in a database thread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from threads.models.querysets import Principal
 
 
 def name_of(user_id: int) -> str:
-    """What a user is called on the page."""
+    """A user's name on the page."""
     return str(get_user_model().objects.get(pk=user_id))
 
 
@@ -27,16 +27,17 @@ def may_inspect(user_id: int) -> bool:
 
 
 def position_of(thread_id: UUID, *, runs: int, principal: Principal) -> int:
-    """The number after which a thread's event tape begins to tell its last `runs` runs; 0 for all of it.
+    """The event number after which a thread's last `runs` runs begin; 0 for all runs.
 
-    A page shows the older ones by the thread's state: replaying a long thread from its start would keep people waiting.
+    A page shows older runs from the thread's state, because replaying a long thread would take too
+    long.
     """
     owned = Run.objects.filter(thread__in=Thread.objects.for_principal(principal).visible(), thread=thread_id)
     begun = list(owned.filter(epoch__gt=0).order_by("-epoch").values_list("id", "epoch")[: runs + 1])
     if len(begun) <= runs:
         return 0
     run_id, epoch = begun[-2]
-    # A run that went on after its process was lost has events of earlier epochs.
+    # A run that was resumed after its process died has events of earlier epochs.
     first = RunEvent.objects.filter(run=run_id).aggregate(Min("epoch"))["epoch__min"]
     return first_of(first or epoch)
 
@@ -54,7 +55,7 @@ def plain_thread(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
     return {"title": str(title), "messages": [_message(each) for each in listed if isinstance(each, dict)]}
 
 
-#: What a page calls whoever has written a message.
+#: The names of message types on the page.
 AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
 
 

@@ -1,4 +1,4 @@
-"""The chat page. What it shows and does goes through the API, like any other client's; here is only what carries it."""
+"""The views of the chat page. The page itself uses the API like any other client."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from runs.identity.requests import principal_of
 from runs.pages import reading
 from threads.db.database import in_database
 
-#: Runs whose events a page replays when it opens a thread, and the most that it may ask for.
+#: How many runs a page replays when it opens a thread, and the maximum that it may request.
 REPLAYED, MOST_REPLAYED = 5, 50
 
 
 @never_cache
 @require_GET
 async def chat(request: HttpRequest, thread_id: UUID | None = None) -> HttpResponse:
-    """The page, at a thread or at a new one; whoever is not logged in is sent to do so."""
+    """The page for a thread or for a new one. Redirects to the login if necessary."""
     try:
         principal = await principal_of(request)
     except AuthenticationError:
         return _to_login(request)
     except HttpError as refusal:
         return HttpResponse(str(refusal), status=refusal.status_code, content_type="text/plain")
-    # The API asks a page that goes by a session for the token.
+    # Sets the CSRF cookie: the API requires the token from pages that use a session.
     get_token(request)
     return render(request, "runs/chat.html", await _context(principal, thread_id))
 
@@ -68,7 +68,7 @@ async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
 @never_cache
 @require_GET
 async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
-    """Where a page begins to read a thread's events: `{"since": number}`; with `runs`, before that many of the last runs."""
+    """`{"since": number}`: the number after which the events of the last `runs` runs begin."""
     try:
         principal = await principal_of(request)
     except HttpError as refusal:

@@ -1,4 +1,4 @@
-"""What a graph's events say to clients. Pure: no Django, no database."""
+"""The parts of a graph's events that clients may see. Pure: no Django, no database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 from threads.disclosure import HIDDEN, shown_error
 
-#: What a checkpoint's configuration shows: where it is, and whose. All else in it may be a client's secret.
+#: The shown keys of a checkpoint's `configurable`: its place and its run. All others may be a client's
+#: secrets.
 SHOWN_CONFIGURABLE = frozenset(
     [
         "thread_id",
@@ -20,15 +21,15 @@ SHOWN_CONFIGURABLE = frozenset(
         "user_id",
     ]
 )
-#: What of it is the address of a checkpoint.
+#: The keys of these that form a checkpoint's address.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
 
 
 def discloses_interrupt(mode: str, data: Any) -> bool:
-    """Whether an event shows that the graph asks a person something.
+    """Whether an event shows an interrupt of the graph.
 
-    Such events are published together with the end of the run: a client that has seen a question can count on the
-    thread knowing it, and an answer can be bound to it.
+    Such events are published together with the run's end, so that the thread's row has every
+    interrupt that a client has seen, and an answer can refer to it.
     """
     if not isinstance(data, Mapping):
         return False
@@ -49,14 +50,14 @@ def discloses_interrupt(mode: str, data: Any) -> bool:
 
 
 def without_internals(mode: str, data: Any) -> Any:
-    """An event without what is nobody's news: LangGraph's live objects, and what clients put into `configurable`."""
+    """An event without LangGraph's live objects and without clients' values of `configurable`."""
     if not isinstance(data, dict):
         return data
     match mode:
         case "tasks":
             return _disclosed(data)
         case "tools" if data.get("event") == "tool-error":
-            # LangGraph has left the exception's class out, by which one knows whether clients may read its text.
+            # LangGraph omits the exception's class here, which decides whether clients may read its text.
             return {**data, "message": HIDDEN}
         case "debug" if data.get("type") == "task_result":
             return {**data, "payload": _disclosed(data["payload"])}
@@ -77,13 +78,13 @@ def without_internals(mode: str, data: Any) -> Any:
 
 
 def _disclosed(task: dict[str, Any]) -> dict[str, Any]:
-    """A task whose error says what clients may read of it."""
+    """A task with its error in the clients' form."""
     error = task.get("error")
     return task if error is None else {**task, "error": shown_error(error)}
 
 
 def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint whose configurations, its tasks' too, say only where things are."""
+    """A checkpoint whose configurations, including its tasks', have only the shown keys."""
     shown = dict(checkpoint)
     for key in ("config", "parent_config", "state"):
         if isinstance(config := shown.get(key), dict) and isinstance(config.get("configurable"), dict):
@@ -97,9 +98,9 @@ def _addressed(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def _placed(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """A checkpoint of the mode `debug`: it says by addresses where it is, its parent, and the subgraphs of its tasks.
+    """A checkpoint of the mode `debug`, with addresses of it, its parent and its tasks' subgraphs.
 
-    Expects one whose configurations are `_addressed`.
+    Expects configurations that are `_addressed`.
     """
     tasks = []
     for task in checkpoint.get("tasks") or ():

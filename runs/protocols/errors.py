@@ -1,4 +1,4 @@
-"""Errors as clients read them, and as operators do. Pure."""
+"""Errors in two forms: for clients and for operators. Pure."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from threads.redaction import redacted_text
 
 
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
-    """An exception as clients may read it, and as operators do; neither reads a secret."""
-    # Libraries of models and tools say which key was wrong.
+    """An exception for clients and for operators, both without secrets."""
+    # Libraries of models and tools include the rejected key in their messages.
     name, message = type(error).__name__, redacted_text(str(error))
     shown = message if is_shown(error) else HIDDEN
     detail = {"error": name, "message": message}
@@ -18,5 +18,5 @@ def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def shown_message(detail: Mapping[str, str]) -> str:
-    """What clients may read of an operator's description of an error."""
+    """The part of an operator's error description that clients may read."""
     return detail.get("shown", detail["message"])

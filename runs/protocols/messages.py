@@ -1,7 +1,8 @@
 """The `messages` stream mode: token deltas accumulated into messages. Pure: no Django, no database.
 
-The log has what a model streamed, one delta an event (`messages-tuple`). Clients of `messages` get the metadata of
-each message once, then the message as it stands after each delta (wire protocol §3.2).
+The log holds a model's stream, one delta per event (`messages-tuple`). Clients of `messages` get
+the metadata of each message once, then the accumulated message after each delta (wire protocol
+§3.2).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from runs.encoding import decode, encode
 
 Json = dict[str, Any]
 
-#: What a chunk's type becomes in a message.
+#: A chunk's type and the type of its message.
 TYPES = {
     "AIMessageChunk": "ai",
     "HumanMessageChunk": "human",
@@ -29,21 +30,22 @@ TYPES = {
     "FunctionMessageChunk": "function",
     "ChatMessageChunk": "chat",
 }
-#: What only chunks have.
+#: Fields that only chunks have.
 CHUNK_FIELDS = frozenset({"tool_call_chunks", "chunk_position"})
-#: Messages that are being streamed at once; of more, the one that was silent longest starts anew.
+#: Maximum concurrently streamed messages; beyond it, the longest silent one is forgotten and restarts from
+#: its next chunk.
 OPEN_MESSAGES = 256
 
 
 class MessageAccumulator:
-    """The messages of one run as they grow, for one reader."""
+    """The growing messages of one run, for one reader."""
 
     def __init__(self) -> None:
         self._described: set[str] = set()
         self._open: OrderedDict[str, Json] = OrderedDict()
 
     def restart(self) -> None:
-        """Forget what has been streamed: a new attempt streams its messages from their beginning."""
+        """Forget all messages: a new attempt streams its messages from the beginning."""
         self._described.clear()
         self._open.clear()
 
@@ -93,7 +95,7 @@ def merged(left: Json, right: Json) -> Json:
 
 
 def as_message(chunk: Json) -> Json:
-    """The message that a chunk, or a sum of chunks, amounts to so far."""
+    """A chunk, or a sum of chunks, as a message."""
     if (
         chunk.get("chunk_position") == "last"
         and isinstance(chunk.get("content"), list)
@@ -109,7 +111,7 @@ def as_message(chunk: Json) -> Json:
 
 
 def _tool_calls(chunks: list[Json]) -> tuple[list[Json], list[Json]]:
-    """The calls whose arguments can be read so far, and those whose cannot."""
+    """The calls whose arguments are valid JSON so far, and the other calls."""
     calls: list[Json] = []
     invalid: list[Json] = []
     for chunk in chunks:
@@ -128,7 +130,7 @@ def _tool_calls(chunks: list[Json]) -> tuple[list[Json], list[Json]]:
 
 
 def _sum(add: Callable[[Any, Any], Any], one: Any, two: Any, *, otherwise: Any) -> Any:
-    """What LangChain makes of the two; what it refuses to add must not end the stream."""
+    """LangChain's sum of the two; `otherwise` if it refuses them, so that the stream continues."""
     try:
         return add(one, two)
     except (TypeError, ValueError):

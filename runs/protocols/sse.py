@@ -11,20 +11,20 @@ import orjson
 from runs.protocols.agent.items import PACK
 from runs.protocols.messages import MessageAccumulator
 
-#: (epoch, seq): where an event stands in its run.
+#: (epoch, seq): the place of an event in its run.
 Position = tuple[int, int]
 
-#: A position before the first event: everything is replayed.
+#: The position before the first event: everything is replayed.
 START: Final[Position] = (0, 0)
-#: No position: only what happens from now on.
+#: No position: only new events are sent.
 LIVE: Final = None
 
 HEARTBEAT = b": heartbeat\r\n\r\n"
 CONTENT_TYPE = "text/event-stream; charset=utf-8"
-#: Events that every reader gets, whatever the modes.
+#: Events that every reader gets in all modes.
 ALWAYS = frozenset({"metadata", "error", "end"})
 
-#: What clients send for the start.
+#: The forms in which clients request the start.
 FROM_START = frozenset({"", "-", "-1", "0"})
 _ID = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
@@ -49,10 +49,11 @@ def frame(event: str, data: str, event_id: str | None = None) -> bytes:
 
 
 def parse_last_event_id(text: str | None) -> Position | None:
-    """Where a reader goes on, from its `Last-Event-ID`.
+    """The position of a reader's `Last-Event-ID`.
 
-    `-1`, `-` and `0` mean the start, no header means live. So does the start what is no id of ours: the reference
-    replays nothing then, which loses events; a repeated one is what clients can live with.
+    `-1`, `-` and `0` mean the start, and a missing header means live. An unknown id means the start
+    too: the reference replays nothing then, which loses events, whereas clients can handle repeated
+    events.
     """
     if text is None or not text.strip():
         return LIVE
@@ -61,12 +62,12 @@ def parse_last_event_id(text: str | None) -> Position | None:
 
 
 def is_event_id(text: str) -> bool:
-    """Whether this is the id of an event, or one of the forms that mean the start."""
+    """Whether this is an event's id, or one of the forms that mean the start."""
     return text.strip() in FROM_START or _ID.fullmatch(text.strip()) is not None
 
 
 def listed_values(values: Iterable[str]) -> list[str]:
-    """The values of a query's parameter: repeated, separated by commas, or a JSON list, which clients all send."""
+    """The values of a query parameter in any form of clients: repeated, comma-separated or JSON."""
     found: list[str] = []
     for value in values:
         text = value.strip()
@@ -82,9 +83,10 @@ def listed_values(values: Iterable[str]) -> list[str]:
 
 
 def narrowed(requested: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """The modes of a reader that wants only some of those that the run was created with.
+    """The modes of a reader that selects some of the run's modes.
 
-    No wish means all. A wish for either form of messages means whichever form the run was created with.
+    No selection means all modes. Either form of messages selects the form with which the run was
+    created.
     """
     if not wanted:
         return list(requested)
@@ -96,7 +98,7 @@ def narrowed(requested: Sequence[str], wanted: Sequence[str]) -> list[str]:
 
 
 class Projection:
-    """What one reader sees of a run's event log, event by event, in the log's order."""
+    """One reader's view of a run's event log, event by event, in the log's order."""
 
     def __init__(self, modes: Iterable[str], *, subgraphs: bool) -> None:
         self._modes = frozenset(modes)
@@ -105,16 +107,16 @@ class Projection:
 
     @property
     def cumulative(self) -> bool:
-        """Whether a frame depends on earlier events, so that a reader who begins later must be primed with them."""
+        """Whether frames depend on earlier events, so that a late reader must be primed."""
         return self._messages is not None
 
     def prime(self, event: LogEvent) -> None:
-        """Take note of an event that the reader has had already."""
+        """Feed an event that the reader already has."""
         if self._messages is not None:
             self.feed(event)
 
     def feed(self, event: LogEvent) -> list[tuple[str, str]]:
-        """The frames of one event, as (event name, JSON); none if the reader did not ask for it."""
+        """The frames of one event, as (event name, JSON); none if the reader did not select it."""
         if event.name == PACK:
             return []
         mode, _, namespace = event.name.partition("|")
@@ -133,7 +135,10 @@ class Projection:
         return frames
 
     def frames(self, event: LogEvent) -> bytes:
-        """The same on the wire. Of several frames the last carries the id: who has it has all of them."""
+        """The same on the wire.
+
+        Only the last of several frames has the id, so that a resumed stream lacks none.
+        """
         found = self.feed(event)
         if not found:
             return b""

@@ -1,1 +1,1 @@
-"""What a client may ask for, checked."""
+"""Requests of clients: parsing, validation and limits."""

@@ -23,7 +23,10 @@ def is_interrupt_id(key: object) -> bool:
 
 
 def answered(asked: Collection[str], command: Mapping[str, Any] | None) -> set[str]:
-    """The interrupts, of those that are asked, which a command answers; a plain answer is one to the only interrupt."""
+    """The ids in `asked` that a command answers.
+
+    A plain answer applies only to a single interrupt.
+    """
     if is_plain_answer(command):
         return set(asked) if len(asked) == 1 else set()
     answer = (command or {}).get("resume")

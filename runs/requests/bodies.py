@@ -28,7 +28,7 @@ StreamMode = Literal[
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
 SortOrder = Literal["asc", "desc"]
-#: Every list of a body has a maximum: what is wrong about each item would be told, and be many times its size.
+#: Maximum lengths of a body's lists. Pydantic reports an error per item, which is many times the item's size.
 MOST_NODES, MOST_MODES, MOST_FIELDS = 1000, 20, 100
 
 
@@ -46,34 +46,38 @@ Nodes = Annotated[Literal["*"] | Annotated[list[str], Field(max_length=MOST_NODE
 
 
 class RunCreate(Schema):
-    """A run to be created. Unknown fields are ignored, and null is the same as absent."""
+    """A run to create. Unknown fields are ignored, and null is the same as absent."""
 
     assistant_id: str = Field(
         min_length=1, max_length=255, description="An assistant's id, or a graph's name.", examples=["agent"]
     )
     input: Any = Field(
         None,
-        description="The graph's input; not used when there is a command.",
+        description="The graph's input; ignored if there is a command.",
         examples=[{"messages": [{"role": "user", "content": "Hello"}]}],
     )
     command: dict[str, Any] | None = Field(
         None, description="`update`, `goto` and `resume`.", examples=[{"resume": "yes"}]
     )
-    checkpoint: dict[str, Any] | None = Field(None, description="Where on the thread to go on from.")
+    checkpoint: dict[str, Any] | None = Field(
+        None, description="The checkpoint of the thread to continue from."
+    )
     checkpoint_id: str | None = Field(None, description="The same, by the checkpoint's id alone.")
     metadata: dict[str, Any] = {}
     config: dict[str, Any] = Field(
         {},
         description="`tags`, `recursion_limit`, `max_concurrency` and `configurable`; the rest is ignored.",
     )
-    context: dict[str, Any] = Field({}, description="The same values as `config.configurable`: give either.")
+    context: dict[str, Any] = Field(
+        {}, description="The same values as `config.configurable`; set only one of them."
+    )
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")
     interrupt_after: Nodes | None = Field(None, description="Nodes to stop after, or `*` for all.")
     stream_mode: Annotated[list[StreamMode], Field(max_length=MOST_MODES), BeforeValidator(listed)] = [
         "values"
     ]
     stream_subgraphs: bool = False
-    stream_resumable: bool = Field(False, description="Every run's stream can be resumed here.")
+    stream_resumable: bool = Field(False, description="Ignored: every run's stream can be resumed.")
     multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"] = "enqueue"
     if_not_exists: Literal["create", "reject"] = "reject"
     after_seconds: float = Field(0.0, ge=0, allow_inf_nan=False)
@@ -83,11 +87,13 @@ class RunCreate(Schema):
     on_completion: Literal["delete", "keep"] = Field("delete", description="For runs without a thread.")
     feedback_keys: Annotated[list[str], Field(max_length=100)] | None = None
     webhook: str | None = Field(
-        None, description="A URL that is told of the run's end.", examples=["https://example.com/runs"]
+        None,
+        description="A URL that receives a POST when the run has ended.",
+        examples=["https://example.com/runs"],
     )
 
     def request(self, *, stateless: bool) -> RunRequest:
-        """What is asked for, made safe. Raises InvalidRequest."""
+        """The sanitised request. Raises InvalidRequest."""
         check_webhook(self.webhook)
         checkpoint = self.checkpoint or {}
         if self.checkpoint_id is not None:
@@ -124,14 +130,17 @@ RunBatch = Annotated[list[RunCreate], Field(min_length=1, max_length=200)]
 
 
 class RunsCancel(Schema):
-    """Which runs to cancel: those in a status, or some of a thread."""
+    """Which runs to cancel: all in a status, or named runs of a thread."""
 
     status: Literal["pending", "running", "all"] | None = None
     thread_id: UUID | None = None
     run_ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)] | None = None
 
     def statuses(self) -> list[str] | None:
-        """The statuses whose runs are meant; None if they are named. Raises InvalidRequest for neither, or both."""
+        """The statuses to cancel; None if runs are named.
+
+        Raises InvalidRequest for neither, or both.
+        """
         named = self.thread_id is not None and self.run_ids is not None
         if (self.status is not None and (self.thread_id or self.run_ids)) or not (self.status or named):
             raise InvalidRequest("Give either status, or thread_id and run_ids.")

@@ -1,7 +1,8 @@
-"""How much one user, one request and one run may take. Each limit is a setting, and 0 switches it off.
+"""Limits per user, request and run. Each limit is a setting, and 0 switches it off.
 
-What a user has is counted in the database, seldom: each process takes a share of what is left, of which it lets through
-without asking. So a limit is exceeded by no more than the shares of other processes. Connections are each process's own.
+The database is queried rarely: each process reserves a share of a user's remaining quota, and
+admits requests from that share without a query. So a limit is exceeded by at most the other
+processes' shares. Connections are counted per process.
 """
 
 from __future__ import annotations
@@ -26,18 +27,19 @@ from threads.db.database import in_database
 from threads.db.ids import first_id, made_at
 from threads.models import Thread
 
-#: Users remembered at most; who has asked for nothing lately is forgotten first.
+#: Maximum number of remembered users; the least recently active one is dropped first.
 REMEMBERED = 10_000
-#: Of what a user may still create, the part that one process lets through before it counts again. As many processes share
-#: a limit without exceeding it.
+#: A process reserves one part in this many of a user's remaining quota before it counts again. This many
+#: processes can share a limit without exceeding it.
 SHARES = 8
 MINUTE = 60.0
 
-#: For each user: how many runs may be created at once, and when that was so (monotonic).
+#: For each user: how many runs could be created at once, and when that was computed (monotonic).
 _allowances: dict[int, tuple[float, float]] = {}
-#: For each user: how many runs may be created before they are counted, and until when (monotonic). None: no run may.
+#: For each user: how many runs may be created without a count, and until when (monotonic). None: no runs at
+#: all.
 _shares: dict[int, tuple[int | None, float]] = {}
-#: For each user: threads that may be created before they are counted again, and the limit they were counted for.
+#: For each user: how many threads may be created without a count, and the limit at the last count.
 _room: dict[int, tuple[int, int]] = {}
 #: Connections that each user has open, and the tasks that serve them.
 _open: Counter[int] = Counter()
@@ -45,7 +47,10 @@ _serving: WeakSet[asyncio.Task[Any]] = WeakSet()
 
 
 async def take_runs(user_id: int, count: int = 1) -> None:
-    """Note that a user creates runs. Raises LimitReached; the user has as many a minute, also all at once."""
+    """Count new runs of a user.
+
+    Raises LimitReached. The runs of a minute may be created all at once.
+    """
     if not settings.USER_RUNS_PER_MINUTE:
         return
     take_allowance(user_id, count)
@@ -54,12 +59,12 @@ async def take_runs(user_id: int, count: int = 1) -> None:
 
 
 def take_allowance(user_id: int, count: int = 1) -> None:
-    """What this process allows by itself, also to who deletes the runs again. Raises LimitReached."""
+    """Apply this process's own rate limit, which also counts deleted runs. Raises LimitReached."""
     limit = settings.USER_RUNS_PER_MINUTE
     now = time.monotonic()
     had, since = _allowances.pop(user_id, (float(limit), now))
     has = min(float(limit), had + (now - since) * limit / 60)
-    # As the newest: the dictionary is in the order of the last use.
+    # Inserted again as the newest: the dictionary is in the order of the last use.
     _allowances[user_id] = (has, now) if has < count else (has - count, now)
     if len(_allowances) > REMEMBERED:
         del _allowances[next(iter(_allowances))]
@@ -68,9 +73,9 @@ def take_allowance(user_id: int, count: int = 1) -> None:
 
 
 def take_share(user_id: int, count: int) -> bool:
-    """Whether a user may create runs without their being counted in all processes; asks no database.
+    """Whether this process's share allows the runs without a count; no query.
 
-    Raises LimitReached while it is known that the user may create none.
+    Raises LimitReached while a recent count shows that the user may create none.
     """
     now, limit = time.monotonic(), settings.USER_RUNS_PER_MINUTE
     left, until = _shares.get(user_id, (0, 0.0))
@@ -85,10 +90,11 @@ def take_share(user_id: int, count: int) -> bool:
 
 
 def check_rate(user_id: int, count: int) -> None:
-    """Raise LimitReached if a user has created as many runs lately as may be, in whichever processes."""
+    """Raise LimitReached if a user's runs of the last minute, in all processes, reach the limit."""
     limit = settings.USER_RUNS_PER_MINUTE
     since = first_id(clock.now() - timedelta(seconds=MINUTE))
-    # By their ids, which are in the order of time: another index would cost each run more than this costs a few.
+    # Filtered by id, because ids are ordered by time: another index would cost every run more than this
+    # query.
     recent = Run.objects.filter(user_id=user_id, id__gte=since)
     left = limit - recent[:limit].count()
     if left >= count:
@@ -96,7 +102,7 @@ def check_rate(user_id: int, count: int) -> None:
         return
     wait = MINUTE * count / limit
     if not left and (oldest := recent.order_by("id").values_list("id", flat=True).first()):
-        # Whoever asks on and on is counted once, and again when a run is more than a minute old.
+        # A user who keeps trying is counted again only when the oldest run leaves the window.
         wait = max(1.0, (made_at(oldest) - made_at(since)).total_seconds())
         _remember(user_id, None, time.monotonic() + wait)
     raise too_many_runs(wait)
@@ -115,7 +121,7 @@ def _remember(user_id: int, left: int | None, until: float) -> None:
 
 
 def check_input(request: RunRequest) -> None:
-    """Raise InvalidRequest for an input with more messages than a person sends."""
+    """Raise InvalidRequest for an input with too many messages."""
     limit = settings.MESSAGES_PER_INPUT
     for given in (request.input, (request.command or {}).get("update")):
         messages = given.get("messages") if isinstance(given, Mapping) else None
@@ -124,7 +130,7 @@ def check_input(request: RunRequest) -> None:
 
 
 def check_queue(user_id: int) -> None:
-    """Raise LimitReached if as many runs of a user wait as may; reads no more of an index than that."""
+    """Raise LimitReached if a user's queue is full. Reads at most `USER_QUEUE` index entries."""
     limit = settings.USER_QUEUE
     if not limit:
         return
@@ -141,7 +147,7 @@ def check_queue(user_id: int) -> None:
 
 
 def has_room(user_id: int) -> bool:
-    """Whether it is known that a user may have one more thread; asks no database."""
+    """Whether this process's share allows one more thread; no query."""
     limit = settings.USER_THREADS
     left, counted_for = _room.get(user_id, (0, limit))
     if limit and (left <= 0 or counted_for != limit):
@@ -152,7 +158,10 @@ def has_room(user_id: int) -> bool:
 
 
 def check_threads(user_id: int) -> None:
-    """Raise LimitReached if a user has as many threads as may be. They are counted seldom, while they are few."""
+    """Raise LimitReached if a user has the maximum of threads.
+
+    Far from the limit, counts are rare.
+    """
     if has_room(user_id):
         return
     limit = settings.USER_THREADS
@@ -161,19 +170,19 @@ def check_threads(user_id: int) -> None:
         raise LimitReached(f"You have {limit} threads, and may have no more; delete some.", retry_after=60)
     if len(_room) >= REMEMBERED:
         _room.clear()
-    # Other processes count too: none uses up all that is left.
+    # Other processes admit threads too, so none reserves all that is left.
     _room[user_id] = ((limit - count - 1) // 4, limit)
 
 
 def check_crons(user_id: int) -> None:
-    """Raise LimitReached if a user has as many crons as may be."""
+    """Raise LimitReached if a user has the maximum of crons."""
     limit = settings.USER_CRONS
     if limit and Cron.objects.filter(user_id=user_id)[:limit].count() >= limit:
         raise LimitReached(f"You have {limit} crons, and may have no more; delete some.", retry_after=60)
 
 
 def hold_connection(user_id: int) -> None:
-    """Note that the present task serves a connection that stays open, until the task ends. Raises LimitReached."""
+    """Count the current task as an open connection until the task ends. Raises LimitReached."""
     limit = settings.USER_CONNECTIONS
     task = asyncio.current_task()
     if not limit or task is None or task in _serving:

@@ -1,4 +1,4 @@
-"""Request bodies: JSON that can be stored, whatever the content type says."""
+"""Request bodies as JSON that can be stored. The content type is ignored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from ninja.parser import Parser
 from runs.exceptions import InvalidRequest
 
 INVALID = "Invalid JSON in request body"
-#: A NUL character as JSON has it, and what stands for two backslashes meanwhile: a byte that no JSON has.
+#: A NUL character in JSON, two backslashes, and their temporary replacement: a byte that never occurs in
+#: JSON.
 NUL, PAIR, MARK = b"\\u0000", b"\\\\", b"\x01"
-#: Values of a body, and objects and lists among them. (Parsing them takes 60 ms, measured on two shared cores.)
+#: Maximum values of a body, and maximum objects and lists among them. (Parsing them takes 60 ms, measured on
+#: two shared cores.)
 MOST, MOST_CONTAINERS = 500_000, 100_000
-#: The attribute of a request whose body was parsed before its view asks for it.
+#: The attribute of a request that holds its body if it was parsed before the view.
 BODY = "parsed_body"
 
 
@@ -24,46 +26,47 @@ class JSONParser(Parser):
     """Ninja's parser of bodies, with limits.
 
     Args:
-        depth: Returns the deepest nesting that is allowed; asked each time.
+        depth: Returns the maximum nesting; called for each body.
     """
 
     def __init__(self, depth: Callable[[], int]) -> None:
         self._depth = depth
 
     def parse_body(self, request: HttpRequest) -> Any:
-        # An Auth file may have seen it before, and changed it.
+        # The body was parsed already if an Auth file's handler has seen it; the handler may have changed it.
         return getattr(request, BODY) if hasattr(request, BODY) else parse(request.body, depth=self._depth())
 
 
 def parse(body: bytes, *, depth: int) -> Any:
     """Return the JSON of a body.
 
-    NUL characters, which databases cannot store and which text from PDFs contains, become U+FFFD, as on the
-    reference server.
+    NUL characters become U+FFFD, as on the reference server: databases cannot store them, and text
+    from PDFs contains them.
 
-    Raises InvalidRequest for what is no JSON (NaN and Infinity are none), is nested deeper than `depth`, has too many
-    values, or holds surrogates without their other half, which databases cannot store either.
+    Raises InvalidRequest for invalid JSON (including NaN and Infinity), nesting deeper than
+    `depth`, too many values, and lone surrogates, which databases cannot store either.
     """
     if _large(body):
         raise InvalidRequest(f"The request body has more than {MOST:,} values.")
     if NUL in body and MARK not in body:
-        # Two backslashes are one character of the text, and what follows them is text too.
+        # Two backslashes are an escaped backslash, so a `u0000` after them is plain text.
         body = body.replace(PAIR, MARK).replace(NUL, rb"\ufffd").replace(MARK, PAIR)
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(_explain(body, error)) from None
-    # Counting brackets is cheap, and enough for nearly all bodies; those inside strings only cost the slow way.
+    # Counting brackets is cheap and settles nearly all bodies. Brackets inside strings only cause the slow
+    # check.
     if body.count(b"[") + body.count(b"{") > depth and _deeper(data, depth):
         raise InvalidRequest(_too_deep(depth))
     return data
 
 
 def _large(body: bytes) -> bool:
-    """Whether a body has too many values, or containers, to be parsed without holding everything else up.
+    """Whether a body has too many values or containers: parsing it would block the event loop.
 
-    Counted in the bytes, because parsing is what takes the time. In nearly all bodies the characters that separate
-    values are few, those inside of strings included; only else are the strings left out.
+    Counted in the bytes, because parsing is the slow part. Nearly all bodies have few separators,
+    even with those inside strings. Strings are removed only if that first count is too high.
     """
     if _separators(body) <= MOST and _containers(body) <= MOST_CONTAINERS:
         return False

@@ -1,8 +1,9 @@
-"""What a client asks for when it creates a run, made safe. Pure: no Django, no database.
+"""A client's request for a run, sanitised. Pure: no Django, no database.
 
-The configuration is an attack surface: LangGraph's own settings live in `configurable` (a caller's `thread_id` would
-write into another thread, `__pregel_*` would switch persistence off), and whatever is there or in the metadata is
-stored with each checkpoint. So only known keys of `config` pass, and reserved names never do (durability §3.2).
+The configuration is an attack surface. LangGraph's own settings live in `configurable`: a caller's
+`thread_id` would write into another thread, and `__pregel_*` would switch persistence off. All of
+`configurable` and the metadata is stored with each checkpoint. So only known keys of `config` pass,
+and reserved names never do (durability §3.2).
 """
 
 from __future__ import annotations
@@ -55,23 +56,26 @@ class ContradictoryRequest(InvalidRequest):
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """A run to be created: what `runs.lifecycle.admission.create_run` takes. `sanitised` makes one of a client's values."""
+    """A run to create, for `runs.lifecycle.admission.create_run`.
+
+    A client's values pass `sanitised` first.
+    """
 
     #: The id of an assistant, or the name of a graph.
     assistant_id: str
     input: Any = None
-    #: `update`, `goto` and `resume`, those that were given; `{}` is a command too, and then `input` is not used.
+    #: The given ones of `update`, `goto` and `resume`. `{}` is a command too; `input` is then ignored.
     command: dict[str, Any] | None = None
-    #: `checkpoint_id`, `checkpoint_ns` and `checkpoint_map`, those that were given: where to go on from.
+    #: Where to continue from: the given ones of `checkpoint_id`, `checkpoint_ns` and `checkpoint_map`.
     checkpoint: dict[str, Any] | None = None
     metadata: dict[str, Any] = field(default_factory=dict)
-    #: `tags`, `recursion_limit`, `max_concurrency` and `configurable`, those that were given.
+    #: The given ones of `tags`, `recursion_limit`, `max_concurrency` and `configurable`.
     config: dict[str, Any] = field(default_factory=dict)
     context: dict[str, Any] = field(default_factory=dict)
     #: Names of nodes, or "*" for all.
     interrupt_before: list[str] | str | None = None
     interrupt_after: list[str] | str | None = None
-    #: As the client asked: "messages" and "messages-tuple" are two modes of the same events.
+    #: As requested: "messages" and "messages-tuple" are two forms of the same events.
     stream_modes: list[str] = field(default_factory=lambda: ["values"])
     stream_subgraphs: bool = False
     stream_resumable: bool = False
@@ -80,28 +84,30 @@ class RunRequest:
     if_not_exists: str = "reject"
     after_seconds: float = 0.0
     durability: str = "async"
-    #: What becomes of a stateless run's thread: `delete` or `keep`. A thread that the client named is kept.
+    #: Whether a stateless run's thread is deleted after it: `delete` or `keep`. A thread that the client
+    #: named is kept.
     on_completion: str = "keep"
-    #: What the end of the creating request's connection means for the run: `cancel` or `continue`.
+    #: What a disconnect of the creating request does to the run: `cancel` or `continue`.
     on_disconnect: str = "continue"
     feedback_keys: list[str] | None = None
     webhook: str | None = None
 
     @property
     def temporary(self) -> bool:
-        """Whether the run's thread goes with the run's end."""
+        """Whether the thread is deleted when the run ends."""
         return self.on_completion == "delete"
 
 
 def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:
-    """Return the request as it may be admitted.
+    """Return the request without reserved names, checked.
 
     Args:
-        request: A client's values, each of the right type; `config` may have any keys, `metadata` too.
+        request: A client's values, each of the right type; `config` and `metadata` may have any
+            keys.
         stateless: Whether the client named no thread.
 
     Raises:
-        ContradictoryRequest: `configurable` and `context` both say something, or an answer has no thread.
+        ContradictoryRequest: `configurable` and `context` are both set, or an answer has no thread.
         InvalidRequest: A value is not allowed.
     """
     if not 0 <= request.after_seconds <= MAX_DELAY:
@@ -141,14 +147,14 @@ def sanitised_config(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mirrored(config: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return both with the same values: `config.configurable` and `context` are two names of them.
+    """Return both with the same values, because `config.configurable` and `context` are synonyms.
 
-    What `configurable` may not name does not get into it under the other name either.
+    Reserved names of `configurable` are dropped from `context` too.
 
     Args:
-        config: A configuration, sanitised.
+        config: A sanitised configuration.
 
-    Raises ContradictoryRequest if both say something.
+    Raises ContradictoryRequest if both are set.
     """
     configurable = config.get("configurable")
     if not context:
@@ -159,7 +165,7 @@ def mirrored(config: dict[str, Any], context: Mapping[str, Any]) -> tuple[dict[s
 
 
 def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata without the names that belong to the server. Raises InvalidRequest for too many values."""
+    """The metadata without the server's names. Raises InvalidRequest for too many values."""
     try:
         ensure_few(metadata, MOST_METADATA)
     except ValueError as error:
@@ -168,7 +174,7 @@ def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The command's known parts that were given (null is not given), checked."""
+    """The command's known and given parts (null counts as absent), checked."""
     if command is None:
         return None
     parts = {name: command[name] for name in ("update", "goto", "resume") if command.get(name) is not None}
@@ -184,9 +190,9 @@ def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | Non
 
 
 def sanitised_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where to go on from; None when that is the thread's latest checkpoint.
+    """The checkpoint to continue from; None for the thread's latest one.
 
-    Its `thread_id` is dropped: a run only ever reads and writes the checkpoints of its own thread.
+    Its `thread_id` is dropped: a run only reads and writes the checkpoints of its own thread.
     """
     kept: dict[str, Any] = {}
     if (checkpoint_id := checkpoint.get("checkpoint_id")) is not None:
@@ -202,7 +208,7 @@ def sanitised_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None
 
 
 def checkpoint_uuid(value: object) -> str:
-    """Return a checkpoint's id. Raises InvalidRequest if it does not have the form of one."""
+    """Return a checkpoint's id. Raises InvalidRequest if the value is not a UUID."""
     try:
         return str(uuid.UUID(value)) if isinstance(value, str) else _refuse_checkpoint()
     except ValueError:
@@ -250,5 +256,5 @@ def _pairs(value: object) -> bool:
 
 
 def _destination(value: object) -> bool:
-    """Whether this is the name of a node, or what to send to one."""
+    """Whether the value is a node's name, or an input to send to a node."""
     return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("node"), str))

@@ -1,1 +1,4 @@
-"""A process that serves: the ASGI application, its life, and Daphne around it. Usable by any site."""
+"""A serving process: the ASGI application, its lifespan, and Daphne as its server.
+
+Usable by any site.
+"""

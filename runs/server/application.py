@@ -1,4 +1,4 @@
-"""The ASGI application: lifespan, the API on a lean handler, the rest on Django's, and websockets.
+"""The ASGI application: lifespan, websockets, the API on a lean handler, the rest on Django's.
 
 Importing this module needs the apps loaded: `runs.asgi` sees to that.
 """
@@ -24,7 +24,7 @@ from runs.server.types import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
 
-#: The paths of the API, beside the root itself: these, and what lies below them.
+#: The API's paths with all paths below them; the root itself belongs to the API too.
 API_PREFIXES = (
     "/assistants",
     "/docs",
@@ -39,17 +39,17 @@ API_PREFIXES = (
 
 
 async def reject(scope: Scope, receive: Receive, send: Send) -> None:
-    """Turn a websocket away before the handshake, which the client sees as 403."""
+    """Refuse a websocket before the handshake, which the client sees as 403."""
     await receive()
     await send({"type": "websocket.close"})
 
 
 def websocket_application(routes: list[URLPattern]) -> Application:
-    # Whom a socket belongs to its consumer asks (`runs.identity.sockets`): nothing here does a second time.
+    # No authentication here: the consumer does it (`runs.identity.sockets`).
     router: Any = URLRouter([*routes, re_path("", cast(Any, reject))])
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        # Only a browser carries somebody's cookies to a foreign site's socket, and it sends an Origin.
+        # Only a browser sends a user's cookies with a socket of another site's page, and it sends an Origin.
         origin, host = (
             each.decode("latin-1") if each is not None else None
             for each in (header(scope, b"origin"), header(scope, b"host"))
@@ -97,7 +97,7 @@ class Site:
     async def _open(self) -> None:
         """Open the runtime for a server that sent no lifespan, such as the plain `daphne` command."""
         if not self.lifespan.begun and "daphne.server" in sys.modules:
-            # Not above: it imports Twisted, which other servers do without.
+            # Not above: it imports Twisted, which other servers do not need.
             from runs.server.daphne import drain_before_exit
 
             drain_before_exit(self.lifespan)

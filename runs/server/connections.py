@@ -1,4 +1,4 @@
-"""A client's connection under Daphne: back-pressure both ways, the body limit, and close codes."""
+"""A client's connection in Daphne: back-pressure both ways, the body limit, and close codes."""
 
 # ruff: noqa: N802, N803 (the names that Twisted calls)
 from __future__ import annotations
@@ -15,13 +15,13 @@ from runs.server.lifespan import State
 from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
 from runs.server.types import Message
 
-#: Messages of one websocket that may wait for the application before its socket is read no further.
+#: Maximum messages of one websocket that wait for the application; then the socket is not read any more.
 INBOX = 32
 
 
 @implementer(IPushProducer)
 class Gate:
-    """Shut while the transport's write buffer is full: who writes, waits here, instead of filling memory."""
+    """Closed while the transport's write buffer is full: writers wait instead of filling memory."""
 
     def __init__(self) -> None:
         self._open = asyncio.Event()
@@ -37,12 +37,15 @@ class Gate:
         self._open.set()
 
     def stopProducing(self) -> None:
-        """Let everybody through for good; a transport that closes by itself does not say so."""
+        """Open for good: a transport that has closed does not call `resumeProducing`."""
         self._open.set()
 
 
 class Inbox(asyncio.Queue[Message]):
-    """What a websocket's client has sent and its application not read. When full, the socket is not read."""
+    """A websocket's received messages that the application has not read.
+
+    While full, the socket is not read.
+    """
 
     transport: Any = None
 
@@ -67,8 +70,8 @@ class Request(http_protocol.WebRequest):
     _lingering: asyncio.TimerHandle | None = None
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        # Django parses the body. Twisted would do it first, for arguments that nobody reads, and finding out what kind of
-        # body it is takes it longer than all the rest of a request.
+        # Django parses the body. Twisted would parse it too, for unused arguments, and its check of the
+        # content type takes longer than the rest of a request.
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
 
     def gotLength(self, length: int | None) -> None:
@@ -90,7 +93,7 @@ class Request(http_protocol.WebRequest):
         if self._refused:
             self._hang_up()
         else:
-            # Daphne would take the word of any client for where the site is mounted.
+            # Daphne would let any client set the path below which the site is mounted.
             self.requestHeaders.removeHeader(b"Daphne-Root-Path")
             super().requestReceived(command, path, version)
 
@@ -118,7 +121,7 @@ class Request(http_protocol.WebRequest):
             self.gate = Gate()
             self.registerProducer(self.gate, True)
         if message.get("type") == "http.response.start" and self.server.lifespan.state is not State.READY:
-            # So that a client or proxy which keeps connections open takes the next request elsewhere.
+            # A client or proxy with persistent connections then sends its next request to another server.
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
             self.channel.persistent = False
         super().handle_reply(message)
@@ -139,13 +142,13 @@ class Request(http_protocol.WebRequest):
 
     def handle_exception(self, exception: BaseException) -> None:
         if self._response_started:
-            # Too late for a 500, and trying it would raise and end the server's periodic checks for good.
+            # Too late for a 500: the attempt would raise, and end the server's periodic checks for good.
             self.channel.loseConnection()
         else:
             super().handle_exception(exception)
 
     def disconnect(self) -> None:
-        """Tell the application that its client is gone, though it is not yet."""
+        """Report a disconnect to the application, although the client is still connected."""
         if self.application_queue is not None and not self.finished:
             self.send_disconnect()
 
@@ -157,14 +160,14 @@ class HTTPFactory(http_protocol.HTTPFactory):
         return protocol
 
     def log(self, request: Any) -> None:
-        """Say nothing of each request; Twisted would compose a line of an access log that has no reader."""
+        """Log nothing: Twisted would format an access log line that is not used."""
 
 
 class WebSocketProtocol(ws_protocol.WebSocketProtocol):
     def connectionMade(self) -> None:
         super().connectionMade()
         self.gate = Gate()
-        # The HTTP channel that took the handshake is the transport's producer until now.
+        # The HTTP channel of the handshake is still the transport's producer.
         self.transport.unregisterProducer()
         self.transport.registerProducer(self.gate, True)
 
@@ -173,7 +176,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        # A handshake that was refused never got as far as onConnect(), which sets it.
+        # `onConnect`, which sets the attribute, is not called for a refused handshake.
         if hasattr(self, "server"):
             super().onClose(wasClean, code, reason)
 
@@ -184,7 +187,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):
             super().handle_reply(message)
 
     def close_with(self, code: int, reason: str | None = None) -> None:
-        """Close with any code: sendClose() refuses those of servers, 1001 and 1011 to 1014."""
+        """Close with any code, because `sendClose` refuses servers' codes 1001 and 1011 to 1014."""
         if self.state == self.STATE_OPEN:
             # A control frame holds 125 bytes, two of them are the code (RFC 6455, 5.5).
             text = (reason or "").encode()[:123].decode(errors="ignore").encode()

@@ -1,7 +1,10 @@
-"""Cross-origin requests to the API, as ASGI middleware: around everything, so that errors and streams are readable too.
+"""Cross-origin requests to the API, as ASGI middleware.
 
-Pages of other sites identify themselves by a key in a header. `Access-Control-Allow-Credentials` is never sent, so that no
-page of another site can read what a user's cookies would show it (`runs.identity.origins`).
+It is the outermost middleware, so that pages can read errors and streams too.
+
+Pages of other sites authenticate by a key in a header. `Access-Control-Allow-Credentials` is never
+sent, so that pages of other sites cannot read responses to a user's cookies
+(`runs.identity.origins`).
 """
 
 from __future__ import annotations
@@ -11,17 +14,17 @@ from runs.identity.origins import ANY, is_allowed
 from runs.server.limits import refuse
 from runs.server.types import Application, Message, Receive, Scope, Send
 
-#: What a page may read beside the few headers that every page may: where a run is, what the next page is, when to come back.
+#: Response headers that pages may read, in addition to the standard ones.
 EXPOSED = b"location, content-location, x-pagination-total, x-pagination-next, retry-after"
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-#: How long a browser need not ask again, in seconds.
+#: How long a browser may cache the answer to a preflight request, in seconds.
 MAX_AGE = 600
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class CrossOrigin:
-    """Answers a browser's question whether a page may send a request, and lets pages of allowed origins read answers."""
+    """Answers preflight requests, and lets pages of allowed origins read responses."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -36,7 +39,7 @@ class CrossOrigin:
                 return await refuse(send, 403, "Pages of this origin are not allowed; see CORS_ORIGINS.")
             return await preflight(scope, origin, send)
         if not allowed:
-            # This site's own pages need no permission, and other readers than browsers ask for none.
+            # This site's own pages and clients other than browsers need no CORS headers.
             return await self.application(scope, receive, send)
 
         async def readable(message: Message) -> None:
@@ -49,7 +52,7 @@ class CrossOrigin:
 
 
 async def preflight(scope: Scope, origin: bytes, send: Send) -> None:
-    """Say that the request may be sent, with whichever headers; none of them is dangerous without credentials."""
+    """Allow the request with any headers, because none of them is dangerous without cookies."""
     headers = [
         *permission(origin),
         (b"access-control-allow-methods", METHODS),
@@ -58,14 +61,14 @@ async def preflight(scope: Scope, origin: bytes, send: Send) -> None:
     if (wanted := header(scope, b"access-control-request-headers")) is not None:
         headers.append((b"access-control-allow-headers", wanted))
     if header(scope, b"access-control-request-private-network") == b"true":
-        # A page of the public network that was allowed by name, such as LangGraph Studio, asks a server on this machine.
+        # A public page that is allowed by name, such as LangGraph Studio, accesses a server on this machine.
         headers.append((b"access-control-allow-private-network", b"true"))
     await send({"type": "http.response.start", "status": 204, "headers": headers})
     await send({"type": "http.response.body"})
 
 
 def permission(origin: bytes) -> Headers:
-    """The headers that let pages of an allowed origin in; what was answered to one origin is no answer to another."""
+    """The headers that allow an origin. `Vary` keeps caches from serving them to another origin."""
     if ANY in settings.CORS_ORIGINS:
         return [(b"access-control-allow-origin", b"*")]
     return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]

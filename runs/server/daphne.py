@@ -11,7 +11,7 @@ import threading
 from functools import partial
 from typing import Any
 
-import daphne.server  # before all of Twisted, because it installs the reactor that the rest of Twisted takes
+import daphne.server  # before all of Twisted, because it installs the reactor that Twisted uses
 from django.conf import settings
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
@@ -30,17 +30,17 @@ from runs.server.types import Application, Message, Scope
 from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
-#: Its declared type is a module of interfaces, whose methods mypy cannot bind.
+#: `Any`, because its declared type is a module of interfaces, whose methods mypy cannot bind.
 reactor: Any = twisted_reactor
 
 BACKLOG = 1024
-#: Seconds after the drain in which responses may end by themselves, and after which what is left is killed.
+#: Seconds after the drain in which responses may end by themselves, and seconds until the rest is killed.
 FINISH, CLOSE = 2.0, 5.0
 SERVICE_RESTART = 1012
 
 
 class ListenError(OSError):
-    """The address cannot be listened on."""
+    """The server cannot listen on the address."""
 
     exit_code = 1
 
@@ -61,7 +61,7 @@ class Server(daphne.server.Server):
         self._closing: asyncio.Task[None] | None = None
 
     def run(self) -> None:
-        """Start, listen, serve until a signal, drain, close; raises what keeps it from starting."""
+        """Start, listen, serve until a signal, drain, close. Raises the error of a failed start."""
         loop = reactor._asyncioEventloop
         asyncio.set_event_loop(loop)
         in_main_thread = threading.current_thread() is threading.main_thread()
@@ -78,7 +78,7 @@ class Server(daphne.server.Server):
         except ListenError:
             loop.run_until_complete(self.lifespan.shutdown())
             raise
-        if self._listener is None:  # told to stop in the last moment of the start
+        if self._listener is None:  # a stop signal arrived at the end of the start
             loop.run_until_complete(self.lifespan.shutdown())
             return
         reactor.run(installSignalHandlers=False)
@@ -87,7 +87,7 @@ class Server(daphne.server.Server):
 
     def _prepare(self) -> None:
         log: Any = STDLibLogObserver("twisted")
-        # Not the warnings, which are about clients.
+        # Errors only: the warnings are about clients.
         errors: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
         observer: Any = FilteringLogObserver(log, [errors])
         globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False, discardBuffer=True)
@@ -100,7 +100,7 @@ class Server(daphne.server.Server):
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxMessagePayloadSize=self.websocket_max_message_size,
             maxFramePayloadSize=self.websocket_max_frame_size,
-            failByDrop=False,  # so that the client gets the code that says why, such as 1009 for a large message
+            failByDrop=False,  # so that the client gets a close code, such as 1009 for a large message
         )
         reactor.callLater(1, self.application_checker)
         reactor.callLater(2, self.timeout_checker)
@@ -121,7 +121,8 @@ class Server(daphne.server.Server):
         if scope["type"] == "websocket":
             inbox.transport = protocol.transport
         coroutine = self.application(scope, inbox.get, partial(self.handle_reply, protocol))
-        # An empty context: else a connection's next request inherits the variables of the one before.
+        # An empty context: otherwise a connection's next request inherits the previous one's context
+        # variables.
         task = spawn(coroutine)
         self.connections[protocol]["application_instance"] = task
         return inbox
@@ -169,8 +170,8 @@ class Server(daphne.server.Server):
         await self._quiet(until=now() + 1)
 
     async def _quiet(self, *, until: float) -> None:
-        """Wait until no application runs, no websocket is open and nothing is left to be written."""
-        while self._busy() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 (no event says all that)
+        """Wait until no application runs, no websocket is open and all data is written."""
+        while self._busy() and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110 (no event covers all of this)
             await asyncio.sleep(0.01)
 
     def _busy(self) -> bool:
@@ -183,7 +184,10 @@ class Server(daphne.server.Server):
 
 
 def drain_before_exit(lifespan: Lifespan) -> None:
-    """Have a plain Daphne wait for the drain before it exits; its connections it cuts first."""
+    """Make a plain Daphne wait for the drain before it exits.
+
+    It closes its connections before the drain.
+    """
     if reactor.running:
         shutdown = lambda: Deferred.fromFuture(asyncio.ensure_future(lifespan.shutdown()))  # noqa: E731
         reactor.addSystemEventTrigger("before", "shutdown", shutdown)

@@ -1,19 +1,20 @@
-"""Python's garbage collector, in a process that serves for long."""
+"""Python's garbage collector in a long-lived server process."""
 
 from __future__ import annotations
 
 import gc
 
-#: How many more objects are made than freed between two collections of the youngest. Python's own 700 is a quarter of
-#: what one small run makes.
+#: The net number of new objects that starts a collection of the youngest generation. Python's default of 700
+#: is a quarter of what one small run allocates.
 YOUNGEST = 20_000
 
 
 def collect_less() -> None:
-    """Leave what the start has made out of all collections, and look for garbage more seldom.
+    """Exclude the objects of the start from all collections, and collect less often.
 
-    Nearly all that is alive then, two hundred thousand objects, lives as long as the process: going through it again and
-    again to find nothing costs a fifth of the processor time of a token stream. (Measured: docs/reference/benchmarks.md.)
+    Nearly all of these two hundred thousand objects live as long as the process. Traversing them in
+    each collection costs a fifth of the processor time of a token stream. (Measured:
+    docs/reference/benchmarks.md.)
     """
     gc.freeze()
     gc.set_threshold(YOUNGEST, *gc.get_threshold()[1:])

@@ -1,4 +1,4 @@
-"""Django's ASGI handler without what the API's asynchronous views do not use."""
+"""Django's ASGI handler, reduced to the parts that the API's asynchronous views use."""
 
 from __future__ import annotations
 
@@ -21,19 +21,22 @@ GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 Middleware = Callable[[GetResponse], GetResponse]
 
 WITHOUT_BODY = (204, 304)
-#: What Django's middleware would add: an answer is what it says it is, and no other site's page shows it in a frame.
+#: Headers that Django's middleware would add: no guessing of content types, and no frames on other sites'
+#: pages.
 GUARDS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
-#: What the API's own page adds to the policy of all pages: Swagger UI sets styles and has its icons in its style sheet.
+#: Additions to the content policy for the API's page: Swagger UI sets styles, and its style sheet contains
+#: icons.
 PAGE_STYLES = {"style-src": "'self' 'unsafe-inline'"}
 
 
 class LeanHandler(ASGIHandler):
-    """Serves asynchronous views with only the asynchronous `middleware` given here, first is outermost.
+    """Serves asynchronous views with only the given asynchronous `middleware`; the first is outermost.
 
-    What it leaves out, and why that is safe: a thread of its own for each request (synchronous views share
-    the process's one), and the signals `request_started` and `request_finished`, whose receivers look after
-    the database connections of the handling thread. Here that is the event loop's, which has none: views
-    reach the database through `database_sync_to_async`, which looks after its own.
+    It omits two parts of Django's handler. One is a separate thread per request; synchronous views
+    share the process's one. The other is the signals `request_started` and `request_finished`,
+    whose receivers manage the database connections of the handling thread. Here that is the event
+    loop's thread, which has no connections: views use `database_sync_to_async`, which manages its
+    own.
     """
 
     def __init__(self, middleware: Sequence[Middleware] = ()) -> None:
@@ -66,7 +69,10 @@ class LeanHandler(ASGIHandler):
                 raise group.exceptions[0] from None
 
     async def _respond(self, request: ASGIRequest, receive: Receive, send: Send) -> None:
-        """Answer, unless the client leaves: that cancels the view, or the stream, where it waits."""
+        """Respond.
+
+        If the client disconnects, the view or the stream is cancelled where it waits.
+        """
         try:
             async with asyncio.TaskGroup() as group:
                 listener = group.create_task(self.listen_for_disconnect(receive))
@@ -85,5 +91,5 @@ class LeanHandler(ASGIHandler):
                         close()
                 listener.cancel()
         except* (RequestAborted, ServerClosing, ReaderRefused):
-            # All but the first cut the response off, without its end, so that the client asks again.
+            # All errors except the first one abort the response without its end, so that the client retries.
             pass

@@ -1,4 +1,4 @@
-"""The life of one server process: open, recover, serve, drain, close; and ASGI's lifespan protocol."""
+"""The lifespan of one server process: open, recover, serve, drain, close; and ASGI's protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from threads.db.tasks import spawn
 logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-#: Seconds that the interpreter may take to exit.
+#: Maximum seconds for the interpreter's exit.
 EXIT = 5.0
 
 
@@ -34,13 +34,13 @@ class State(StrEnum):
 
 
 class Stopped(Exception):
-    """The server was told to stop before it had started."""
+    """The server was stopped before it had started."""
 
     exit_code = 0
 
 
 class Runtime(Protocol):
-    """What the lifespan needs of the thing that it opens; closing it is the exit of its context manager."""
+    """The interface of the runtime for the lifespan; leaving its context manager closes it."""
 
     def stop_claiming(self) -> None: ...
 
@@ -48,13 +48,14 @@ class Runtime(Protocol):
 class Lifespan:
     """Opens the runtime once, keeps it open while the process serves, and drains it once.
 
-    One task of its own enters and leaves the context manager `open(execute=…, options=…)`, so that no request, signal or
-    cancelled server task can interrupt it. How long the drain may take is the context manager's own business.
+    A separate task enters and leaves the context manager `open(execute=…, options=…)`, so that no
+    request, signal or cancelled server task can interrupt it. The context manager limits the time
+    of the drain.
     """
 
     def __init__(self, open: Callable[..., AbstractAsyncContextManager[Runtime]]) -> None:
         self.execute = True
-        #: What this process's worker does otherwise than the settings say; None where it does not.
+        #: Options of this process's worker that override the settings, if any.
         self.options: Any = None
         self.state = State.STARTING
         #: Why the start or the drain failed.
@@ -68,7 +69,7 @@ class Lifespan:
 
     @property
     def begun(self) -> bool:
-        """Whether somebody has asked for the start."""
+        """Whether the start was requested."""
         return self._task is not None
 
     @property
@@ -77,16 +78,19 @@ class Lifespan:
         return 0 if self.error is None else getattr(self.error, "exit_code", 1)
 
     async def startup(self) -> None:
-        """Open the runtime; later and concurrent callers wait for the same start and get the same error."""
+        """Open the runtime once; later and concurrent callers share this start and its error."""
         if self._task is None and self.state is State.STARTING:
-            # An empty context: a request that is the first must not lend its database thread to all runs.
+            # An empty context: otherwise all runs would use the database thread of the first request.
             self._task = spawn(self._live(), "lifespan")
         await self._started.wait()
         if self.error is not None:
             raise self.error
 
     def begin_drain(self) -> None:
-        """Stop claiming and start the one drain, from the loop's thread; again does nothing."""
+        """Stop claiming and start the drain; further calls do nothing.
+
+        For the loop's thread only.
+        """
         if self.state is State.STARTING:
             if self._task is None:
                 self.state, self.error = State.CLOSED, Stopped(Stopped.__doc__)
@@ -101,7 +105,7 @@ class Lifespan:
             self._runtime.stop_claiming()
 
     async def shutdown(self) -> None:
-        """Drain, and wait for its end even if cancelled meanwhile; the cancellation is delivered after it."""
+        """Drain, and wait for its end. A cancellation meanwhile is raised afterwards."""
         self.begin_drain()
         cancelled: asyncio.CancelledError | None = None
         while self._task is not None and not self._task.done():
@@ -115,27 +119,28 @@ class Lifespan:
             raise self.error
 
     async def ended(self) -> None:
-        """Wait until the drain that somebody begins is over; raises what `shutdown` raises."""
+        """Wait until the drain has begun and ended. Raises like `shutdown`."""
         await self._stop.wait()
         await self.shutdown()
 
     def signalled(self) -> None:
-        """Begin the drain because of a signal; further signals cannot abandon it and are logged once."""
+        """Begin the drain after a signal. Further signals do not abort it, and are logged once."""
         self._signals += 1
         if self._signals == 1:
-            logger.info("Told to stop: draining.")
+            logger.info("Received a stop signal: draining.")
             self.begin_drain()
         elif self._signals == 2 and self.state is State.DRAINING:
-            logger.warning("Told to stop again: already draining, which ends by itself.")
+            logger.warning("Received another stop signal: the drain continues, and ends by itself.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Speak the ASGI lifespan protocol, for servers that have it."""
+        """The ASGI lifespan protocol, for servers that support it."""
         await receive()
         with self._signals_heard():
             try:
                 await self.startup()
             except Exception as error:
-                # Raised, it would mean "no lifespan here" to uvicorn and hypercorn, and they would serve.
+                # Not raised, because uvicorn and hypercorn would take that for "no lifespan support", and
+                # serve.
                 await send({"type": "lifespan.startup.failed", "message": str(error) or repr(error)})
                 return
             await send({"type": "lifespan.startup.complete"})
@@ -165,7 +170,7 @@ class Lifespan:
         try:
             await self._stop.wait()
         except asyncio.CancelledError:
-            # The way to stop is to drain: whoever cancelled gets that, and what follows runs uncancelled.
+            # A cancellation starts the drain, which must not be cancelled itself.
             while (task := asyncio.current_task()) is not None and task.uncancel():
                 pass
             self.begin_drain()
@@ -173,9 +178,9 @@ class Lifespan:
     def _failed(self, error: BaseException) -> None:
         started = self._started.is_set()
         if isinstance(error, asyncio.CancelledError) and not started:
-            return  # begin_drain() during the start: what had been opened has been closed again
+            return  # begin_drain() during the start: everything is closed again
         self.error = error if isinstance(error, Exception) else RuntimeError(f"Cut off by {error!r}.")
-        # An error with an exit code is an operator's mistake, whose message says what to do.
+        # An error with an exit code is a configuration error, whose message suffices.
         if not hasattr(error, "exit_code"):
             logger.error("The drain failed." if started else "The start failed.", exc_info=error)
 
@@ -189,11 +194,11 @@ class Lifespan:
 
     @contextmanager
     def _signals_heard(self) -> Iterator[None]:
-        """Begin the drain when the server is told to stop, and only then let the server's own handler act.
+        """Begin the drain at a stop signal, and then call the server's own signal handler.
 
-        Uvicorn and granian send `lifespan.shutdown` after the last connection has ended: an open event
-        stream, which ends with the drain, would block it for ever. Their handler gets the first signal only,
-        because uvicorn's takes a second one as leave to skip the shutdown.
+        Uvicorn and granian send `lifespan.shutdown` after the last connection has ended. An open
+        event stream ends only with the drain, so it would block the shutdown forever. Their
+        handler gets only the first signal, because uvicorn skips the shutdown after a second one.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
@@ -223,7 +228,7 @@ class Lifespan:
 
 @asynccontextmanager
 async def open_runtime(*, execute: bool, options: Any = None) -> AsyncIterator[Runtime]:
-    # It needs the models, which are not loaded yet when this module is imported.
+    # The import needs the models, which are not loaded yet when this module is imported.
     from runs.worker.opening import open_runtime
 
     async with open_runtime(execute=execute, options=options) as opened:
@@ -232,10 +237,10 @@ async def open_runtime(*, execute: bool, options: Any = None) -> AsyncIterator[R
 
 
 def exit_anyway(code: int) -> None:
-    """Exit soon even if threads of abandoned work run on, which the interpreter would wait for."""
+    """Exit soon, without the interpreter's wait for threads of abandoned work."""
 
     def leave() -> None:
-        logger.warning("Threads of abandoned work are still running: exiting without them.")
+        logger.warning("Exiting although threads of abandoned work are still running.")
         sys.stdout.flush()
         os._exit(code)
 

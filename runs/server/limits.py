@@ -1,4 +1,4 @@
-"""The limits of request bodies and of paths, as ASGI middleware, and the answer of a server that does not serve."""
+"""ASGI middleware that limits request bodies and paths, and the refusal of requests."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ def detail_json(detail: str) -> bytes:
     return json.dumps({"detail": detail}).encode()
 
 
-#: How long, and how much of, the rest of a refused body is read, in seconds and bytes. A client that is still sending would
-#: see a broken connection instead of the answer.
+#: How long, in seconds, and how much, in bytes, of a refused body is read and dropped. Otherwise a client
+#: that is still sending would see a broken connection instead of the response.
 LINGER_SECONDS, LINGER_BYTES = 10.0, 48 * 1024 * 1024
 
 
 async def refuse(send: Send, status: int, detail: str, *, rest: Receive | None = None) -> None:
-    """Answer `{"detail": …}` and have the connection closed.
+    """Answer `{"detail": …}`, and ask the server to close the connection.
 
     Args:
-        rest: Where the rest of the request's body comes from, if it is to be read and dropped for a while.
+        rest: Receives the rest of the request's body, if it is read and dropped.
     """
     body = detail_json(detail)
     headers = [
@@ -58,7 +58,7 @@ def has_encoded_slash(scope: Scope) -> bool:
 
 
 class PlainPaths:
-    """Answers 400 to a path with an encoded slash: a proxy that decides by paths has seen another one (durability §3.1)."""
+    """Answers 400 to an encoded slash: a proxy's rules see another path (durability §3.1)."""
 
     def __init__(self, application: Application) -> None:
         self.application = application
@@ -79,7 +79,7 @@ class BodyLimit:
         limit = settings.BODY_LIMIT
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length")
-        # A client that asks first whether to send has not begun.
+        # A client that sends `Expect` has not started to send the body.
         rest = None if b"expect" in headers else receive
         if declared is None:
             await self._count(limit, scope, receive, send, rest)

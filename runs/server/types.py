@@ -1,4 +1,4 @@
-"""The shapes of ASGI, as loosely as servers keep to them."""
+"""Types of ASGI, as loose as servers' implementations."""
 
 from __future__ import annotations
 

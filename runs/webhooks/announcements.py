@@ -1,4 +1,4 @@
-"""Writing down that a run's client is to be told of its end, in the transaction that ends the run."""
+"""Adding a webhook to the outbox, in the transaction that ends the run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def announce(
 
     Args:
         run: The run before its end.
-        error: As clients may read it.
-        values: The state that the run left; None for what its thread has.
+        error: The error as clients may read it.
+        values: The run's final state; None for the values of its thread's row.
     """
     url = run.kwargs.get("webhook")
     if not url:
@@ -41,7 +41,8 @@ def announce(
     try:
         host = host_of(parse_url(url, current_policy()))
     except ValueError:
-        # The delivery says why; a run's end must not fail for it, not even for a setting that is wrong.
+        # The delivery will report the error. The run's end must not fail because of a webhook or a wrong
+        # setting.
         host = ""
     if values is None:
         left = Thread.objects.filter(id=run.thread_id).values_list("values", flat=True).first()
@@ -70,5 +71,5 @@ def announce(
 
 
 def wake() -> None:
-    """Let this process look for deliveries."""
+    """Wake this process's deliverer."""
     ring(WEBHOOKS)

@@ -1,4 +1,4 @@
-"""What an executing process does about webhooks: it sends what is due, a few at once, until its shutdown."""
+"""The webhook loop of an executing process: sends due deliveries, a few at once."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
-#: Deliveries under way in one process, and from how many to one host on it gets no more: one that does not answer leaves
-#: room for others.
+#: Maximum concurrent deliveries of one process, and the number to one host from which that host gets no more.
+#: A silent host thus leaves room for others.
 AT_ONCE, PER_HOST = 16, 4
-#: Pause after the outbox could not be read, in seconds.
+#: Pause after a failure to read the outbox, in seconds.
 RETRY = 1.0
 
 
 class Deliverer:
-    """Sends webhooks for ever. Cancelled, it breaks off; what was under way is due again, for whoever comes next."""
+    """Sends webhooks until it is cancelled.
+
+    Interrupted deliveries become due again, for any process.
+    """
 
     def __init__(self, wakeups: Wakeups) -> None:
         self._wakeups = wakeups
@@ -42,7 +45,7 @@ class Deliverer:
                         if pause > 0:
                             await bell.wait(pause)
             finally:
-                # Before the connections close, which would look like the receivers' failures.
+                # Before the connections close, because that would look like failures of the receivers.
                 await self._break_off()
 
     async def _break_off(self) -> None:
@@ -55,19 +58,19 @@ class Deliverer:
         try:
             await in_database(outbox.give_back, list(broken_off.values()))
         except Exception as error:
-            logger.warning("Webhooks under way are sent again when their time to be sent is over: %s", error)
+            logger.warning("Interrupted webhooks are sent again after their timeout: %s", error)
 
     async def _turn(self, client: httpx.AsyncClient) -> float:
-        """Begin to send what is due; return how long nothing more will be, in seconds."""
+        """Start the due deliveries; return the time until the next one is due, in seconds."""
         room = AT_ONCE - len(self._sending)
         if room <= 0:
-            return settings.SWEEP  # the end of one rings
+            return settings.SWEEP  # the end of any delivery wakes the loop
         try:
             avoid = self._occupied()
             claimed = await in_database(outbox.claim, limit=min(room, PER_HOST), avoid=avoid)
             due = None if claimed else await in_database(outbox.next_due, avoid=avoid)
         except Exception as error:
-            logger.warning("Webhooks that are due could not be read, trying again: %s", error)
+            logger.warning("Due webhooks could not be read, trying again: %s", error)
             return RETRY
         for delivery in claimed:
             task = asyncio.create_task(self._deliver(client, delivery), name=f"webhook {delivery.id}")
@@ -86,7 +89,7 @@ class Deliverer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._sending[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("What came of a webhook could not be written; it is sent again: %s", error)
+            logger.warning("The result of a webhook could not be written; it is sent again: %s", error)
         self._wakeups.ring(WEBHOOKS)
 
     async def _deliver(self, client: httpx.AsyncClient, delivery: WebhookDelivery) -> None:

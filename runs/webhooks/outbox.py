@@ -1,4 +1,4 @@
-"""The outbox's rows: claimed and concluded by whoever sends them, and removed when they are old."""
+"""The outbox's rows: claimed and concluded by the sender, and removed when they are old."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from runs.deletion import Step, turn
 from runs.models import DeliveryState, WebhookDelivery
 from threads.db import clock
 
-#: Pause before the second attempt, in seconds; each one after is so many times longer, up to the longest, and differs by
-#: so much at random, so that receivers that come back are not met by everything at once.
+#: Pause before the second attempt, in seconds; the factor for each further pause; the longest pause; and the
+#: random variation, so that a recovering receiver does not get all deliveries at once.
 FIRST_PAUSE, FACTOR, LONGEST_PAUSE, JITTER = 5.0, 3.0, 8 * 3600.0, 0.2
-#: How much longer than sending may take its sender has the delivery to itself, in seconds.
+#: How long after its timeout a claimed delivery stays reserved for its sender, in seconds.
 MARGIN = 10.0
-#: Rows that one transaction removes at most.
+#: Maximum rows that one transaction removes.
 BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of an attempt."""
+    """The result of an attempt."""
 
-    #: The receiver's answer; None if there was none.
+    #: The status of the receiver's response; None without a response.
     status_code: int | None = None
     #: Why it failed; None when it was delivered.
     error: str | None = None
-    #: Whether it would fail the same way again.
+    #: Whether a further attempt would fail the same way.
     final: bool = False
 
 
@@ -42,14 +42,14 @@ class Result:
 
 
 def claim(*, limit: int, avoid: Collection[str]) -> list[WebhookDelivery]:
-    """Take deliveries that are due, oldest first, each for as long as sending it may take.
+    """Claim due deliveries, oldest first, each for the maximum time of an attempt.
 
     Args:
-        avoid: Hosts that have enough to do already.
+        avoid: Hosts with the maximum of concurrent deliveries.
     """
     now = clock.now()
     due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, due_at__lte=now).exclude(host__in=avoid)
-    # Without a lock first: on SQLite, even an empty transaction keeps writers out.
+    # A query without a lock comes first: on SQLite, even an empty transaction blocks writers.
     if limit <= 0 or not due.exists():
         return []
     with transaction.atomic():
@@ -65,7 +65,7 @@ def claim(*, limit: int, avoid: Collection[str]) -> list[WebhookDelivery]:
 
 
 def give_back(deliveries: Collection[WebhookDelivery]) -> None:
-    """Let deliveries whose sending was broken off be sent again at once; those that were concluded meanwhile are not."""
+    """Make interrupted deliveries due at once, unless they were concluded meanwhile."""
     now = clock.now()
     for each in deliveries:
         mine = WebhookDelivery.objects.filter(
@@ -81,11 +81,11 @@ def next_due(*, avoid: Collection[str]) -> datetime | None:
 
 
 def conclude(delivery: WebhookDelivery, result: Result) -> bool:
-    """Write down what came of an attempt; return False if somebody else has sent it meanwhile."""
+    """Store an attempt's result; return False if another process has claimed the delivery since."""
     now = clock.now()
     changes: dict[str, Any] = {"status_code": result.status_code, "last_error": result.error}
     if result.error is None:
-        # Who has it needs no copy of it here.
+        # The payload is no longer needed after its delivery.
         changes |= {"state": DeliveryState.DELIVERED, "finished_at": now, "payload": None}
     elif result.final or delivery.attempts >= settings.WEBHOOK_ATTEMPTS:
         changes |= {"state": DeliveryState.FAILED, "finished_at": now}
@@ -98,13 +98,13 @@ def conclude(delivery: WebhookDelivery, result: Result) -> bool:
 
 
 def pause_after(attempts: int) -> float:
-    """How long to wait after so many attempts that failed, in seconds."""
+    """The pause after a number of failed attempts, in seconds."""
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * FACTOR ** (attempts - 1))
     return pause * random.uniform(1 - JITTER, 1 + JITTER)
 
 
 def try_again(deliveries: QuerySet[WebhookDelivery]) -> int:
-    """Send deliveries that were given up, from the first attempt on; return how many."""
+    """Make failed deliveries pending, with a new count of attempts; return how many."""
     failed = deliveries.filter(state=DeliveryState.FAILED)
     return failed.update(state=DeliveryState.PENDING, attempts=0, due_at=clock.now(), finished_at=None)
 
@@ -126,5 +126,5 @@ def removal(before: datetime) -> Iterator[Step]:
 
 
 def forget(thread_ids: Collection[UUID]) -> None:
-    """Delete what was, and what is still to be, told about threads that somebody deletes: it has their values in it."""
+    """Delete all deliveries of deleted threads, because they contain the threads' values."""
     WebhookDelivery.objects.filter(thread_id__in=thread_ids).delete()

@@ -1,4 +1,4 @@
-"""Where this site's webhooks may go, by its settings."""
+"""The targets that the site's settings allow for webhooks."""
 
 from __future__ import annotations
 

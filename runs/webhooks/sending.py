@@ -1,4 +1,4 @@
-"""Sending one webhook: to an address that was checked, with bounds on its time and on what comes back."""
+"""Sending one webhook to a checked address, with limits on the time and on the response."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from threads.api.wire import timestamp
 from threads.db import clock
 from threads.db.executors import resolvers
 
-#: How long connecting may take, in seconds; all of it together may take WEBHOOK_TIMEOUT.
+#: Timeout of connecting, in seconds. WEBHOOK_TIMEOUT limits the whole attempt.
 CONNECT_TIMEOUT = 5.0
-#: The receiver does not want to hear of this any more.
+#: The status by which a receiver refuses further attempts.
 GONE = 410
 
 
 def open_client() -> httpx.AsyncClient:
-    """A client that follows nobody: no redirects, no proxies of the environment, no cookies, no shared connections.
+    """A client without redirects, the environment's proxies, cookies and shared connections.
 
-    A connection and a cookie are kept by the address, and several hosts, of several users, may share one.
+    httpx would keep connections and cookies per address, and hosts of several users may share one.
     """
     return httpx.AsyncClient(
         follow_redirects=False,
@@ -46,16 +46,16 @@ def open_client() -> httpx.AsyncClient:
 
 @cache
 def certificates() -> ssl.SSLContext:
-    """Whom receivers' certificates must come from. Reading them takes some 50 ms, once for a process."""
+    """The trusted certificate authorities. Reading them takes about 50 ms, once per process."""
     return httpx.create_ssl_context(trust_env=False)
 
 
 async def send(client: httpx.AsyncClient, delivery: WebhookDelivery) -> Result:
-    """Send a delivery and say what came of it. Raises nothing but CancelledError."""
+    """Send a delivery and return the result. Raises nothing but CancelledError."""
     try:
         async with asyncio.timeout(settings.WEBHOOK_TIMEOUT):
             request = await _request(client, delivery)
-            # The answer's body is not read: nobody needs it, and it may have no end.
+            # The response's body is not read: it is not needed, and may be endless.
             response = await client.send(request, stream=True)
             await response.aclose()
     except TimeoutError:
@@ -86,7 +86,7 @@ async def _request(client: httpx.AsyncClient, delivery: WebhookDelivery) -> http
         content=body,
         headers={**signed, "Content-Type": "application/json", "Host": url.netloc.decode("ascii")},
         timeout=httpx.Timeout(settings.WEBHOOK_TIMEOUT, connect=CONNECT_TIMEOUT),
-        # The certificate must be the host's, though the connection goes to an address.
+        # The certificate is checked against the host name, although the connection goes to an address.
         extensions={"sni_hostname": url.raw_host.decode("ascii")},
     )
 
@@ -97,9 +97,9 @@ def decode_payload(payload: Any) -> dict[str, Any]:
 
 
 async def resolve(url: httpx.URL, policy: Policy) -> str:
-    """The address to connect to: the host's first one, if all that it has may be reached.
+    """The address to connect to: the host's first one, if all of its addresses are allowed.
 
-    Raises TargetRefused, and gaierror for a name that nobody knows.
+    Raises TargetRefused, and gaierror for an unknown name.
     """
     loop = asyncio.get_running_loop()
     found = await loop.run_in_executor(
@@ -109,6 +109,6 @@ async def resolve(url: httpx.URL, policy: Policy) -> str:
     addresses = [address_of(str(sockaddr[0])) for *_, sockaddr in found]
     for address in addresses:
         check_address(address, policy)
-    # IPv4 first: a host with both is reached over it from everywhere.
+    # IPv4 first: a host that has both is reachable over IPv4 from everywhere.
     addresses.sort(key=lambda address: address.version)
     return str(addresses[0])

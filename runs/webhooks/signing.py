@@ -1,7 +1,7 @@
 """Signatures of webhooks, as Standard Webhooks (v1.0.0, standardwebhooks.com) specifies them. Pure.
 
-The signature covers the delivery's id, the time of sending, and the body: none of them can be changed, and who records a
-request cannot repeat it later to a receiver that looks at the time.
+The signature covers the delivery's id, the time of sending, and the body, so that none of them can
+be changed. A receiver that checks the time also detects a replayed request.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SHORTEST, LONGEST = 24, 64
 
 
 def key_of(secret: str) -> bytes:
-    """The key that a secret, `whsec_` and base64, stands for. Raises ValueError, which says what it must be."""
+    """The key in a secret (`whsec_` and base64). Raises ValueError, which states the valid form."""
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
     except binascii.Error:
@@ -29,11 +29,11 @@ def key_of(secret: str) -> bytes:
 
 
 def headers(delivery_id: str, body: bytes, *, sent_at: int, secrets: Sequence[str]) -> dict[str, str]:
-    """The headers that identify a request, and sign it if there are secrets.
+    """The headers that identify a request, with signatures if there are secrets.
 
     Args:
         sent_at: The time of sending, in seconds since 1970.
-        secrets: Each gives a signature; a receiver that knows one of them accepts the request.
+        secrets: One signature is made with each; a receiver needs to know only one of them.
     """
     named = {"webhook-id": delivery_id, "webhook-timestamp": str(sent_at)}
     if secrets:

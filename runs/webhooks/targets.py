@@ -1,7 +1,8 @@
 """Which URLs and addresses webhooks may be sent to. Pure: no Django, no database, no network.
 
-A client names the URL and this server connects to it, from inside of whatever network it stands in (durability §3.2 (9)).
-So an address is checked after its name was resolved, and the connection goes to the very address that was checked.
+A client chooses the URL, and this server connects to it from inside its own network (durability
+§3.2 (9)). So the address is checked after the name was resolved, and the connection goes to exactly
+this address.
 """
 
 from __future__ import annotations
@@ -18,14 +19,15 @@ Network = IPv4Network | IPv6Network
 
 LONGEST_URL = 65_536
 PORTS = {"https": 443, "http": 80}
-#: Addresses that stand for IPv4 ones, in their last four bytes.
+#: IPv6 networks whose addresses contain an IPv4 address in their last four bytes.
 TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("::ffff:0:0:0/96"), ip_network("::/96"))
-#: What `ipaddress` takes for global and is not: translators of the local network, and clouds' metadata services.
+#: Addresses that `ipaddress` regards as global but are not: local translators, and metadata services of
+#: clouds.
 SPECIAL = (
     ip_network("168.63.129.16/32"),
     ip_network("100.100.100.200/32"),
 )
-#: IANA's special-purpose registries, which older Pythons know in part.
+#: IANA's special-purpose registries, which are incomplete in older Pythons.
 IANA = tuple(
     ip_network(each)
     for each in (
@@ -68,17 +70,17 @@ class TargetRefused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Where webhooks may go."""
+    """The allowed targets of webhooks."""
 
     schemes: Sequence[str] = ("https",)
-    #: Names of hosts, or `*.domain` for all below it; empty for any.
+    #: Host names, or `*.domain` for all subdomains; empty for any host.
     hosts: Sequence[str] = ()
-    #: Networks that are not public and may be reached nevertheless.
+    #: Networks that are allowed although they are not public.
     networks: Sequence[Network] = field(default=())
 
     @classmethod
     def of(cls, *, schemes: Iterable[str], hosts: Iterable[str], networks: Iterable[str]) -> Policy:
-        """Raises ValueError for what is no network."""
+        """Raises ValueError for an invalid network."""
         return cls(
             tuple(scheme.lower() for scheme in schemes),
             tuple(host.lower() for host in hosts),
@@ -87,7 +89,7 @@ class Policy:
 
 
 def parse_url(text: str, policy: Policy) -> httpx.URL:
-    """Read a webhook's URL. Raises TargetRefused for one that can never be allowed; its name is not resolved."""
+    """Parse and check a webhook's URL without resolving its host. Raises TargetRefused."""
     if len(text) > LONGEST_URL:
         raise TargetRefused(f"webhook is longer than {LONGEST_URL} characters.")
     if not text.isprintable() or " " in text:
@@ -114,7 +116,7 @@ def port_of(url: httpx.URL) -> int:
 
 
 def host_of(url: httpx.URL) -> str:
-    """What deliveries are counted by: ports of one host share its silence."""
+    """The host by which concurrent deliveries are counted; all of its ports count together."""
     return url.host
 
 
@@ -145,7 +147,7 @@ def check_address(address: Address, policy: Policy) -> None:
 
 
 def _stands_for(address: Address) -> list[Address]:
-    """The IPv4 addresses that an IPv6 one leads to, by mapping, translation or tunnel."""
+    """The IPv4 addresses that an IPv6 address leads to by mapping, translation or tunnel."""
     if not isinstance(address, IPv6Address):
         return []
     found: list[Address | None] = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
@@ -155,10 +157,10 @@ def _stands_for(address: Address) -> list[Address]:
 
 
 def _kind(address: Address) -> str | None:
-    """Which kind of address it is that is not public; None for a public one."""
+    """The kind of a non-public address; None for a public one."""
     if isinstance(address, IPv6Address):
         if address.ipv4_mapped is not None or address.sixtofour is not None:
-            return None  # what it stands for decides
+            return None  # the embedded IPv4 address decides
         if address in TRANSLATED[0]:
             return None
     kinds = {
@@ -174,5 +176,5 @@ def _kind(address: Address) -> str | None:
 
 
 def address_of(text: str) -> Address:
-    """An address as a resolver writes it, maybe with a scope."""
+    """An address in a resolver's form, which may have a scope."""
     return ipaddress.ip_address(text.partition("%")[0])

@@ -1,1 +1,1 @@
-"""What HTTP itself asks of every route."""
+"""Middleware for what HTTP requires of every route."""

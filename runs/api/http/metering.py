@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def metered(get_response: GetResponse) -> GetResponse:
-    """Note how each request was answered, and how long that took."""
+    """Record the status and the duration of each request."""
 
     async def measured(request: HttpRequest) -> HttpResponseBase:
         began = time.perf_counter()
@@ -39,7 +39,7 @@ def metered(get_response: GetResponse) -> GetResponse:
 def route(request: HttpRequest) -> str:
     """The template of the request's path: "/threads/{thread_id}"."""
     match: Any = request.resolver_match
-    # The last pattern, which answers what no other one does, is a regular expression.
+    # The last pattern, the fallback for unknown paths, is a regular expression.
     if match is None or match.route.startswith("^"):
         return NO_ROUTE
     return "/" + _PARAMETER.sub(r"{\1}", match.route)

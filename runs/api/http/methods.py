@@ -1,4 +1,7 @@
-"""What HTTP says of methods, as middleware of the API's handler: HEAD is GET without its body, and a 405 says what is allowed."""
+"""HTTP methods, as middleware of the API's handler.
+
+HEAD is GET without its body, and a 405 lists the allowed methods.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 def methodical(get_response: GetResponse) -> GetResponse:
-    """Answer HEAD wherever GET is answered, and a method that a path does not have as the reference server does."""
+    """Answer HEAD on every path that has GET. Refuse unknown methods like the reference server."""
 
     async def answered(request: HttpRequest) -> HttpResponseBase:
         head = request.method == "HEAD"
@@ -33,8 +36,8 @@ def methodical(get_response: GetResponse) -> GetResponse:
 
 
 async def unidentified(request: HttpRequest) -> HttpResponse | None:
-    """The refusal of whoever shows no identity, on a path that needs one; None if the client has one, or needs none."""
-    # Its imports need the models, and the handler can be made before them.
+    """A 401 for an unauthenticated request to a path that needs authentication; otherwise None."""
+    # This module imports the models, which may not be loaded yet when the handler is created.
     from runs.identity.auth_file.rules import is_known
     from runs.identity.requests import identify
 
@@ -57,11 +60,12 @@ def not_allowed(allow: str) -> HttpResponse:
 
 
 def without_body(response: HttpResponseBase) -> HttpResponse:
-    """The headers of a response, with the length that its body would have. A stream is not begun."""
+    """The headers of a response, with the length of its body. A stream is not started."""
     found: Any = response
     empty: Any = HttpResponse(status=found.status_code, headers=dict(found.headers))
     empty.cookies = found.cookies
-    # Closing a stream is to leave it, which may cancel its run; one that has not begun holds nothing.
+    # Closing a stream counts as a disconnect, which may cancel its run. An unstarted stream holds no
+    # resources.
     if not found.streaming:
         empty.headers.setdefault("Content-Length", str(len(found.content)))
         empty._resource_closers.extend(found._resource_closers)

@@ -1,4 +1,4 @@
-"""What the API's handler asks around its views. No model is needed for it, nor for what it imports."""
+"""The middleware of the API's handler. This module and its imports need no models."""
 
 from __future__ import annotations
 

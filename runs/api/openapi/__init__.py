@@ -1,1 +1,1 @@
-"""The API's document."""
+"""The API's OpenAPI document."""

@@ -1,6 +1,6 @@
-"""What each route answers, for the API's document. The routes themselves write their JSON as it is, unchecked and fast.
+"""The response schemas of all routes, for the API's document. Responses are not validated.
 
-A route that is missing here fails a test; one that is here and not in the API is not looked at.
+A test fails if a route is missing here; entries without a route are ignored.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def shape(description: str, required: JSON, **optional: JSON) -> JSON:
 
 
 def selected(schema: JSON) -> JSON:
-    """Those fields of it that a client asked for; all, if it named none."""
+    """The schema with all fields optional, because a client may select some of them."""
     return {name: each for name, each in schema.items() if name != "required"}
 
 
@@ -58,16 +58,16 @@ SCHEMAS: JSON = {
     "Error": shape("Why a request was refused, in one sentence.", {"detail": TEXT}),
     "Ok": shape("The server takes requests.", {"ok": YES_OR_NO, "services": OBJECT}),
     "Info": shape(
-        "What the server is and can do.",
+        "The server's version and capabilities.",
         {"version": TEXT, "langgraph_py_version": TEXT, "flags": OBJECT, "host": OBJECT},
     ),
-    "Metrics": shape("How busy the server is.", {"queue": maybe(OBJECT), "api": OBJECT, "workers": OBJECT}),
+    "Metrics": shape("The load of the server.", {"queue": maybe(OBJECT), "api": OBJECT, "workers": OBJECT}),
     "Assistant": shape(
         "A graph with a configuration.",
         {"assistant_id": UUID, **DEFINITION, "created_at": TIME, "updated_at": TIME, "version": WHOLE},
     ),
     "AssistantVersion": shape(
-        "What an assistant said.", {"assistant_id": UUID, "version": WHOLE, **DEFINITION, "created_at": TIME}
+        "One version of an assistant.", {"assistant_id": UUID, "version": WHOLE, **DEFINITION, "created_at": TIME}
     ),
     "Graph": shape("Nodes and edges.", {"nodes": many(OBJECT), "edges": many(OBJECT)}),
     "GraphSchemas": shape("The JSON schemas of a graph.", {"graph_id": TEXT, **GRAPH_SCHEMA}),
@@ -94,7 +94,7 @@ SCHEMAS: JSON = {
         extracted=OBJECT,
     ),
     "ThreadState": shape(
-        "What a thread stands at, or stood at.",
+        "The state of a thread at a checkpoint.",
         {
             "values": ANYTHING,
             "next": many(TEXT),
@@ -108,7 +108,7 @@ SCHEMAS: JSON = {
         checkpoint_id=maybe(TEXT),
         parent_checkpoint_id=maybe(TEXT),
     ),
-    "StateUpdated": shape("Where a new state is.", {"checkpoint": CHECKPOINT}, checkpoint_id=maybe(TEXT)),
+    "StateUpdated": shape("The checkpoint of the new state.", {"checkpoint": CHECKPOINT}, checkpoint_id=maybe(TEXT)),
     "Pruned": shape("How many threads were pruned.", {"pruned_count": WHOLE}),
     "Storage": shape("How much a thread stores.", {"thread_id": UUID, "total_bytes": WHOLE}),
     "Run": shape(
@@ -127,7 +127,7 @@ SCHEMAS: JSON = {
         },
     ),
     "Cron": shape(
-        "Runs that are created again and again.",
+        "A schedule that creates runs.",
         {
             "cron_id": UUID, "assistant_id": UUID, "thread_id": maybe(UUID), "user_id": TEXT, "schedule": TEXT,
             "timezone": maybe(TEXT), "payload": OBJECT, "metadata": OBJECT, "enabled": YES_OR_NO,
@@ -136,7 +136,7 @@ SCHEMAS: JSON = {
         },
     ),
     "Item": shape(
-        "Something that is remembered.",
+        "A stored value with its namespace and key.",
         {"namespace": many(TEXT), "key": TEXT, "value": OBJECT, "created_at": TIME, "updated_at": TIME},
         score=maybe({"type": "number"}),
     ),
@@ -150,11 +150,11 @@ SCHEMAS: JSON = {
         namespaces=many(many(TEXT, most=MAX_DEPTH), most=MAX_ENTRIES), depth=WHOLE, since=WHOLE,
     ),
 }  # fmt: skip
-#: Of these a client may ask for some fields only.
+#: Schemas whose fields a client may select.
 SELECTABLE = ("Assistant", "Thread", "Run", "Cron")
 SCHEMAS |= {f"Selected{name}": selected(SCHEMAS[name]) for name in SELECTABLE}
 
-EMPTY: JSON = {"description": "Done; there is nothing to say."}
+EMPTY: JSON = {"description": "Done; the response has no body."}
 
 
 def answer(schema: JSON, description: str = "OK", *, media: str = "application/json") -> JSON:
@@ -162,17 +162,17 @@ def answer(schema: JSON, description: str = "OK", *, media: str = "application/j
 
 
 def located(found: JSON, *names: str) -> JSON:
-    """An answer with these headers too."""
+    """A response with these headers added."""
     return {**found, "headers": {name: {"schema": TEXT} for name in names}}
 
 
 def page(name: str) -> JSON:
-    found = answer(many(ref(f"Selected{name}")), "A page, of each the fields that were selected.")
+    found = answer(many(ref(f"Selected{name}")), "A page of objects with the selected fields.")
     return located(found, "X-Pagination-Total", "X-Pagination-Next")
 
 
 EVENTS = answer(TEXT, "A stream of events.", media="text/event-stream")
-RESULT = answer(ANYTHING, "The values that the run came to.")
+RESULT = answer(ANYTHING, "The run's final values.")
 COUNT, RUN, STATE, THREAD = (
     answer(WHOLE),
     answer(ref("Run")),
@@ -182,16 +182,16 @@ COUNT, RUN, STATE, THREAD = (
 ASSISTANT, CRON = answer(ref("Assistant")), answer(ref("Cron"))
 WHERE, BACK = "Content-Location", "Location"
 
-#: "METHOD path" with nameless parameters: what it answers, by status.
+#: The responses of each operation, by status. Keys are "METHOD path" with unnamed parameters.
 ANSWERS: dict[str, JSON] = {
     "GET /": {"200": answer(ref("Ok"))},
     "GET /ok": {"200": answer(ref("Ok"))},
     "GET /info": {"200": answer(ref("Info"))},
     "GET /metrics": {"200": {
-        "description": "For Prometheus, or as JSON.",
+        "description": "The metrics, in Prometheus' format or as JSON.",
         "content": {"text/plain": {"schema": TEXT}, "application/json": {"schema": ref("Metrics")}},
     }},
-    "GET /docs": {"200": answer(TEXT, "This document, to read.", media="text/html")},
+    "GET /docs": {"200": answer(TEXT, "This document as a web page.", media="text/html")},
     "GET /openapi.json": {"200": answer(OBJECT, "This document.")},
     "POST /assistants": {"200": ASSISTANT},
     "POST /assistants/search": {"200": page("Assistant")},
@@ -223,7 +223,7 @@ ANSWERS: dict[str, JSON] = {
     "POST /threads/{}/history": {"200": answer(many(ref("ThreadState")))},
     "GET /threads/{}/stream": {"200": EVENTS},
     "POST /threads/{}/commands": {
-        "200": answer(OBJECT, "What the command came to."),
+        "200": answer(OBJECT, "The result of the command."),
         "400": answer(OBJECT, "It is no command."),
     },
     "POST /threads/{}/stream/events": {"200": EVENTS},
@@ -237,7 +237,7 @@ ANSWERS: dict[str, JSON] = {
     "GET /threads/{}/runs/{}/join": {"200": located(RESULT, BACK, WHERE)},
     "GET /threads/{}/runs/{}/stream": {"200": located(EVENTS, BACK, WHERE)},
     "POST /threads/{}/runs/{}/cancel": {
-        "202": {"description": "It was asked to stop."},
+        "202": {"description": "The cancellation was requested."},
         "200": located(answer(OBJECT, "It has stopped."), BACK, WHERE),
     },
     "POST /runs": {"200": located(RUN, WHERE)},
@@ -260,7 +260,7 @@ ANSWERS: dict[str, JSON] = {
     "POST /store/namespaces": {"200": answer(ref("Namespaces"))},
 }  # fmt: skip
 
-#: Bodies of routes that read them themselves.
+#: Request bodies of routes that parse them without Ninja.
 BODIES: dict[str, JSON] = {
     name: {"required": True, "content": {"application/json": {"schema": ref(schema)}}}
     for name, schema in (

@@ -1,6 +1,6 @@
-"""The API's document (OpenAPI): Ninja's, with what the routes answer and how a client says who it is.
+"""The API's OpenAPI document: Ninja's, with the routes' responses and the ways to authenticate.
 
-`docs/openapi.json` is a copy for those who have no server at hand; `manage.py openapi` writes it anew.
+`docs/openapi.json` is a copy for readers without a server; `manage.py openapi` regenerates it.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ninja import NinjaAPI
 from runs.api.openapi.answers import ANSWERS, BODIES, SCHEMAS, answer, ref
 from runs.api.openapi.refusals import MEANINGS, refusals
 
-#: Answered to everybody; the rest needs one of these.
+#: Paths that need no authentication; all others need one of `SECURITY`.
 PUBLIC = frozenset({"/", "/docs", "/info", "/metrics", "/ok", "/openapi.json"})
 SECURITY: list[dict[str, list[str]]] = [{"Key": []}, {"Bearer": []}, {"Session": []}]
-#: Served by Ninja, which does not describe them.
+#: Paths that Ninja serves but leaves out of its document.
 BESIDE = {"/docs": "Read this document", "/openapi.json": "Get this document"}
 
 _PARAMETER = re.compile(r"{\w+}")
 
 
 def document(api: NinjaAPI) -> dict[str, Any]:
-    """The document of all routes, below no prefix."""
+    """The document of all routes, with paths that have no prefix."""
     made: dict[str, Any] = dict(NinjaAPI.get_openapi_schema(api, path_prefix=""))
     for path, summary in BESIDE.items():
         operation = {"operationId": path.strip("/").replace(".", "_"), "summary": summary, "tags": ["System"]}
@@ -54,7 +54,7 @@ def _refusal(status: str) -> dict[str, str]:
 
 
 def key(method: str, path: str) -> str:
-    """How `ANSWERS` names an operation."""
+    """The key of an operation in `ANSWERS`."""
     return f"{method.upper()} {_PARAMETER.sub('{}', path)}"
 
 
@@ -66,6 +66,6 @@ def security_schemes() -> dict[str, Any]:
             "type": "apiKey",
             "in": "cookie",
             "name": settings.SESSION_COOKIE_NAME,
-            "description": "A login to this site; what changes something needs the header X-CSRFToken too.",
+            "description": "A login to this site; requests that change something also need the header X-CSRFToken.",
         },
     }

@@ -1,4 +1,4 @@
-"""With which status each route refuses a request, for the API's document."""
+"""The error statuses of each route, for the API's document."""
 
 from __future__ import annotations
 
@@ -6,49 +6,49 @@ from typing import Any
 
 from runs.identity.auth_file.rules import Rule, rule_for
 
-#: What each status says, whatever the route.
+#: The meaning of each status, the same for all routes.
 MEANINGS = {
     "400": "The parts of the request contradict each other, or the thread's graph does not take them.",
-    "401": "Nobody has shown who they are.",
-    "403": "The key's scopes do not reach that far, it is not the caller's to change, or another site's page asks.",
-    "404": "There is no such thing, or it is somebody else's.",
-    "409": "It exists already, or the thread is busy.",
+    "401": "The request is not authenticated.",
+    "403": "The key's scopes do not allow this, the caller may not change the object, or another site's page sent the request.",
+    "404": "The object does not exist, or it belongs to another user.",
+    "409": "The object exists already, or the thread is busy.",
     "413": "The body is too large.",
     "422": "A value is not allowed.",
-    "429": "The user has, or asks for, more than the site allows; `Retry-After` says when to come back.",
-    "503": "The database does not answer, or the server shuts down; `Retry-After` may say when to come back.",
+    "429": "The user has reached a limit of the site; `Retry-After` says when to try again.",
+    "503": "The database does not answer, or the server is shutting down; `Retry-After` may say when to try again.",
 }
 
-#: Routes, as `ANSWERS` names them, whose bodies can contradict themselves, or what there is.
+#: Routes, named as in `ANSWERS`, whose bodies can contradict themselves or the existing data.
 CONTRADICTED = frozenset({
     "POST /assistants", "PATCH /assistants/{}", "POST /threads", "POST /threads/{}/state", "PATCH /threads/{}/state",
     "POST /threads/{}/commands", "POST /threads/{}/stream/events", "PATCH /runs/crons/{}",
     "PUT /store/items", "GET /store/items", "DELETE /store/items", "POST /store/items/search", "POST /store/namespaces",
 })  # fmt: skip
-#: Routes that name an assistant or a graph in their bodies, or runs.
+#: Routes whose bodies name an assistant, a graph or runs.
 NAMING = frozenset({"POST /assistants", "POST /threads", "POST /runs/cancel"})
-#: Routes that make what may be there already, or change a thread that may be busy.
+#: Routes that create an object that may exist already, or change a thread that may be busy.
 CONFLICTING = frozenset({
     "POST /assistants", "POST /threads", "POST /threads/{}/state", "PATCH /threads/{}/state", "POST /threads/{}/runs",
     "POST /threads/{}/runs/stream", "POST /threads/{}/runs/wait",
 })  # fmt: skip
-#: Asked by everybody, and answered with this when it cannot take requests.
+#: Public health checks; they answer 503 when the server cannot take requests.
 HEALTH = frozenset({"GET /", "GET /ok"})
 
 
 def refusals(name: str, operation: dict[str, Any], *, public: bool) -> list[str]:
-    """The statuses with which a route refuses.
+    """The error statuses of a route.
 
     Args:
-        name: As `ANSWERS` names it.
-        operation: What the document says about it.
+        name: The route's key in `ANSWERS`.
+        operation: The route's operation in the document.
     """
     takes = bool(operation.get("parameters") or operation.get("requestBody"))
     if public:
         return ["422"] * takes + ["503"] * (name in HEALTH)
     method, path = name.split(" ")
     rule = rule_for(method, path) or Rule("", "")
-    # A run is made, or will be.
+    # The route creates a run, or a cron that will.
     creates = rule.action in ("create_run", "create") and rule.resource in ("threads", "crons")
     runs = creates and path != "/threads"
     found = {

@@ -1,1 +1,1 @@
-"""Answers of the API: errors, places, and responses that go on while a run does."""
+"""Responses of the API: errors, locations, and responses that last as long as a run."""

@@ -1,4 +1,4 @@
-"""Creating a run for a client that may leave meanwhile."""
+"""Creating a run for a client that may disconnect meanwhile."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from threads.models.querysets import Principal
 async def admit(
     body: RunCreate, *, thread_id: UUID | None, principal: Principal, attended: bool = False
 ) -> Run:
-    """Create the run that a body asks for. A client that leaves does not interrupt the admission.
+    """Create the run that a body asks for. A disconnect does not interrupt the admission.
 
     Args:
-        attended: Whether the request goes on until the run's end, so that `on_disconnect` means something.
+        attended: Whether the request lasts until the run's end, so that `on_disconnect` applies.
     """
     wanted = body.request(stateless=thread_id is None)
     await ask_about_assistants(principal, [wanted.assistant_id])

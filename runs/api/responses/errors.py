@@ -53,7 +53,7 @@ STATUSES: dict[type[Exception], int] = {
     **dict.fromkeys((TooLarge, RequestTooLarge), 413),
     EmbeddingFailed: 503,
 }
-#: Django's; the checkpoints' drivers', whom nobody asks through Django; and what gave up asking those again.
+#: Errors of Django's database layer, of the checkpoints' own drivers, and of exhausted retries on those.
 OF_DATABASE = (*OF_DRIVERS, StorageUnavailable)
 NO_GRAPH = "The graph cannot be loaded; the server's log says why."
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
@@ -64,7 +64,7 @@ def refusal(status: int, detail: str) -> HttpResponse:
 
 
 def install(api: NinjaAPI) -> None:
-    """Make the API answer each of its errors."""
+    """Register a handler for each of the API's errors."""
     handlers: dict[type[Exception], Any] = {
         **{error_class: _answer(status) for error_class, status in STATUSES.items()},
         LimitReached: _too_much,
@@ -92,14 +92,17 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 
 def sentence(errors: list[dict[str, Any]]) -> str:
-    """The first of pydantic's errors as one sentence. The place of an error is (source, parameter, field, …)."""
+    """The first of pydantic's errors as one sentence.
+
+    An error's location is (source, parameter, field, …).
+    """
     first = errors[0]
     source, *place = first["loc"]
     if source == "path":
         return f"Invalid {IDS.get(str(place[-1]), str(place[-1]))}: must be a UUID"
     if source == "body":
         place = place[1:]
-    # Pydantic also names the members of a union there.
+    # Pydantic's location also contains the members of a union.
     name = ".".join(str(part) for part in place if isinstance(part, int) or part.isidentifier())
     if first["type"] == "missing":
         return f"{name} is required."
@@ -133,14 +136,14 @@ def _no_database(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _closing(request: HttpRequest, error: ServerClosing) -> HttpResponse:
-    """What was asked for goes on elsewhere, or here after the restart."""
+    """The work continues in another process, or here after the restart."""
     response = refusal(503, str(error))
     response["Retry-After"] = "1"
     return response
 
 
 def _no_graph(request: HttpRequest, error: Exception) -> HttpResponse:
-    """The operator's mistake, with details that are the operator's."""
+    """A configuration error: the details go to the log, not to the client."""
     logger.error("%s %r failed: %s", request.method, request.path, error)
     return refusal(500, NO_GRAPH)
 

@@ -1,4 +1,4 @@
-"""Responses that go on while a run does: event streams, and results that are waited for."""
+"""Responses that last as long as a run: event streams and awaited results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _tasks: set[asyncio.Task[Any]] = set()
 
 
 def background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-    """Start what must go on when the request that wants it has ended."""
+    """Start work that must continue after its request has ended."""
     task = spawn(work)
     _tasks.add(task)
     task.add_done_callback(_tasks.discard)
@@ -42,10 +42,10 @@ def background(work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
 
 
 class Attended:
-    """The chunks of a response, which notices when its client leaves before their end.
+    """The chunks of a response, with a callback for a client that disconnects before the last one.
 
-    A client that leaves cancels the response where it waits; one that leaves while a chunk is being sent, or before
-    the first, ends it by `close()`, which Django calls for every response.
+    A disconnect cancels a response that waits for its next chunk. While a chunk is being sent, or
+    before the first one, only `close()` reports it; Django calls that for every response.
     """
 
     def __init__(self, chunks: AsyncIterator[bytes], *, left: Callable[[], None]) -> None:
@@ -64,20 +64,20 @@ class Attended:
             self.close()
             raise
         except BaseException:
-            # The end, or this server's own failure: neither is the client's leaving.
+            # The end, or this server's own failure: neither is a disconnect.
             self._over = True
             raise
 
     def close(self) -> None:
-        """End the response; may be called from any thread, and again."""
+        """End the response. Safe to call from any thread, and repeatedly."""
         if not self._over:
             self._over = True
-            with suppress(RuntimeError):  # the loop has ended, and with it the server
+            with suppress(RuntimeError):  # the loop has ended because the server has stopped
                 self._loop.call_soon_threadsafe(self._left)
 
 
 def cancel_left(run_id: UUID, *, principal: Principal) -> None:
-    """Cancel a run whose client has left. The end of this server is not the client's doing."""
+    """Cancel a run whose client has disconnected, unless this server is shutting down."""
     try:
         draining = current().draining
     except RuntimeError:
@@ -92,7 +92,10 @@ async def _cancel(run_id: UUID, *, principal: Principal) -> None:
 
 
 async def while_standing(chunks: AsyncIterator[bytes], standing: Standing) -> AsyncIterator[bytes]:
-    """The chunks, as long as their reader may read them. Raises ReaderRefused, which cuts the response off."""
+    """The chunks, while their reader is allowed to read.
+
+    Raises ReaderRefused, which aborts the response.
+    """
     async with aclosing(chunks):  # type: ignore[type-var]
         async for chunk in chunks:
             try:
@@ -113,7 +116,7 @@ def response(
     """A streamed response; `left` is called when its client leaves before the end.
 
     Args:
-        standing: Asked before each chunk whether its reader still may read; None for what is over at once.
+        standing: Checked before each chunk: may the reader still read? None for a short response.
     """
     if standing is not None:
         chunks = while_standing(chunks, standing)
@@ -141,13 +144,16 @@ def event_stream(
 def waited_result(
     run_id: UUID, *, headers: dict[str, str], standing: Standing, left: Callable[[], None] | None = None
 ) -> StreamingHttpResponse:
-    """What a run came to, once it did."""
+    """The result of a run, sent when the run has ended."""
     chunks = result_chunks(run_id)
     return response(chunks, content_type="application/json", headers=headers, standing=standing, left=left)
 
 
 async def event_chunks(run_id: UUID, after: Position | None, projection: Projection) -> AsyncIterator[bytes]:
-    """The frames of a run's events; a heartbeat when none was due for a while, also if others had events."""
+    """The frames of a run's events.
+
+    A heartbeat follows each pause, also if other readers got events.
+    """
     now = asyncio.get_running_loop().time
     sent = now()
     primed = not projection.cumulative or after == START
@@ -171,7 +177,7 @@ async def event_chunks(run_id: UUID, after: Position | None, projection: Project
 
 
 async def prime(projection: Projection, run_id: UUID, *, before: Position) -> None:
-    """Let a projection take note of what its reader has had, or missed, before a position."""
+    """Feed a projection the events before a position without sending them."""
     async with aclosing(current().hub.follow(run_id, START)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             for event in batch:
@@ -181,7 +187,7 @@ async def prime(projection: Projection, run_id: UUID, *, before: Position) -> No
 
 
 async def result_chunks(run_id: UUID) -> AsyncIterator[bytes]:
-    """A run's result; until then a newline, which JSON ignores, each heartbeat."""
+    """A run's result. Until it is known, each heartbeat sends a newline, which JSON ignores."""
     waiting = background(wait_for_result(run_id))
     try:
         while not waiting.done():
@@ -194,10 +200,10 @@ async def result_chunks(run_id: UUID) -> AsyncIterator[bytes]:
 
 
 async def run_not_found() -> AsyncIterator[bytes]:
-    """The stream of a run that is not there. The reference answers 200, and clients do not retry that."""
+    """The stream of a missing run. The reference answers 200, which clients do not retry."""
     yield frame("error", encode(GONE["__error__"]))
 
 
 async def result_not_found() -> AsyncIterator[bytes]:
-    """The result of a run that is not there, as the reference answers it."""
+    """The result of a missing run, as the reference server answers it."""
     yield encode(GONE).encode()

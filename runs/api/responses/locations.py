@@ -1,4 +1,4 @@
-"""Where clients find a run: `Content-Location` names it, `Location` is where they reconnect."""
+"""Headers that locate a run: `Content-Location` names it, `Location` is the URL to reconnect to."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from django.http import HttpRequest
 
 
 def run_path(request: HttpRequest, run_id: UUID, thread_id: UUID | None) -> str:
-    """The path of a run as its clients reach it, also behind a prefix."""
+    """The path of a run as clients reach it, including a prefix of the site."""
     prefix = str(request.META.get("SCRIPT_NAME", "")).rstrip("/")
     thread = f"/threads/{thread_id}" if thread_id is not None else ""
     return f"{prefix}{thread}/runs/{run_id}"
@@ -19,6 +19,6 @@ def contents(request: HttpRequest, run_id: UUID, thread_id: UUID | None) -> dict
 
 
 def locations(request: HttpRequest, run_id: UUID, thread_id: UUID | None, reconnect: str) -> dict[str, str]:
-    """Both headers; `reconnect` is what to append to the run's path: "stream" or "join"."""
+    """Both headers; `reconnect` is the last part of the URL to reconnect to: "stream" or "join"."""
     path = run_path(request, run_id, thread_id)
     return {"Location": f"{path}/{reconnect}", "Content-Location": path}

@@ -1,4 +1,4 @@
-"""What a thread's runs in flight make of its present state, which its checkpoints tell only once a step is done."""
+"""A thread's present state, adjusted for runs in flight: checkpoints change only after a step."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from threads.state.read import asking
 
 
 def presently(thread_id: UUID, state: Mapping[str, Any], *, root: bool) -> dict[str, Any]:
-    """A thread's present state, without what is being answered, and with the step of a run that has not begun.
+    """A thread's present state, without interrupts that a run is answering, and with a next step.
 
-    Pages take a state without a next step for that of a thread where nothing happens, and follow no run there. LangGraph
-    names `__start__` as the next step where input waits to be taken in.
+    Chat pages regard a thread whose state has no next step as idle, and follow no run there.
+    While a run is in flight, the next step is therefore `__start__`, LangGraph's name for unread
+    input.
 
     Args:
-        state: As the checkpoints have it. It was read before: what runs have ended since may have asked again.
-        root: Whether it is that of the thread itself, not of a subgraph.
+        state: From the checkpoints. It must be read before this call: a run that has ended since
+            may have raised an interrupt again.
+        root: Whether this is the state of the thread itself, not of a subgraph.
     """
     asked = {each["id"] for each in state["interrupts"]}
     shown = asking(state, unanswered(thread_id, asked)) if asked else dict(state)

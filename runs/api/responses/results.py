@@ -1,4 +1,4 @@
-"""What a run came to, as `wait` and `join` answer it (wire protocol §2.6)."""
+"""The result of a run, as `wait` and `join` answer it (wire protocol §2.6)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from runs.protocols.results import GONE, with_interrupts
 
 
 async def wait_for_result(run_id: UUID) -> str:
-    """Wait until a run is terminal or gone; return the JSON of what it came to.
+    """Wait until a run is terminal or deleted; return its result as JSON.
 
-    The thread's values; with `__interrupt__` when the graph asks something, and `__error__` alone when the run failed.
+    The result is the thread's values, with `__interrupt__` if the graph has raised interrupts. A
+    failed run's result is `__error__` alone.
     """
     hub = current().hub
     stream = hub.executing(run_id)

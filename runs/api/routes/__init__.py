@@ -1,1 +1,1 @@
-"""The API's routes, one module for each part of it."""
+"""The API's routes, one module per resource."""

@@ -51,7 +51,7 @@ async def create_assistant(
 async def search_assistants(
     request: Request, body: Annotated[AssistantSearch, JSONBody(...)]
 ) -> HttpResponse:
-    """`X-Pagination-Next` is the next page's offset, if there is one."""
+    """`X-Pagination-Next` is the offset of the next page, if there is one."""
     found, more = await in_database(
         search.page,
         limit=body.limit,
@@ -76,7 +76,7 @@ async def get_assistant(request: Request, assistant_id: UUID) -> dict[str, Any]:
     return assistant_json(await in_database(search.get_assistant, assistant_id, principal=request.auth))
 
 
-@router.patch("/assistants/{assistant_id}", summary="Change an assistant, which makes a new version of it")
+@router.patch("/assistants/{assistant_id}", summary="Change an assistant, which creates a new version of it")
 async def change_assistant(
     request: Request, assistant_id: UUID, body: Annotated[AssistantPatch, JSONBody(...)]
 ) -> dict[str, Any]:
@@ -90,7 +90,10 @@ async def change_assistant(
 async def remove_assistant(
     request: Request, assistant_id: UUID, delete_threads: bool = False
 ) -> HttpResponse:
-    """Its runs in flight are cancelled; with `delete_threads`, the threads that it ran on last go too."""
+    """Cancels its runs in flight.
+
+    `delete_threads` also deletes the threads on which it ran last.
+    """
     await delete_assistant(assistant_id, delete_threads=delete_threads, principal=request.auth)
     return HttpResponse(status=204)
 
@@ -110,7 +113,7 @@ async def list_versions(
     return [version_json(version) for version in found]
 
 
-@router.post("/assistants/{assistant_id}/latest", summary="Give an assistant one of its versions again")
+@router.post("/assistants/{assistant_id}/latest", summary="Make a version of an assistant the latest one")
 async def set_latest_version(
     request: Request, assistant_id: UUID, body: Annotated[LatestVersion, JSONBody(...)]
 ) -> dict[str, Any]:
@@ -122,13 +125,19 @@ async def set_latest_version(
 async def get_graph(
     request: Request, assistant_id: str, xray: Annotated[Xray, Query(False)]
 ) -> dict[str, Any]:
-    """The assistant may be named by its graph. `xray` looks into subgraphs, or so many levels deep."""
+    """The path may name a graph instead.
+
+    `xray` expands subgraphs: all of them, or to a number of levels.
+    """
     assistant = await in_database(_named, assistant_id, principal=request.auth)
     return await drawing.drawn(assistant, xray=xray, user=asking(request.auth))
 
 
 def _named(name: str, *, principal: Principal) -> Assistant:
-    """The assistant with this id, or a graph's own. Raises NotFound, also for one that a filter hides."""
+    """The assistant with this id, or a graph's system assistant.
+
+    Raises NotFound if none is visible.
+    """
     found = find_assistant(name, user_id=principal.user_id)
     return search.get_assistant(found.id, principal=principal)
 
@@ -141,7 +150,7 @@ async def get_schemas(request: Request, assistant_id: UUID) -> dict[str, Any]:
 
 @router.get("/assistants/{assistant_id}/subgraphs", summary="Get the schemas of an assistant's subgraphs")
 async def get_subgraphs(request: Request, assistant_id: UUID, recurse: Recurse) -> dict[str, dict[str, Any]]:
-    """By their namespaces: a subgraph of a subgraph is `parent|child`."""
+    """The keys are namespaces; a subgraph of a subgraph is `parent|child`."""
     assistant = await in_database(search.get_assistant, assistant_id, principal=request.auth)
     return await drawing.subgraphs(assistant, namespace=None, recurse=recurse, user=asking(request.auth))
 

@@ -24,15 +24,15 @@ from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Close codes. Those from 4000 on are HTTP's statuses; stock clients do not reconnect after one of 4400 to 4499.
+#: Close codes. Codes from 4000 on carry HTTP statuses; stock clients do not reconnect after 4400 to 4499.
 RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
 HTTP = 4000
 GONE, INVALID, TOO_MANY = HTTP + 404, HTTP + 422, HTTP + 429
-#: Bytes of a reason that fit into a frame that closes.
+#: Bytes of a reason that fit into a close frame.
 REASON = 123
-#: Frames of a client that wait for the one before to be answered.
+#: Frames of a client that may wait for the previous one to be answered.
 INBOX = 8
-#: A client that sends commands is identified again when that was so many seconds ago.
+#: How old a client's last authentication may be when it sends a command, in seconds.
 ASKED_AGAIN = 1.0
 
 
@@ -44,7 +44,7 @@ def size_of(text: str | None, data: bytes | None) -> int:
 
 
 class Refused(Exception):
-    """A socket that is not served; with the code and the reason that its client reads."""
+    """The socket is closed with a code and a reason that its client reads."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -54,7 +54,7 @@ class Refused(Exception):
 class ThreadConsumer(AsyncWebsocketConsumer):
     """A client's socket on one thread.
 
-    It is accepted before it is looked at, for a socket that is refused at its handshake tells a browser no reason.
+    The socket is accepted before it is checked: a browser sees no reason for a refused handshake.
     """
 
     _session: SocketSession | None = None
@@ -67,7 +67,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         try:
             thread_id = self._thread_id()
             self._principal = await self._identified(thread_id)
-            # This task is the socket's as long as it is open.
+            # This task lives as long as the socket.
             limits.hold_connection(self._principal.user_id)
         except LimitReached as error:
             await self._end(TOO_MANY, str(error))
@@ -93,7 +93,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         if size_of(text_data, bytes_data) > settings.SOCKET_MESSAGE_LIMIT:
             await self._end(TOO_BIG, "The message is too large.")
         else:
-            # A client that sends faster than it is answered waits here, and its socket is not read meanwhile.
+            # Back-pressure: while the inbox is full, the socket is not read.
             await self._inbox.put(text_data)
 
     async def disconnect(self, code: int) -> None:
@@ -103,7 +103,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         if self._session is not None:
             await self._session.close()
 
-    # --- who
+    # --- identity
 
     def _thread_id(self) -> UUID:
         try:
@@ -112,15 +112,18 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             raise Refused(INVALID, "Invalid thread ID: must be a UUID") from None
 
     async def _identified(self, thread_id: UUID) -> Principal:
-        """Who the client is, by its handshake, as of now, if it may read the thread. Raises HttpError."""
+        """The principal of the handshake's credentials, if it may read the thread.
+
+        Raises HttpError.
+        """
         principal = await principal_of_scope(self.scope)
         await permit(principal, SOCKET, {"thread_id": thread_id}, {})
         return principal
 
     async def _check_standing(self) -> None:
-        """Ask again now and then: a session ends, a user is locked out, a key is revoked, a thread is hidden."""
+        """Check repeatedly: a session may end, a user or key be disabled, a thread be hidden."""
         while not self._closed:
-            # As often as a stream sends something: most of the time nobody has to be asked.
+            # As often as a stream sends something; most checks use the cached answer.
             await asyncio.sleep(min(settings.IDENTITY_CHECK, settings.STREAM_HEARTBEAT))
             try:
                 await self._standing.check()
@@ -130,7 +133,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
     async def _refuse(self, refusal: HttpError) -> None:
         await self._end(HTTP + refusal.status_code, str(refusal))
 
-    # --- what
+    # --- messages
 
     async def _answer(self) -> None:
         assert self._session is not None
@@ -144,12 +147,12 @@ class ThreadConsumer(AsyncWebsocketConsumer):
                 else:
                     await self._session.receive(text)
         except Exception as error:
-            # Without this task the socket would answer nothing any more.
+            # Without this task the socket would never answer again, so it is closed.
             await self._failed(error)
         finally:
             self._closed = True
             while not self._inbox.empty():
-                # Whoever waits for room would not hear that the client has left.
+                # A `receive` that waits for room would block the disconnect.
                 self._inbox.get_nowait()
 
     async def _send_text(self, text: str) -> None:
@@ -170,7 +173,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self.close(code, reason.encode()[:REASON].decode(errors="ignore"))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        # A fresh context: the consumer's own is bound to a thread of Django's.
+        # A fresh context: the consumer's own is bound to one of Django's threads.
         task = spawn(work)
         task.add_done_callback(_report)
         self._tasks.append(task)
@@ -178,5 +181,5 @@ class ThreadConsumer(AsyncWebsocketConsumer):
 
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
-        # Mostly the client's connection, which has gone while something was being sent.
+        # Usually the client disconnected while something was being sent.
         logger.debug("A socket's task ended: %s", error)

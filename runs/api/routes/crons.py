@@ -29,7 +29,7 @@ router = Router(tags=["Crons"])
 CronBody = Annotated[CronCreate, JSONBody(...)]
 
 
-@router.post("/runs/crons", summary="Create a cron whose runs have a thread each")
+@router.post("/runs/crons", summary="Create a cron whose runs each get a thread of their own")
 async def create_cron(request: Request, body: CronBody) -> dict[str, Any]:
     return await _create(request, body, thread_id=None)
 
@@ -40,7 +40,7 @@ async def create_thread_cron(request: Request, thread_id: UUID, body: CronBody) 
 
 
 async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None) -> dict[str, Any]:
-    # What is wrong with the run it says itself, before anything is looked up.
+    # Reports an invalid run before anything is looked up.
     body.request(stateless=thread_id is None)
     await ask_about_assistants(request.auth, [body.assistant_id])
     if thread_id is not None:
@@ -54,7 +54,7 @@ async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None)
 
 @router.post("/runs/crons/search", summary="List crons")
 async def search_crons(request: Request, body: Annotated[CronSearch, JSONBody(...)]) -> HttpResponse:
-    """`X-Pagination-Next` is the next page's offset, if there is one."""
+    """`X-Pagination-Next` is the offset of the next page, if there is one."""
     principal = await ask_about_thread(request.auth, body.thread_id)
     found, more = await in_database(_page, body, principal=principal)
     headers = page_headers(offset=body.offset, shown=len(found), more=more)
@@ -109,7 +109,10 @@ def _count(wanted: CronFilter, *, principal: Principal) -> int:
 
 
 def _page(search: CronSearch, *, principal: Principal) -> tuple[list[Cron], bool]:
-    """The crons of the page, and whether there are more; those without a value come last."""
+    """The crons of the page, and whether there are more.
+
+    Crons without the sorted value come last.
+    """
     columns = {"cron_id": "id", "assistant_id": "assistant", "thread_id": "thread"}
     column = F(columns.get(search.sort_by, search.sort_by))
     descending = search.sort_order == "desc"

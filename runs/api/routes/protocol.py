@@ -39,7 +39,7 @@ ONLY_ON_SOCKETS = "Subscriptions belong to a websocket; over HTTP, POST to …/s
 async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
     """`run.start`, `input.respond`, `agent.getTree`, `state.get`, `state.listCheckpoints` or `state.fork`.
 
-    Always 200, with `"type": "success"` or `"type": "error"`; 400 for what is no command.
+    The status is 200 with `"type": "success"` or `"type": "error"`; 400 if the body is no command.
     """
     try:
         payload = body_of(request)
@@ -53,7 +53,7 @@ async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
 
 
 async def answer(session: Session, command: Command) -> dict[str, Any]:
-    """The answer to a command that came over HTTP, where no session remembers what it was sent."""
+    """The answer to a command over HTTP, where no session knows what the client has received."""
     try:
         if command.method.startswith("subscription."):
             raise ProtocolError("not_supported", ONLY_ON_SOCKETS)
@@ -66,10 +66,10 @@ async def answer(session: Session, command: Command) -> dict[str, Any]:
 async def stream_events(
     request: Request, thread_id: UUID, last_event_id: LastEventID
 ) -> HttpResponse | StreamingHttpResponse:
-    """All that has happened on the thread after `since`, or `Last-Event-ID`, filtered, and then what happens, until the
-    thread is deleted.
+    """Past events after `since` or `Last-Event-ID` that match the filter, then new ones.
 
-    The thread may not exist yet: its events follow once it does.
+    The thread may not exist yet: its events follow once it does. The stream ends when it is
+    deleted.
     """
     try:
         params = body_of(request)
@@ -83,7 +83,7 @@ async def stream_events(
 
 
 def body_of(request: HttpRequest) -> Any:
-    """The JSON of a request, as an Auth file may have changed it. Raises InvalidRequest."""
+    """The JSON body of a request, with an Auth file's changes. Raises InvalidRequest."""
     if hasattr(request, BODY):
         return getattr(request, BODY)
     try:
@@ -94,11 +94,14 @@ def body_of(request: HttpRequest) -> Any:
 
 
 async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal) -> AsyncGenerator[bytes]:
-    """The frames of a thread's events; a heartbeat when none was due for a while, also if others had events."""
+    """The frames of a thread's events.
+
+    A heartbeat follows each pause, also if other readers got events.
+    """
     now = asyncio.get_running_loop().time
     stream = AgentStream(thread_id, principal=principal, since=wanted.since)
     with _delivering(thread_id, wanted, principal, owner=stream) as delivery:
-        # Clients wait for the head of the response, which some servers send with its first chunk.
+        # Some servers send the response's headers with its first chunk, and clients wait for them.
         yield HEARTBEAT
         sent = now()
         async with aclosing(stream.follow()) as batches:
@@ -121,14 +124,14 @@ async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal)
                     yield bytes(piece)
                     sent = now()
                 if delivery is not None and batch:
-                    # Whoever asks for more has written what there was.
+                    # The response asks for the next batch after it has written this one.
                     delivery.reached(batch[-1].seq)
 
 
 def _delivering(
     thread_id: UUID, wanted: Filter, principal: Principal, *, owner: object
 ) -> AbstractContextManager[Delivery | None]:
-    """As whom other connections see this one: as one whose content their ends wait for, if it carries any."""
+    """Registers a connection that carries content: run ends on other connections wait for it."""
     if not wanted.has_content:
         return nullcontext()
     return delivering(principal.user_id, thread_id, since=wanted.since, owner=owner)

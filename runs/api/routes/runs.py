@@ -37,7 +37,7 @@ Select = Annotated[list[str], Query([], description="Only these fields: repeated
 def find_run(
     run_id: UUID, *, thread_id: UUID | None, principal: Principal, columns: list[str] | None = None
 ) -> Run | None:
-    """The principal's run, and only if it is one of the thread's, if that is given."""
+    """The principal's run with this id; of this thread, if one is given."""
     runs = Run.objects.for_principal(principal).filter(id=run_id)
     if thread_id is not None:
         runs = runs.filter(thread=thread_id)
@@ -47,7 +47,7 @@ def find_run(
 def list_of_runs(
     thread_id: UUID, *, principal: Principal, status: str | None, select: list[str], limit: int, offset: int
 ) -> tuple[list[dict[str, Any]], bool]:
-    """The runs of a page, and whether there are more."""
+    """One page of runs, and whether there are more."""
     thread = find_thread(thread_id, principal=principal, columns=NAMED)
     runs = Run.objects.for_principal(principal).filter(thread=thread)
     if status is not None:
@@ -70,7 +70,7 @@ async def create_stateless_run(request: Request, body: RunBody) -> HttpResponse:
 
 @stateless.post("/runs/batch", summary="Create several runs, each on a thread of its own")
 async def create_batch(request: Request, body: Annotated[RunBatch, JSONBody(...)]) -> HttpResponse:
-    """All of them, or, if one is refused, none."""
+    """If one run is refused, none is created."""
     wanted = [each.request(stateless=True) for each in body]
     await ask_about_assistants(request.auth, [each.assistant_id for each in wanted])
     runs = await create_runs(wanted, principal=request.auth)
@@ -81,7 +81,10 @@ async def create_batch(request: Request, body: Annotated[RunBatch, JSONBody(...)
 async def cancel_several(
     request: Request, body: Annotated[RunsCancel, JSONBody(...)], action: Action = "interrupt"
 ) -> HttpResponse:
-    """Those of a thread that are named, or all in a status; 404 if there is nothing to cancel among them."""
+    """Cancels the named runs of a thread, or all runs in a status.
+
+    404 if none of them can be cancelled.
+    """
     statuses = body.statuses()
     run_ids = body.run_ids or []
     if statuses is not None:
@@ -92,7 +95,7 @@ async def cancel_several(
 
 async def _create(request: Request, body: RunCreate, *, thread_id: UUID | None) -> HttpResponse:
     run = await admit(body, thread_id=thread_id, principal=request.auth)
-    # The run as it was accepted, which clients rely on; it may run already.
+    # Clients rely on the status at acceptance; the run may be executing already.
     accepted = run_json(run) | {"status": RunStatus.PENDING}
     headers = contents(request, run.id, thread_id)
     return HttpResponse(encode(accepted), content_type="application/json", headers=headers)
@@ -107,7 +110,7 @@ async def list_runs(
     offset: Offset = 0,
     status: Status | None = None,
 ) -> HttpResponse:
-    """`X-Pagination-Next` is the next page's offset, if there is one."""
+    """`X-Pagination-Next` is the offset of the next page, if there is one."""
     wanted = listed_values(select)
     if unknown := [name for name in wanted if name not in RUN_FIELDS]:
         raise InvalidRequest(f"select: {unknown[0]!r} is no field of a run; it has {', '.join(RUN_FIELDS)}.")
@@ -148,7 +151,7 @@ async def cancel(
     wait: bool = False,
     action: Action = "interrupt",
 ) -> HttpResponse:
-    """With `wait`, answer when the run has stopped; else at once."""
+    """With `wait`, the response is sent when the run has stopped; otherwise at once."""
     await cancel_run(run_id, thread_id=thread_id, principal=request.auth, action=action)
     if not wait:
         return HttpResponse(status=202)

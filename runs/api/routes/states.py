@@ -35,7 +35,7 @@ from threads.state.read import read_history, read_state
 
 router = Router(tags=["Threads"])
 
-Before = Annotated[str | None, Query(None, description="The id of the checkpoint that they are older than.")]
+Before = Annotated[str | None, Query(None, description="Only states older than the checkpoint with this id.")]
 
 
 @router.get("/threads/{thread_id}/state", summary="Get a thread's present state")
@@ -45,14 +45,14 @@ async def get_state(
     return await _state(request, thread_id, None, select, subgraphs=subgraphs)
 
 
-# Before the path with an id, for which it would be taken.
+# Before the path with an id, which would match "checkpoint".
 @router.post(
     "/threads/{thread_id}/state/checkpoint", summary="Get a thread's state at a checkpoint, by its address"
 )
 async def post_state_at(
     request: Request, thread_id: UUID, body: Annotated[StateAt, JSONBody(...)]
 ) -> dict[str, Any]:
-    """Without a checkpoint's id, the present state of the address's namespace."""
+    """Without a checkpoint's id, returns the present state of the address's namespace."""
     return await _state(
         request, thread_id, body.checkpoint.place(), body.select or (), subgraphs=body.subgraphs
     )
@@ -62,7 +62,7 @@ async def post_state_at(
 async def get_state_at(
     request: Request, thread_id: UUID, checkpoint_id: str, select: Select, subgraphs: bool = False
 ) -> dict[str, Any]:
-    """Of a checkpoint that the thread does not have, the empty state."""
+    """Returns an empty state if the thread has no such checkpoint."""
     at = {"checkpoint_ns": "", "checkpoint_id": checkpoint_uuid(checkpoint_id)}
     return await _state(request, thread_id, at, select, subgraphs=subgraphs)
 
@@ -90,7 +90,10 @@ async def _state(
 async def post_state(
     request: Request, thread_id: UUID, body: Annotated[UpdateRequest, JSONBody(...)]
 ) -> dict[str, Any]:
-    """As if a node had returned the values. Refused while a run of the thread is pending or running."""
+    """Applies the values as if a node had returned them.
+
+    Refused while a run of the thread is pending or running.
+    """
     at = (body.checkpoint or Address()).place()
     if body.checkpoint_id is not None:
         at["checkpoint_id"] = str(body.checkpoint_id)
@@ -126,12 +129,12 @@ async def get_history(
 async def post_history(
     request: Request, thread_id: UUID, body: Annotated[HistoryRequest, JSONBody(...)]
 ) -> HttpResponse:
-    """Of a subgraph, if `checkpoint` names its namespace."""
+    """Lists the states of a subgraph if `checkpoint` names its namespace."""
     return await _history(request, thread_id, body)
 
 
 async def _history(request: Request, thread_id: UUID, wanted: HistoryRequest) -> HttpResponse:
-    """A list as large as a page may be. Its last checkpoint is where the next one begins, as `before`."""
+    """One page of states. Pass its last checkpoint as `before` to get the next page."""
     chosen, before = selection(wanted.select or ()), before_id(wanted.before)
     thread = await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     states = read_history(

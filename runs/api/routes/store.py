@@ -21,7 +21,7 @@ from threads.store.namespaces import is_text
 router = Router(tags=["Store"])
 
 
-#: Labels of a namespace, and paths of an item that are embedded.
+#: Maximum labels of a namespace, and maximum embedded paths of an item.
 MOST_LABELS, MOST_PATHS = 100, 100
 
 
@@ -32,7 +32,7 @@ def _labels(value: list[str]) -> list[str]:
 
 
 def check_label(label: str) -> None:
-    """Raises the reference's 422 for what cannot be a namespace's label."""
+    """Raises the reference server's 422 for an invalid label of a namespace."""
     if not label or "." in label:
         raise HttpError(422, f"Namespace label {label!r} must be a non-empty string without periods")
     if not is_text(label):
@@ -46,7 +46,7 @@ def _index(value: Any) -> Any:
 
 
 Labels = Annotated[list[str], Field(max_length=MOST_LABELS), AfterValidator(_labels)]
-#: Paths to what is embedded, or false; not a union, whose errors name its members.
+#: Paths to embed, or false. Not a union, because pydantic's errors would name its members.
 Index = Annotated[
     Any,
     BeforeValidator(_index),
@@ -57,7 +57,7 @@ Index = Annotated[
 
 
 class ItemPut(Schema):
-    """An item to be put, in the place of one that is there."""
+    """An item to store. It replaces an existing item with the same key."""
 
     namespace: Labels = Field(examples=[["users", "ada", "facts"]])
     key: str = Field(examples=["favourite-colour"])
@@ -66,7 +66,7 @@ class ItemPut(Schema):
         None, description="Paths of the texts to embed instead of the configured ones, or false for none."
     )
     ttl: float | None = Field(
-        None, description="How many minutes to keep it; without, as long as the site is configured."
+        None, description="How many minutes to keep the item; by default as configured for the site."
     )
 
 
@@ -78,14 +78,12 @@ class ItemDelete(Schema):
 class ItemSearch(Schema):
     """Which items to list."""
 
-    namespace_prefix: Labels = Field(
-        [], description="What their namespaces begin with; without, all of them."
-    )
+    namespace_prefix: Labels = Field([], description="Only namespaces with this prefix; by default all.")
     filter: dict[str, Any] = Field(
         {}, description="Values of top-level keys, or comparisons: $eq, $ne, $gt, $gte, $lt, $lte."
     )
     query: str | None = Field(
-        None, description="A text to rank them by, where an embedding is configured; else it is ignored."
+        None, description="A text to rank the items by. Ignored unless an embedding is configured."
     )
     limit: Limit = 10
     offset: Offset = 0
@@ -95,9 +93,11 @@ class ItemSearch(Schema):
 class NamespaceSearch(Schema):
     """Which namespaces to list."""
 
-    prefix: Labels = Field([], description="What they begin with; `*` is any label.")
-    suffix: Labels = Field([], description="What they end with; `*` is any label.")
-    max_depth: int | None = Field(None, ge=1, description="Only so many labels of each.")
+    prefix: Labels = Field([], description="Only namespaces with this prefix; `*` matches any label.")
+    suffix: Labels = Field([], description="Only namespaces with this suffix; `*` matches any label.")
+    max_depth: int | None = Field(
+        None, ge=1, description="Maximum labels of each result; longer namespaces are cut."
+    )
     limit: Limit = 100
     offset: Offset = 0
 
@@ -113,7 +113,7 @@ async def put_item(request: Request, body: Annotated[ItemPut, JSONBody(...)]) ->
 async def get_item(
     request: Request,
     key: str | None = None,
-    namespace: Annotated[str, Query(description="Its labels, with a period between each two.")] = "",
+    namespace: Annotated[str, Query(description="The labels, separated by periods.")] = "",
     refresh_ttl: bool | None = None,
 ) -> HttpResponse:
     if not key:
@@ -127,14 +127,17 @@ async def get_item(
 
 @router.delete("/store/items", summary="Delete an item", response={204: None})
 async def delete_item(request: Request, body: Annotated[ItemDelete, JSONBody(...)]) -> HttpResponse:
-    """204 also if there is none."""
+    """The status is 204 also if the item does not exist."""
     await store_of(request.auth).adelete(tuple(body.namespace), body.key)
     return HttpResponse(status=204)
 
 
 @router.post("/store/items/search", summary="Search items")
 async def search_items(request: Request, body: Annotated[ItemSearch, JSONBody(...)]) -> HttpResponse:
-    """The last put first, or, with a query where an embedding is configured, the nearest."""
+    """Sorted by the last update, newest first.
+
+    A query with a configured embedding sorts by similarity.
+    """
     found = await store_of(request.auth).asearch(
         tuple(body.namespace_prefix),
         query=body.query,
@@ -159,7 +162,7 @@ async def list_namespaces(request: Request, body: Annotated[NamespaceSearch, JSO
 
 
 def item_json(item: Item) -> dict[str, Any]:
-    """An item as clients see it; one that was searched for has a score, which may be null."""
+    """An item as clients see it. A search result also has a score, which may be null."""
     shown: dict[str, Any] = {
         "namespace": list(item.namespace),
         "key": item.key,

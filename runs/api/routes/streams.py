@@ -1,4 +1,4 @@
-"""The HTTP interface to running runs: create and stream or wait, join, and stream again after a lost connection."""
+"""The HTTP interface to running runs: create and stream, create and wait, join, and reconnect."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ stateless = Router(tags=["Stateless runs"])
 
 LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
 Modes = Annotated[
-    list[str], Query([], description="Only these of the run's modes: repeated, with commas, or JSON.")
+    list[str], Query([], description="Only these of the run's modes: repeated, comma-separated, or JSON.")
 ]
 
 
 def _left(request: Request, run: Run, *, cancel: bool) -> Callable[[], None] | None:
-    """What to do when the client leaves before the end."""
+    """The callback for a client that disconnects before the end."""
     return partial(cancel_left, run.id, principal=request.auth) if cancel else None
 
 
-# --- create, and stay
+# --- create and follow
 
 
 @router.post("/threads/{thread_id}/runs/stream", summary="Create a run and stream its events")
@@ -85,13 +85,13 @@ async def _create_and_wait(
     request: Request, body: RunCreate, *, thread_id: UUID | None
 ) -> StreamingHttpResponse:
     run = await admit(body, thread_id=thread_id, principal=request.auth, attended=True)
-    # The client reconnects to the run's thread also when it did not name one.
+    # The client reconnects with the run's thread, even if it did not name one.
     headers = locations(request, run.id, run.thread_id, "join") | contents(request, run.id, thread_id)
     left = _left(request, run, cancel=body.on_disconnect == "cancel")
     return waited_result(run.id, headers=headers, standing=standing_of(request), left=left)
 
 
-# --- come back
+# --- reconnect
 
 
 @router.get("/threads/{thread_id}/runs/{run_id}/stream", summary="Stream a run's events")
@@ -103,7 +103,10 @@ async def join_stream(
     stream_mode: Modes,
     cancel_on_disconnect: bool = False,
 ) -> StreamingHttpResponse:
-    """Go on after `Last-Event-ID`; from the start if that is `-1`; without it, from now on."""
+    """Continues after `Last-Event-ID`; `-1` replays from the start.
+
+    Without the header, only new events are sent.
+    """
     return await _join_stream(
         request, run_id, thread_id, last_event_id, stream_mode, cancel=cancel_on_disconnect
     )
@@ -169,7 +172,7 @@ async def _join(
     )
     if run is None:
         if configured.current() is not None:
-            # As the reference server does, which looks whether a handler's filter hides the run.
+            # Like the reference server, which answers 404 if a handler's filter hides the run.
             raise NotFound("Run not found")
         return response(result_not_found(), content_type="application/json", headers=headers, standing=None)
     standing = standing_of(request, run.thread_id)

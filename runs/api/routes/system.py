@@ -21,19 +21,19 @@ from threads.db.database import in_database
 logger = logging.getLogger(__name__)
 router = Router(tags=["System"])
 
-#: The version of LangGraph Server whose API this is; Studio refuses what looks too old.
+#: The version of LangGraph Server that this API follows. Studio refuses old versions.
 API_VERSION = "0.16.7"
-#: The times of `QueueState`, and what they mean.
+#: The help texts of the times in `QueueState`.
 WAITS = {
-    "pending_runs_wait_time_max_secs": "How long the oldest run that is due has waited.",
-    "pending_runs_wait_time_med_secs": "How long half of the runs that are due have waited at least.",
-    "pending_unblocked_runs_wait_time_max_secs": "The same for the oldest one on a thread where nothing runs.",
+    "pending_runs_wait_time_max_secs": "Longest wait of a due run.",
+    "pending_runs_wait_time_med_secs": "Median wait of the due runs.",
+    "pending_unblocked_runs_wait_time_max_secs": "Longest wait of a due run whose thread is free.",
 }
 
 
-@router.get("/ok", auth=None, summary="Tell whether the server takes requests")
+@router.get("/ok", auth=None, summary="Check whether the server takes requests")
 async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
-    """503 while it shuts down, and, with `check_db`, when the database does not answer."""
+    """The status is 503 during a shutdown; with `check_db` also if the database does not answer."""
     try:
         draining = current().draining
     except RuntimeError:
@@ -48,15 +48,15 @@ async def ok(request: HttpRequest, check_db: bool = False) -> HttpResponse:
     return HttpResponse(encode({"ok": True, "services": {}}), content_type="application/json")
 
 
-@router.get("/", auth=None, summary="The same as `/ok`; a browser is sent to `/chat/`")
+@router.get("/", auth=None, summary="The same as `/ok`; browsers are redirected to `/chat/`")
 async def root(request: HttpRequest) -> HttpResponse:
     if "text/html" in request.headers.get("Accept", ""):
-        # Relative, for a proxy may serve the site below a path.
+        # Relative, because a proxy may serve the site below a path.
         return HttpResponseRedirect("chat/")
     return await ok(request)
 
 
-@router.get("/info", auth=None, summary="Tell what the server is and can do")
+@router.get("/info", auth=None, summary="Get the server's version and capabilities")
 async def info(request: HttpRequest) -> dict[str, Any]:
     return {
         "version": API_VERSION,
@@ -78,13 +78,16 @@ async def info(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics", auth=None, summary="Tell how busy the server is")
+@router.get("/metrics", auth=None, summary="Get the server's metrics")
 async def metrics(request: HttpRequest, format: Literal["prometheus", "json"] = "prometheus") -> HttpResponse:
-    """For Prometheus, or as JSON. Requests and the event loop are this process's, the queue is the whole site's."""
+    """In Prometheus' format or as JSON.
+
+    Requests and the event loop are measured per process, the queue for all.
+    """
     try:
         queue = await in_database(queue_state)
     except DatabaseError as error:
-        # What this process knows by itself is worth the more.
+        # The metrics of this process are still useful, more so during an outage.
         logger.warning("The queue could not be read: %s", error)
         queue = None
     if format == "json":
@@ -94,7 +97,7 @@ async def metrics(request: HttpRequest, format: Literal["prometheus", "json"] = 
 
 
 def _slots() -> tuple[int, int]:
-    """How many runs this process may execute at once, and how many it does."""
+    """The maximum and the current number of runs that this process executes."""
     try:
         manager = current().manager
     except RuntimeError:
@@ -125,15 +128,17 @@ def _families(queue: QueueState | None) -> Iterator[Family]:
     yield gauge("runs_database_up", "Whether the database answers.", queue is not None)
     if queue is not None:
         yield gauge("runs_pending", "Runs that wait.", queue.n_pending)
-        yield gauge("runs_running", "Runs that are executed, by all processes.", queue.n_running)
+        yield gauge("runs_running", "Runs that all processes are executing.", queue.n_running)
         yield gauge("runs_live_workers", "Processes that execute runs.", queue.n_workers)
         for which, meaning in WAITS.items():
             waited = getattr(queue, which)
             yield gauge(which.replace("_secs", "_seconds"), meaning, waited or 0.0)
     yield gauge("runs_slots", "Runs that this process may execute at once.", most)
-    yield gauge("runs_slots_used", "Runs that this process executes.", active)
-    yield gauge("event_loop_lag_seconds", "How late the event loop was when last asked.", loop_lag.last)
-    yield gauge("event_loop_lag_longest_seconds", "How late it ever was.", loop_lag.longest)
+    yield gauge("runs_slots_used", "Runs that this process is executing.", active)
+    yield gauge("event_loop_lag_seconds", "Last measured delay of the event loop.", loop_lag.last)
+    yield gauge(
+        "event_loop_lag_longest_seconds", "Longest measured delay of the event loop.", loop_lag.longest
+    )
     yield from requests.families()
 
 

@@ -1,4 +1,4 @@
-"""The HTTP interface to a thread's stream: what happens on it, run after run (wire protocol §3.5)."""
+"""The HTTP interface to a thread's stream: the events of all its runs (wire protocol §3.5)."""
 
 from __future__ import annotations
 
@@ -44,11 +44,15 @@ LastEventID = Annotated[str | None, Header(None, alias="Last-Event-ID")]
 Modes = Annotated[list[str], Query([], description=f"Some of {', '.join(MODES)}; the first is the default.")]
 
 
-@router.get("/threads/{thread_id}/stream", summary="Stream what happens on a thread")
+@router.get("/threads/{thread_id}/stream", summary="Stream a thread's events")
 async def stream_thread(
     request: Request, thread_id: UUID, last_event_id: LastEventID, stream_modes: Modes, stream_mode: Modes
 ) -> StreamingHttpResponse:
-    """Never ends. Go on after `Last-Event-ID`; from the start if that is `-`; without it, from now on."""
+    """Never ends.
+
+    Continues after `Last-Event-ID`; `-` replays from the start. Without it, only new events are
+    sent.
+    """
     modes = listed_values([*stream_modes, *stream_mode]) or [RUN_MODES]
     if unknown := [mode for mode in modes if mode not in MODES]:
         raise InvalidRequest(f"Invalid stream mode: {unknown[0]}")
@@ -66,10 +70,13 @@ async def stream_thread(
 async def thread_chunks(
     thread: Thread, after: Position | None, modes: Sequence[str], *, open_graph: Graphs
 ) -> AsyncGenerator[bytes]:
-    """The frames of a thread's entries; a heartbeat when none was due for a while, also if others had some."""
+    """The frames of a thread's entries.
+
+    A heartbeat follows each pause, also if other readers got entries.
+    """
     now = asyncio.get_running_loop().time
     sent, reader = now(), ThreadReader(thread, modes, open_graph)
-    # A client is to know that it is connected before anything happens.
+    # Tells the client that it is connected before the first event.
     yield HEARTBEAT
     async with aclosing(follow_thread(thread.id, after)) as batches:
         async for batch in batches:
@@ -88,10 +95,10 @@ async def thread_chunks(
 
 
 class ThreadReader:
-    """What one reader sees of a thread: of each run what its own creator asked for.
+    """One reader's view of a thread: each run's events in the modes that its creator asked for.
 
     Args:
-        open_graph: How the reader opens the thread's graph.
+        open_graph: Opens the thread's graph.
     """
 
     def __init__(self, thread: Thread, modes: Sequence[str], open_graph: Graphs) -> None:
@@ -118,7 +125,7 @@ class ThreadReader:
         return self._projection.frames(event)
 
     async def _begin(self, entry: Entry) -> None:
-        """Look at a run as its creator does, from where the reader comes to it."""
+        """Start the projection of a run with its creator's modes, from the reader's position."""
         assert entry.run_id is not None
         kwargs = await current().hub.read(_kwargs, entry.run_id)
         self._run_id = entry.run_id

@@ -1,6 +1,6 @@
-"""The HTTP interface to threads, as far as their runs or their checkpoints are concerned.
+"""The HTTP interface to threads, where it concerns their runs or checkpoints.
 
-Its routes are in the routers of `threads.api.routes`.
+The routes belong to the routers of `threads.api.routes`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = ["collection", "router"]
 
 @collection.post("/threads", summary="Create a thread")
 async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
-    """With `supersteps`, one that begins with a state."""
+    """`supersteps` give the thread an initial state."""
     thread = new_thread(body, principal=request.auth)
     options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists}
     if not body.supersteps:
@@ -52,29 +52,29 @@ def _update(body: UpdateBody) -> StateUpdate:
 
 @router.delete("/threads/{thread_id}", summary="Delete a thread", response={204: None})
 async def delete_thread(request: Request, thread_id: UUID) -> HttpResponse:
-    """With its runs, also those in flight, and its state."""
+    """Also deletes its runs, including those in flight, and its state."""
     if not await delete_threads([thread_id], principal=request.auth):
         raise NotFound(f"Thread with ID {thread_id} not found")
     return HttpResponse(status=204)
 
 
-@collection.post("/threads/prune", summary="Delete threads, or their past")
+@collection.post("/threads/prune", summary="Delete threads, or their past states")
 async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(...)]) -> dict[str, int]:
-    """Ids of no thread are ignored. With `keep_latest`, threads with a run in flight are left as they are."""
+    """Unknown ids are ignored. `keep_latest` skips threads with a run in flight."""
     remove = delete_threads if body.strategy == "delete" else shorten_threads
     return {"pruned_count": len(await remove(body.thread_ids, principal=request.auth))}
 
 
 @router.post("/threads/{thread_id}/copy", summary="Copy a thread")
 async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
-    """Its metadata and all its checkpoints, not its runs."""
+    """Copies its metadata and all its checkpoints, but not its runs."""
     metadata = await ask_about_copy(request.auth)
     return thread_json(await copy_thread(thread_id, metadata=metadata, principal=request.auth))
 
 
-@router.get("/threads/{thread_id}/storage", summary="Tell how much a thread's state takes")
+@router.get("/threads/{thread_id}/storage", summary="Get the stored size of a thread's state")
 async def storage(request: Request, thread_id: UUID) -> dict[str, Any]:
-    """In bytes, as it is encoded. On SQLite the values of channels are parts of the checkpoints."""
+    """In bytes, as encoded. On SQLite the channels' values are part of the checkpoints."""
     await in_database(find_thread, thread_id, principal=request.auth, columns=NAMED)
     return {
         "thread_id": str(thread_id),

@@ -39,7 +39,7 @@ def _xray(value: Any) -> int | bool:
     return int(number[1])
 
 
-#: Whether to look into subgraphs, or so many levels deep.
+#: Whether to expand subgraphs, or to how many levels.
 Xray = Annotated[
     Any,
     BeforeValidator(_xray),
@@ -48,19 +48,19 @@ Xray = Annotated[
 
 
 class AssistantPatch(Schema):
-    """What to say anew. What is not named stays; metadata is merged."""
+    """Changes to an assistant. Absent fields are kept; metadata is merged."""
 
     graph_id: GraphId | None = Field(None, description="The name of a registered graph.")
     config: dict[str, Any] | None = Field(None, description=DESCRIPTION)
     context: dict[str, Any] | None = Field(None, description="The same values as `config.configurable`.")
     metadata: dict[str, Any] | None = Field(
-        None, description="Whatever the client wants to find the assistant by."
+        None, description="Arbitrary values by which the assistant can be found."
     )
     name: Name | None = None
     description: str | None = None
 
     def given(self) -> dict[str, Any]:
-        """What the client said; null says nothing."""
+        """The fields that the client sent; null counts as absent."""
         named = ("graph_id", "config", "context", "metadata", "name", "description")
         return {name: value for name in named if (value := getattr(self, name)) is not None}
 
@@ -69,9 +69,7 @@ class AssistantCreate(AssistantPatch):
     """An assistant to be created."""
 
     graph_id: GraphId = Field(description="The name of a registered graph.")
-    assistant_id: UUID | None = Field(
-        None, description="The id that the assistant gets; one is made if none is given."
-    )
+    assistant_id: UUID | None = Field(None, description="The assistant's id; generated if absent.")
     if_exists: Literal["raise", "do_nothing"] = Field(
         "raise", description="What to do when the assistant exists: refuse with 409, or return it as it is."
     )
@@ -82,7 +80,7 @@ class AssistantCount(Schema):
 
     metadata: dict[str, Any] = Field({}, description="What their metadata must contain.")
     graph_id: str | None = None
-    name: str | None = Field(None, description="A part of the name, in any case.")
+    name: str | None = Field(None, description="A part of the name; case is ignored.")
 
     def conditions(self) -> dict[str, Any]:
         return {"metadata": self.metadata, "graph_id": self.graph_id, "name": self.name}
@@ -107,6 +105,6 @@ class VersionSearch(Schema):
 
 
 class LatestVersion(Schema):
-    """The version that the assistant gets again."""
+    """The version to make the latest one."""
 
     version: int = Field(ge=1, le=2**31 - 1)

@@ -28,7 +28,7 @@ from threads.redaction import redacted
 
 
 def _in_utc(value: datetime) -> datetime:
-    """A time without a zone is in UTC."""
+    """A time without a zone is taken as UTC."""
     try:
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
     except OverflowError:
@@ -42,7 +42,7 @@ COLUMNS = frozenset({"schedule", "timezone", "end_time", "enabled", "on_run_comp
 
 
 class CronCreate(RunCreate):
-    """A cron to be created: the run that it creates, and when."""
+    """A cron to create: its schedule, and the run that it creates."""
 
     schedule: str = Field(
         description="Five fields: minute, hour, day of the month, month, day of the week.",
@@ -50,13 +50,14 @@ class CronCreate(RunCreate):
     )
     timezone: str | None = Field(
         None,
-        description="The IANA name of the schedule's zone; UTC if none is given.",
+        description="The IANA name of the schedule's time zone; UTC by default.",
         examples=["Europe/Berlin"],
     )
-    end_time: Time | None = Field(None, description="It does not fire after this time.")
+    end_time: Time | None = Field(None, description="The cron does not fire after this time.")
     enabled: bool = True
     on_run_completed: OnRunCompleted = Field(
-        "delete", description="What becomes of the thread that a run was given; not for crons on a thread."
+        "delete",
+        description="What to do with the thread that was created for a run; not for crons on a thread.",
     )
 
     def payload(self) -> dict[str, Any]:
@@ -68,7 +69,7 @@ class CronCreate(RunCreate):
 
 
 class CronUpdate(Schema):
-    """What changes about a cron. `end_time`, `timezone` and `webhook` are taken away by null."""
+    """Changes to a cron. Null removes `end_time`, `timezone` or `webhook`."""
 
     schedule: str | None = None
     timezone: str | None = None
@@ -77,7 +78,7 @@ class CronUpdate(Schema):
     on_run_completed: OnRunCompleted | None = None
     input: Any = None
     command: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = Field(None, description="Merged into what the cron has.")
+    metadata: dict[str, Any] | None = Field(None, description="Merged into the cron's metadata.")
     config: dict[str, Any] | None = None
     context: dict[str, Any] | None = None
     webhook: str | None = None
@@ -133,7 +134,7 @@ class CronSearch(CronFilter):
 
 
 def shown_payload(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """What a cron's runs are made of, without secrets."""
+    """The parameters of a cron's runs, without secrets."""
     hidden = {name: redacted(payload[name]) for name in ("config", "context") if payload.get(name)}
     return {**payload, **hidden}
 
@@ -161,5 +162,5 @@ CRON_FIELDS: dict[str, Callable[[Cron], Any]] = {
 
 
 def cron_json(cron: Cron, select: Collection[str] | None = None) -> dict[str, Any]:
-    """A cron, or the selected fields of it."""
+    """A cron as clients see it, or its selected fields."""
     return {name: show(cron) for name, show in CRON_FIELDS.items() if not select or name in select}

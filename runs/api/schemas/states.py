@@ -34,20 +34,21 @@ FIELDS = frozenset(
 )
 VALUE = "values."
 
-Select = Annotated[
-    list[str], Query([], description="Only these fields; `values.<key>` for a single one of the values.")
-]
+Select = Annotated[list[str], Query([], description="Only these fields; `values.<key>` selects one value.")]
 
 
 class Address(Schema):
-    """Where a checkpoint is, or a subgraph's latest one. The thread is the one in the path."""
+    """The address of a checkpoint, or of a subgraph's latest one.
+
+    The thread is the one in the path.
+    """
 
     checkpoint_id: UUID | None = None
     checkpoint_ns: str = ""
     checkpoint_map: dict[str, UUID] | None = None
 
     def place(self) -> dict[str, Any]:
-        """What of it is for LangGraph; the id of a namespace's checkpoint may be in the map alone."""
+        """LangGraph's form of the address. A namespace's checkpoint id may be in the map alone."""
         found: dict[str, Any] = {"checkpoint_ns": self.checkpoint_ns}
         if self.checkpoint_map:
             found["checkpoint_map"] = {ns: str(name) for ns, name in self.checkpoint_map.items()}
@@ -66,11 +67,11 @@ class StateAt(Schema):
 
 
 class UpdateRequest(Schema):
-    """What a node is taken to have returned."""
+    """Values to apply as if a node had returned them."""
 
-    values: Any = Field(None, description="The values; null, without a node, makes a copy of the checkpoint.")
-    as_node: str | None = Field(None, description="The node; by default the one that has written last.")
-    checkpoint: Address | None = Field(None, description="Where to fork the thread from.")
+    values: Any = Field(None, description="The values; null without a node copies the checkpoint.")
+    as_node: str | None = Field(None, description="The node; by default the one that wrote last.")
+    checkpoint: Address | None = Field(None, description="The checkpoint to fork the thread from.")
     checkpoint_id: UUID | None = Field(None, description="The same, by the checkpoint's id alone.")
 
 
@@ -86,15 +87,15 @@ class HistoryRequest(Schema):
 
     limit: Limit = 10
     before: str | dict[str, Any] | None = Field(
-        None, description="The checkpoint that they are older than: its id, its address, or a config with it."
+        None, description="Only states older than this checkpoint: its id, its address, or a config with it."
     )
-    metadata: dict[str, Any] = Field({}, description="What their checkpoints' metadata contain.")
-    checkpoint: Address | None = Field(None, description="The namespace, for those of a subgraph.")
+    metadata: dict[str, Any] = Field({}, description="What the checkpoints' metadata must contain.")
+    checkpoint: Address | None = Field(None, description="The namespace of a subgraph.")
     select: Annotated[list[str], Field(max_length=MOST_FIELDS)] | None = None
 
 
 def before_id(before: str | dict[str, Any] | None) -> str | None:
-    """The checkpoint's id in any of the forms that clients send: a string, an address, a configuration, or its JSON."""
+    """The checkpoint's id from any form that clients send: an id, an address, a config, or JSON."""
     if isinstance(before, str) and before.lstrip().startswith("{"):
         try:
             before = orjson.loads(before)
@@ -110,7 +111,7 @@ def before_id(before: str | dict[str, Any] | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which fields of a state a client wants; all of them if it names none."""
+    """The fields of a state that a client wants; all by default."""
 
     fields: frozenset[str]
     #: Keys of the values; None for all, if the values are wanted.
@@ -126,7 +127,10 @@ class Selection:
 
 
 def selection(names: Collection[str]) -> Selection:
-    """Read a client's selection: repeated, or with commas. Raises InvalidRequest for what no state has."""
+    """Parse a client's selection: repeated or comma-separated.
+
+    Raises InvalidRequest for unknown fields.
+    """
     wanted = {name for text in names for name in text.split(",") if name}
     keys = {name.removeprefix(VALUE) for name in wanted if name.startswith(VALUE)}
     fields = {name for name in wanted if not name.startswith(VALUE)} | ({"values"} if keys else set())

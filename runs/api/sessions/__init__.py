@@ -1,1 +1,1 @@
-"""The agent streaming protocol of one client, whatever carries it."""
+"""One client's session of the agent streaming protocol, independent of the transport."""

@@ -1,8 +1,9 @@
-"""Who hears the end of a run on one connection is not to hear it before another one has brought what comes before.
+"""Orders events across a user's connections: a run's end is sent only after its content.
 
-Stock clients read a thread's content and its ends on connections of their own, and stop reading the former once the
-latter says that a run has ended. So whoever is sent ends without content waits until this process has written the content
-to the same user's other connections on the thread: a moment, for they have the same source, and a bounded one.
+Stock clients read a thread's content and its runs' ends on separate connections. They stop reading
+content when the other connection reports the end of a run. So a connection that carries ends but no
+content waits until this process has written the content to the same user's other connections on the
+thread. The wait is short, because all connections have the same source, and it is bounded.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-#: How long an end waits for the content before it, in seconds.
+#: How long a run's end waits for the content before it, in seconds.
 PATIENCE = 2.0
 
 #: One user's connections on one thread.
@@ -20,18 +21,18 @@ Key = tuple[int, UUID]
 
 
 class Delivery:
-    """How far one connection that carries content has got."""
+    """The progress of one connection that carries content."""
 
     def __init__(self, readers: Readers, position: int, owner: object) -> None:
         self._readers = readers
         self.owner = owner
-        #: The number of the event up to which everything was written.
+        #: The number of the last event that was written.
         self.position = position
-        #: Where it stood when somebody waited for it in vain; who stands still is not waited for again.
+        #: The position at the last wait that timed out; a stalled reader is skipped.
         self.stuck_at: int | None = None
 
     def reached(self, position: int) -> None:
-        """Note that everything up to an event was written, as far as the client wants it."""
+        """Note that everything that the client wants, up to an event, was written."""
         self.position = position
         self._readers.moved()
 
@@ -40,7 +41,7 @@ class Delivery:
 
 
 class Readers:
-    """The connections that carry content for one user from one thread."""
+    """The connections that carry one thread's content to one user."""
 
     def __init__(self) -> None:
         self.deliveries: set[Delivery] = set()
@@ -52,7 +53,7 @@ class Readers:
             self._moved = None
 
     async def delivered(self, position: int, *, owner: object) -> None:
-        """Wait until all others have got as far as an event, at most for `PATIENCE`."""
+        """Wait until all other connections have reached an event, at most for `PATIENCE`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + PATIENCE
         while late := [
@@ -73,7 +74,7 @@ _readers: dict[Key, Readers] = {}
 
 @contextmanager
 def delivering(user_id: int, thread_id: UUID, *, since: int, owner: object) -> Iterator[Delivery]:
-    """A connection, its owner's, that carries content after an event, while the context lasts."""
+    """Register a connection that carries content after event `since`, while the context lasts."""
     key = (user_id, thread_id)
     readers = _readers.setdefault(key, Readers())
     delivery = Delivery(readers, since, owner)
@@ -88,10 +89,10 @@ def delivering(user_id: int, thread_id: UUID, *, since: int, owner: object) -> I
 
 
 async def delivered(user_id: int, thread_id: UUID, position: int, *, owner: object) -> None:
-    """Wait until what comes before an event was written to those who read content, at most for `PATIENCE`.
+    """Wait, at most for `PATIENCE`, until the user's readers have the content before an event.
 
     Args:
-        owner: Whose end it is; nobody waits for themselves.
+        owner: The connection that waits; its own deliveries are ignored.
     """
     readers = _readers.get((user_id, thread_id))
     if readers is not None:

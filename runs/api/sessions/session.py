@@ -1,4 +1,4 @@
-"""What a client of the agent streaming protocol can do with one thread, whatever carries its commands and events."""
+"""The commands of the agent streaming protocol on one thread, independent of the transport."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
 
-#: What runs stream for clients of other protocols who join them; all else is in the log as well.
+#: Stream modes for clients of other protocols that join these runs; the log has all other events too.
 MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
 
 
-#: Commands after which a client has to tell what came before them from what follows.
+#: Commands after which a client must distinguish earlier events from new ones.
 STARTING = frozenset({"run.start", "input.respond", "state.fork"})
 
 
 class Session:
-    """One client's commands to one thread. A thread that is not the client's is one that does not exist.
+    """One client's commands to one thread. Another user's thread is treated as missing.
 
-    Each command is one to a principal who may do it (`permitted`).
+    Each command is authorised before it is executed (`permitted`).
     """
 
     def __init__(self, thread_id: UUID, principal: Principal) -> None:
         self.thread_id = thread_id
         self.principal = principal
-        #: A number that no event of the thread exceeded before the last command that started a run.
+        #: An upper bound of the thread's event numbers before the last command that started a run.
         self.before = 0
         self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
             "run.start": self._start_run,
@@ -63,7 +63,7 @@ class Session:
         }
 
     async def execute(self, command: Command) -> Json:
-        """Do what a command asks; return its result. Raises ProtocolError."""
+        """Execute a command; return its result. Raises ProtocolError."""
         method = self._methods.get(command.method)
         if method is None:
             raise ProtocolError("unknown_command", f"Unknown protocol command: {command.method[:100]}")
@@ -80,9 +80,9 @@ class Session:
             raise as_protocol_error(error) from error
 
     async def permitted(self, command: Command) -> tuple[Json, Principal]:
-        """A command's parameters, as an Auth file may have changed them, and the principal as it may do it.
+        """A command's parameters with an Auth file's changes, and the principal with its filters.
 
-        Raises ProtocolError for parameters that are none, and for what the principal may not do.
+        Raises ProtocolError if the parameters are no object, or the principal may not do this.
         """
         if not isinstance(command.params, Mapping):
             raise ProtocolError("invalid_argument", "params must be an object.")
@@ -164,7 +164,7 @@ class Session:
 
 
 def refused(error: HttpError) -> ProtocolError:
-    """What the principal may not do, as the protocol says it."""
+    """A refusal of the permission check as a protocol error."""
     code = "permission_denied" if error.status_code in (401, 403) else "unknown_error"
     return ProtocolError(code, f"{error.status_code}: {error}")
 
@@ -175,11 +175,11 @@ def _epoch(thread_id: UUID, *, principal: Principal) -> int:
 
 
 def as_protocol_error(error: RunsError) -> ProtocolError:
-    """What the other API would answer with a status, as the protocol says it."""
+    """An error that the HTTP API would answer with a status, as a protocol error."""
     if isinstance(error, ContradictoryRequest):
         return ProtocolError("invalid_argument", str(error))
     if isinstance(error, GraphLoadError):
-        # The operator's mistake, with details that are the operator's.
+        # A configuration error: the details go to the log, not to the client.
         logger.error("A command failed: %s", error)
         return ProtocolError("unknown_error", f"500: {NO_GRAPH}")
     statuses = {**STATUSES, LimitReached: 429}
@@ -188,7 +188,7 @@ def as_protocol_error(error: RunsError) -> ProtocolError:
 
 
 def answers_of(params: Mapping[str, Any]) -> Json:
-    """The answers of `input.respond` by their questions' ids. Raises ProtocolError."""
+    """The answers of `input.respond` by interrupt id. Raises ProtocolError."""
     many = params.get("responses")
     if many is not None and (not isinstance(many, list) or not many):
         raise ProtocolError("invalid_argument", "input.respond requires a non-empty array of responses.")
@@ -202,13 +202,13 @@ def answers_of(params: Mapping[str, Any]) -> Json:
 
 
 def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
-    """The questions of a thread that nobody has answered, as the thread keeps them."""
+    """The unanswered interrupts of a thread, as its row stores them."""
     state = waiting(thread_id, principal=principal)
     return dict.fromkeys(state[1]) if state is not None else {}
 
 
 def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
-    """The assistant that ran last on a thread, and the ids of its questions that nobody has answered."""
+    """The assistant that ran last on a thread, and the ids of the unanswered interrupts."""
     owned = Thread.objects.for_principal(principal).visible()
     thread = owned.only("interrupts", "metadata").filter(id=thread_id).first()
     if thread is None:

@@ -1,4 +1,4 @@
-"""The protocol's commands about a thread's state: read it, list its checkpoints, go on from one of them."""
+"""The protocol's commands about a thread's state: read it, list its checkpoints, fork from one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_CHECKPOINTS = 1000
 
 
 async def get_state(thread_id: UUID, params: Mapping[str, Any], *, principal: Principal) -> Json:
-    """`state.get`: the values that a thread, or a subgraph of it, stands at; only some `keys` if they are named."""
+    """`state.get`: the present values of a thread or of a subgraph, optionally only some `keys`."""
     thread = await _thread(thread_id, principal)
     namespace, keys = _namespace(params), params.get("keys")
     if keys is not None and not (isinstance(keys, list) and all(isinstance(key, str) for key in keys)):
@@ -46,7 +46,7 @@ async def get_state(thread_id: UUID, params: Mapping[str, Any], *, principal: Pr
 
 
 async def list_checkpoints(thread_id: UUID, params: Mapping[str, Any], *, principal: Principal) -> Json:
-    """`state.listCheckpoints`: a thread's checkpoints, newest first, `limit` of them `before` one."""
+    """`state.listCheckpoints`: up to `limit` checkpoints `before` another one, newest first."""
     thread = await _thread(thread_id, principal)
     limit, namespace = params.get("limit", 10), _namespace(params)
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_CHECKPOINTS:
@@ -66,7 +66,7 @@ async def list_checkpoints(thread_id: UUID, params: Mapping[str, Any], *, princi
 async def fork(
     thread_id: UUID, params: Mapping[str, Any], *, principal: Principal
 ) -> tuple[str, Mapping[str, Any]]:
-    """`state.fork` as a run to be started: its assistant, and its parameters. Raises ProtocolError."""
+    """`state.fork` as a run to start: its assistant and its parameters. Raises ProtocolError."""
     thread = await _thread(thread_id, principal)
     checkpoint_id = _checkpoint(params.get("checkpoint_id"))
     await _require(thread, checkpoint_id, principal)
@@ -80,7 +80,7 @@ async def fork(
 
 
 async def require_checkpoint(thread_id: UUID, value: object, *, principal: Principal) -> None:
-    """Raise ProtocolError for what is no checkpoint of a thread: a run from there would begin with nothing."""
+    """Raise ProtocolError if the thread has no such checkpoint: a run would start with no state."""
     checkpoint_id = _checkpoint(value)
     await _require(await _thread(thread_id, principal), checkpoint_id, principal)
 

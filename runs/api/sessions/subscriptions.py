@@ -1,8 +1,8 @@
-"""The events of one websocket: what it has subscribed to, and been sent.
+"""The events of one websocket: its subscriptions, and their delivery.
 
-One reader follows the thread's log for all of a socket's subscriptions, and it is the client that sets its pace: the next
-event is read when the one before was taken, so that a slow client costs no memory. New subscriptions are first sent
-what they missed, while the reader waits, and then share it.
+One reader follows the thread's log for all of a socket's subscriptions. The client sets the pace:
+the next event is read when the previous one was sent, so that a slow client costs no memory. A new
+subscription first gets the events that it missed, while the reader waits, and then shares it.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from runs.protocols.agent.filters import Filter
 from threads.db.tasks import spawn
 from threads.models.querysets import Principal
 
-#: Subscriptions of one socket, of which stock clients have a handful, and channels and namespaces of all of them.
+#: Maximum subscriptions of one socket (stock clients have a handful), and maximum channels and namespaces in
+#: total.
 MOST, MOST_ENTRIES = 100, 4000
-#: How long a socket's first subscription waits for others, in seconds. A client that comes back subscribes several times at once:
-#: it must not learn from one that a run has ended before another one has brought what the run left. One that is new must
-#: not wait: what it subscribes to next depends on what it sees.
+#: How long a socket's first subscription waits for others, in seconds. A reconnecting client subscribes
+#: several times at once: one subscription must not report a run's end before another has delivered the run's
+#: content. The wait is short, because a new client chooses its next subscriptions by what it receives.
 GATHER = 0.005
-#: How long the end of a run waits, for the same reason, for the first subscription to content, in seconds.
+#: How long a run's end waits for the first subscription to content, for the same reason, in seconds.
 HOLD = 0.25
 
-#: New subscriptions by their ids, each with where its answer goes.
+#: New subscriptions by id, each with the future of its answer.
 Batch = Mapping[str, tuple[Filter, asyncio.Future[int]]]
 
 
 class Subscriptions:
-    """What a socket has subscribed to.
+    """The subscriptions of a socket.
 
     Args:
-        send: Sends a text frame, and waits while the socket takes no more.
-        failed: Called when the events end, with the reason.
+        send: Sends a text frame; waits while the socket's write buffer is full.
+        failed: Called with the reason when the events end.
     """
 
     def __init__(
@@ -57,25 +58,25 @@ class Subscriptions:
         self._filters: dict[str, Filter] = {}
         self._joining: dict[str, tuple[Filter, asyncio.Future[int]]] = {}
         self._principal = principal
-        #: As whom other connections of the client see this one, while it carries content (`runs.api.sessions.ordering`).
+        #: This connection's progress for the user's other connections, while it carries content (`ordering`).
         self._delivery: Delivery | None = None
         self._delivering = ExitStack()
         self._joiner: asyncio.Task[None] | None = None
         self._reader: asyncio.Task[None] | None = None
-        #: Held while an event goes to those who want it, or new subscriptions catch up with the others.
+        #: Held while an event is sent, or while new subscriptions catch up.
         self._turn = asyncio.Lock()
-        #: The number of the last event that the reader has come to.
+        #: The number of the last event that was read.
         self._position = 0
         #: The number of the last event that was sent.
         self.sent = 0
-        #: Set once the client has subscribed to content, or has had the time to.
+        #: Set once the client has subscribed to content, or `HOLD` has passed.
         self._complete = asyncio.Event()
 
     async def add(self, wanted: Filter, *, principal: Principal) -> tuple[str, int]:
-        """Subscribe; return the subscription's id and how many events there were, once they are sent.
+        """Subscribe; once past events are sent, return the subscription's id and their number.
 
         Args:
-            principal: Whoever the socket belongs to, as it may read the thread.
+            principal: The socket's principal, with the filters for reading the thread.
         """
         present = [*self._filters.values(), *(each for each, _ in self._joining.values())]
         if len(present) >= MOST:
@@ -130,13 +131,13 @@ class Subscriptions:
             self._joiner = None
 
     async def _join_together(self, batch: Batch) -> None:
-        """Send new subscriptions what they missed, each event once, in the thread's order."""
+        """Send new subscriptions the events that they missed, each once, in the thread's order."""
         filters = {name: wanted for name, (wanted, _) in batch.items()}
         since = min(wanted.since for wanted in filters.values())
         if self._reader is None:
             self._joined(filters)
             there = self._start_reading(since=since)
-            # Others join while it catches up.
+            # Other subscriptions may join while this one catches up.
             there.add_done_callback(lambda done: _answer(batch, done.result()))
             return
         replayed: Counter[str] = Counter()
@@ -161,7 +162,7 @@ class Subscriptions:
             self._complete.set()
 
     async def _replay(self, filters: Mapping[str, Filter], *, since: int) -> Counter[str]:
-        """Send what the others have had; return how many events that was, by subscription."""
+        """Send past events, up to the reader's position; return their number by subscription."""
         stream = AgentStream(self._thread_id, principal=self._principal, since=since)
         replayed: Counter[str] = Counter()
         async with aclosing(stream.read()) as batches:
@@ -175,7 +176,7 @@ class Subscriptions:
     # --- following
 
     def _start_reading(self, *, since: int) -> asyncio.Future[Counter[str]]:
-        """Begin to follow the thread; the result is how many events there were, once they are sent."""
+        """Start to follow the thread; the future is resolved when all past events are sent."""
         self._position = since
         there: asyncio.Future[Counter[str]] = asyncio.get_running_loop().create_future()
         self._reader = spawn(self._read(since, there), "socket events")
@@ -197,7 +198,7 @@ class Subscriptions:
                         there.set_result(replayed)
                     for event in batch:
                         replayed.update(await self._tell(event))
-            # The stream of a thread ends with the thread.
+            # The stream ends only when the thread is deleted.
             raise NotFound("The thread was deleted.")
         except Exception as error:
             await self._failed(error)
@@ -206,7 +207,7 @@ class Subscriptions:
                 there.set_result(replayed)
 
     async def _tell(self, event: ProtocolEvent) -> list[str]:
-        """Send the reader's next event if any of the subscriptions wants it; return which do."""
+        """Send the reader's next event if a subscription matches; return the matching ones."""
         if event.ends:
             await self._hold()
             if self._delivery is None:
@@ -219,14 +220,14 @@ class Subscriptions:
         return taken
 
     async def _hold(self) -> None:
-        """Keep back what a client may stop reading at, until those who join now have what comes before."""
+        """Hold back an event after which a client may stop reading, until it reads content too."""
         with suppress(TimeoutError):
             async with asyncio.timeout(HOLD):
                 await self._complete.wait()
         self._complete.set()
 
     async def _offer(self, event: ProtocolEvent, filters: Mapping[str, Filter]) -> list[str]:
-        """Send an event if any of the subscriptions wants it; return which do."""
+        """Send an event if a subscription matches; return the matching ones."""
         taken = [
             name for name, wanted in filters.items() if event.seq > wanted.since and wanted.matches(event)
         ]

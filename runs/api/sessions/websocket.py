@@ -1,4 +1,4 @@
-"""The agent streaming protocol over one websocket: commands, their answers, and events between them."""
+"""The agent streaming protocol over one websocket: commands, answers and events."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from threads.models.querysets import Principal
 
 logger = logging.getLogger(__name__)
 
-#: Commands whose answers come after the events that they ask for; the client's next commands do not wait for them.
+#: Commands that are answered after their past events were sent; the client's next commands do not wait for
+#: them.
 JOINING = frozenset({"subscription.subscribe", "subscription.reconnect"})
-#: Characters of such a command beyond which the client's next commands wait for it.
+#: A longer command of this kind, in characters, does block the client's next commands.
 SMALL = 16 * 1024
 RECONNECT_WITHOUT_CHANNELS = "subscription.reconnect requires a non-empty channels array."
 
@@ -32,8 +33,8 @@ class SocketSession:
     """One socket's commands to its thread.
 
     Args:
-        send: Sends a text frame, and waits while the socket takes no more.
-        failed: Called when the events end, with the reason.
+        send: Sends a text frame; waits while the socket's write buffer is full.
+        failed: Called with the reason when the events end.
     """
 
     def __init__(
@@ -46,17 +47,17 @@ class SocketSession:
         self._session = session
         self._send = send
         self._subscriptions = Subscriptions(session.thread_id, session.principal, send=send, failed=failed)
-        #: Subscriptions that wait for what they missed; the client's next commands do not wait for them.
+        #: Subscriptions that are catching up; the client's next commands do not wait for them.
         self._joining: set[asyncio.Task[None]] = set()
 
     async def receive(self, text: str | None) -> None:
-        """Answer one frame of the client; None for one that is no text."""
+        """Answer one frame of the client; None stands for a frame that is not text."""
         try:
             command = parse_command(self._parsed(text))
         except ProtocolError as error:
             await self._send(encode(failure(error)))
             return
-        # Who asks and never reads has as many answers under way as there may be subscriptions, small ones, and then waits.
+        # Bounds the memory for a client that sends but never reads: at most MOST small answers are pending.
         if command.method in JOINING and len(self._joining) < MOST and len(text or "") <= SMALL:
             task = spawn(self._answer(command))
             self._joining.add(task)
@@ -67,7 +68,7 @@ class SocketSession:
     def _joined(self, task: asyncio.Task[None]) -> None:
         self._joining.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            # Mostly the client's connection, which has gone meanwhile.
+            # Usually the client has disconnected meanwhile.
             logger.debug("A subscription could not be answered: %s", error)
 
     async def close(self) -> None:

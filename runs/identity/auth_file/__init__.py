@@ -1,1 +1,1 @@
-"""A site's Auth file: what it says of a request, and what its handlers allow."""
+"""A site's Auth file: authentication by it, and authorisation by its handlers."""

@@ -1,4 +1,4 @@
-"""What an Auth file's handlers allow: one question for each action, whoever asks it, and its answer in one form."""
+"""Authorisation by an Auth file's handlers: one call per action, with one form of result."""
 
 from __future__ import annotations
 
@@ -21,18 +21,19 @@ NO_FILTERS = (
 
 
 async def authorize(principal: Principal, resource: str, action: str, value: dict[str, Any]) -> Principal:
-    """Ask the Auth file whether a principal may do something; return the principal as it may do it.
+    """Call the Auth file's handler for an action; return the principal with the handler's filter.
 
-    The returned one sees only what the handler's filter lets it see: every queryset's `for_principal` knows. Without an
-    Auth file, or a handler for this, it is the same one.
+    The querysets' `for_principal` applies the filter. The principal is returned unchanged if there
+    is no Auth file, or no handler for the action.
 
     Args:
         resource: "threads" (also for runs), "assistants", "crons" or "store".
-        action: As the Auth file calls it: "create", "read", "update", "delete", "search", "create_run", …
-        value: What is asked for; the handler may change it, its metadata above all.
+        action: The Auth file's name: "create", "read", "update", "delete", "search", "create_run",
+            …
+        value: The request's data; the handler may change it, in particular its metadata.
 
     Raises:
-        HttpError: 403, or what the handler says.
+        HttpError: 403, or the handler's own error.
     """
     file = configured.current()
     handler = file.handler(resource, action) if file is not None else None
@@ -68,7 +69,7 @@ def _say_once(warning: str) -> None:
 
 
 def context(principal: Principal, resource: Any, action: Any) -> Any:
-    """What a handler is told about who asks for what."""
+    """The context that a handler receives: the user, the resource and the action."""
     user: Any = principal.auth_user
     if user.get("kind") == "StudioUser":
         user = Auth.types.StudioUser(user.identity, is_authenticated=True)

@@ -18,11 +18,11 @@ from runs.graphs.loading import describe, import_object
 
 
 class AuthFileError(RunsError):
-    """The site's Auth file cannot be used; nobody is let in without it."""
+    """The site's Auth file cannot be used; all requests are refused."""
 
 
 class NoConfiguration(AuthFileError):
-    """The langgraph.json that may name an Auth file cannot be read."""
+    """The langgraph.json that may configure an Auth file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class AuthFile:
         return self.auth._authenticate_handler
 
     def handler(self, resource: str, action: str) -> Callable[..., Any] | None:
-        """The handler for an action on a resource, the most specific one, and of these the last registered."""
+        """The most specific handler for an action on a resource; the last registered wins."""
         for key in ((resource, action), (resource, "*"), ("*", action)):
             if found := self.auth._handlers.get(key):
                 return found[-1]
@@ -46,7 +46,8 @@ class AuthFile:
 def current() -> AuthFile | None:
     """The site's Auth file, or None if it has none.
 
-    Raises AuthFileError if it has one that cannot be used: what it would have refused is not let through.
+    Raises AuthFileError if the file cannot be used: the server then refuses requests instead of
+    ignoring the file.
     """
     return _load(str(settings.LANGGRAPH_JSON)) if settings.LANGGRAPH_JSON else None
 
@@ -75,7 +76,7 @@ def _load(path: str) -> AuthFile | None:
 
 
 async def call(function: Callable[..., Any], available: dict[str, Any]) -> Any:
-    """Call a function with those of the available arguments that it asks for by name."""
+    """Call a function with the available arguments that its signature names."""
     parameters = inspect.signature(function).parameters.values()
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
         wanted = available

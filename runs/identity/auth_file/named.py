@@ -1,7 +1,8 @@
-"""What an Auth file says about things that a request names, or makes, beside what its route is about.
+"""Authorisation of objects that a request names or creates in addition to its route's own object.
 
-Each question is the reference server's: the assistant of a run or a cron is asked about by `assistants read`, the thread of
-a cron by `threads read`, a copy by `threads create`. Whatever its filter hides does not exist.
+The checks are the reference server's: `assistants read` for the assistant of a run or a cron,
+`threads read` for the thread of a cron, `threads create` for a copy. Objects that a filter hides
+are treated as missing.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from threads.models.querysets import Principal
 
 
 async def ask_about_assistants(principal: Principal, names: Iterable[str]) -> None:
-    """Ask about the assistants that are to be run. The system's are everybody's.
+    """Authorise the assistants of new runs. System assistants need no check.
 
-    Raises NotFound for one that is hidden, or the Auth file's HttpError.
+    Raises NotFound for a hidden assistant, or the Auth file's HttpError.
     """
     if configured.current() is None:
         return
@@ -39,7 +40,7 @@ async def ask_about_assistants(principal: Principal, names: Iterable[str]) -> No
 
 
 def _users_assistant(name: str) -> UUID | None:
-    """The id of an assistant that a user made; None for a graph's own, and for what is none."""
+    """The id of an assistant that a user created; None for system assistants and unknown names."""
     try:
         assistant_id = UUID(name)
     except ValueError:
@@ -53,9 +54,9 @@ def _require(assistant_id: UUID, *, principal: Principal) -> None:
 
 
 async def ask_about_thread(principal: Principal, thread_id: UUID | None) -> principals.Principal:
-    """Ask about the thread on which something is to run, or to be looked for; of all threads if it is None.
+    """Authorise reading a thread for a run or a search; None stands for all threads.
 
-    Returns the principal as it may see threads. Raises HttpError.
+    Returns the principal with its filter for threads. Raises HttpError.
     """
     if thread_id is None:
         return await _ask(principal, "threads", "search", _value())
@@ -65,7 +66,7 @@ async def ask_about_thread(principal: Principal, thread_id: UUID | None) -> prin
 
 
 async def ask_about_copy(principal: Principal) -> dict[str, Any]:
-    """Ask whether a thread may be made that is a copy; return the metadata that the handler gives it. Raises HttpError."""
+    """Authorise copying a thread; return the handler's metadata for the copy. Raises HttpError."""
     value = _value(thread_id=new_id())
     await _ask(principal, "threads", "create", value)
     return dict(value.get("metadata") or {})
@@ -74,7 +75,7 @@ async def ask_about_copy(principal: Principal) -> dict[str, Any]:
 async def deletable(
     principal: Principal, thread_ids: Iterable[UUID]
 ) -> list[tuple[UUID, principals.Principal]]:
-    """Those of the threads that may be deleted, each with the principal that may; the others are left."""
+    """The threads that may be deleted, each with the principal for it; the others are left out."""
     found = []
     for thread_id in thread_ids:
         try:
@@ -91,5 +92,5 @@ async def _ask(
 
 
 def _value(**ids: UUID) -> dict[str, Any]:
-    """Handlers find metadata in whatever they are shown, and may add to them."""
+    """A value for a handler. It always has metadata, to which handlers may add."""
     return {**ids, "metadata": {}}

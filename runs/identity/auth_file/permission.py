@@ -1,4 +1,4 @@
-"""Whether an Auth file lets a request do what it asks for: before its view, on every route."""
+"""Permission checks by scopes and the Auth file, on every route before its view."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 WRONG_VALUE = "The site's Auth file made a wrong change; its log says more."
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-#: Parts of a batch that are asked about; one with more is refused by its view.
+#: Maximum parts of a batch that are checked; the view refuses a larger batch.
 MOST_PARTS = 200
 
 
 async def permitted(request: HttpRequest, principal: Principal, rule: Rule | None) -> Principal:
-    """Ask the Auth file about what the request does; its handler may change the body."""
+    """Check a request against the Auth file, whose handler may change the body."""
     if rule is None:
         raise HttpError(403, "The site's Auth file cannot decide about this route: it has no rule.")
     match = request.resolver_match
@@ -37,7 +37,7 @@ async def permitted(request: HttpRequest, principal: Principal, rule: Rule | Non
     reads = request.method in SAFE_METHODS
     body = request.GET.dict() if reads else body_of(request)
     asked = dict(body) if reads else body
-    # Asked once for each part of a batch, and once whatever else the body is: a view may not look at it at all.
+    # One check per part of a batch. Any other body gets one check, because the view may ignore the body.
     parts = body[:MOST_PARTS] if rule.batch and isinstance(body, list) else []
     for part in parts or [body]:
         principal = await permit(principal, rule, path, part if isinstance(part, dict) else {})
@@ -47,7 +47,10 @@ async def permitted(request: HttpRequest, principal: Principal, rule: Rule | Non
 
 
 def _query(query: QueryDict, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> QueryDict:
-    """A query with what a handler changed about its parameters; of one that occurs twice it was shown the last."""
+    """A query with a handler's changes.
+
+    Of a repeated parameter, the handler has seen the last value.
+    """
     changed = query.copy()
     for name in asked.keys() | wanted.keys():
         value = wanted.get(name)
@@ -61,15 +64,17 @@ def _query(query: QueryDict, asked: Mapping[str, Any], wanted: Mapping[str, Any]
 async def permit(
     principal: Principal, rule: Rule, path: Mapping[str, Any], body: dict[str, Any]
 ) -> Principal:
-    """Return the principal as it may do what a rule is about: for requests, and for each command of the protocol.
+    """Check a request or a protocol command; return the principal with its filters.
 
     Args:
         path: The parameters of the route's path: `{"thread_id": …}`.
-        body: What is asked for, or a command's parameters; a handler of the Auth file may change it.
+        body: The request's body or a command's parameters; a handler of the Auth file may change
+            it.
 
     Raises:
-        HttpError: 403, the key's scopes do not reach that far, or the Auth file refuses; 404, its filter hides the thread;
-            422, what is asked for is nothing that it could be asked about; 500, it made nonsense of it.
+        HttpError: 403, the key's scopes or the Auth file do not allow it; 404, a filter hides the
+            thread; 422, the body has a form that no handler expects; 500, a handler made an invalid
+            change.
     """
     require_scope(principal, rule.scope)
     try:
@@ -82,7 +87,7 @@ async def permit(
         bring_back(rule, path.keys(), shown, value, body)
     except ValueError as error:
         logger.error(
-            "The Auth file's handler for %s %s changed what it may not: %s.",
+            "The Auth file's handler for %s %s made an invalid change: %s.",
             rule.resource,
             rule.action,
             error,
@@ -95,14 +100,14 @@ async def permit(
 
 
 def require_scope(principal: Principal, scope: str) -> None:
-    """Raise a 403 if a principal's key is not allowed that much."""
+    """Raise a 403 if a principal's key lacks a scope."""
     if scope not in principal.scopes:
         has = " and ".join(sorted(principal.scopes)) or "nothing"
         raise HttpError(403, f"The API key may {has}; this needs a key with the scope '{scope}'.")
 
 
 def body_of(request: HttpRequest) -> Any:
-    """The request's body, parsed once: what a handler changes in it is what the view receives."""
+    """The request's body, parsed once, so that the view receives a handler's changes."""
     if not hasattr(request, BODY):
         if not request.body or request.method in SAFE_METHODS:
             return {}
@@ -111,13 +116,13 @@ def body_of(request: HttpRequest) -> Any:
 
 
 async def hide_thread(principal: Principal, thread_id: object) -> None:
-    """Raise a 404 for a thread that a filter hides, before a view does anything with it."""
+    """Raise a 404 for a thread that a filter hides, before the view uses it."""
     asked = principal.filters.get("threads") and isinstance(thread_id, UUID)
     if asked and await in_database(_hidden, principal, thread_id):
         raise HttpError(404, f"Thread with ID {thread_id} not found")
 
 
 def _hidden(principal: Principal, thread_id: object) -> bool:
-    # Only of the principal's own: another user's thread is to look like one that is not there.
+    # Only the principal's own threads: another user's thread must look like a missing one.
     threads = Thread.objects.filter(id=str(thread_id), user_id=principal.user_id)
     return threads.exists() and not threads.for_principal(principal).exists()

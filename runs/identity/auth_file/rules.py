@@ -1,7 +1,7 @@
-"""What each route asks of a principal: the one table of who may do what. Pure: no Django, no database.
+"""The permissions that each route requires, in one table. Pure: no Django, no database.
 
-A route's resource and action are those that an Auth file's handlers know (reference API §9): runs are authorised as
-their threads. The scope that a key needs follows from the action.
+A route's resource and action are those of an Auth file's handlers (reference API §9); runs are
+authorised as their threads. The scope that a key needs follows from the action.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from functools import lru_cache
 from runs.identity.principals import READ, WRITE
 
 READING = frozenset({"read", "search", "get", "list_namespaces"})
-#: The last part of a path whose response goes on, or waits, as long as the client likes.
+#: The last part of a path whose response stays open for an unlimited time.
 STAYING = frozenset({"stream", "wait", "join", "events"})
 
-#: Resource and action of each route, and the scope where it is not the action's; a path's parameters have no names here.
+#: Each route's resource and action, and the scope if it differs from the action's. Path parameters are
+#: unnamed.
 TABLE = """
     POST   /assistants                          assistants create
     POST   /assistants/search                   assistants search
@@ -88,19 +89,19 @@ TABLE = """
 class Rule:
     resource: str
     action: str
-    #: Whether the response goes on as long as the client likes: it counts as one of its user's connections.
+    #: Whether the response stays open for an unlimited time, and counts as one of its user's connections.
     stays: bool = False
     makes_thread: bool = False
-    #: Whether the body is a command of the streaming protocol, which has a rule of its own (`COMMANDS`).
+    #: Whether the body is a command of the streaming protocol; each command has its own rule (`COMMANDS`).
     command: bool = False
-    #: Whether the body is a list, and the action is asked about for each part of it.
+    #: Whether the body is a list whose parts are checked one by one.
     batch: bool = False
-    #: For an action that only reads, of a route that does more.
+    #: The minimal scope, for a route that does more than its action, which only reads.
     least_scope: str = READ
 
     @property
     def scope(self) -> str:
-        """What an API key must be allowed."""
+        """The scope that an API key needs."""
         return self.least_scope if self.action in READING else WRITE
 
 
@@ -123,7 +124,7 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
 
 
 RULES = _read(TABLE)
-#: What each command of the streaming protocol asks of a principal, over HTTP and over a websocket.
+#: The rule of each command of the streaming protocol, over HTTP and over a websocket.
 COMMANDS = {
     "run.start": Rule("threads", "create_run"),
     "input.respond": Rule("threads", "create_run"),
@@ -134,17 +135,17 @@ COMMANDS = {
     "subscription.subscribe": Rule("threads", "read"),
     "subscription.reconnect": Rule("threads", "read"),
 }
-#: What a socket asks for as long as it is open.
+#: The rule of an open socket.
 SOCKET = RULES["POST", "/threads/{}/stream/events"]
 
 
-#: What a websocket's client does when it connects or asks, and when a command of it starts a run.
+#: The rules of a websocket that connects or sends a command, and of a command that starts a run.
 READS, STARTS = RULES["POST", "/threads/{}/stream/events"], RULES["POST", "/threads/{}/commands"]
 
 
 @lru_cache(maxsize=512)
 def rule_for(method: str, route: str) -> Rule | None:
-    """The rule of a route as Django or Ninja writes it ("threads/<uuid:thread_id>"); None if it has none.
+    """The rule of a route in Django's or Ninja's form ("threads/<uuid:thread_id>"), or None.
 
     A HEAD request is a GET without a body.
     """

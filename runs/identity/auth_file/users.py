@@ -1,4 +1,4 @@
-"""Users as Auth handlers and graphs see them: what an Auth file's `authenticate` returned."""
+"""Users as Auth handlers and graphs see them: the result of an Auth file's `authenticate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 
 class AuthUser(Mapping[str, Any]):
-    """A user with LangGraph's four properties; all else that the Auth file said is an item and an attribute."""
+    """A user with LangGraph's four properties.
+
+    The Auth file's other details are items and attributes.
+    """
 
     __slots__ = ("_details",)
 
@@ -51,5 +54,5 @@ class AuthUser(Mapping[str, Any]):
         return len(self._details)
 
     def __repr__(self) -> str:
-        """Without the details, which may be secrets and would reach logs."""
+        """Without the details, because they may be secrets and would appear in logs."""
         return f"AuthUser({self.identity!r})"

@@ -1,4 +1,4 @@
-"""A request as an Auth file's handler sees it, and what the handler changed brought back into the request."""
+"""A request in the form of an Auth file's handlers, and their changes applied to the request."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from uuid import UUID
 from runs.exceptions import InvalidRequest
 from runs.identity.auth_file.rules import Rule
 
-#: Fields of a run's creation that handlers see beside `kwargs`, which has all others.
+#: Fields of a new run that handlers see at the top level; all others are in `kwargs`.
 OUTSIDE = ("assistant_id", "metadata", "multitask_strategy", "if_not_exists", "after_seconds")
-#: Where a request about the store says which namespace it means.
+#: The field of a store request that holds the namespace.
 NAMESPACES = {"search": "namespace_prefix", "list_namespaces": "prefix"}
 #: Parts of a value that are objects.
 OBJECTS = ("metadata", "kwargs", "payload")
@@ -26,7 +26,7 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
         path: The parameters of the request's path.
         body: The request's body, or the parameters of its query.
 
-    Raises InvalidRequest for what no handler expects.
+    Raises InvalidRequest for a form that no handler expects.
     """
     ids: dict[str, Any] = {name: identifier(value) for name, value in path.items()}
     if rule.resource == "store":
@@ -37,7 +37,7 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
             raise InvalidRequest("A namespace must be a list of labels.")
         return {**body, "namespace": tuple(namespace or ())}
     if rule.action not in ("read", "delete"):
-        # What a client sends that is none, the view refuses, if it is about metadata.
+        # If the client's metadata is no object, the view refuses it.
         given = body.get("metadata")
         body = {**body, "metadata": given if isinstance(given, dict) else {}}
     if rule.action == "create_run":
@@ -61,9 +61,9 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
 
 
 def copied(value: Mapping[str, Any]) -> dict[str, Any]:
-    """A value as it is shown to a handler, to compare with what the handler leaves of it.
+    """A copy of a handler's value, to compare with the value after the call.
 
-    What lies deeper is the body's own: a change of it is one of the body.
+    Deeper objects are shared with the body, so a handler changes the body directly there.
     """
     return {
         name: dict(each) if name in ("kwargs", "payload") and isinstance(each, dict) else each
@@ -72,7 +72,7 @@ def copied(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _nested(rule: Rule) -> str | None:
-    """Which part of a rule's value has the request's own fields, beside the value itself."""
+    """The part of a rule's value that also holds fields of the request."""
     if rule.action == "create_run":
         return "kwargs"
     return "payload" if rule.resource == "crons" and rule.action in ("create", "update") else None
@@ -85,21 +85,21 @@ def bring_back(
     value: Mapping[str, Any],
     body: dict[str, Any],
 ) -> None:
-    """Do to the body what a handler did to its value: what it took out is not asked for any more.
+    """Apply a handler's changes of its value to the body; removed fields are removed there too.
 
     Args:
         path: The names of the path's parameters, which no handler can change.
-        shown: The value as the handler was given it.
+        shown: The value before the handler was called.
 
-    Raises ValueError if the handler made something of it that it cannot be.
+    Raises ValueError if the handler's value is invalid.
     """
     for name in OBJECTS:
-        # What the client itself sent is the view's to refuse.
+        # The view validates a value that came from the client.
         if value.get(name) is not shown.get(name) and not isinstance(value.get(name), dict | None):
             raise ValueError(f"{name} is an object, and not {value[name]!r}")
     nested = _nested(rule)
     fields = set(OUTSIDE) if nested == "kwargs" else set(body)
-    # Before any is put: a change of the body would be one of what is compared with it.
+    # All changes are computed before the first is applied, because `shown` shares objects with the body.
     others = {*path, "metadata", "namespace", *NAMESPACES.values(), nested}
     changes = [*_changes(shown, value, fields - others)]
     if nested is not None:
@@ -133,7 +133,10 @@ def _put(body: dict[str, Any], name: str, value: Any) -> None:
 
 
 def _put_metadata(body: dict[str, Any], metadata: dict[str, Any] | None) -> None:
-    """What a client did not say stays unsaid unless a handler says it; what is none stays what it is."""
+    """Absent metadata stays absent unless a handler adds some.
+
+    The view refuses invalid metadata.
+    """
     if isinstance(body.get("metadata"), dict):
         if metadata is None:
             del body["metadata"]
@@ -144,7 +147,7 @@ def _put_metadata(body: dict[str, Any], metadata: dict[str, Any] | None) -> None
 
 
 def identifier(value: Any) -> Any:
-    """A UUID as one; what is none stays what it is, and the view says so."""
+    """A UUID's text as a UUID; any other value unchanged, for the view to refuse."""
     try:
         return UUID(value) if isinstance(value, str) else value
     except ValueError:

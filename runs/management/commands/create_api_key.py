@@ -1,4 +1,4 @@
-"""`manage.py create_api_key`: make an API key and print it, once."""
+"""`manage.py create_api_key`: create an API key and print it once."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def days(text: str) -> int:
 
 
 class Command(BaseCommand):
-    help = "Make an API key for a user. Prints the key, which nothing can show again, and nothing else."
+    help = "Create an API key for a user. Prints only the key, which cannot be shown again."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="Username of the user as whom the key acts.")
+        parser.add_argument("user", help="Username of the key's user.")
         parser.add_argument("--name", default="", help="What the key is for.")
         parser.add_argument(
             "--scopes",
             type=scopes,
             default=SCOPES,
             metavar="A,B",
-            help="What it is allowed: read, write, or both (default).",
+            help="The key's scopes: read, write, or both (default).",
         )
-        parser.add_argument("--days", type=days, metavar="N", help="It expires after so many days.")
+        parser.add_argument("--days", type=days, metavar="N", help="The key expires after this many days.")
 
     def handle(self, *, user: str, name: str, days: int | None, **options: Any) -> None:
         require_reachable_database()
@@ -57,11 +57,11 @@ class Command(BaseCommand):
         owner: Any = model._default_manager.filter(**{model.USERNAME_FIELD: user}).first()
         if owner is None:
             raise CommandError(
-                f"There is no user {user!r}: `manage.py createsuperuser` or the admin makes one."
+                f"There is no user {user!r}: create one with `manage.py createsuperuser` or in the admin."
             )
         if not owner.is_active:
             raise CommandError(f"The user {user!r} is not active.")
         expires_at = clock.now() + timedelta(days=days) if days else None
         row, key = keys.create(owner.pk, scopes=options["scopes"], name=name, expires_at=expires_at)
-        self.stderr.write(f"Key {row.prefix}… of {user!r}; it is shown this once:")
+        self.stderr.write(f"Key {row.prefix}… of {user!r}; it is shown only once:")
         self.stdout.write(key)

@@ -1,4 +1,4 @@
-"""`manage.py list_api_keys`: which keys there are, by their first characters."""
+"""`manage.py list_api_keys`: list the keys by their first characters."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from runs.management.arguments import require_migrated_database
 from runs.management.commands.reconcile_runs import require_reachable_database
 from runs.models import ApiKey
 
-#: Of the JSON that `--json` prints.
+#: The version of the JSON that `--json` prints.
 SCHEMA = 1
 
 
 class Command(BaseCommand):
-    help = "List the API keys, the newest first. The keys themselves are kept nowhere."
+    help = "List the API keys, newest first. The keys themselves are not stored."
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,4 +1,4 @@
-"""`migrate`, one process at a time: each replica of a deployment may call it when it starts."""
+"""`migrate` in one process at a time, so that each replica may call it at its start."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ PAUSE = 0.1
 
 @contextmanager
 def migrating_alone(alias: str) -> Iterator[None]:
-    """Wait until nobody else migrates this database, and keep others waiting meanwhile."""
+    """Hold the database's lock of migrations, for which other processes wait."""
     database = connections[alias]
-    # A server gives up on locks in seconds; a migration waits for them.
+    # Removes `lock_timeout`: a server gives up on locks within seconds, but a migration waits for them.
     database.settings_dict["OPTIONS"].pop("options", None)
     if database.vendor == "postgresql":
-        # A connection of its own: what a migration does to its connection must not free the lock.
+        # A separate connection: a migration may close its own, which would release the lock.
         with psycopg.connect(connection_string(database), autocommit=True) as db:
-            # Asked again and again: whoever waited in a statement would hold up LangGraph's CREATE INDEX CONCURRENTLY.
+            # Polled, because a waiting statement would block LangGraph's CREATE INDEX CONCURRENTLY.
             while db.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
                 time.sleep(PAUSE)
             yield

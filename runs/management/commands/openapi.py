@@ -1,4 +1,4 @@
-"""Write the API's document: `manage.py openapi > docs/openapi.json`."""
+"""`manage.py openapi > docs/openapi.json`: write the API's document."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from django.core.management.base import BaseCommand
 
 class Command(BaseCommand):
     help = "Write the API's document (OpenAPI) to stdout, as JSON."
-    # It is about the code alone: neither graphs nor a database are needed.
+    # The document depends only on the code, so neither graphs nor a database are needed.
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Not above: they import every route, which the list of commands does without.
+        # Not above: they import every route, which the list of commands does not need.
         from runs.api.openapi.document import document
         from runs.api.site import api
 

@@ -1,4 +1,4 @@
-"""`manage.py prune`: remove what is older than it is kept; for a cron job, or to begin with a shorter retention."""
+"""`manage.py prune`: remove data beyond its retention; for cron jobs, or before a shorter retention."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from runs.retention.policy import Policy, Report
 from threads.checkpoints.opening import open_pruning
 from threads.db import clock
 
-#: Of the JSON that `--json` prints.
+#: The version of the JSON that `--json` prints.
 SCHEMA = 1
 UNPRUNED = 4
-#: What a transaction may remove at most: on SQLite everybody who writes waits for it.
+#: Maximum rows that one transaction may remove, because on SQLite all writers wait for it.
 LARGEST_BATCH = 10_000
 #: How often progress is shown, in seconds.
 PROGRESS = 2.0
 
 EPILOG = """\
 exit codes:
-  0   done, or --max-seconds are over; run it again for the rest
+  0   done, or --max-seconds have passed; run it again for the rest
   1   an unexpected error, or a database that cannot be used
   2   wrong usage
   4   some threads could not be pruned; the log says why
 
-Servers do the same by themselves every RETENTION_SWEEP seconds. Any number of these commands may run at once, and
-beside servers: each transaction is short, looks again at what it removes, and waits for no thread.
+Servers do the same every RETENTION_SWEEP seconds. Any number of these commands may run at once, also while servers
+run: each transaction is short, checks again what it removes, and skips locked threads.
 """
 
 
@@ -58,10 +58,11 @@ def batch_size(text: str) -> int:
 
 class Command(BaseCommand):
     help = (
-        "Remove what is older than the settings keep it: events, finished runs, expired threads with their checkpoints. "
+        "Remove data beyond its retention: events, finished runs, expired threads with their checkpoints. "
         "Safe to run at any time."
     )
-    #: A graph that cannot be imported must not keep old data; the settings are checked, for they say what is old.
+    #: No checks, because a broken graph must not stop the removal. The retention settings are checked
+    #: separately.
     requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -82,11 +83,11 @@ class Command(BaseCommand):
             "--no-threads-expired", action="store_false", dest="threads_expired", help="Leave them."
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Change nothing; say what would be removed."
+            "--dry-run", action="store_true", help="Change nothing; print what would be removed."
         )
         parser.add_argument(
             "--batch", type=batch_size, default=ROWS, metavar="N",
-            help=f"Rows in one transaction at most (default: {ROWS}).",
+            help=f"Maximum rows of one transaction (default: {ROWS}).",
         )  # fmt: skip
         parser.add_argument("--max-seconds", type=seconds, metavar="S", help="Stop after this time.")
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
@@ -132,7 +133,7 @@ class Command(BaseCommand):
 
 
 def removed(report: Report) -> str:
-    """What a report counts, as a list."""
+    """The counts of a report as text."""
     return (
         f"{report.events} events, {report.runs} runs, {report.threads_deleted} expired threads, "
         f"{report.threads_discarded} threads of stateless runs, {report.checkpoint_rows} rows of checkpoints, "
@@ -144,5 +145,5 @@ def removed(report: Report) -> str:
 def summary(report: Report) -> str:
     if report.dry_run:
         return f"Dry run, nothing was changed. There are {removed(report)}."
-    rest = "" if report.complete else " The time is over, and there may be more: run it again."
+    rest = "" if report.complete else " The time limit was reached, and there may be more: run it again."
     return f"Removed {removed(report)}, in {report.duration_s:g} s.{rest}"

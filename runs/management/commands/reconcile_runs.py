@@ -1,4 +1,4 @@
-"""`manage.py reconcile_runs`: find orphans and settle them; for deploy scripts."""
+"""`manage.py reconcile_runs`: find and settle orphans, for deployment scripts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
 from threads.checkpoints.postgres.storage import connection_string
 
-#: Of the JSON that `--json` prints.
+#: The version of the JSON that `--json` prints.
 SCHEMA = 1
 GONE = "it was deleted meanwhile"
 USAGE, DRIFT, UNSETTLED = 2, 3, 4
@@ -35,10 +35,10 @@ exit codes:
   3   with --dry-run --exit-code: there are orphans
   4   some runs could not be repaired; run it again
 
-75 ("another reconciler holds the lock") is never used: any number of reconcilers may run at once, beside servers too,
-for each run is settled in a transaction that looks again. On SQLite a server that executes runs holds a lock which
-proves that earlier processes are dead; while it does, it settles their runs itself, and this command finds only
-orphans of workers that are marked as stopped.
+75 ("another reconciler holds the lock") is never used: any number of reconcilers may run at once, also
+while servers run, because each run is settled in a transaction that checks it again. On SQLite, a server
+that executes runs holds a lock, which proves that earlier processes are dead, and settles their runs
+itself. Meanwhile this command finds only orphans of workers that are marked as stopped.
 """
 
 
@@ -52,7 +52,7 @@ def before_time(text: str) -> datetime:
 
 
 def require_reachable_database() -> None:
-    """Say at once why a PostgreSQL server does not answer; Django's pool would try for long, and not say why."""
+    """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
     if connection.vendor != "postgresql":
         return
     try:
@@ -66,10 +66,8 @@ def _one_line(error: Exception) -> str:
 
 
 class Command(BaseCommand):
-    help = (
-        "Settle the runs whose process is gone: resume them, or mark them as failed. Safe to run at any time."
-    )
-    #: A graph that cannot be imported must not keep a deploy from repairing the others' runs.
+    help = "Settle the runs whose process has died: resume them, or mark them as failed. Safe to run at any time."
+    #: No checks, because a broken graph must not stop the repair of other graphs' runs.
     requires_system_checks = []
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
@@ -77,15 +75,15 @@ class Command(BaseCommand):
         return super().create_parser(prog_name, subcommand, **kwargs)
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Change nothing; say what would happen.")
+        parser.add_argument("--dry-run", action="store_true", help="Change nothing; print what would happen.")
         parser.add_argument(
             "--before", type=before_time, metavar="TIME",
-            help="Only runs created before an ISO time, or that are older than an age such as 90s, 30m, 2h or 1d.",
+            help="Only runs created before an ISO time, or older than an age such as 90s, 30m, 2h or 1d.",
         )  # fmt: skip
         parser.add_argument(
             "--action", choices=("auto", "resume", "error"), default="auto",
-            help="Resume or fail all of them, or `auto`, as the run's or the site's policy says (default: auto). "
-            "Attempts are bounded in any case.",
+            help="Resume or fail all of them, or `auto`: follow the run's or the site's policy (default: auto). "
+            "The number of attempts is limited in any case.",
         )  # fmt: skip
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
         parser.add_argument(
@@ -108,7 +106,7 @@ class Command(BaseCommand):
         try:
             report = reconcile(action=action, before=before, dry_run=dry_run)
             if not dry_run:
-                # Readers of what failed, and whoever can execute the rest.
+                # Wakes the failed runs' readers, and the processes that can execute the others.
                 settled = [UUID(run_id) for run_id in report.failed]
                 notify_after_commit([*settled, *([WORK] if report.requeued else [])])
             lines = [json.dumps({"schema": SCHEMA, **asdict(report)})] if options["json"] else summary(report)
@@ -125,7 +123,7 @@ class Command(BaseCommand):
 
 
 def summary(report: Report) -> Iterator[str]:
-    """One line for each run, and a last one."""
+    """One line for each run, and a final summary."""
     yield from _lines(report)
     if not report.examined:
         yield "There are no orphaned runs."
@@ -149,7 +147,7 @@ def _lines(report: Report) -> Iterator[str]:
     for run_id in report.failed:
         yield f"{run_id} {would}marked as failed: {_why_failed(runs.get(run_id), report)}"
     for run_id in report.skipped:
-        yield f"{run_id} skipped: somebody else settled it meanwhile"
+        yield f"{run_id} skipped: another process settled it meanwhile"
     for run_id in report.unsettled:
         yield f"{run_id} not repaired: the log says why"
 

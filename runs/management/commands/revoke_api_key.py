@@ -1,4 +1,4 @@
-"""`manage.py revoke_api_key`: a key is of no use any more, at once and in every process."""
+"""`manage.py revoke_api_key`: revoke a key, with immediate effect in all processes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("key", help="The key's id or first characters (`list_api_keys`), or the key.")
+        parser.add_argument(
+            "key", help="The key's id or first characters (see `list_api_keys`), or the key itself."
+        )
 
     def handle(self, *, key: str, **options: Any) -> None:
         require_reachable_database()
@@ -28,14 +30,17 @@ class Command(BaseCommand):
         if not found:
             raise CommandError("There is no such API key: `manage.py list_api_keys` lists them.")
         if len(found) > 1:
-            raise CommandError("Several API keys begin like that: name one by its id.")
+            raise CommandError("Several API keys begin with this: use the key's id.")
         if not keys.revoke(found[0].pk):
-            raise CommandError(f"The key {found[0].prefix}… was revoked before.")
+            raise CommandError(f"The key {found[0].prefix}… is revoked already.")
         self.stdout.write(f"Revoked {found[0].prefix}….")
 
 
 def named(text: str) -> Q:
-    """Which key a person means. Whoever has found a key somewhere can revoke it without looking for its row."""
+    """The condition for the named keys.
+
+    Accepts a key itself, so that a leaked key can be revoked directly.
+    """
     try:
         return Q(id=UUID(text))
     except ValueError:

@@ -1,4 +1,4 @@
-"""`manage.py run_worker`: a process that executes runs and serves nothing but its own health."""
+"""`manage.py run_worker`: a process that executes runs and serves only a health endpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from runs.process.options import WorkerOptions
 
 class Command(BaseCommand):
     help = (
-        "Execute runs, without serving the site; on PostgreSQL as many of these as you like, on any machines."
+        "Execute runs without serving the site. On PostgreSQL, any number of workers may run on any machines."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,13 +31,13 @@ class Command(BaseCommand):
             "--drain-seconds",
             type=seconds,
             metavar="S",
-            help="How long the shutdown may take (default: the setting).",
+            help="Maximum duration of the shutdown (default: the setting).",
         )
         parser.add_argument(
             "--max-runs",
             type=positive,
             metavar="N",
-            help="Stop after so many runs, for a fresh process to go on.",
+            help="Stop after this many runs, so that a fresh process can replace this one.",
         )
         parser.add_argument(
             "--health-host",
@@ -51,12 +51,12 @@ class Command(BaseCommand):
     def handle(self, *, health_host: str, health_port: int, **options: Any) -> None:
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
-        # Not above: the commands that only look for this one do without it.
+        # Not above, because listing the commands does not need it.
         from runs.server.lifespan import exit_anyway, lifespan
 
         names = ("concurrency", "queues", "drain_seconds", "max_runs")
         lifespan.options = WorkerOptions(**{name: options[name] for name in names})
-        # Not `asyncio.run`: it would wait for the threads of abandoned nodes.
+        # Not `asyncio.run`, because it would wait for the threads of abandoned nodes.
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
@@ -69,7 +69,7 @@ class Command(BaseCommand):
         sys.exit(lifespan.exit_code)
 
     async def _work(self, lifespan: Any, *, host: str, port: int) -> None:
-        # Not above: these import the graphs, which the command's help does without.
+        # Not above: these import the graphs, which the command's help does not need.
         from runs.process.current import current
         from runs.server.lifespan import STOP_SIGNALS, Stopped
         from runs.worker.health import health_endpoint, worker_health

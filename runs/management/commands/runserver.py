@@ -22,7 +22,7 @@ def log_request(protocol: str, action: str, details: dict[str, Any]) -> None:
 
 
 class DevelopmentServer:
-    """Our server behind the interface of `wsgiref`'s, which is what Django's command drives."""
+    """This project's server with the interface of `wsgiref`'s, which Django's command uses."""
 
     def __init__(self, address: tuple[str, int], handler: object, *, ipv6: bool = False) -> None:
         self.host, self.server_port = address
@@ -44,8 +44,8 @@ class DevelopmentServer:
 class Command(runserver.Command):
     """With `--noreload` it drains like `serve`.
 
-    The reloader's server lives in a daemon thread that ends with the process at each change of the code: no
-    drain is possible there, and the next process recovers the runs.
+    With the reloader, the server runs in a daemon thread that ends with the process at each code
+    change. No drain is possible there, and the next process recovers the runs.
     """
 
     server_cls: Any = DevelopmentServer
@@ -58,7 +58,8 @@ class Command(runserver.Command):
         return site_application()
 
     def on_bind(self, server_port: int) -> None:
-        # Django's words are about WSGI, and the server itself says where it listens once it does.
+        # Replaces Django's message, which is about WSGI. The server itself prints its address when it
+        # listens.
         self.stdout.write(
             f"Django {self.get_version()}, settings {settings.SETTINGS_MODULE}. Stop with CONTROL-C."
         )

@@ -28,7 +28,10 @@ class Command(BaseCommand):
             "--port", type=port_number, default=8000, help="Port to listen on (default: %(default)s)."
         )
         parser.add_argument(
-            "--no-execute", dest="execute", action="store_false", help="Leave the runs to other processes."
+            "--no-execute",
+            dest="execute",
+            action="store_false",
+            help="Execute no runs; leave them to other processes.",
         )
         add_worker_arguments(parser)
 
@@ -37,7 +40,7 @@ class Command(BaseCommand):
             raise CommandError("--no-execute executes no runs: leave out --concurrency and --queues.")
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
-        # Not above: importing Daphne installs its event loop, also for commands that only look for this one.
+        # Not above: importing Daphne installs its event loop, also when Django only lists the commands.
         from runs.server.daphne import Server
         from runs.server.lifespan import lifespan
 

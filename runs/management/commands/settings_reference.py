@@ -37,7 +37,7 @@ Read by [deerflow_site/settings.py](../deerflow_site/settings.py). Defaults are 
 `false`, `1` or `0`, `yes` or `no`, `on` or `off`. The demo agent reads further variables
 ([quickstart](quickstart.md#the-demo-agent))."""
 
-#: Environment variables that set something else than an entry of `RUNS`.
+#: Environment variables that set something other than an entry of `RUNS`.
 VARIABLES = {
     "DATA_DIR": "Folder of the SQLite files, the generated secret and the collected static files.",
     "SECRET_KEY": "Django's secret key. Setting it ends local development: requests then need credentials.",
@@ -64,7 +64,7 @@ KINDS = {
 
 class Command(BaseCommand):
     help = "Write the reference of all settings and environment variables to stdout, as Markdown."
-    # It reads source code alone.
+    # The command only reads source code.
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -122,7 +122,7 @@ def settings() -> Iterator[Setting]:
     for node in declared.body:
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value:
             name, comment = node.target.id, _comment_above(source, node.lineno)
-            # One comment stands above all the settings that it is about.
+            # A comment applies to all settings below it, up to the next comment.
             described = name if comment else described
             meaning = comment or f"See `{described}`."
             yield Setting(name, ast.unparse(node.annotation), _source(source, node.value), meaning)
@@ -169,7 +169,7 @@ def _entries(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
 
 
 def _source(source: str, node: ast.expr) -> str:
-    """An expression as it is written; `ast.unparse` differs between versions of Python."""
+    """An expression's source text, because `ast.unparse` differs between Python versions."""
     return ast.get_source_segment(source, node) or ""
 
 

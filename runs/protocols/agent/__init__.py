@@ -1,1 +1,1 @@
-"""The agent streaming protocol: pure projections between a run's event log and what its clients are sent."""
+"""The agent streaming protocol: pure projections of a run's event log to its clients' events."""

@@ -16,7 +16,7 @@ NOT_JSON = "Protocol commands must be valid JSON."
 
 
 class ProtocolError(RunsError):
-    """A command that cannot be done.
+    """A command that cannot be executed.
 
     Args:
         code: One of the protocol's error codes, such as `invalid_argument`.
@@ -29,7 +29,7 @@ class ProtocolError(RunsError):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What a client asks for."""
+    """A client's command."""
 
     id: int
     method: str
@@ -37,7 +37,10 @@ class Command:
 
 
 def parse_command(payload: Any) -> Command:
-    """The command in a client's JSON. Raises ProtocolError for what is none; its answer has no id then."""
+    """The command in a client's JSON.
+
+    Raises ProtocolError if it is none; the answer then has no id.
+    """
     found = payload if isinstance(payload, dict) else {}
     command_id, method = found.get("id"), found.get("method")
     if not isinstance(command_id, int) or isinstance(command_id, bool) or not isinstance(method, str):
@@ -49,19 +52,19 @@ def parse_command(payload: Any) -> Command:
 
 
 def success(command: Command, result: Mapping[str, Any], *, seq: int) -> Json:
-    """The answer to a command that was done.
+    """The answer to a successful command.
 
     Args:
-        seq: A number that no event exceeds of what was there before the command: the last event that this connection
-            has been sent, or the last one that the thread can have had. A client that reads the thread from its start takes
-            what follows it for new, and what does not for answered.
+        seq: An upper bound of the numbers of events before the command: the last event sent on this
+            connection, or the last one that the thread can have had. A client that reads the thread
+            from its start treats events after it as new, and interrupts before it as answered.
     """
     meta = {"applied_through_seq": seq}
     return {"type": "success", "id": command.id, "result": dict(result), "meta": meta}
 
 
 def failure(error: ProtocolError, command: Command | None = None, *, seq: int | None = None) -> Json:
-    """The answer to a command that was not done, and to what is no command."""
+    """The answer to a failed command, or to a message that is no command."""
     answer: Json = {
         "type": "error",
         "id": command.id if command is not None else None,

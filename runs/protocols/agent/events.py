@@ -8,16 +8,17 @@ from runs.encoding import encode
 
 Namespace = tuple[str, ...]
 
-#: Numbers of one epoch. An epoch belongs to one attempt of one run of a thread and epochs only grow, so that the number
-#: of an event is the same whoever reads it, whatever was deleted before it, and small enough for JavaScript (2**53).
+#: The bits of a number within its epoch. An epoch belongs to one attempt of one run of a thread, and epochs
+#: only grow. So an event's number is the same for all readers, does not depend on deletions, and fits
+#: JavaScript (2**53).
 EPOCH_BITS = 32
-#: Where the numbers of an epoch begin that belong to runs which ended while they waited; the first half is its attempt's.
+#: The first number within an epoch for runs that ended while they waited; the attempt has the numbers below.
 WAITING = 1 << 31
 
 
 @dataclass(slots=True)
 class ProtocolEvent:
-    """One event of a thread as clients of the protocol receive it."""
+    """One event of a thread, in the form for clients of the protocol."""
 
     event_id: str
     method: str
@@ -29,9 +30,9 @@ class ProtocolEvent:
     node: str | None = None
     #: The name of a custom event, if it has one.
     name: str | None = None
-    #: Whether a client that has it may stop reading: a question to a person, or the end of a run.
+    #: Whether a client may stop reading after it: an interrupt, or the end of a run.
     ends: bool = False
-    #: Grows along the thread.
+    #: Increases along the thread.
     seq: int = 0
 
     @property
@@ -54,7 +55,7 @@ def first_of(epoch: int) -> int:
 
 
 def last_of(epoch: int) -> int:
-    """A number that no event up to this epoch exceeds, and every event of later ones does."""
+    """The greatest number of an epoch; every event of a later epoch exceeds it."""
     return epoch << EPOCH_BITS
 
 

@@ -1,4 +1,7 @@
-"""What a client wants to see of a thread: channels, namespaces, and after which event. Pure."""
+"""A client's filter of a thread's events: channels, namespaces, and the event to start after.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,23 @@ from runs.exceptions import InvalidRequest
 from runs.protocols.agent.events import Namespace, ProtocolEvent
 
 CHANNELS = ("values", "updates", "messages", "tools", "custom", "lifecycle", "input", "tasks", "checkpoints")
-#: Greatest number that JavaScript keeps exactly.
+#: Greatest integer that JavaScript represents exactly.
 MAX_NUMBER = 2**53
-#: Those without content: a client hears in them that a run begins, asks or ends.
+#: Channels without content, which report that a run begins, is interrupted or ends.
 TURNS = frozenset({"lifecycle", "input"})
-#: Most channels and namespaces of a filter, characters of a channel or of a namespace's segment, and segments.
+#: Maximum channels and namespaces of a filter, characters of a channel or a segment, and segments of a
+#: namespace.
 MAX_ENTRIES, MAX_LENGTH, MAX_DEPTH = 1000, 256, 32
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """The events that a client subscribes to."""
+    """The events to which a client subscribes."""
 
     channels: frozenset[str]
     #: Prefixes; None for all namespaces.
     namespaces: tuple[Namespace, ...] | None = None
-    #: How far below a prefix; None for any depth.
+    #: Maximum depth below a prefix; None for any depth.
     depth: int | None = None
     #: Only events with a greater number.
     since: int = 0
@@ -36,7 +40,7 @@ class Filter:
 
     @property
     def entries(self) -> int:
-        """What it costs: to be kept, and to be compared with each event."""
+        """Its size, which determines the memory and the time per event."""
         return len(self.channels) + sum(len(each) + 1 for each in self.namespaces or ())
 
     def matches(self, event: ProtocolEvent) -> bool:
@@ -55,7 +59,10 @@ class Filter:
 
 
 def begins_with(namespace: Namespace, prefix: Namespace) -> bool:
-    """Whether a namespace lies at or below a prefix. A segment without a task (`node`) stands for any task of it."""
+    """Whether a namespace is at or below a prefix.
+
+    A segment without a task (`node`) matches any of its tasks.
+    """
     return len(prefix) <= len(namespace) and all(
         has == wanted or (":" not in wanted and has.partition(":")[0] == wanted)
         for has, wanted in zip(namespace, prefix, strict=False)
@@ -84,7 +91,7 @@ def parse_filter(params: Mapping[str, Any]) -> Filter:
 
 
 def parse_event_number(text: str) -> int:
-    """The number in the id that a server-sent event had. Raises InvalidRequest."""
+    """The number in the id of a server-sent event. Raises InvalidRequest."""
     if not (text.isascii() and text.isdigit() and int(text) <= MAX_NUMBER):
         raise InvalidRequest("Invalid last-event-id: it must be the number of one of the thread's events")
     return int(text)

@@ -1,9 +1,9 @@
-"""What the log keeps of a run beyond the events its creator asked for, so that every protocol sees it in full. Pure.
+"""The log's items: what protocols need beyond the events that a run's creator requested. Pure.
 
-An item is `[mode, namespace, time, data]`, as JSON. Items are logged many to a row, under a name that no stream mode
-has (`PACK`), and say the least from which `projection.py` can tell the rest: of a message chunk the fields that are
-not empty, of a checkpoint its place in the tree, and of a task's input, which nearly always is the state that has
-just been streamed, only where to find it.
+An item is `[mode, namespace, time, data]`, as JSON. A row of the log holds many items, under a name
+that is no stream mode (`PACK`). Items contain the minimum from which `projection.py` can derive the
+rest: a message chunk's non-empty fields, a checkpoint's place in the tree, and a reference to a
+task's input, which is nearly always the state that has just been streamed.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ Namespace = tuple[str, ...]
 
 #: The name of the log's rows that hold items.
 PACK: Final = "+"
-#: Stands for a task's input that consists of these keys of the newest values of its namespace.
+#: The reference to a task's input: these keys of the latest values of its namespace.
 OF_VALUES: Final = "__of_values__"
-#: Stream modes that are kept as items when nobody asked for them.
+#: Stream modes that are kept as items if the run's creator did not request them.
 MODES: Final = frozenset({"values", "updates", "messages", "custom", "tasks", "checkpoints", "tools"})
 
 #: The fields of a message, or of a chunk of one, that a projection needs.
@@ -36,7 +36,7 @@ MESSAGE_FIELDS = (
 )
 
 
-#: How an item begins in its row.
+#: The beginning of an item in its row.
 _ITEM = re.compile(r'\["(\w+)",\[[^\]]*\],\d+,')
 
 
@@ -47,12 +47,12 @@ class Compactor:
         self._values: dict[Namespace, Mapping[str, Any]] = {}
 
     def note_values(self, namespace: Namespace, values: Any) -> None:
-        """Remember a state that is in the log by now, in whatever form."""
+        """Remember a state that the log has, as an item or as an event."""
         if isinstance(values, Mapping):
             self._values[namespace] = values
 
     def item(self, mode: str, namespace: Namespace, data: Any, *, now: float) -> str | None:
-        """The item of one streamed event, as JSON; None when there is nothing to be kept.
+        """The item of one streamed event, as JSON; None if there is nothing to keep.
 
         Args:
             now: The time of the event, in seconds.
@@ -70,7 +70,7 @@ class Compactor:
         given, values = task["input"], self._values.get(namespace)
         if not isinstance(given, dict) or not given or values is None:
             return task
-        # By identity: comparing states would cost more than writing them down.
+        # By identity, because comparing states would cost more than writing them.
         if all(values.get(key) is each for key, each in given.items()):
             return {**task, "input": {OF_VALUES: list(given)}}
         return task
@@ -82,12 +82,12 @@ def pack(items: Iterable[str]) -> str:
 
 
 def modes_in(start: str) -> list[str]:
-    """The modes of the items at the start of a row's data, for people who look at the log."""
+    """The modes of the items at the start of a row's data, for the admin."""
     return list(dict.fromkeys(_ITEM.findall(start)))
 
 
 def checkpoint(data: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A checkpoint's place in its thread's tree, of LangGraph's `checkpoints` event."""
+    """A checkpoint's place in its thread's tree, from LangGraph's `checkpoints` event."""
     configurable = (data.get("config") or {}).get("configurable") or {}
     if (checkpoint_id := configurable.get("checkpoint_id")) is None:
         return None
@@ -100,7 +100,7 @@ def checkpoint(data: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _message(message: Any, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The least of a message, or of a chunk of one, with the node that it came from."""
+    """The required fields of a message or a chunk, with the node that streamed it."""
     kept = {"id": message.id, "type": message.type, "node": metadata.get("langgraph_node")}
     for name in MESSAGE_FIELDS:
         if each := getattr(message, name, None):

@@ -1,8 +1,9 @@
-"""The `messages` channel: what a model streams, as blocks of content that begin, grow and finish. Pure.
+"""The `messages` channel: a model's stream as blocks of content that begin, grow and finish. Pure.
 
-A message is `message-start`, then for each of its blocks `content-block-start`, deltas and `content-block-finish`, then
-`message-finish`. LangChain says which blocks a chunk has (`content_blocks`), whatever the provider's own form is.
-Stock clients find the message of a delta by `run_id` (JavaScript) or `id` (Python) when several are streamed at once.
+A message consists of `message-start`, then `content-block-start`, deltas and `content-block-finish`
+for each of its blocks, then `message-finish`. LangChain converts every provider's form into blocks
+(`content_blocks`). If several messages are streamed at once, stock clients find the message of a
+delta by `run_id` (JavaScript) or `id` (Python).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from langchain_core.messages.ai import add_usage
 Json = dict[str, Any]
 Namespace = tuple[str, ...]
 
-#: Types of messages that nodes return whole, with the role that clients read. Tools' results have their own channel.
+#: The types of complete messages from nodes, with their roles for clients. Tools' results have their own
+#: channel.
 ROLES = {"ai": "ai", "human": "human", "system": "system"}
 CHUNK = "AIMessageChunk"
 CALL_CHUNKS = ("tool_call_chunk", "server_tool_call_chunk")
-#: Parts of a block that come with its end alone, for they may be large.
+#: Parts of a block that are sent only with its end, because they may be large.
 HEAVY = frozenset({"args", "data", "output", "transcript", "value"})
-#: Messages that are being streamed at once; of more, the one that was silent longest is ended.
+#: Maximum concurrently streamed messages; beyond it, the longest silent one is ended.
 OPEN_MESSAGES = 256
 
 
@@ -44,7 +46,7 @@ class _Open:
 
     message_id: str
     node: str | None
-    #: By the provider's key of a block: its index for clients, and what it amounts to so far.
+    #: By the provider's key of a block: its index for clients, and its content so far.
     blocks: dict[Any, tuple[int, Json]] = field(default_factory=dict)
     usage: Any = None
     metadata: Json = field(default_factory=dict)
@@ -56,13 +58,13 @@ class _Open:
 
 
 class Messages:
-    """The messages of one run as clients assemble them."""
+    """The messages of one run, as events from which clients assemble them."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[Namespace, str], _Open] = OrderedDict()
 
     def feed(self, namespace: Namespace, message: Mapping[str, Any], node: str | None) -> list[Piece]:
-        """The events of a chunk, or of a message that came whole."""
+        """The events of a chunk, or of a complete message."""
         kind = message.get("type")
         if kind != CHUNK and kind not in ROLES:
             return []
@@ -85,7 +87,7 @@ class Messages:
         return found
 
     def close(self, error: str | None = None) -> list[Piece]:
-        """The end of all messages that have none: they stay as they are, or `error` says why they are not complete."""
+        """End all open messages; `error` is the reason if they are incomplete."""
         found: list[Piece] = []
         for key in list(self._open):
             if error is None:
@@ -121,7 +123,7 @@ def _start(message: Mapping[str, Any], message_id: str) -> Json:
 
 
 def _grow(opened: _Open, message: Mapping[str, Any]) -> Iterator[Json]:
-    """The events of a chunk's blocks; notes what they amount to."""
+    """The events of a chunk's blocks; also updates the blocks' content."""
     for key, block in blocks_of(message):
         if key in opened.blocks:
             index, grown = opened.blocks[key]
@@ -139,7 +141,7 @@ def _grow(opened: _Open, message: Mapping[str, Any]) -> Iterator[Json]:
 
 
 def blocks_of(message: Mapping[str, Any]) -> list[tuple[Any, Json]]:
-    """The blocks of a message or a chunk, each with what identifies it among the chunks of its message."""
+    """The blocks of a message or a chunk, each with its key among the chunks of its message."""
     content = message.get("content") or ""
     plain = not any(
         message.get(name)
@@ -156,7 +158,7 @@ def blocks_of(message: Mapping[str, Any]) -> list[tuple[Any, Json]]:
             invalid = [{"type": "invalid_tool_call", **each} for each in parsed.invalid_tool_calls]
             found = [*parsed.content_blocks, *invalid]
     except (ValueError, TypeError, KeyError):
-        # A provider's own form that LangChain cannot read; the values of the state have it.
+        # A provider's form that LangChain cannot read. The content is still in the state's values.
         found = []
     keyed = []
     for place, block in enumerate(found):
@@ -166,7 +168,7 @@ def blocks_of(message: Mapping[str, Any]) -> list[tuple[Any, Json]]:
 
 
 def skeleton(block: Json) -> Json:
-    """A block as it begins: with what identifies it, without what it holds."""
+    """The block for `content-block-start`: its identity without its content."""
     kind = block.get("type")
     if kind in ("text", "reasoning"):
         kept = {name: each for name, each in block.items() if name not in (kind, "index", "annotations")}
@@ -183,7 +185,7 @@ def skeleton(block: Json) -> Json:
 
 
 def delta_of(block: Json) -> Json | None:
-    """What a chunk adds to a block, if that can be said."""
+    """The delta that a chunk adds to a block, if there is a form for it."""
     kind = block.get("type")
     if kind == "text":
         return {"type": "text-delta", "text": block["text"]} if block.get("text") else None
@@ -196,7 +198,7 @@ def delta_of(block: Json) -> Json | None:
 
 
 def merged(grown: Json, more: Json) -> Json:
-    """A block with what a chunk adds to it."""
+    """A block after a chunk was added to it."""
     kind = grown.get("type")
     text = {"text": "text", "reasoning": "reasoning"}.get(
         str(kind), "args" if kind in CALL_CHUNKS else "data"
@@ -211,7 +213,7 @@ def merged(grown: Json, more: Json) -> Json:
 
 
 def finished(block: Json) -> Json:
-    """A block at its end: a tool's call has its arguments as JSON then, or is invalid."""
+    """The final block: a tool call with its arguments parsed, or an invalid one."""
     kind = block.get("type")
     if kind not in CALL_CHUNKS:
         return block

@@ -1,8 +1,10 @@
 """A run's event log as the events of the agent streaming protocol. Pure: no Django, no database.
 
-The same log gives the same events, one for one, whoever reads it and when: those of a run begin with `running` and end
-with `completed`, `interrupted` or `failed`, and before that end whatever was streamed is complete, and whatever the
-graph asks is asked. A run that is `interrupted` and asks nothing is `completed` after it. An attempt that was cut off leaves messages without an end; the next attempt gives them one.
+The projection is deterministic: every reader gets the same events at any time. A run's events begin
+with `running` and end with `completed`, `interrupted` or `failed`. Before the end, all streamed
+messages are completed and all interrupts are reported. A run that is `interrupted` without an
+interrupt of the graph is `completed` after it. A lost attempt leaves messages without an end; the
+next attempt ends them.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from runs.protocols.agent.streamed import Streamed
 from runs.protocols.agent.subgraphs import Subgraphs
 
 INTERRUPT = "__interrupt__"
-LOST = "The attempt that streamed this message was lost; the run goes on with another one."
+LOST = "The attempt that streamed this message was lost; the run continues with another one."
 INCOMPLETE = "The run failed before this message was complete."
-#: What a run's status means for its graph; a `success` that asks something is `interrupted` too.
+#: The protocol's status for each run status. A `success` with unanswered interrupts is `interrupted` too.
 ENDINGS = {"success": "completed", "interrupted": "interrupted", "error": "failed", "timeout": "failed"}
 
 
@@ -36,24 +38,24 @@ class LogEvent(Protocol):
 
 
 class RunProjection:
-    """What clients of the protocol see of one run, over all its attempts, in the log's order."""
+    """The protocol's events of one run, over all its attempts, in the log's order."""
 
     def __init__(self, run_id: str, graph_name: str) -> None:
         self.run_id = run_id
         self.graph_name = graph_name
-        #: `running`, or how it has ended; None before it has begun.
+        #: `running`, or the final status; None before the run has begun.
         self.status: str | None = None
         self.subgraphs = Subgraphs()
         self._messages = Messages()
         self._streamed = Streamed()
-        #: Questions by their ids, each with the innermost namespace that asks it.
+        #: Interrupts by id, each with the innermost namespace that raised it.
         self._questions: dict[str, tuple[Namespace, Any]] = {}
-        #: Whether it stopped for a person; a breakpoint asks without a question.
+        #: Whether the graph is interrupted. A breakpoint interrupts it without an interrupt's value.
         self._asked = False
         self._error: str | None = None
-        #: Checkpoints that were told; an attempt that goes on begins with the one it goes on from.
+        #: Checkpoints that were sent. A later attempt begins with the checkpoint from which it continues.
         self._checkpoints: set[str] = set()
-        #: The log entry that is being projected, and how many events it has become.
+        #: The log entry that is being projected, and the number of its events so far.
         self._source, self._count, self._time = "", 0, 0
 
     # --- the log's entries
@@ -83,7 +85,7 @@ class RunProjection:
 
         Args:
             status: The run's final status.
-            error: What clients may read of a failure that the log does not tell.
+            error: The clients' form of a failure that is not in the log.
         """
         self._time = timestamp
         ending = ENDINGS[status]
@@ -105,17 +107,18 @@ class RunProjection:
         self.status = ending
         found.append(self._root(data))
         if ending == "interrupted" and not self._questions:
-            # JavaScript's clients stop at the former; Python's take it for a question that comes, and wait for more.
+            # JavaScript clients stop at the first event. Python clients expect an interrupt to follow it, and
+            # wait.
             reason = "cancelled" if status == "interrupted" else "breakpoint"
             found.append(self._root({**data, "event": "completed", "reason": reason}))
         return found
 
     def tree(self) -> dict[str, Any]:
-        """The graph and its subgraphs, with what each is doing."""
+        """The graph and its subgraphs, each with its status."""
         tree: dict[str, Any] = {"namespace": [], "status": self.status, "graph_name": self.graph_name}
         return tree | ({"children": children} if (children := self.subgraphs.tree()) else {})
 
-    # --- what they become
+    # --- their events
 
     def _begin(self) -> Iterator[ProtocolEvent]:
         if self.status is not None:
@@ -129,7 +132,7 @@ class RunProjection:
         yield self._made(self._lifecycle_id((), "running"), "lifecycle", (), data)
 
     def _row(self, mode: str, namespace: Namespace, data: str) -> Iterator[ProtocolEvent]:
-        """The events of an entry that the run's creator asked for."""
+        """The events of an entry that the run's creator requested."""
         match mode:
             case "values":
                 if INTERRUPT in data:
@@ -144,7 +147,8 @@ class RunProjection:
                 yield from self._item(mode, namespace, {**message, "node": node})
             case "updates" | "custom" | "tasks":
                 yield from self._item(mode, namespace, decode(data))
-            # Checkpoints are kept as items in any case; `debug` and `events` say nothing that others do not.
+            # Checkpoints are always kept as items; `debug` and `events` contain nothing that other modes
+            # lack.
 
     def _item(self, mode: str, namespace: Namespace, data: Any) -> Iterator[ProtocolEvent]:
         match mode:
@@ -184,7 +188,10 @@ class RunProjection:
         yield self._next("updates", namespace, encode(told))
 
     def _custom(self, namespace: Namespace, data: Any) -> ProtocolEvent:
-        """What a node wrote. Python's SDK reads a named event's fields beside each other, JavaScript's its `payload`."""
+        """A node's custom event.
+
+        Python's SDK reads a named event's top-level fields, JavaScript's its `payload`.
+        """
         name = data.get("name") if isinstance(data, dict) else None
         if isinstance(name, str):
             told = {**data, "payload": data.get("payload", data)}
@@ -219,7 +226,10 @@ class RunProjection:
     # --- events
 
     def _next(self, method: str, namespace: Namespace, data: str, node: str | None = None) -> ProtocolEvent:
-        """An event of the log's entry: the first has its id, and later ones that with a number."""
+        """An event of the log's entry.
+
+        The first has the entry's id; later ones have a number appended.
+        """
         event_id = f"{self._source}.{self._count}" if self._count else self._source
         self._count += 1
         return self._made(event_id, method, namespace, data, node)
@@ -237,7 +247,7 @@ class RunProjection:
         return ProtocolEvent(event_id, method, namespace, self._time, data, node, ends=ends)
 
     def _root(self, data: dict[str, Any]) -> ProtocolEvent:
-        """How the run has ended."""
+        """The run's final lifecycle event."""
         return self._made(self._lifecycle_id((), data["event"]), "lifecycle", (), encode(data), ends=True)
 
     def _ended(self, namespace: Namespace, data: dict[str, Any]) -> ProtocolEvent:

@@ -1,4 +1,4 @@
-"""What a run has streamed and no state has yet. Pure: it is lost if the attempt that streamed it is."""
+"""Streamed messages that are not in the state yet, and are lost with their attempt. Pure."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from runs.protocols.agent.messages import Json, Namespace, Piece
 
 
 class Streamed:
-    """A run's values by namespace, and the messages that were streamed since."""
+    """A run's latest values by namespace, and the messages streamed after them."""
 
     def __init__(self) -> None:
         self._values: dict[Namespace, str] = {}
         self._messages: dict[Namespace, list[str]] = {}
 
     def values(self, namespace: Namespace) -> Json:
-        """A namespace's newest values; empty before the first, and if they are no object."""
+        """A namespace's latest values; empty before the first, or if they are no object."""
         values = decode(self._values.get(namespace, "{}"))
         return values if isinstance(values, dict) else {}
 
@@ -29,14 +29,15 @@ class Streamed:
             self._messages.setdefault(piece.namespace, []).append(piece.data["id"])
 
     def forget(self, namespace: Namespace) -> None:
-        """A namespace has ended."""
+        """Drop a namespace that has ended."""
         self._values.pop(namespace, None)
         self._messages.pop(namespace, None)
 
     def withdrawn(self) -> Iterator[tuple[Namespace, str]]:
-        """The values by which clients take back the messages of a lost attempt: the next one streams others instead.
+        """The values that make clients remove the messages of a lost attempt.
 
-        Stock clients show a streamed message until values have it and later ones do not. So they get both.
+        Stock clients show a streamed message until one state contains it and a later one does not.
+        So they get both states.
         """
         for namespace, ids in self._messages.items():
             values = self.values(namespace)

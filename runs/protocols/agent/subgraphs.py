@@ -1,7 +1,7 @@
-"""The lifecycle of subgraphs, told from their tasks. Pure.
+"""The lifecycle of subgraphs, derived from their tasks. Pure.
 
-A subgraph has begun with the first task in its namespace, whose last segment `node:task` names the task of the graph
-above that invoked it; it ends with that task's result.
+A subgraph begins with the first task in its namespace. The namespace's last segment `node:task`
+names the task of the parent graph that invoked it; the subgraph ends with that task's result.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ Namespace = tuple[str, ...]
 
 
 class Subgraphs:
-    """The subgraphs of one run, over all its attempts: a task has the same id in each of them."""
+    """The subgraphs of one run, over all its attempts; a task has the same id in each attempt."""
 
     def __init__(self) -> None:
         self._names: dict[Namespace, str] = {}
-        #: Those that have begun and not ended, with the task that invoked each.
+        #: The open subgraphs, each with the task that invoked it.
         self._open: dict[Namespace, str] = {}
         self._calls: dict[str, str] = {}
         self.statuses: dict[Namespace, str] = {}
 
     def started(self, namespace: Namespace, task: Mapping[str, Any]) -> Json | None:
-        """What a task's start says: that the subgraph of its namespace has begun, if it has only now."""
+        """The start of the subgraph of a task's namespace, if this is its first task."""
         if call := _tool_call(task.get("input")):
             self._calls[str(task.get("id"))] = call
         if not namespace or namespace in self._names:
@@ -47,7 +47,7 @@ class Subgraphs:
         return data
 
     def finished(self, namespace: Namespace, task: Mapping[str, Any]) -> Iterator[tuple[Namespace, Json]]:
-        """The ends of the subgraphs that a task has invoked, by its result."""
+        """The ends of the subgraphs that a task has invoked, from the task's result."""
         for child, invoker in list(self._open.items()):
             if child[:-1] == namespace and invoker == task.get("id"):
                 if task.get("interrupts"):
@@ -59,7 +59,7 @@ class Subgraphs:
                     yield self._end(child, "completed")
 
     def close(self, status: str) -> Iterator[tuple[Namespace, Json]]:
-        """The ends of those that are open when the run ends, innermost first."""
+        """The ends of the subgraphs that are open at the run's end, innermost first."""
         for namespace in sorted(self._open, key=len, reverse=True):
             yield self._end(namespace, status)
 
@@ -70,7 +70,7 @@ class Subgraphs:
         return namespace, data | ({"error": error} if error is not None else {})
 
     def tree(self, namespace: Namespace = ()) -> list[Json]:
-        """The subgraphs below a namespace, as nodes of the tree that clients ask for."""
+        """The subgraphs below a namespace, as nodes of the tree for clients."""
         found = []
         for child, status in self.statuses.items():
             if child[:-1] == namespace:

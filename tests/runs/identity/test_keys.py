@@ -192,7 +192,7 @@ def test_commands_make_list_and_revoke_a_key(caplog: pytest.LogCaptureFixture) -
     assert run_command("revoke_api_key", listed["prefix"]) == f"Revoked {listed['prefix']}…."
     with pytest.raises(keys.BadKey):
         keys.find(key)
-    with pytest.raises(CommandError, match="was revoked before"):
+    with pytest.raises(CommandError, match="is revoked already"):
         run_command("revoke_api_key", key)
     assert key not in caplog.text
     assert key not in str(list(ApiKey.objects.values()))

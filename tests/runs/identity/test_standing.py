@@ -193,5 +193,5 @@ class TestStanding:
         headers = await in_database(make_key)
         reader = self.of(headers, 10**6)
         await asyncio.sleep(0.25)
-        with pytest.raises(Exception, match="somebody else"):
+        with pytest.raises(Exception, match="another user"):
             await reader.check()

@@ -161,7 +161,7 @@ def test_it_stops_after_its_time_and_goes_on_the_next(capsys: pytest.CaptureFixt
     history()
     result = Result(capsys, "--batch", "1", "--max-seconds", "0")
     assert result.code == 0
-    assert result.out.endswith(" The time is over, and there may be more: run it again.\n")
+    assert result.out.endswith(" The time limit was reached, and there may be more: run it again.\n")
     assert RunEvent.objects.count() == 8
     found = [Result(capsys, "--batch", "1", "--max-seconds", "0", "--json").json for _ in range(6)]
     assert [each["events"] for each in found] == [1, 1, 1, 1, 1, 0]
