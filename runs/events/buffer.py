@@ -10,6 +10,7 @@ from typing import Protocol
 from uuid import UUID
 
 from runs.conf import settings
+from runs.events.deltas import LARGE, Shortener
 from runs.events.table import Event, Part, Position
 from runs.protocols.agent.items import PACK, pack
 
@@ -54,6 +55,9 @@ class RunStream:
         self._buffer: deque[Event] = deque()
         self._bytes = 0
         self._written = 0
+        self._shortener = Shortener()
+        #: How unwritten events are stored that repeat earlier ones, by their numbers.
+        self._short: dict[int, str] = {}
         self._items: list[str] = []
         self._items_bytes = 0
         #: The number of this process's readers that want items as they come, not when their row is complete.
@@ -66,9 +70,12 @@ class RunStream:
         """Add an item. It shares a row with the items that follow until the next event or flush."""
         if self.watchers and not self._items:
             asyncio.get_running_loop().call_soon(self._seal)
+        if len(item) >= LARGE:
+            # Alone in its row it is like the one before it.
+            self._seal()
         self._items.append(item)
         self._items_bytes += len(item)
-        if len(self._items) >= PACK_ITEMS or self._items_bytes >= PACK_BYTES:
+        if len(self._items) >= PACK_ITEMS or self._items_bytes >= PACK_BYTES or len(item) >= LARGE:
             self._seal()
         self._hub.written_soon(self)
 
@@ -91,6 +98,8 @@ class RunStream:
 
     def _append(self, name: str, data: str) -> None:
         self.count += 1
+        if (short := self._shortener.short(self.count, name, data)) is not None:
+            self._short[self.count] = short
         self._buffer.append(Event(self.epoch, self.count, name, data))
         self._bytes += len(data)
         self._notify()
@@ -115,11 +124,8 @@ class RunStream:
         """The events that the log does not have yet."""
         self._seal()
         new = self.count - self._written
-        events = (
-            [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))]
-            if new
-            else []
-        )
+        unwritten = [self._buffer[index] for index in range(len(self._buffer) - new, len(self._buffer))]
+        events = [event._replace(data=self._short.get(event.seq, event.data)) for event in unwritten]
         return Part(self.run_id, self._thread_id, self.epoch, events)
 
     def with_last(self, last: Sequence[tuple[str, str]]) -> tuple[Part, list[Event]]:
@@ -143,6 +149,7 @@ class RunStream:
     def wrote(self, count: int) -> None:
         """Note that the log has the first `count` events."""
         self._written = max(self._written, count)
+        self._short = {seq: short for seq, short in self._short.items() if seq > self._written}
         self.urgent = False
         self.forget()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
+from runs.events.deltas import MOST_BASES, base_of, whole
 from runs.models import Run, RunEvent
 from threads.db import statements
 from threads.models import Thread
@@ -138,7 +139,41 @@ def read(run_id: UUID, after: Position) -> list[Event]:
     parameters = {"run": _id(run_id), "epoch": after[0], "seq": after[1]}
     with connection.cursor() as cursor:
         cursor.execute(READ, parameters)
-        return [Event._make(row) for row in cursor.fetchall()]
+        found = [Event._make(row) for row in cursor.fetchall()]
+    return list(bounded(_whole(run_id, found), READ_SIZE))
+
+
+def _whole(run_id: UUID, stored: Sequence[Event]) -> Iterator[Event]:
+    """Events as they were told (`runs.events.deltas`), up to one that is like an event which is being removed."""
+    bases: dict[Position, str] = {}
+    for event in stored:
+        data, number = event.data, base_of(event.data)
+        if number is not None:
+            place = (event.epoch, number)
+            if place not in bases:
+                found = _data(run_id, place)
+                if found is None:
+                    return
+                if len(bases) >= MOST_BASES:
+                    bases.clear()
+                bases[place] = found
+            data = whole(data, bases[place])
+        yield event._replace(data=data)
+
+
+def _data(run_id: UUID, place: Position) -> str | None:
+    found = RunEvent.objects.filter(run_id=run_id, epoch=place[0], seq=place[1])
+    return found.values_list("data", flat=True).first()
+
+
+def bounded(events: Iterable[Event], most: int) -> Iterator[Event]:
+    """The first events, as long as they have so many characters; the first in any case."""
+    size = 0
+    for event in events:
+        if size and size + len(event.data) > most:
+            return
+        size += len(event.data)
+        yield event
 
 
 def _id(run_id: UUID) -> UUID | str:
@@ -155,7 +190,7 @@ def before(run_id: UUID, epoch: int) -> Iterator[Event]:
             found = [Event._make(row) for row in cursor.fetchall()]
         if not found:
             return
-        yield from found
+        yield from _whole(run_id, found)
         position = found[-1].position
 
 

@@ -22,7 +22,7 @@ class RunEvent(models.Model):
     seq = models.PositiveIntegerField()
     #: The stream mode, with the namespace of a subgraph: "values", "updates|node:task".
     event = models.TextField()
-    #: The JSON that a client receives.
+    #: The JSON that a client receives, or its difference from an earlier event (`runs.events.deltas`).
     data = models.TextField()
     created_at = models.DateTimeField()
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Left
 from django.utils.html import format_html
 
 from runs.admin.display import LIST_DEFER, assistant_link, duration, queue_wait
+from runs.events.deltas import base_of
 from runs.models import Run, RunEvent
 from runs.protocols.agent.items import PACK, modes_in
 from threads.display import ago, badge, excerpt, instant, link
@@ -51,11 +52,15 @@ def _named(name: str, start: str) -> str:
     """What people read as an event's name; many items that nobody asked for by name share a row."""
     if name != PACK:
         return name
+    if base_of(start) is not None:
+        return "packed: …"
     modes = [*modes_in(start), *(["…"] if len(start) > DATA_LIMIT else [])]
     return f"packed: {', '.join(modes)}"
 
 
 def _cut(data: str) -> str:
+    if (base := base_of(data)) is not None:
+        return f"Like event {base} of the attempt, but {data.partition(' ')[2]}"[:DATA_LIMIT] + "…"
     return data if len(data) <= DATA_LIMIT else data[:DATA_LIMIT] + "…"
 
 

@@ -18,7 +18,7 @@ MAY_GROW = ("runs.management.commands",)
 #: Modules that Django, Channels or every layer looks for at the root of an application.
 KNOWN = {
     "__init__", "apps", "models", "admin", "urls", "asgi", "wsgi", "settings", "signals", "routing", "consumers", "tests",
-    "conf", "exceptions", "serialization", "serializers", "deletion",
+    "conf", "exceptions", "encoding", "serializers", "deletion",
     "disclosure", "display", "expiry", "filters", "metadata", "redaction",
 }  # fmt: skip
 #: How many lines a section of the report has at most.

@@ -23,7 +23,7 @@ from tests.support.serving import served
 from threads.db.database import in_database, threads
 from threads.models import Thread
 
-HERE = "tests.runs.api.test_factories"
+HERE = "tests.runs.api.test_openings"
 
 
 auth = Auth()
