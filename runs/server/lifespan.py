@@ -130,7 +130,7 @@ class Lifespan:
             logger.info("Received a stop signal: draining.")
             self.begin_drain()
         elif self._signals == 2 and self.state is State.DRAINING:
-            logger.warning("Received another stop signal: the drain continues, and ends by itself.")
+            logger.warning("Received another stop signal: already draining.")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI lifespan protocol, for servers that support it."""
@@ -240,7 +240,7 @@ def exit_anyway(code: int) -> None:
     """Exit soon, without the interpreter's wait for threads of abandoned work."""
 
     def leave() -> None:
-        logger.warning("Exiting although threads of abandoned work are still running.")
+        logger.warning("Threads of abandoned work are still running: exiting without them.")
         sys.stdout.flush()
         os._exit(code)
 
