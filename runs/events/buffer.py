@@ -1,4 +1,8 @@
-"""The events of one attempt of one run, in the process that executes it."""
+"""The events of one attempt, in the process that executes it: kept in memory for this process's readers.
+
+`EventHub.flush` (`runs.events.hub`) writes the events of all attempts to the log together, after at most
+`EVENT_FLUSH` seconds.
+"""
 
 from __future__ import annotations
 

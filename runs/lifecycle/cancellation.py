@@ -1,5 +1,9 @@
-"""Cancelling runs: the request is written to the row, the first one wins, and then the owner is
-woken.
+"""Cancelling and deleting runs.
+
+A cancel is written to the run's row first, and the first request wins. How it reaches the executing task:
+row → wake-up (`runs.process.wakeups`) → `CancelWatch` of the worker (`runs.worker.cancel_watch`) →
+`Execution.stop` (`runs.execution.attempt`), which cancels the task once. A run that is pending ends in the
+same transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The queries on runs. Every status change of a stored run is one of the transitions here."""
+"""The queries on runs, and the transitions of the state machine: every status change of a stored run is one of them."""
 
 from __future__ import annotations
 

@@ -3,6 +3,9 @@
 The database is queried rarely: each process reserves a share of a user's remaining quota, and
 admits requests from that share without a query. So a limit is exceeded by at most the other
 processes' shares. Connections are counted per process.
+
+Three limits are elsewhere: runs that execute at once (`runs.lifecycle.claims`), bytes in the store
+(`threads.store.room`), and failed logins (`runs.identity.logins`).
 """
 
 from __future__ import annotations

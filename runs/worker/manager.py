@@ -25,6 +25,7 @@ from runs.process.wakeups import WORK, Wakeups, owner_of
 from runs.webhooks.deliverer import Deliverer
 from runs.worker.active import Active, ActiveRuns
 from runs.worker.cancel_watch import CancelWatch
+from runs.worker.drain import drain_runs
 from runs.worker.heartbeat import Heartbeat
 from runs.worker.sweeps import Sweeps
 from threads.checkpoints import CheckpointStorage
@@ -35,9 +36,6 @@ logger = logging.getLogger(__name__)
 
 #: Runs claimed in one transaction at most.
 CLAIM_BATCH = 20
-#: Shares of the drain's time after which runs are cancelled, abandoned, and no longer waited for. The rest is
-#: for writing statuses and ending the lease.
-ASK_SHARE, CANCEL_SHARE, ABANDON_SHARE = 0.6, 0.8, 0.95
 
 
 @dataclass(slots=True)
@@ -252,32 +250,15 @@ class RunManager:
         self.wakeups.ring(WORK)
 
     async def drain(self) -> None:
-        """Stop the runs at a safe point, write every status, and end the lease. Ends within
-        DRAIN_SECONDS.
-
-        Runs are asked to stop at their next step, then cancelled once, then abandoned. The status
-        of each is decided by what actually happened.
-        """
+        """Stop the runs (`drain_runs`) and end the lease. Ends within DRAIN_SECONDS."""
         loop = asyncio.get_running_loop()
         began, budget = loop.time(), self.drain_seconds
         self.stop_claiming()
         for task in self._loops[1:]:
             task.cancel()
         if self.active:
-            logger.info("Draining %s runs, for at most %g s.", len(self.active), budget)
             self._marking = spawn(self._mark_draining(), "mark draining")
-        for each in self.active.values():
-            each.execution.request_drain()
-        await self._ended(began + budget * ASK_SHARE)
-        for each in list(self.active.values()):
-            each.execution.stop(Stop.DRAIN)
-        await self._ended(began + budget * CANCEL_SHARE)
-        for each in list(self.active.values()):
-            each.execution.abandon()
-        await self._ended(began + budget * ABANDON_SHARE)
-        for each in list(self.active.values()):
-            each.task.cancel()
-        await self._ended(began + budget)
+        await drain_runs(self.active, seconds=budget)
         for task in self._loops:
             task.cancel()
         if self._loops:
@@ -297,8 +278,3 @@ class RunManager:
             await in_database(mark_draining, self.worker_id)
         except Exception as error:
             logger.warning("The drain could not be noted in the worker's row: %s", error)
-
-    async def _ended(self, deadline: float) -> None:
-        tasks = [each.task for each in self.active.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
