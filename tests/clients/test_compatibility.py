@@ -1,4 +1,4 @@
-"""What `docs/reference/compatibility.md` says is what is tested: its versions, and the files that it names."""
+"""`docs/reference/compatibility.md` matches the tests: its versions, and the files that it names."""
 
 from __future__ import annotations
 

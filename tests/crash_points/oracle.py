@@ -13,7 +13,7 @@ from tests.crash_points.telling import Shown
 
 
 class Plain:
-    """Plays on a graph with a saver in memory."""
+    """Plays a story on a graph with an in-memory saver."""
 
     def __init__(self, graph: Any, durability: str) -> None:
         self._durability = durability
@@ -21,7 +21,7 @@ class Plain:
         self._saver = self._graph.checkpointer = InMemorySaver()
         self._config: Any = {"configurable": {"thread_id": "1"}}
         self._waiting: dict[str, str] = {}
-        #: The values of all checkpoints of the root graph, as each run left them.
+        #: The values of all checkpoints of the root graph after each run.
         self.committed: set[str] = set()
 
     async def run(
@@ -31,7 +31,7 @@ class Plain:
         if checkpoint:
             config = {"configurable": {**config["configurable"], **checkpoint}}
         if command is not None and isinstance(command["resume"], str) and len(self._waiting) == 1:
-            # As the server binds it, so that it reaches no other interrupt (docs/reference/upstream.md).
+            # Bound like on the server, so that it reaches no other interrupt (docs/reference/upstream.md).
             command = {**command, "resume": dict.fromkeys(self._waiting, command["resume"])}
         if checkpoint and command is not None:
             await self._forget_answer(checkpoint, command["resume"])
@@ -47,7 +47,7 @@ class Plain:
         return await self._shown(error)
 
     def _forget_plain_answers(self) -> None:
-        """Remove plain answers that LangGraph would give to what later runs ask (docs/reference/upstream.md)."""
+        """Remove plain answers that LangGraph would use for later runs' interrupts (docs/reference/upstream.md)."""
         for stored in self._saver.writes.values():
             for key in [
                 key for key, (_, channel, *_) in stored.items() if (key[0], channel) == (NULL_TASK, RESUME)
@@ -55,7 +55,7 @@ class Plain:
                 del stored[key]
 
     async def _forget_answer(self, checkpoint: dict[str, Any], resume: Any) -> None:
-        """Remove the answer that LangGraph would give instead of a new one at an older checkpoint (docs/upstream.md)."""
+        """Remove the stored answer that LangGraph would use instead of a new one at an older checkpoint (docs/upstream.md)."""
         shown = await self.asked(checkpoint)
         ids = set(resume) if isinstance(resume, dict) else set(shown)
         stored = self._saver.writes["1", "", checkpoint["checkpoint_id"]]
@@ -73,7 +73,7 @@ class Plain:
         try:
             await self._graph.aupdate_state(self._config, values, as_node)
         except InvalidUpdateError:
-            # It cannot tell as which node.
+            # The graph cannot determine the node.
             return None
         return await self._shown(None)
 
@@ -96,13 +96,13 @@ class Plain:
 
 
 async def beginning(graph: Any, config: Any) -> str:
-    """The id of the checkpoint that the first input made."""
+    """The id of the first input's checkpoint."""
     history = [each async for each in graph.aget_state_history(config)]
     return min(each.config["configurable"]["checkpoint_id"] for each in history if each.metadata["step"] == 0)
 
 
 async def place(graph: Any, config: Any, *, inside: bool) -> dict[str, Any]:
-    """The address of the checkpoint at which a thread stands, or at which its innermost graph does."""
+    """The address of a thread's current checkpoint, or of its innermost graph's."""
     state = await graph.aget_state(config, subgraphs=True)
     while inside and (
         states := [each.state for each in state.tasks if isinstance(each.state, StateSnapshot)]

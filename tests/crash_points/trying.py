@@ -1,4 +1,4 @@
-"""One case under many accidents, and what fails made small."""
+"""One case under many accidents, and the shrinking of failures."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.crash_points.playing import Accident, Served, begin, expected
 from tests.crash_points.specs import Case, named_nodes, smaller
 from tests.support.driving import Driver
 
-#: How long one story may take, in seconds.
+#: The time limit of one story, in seconds.
 PATIENCE = 60.0
-#: Cases up to this many nodes are played with an accident at every point.
+#: Cases with at most this many nodes are played with an accident at every point.
 SMALL = 3
 
 
@@ -41,7 +41,7 @@ class Counts:
 async def play(
     driver: Driver, case: Case, durability: str, accident: Accident | None
 ) -> tuple[str, int, int, bool]:
-    """Play a case once; return what is wrong, how many writes and nodes there were, and whether the accident happened."""
+    """Play a case once; return the violation, the numbers of writes and nodes, and whether the accident happened."""
     wanted = await expected(case, durability)
     begin(case)
     served = Served(driver, accident, durability)
@@ -51,13 +51,13 @@ async def play(
     except Exception as error:
         return f"{type(error).__name__}: {error}", served.writes, served.entered, True
     kind = accident.kind if accident and served.happened else ""
-    # A node that fails once may fail once more when its task is another one.
+    # A node that fails once may fail again in another task.
     kinds = {name: node.kind for name, node in named_nodes(case.graph)}
     before, now = (
         {name: count for name, count in each.items() if kinds.get(name) != "flaky"}
         for each in (wanted.executed, stage.executed)
     )
-    # All tasks of a function are of one step, and a jump executes nodes of several layers in one, or one of them twice.
+    # All tasks of a function belong to one step; a jump executes nodes of several layers in one step, or one of them twice.
     jumps = '"goto":' in str(case)
     steps = None if case.functional or jumps else STEPS.get(durability)
     problem = wrong(wanted.told, before, told, now, kind=kind, steps=steps, tasks=1 + jumps)
@@ -65,14 +65,14 @@ async def play(
 
 
 async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[Accident], Finding | None]:
-    """Every point of a case where something may happen; a finding if it is wrong without."""
+    """All points of a case for accidents; a finding if the case fails without an accident."""
     problem, writes, entered, _ = await play(driver, case, durability, None)
     if problem:
         return [], Finding(case, durability, None, problem)
     points = [Accident(kind, point) for kind in ("before", "after") for point in range(1, writes + 1)]
     story = case.story
     kinds = ["drain", "ask", "lease", "lost"]
-    # An edit is made where something waits for the first time, which a stopped run may show earlier.
+    # An edit is made at the first interrupt, which a stopped run may show earlier.
     if not story.edit and (await expected(case, durability)).told.shown[-1].status != "error":
         kinds += ["cancel", "timeout"]
     points += [Accident(kind, point) for kind in kinds for point in range(1, entered + 1)]
@@ -80,10 +80,10 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
 
 
 def durabilities(case: Case) -> tuple[str, ...]:
-    """Those in which plain LangGraph goes on as in the others.
+    """The durabilities in which plain LangGraph behaves the same for this case.
 
-    `exit` saves no earlier checkpoint to go on from, nor all of what is stored beside one; and a node that a jump to the
-    parent names is executed once less, if the others of its layer are still to be waited for.
+    `exit` saves neither earlier checkpoints nor all pending writes. With it, a node named by a jump to
+    the parent executes once less if the others of its layer are still awaited.
     """
     named = any(node.goto for _, node in named_nodes(case.graph))
     return ("sync", "async") if case.story.fork or named else ("sync", "async", "exit")
@@ -96,7 +96,7 @@ async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts:
     try:
         await expected(case, durability)
     except Exception as error:
-        # Such as an update that plain LangGraph accepts and cannot read again.
+        # For example an update that plain LangGraph accepts but cannot read back.
         print(f"left out, plain LangGraph fails: {type(error).__name__}: {error}")
         return None
     possible, finding = await accidents(driver, case, durability)
@@ -115,7 +115,7 @@ async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts:
 async def shrink(
     finding: Finding, fails: Callable[[Case], Awaitable[Finding | None]], *, tries: int = 60
 ) -> Finding:
-    """The smallest case that still fails, as far as it is found."""
+    """Return the smallest failing case found."""
     for _ in range(tries):
         for case in smaller(finding.case):
             if (found := await fails(case)) is not None:
