@@ -139,7 +139,7 @@ class Executing(Base):
     )
     @rule(slot=slots)
     def watch(self, slot) -> None:
-        """Look at the rows of a worker's runs, as the manager does: for cancels, and takeovers."""
+        """Check the rows of a worker's runs for cancels and takeovers, like the manager does."""
         self.look_after(pick(self.awake(), slot))
 
     def look_after(self, process: Process) -> None:
@@ -169,7 +169,7 @@ class Executing(Base):
     @precondition(lambda self: self.awake())
     @rule(slot=slots)
     def drain(self, slot) -> None:
-        """Begin a shutdown: claim nothing more, and ask the graphs to stop before their next step."""
+        """Begin a shutdown: claim no more runs, and ask the graphs to stop before their next step."""
         process = pick(self.awake(), slot)
         process.draining = True
         for attempt in process.attempts.values():
@@ -178,7 +178,7 @@ class Executing(Base):
     @precondition(lambda self: self.attempts(ended=False))
     @rule(number=picks)
     def shut_down(self, number) -> None:
-        """A whole shutdown, while something is executed."""
+        """A complete shutdown while a run executes."""
         process, _ = pick(self.attempts(ended=False), number)
         process.draining = True
         self.give_up(process)
@@ -186,7 +186,7 @@ class Executing(Base):
     @precondition(lambda self: any(each.draining for each in self.awake()))
     @rule()
     def leave(self) -> None:
-        """End a shutdown: stop what is left, write everything down, give up the lease."""
+        """End a shutdown: stop the remaining runs, settle all attempts, release the lease."""
         self.give_up(next(each for each in self.awake() if each.draining))
 
     def give_up(self, process: Process) -> None:
@@ -202,7 +202,7 @@ class Executing(Base):
     @precondition(lambda self: self.having("running"))
     @rule(action=st.sampled_from(["auto", "auto", "resume", "error"]))
     def reconcile(self, action) -> None:
-        """The command, beside the servers or without them."""
+        """The reconcile command, with or without running servers."""
         self.recover(sole=None, action=action)
 
     @precondition(lambda self: self.awake() and self.having("running"))

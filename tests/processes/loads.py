@@ -73,7 +73,7 @@ def _between(name: str, work: Any, *, delay: float | None = None) -> Any:
 
 
 def work(state: Load, config: RunnableConfig) -> dict[str, Any]:
-    """Work in a thread for `delay` seconds, whatever is asked meanwhile."""
+    """Work in a thread for `delay` seconds, regardless of cancellation."""
     trace(config, "work")
     time.sleep(state["delay"])
     trace(config, "late")

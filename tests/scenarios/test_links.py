@@ -1,4 +1,4 @@
-"""Every link between the pages of the documentation, and from them into the code, leads somewhere."""
+"""Every link between the documentation's pages, and from them into the code, has a target."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cases of the resume rule's two tables. That they suffice is for `tests/crash_points` to show."""
+"""The cases of the resume rule's two tables. `tests/crash_points` tests that they suffice."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def compared(now: list[Any], base: list[Any] | None) -> Landed:
     return landed(now, base, asked=asked)
 
 
-# --- what the root graph is invoked with
+# --- the input of the root graph
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_an_answer_that_was_used_is_not_given_again() -> None:
 def test_a_plain_answer_is_given_until_it_has_landed_or_was_used(found: Landed) -> None:
     kwargs = {"command": {"resume": {"decisions": ["approve"]}}}
     assert source(kwargs, begun=False) == Command(resume={"decisions": ["approve"]})
-    # Not `None`: at a checkpoint that the run names, that would be a way back, for which LangGraph drops stored answers.
+    # Not `None`: at a checkpoint that the run names, LangGraph would treat it as a fork and drop stored answers.
     assert source(kwargs, begun=False, found=found) == Command(resume={})
 
 
-# --- what has landed
+# --- saved results
 
 
 def test_a_run_that_wrote_to_nothing_that_it_found_has_left_nothing() -> None:
@@ -99,7 +99,7 @@ def test_an_answer_that_took_the_place_of_another_one_was_used() -> None:
     assert compared(now, before).used == {FIRST}
 
 
-# --- what each graph and subgraph finds
+# --- the input of each graph and subgraph
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_stored_plain_answer_is_hidden_if_it_is_an_earlier_run_s_or_was_used(
 def test_a_new_answer_takes_the_place_of_the_one_that_a_failed_task_took() -> None:
     first = Resumption(later=False)
     assert first.kept_answers(LEAF, shown=[SECOND], ids=[FIRST, SECOND], sent=[SECOND]) == 1
-    # It asks another one by now, or what is answered is not what it shows.
+    # It asks another interrupt by now, or the answered one is not the one it shows.
     assert first.kept_answers(LEAF, shown=[THIRD], ids=[FIRST, SECOND], sent=[THIRD]) == 2
     assert first.kept_answers(LEAF, shown=[SECOND], ids=[FIRST, SECOND], sent=[FIRST]) == 2
 
@@ -132,7 +132,7 @@ def test_an_answer_that_this_run_gave_is_kept() -> None:
     (None, True, True, False), ("1", True, None, False),
 ])  # fmt: skip
 def test_a_subgraph_of_a_new_task_gets_its_input(head: Any, ours: bool, resuming: Any, over: bool) -> None:
-    """Its head is older than the checkpoint that has the task, which this run has made."""
+    """Its head is older than the task's checkpoint, which this run created."""
     decided = Resumption(later=True).starts_over(
         head=head, parent="2", parent_is_ours=ours, resuming=resuming
     )

@@ -1,4 +1,4 @@
-"""Which interrupts wait: those that the innermost task asks, whatever the tasks above it still show."""
+"""Waiting interrupts are those that the innermost task asks, even if tasks above it still show others."""
 
 from __future__ import annotations
 
