@@ -1,4 +1,7 @@
-"""Run the whole test suite on SQLite and on PostgreSQL, and a minute of chaos. Arguments go to pytest."""
+"""Run the whole test suite on SQLite and on PostgreSQL, and a minute of chaos.
+
+Arguments go to pytest.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,8 @@ WITHOUT_DATABASE = (
 def run(label: str, arguments: list[str], **environment: str) -> int:
     """Run the tests; if only a few failed, repeat each of them alone.
 
-    Many of them require real processes to react within a time. Failures beside other tests are reported
-    in full even if the repetition passes.
+    Many of them require real processes to react within a time. Failures beside other tests are
+    reported in full even if the repetition passes.
     """
     print(f"\n=== {label} ===", flush=True)
     cache = Path(".pytest_cache") / label

@@ -47,7 +47,10 @@ async def driver(transactional_db: None, run_settings: Any, trace_file: Path) ->
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect tests of the other database; on SQLite, for example, one process executes, and nothing is fenced."""
+    """Deselect tests of the other database.
+
+    On SQLite, for example, one process executes, and nothing is fenced.
+    """
     other = "sqlite" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "postgresql"
     about_other = [item for item in items if item.get_closest_marker(other)]
     config.hook.pytest_deselected(items=about_other)

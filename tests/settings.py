@@ -1,4 +1,7 @@
-"""The site's settings, on a temporary database. The SQLite one is a file, because threads cannot share one in memory."""
+"""The site's settings, on a temporary database.
+
+The SQLite one is a file, because threads cannot share one in memory.
+"""
 
 from __future__ import annotations
 

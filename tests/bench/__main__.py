@@ -108,7 +108,7 @@ async def measure_several(plan: Plan, where: Place) -> list[dict[str, Any]]:
 
 
 async def asleep(where: Place) -> tuple[float, float]:
-    """One round of the sleeping runs, on a fresh server, because memory of earlier cases would hide theirs."""
+    """One round of the sleeping runs, on a fresh server without other cases' memory."""
     url = where.sleepers_url
     async with serving(where.folder / "sleepers", url, RUN_CONCURRENCY=str(delays.SLEEPERS)) as server:
         await rates.warm_up(RATES[1], server, None)

@@ -1,4 +1,6 @@
-"""One of several concurrent claimers: `python -m tests.bench.claiming SECONDS`; a line on stdin starts it.
+"""One of several concurrent claimers: `python -m tests.bench.claiming SECONDS`.
+
+A line on stdin starts it.
 
 It holds as many runs as a worker with default settings, then ends them outside the measured time.
 """

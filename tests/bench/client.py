@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
 
 
 class Events:
-    """Counts the server-sent events of one name, independent of the boundaries of the response's parts."""
+    """Counts server-sent events of one name, independent of the boundaries of the parts."""
 
     def __init__(self, name: str) -> None:
         self.count = 0

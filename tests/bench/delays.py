@@ -138,7 +138,7 @@ class Gathering:
 
 
 async def readers(server: Server) -> tuple[float, float]:
-    """Events per second of all readers together, and the seconds from the first event to the last."""
+    """Events per second of all readers together, and seconds from first to last event."""
     gathering = Gathering()
     async with connected(server.port, READERS) as connections:
         thread = await new_thread(connections[0])

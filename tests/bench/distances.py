@@ -65,7 +65,10 @@ def claim_delays(fleet: Fleet, samples: int) -> list[float]:
 
 
 async def cancels(fleet: Fleet, samples: int) -> list[float]:
-    """Milliseconds from a cancel request at one process to its answer; another process executes the run."""
+    """Milliseconds from a cancel request at one process to its answer.
+
+    Another process executes the run.
+    """
     found = []
     async with (
         connected(fleet.fronts[0].port, 1) as (maker,),
@@ -86,7 +89,7 @@ async def cancels(fleet: Fleet, samples: int) -> list[float]:
 
 
 async def recovery(fleet: Fleet, number: signal.Signals) -> float:
-    """Seconds from a signal to a run's worker to the first event of the next attempt at another worker."""
+    """Seconds from a signal to a run's worker to the next attempt's first event elsewhere."""
     async with (
         connected(fleet.fronts[0].port, 2) as (maker, canceller),
         connected(fleet.fronts[1].port, 1) as (reader,),

@@ -21,7 +21,9 @@ class Tally:
 
 
 async def repeat(work: Callable[[int], Awaitable[int]], *, workers: int, seconds: float) -> Tally:
-    """Let each worker call `work(worker)` repeatedly, at least once; no call begins after `seconds`.
+    """Let each worker call `work(worker)` repeatedly, at least once.
+
+    No call begins after `seconds`.
 
     `work` returns the amount done. The time lasts until the last call has ended.
     """

@@ -99,7 +99,7 @@ async def fill(port: int, count: int, request: Request) -> float:
 async def measure(
     folder: Path, url: str | None, *, rounds: int, samples: int, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Measure the cases on a fresh server, by sequential requests on one connection, in milliseconds."""
+    """Measure the cases by sequential requests to a fresh server, in milliseconds."""
     rows: list[dict[str, Any]] = []
     async with serving(folder, url, RUN_SETTINGS=json.dumps(SETTINGS)) as server:
         rate = await fill(server.port, ITEMS, put)

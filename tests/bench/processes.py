@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def postgres_databases(*names: str) -> Iterator[list[str]]:
-    """The URLs of new databases, on a temporary server or TEST_DATABASE_URL's. Raises LookupError."""
+    """The URLs of new databases, on a temporary server or TEST_DATABASE_URL's.
+
+    Raises LookupError.
+    """
     import psycopg
 
     with postgres() as server:
@@ -152,7 +155,10 @@ class Bare(Child):
     """The bare loop."""
 
     async def measure(self, order: dict[str, Any]) -> tuple[Tally, float]:
-        """Execute an order of `tests.bench.bare`; return the tally and the processor time in seconds."""
+        """Execute an order of `tests.bench.bare`.
+
+        Return the tally and the processor time in seconds.
+        """
         await self.send(json.dumps(order))
         answer = json.loads(await self.line())
         return Tally(answer["count"], answer["seconds"]), answer["cpu"]

@@ -27,7 +27,8 @@ class Rate:
     Args:
         path: The server's route; each run has a new thread if the path contains one.
         tokens: The tokens that a run streams, if they are counted.
-        goal, peer: The target share of the bare loop, and that of the best comparable durable server.
+        goal, peer: The target share of the bare loop, and that of the best comparable durable
+            server.
     """
 
     name: str
@@ -97,7 +98,10 @@ async def new_thread(connection: Connection) -> str:
 
 
 def runner(rate: Rate, connections: list[Connection]) -> Any:
-    """Execute one run over a worker's connection, from the thread's creation to the last byte; return its count."""
+    """Execute one run over a worker's connection, from the thread's creation to the last byte.
+
+    Return its count.
+    """
     body = orjson.dumps(rate.body)
 
     async def run(worker: int) -> int:
@@ -134,7 +138,10 @@ async def warm_up(rate: Rate, server: Server, bare: Bare | None) -> None:
 async def compare(
     rate: Rate, server: Server, bare: Bare, *, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure both sides in turn; the result is the median ratio of the rounds, because the machine's speed varies."""
+    """Measure both sides in turn.
+
+    The result is the median ratio of the rounds, because the machine's speed varies.
+    """
     await warm_up(rate, server, bare)
     limits, rates, cpu = [], [], {"bare": 0.0, "server": 0.0, "client": 0.0}
     counts = [0, 0]

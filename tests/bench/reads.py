@@ -1,4 +1,7 @@
-"""Latency of interactive reads: a state, a history, a search among many threads; and creations per second."""
+"""Latency of interactive reads: a state, a history, a search among many threads.
+
+And creations per second.
+"""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ async def recovery(folder: Path, url: str, samples: int, say: Say) -> Rows:
 
 
 async def costs(folder: Path, url: str, seconds: float, say: Say) -> Rows:
-    """Rows, WAL, commits and notifications of one run, and connections per process, with one process of each kind."""
+    """Rows, WAL, commits and notifications of one run, and connections per process."""
     rows: Rows = []
     port = psycopg.conninfo.conninfo_to_dict(url).get("port")
     async with fleet(folder, url, fronts=1, workers=1) as group:

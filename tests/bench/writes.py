@@ -1,4 +1,4 @@
-"""The costs of parts of a run in PostgreSQL: the fence of a checkpoint write, a notification, rows and WAL."""
+"""Costs of a run's parts in PostgreSQL: a checkpoint's fence, a notification, rows and WAL."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ WRITERS = 4
 
 
 def fence_cost(url: str, *, size: int, samples: int) -> tuple[float, float]:
-    """Milliseconds of a checkpoint write of `size` threads, with and without its fence; no wait for the disk."""
+    """Milliseconds of a checkpoint write of `size` threads, with and without its fence.
+
+    No wait for the disk.
+    """
     import django
 
     # The statement's module reads the models' table names; no query goes through Django.
@@ -69,7 +72,10 @@ def _checkpoint_rows(threads: list[uuid.UUID]) -> dict[str, list[Any]]:
 
 
 def notify_rates(url: str, seconds: float) -> dict[str, float]:
-    """Commits per second of four writers that notify never, after the commit, or within it; a listener is connected."""
+    """Commits per second of four writers that notify never, after the commit, or within it.
+
+    A listener is connected.
+    """
 
     def alone(db: psycopg.Connection[Any]) -> None:
         db.execute("INSERT INTO bench_notes (note) VALUES ('x')")

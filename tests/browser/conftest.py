@@ -1,4 +1,4 @@
-"""A shared real server for pages in a real browser, with a front end on another port and its API key."""
+"""A shared real server for pages in a browser, a front end on another port, and an API key."""
 
 from __future__ import annotations
 

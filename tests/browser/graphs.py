@@ -20,7 +20,7 @@ def told(messages: list[BaseMessage]) -> str:
 
 
 class Echo(Scripted):
-    """Repeats the last message word by word, after thinking what follows "thinking:" in its first line."""
+    """Repeats the last message word by word; first it thinks what follows "thinking:"."""
 
     def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
         text = told(messages)

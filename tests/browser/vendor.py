@@ -1,7 +1,8 @@
 """Fetch the third-party files of the pages again, by `npm pack`: `python -m tests.browser.vendor`.
 
-`versions.json` beside the files has their packages, versions, licences and checksums: npm's checksum
-of the package, and one of each stored file. To update a package, change its version there first.
+`versions.json` beside the files has their packages, versions, licences and checksums: npm's
+checksum of the package, and one of each stored file. To update a package, change its version there
+first.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def fetch(package: dict[str, Any], folder: Path) -> None:
 
 
 def without_map(content: bytes) -> bytes:
-    """Remove the reference to a source map, which is not stored, because `collectstatic` would look for it."""
+    """Remove the reference to a source map, because the map is not stored."""
     lines = [
         line for line in content.splitlines(keepends=True) if not line.startswith(b"//# sourceMappingURL=")
     ]

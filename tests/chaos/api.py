@@ -51,7 +51,10 @@ class Api:
         return other
 
     async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send a request to one process. Raises Unanswered, or httpx.ConnectError if nothing was sent."""
+        """Send a request to one process.
+
+        Raises Unanswered, or httpx.ConnectError if nothing was sent.
+        """
         self.ledger.counts["requests"] += 1
         try:
             response = await self._client.request(
@@ -114,7 +117,8 @@ class Api:
     async def create(self, creation: Creation, **more: Any) -> bool:
         """Create a run, once; return whether it is known to exist. Raises Unanswered.
 
-        An unanswered create is looked up by its key and never sent again, because it may still be executed.
+        An unanswered create is looked up by its key and never sent again, because it may still be
+        executed.
         """
         body = creation.order.body(metadata={"key": creation.key}, **more)
         path = f"/threads/{creation.thread_id}/runs"

@@ -156,13 +156,17 @@ def overtaken(in_order: Sequence[Row]) -> list[str]:
     return [
         f"Run {earlier['id']} was executed before {later['id']}, which had come earlier"
         for earlier, later in combinations(in_order, 2)
-        # An id is created at admission; the request may have arrived, and waited for the database, some time before.
+        # An id is created at admission; the request may have arrived, and waited for the database, some time
+        # before.
         if earlier["created_at"] - later["created_at"] > SAME_TIME and later["id"] < earlier["id"]
     ]
 
 
 def may_vanish(story: Story, creation: Creation) -> bool:
-    """Runs that were rolled back or deleted are gone; no later run could roll back a thread's last one."""
+    """Runs that were rolled back or deleted are gone.
+
+    No later run could roll back a thread's last one.
+    """
     return creation.deleted or creation.cancelled == "rollback" or story.strategy == "rollback"
 
 
@@ -177,7 +181,10 @@ def may_end(story: Story, creation: Creation) -> set[str]:
 
 
 def in_turn(log: list[str], rows: Sequence[Row]) -> bool:
-    """Whether a shared thread's log has the work of each run in turn; complete if the run succeeded."""
+    """Whether a shared thread's log has the work of each run in turn.
+
+    Complete if the run succeeded.
+    """
     place = 0
     for row in rows:
         whole = work_of(row["metadata"]["key"], STEPS)

@@ -1,4 +1,4 @@
-"""The processes under test and their PostgreSQL: starts, faults, replacements, and a check of each exit."""
+"""The processes under test and their PostgreSQL: starts, faults, replacements, exits."""
 
 from __future__ import annotations
 
@@ -97,7 +97,10 @@ class Fleet:
             return False
 
     def urls(self) -> list[str]:
-        """The addresses of processes that were not killed; one may be paused, starting or stopping."""
+        """The addresses of processes that were not killed.
+
+        One may be paused, starting or stopping.
+        """
         return [each.process.url for each in self.members if each.kind != "worker"]
 
     def idle(self) -> list[Interval]:
@@ -184,7 +187,10 @@ class Fleet:
             self.switches.note(DATABASE, up=True, when=time.time())
 
     def end_backends(self, which: str) -> int:
-        """End the database connections that match a condition on pg_stat_activity; return their number."""
+        """End the database connections that match a condition on pg_stat_activity.
+
+        Return their number.
+        """
         self.disturbed = time.monotonic()
         rows = self.site.database.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
@@ -195,7 +201,10 @@ class Fleet:
     # --- accounting
 
     def look(self) -> None:
-        """Note which processes are up; report and replace those that ended on their own or did not stop."""
+        """Note which processes are up.
+
+        Report and replace those that ended on their own or did not stop.
+        """
         self._note()
         for slot, member in enumerate(self.members):
             if member.process.alive or member.paused:

@@ -20,7 +20,10 @@ class Gone(Exception):
 
 
 async def follow(api: Api, creation: Creation) -> Reading:
-    """Read a run's stream to its end. A regular end of the stream before the run's end is a violation."""
+    """Read a run's stream to its end.
+
+    A regular end of the stream before the run's end is a violation.
+    """
     reading = Reading(creation.run_id)
     api.ledger.readings.append(reading)
     path = f"/threads/{creation.thread_id}/runs/{creation.run_id}/stream"

@@ -16,7 +16,7 @@ from tests.support.chat_models import Talker
 
 
 def note(config: RunnableConfig, name: str) -> None:
-    """Record the start of a step: a line "run attempt step" in one write, so that processes share the file."""
+    """Record a step's start as "run attempt step", in one write, because processes share the file."""
     line = f"{config['configurable']['run_id']} {config['metadata']['run_attempt']} {name}\n"
     file = os.open(os.environ["TRACE_FILE"], os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     try:

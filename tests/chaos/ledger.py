@@ -1,4 +1,4 @@
-"""What the clients know: the runs that they created, what they saw of them, and how often they retried."""
+"""What the clients know: their runs, what they saw of them, and how often they retried."""
 
 from __future__ import annotations
 

@@ -118,8 +118,9 @@ class Monkey(threading.Thread):
                     fleet.end_backends(HEARTBEATS)
                 case "partition":
                     fleet.partition()
-                    # Past the lease also means past the moment when other workers take its runs over. A process that is back
-                    # just before that settles the runs as failed whose storage retries have ended.
+                    # Past the lease also means past the moment when other workers take its runs over. A
+                    # process that is back just before that settles the runs as failed whose storage retries
+                    # have ended.
                     lasts = SHORT * (0.25 + size) if size < 0.5 else LEASE + 2 + size * 2
                     self._after(lasts, lambda: fleet.heal(reset=size * 100 % 2 < 1))
                 case "cut connections":

@@ -13,7 +13,7 @@ from tests.processes.harness import TERMINAL
 
 
 def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
-    """A reader saw each event once and in order, all events of the log, and no others of the last attempt."""
+    """A reader saw the log's events once and in order, and no others of the last attempt."""
     wrong = [f"{later} after {earlier}" for earlier, later in pairwise(reading.ids) if earlier >= later]
     # Readers of a run's stream do not get the events of the other protocol.
     events = [row for row in found.events.get(reading.run_id, []) if row["event"] != "+"]
@@ -21,8 +21,8 @@ def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
         log = {(row["epoch"], row["seq"]) for row in events}
         if missed := log - set(reading.ids):
             wrong.append(f"never saw {sorted(missed)}")
-        # The last events before a lost attempt may not have reached the log. If a run was cancelled while it waited to
-        # continue, it has no count of its events, and its last attempt was lost.
+        # The last events before a lost attempt may not have reached the log. If a run was cancelled while it
+        # waited to continue, it has no count of its events, and its last attempt was lost.
         last = max((epoch for epoch, _ in log), default=0) if run["event_count"] else run["epoch"] + 1
         if invented := {each for each in reading.ids if each not in log and each[0] >= last}:
             wrong.append(f"saw {sorted(invented)}, which the log does not have")

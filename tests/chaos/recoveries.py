@@ -2,8 +2,9 @@
 
 A recovery lasts from the kill to the first event of the run's next attempt. Two kinds of downtime
 within it are subtracted. The database is down from the command that stops it until it accepts
-connections. The executors are down while each of them is: from its kill, SIGTERM, pause or partition
-from the database until it, or its successor in the slot, serves, resumes, or is reachable.
+connections. The executors are down while each of them is: from its kill, SIGTERM, pause or
+partition from the database until it, or its successor in the slot, serves, resumes, or is
+reachable.
 
 A run that is lost again before it resumed is measured from its last loss. A process that is killed
 while it is partitioned from the database leaves a session that looks alive. Such a loss is found by

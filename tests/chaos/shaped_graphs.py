@@ -1,4 +1,4 @@
-"""Graphs of other shapes than chains: breakpoints, subgraphs with interrupts or memory, blocking work, large events."""
+"""Other shapes than chains: breakpoints, asking or remembering subgraphs, blocking, large events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ asking = chain({"before": step("before"), "child": chain(_twice, Inner), "last":
 
 
 def _calling() -> Any:
-    """The same subgraph, called by a node: an answer repeats the node, but only the subgraph's remaining steps."""
+    """The same subgraph, called by a node: an answer repeats the node, not the finished steps."""
     child = chain(_twice, Inner)
 
     async def call(state: Work) -> dict[str, Any]:
@@ -58,7 +58,10 @@ class Agent(TypedDict, total=False):
 
 
 def _remembering() -> Any:
-    """An agent with persistent memory, between two steps; it returns what it remembers of all turns."""
+    """An agent with persistent memory, between two steps.
+
+    It returns what it remembers of all turns.
+    """
 
     async def hear(state: Agent, config: RunnableConfig) -> dict[str, Any]:
         note(config, "hear")

@@ -1,4 +1,4 @@
-"""Conversations about other shapes than chains: breakpoints, edits, forks, subgraphs, memory, deletions."""
+"""Conversations on other shapes than chains: breakpoints, edits, forks, memory, deletions."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def edits(api: Api, story: Story, chance: random.Random, tag: str) -> None
 
 
 async def edited_questions(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A state that its user edits while an interrupt waits: the next answer belongs to that interrupt."""
+    """A user edits the state while an interrupt waits: the next answer belongs to the interrupt."""
     wanted = order("questions", tag, chance)
     adds = {"log": work_of(tag, ("before",))}
     await see(api, story, wanted, chance, adds=adds, steps=("before", "ask1"), leaves="interrupted")
@@ -89,7 +89,7 @@ async def edited_questions(api: Api, story: Story, chance: random.Random, tag: s
 
 
 async def forks(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A finished chain that is continued from one of its checkpoints, sometimes after an edit there."""
+    """A finished chain is continued from one of its checkpoints, sometimes after an edit there."""
     wanted = order("steps", tag, chance, longest=0.2)
     await see(api, story, wanted, chance, adds={"log": work_of(tag, STEPS)})
     for _ in range(chance.randint(1, 2)):
@@ -111,7 +111,7 @@ def forked(story: Story, checkpoint: str) -> None:
 
 
 async def other_answers(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """An interrupt that is answered a second time at its old checkpoint: the new answer is used there."""
+    """An interrupt is answered again at its old checkpoint: the new answer is used there."""
     wanted = order("questions", tag, chance, longest=0.2)
     log = work_of(tag, ("before",))
     await see(api, story, wanted, chance, adds={"log": log}, steps=("before", "ask1"), leaves="interrupted")
@@ -136,7 +136,10 @@ async def other_answers(api: Api, story: Story, chance: random.Random, tag: str)
 
 
 def subgraph(graph: str) -> Script:
-    """A subgraph with two interrupts in turn, as a node or called by one; each has its own answer."""
+    """A subgraph with two interrupts in turn, as a node or called by one.
+
+    Each has its own answer.
+    """
 
     async def script(api: Api, story: Story, chance: random.Random, tag: str) -> None:
         wanted = order(graph, tag, chance)
@@ -216,7 +219,10 @@ async def deleted_thread(api: Api, story: Story, chance: random.Random, tag: str
 
 
 async def deleted_run(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A run that is deleted at any point; the thread's next run executes as if it had not existed."""
+    """A run that is deleted at any point.
+
+    The thread's next run executes as if it had not existed.
+    """
     first = await begun(api, story, chance, "steps", f"{tag}.0")
     watching = asyncio.create_task(watch(api, first, chance))
     try:

@@ -119,9 +119,9 @@ def conversation(tag: str, answers: Sequence[str]) -> list[str]:
 def too_often(graph: str, executed: Sequence[tuple[int, str]], *, durability: str) -> list[str]:
     """Violations in the executions (attempt, step) of one run.
 
-    A step executes at most once in an attempt, and again only in a later attempt after this one was cut
-    off. Saved steps are never repeated: in `sync` these are all before the interrupted superstep, in
-    `async` all before the previous superstep.
+    A step executes at most once in an attempt, and again only in a later attempt after this one was
+    cut off. Saved steps are never repeated: in `sync` these are all before the interrupted
+    superstep, in `async` all before the previous superstep.
     """
     wrong: list[str] = []
     stages = STAGES[graph]

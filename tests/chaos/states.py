@@ -20,7 +20,9 @@ async def stands(api: Api, story: Story, following: Sequence[str]) -> None:
 async def edit(
     api: Api, story: Story, text: str, *, base: Lists | None = None, checkpoint_id: str | None = None
 ) -> None:
-    """Add a line to the thread's log, once. Raises Unanswered if it is unknown whether it was added.
+    """Add a line to the thread's log, once.
+
+    Raises Unanswered if it is unknown whether it was added.
 
     Args:
         base: The log of the edited checkpoint, if it is not the latest one.

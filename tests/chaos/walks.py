@@ -28,7 +28,10 @@ def walked(story: Story, keys: Collection[str], thread: Row) -> list[str]:
 
 
 def outcomes(story: Story, keys: Collection[str]) -> Iterator[tuple[Lists, str]]:
-    """The thread's allowed lists and status; two of them if it is unknown whether the last edit happened."""
+    """The thread's allowed lists and status.
+
+    Two of them if it is unknown whether the last edit happened.
+    """
     now: Lists = {name: [] for name in LISTS}
     status = "idle"
     for act in story.acts:

@@ -1,4 +1,7 @@
-"""Runs Node scripts against a server under test; this process injects the server's faults for them."""
+"""Runs Node scripts against a server under test.
+
+This process injects the server's faults for them.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +107,7 @@ def run_script(
 
 
 def failures(output: str) -> str:
-    """The failing tests in the output of Node's test runner, without stack lines of third-party modules."""
+    """The failing tests in Node's output, without stack lines of third-party modules."""
     told = output.rpartition("failing tests:")[2]  # all of it, if the script did not end
     lines = [line for line in told.splitlines() if "node_modules" not in line and "node:internal" not in line]
     return "\n".join(lines)[-6000:]

@@ -1,14 +1,12 @@
-"""One graph that executes the last human message as an order, so that clients can test it by messages.
+"""One graph that executes the last human message as an order, for tests by messages.
 
-talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
-speak [WORDS] [SECONDS]  does the same, but reads its model's events
-weather PLACE [SECONDS]  calls a tool, and reports its answer
-ask [TIMES] [SECONDS]    interrupts so many times, each after so many seconds, and reports the answers
-poll                     interrupts twice at once, and reports the answers
-delegate [WORDS]         lets a subgraph answer
-nest [WORDS]             lets a subgraph of a subgraph answer
-march [STEPS] [SECONDS]  takes so many steps, each with a message of its own
-fail                     fails
+talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds speak
+[WORDS] [SECONDS]  does the same, but reads its model's events weather PLACE [SECONDS]  calls a
+tool, and reports its answer ask [TIMES] [SECONDS]    interrupts so many times, each after so many
+seconds, and reports the answers poll                     interrupts twice at once, and reports the
+answers delegate [WORDS]         lets a subgraph answer nest [WORDS]             lets a subgraph of
+a subgraph answer march [STEPS] [SECONDS]  takes so many steps, each with a message of its own fail
+fails
 """
 
 from __future__ import annotations

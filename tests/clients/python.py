@@ -1,4 +1,4 @@
-"""The Python SDK's two clients behind one interface: a test runs with both, and every call is recorded."""
+"""The Python SDK's two clients behind one interface, which records every call."""
 
 from __future__ import annotations
 

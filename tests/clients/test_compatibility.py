@@ -1,4 +1,4 @@
-"""`docs/reference/compatibility.md` matches the tests: its versions, and the files that it names."""
+"""`docs/reference/compatibility.md` names the tested versions, and existing files."""
 
 from __future__ import annotations
 

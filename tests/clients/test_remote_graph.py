@@ -136,7 +136,10 @@ async def test_it_is_a_node_of_another_graph(remote: RemoteGraph) -> None:
 async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph_but_not_answered_through_it(
     remote: RemoteGraph,
 ) -> None:
-    """When resumed, the node sends its input again; its client does not send the answer to the server."""
+    """When resumed, the node sends its input again.
+
+    Its client does not send the answer to the server.
+    """
     sent: list[dict[str, Any]] = []
 
     async def note(request: httpx.Request) -> None:

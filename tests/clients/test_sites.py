@@ -1,4 +1,4 @@
-"""The requests of agent-chat-ui and LangGraph Studio, as a browser sends them for a page of another site.
+"""The requests of agent-chat-ui and LangGraph Studio, sent like by a browser.
 
 Neither can be installed here: one is a site that users deploy, the other a page at
 smith.langchain.com without public source. The requests are those of agent-chat-ui's source in
@@ -154,7 +154,8 @@ def test_agent_chat_ui_answers_a_question(chat: Page) -> None:
     asked = last_values(chat.stream(path, run(input={"messages": [said("ask")]})))
     question = asked["__interrupt__"][0]
     assert question["value"] == {"question": "well?"}
-    # "Mark as resolved": LangGraph ignores a `goto` to a node that the graph does not have, and interrupts again.
+    # "Mark as resolved": LangGraph ignores a `goto` to a node that the graph does not have, and interrupts
+    # again.
     again = last_values(chat.stream(path, run(input={}, command={"goto": "__end__"})))
     assert again["__interrupt__"][0]["id"] == question["id"]
     assert chat.get(f"/threads/{thread}/state")["tasks"][0]["interrupts"][0]["id"] == question["id"]

@@ -103,7 +103,10 @@ async def test_a_question_is_answered(client: LangGraphClient, transport: Transp
 
 @BOTH
 async def test_a_cancelled_run_ends(client: LangGraphClient, transport: Transport) -> None:
-    """The SDK's iterators end at `completed`, `failed` or an interrupt; a cancelled run has none of them."""
+    """The SDK's iterators end at `completed`, `failed` or an interrupt.
+
+    A cancelled run has none of them.
+    """
     async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
         run = await thread.run.start(input=say("march 500 0.05"))
         steps = 0

@@ -1,4 +1,7 @@
-"""Builds graphs from specifications. Their nodes record their executions, and each interrupt's answer."""
+"""Builds graphs from specifications.
+
+Their nodes record their executions, and each interrupt's answer.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def _plain(shown: Shown) -> str:
 
 
 def _after_stop(expected: Told, told: Told) -> str:
-    """After a cancel or timeout the state is that of a committed step, and the thread reaches the same end."""
+    """After a cancel or timeout: a committed step's state, and the same end of the thread."""
     end, wanted = told.shown[-1], expected.shown[-1]
     if end.thread != wanted.thread or _plain(end) != _plain(wanted):
         return f"ended with {end.facts} instead of {wanted.facts}"

@@ -47,7 +47,7 @@ class Plain:
         return await self._shown(error)
 
     def _forget_plain_answers(self) -> None:
-        """Remove plain answers that LangGraph would use for later runs' interrupts (docs/reference/upstream.md)."""
+        """Remove plain answers that LangGraph would use for later interrupts (docs/reference/upstream.md)."""
         for stored in self._saver.writes.values():
             for key in [
                 key for key, (_, channel, *_) in stored.items() if (key[0], channel) == (NULL_TASK, RESUME)
@@ -55,7 +55,7 @@ class Plain:
                 del stored[key]
 
     async def _forget_answer(self, checkpoint: dict[str, Any], resume: Any) -> None:
-        """Remove the stored answer that LangGraph would use instead of a new one at an older checkpoint (docs/upstream.md)."""
+        """Remove the answer that LangGraph would reuse at an older checkpoint (docs/upstream.md)."""
         shown = await self.asked(checkpoint)
         ids = set(resume) if isinstance(resume, dict) else set(shown)
         stored = self._saver.writes["1", "", checkpoint["checkpoint_id"]]

@@ -1,4 +1,4 @@
-"""A story on the runtime, with one accident: a crash at a write, or a drain or a cancel in a node."""
+"""A story on the runtime, with one accident: a crash at a write, or a stop in a node."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ STOPS = {"drain": Stop.DRAIN, "timeout": Stop.TIMEOUT, "lease": Stop.LEASE}
 class Accident:
     """An accident and its place: before or after the `point`-th write, or in the `point`-th node.
 
-    `drain` cancels the node like the last stage of a shutdown; `ask` lets it end first. `cancel` is a
-    client's. `timeout` ends the run; `lease` makes the worker abandon it, because it could not renew its
-    lease; a `lost` run's worker is dead.
+    `drain` cancels the node like the last stage of a shutdown; `ask` lets it end first. `cancel` is
+    a client's. `timeout` ends the run; `lease` makes the worker abandon it, because it could not
+    renew its lease; a `lost` run's worker is dead.
     """
 
     kind: str

@@ -1,4 +1,7 @@
-"""Graphs and stories as plain data: drawn from a seed, printed as JSON, shrunk step by step. Pure."""
+"""Graphs and stories as plain data: drawn from a seed, printed as JSON, shrunk step by step.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-#: The action of a node. `fan` sends its work to two tasks of another node; `parent` jumps in the parent graph.
+#: The action of a node. `fan` sends its work to two tasks of another node; `parent` jumps in the parent
+#: graph.
 KINDS = ("work", "ask", "sub", "call", "fan", "goto", "flaky", "sync", "cached", "parent")
 
 #: The prefix of the root's node names. LangGraph treats an all-digit part of a namespace as a counter.
@@ -56,7 +60,7 @@ def named_nodes(graph: Graph, prefix: str = ROOT) -> Iterator[tuple[str, Node]]:
 
 @dataclass(frozen=True)
 class Story:
-    """A client's calls: the input, then answers and continuations at breakpoints until the graph ends."""
+    """A client's calls: the input, then answers and continuations until the graph ends."""
 
     #: How many interrupts an answering run answers: "one" or "all" of them by id, or "plain" where one waits.
     answers: str = "all"
@@ -66,11 +70,11 @@ class Story:
     update: bool = False
     #: The `goto` of the first answer: "node" for a node, or "send" with an input.
     goto: str = ""
-    #: How the state is edited at the first interrupt: "plain" before a plain answer, "none" before a run without an
-    #: answer, "node" as the waiting node.
+    #: How the state is edited at the first interrupt: "plain" before a plain answer, "none" before a run
+    #: without an answer, "node" as the waiting node.
     edit: str = ""
-    #: From which checkpoint a last run forks: the "start", that of the first interrupt with an "answer", or the one
-    #: "inside" the subgraph that asked it.
+    #: From which checkpoint a last run forks: the "start", that of the first interrupt with an "answer", or
+    #: the one "inside" the subgraph that asked it.
     fork: str = ""
     #: Breakpoints of the first run, by layers of the root.
     before: tuple[int, ...] = ()

@@ -153,7 +153,10 @@ class Teller:
         return await self._player.run(command={"resume": resume, **self._more(shown)})
 
     def _more(self, shown: Shown) -> dict[str, Any]:
-        """Further parts of the first answer; a jump leaves a mark that shows whether it has landed."""
+        """Further parts of the first answer.
+
+        A jump leaves a mark that shows whether it has landed.
+        """
         story, mark = self._case.story, "updated" if self._case.story.update else "jumped"
         if not (story.update or story.goto) or mark in shown.log:
             return {}
@@ -167,7 +170,10 @@ class Teller:
         return more
 
     async def _edit(self, shown: Shown, question: str) -> Shown | None:
-        """Edit the state, and continue as the story specifies; None if the graph cannot determine the node."""
+        """Edit the state, and continue as the story specifies.
+
+        None if the graph cannot determine the node.
+        """
         edit = self._case.story.edit
         values = {"log": ["edited"]} if edit == "node" else {"topic": "edited"}
         edited = await self._player.edit(values, shown.next[0] if edit == "node" else None)

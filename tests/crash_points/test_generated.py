@@ -1,6 +1,7 @@
-"""A share of the generated cases with a new seed each time, past failures, and the body of the long form.
+"""A share of the generated cases, past failures, and the body of the long form.
 
-`CRASH_SEED` replays the cases of a seed, `CRASH_CASE` one printed case; `CRASH_GRAPHS` is their number.
+`CRASH_SEED` replays the cases of a seed, `CRASH_CASE` one printed case; `CRASH_GRAPHS` is their
+number.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class Counts:
 async def play(
     driver: Driver, case: Case, durability: str, accident: Accident | None
 ) -> tuple[str, int, int, bool]:
-    """Play a case once; return the violation, the numbers of writes and nodes, and whether the accident happened."""
+    """Play a case once.
+
+    Return the violation, the numbers of writes and nodes, and whether the accident happened.
+    """
     wanted = await expected(case, durability)
     begin(case)
     served = Served(driver, accident, durability)
@@ -57,7 +60,8 @@ async def play(
         {name: count for name, count in each.items() if kinds.get(name) != "flaky"}
         for each in (wanted.executed, stage.executed)
     )
-    # All tasks of a function belong to one step; a jump executes nodes of several layers in one step, or one of them twice.
+    # All tasks of a function belong to one step; a jump executes nodes of several layers in one step, or one
+    # of them twice.
     jumps = '"goto":' in str(case)
     steps = None if case.functional or jumps else STEPS.get(durability)
     problem = wrong(wanted.told, before, told, now, kind=kind, steps=steps, tasks=1 + jumps)
@@ -82,8 +86,8 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
 def durabilities(case: Case) -> tuple[str, ...]:
     """The durabilities in which plain LangGraph behaves the same for this case.
 
-    `exit` saves neither earlier checkpoints nor all pending writes. With it, a node named by a jump to
-    the parent executes once less if the others of its layer are still awaited.
+    `exit` saves neither earlier checkpoints nor all pending writes. With it, a node named by a jump
+    to the parent executes once less if the others of its layer are still awaited.
     """
     named = any(node.goto for _, node in named_nodes(case.graph))
     return ("sync", "async") if case.story.fork or named else ("sync", "async", "exit")

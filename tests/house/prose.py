@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Patterns by name. Each is rare in plain technical English; the reader decides whether an occurrence is wrong.
+#: Patterns by name. Each is rare in plain technical English; the reader decides whether an occurrence is
+#: wrong.
 PHRASES = {
     "anew": r"\banew\b",
     "in vain": r"\bin vain\b",

@@ -70,7 +70,10 @@ def imported(module: Module, names: Mapping[str, Module]) -> set[str]:
 
 
 def unexplained(module: Module) -> Iterator[int]:
-    """The lines of imports inside functions without a comment above or beside them; the first of adjacent ones."""
+    """The lines of imports inside functions without a comment above or beside them.
+
+    The first of adjacent ones.
+    """
     lines = module.text.splitlines()
     for function, _ in module.functions():
         inner = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]

@@ -87,7 +87,10 @@ class Accidents(Executing):
         number=picks, slot=slots, claims=st.sampled_from([True, True, False]), ending=st.sampled_from(ENDINGS)
     )
     def take_over(self, number, slot, claims, ending) -> None:
-        """A run's owner loses its lease, and another process takes its runs; the owner does not know it yet."""
+        """A run's owner loses its lease, and another process takes its runs.
+
+        The owner does not know it yet.
+        """
         run = pick(self.having("running"), number)
         others = [each for each in self.awake() if each.worker_id.hex != run["worker_id"]]
         if not others:

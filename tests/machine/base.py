@@ -144,7 +144,10 @@ class Base(RuleBasedStateMachine):
     # --- invariants beyond single pictures
 
     def check_accepted(self) -> None:
-        """I3, I4, I5: an accepted run exists; its input is in the state once; answers match their interrupts."""
+        """I3, I4, I5: an accepted run exists.
+
+        Its input is in the state once; answers match their interrupts.
+        """
         for run_id, token in self.accepted.items():
             run = self.now.runs.get(run_id)
             if run is None:
@@ -158,7 +161,7 @@ class Base(RuleBasedStateMachine):
                     assert self.answers[answer] == question, f"{word}: given for {self.answers[answer]}"
 
     def check_thread(self, thread_id: UUID, before: Sight, moves: history.Moves) -> None:
-        """A thread that became idle with the end of a run shows exactly its checkpoints' interrupts."""
+        """A thread that a run's end made idle shows exactly its checkpoints' interrupts."""
         thread = self.now.threads.get(thread_id.hex)
         if thread is None:
             return

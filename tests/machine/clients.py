@@ -84,7 +84,10 @@ class Clients(Base):
         slot=st.integers(0, 2),
     )
     def answer(self, number, plain, strategy, slot) -> None:
-        """Answer an interrupt that a client saw at any time; a plain answer is for the one that the thread shows now."""
+        """Answer an interrupt that a client saw at any time.
+
+        A plain answer is for the one that the thread shows now.
+        """
         thread, interrupt_id, question = pick(self.shown[::-1], number)
         answer = self.number("a")
         if plain:
@@ -133,7 +136,7 @@ class Clients(Base):
     @precondition(lambda self: self.now.events or self.attempts(ended=False))
     @rule(here=st.booleans())
     def follow(self, here) -> None:
-        """Every run's reader continues: from the memory of the executing process, or from the log."""
+        """Every run's reader continues, from the executing process's memory or from the log."""
         for run_id in self.accepted:
             self.read_on(run_id, here=here)
 

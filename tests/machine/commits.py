@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Commits:
-    """Replaces the storage's checkpoint writer: it crashes at a write, or holds writes while frozen."""
+    """Replaces the storage's checkpoint writer; it crashes at a write, or holds writes."""
 
     def __init__(self, real: GroupCommit, changed: Callable[[], None]) -> None:
         self.real = real

@@ -169,7 +169,7 @@ class Executing(Base):
     @precondition(lambda self: self.awake())
     @rule(slot=slots)
     def drain(self, slot) -> None:
-        """Begin a shutdown: claim no more runs, and ask the graphs to stop before their next step."""
+        """Begin a shutdown: claim no more runs, and ask graphs to stop before the next step."""
         process = pick(self.awake(), slot)
         process.draining = True
         for attempt in process.attempts.values():

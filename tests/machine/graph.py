@@ -1,4 +1,4 @@
-"""A graph whose steps each wait until the machine lets them pass, and that records its steps in its state."""
+"""A graph whose steps wait until the machine lets them pass; its state records them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ Place = tuple[str, int]
 
 
 class Gate:
-    """The gate where the steps of one execution wait. `passed` are the steps that were let through."""
+    """The gate where the steps of one execution wait.
+
+    `passed` are the steps that were let through.
+    """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.waiting: str | None = None
@@ -48,7 +51,8 @@ gates: dict[Place, Gate] = {}
 class State(TypedDict, total=False):
     #: The log, a word for each event: "in:r1" an input, "r1.0" a step, "r1.1=a2" an answer.
     log: Annotated[str, operator.add]
-    #: The plan's token, the next step's number, and the remaining steps: s a step, a an interrupt, d two, f a failure.
+    #: The plan's token, the next step's number, and the remaining steps: s a step, a an interrupt, d two, f a
+    #: failure.
     plan: str
 
 

@@ -1,4 +1,4 @@
-"""Invariants of a picture of the database, and of the step between two pictures (durability §1.3)."""
+"""Invariants of a picture of the database, and of the step between two (durability §1.3)."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def log_of_run(run: Row, events: list[Event]) -> None:
 
 
 def lawful(before: Sight, now: Sight, moves: Moves | None) -> None:
-    """Assert that a step made only the moves allowed by its rule; None allows any run to move, also twice."""
+    """Assert that a step made only the moves allowed by its rule.
+
+    None allows any run to move, also twice.
+    """
     for run_id in before.runs.keys() | now.runs.keys():
         _final(before.runs.get(run_id), now.runs.get(run_id))
         if moves is not None:

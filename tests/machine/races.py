@@ -1,4 +1,4 @@
-"""Two concurrent functions of the product: the second begins before a given statement of the first."""
+"""Two concurrent functions: the second begins before a given statement of the first."""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ GLANCE = 0.001
 
 
 class Rival:
-    """Another thread with its own connection. Only on PostgreSQL, because SQLite serialises transactions."""
+    """Another thread with its own connection.
+
+    Only on PostgreSQL, because SQLite serialises transactions.
+    """
 
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = eyes
@@ -24,7 +27,11 @@ class Rival:
         self._pid = self._thread.submit(_backend).result()
 
     def race(self, first: Callable[[], Any], second: Callable[[], Any], *, statement: int) -> None:
-        """Call `first`; before its `statement`-th statement start `second`, and wait until that ends or waits for a lock."""
+        """Call `first`.
+
+        Before its `statement`-th statement start `second`, and wait until that ends or waits for a
+        lock.
+        """
         begun: list[Future[Any]] = []
         count = 0
 

@@ -30,7 +30,10 @@ class Life(Clients, Accidents, Races):
         lands=st.booleans(),
     )
     def converse(self, slot, accident, fuse, lands) -> None:
-        """A process receives the answer to the newest interrupt; then it crashes, or the answer is cancelled."""
+        """A process receives the answer to the newest interrupt.
+
+        Then it crashes, or the answer is cancelled.
+        """
         process, (thread, interrupt_id, question) = pick(self.awake(), slot), self.shown[-1]
         if process.draining or self.now.threads[thread.hex]["status"] == "busy":
             return

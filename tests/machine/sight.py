@@ -1,4 +1,4 @@
-"""The database's contents, by plain SQL: one picture of everything that the machine's rules may change."""
+"""One picture of everything that the machine's rules may change, by plain SQL."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ IDS = ("id", "thread_id", "run_id", "worker_id")
 
 @dataclass(frozen=True)
 class Sight:
-    """A snapshot of the database. Ids are hexadecimal without hyphens; checkpoints' ids are unchanged."""
+    """A snapshot of the database.
+
+    Ids are hexadecimal without hyphens; checkpoints' ids are unchanged.
+    """
 
     runs: dict[str, Row]
     threads: dict[str, Row]

@@ -1,4 +1,4 @@
-"""Shared by all examples of a test: the event loop with its storage, the database reader, and the log's alarms."""
+"""Shared by all examples of a test: the event loop and storage, reader, and log's alarms."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Site:
         logging.getLogger().addHandler(self.complaints)
 
     def _hurry(self, *, on: bool) -> None:
-        """Let this test's commits skip the wait for the disk, because none must survive a crash of the database."""
+        """Let commits skip the wait for the disk; none must survive a crash of the database."""
         name = connection.settings_dict["NAME"]
         with connection.cursor() as cursor:
             if on:
@@ -78,7 +78,7 @@ class Site:
             self.eyes.execute(f"DELETE FROM {table}")
 
     def asked(self, thread_id: UUID) -> tuple[set[tuple[str, str]], bool]:
-        """The interrupts in a thread's checkpoints, as (interrupt id, value), and whether steps are left."""
+        """The interrupts in a thread's checkpoints, and whether steps are left."""
 
         async def read() -> Any:
             graph = copy.copy(life)

@@ -51,8 +51,9 @@ def test_a_rollback_of_a_requeued_run_comes_before_the_runs_behind_it() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_has_begun_goes_on_before_one_that_was_admitted_by_an_earlier_clock() -> None:
-    # An admission reads the clock, then waits for the thread's lock: another run may be claimed meanwhile. If the
-    # claimed run's process is lost, the older run must not execute between its attempts, which would repeat its input.
+    # An admission reads the clock, then waits for the thread's lock: another run may be claimed meanwhile. If
+    # the claimed run's process is lost, the older run must not execute between its attempts, which would
+    # repeat its input.
     thread = make_thread(status="busy", epoch=2)
     begun = requeued(thread, age=10)
     make_run("pending", age=20, thread=thread)
@@ -74,7 +75,10 @@ def answer(life: Life) -> str:
 
 
 def die_after_the_answer(life: Life) -> str:
-    """Answer an interrupt; the process crashes after the answer's step is saved. Return the run's id."""
+    """Answer an interrupt; the process crashes after the answer's step is saved.
+
+    Return the run's id.
+    """
     ask(life, "as")
     run_id = answer(life)
     life.step(number=0)

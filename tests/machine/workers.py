@@ -1,4 +1,4 @@
-"""Simulated worker processes: the product's lease, execution and settlement, stopped and killed anywhere."""
+"""Simulated workers: the product's lease, execution and settlement, killed anywhere."""
 
 from __future__ import annotations
 

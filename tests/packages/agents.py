@@ -25,8 +25,8 @@ from pydantic import BaseModel
 class Scripted(BaseChatModel):
     """Calls the tools in its script, message by message, and returns the other lines as texts.
 
-    A line of the script is `tool {"argument": "value"}`, several of them joined by `&`, or a text. The
-    number of its own messages selects the line, so that a repeated call returns the same.
+    A line of the script is `tool {"argument": "value"}`, several of them joined by `&`, or a text.
+    The number of its own messages selects the line, so that a repeated call returns the same.
     """
 
     script: tuple[Any, ...]

@@ -64,7 +64,10 @@ def site(tmp_path: Path, template: Template, cache: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Site]:
-    """A site with a running server, for tests that leave it unchanged; its invariants are checked at the end."""
+    """A site with a running server, for tests that leave it unchanged.
+
+    Its invariants are checked at the end.
+    """
     folder = tmp_path_factory.mktemp("shared")
     with template.copy(folder) as database:
         made = Site(folder, database, cache=cache)

@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
-    """The environment of a server process: only the test's settings, and compiled modules for a quick start."""
+    """A server process's environment: the test's settings, and a cache of compiled modules."""
     ours = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
     kept = {name: os.environ[name] for name in ours if name in os.environ}
     kept |= {

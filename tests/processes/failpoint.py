@@ -25,7 +25,10 @@ def before(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def freezing(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Freeze the whole process at the first call, within the transaction; continue when it is woken."""
+    """Freeze the whole process at the first call, within the transaction.
+
+    Continue when it is woken.
+    """
     frozen = False
 
     @wraps(call)

@@ -1,4 +1,4 @@
-"""Server processes without the second of processor time that each would need to import the libraries.
+"""Server processes without the second of processor time that library imports cost each.
 
 A process that has imported the libraries, and nothing of this project, waits beside the tests. For
 each server it forks twice, and the fork behaves like an interpreter that was started with the same
@@ -168,7 +168,10 @@ def fork() -> int | None:
 
 
 def become(command: list[str], env: dict[str, str], log: str) -> None:
-    """Behave like `python *command` in this environment; a return ends the process in the same way."""
+    """Behave like `python *command` in this environment.
+
+    A return ends the process in the same way.
+    """
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, log, os.O_WRONLY | os.O_APPEND)):
         opened = os.open(path, flags)
         os.dup2(opened, number)

@@ -56,9 +56,10 @@ def eventually(condition: Callable[[], Any], *, timeout: float = 20, what: str =
 
 
 def within(seconds: float) -> float:
-    """The time limit here for something that takes at most `seconds` on a machine with idle processors.
+    """The time limit here for something that takes `seconds` on an idle machine.
 
-    The server's speed can only be tested there; that nothing is lost, stuck or doubled holds anywhere.
+    The server's speed can only be tested there; that nothing is lost, stuck or doubled holds
+    anywhere.
     """
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
@@ -230,7 +231,7 @@ class Site:
         return self.spawn(*WORKER, *arguments, **options).announced()
 
     def several(self, count: int, *command: str, **options: Any) -> list[Process]:
-        """Start several server processes at once, each on its own port, and wait until all serve."""
+        """Start several server processes, each on its own port, and wait until all serve."""
         spawned = [self.spawn(*command, port=free_port(), **options) for _ in range(count)]
         return [process.ready() for process in spawned]
 
@@ -304,7 +305,7 @@ class Site:
         return self.row(run)
 
     def events(self, run: Row) -> list[Row]:
-        """A run's events in order, as readers of its stream get them: without those of the other protocol."""
+        """A run's events in order, without those of the other protocol."""
         key = self.database.key(run["run_id"])
         return self.database.rows(
             f"SELECT * FROM runs_runevent WHERE run_id = '{key}' AND event <> '+' ORDER BY epoch, seq"

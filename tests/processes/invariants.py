@@ -19,8 +19,8 @@ def sound(site: Site, *, waiting: int = 0, allowed: str = r"(?!)", clock_set_bac
     Args:
         waiting: How many runs are left for the next server.
         allowed: Alarms that the log may contain.
-        clock_set_back: Whether the machine's clock, used for SQLite's rows, was set back between two
-            processes.
+        clock_set_back: Whether the machine's clock, used for SQLite's rows, was set back between
+            two processes.
     """
     runs = site.database.rows("SELECT * FROM runs_run")
     threads = {row["id"]: row for row in site.database.rows("SELECT * FROM threads_thread")}
@@ -49,7 +49,7 @@ def statuses(runs: Sequence[Row], threads: dict[str, Row], *, waiting: int) -> N
 
 
 def log_of_run(run: Row, events: Sequence[Row], *, clock_set_back: bool = False) -> None:
-    """I7, I8: ids only grow, no event of an old attempt follows a new one, and the end agrees with the status."""
+    """I7, I8: ids only grow, attempts do not mix, and the end agrees with the status."""
     attempts = [list(rows) for _, rows in groupby(events, key=lambda row: row["epoch"])]
     for rows in attempts:
         assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), (

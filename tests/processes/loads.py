@@ -1,4 +1,4 @@
-"""Graphs that burden their process: they block its loop, return large or deep values, or emit many events."""
+"""Graphs that burden their process: blocking, large or deep values, many events."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def records(log: str) -> list[Record]:
 
 
 def brief(record: Record) -> Record:
-    """A record's beginning and end, because the last frames and the message of a traceback matter most."""
+    """A record's beginning and end, because a traceback's last frames matter most."""
     lines = record if len(record) <= LINES else [*record[:2], "    …", *record[3 - LINES :]]
     return [line if len(line) <= WIDTH else line[:WIDTH] + " …" for line in lines]
 

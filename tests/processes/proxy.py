@@ -23,9 +23,10 @@ T = TypeVar("T")
 class Proxy:
     """Forwards bytes between its own port and another one of loopback, in a separate thread.
 
-    A silent proxy behaves like a network partition in TCP: connections stay open, and nothing arrives,
-    not even the other end's close. Bytes sent meanwhile arrive once the network is healed. (The kernel's
-    keepalives do not detect it, because they end at the proxy.) All methods are thread-safe.
+    A silent proxy behaves like a network partition in TCP: connections stay open, and nothing
+    arrives, not even the other end's close. Bytes sent meanwhile arrive once the network is healed.
+    (The kernel's keepalives do not detect it, because they end at the proxy.) All methods are
+    thread-safe.
     """
 
     def __init__(self, target: int) -> None:
@@ -161,7 +162,7 @@ class Proxy:
             self._tasks.discard(task)
 
     async def _pump(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Forward one direction until its end, then raise ConnectionError, so that the other one ends too."""
+        """Forward one direction until its end, then raise ConnectionError to end the other."""
         clock = asyncio.get_running_loop().time
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(IN_FLIGHT)
 

@@ -23,7 +23,7 @@ def position(event_id: str) -> Position:
 
 
 class Reader(threading.Thread):
-    """The stock client, which rejoins with its last event's id until the run is terminal and fully read."""
+    """The stock client, which rejoins by event id until the run is terminal and fully read."""
 
     def __init__(self, site: Site, run: Row, *, after: str = "-1", process: Process | None = None) -> None:
         super().__init__(daemon=True)
@@ -110,7 +110,7 @@ class RawReader(threading.Thread):
             self.ended_at = time.monotonic()
 
     def leave(self) -> None:
-        """Close the connection at the next line, which arrives at the latest with the next heartbeat."""
+        """Close the connection at the next line, at the latest the next heartbeat."""
         self._left.set()
         self.join(20)
 

@@ -1,4 +1,4 @@
-"""The site's settings for servers under test: short intervals, `RUN_SETTINGS` (JSON), failpoints and a skewed clock."""
+"""Settings for servers under test: short intervals, `RUN_SETTINGS`, failpoints, skew."""
 
 from __future__ import annotations
 

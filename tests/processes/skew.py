@@ -16,7 +16,7 @@ NANOSECONDS = 10**9
 
 
 def skew() -> float:
-    """The seconds by which this process's clock is ahead, read from the file that `CLOCK_FILE` names."""
+    """The seconds by which this process's clock is ahead, from the file in `CLOCK_FILE`."""
     return float(Path(os.environ["CLOCK_FILE"]).read_text())
 
 

@@ -13,7 +13,8 @@ from tests.processes.databases import Row
 from tests.processes.harness import STEPS, Site, eventually, within
 from tests.processes.readers import RawReader
 
-#: The time until a cancelled run is final, in seconds (durability §1.3, I13, with a margin for a loaded machine).
+#: The time until a cancelled run is final, in seconds (durability §1.3, I13, with a margin for a loaded
+#: machine).
 CANCELLED_WITHIN = 3.0
 
 

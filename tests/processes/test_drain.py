@@ -1,4 +1,4 @@
-"""SIGTERM: runs stop at a safe point, the next process resumes there, and readers miss and repeat nothing."""
+"""SIGTERM: runs stop at a safe point and resume, and readers miss and repeat nothing."""
 
 from __future__ import annotations
 

@@ -93,7 +93,10 @@ class Sluggish:
 
 
 def flood(site: Site, *, sluggish: int) -> tuple[float, int]:
-    """Emit 30 MB to one reader and some sluggish ones; return its seconds, and the growth of the server's memory."""
+    """Emit 30 MB to one reader and some sluggish ones.
+
+    Return its seconds, and the growth of the server's memory.
+    """
     before = memory(site.process)
     began = time.monotonic()
     run = site.create("flood", {"many": 3000, "size": 10_000}, stream_mode=["custom"])

@@ -1,4 +1,4 @@
-"""Wall clocks that are wrong or are changed: order, due times, leases and states do not depend on them."""
+"""Wrong or changed wall clocks do not affect order, due times, leases and states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ MINUTES = 600
 
 
 def clock(site: Site, name: str, seconds: float) -> dict[str, str]:
-    """The setting of a process whose clock is ahead by this many seconds; rewriting the file sets the clock."""
+    """The setting of a process whose clock is ahead by this many seconds.
+
+    Rewriting the file sets the clock.
+    """
     file = site.folder / f"clock-{name}"
     set_clock(file, seconds)
     return {"CLOCK_FILE": str(file)}

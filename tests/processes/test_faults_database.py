@@ -1,4 +1,4 @@
-"""The database ends connections, is slow, full or read-only, or aborts transactions: no run is lost or doubled."""
+"""Faults of the database's connections, speed, space or writes lose and double no run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Locks held too long, and aborted transactions: waiting requests are answered, and nothing is lost."""
+"""Locks held too long, and aborted transactions: requests are answered, nothing is lost."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_transaction_that_the_database_gives_up_is_tried_again(site: Site, sql
 
 
 def test_a_process_that_is_frozen_within_a_transaction_gives_its_locks_back(site: Site) -> None:
-    """It freezes while it settles its run: the thread's row is locked, and no worker can take the run over."""
+    """It freezes while it settles its run; its lock on the thread prevents a takeover."""
     lease = 3.0
     times = {"LEASE": lease, "HEARTBEAT": 0.5}
     serving = front(site)

@@ -1,4 +1,4 @@
-"""The network between a worker and its database is cut, or silent for longer than a lease: no step runs twice."""
+"""A cut or silent network between a worker and its database: no step runs twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Races: two inputs, two cancels, a cancel and an end, a cancel and a takeover, a run and its thread's deletion."""
+"""Races: inputs, cancels, ends, takeovers, and deletions of threads."""
 
 from __future__ import annotations
 

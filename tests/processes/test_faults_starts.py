@@ -152,7 +152,7 @@ def test_four_processes_migrate_an_empty_database_at_once(
 def test_after_an_older_copy_is_restored_and_its_epochs_raised_no_event_id_comes_twice(
     site: Site, tmp_path: Path
 ) -> None:
-    """The procedure in docs/reference/faults.md: event ids that clients saw before the restore are not used again."""
+    """The procedure in docs/reference/faults.md: no event id that clients saw is used again."""
     site.start()
     run = site.create("gated", stream_mode=["values", "updates", "debug"])
     site.executing(run, "gate")

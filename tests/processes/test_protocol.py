@@ -84,7 +84,8 @@ def test_who_reconnects_after_a_kill_has_every_event_once(site: Site) -> None:
     assert kept == told(before)[: len(kept)] == everything[: len(kept)]
     assert everything == kept + told(after)
     assert after[0]["seq"] > before[-1]["seq"]
-    # A checkpoint's event has the checkpoint's id: the resuming attempt sends it again, and clients recognise it.
+    # A checkpoint's event has the checkpoint's id: the resuming attempt sends it again, and clients recognise
+    # it.
     names = [each["event_id"] for each in before + after if each["method"] != "checkpoints"]
     assert len(names) == len(set(names))
     assert [seq for seq, *_ in everything] == sorted({seq for seq, *_ in everything})

@@ -1,8 +1,8 @@
-"""Every write of a run is a point where its process may crash: before it lands, or directly after it.
+"""Each write of a run is a point where its process may crash: before it, or after it.
 
-The dead man: from one write on, the storage refuses everything, as if the process were dead. Then the
-run is recovered as by reconcile, and a new attempt resumes it. (Method and expectations: durability
-§2.3.)
+The dead man: from one write on, the storage refuses everything, as if the process were dead. Then
+the run is recovered as by reconcile, and a new attempt resumes it. (Method and expectations:
+durability §2.3.)
 """
 
 from __future__ import annotations

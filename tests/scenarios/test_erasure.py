@@ -1,4 +1,4 @@
-"""Deletions leave nothing behind: all tables are searched, including the checkpoints' (durability §3.2)."""
+"""Deletions leave nothing behind in any table or checkpoint (durability §3.2)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,8 @@ async def test_a_deleted_thread_leaves_nothing(http: httpx.AsyncClient) -> None:
     }  # fmt: skip
     copy = (await http.post(f"/threads/{thread}/copy")).json()["thread_id"]
     assert (await http.delete(f"/threads/{thread}")).status_code == 204
-    # The copy is a separate thread and is deleted separately; its checkpoints name the runs that created them.
+    # The copy is a separate thread and is deleted separately; its checkpoints name the runs that created
+    # them.
     assert not await in_database(left_of, thread)
     assert await in_database(left_of, *runs) <= {"checkpoints"}
     assert (await http.get(f"/threads/{copy}/state")).json()["values"]["log"]

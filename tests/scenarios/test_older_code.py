@@ -1,4 +1,4 @@
-"""Code from before the last migrations works with the migrated database: inserts and updates succeed."""
+"""Code from before the last migrations still inserts and updates."""
 
 from __future__ import annotations
 

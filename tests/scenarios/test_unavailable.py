@@ -1,4 +1,7 @@
-"""A run whose storage is unavailable for longer than it waits resumes later; after repeated outages it ends."""
+"""A run whose storage is unavailable for longer than it waits resumes later.
+
+After repeated outages it ends.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Graphs that lack a node in a later version of the code; `CODE_VERSION` is the deployed version."""
+"""Graphs that lack a node in a later version of the code.
+
+`CODE_VERSION` is the deployed version.
+"""
 
 from __future__ import annotations
 

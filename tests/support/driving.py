@@ -1,4 +1,4 @@
-"""Drives runs in the test's process, through the functions that the API, commands and admin call."""
+"""Drives runs in the test's process, by the functions of the API, commands and admin."""
 
 from __future__ import annotations
 

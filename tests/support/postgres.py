@@ -1,4 +1,4 @@
-"""A temporary PostgreSQL: `TEST_DATABASE_URL`, else this machine's binaries, else a wheel that ships them."""
+"""A temporary PostgreSQL: `TEST_DATABASE_URL`, this machine's binaries, or a wheel."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def unprivileged() -> list[str]:
-    """A prefix that runs a command as an ordinary user, because PostgreSQL refuses to run as root."""
+    """A prefix that runs a command as an ordinary user; PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return []
     for name in ("postgres", "nobody"):
@@ -127,7 +127,8 @@ def server(*, fsync: bool = True) -> Iterator[Server]:
     """Start a server; stop and remove it afterwards. Raises LookupError if there are no binaries.
 
     Args:
-        fsync: Whether a commit waits for the disk. Otherwise commits survive a crash of the server, but not of the machine.
+        fsync: Whether a commit waits for the disk. Otherwise commits survive a crash of the server,
+            but not of the machine.
     """
     found = binaries()
     if found is None:

@@ -1,4 +1,4 @@
-"""Rows as the runtime writes them, created directly, for pages and commands that read and settle them."""
+"""Rows as the runtime writes them, created directly, for pages and commands."""
 
 from __future__ import annotations
 

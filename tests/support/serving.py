@@ -15,7 +15,10 @@ from runs.worker.opening import open_runtime
 
 
 class Server(uvicorn.Server):
-    """A server that stops at once; uvicorn's polls ten times a second, and then sleeps for a tenth."""
+    """A server that stops at once.
+
+    Uvicorn's polls ten times a second, and then sleeps for a tenth.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -45,7 +48,8 @@ class Server(uvicorn.Server):
 async def served() -> AsyncIterator[str]:
     """Open a runtime and serve the API; yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # asyncio does so for the sockets that it creates. Otherwise an answer's body waits 40 ms for the headers' acknowledgement.
+        # asyncio does so for the sockets that it creates. Otherwise an answer's body waits 40 ms for the
+        # headers' acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(LeanHandler(MIDDLEWARE), lifespan="off", log_level="error")
         server = Server(config)

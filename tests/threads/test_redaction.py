@@ -33,7 +33,9 @@ def test_no_text_takes_longer_than_in_proportion(piece: str) -> None:
         return min(_timed(text) for _ in range(3))
 
     short, long = seconds(4_000), seconds(64_000)
-    assert long < 0.05 + 100 * short, "sixteen times the text; a quadratic search would take 256 times as long"
+    assert long < 0.05 + 100 * short, (
+        "sixteen times the text; a quadratic search would take 256 times as long"
+    )
 
 
 def _timed(text: str) -> float:

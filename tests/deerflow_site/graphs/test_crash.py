@@ -28,7 +28,10 @@ async def run(path: str, input: Any, *, attempt: int) -> list[str]:
 
 
 def killed_at(node: str, path: Path) -> int:
-    """Run the first attempt in a separate process that is configured to crash at `node`; return its exit code."""
+    """Run the first attempt in a separate process that is configured to crash at `node`.
+
+    Return its exit code.
+    """
     environ = {**os.environ, "DEMO_CRASH_AT": node}
     command = [sys.executable, "-m", __name__, str(path)]
     return subprocess.run(command, cwd=ROOT, env=environ, check=False, timeout=60).returncode

@@ -1,4 +1,4 @@
-"""Permissions of the agent streaming protocol's commands and connections, over HTTP and over a websocket."""
+"""Permissions of the streaming protocol's commands and connections, on both transports."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ async def test_ten_cost_no_more_statements_than_one(
     statements = Statements(monkeypatch)
 
     async def cost(method: str, path: str, limit: int, *, in_body: bool, enough: int = 0) -> int:
-        """The minimum of several tries, or a small enough one, because other tasks use the database too."""
+        """The minimum of tries until one is small enough, because other tasks use the database too."""
         costs = [sys.maxsize]
         while min(costs) > enough and len(costs) <= (20 if enough else 4):
             before = statements.sent

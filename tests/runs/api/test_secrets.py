@@ -152,7 +152,7 @@ async def test_an_error_tells_no_secret(http: httpx.AsyncClient, caplog: pytest.
 async def test_an_assistants_secrets_are_hidden_and_stay_what_they_are(
     http: httpx.AsyncClient, place: str
 ) -> None:
-    """A client edits what it has read and sends it back, to the assistant or with a run, like Studio."""
+    """A client edits what it has read and sends it back, like Studio."""
     secrets = {
         "openai_api_key": CANARY,
         "nested": {"token": CANARY},
@@ -208,7 +208,7 @@ async def test_a_crons_secrets_stay_what_they_are(http: httpx.AsyncClient) -> No
 
 
 async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) -> None:
-    """The probe that moved execution to another thread on another server (durability §3.1), and similar ones."""
+    """The probe that moved execution to another thread (durability §3.1), and similar ones."""
     victim = await in_database(make_thread, metadata={"graph_id": "looking"})
     forged = {
         "thread_id": str(victim.id), "checkpoint_ns": "x", "run_id": str(uuid4()), "graph_id": "nested",

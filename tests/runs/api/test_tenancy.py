@@ -1,9 +1,10 @@
 """Permissions on every route of the site: one line for each; a route without a line fails here.
 
-The answers are for another user's objects, which must appear not to exist. `read` and `write` are the
-scope that the route needs. `gone` is the answer for another user's object: mostly 404, or the literal
-answer; `listed` for a list without it; `error` for streams with status 200, which clients do not
-retry; `quiet` for a stream without events; `told` for commands, which report errors with status 200.
+The answers are for another user's objects, which must appear not to exist. `read` and `write` are
+the scope that the route needs. `gone` is the answer for another user's object: mostly 404, or the
+literal answer; `listed` for a list without it; `error` for streams with status 200, which clients
+do not retry; `quiet` for a stream without events; `told` for commands, which report errors with
+status 200.
 """
 
 from __future__ import annotations
@@ -292,7 +293,7 @@ def test_each_route_has_a_line_and_a_rule() -> None:
 
 
 def test_all_that_needs_nobody_is_public() -> None:
-    """Everything else at the root of the site belongs to the admin, which has its own login, or is a 404."""
+    """Everything else at the root of the site is the admin, with its own login, or a 404."""
     patterns = [str(pattern.pattern) for pattern in get_resolver().url_patterns]
     assert [pattern for pattern in patterns if pattern.startswith("admin/")] == patterns[:2]
     assert patterns[1] == "admin/"
@@ -317,7 +318,7 @@ def everything() -> list[Any]:
 
 @pytest.mark.parametrize("caller", ["other", "staff"])
 async def test_what_is_not_the_callers_does_not_exist(world: World, caller: str) -> None:
-    """For another user, and for a member of staff, who sees all in the admin but no more than others here."""
+    """For another user, and for a member of staff, who has no more rights here."""
     before = await in_database(everything)
     for line in LINES:
         if line.gone == "-":
@@ -387,7 +388,7 @@ async def test_a_session_without_a_csrf_token_changes_nothing(world: World) -> N
 async def test_the_owner_may_everything(
     world: World, filtered: bool, run_settings: Any, tmp_path: Path
 ) -> None:
-    """The owner's answers differ from those of other users, also if an Auth file has a condition."""
+    """The owner's answers differ from other users', also under an Auth file's condition."""
     if filtered:
         file = tmp_path / "langgraph.json"
         file.write_text(json.dumps({"graphs": {}, "auth": {"path": f"{auth_everything.__name__}:auth"}}))

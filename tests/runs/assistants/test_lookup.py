@@ -62,7 +62,7 @@ def test_no_number_is_given_twice() -> None:
 
 @pytest.mark.postgresql
 def test_a_change_waits_for_the_one_before_it() -> None:
-    """Two processes: the second reads what the first has committed, not the state at its own start."""
+    """Two processes: the second reads what the first has committed."""
     principal = Principal(make_user().pk)
     name = writing.create_assistant(
         {"graph_id": "steps"}, assistant_id=None, if_exists="raise", principal=principal

@@ -1,4 +1,7 @@
-"""A due cron fires once, under rivals and crashes; a failing one records its reason and blocks no other."""
+"""A due cron fires once, under rivals and crashes.
+
+A failing one records its reason and blocks no other.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Readers at a process that lost its run, or whose log is deleted; and a run whose events the log refuses."""
+"""Readers at a process that lost its run, or whose log is deleted.
+
+And a run whose events the log refuses.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A reader stays connected through a transient fault of the database; a lasting one disconnects it."""
+"""A reader stays connected through a transient fault of the database.
+
+A lasting one disconnects it.
+"""
 
 from __future__ import annotations
 

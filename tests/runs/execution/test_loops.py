@@ -1,4 +1,7 @@
-"""The assumptions of the corrections of LangGraph's loop. After a failure read docs/reference/upstream.md."""
+"""The assumptions of the corrections of LangGraph's loop.
+
+After a failure read docs/reference/upstream.md.
+"""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def test_an_answer_that_was_used_is_not_given_again() -> None:
 def test_a_plain_answer_is_given_until_it_has_landed_or_was_used(found: Landed) -> None:
     kwargs = {"command": {"resume": {"decisions": ["approve"]}}}
     assert source(kwargs, begun=False) == Command(resume={"decisions": ["approve"]})
-    # Not `None`: at a checkpoint that the run names, LangGraph would treat it as a fork and drop stored answers.
+    # Not `None`: at a checkpoint that the run names, LangGraph would treat it as a fork and drop stored
+    # answers.
     assert source(kwargs, begun=False, found=found) == Command(resume={})
 
 

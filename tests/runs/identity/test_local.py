@@ -1,4 +1,7 @@
-"""The local user, only for this machine's own connections; and websockets, which have the same principals."""
+"""The local user, only for this machine's own connections.
+
+And websockets, which have the same principals.
+"""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ async def test_a_session_goes_before_the_local_user(run_settings: Any) -> None:
 async def test_another_sites_page_cannot_act_as_the_local_user(
     run_settings: Any, origin: str, allowed: tuple[str, ...], method: str
 ) -> None:
-    """It cannot read the local user's rows either, even if "*" lets a browser show it every answer."""
+    """It cannot read the local user's rows either, even with "*" as an allowed origin."""
     run_settings(LOCAL_USER=True, CORS_ORIGINS=allowed)
     assert (await refused(asked(method, Origin=origin))).status_code == 403
 

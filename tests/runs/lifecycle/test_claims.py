@@ -198,7 +198,10 @@ def test_racing_claims_do_not_exceed_a_limit(run_settings: Any) -> None:
 
 @pytest.mark.postgresql
 def test_a_claim_reads_few_rows_however_many_wait() -> None:
-    """Each user's oldest runs are found by an index; other pending or finished runs are not read."""
+    """Each user's oldest runs are found by an index.
+
+    Other pending or finished runs are not read.
+    """
     user, other = make_user(), make_user()
     seed = make_run(thread=make_thread(user=user))
     with connection.cursor() as cursor:

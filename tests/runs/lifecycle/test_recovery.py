@@ -20,7 +20,7 @@ from threads.models import Thread
 
 
 async def orphan(driver: Driver, *, node: str = "s2", **fields: Any) -> Run:
-    """A run whose worker died during it: it stops without further writes, and its worker is marked."""
+    """A run whose worker died during it: nothing more is written, the worker is marked."""
     fields.setdefault("durability", "sync")
     run = await driver.start("steps", {"log": [], "delay": 0.05}, **fields)
     await driver.executing(run, node)

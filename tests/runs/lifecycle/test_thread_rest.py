@@ -1,4 +1,4 @@
-"""The thread's columns after each end of a run: every case, with and without other runs in flight."""
+"""The thread's columns after each end of a run, with and without others in flight."""
 
 from __future__ import annotations
 

@@ -97,7 +97,9 @@ async def test_a_lease_is_not_steady_for_a_while_after_its_connection_was_ended(
     with pytest.raises(psycopg.OperationalError):
         await lease.renew()
     assert await lease.renew(), "it has reconnected"
-    assert not lease.steady(), "what ended this connection may have ended others that have not reconnected yet"
+    assert not lease.steady(), (
+        "what ended this connection may have ended others that have not reconnected yet"
+    )
     monkeypatch.setattr(leases, "SETTLED", 0.0)
     assert lease.steady()
     await lease.end()

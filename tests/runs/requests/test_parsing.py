@@ -56,7 +56,7 @@ def test_what_cannot_be_stored_is_refused_with_its_reason(body: bytes, reason: s
 
 
 def test_a_nul_character_becomes_a_replacement_character() -> None:
-    """Text pasted from PDFs contains it, databases cannot store it, and the reference server also replaces it."""
+    """PDFs' texts contain it, databases cannot store it, and the reference server replaces it too."""
     assert parse(b'{"a\\u0000": ["x\\u0000y", {"b": "\\u0000"}]}', depth=8) == {
         "a\ufffd": ["x\ufffdy", {"b": "\ufffd"}]
     }

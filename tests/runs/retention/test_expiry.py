@@ -1,4 +1,4 @@
-"""Expiry of threads: when they expire, and that a deletion leaves nothing behind under crashes and races."""
+"""Expiry of threads: when, and that deletions are complete under crashes and races."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ async def test_an_admission_that_comes_first_wins(
 def test_a_run_is_noticed_that_did_not_put_the_expiry_off(
     run_settings: Any, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    """As admitted by a server of an earlier version, between the query for expired threads and the lock."""
+    """As admitted by an earlier version's server, between the query and the lock."""
     thread = make_thread()
     expire(thread.id, strategy=strategy)
     real, due = policy.turn, policy.due

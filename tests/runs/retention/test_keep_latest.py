@@ -123,7 +123,10 @@ async def test_a_run_on_a_kept_thread_can_be_rolled_back(quiet: Any, driver: Dri
 
 
 async def test_a_question_survives_and_so_do_the_answers_that_were_given(quiet: Any, driver: Driver) -> None:
-    """A node's two interrupts, and one in a subgraph; each is answered after the thread's history is deleted."""
+    """A node's two interrupts, and one in a subgraph.
+
+    Each is answered after the thread's history is deleted.
+    """
     run = await driver.finish(await driver.start("questions"))
     for answer in ("one", "two", "three"):
         before = await values(driver, run)

@@ -1,7 +1,7 @@
-"""A site with a dummy runtime, started as `python -m tests.runs.server.dummy_server` or by any ASGI server.
+"""A site with a dummy runtime, for `tests.runs.server.dummy_server` or an ASGI server.
 
-It reports its events on stdout. The environment configures it: `START` (see `runtime`), and `DRAIN`,
-the seconds of its drain. Its event stream and its websocket last until the drain ends.
+It reports its events on stdout. The environment configures it: `START` (see `runtime`), and
+`DRAIN`, the seconds of its drain. Its event stream and its websocket last until the drain ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Python's garbage collector in a serving process; tested in separate processes because it is process-wide."""
+"""Python's garbage collector in a serving process.
+
+Tested in separate processes because it is process-wide.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs made by a factory from configuration or user: read and edited as in the thread's newest run."""
+"""Graphs made from configuration or user: opened like in the thread's newest run."""
 
 from __future__ import annotations
 

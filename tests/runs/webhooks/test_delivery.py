@@ -1,4 +1,4 @@
-"""A run with a webhook: any committed end is delivered, with retries until the receiver accepts it."""
+"""A run with a webhook: any committed end is delivered, with retries."""
 
 from __future__ import annotations
 

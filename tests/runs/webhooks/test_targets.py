@@ -1,4 +1,4 @@
-"""Allowed targets of webhooks: public addresses over https, unless the site configures otherwise."""
+"""Allowed targets of webhooks: public https addresses, unless the site allows others."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ def test_how_many_rows_fit(sizes: list[int], most: int, rows: int) -> None:
 
 
 def five(kind: str) -> str:
-    """Create five rows of one kind, each with some 400 bytes; return their thread, if they have one."""
+    """Create five rows of one kind, each with some 400 bytes.
+
+    Return their thread, if they have one.
+    """
     user = get_user_model().objects.get(pk=local_user_id())
     thread = make_thread(user=user, metadata={"graph_id": "steps"})
     for number in range(5):

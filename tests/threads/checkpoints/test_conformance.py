@@ -57,7 +57,7 @@ EPOCH = 2
 
 
 class AnyThread(BaseCheckpointSaver[str]):
-    """The suite's saver of all threads: a writer for each thread, created at the thread's first use.
+    """The suite's saver of all threads: a writer for each thread, created at first use.
 
     Deletions go to the storage.
     """

@@ -24,7 +24,7 @@ def asking(state: State) -> dict[str, Any]:
 
 @pytest.fixture
 async def gone() -> tuple[Any, Any]:
-    """A finished graph after a command whose `goto` names a node with an interrupt, twice at once."""
+    """A finished graph after a command whose `goto` names an interrupting node, twice."""
     builder = StateGraph(State)
     builder.add_node("first", lambda state: {"log": ["first"]})
     builder.add_node("ask", asking)

@@ -399,7 +399,7 @@ async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_t
 async def test_checkpoint_ids_go_on_after_one_that_was_made_under_a_clock_that_was_ahead(
     storage: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An assumption about LangGraph: its ids begin with the wall clock, and the greatest one is the thread's state."""
+    """An assumption about LangGraph: ids begin with the wall clock, the greatest is the state."""
     thread = await in_database(make_thread)
     now = time.time_ns()
     monkeypatch.setattr(ids, "_last_v6_timestamp", None)

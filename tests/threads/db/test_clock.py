@@ -45,7 +45,10 @@ class Moment:
         monkeypatch.setattr(time, "monotonic", lambda: self.at)
 
     def answer(self, *, after: float, took: float, wrong: float = 0.0) -> None:
-        """Ask `after` seconds later; the answer is from the end of the `took` seconds, and off by `wrong` seconds."""
+        """Ask `after` seconds later.
+
+        The answer is from the end of the `took` seconds, and off by `wrong` seconds.
+        """
         asked = self.at + after
         self.at = asked + took
         clock.note(self.said + timedelta(seconds=self.at - 1000.0 + wrong), asked=asked)

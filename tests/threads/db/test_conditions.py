@@ -147,7 +147,9 @@ def test_a_search_by_values_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch)
                                principal=somebody),
         lambda: searching.count(ThreadFilter.model_validate({"values": {"wanted": "no", "log": ["s"]}}), principal=somebody),
     ):  # fmt: skip
-        with pytest.raises(HttpError, match=r"stopped after 0\.001 s\. Add conditions other than values") as caught:
+        with pytest.raises(
+            HttpError, match=r"stopped after 0\.001 s\. Add conditions other than values"
+        ) as caught:
             ask()
         assert caught.value.status_code == 422
     # Later queries have no such limit.

@@ -1,4 +1,4 @@
-"""Database threads: they hide faults of connections and transactions from callers where possible."""
+"""Database threads hide faults of connections and transactions where possible."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ async def test_only_a_sacrificed_transaction_is_tried_again_and_not_for_ever(
 
 
 async def test_a_transaction_that_the_server_ended_for_its_time_is_a_database_that_cannot_be_used() -> None:
-    """The case of a process that was frozen within a transaction; psycopg classes the error as internal."""
+    """The case of a process that was frozen within a transaction.
+
+    Psycopg classes the error as internal.
+    """
 
     def stand_still() -> None:
         with transaction.atomic(), connection.cursor() as cursor:

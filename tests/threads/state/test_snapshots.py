@@ -19,7 +19,8 @@ from threads.checkpoints import CheckpointStorage, open_checkpoints
 from threads.state.read import thread_state
 from threads.state.snapshots import Snapshots, history
 
-#: Shapes with states that are left to LangGraph: answers, commands, updates without a task, and delta channels.
+#: Shapes with states that are left to LangGraph: answers, commands, updates without a task, and delta
+#: channels.
 OTHERWISE = {
     "parallel", "stopped", "nested", "keeping", "nested twice", "sends", "careless", "delta",
     "functional", "an answer for nobody",

@@ -1,4 +1,4 @@
-"""Waiting interrupts are those that the innermost task asks, even if tasks above it still show others."""
+"""Waiting interrupts are those of the innermost task, whatever tasks above it show."""
 
 from __future__ import annotations
 

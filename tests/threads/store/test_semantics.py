@@ -214,7 +214,8 @@ async def test_namespaces_are_listed_alike(kept: UserStore) -> None:
             await store.aput(namespace, "k", {})
             await store.aput(namespace, "l", {})
     for options in LISTINGS:
-        # LangGraph's memory store sorts them as tuples, its databases as texts, where "a-x" comes before "a.b".
+        # LangGraph's memory store sorts them as tuples, its databases as texts, where "a-x" comes before
+        # "a.b".
         offset, limit = options.get("offset", 0), options.get("limit", 100)
         every = await memory.alist_namespaces(**{**options, "offset": 0, "limit": 100})
         wanted = sorted(every, key=encode)[offset : offset + limit]

@@ -1,4 +1,4 @@
-"""Threads over HTTP and their runs and checkpoints: created with a state, copied, measured, deleted."""
+"""Threads over HTTP with runs and checkpoints: created with a state, copied, deleted."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ async def test_a_state_that_cannot_be_makes_no_thread(http: httpx.AsyncClient, s
 async def test_a_death_while_a_thread_is_made_leaves_its_id_free(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, landed: bool
 ) -> None:
-    """Also a crash just after its checkpoints were written, which on SQLite are in a separate file."""
+    """Also a crash just after its checkpoints were written, to a separate file on SQLite."""
     thread_id = str(uuid4())
     body = {"thread_id": thread_id, "metadata": {"graph_id": "steps"}, "supersteps": SUPERSTEPS}
 

@@ -172,7 +172,7 @@ async def test_a_message_is_measured_in_bytes(url: str, run_settings: Any) -> No
 
 
 async def test_a_socket_hears_no_end_before_it_could_ask_for_the_content(thread: Thread) -> None:
-    """A reconnecting stock client subscribes several times, and stops reading content after an end."""
+    """A reconnecting client subscribes several times, and stops reading content after an end."""
     await thread.start("talking", {**HI, "tokens": 2})
     await thread.events()
     sent: list[str] = []
