@@ -5,26 +5,26 @@ HOST ?= 127.0.0.1
 UV := $(shell command -v uv 2>/dev/null || echo .uv/bin/uv)
 RUN := $(UV) run --frozen --quiet
 PYTHON ?= python3
-# How long `make chaos` lets things fail.
+# The length of `make chaos` in seconds.
 SECONDS ?= 600
-# Trust what the machine trusts, behind a company's proxy too.
+# Use the machine's trusted certificates, for example behind a company's proxy.
 export UV_SYSTEM_CERTS := 1
-# A first start that compiles every package takes three times as long.
+# Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
 .PHONY: help install run test test-newest check house format bench chaos crash-points openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
-	@echo "make test             run the whole test-suite, on SQLite and PostgreSQL; ARGS go to pytest"
+	@echo "make test             run the whole test suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make test-newest      the same with the newest releases of all packages"
 	@echo "make check            lint, format check, types, Django's checks, layers"
-	@echo "make house            show what is too large, badly placed or oddly worded; ARGS=prose lists the phrases"
-	@echo "make openapi          write the API's document anew, to docs/openapi.json"
-	@echo "make vendor           fetch the third-party files of the pages anew, by npm"
+	@echo "make house            report large modules, misplaced names and archaic wording; ARGS=prose lists the phrases"
+	@echo "make openapi          update the API's document, docs/openapi.json"
+	@echo "make vendor           fetch the third-party files of the pages again, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
-	@echo "make crash-points     play 600 generated graphs with a death, a drain or a cancel at drawn points; ARGS=--seed=1"
-	@echo "make chaos            run thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
+	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
+	@echo "make chaos            execute thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
 .uv/bin/uv:
 	$(PYTHON) -m venv .uv
@@ -37,7 +37,7 @@ run: install
 	$(RUN) python manage.py migrate --verbosity 0
 	exec $(RUN) python manage.py serve --host $(HOST) --port $(PORT)
 
-# Packages of the JavaScript clients that are tested. Where they, Node.js or Chromium are missing, their tests say what they skip.
+# Packages of the tested JavaScript clients. If they, Node.js or Chromium are missing, tests are skipped with a reason.
 CLIENTS := $(if $(shell command -v npm 2>/dev/null),tests/clients/node_modules tests/browser/node_modules)
 
 %/node_modules: %/package-lock.json
@@ -46,7 +46,7 @@ CLIENTS := $(if $(shell command -v npm 2>/dev/null),tests/clients/node_modules t
 test: install $(CLIENTS)
 	$(RUN) python -m tests $(ARGS)
 
-# The newest releases that the ranges of pyproject.toml allow, in an environment of its own; uv.lock stays as it is.
+# The newest releases allowed by pyproject.toml, in a separate environment; uv.lock does not change.
 test-newest: install $(CLIENTS)
 	rm -rf .newest && mkdir .newest && cp pyproject.toml README.md .newest/
 	cd .newest && $(abspath $(shell command -v $(UV) || echo $(UV))) lock --quiet

@@ -1,4 +1,7 @@
-"""Run the whole test-suite: once on SQLite, once on PostgreSQL, and a minute of chaos. Further arguments go to pytest."""
+"""Run the whole test suite on SQLite and on PostgreSQL, and a minute of chaos.
+
+Arguments go to pytest.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ from tests.support.postgres import server
 
 
 class Given:
-    """A PostgreSQL that somebody else runs."""
+    """An existing PostgreSQL server."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
 
-#: What uses no database, or always SQLite, and is tested once.
+#: Tests that use no database, or always SQLite, and run once.
 WITHOUT_DATABASE = (
     "tests/browser",
     "tests/deerflow_site",
@@ -39,10 +42,10 @@ WITHOUT_DATABASE = (
 
 
 def run(label: str, arguments: list[str], **environment: str) -> int:
-    """Run the tests; the few that failed once more, each alone.
+    """Run the tests; if only a few failed, repeat each of them alone.
 
-    Many of them say how quickly something must happen to real processes. What fails beside others and passes alone is told in
-    full all the same.
+    Many of them require real processes to react within a time. Failures beside other tests are
+    reported in full even if the repetition passes.
     """
     print(f"\n=== {label} ===", flush=True)
     cache = Path(".pytest_cache") / label
@@ -51,7 +54,7 @@ def run(label: str, arguments: list[str], **environment: str) -> int:
     status = pytest([*workers, *arguments], cache, environment)
     failed = failures(cache)
     if status == 1 and 0 < len(failed) <= FEW:
-        print(f"\n=== {label}: once more, alone: {', '.join(failed)} ===", flush=True)
+        print(f"\n=== {label}: repeated, alone: {', '.join(failed)} ===", flush=True)
         status = pytest(["-n", "0", "--last-failed", *arguments], cache, environment)
     return status
 
@@ -75,19 +78,19 @@ def chaos() -> int:
     return subprocess.run([sys.executable, "-m", "tests.chaos", "--seconds", str(CHAOS_SECONDS)]).returncode
 
 
-#: Tests at once. Many of them wait for a lease, a timeout or a process more than they compute.
+#: Parallel tests. Many of them wait for a lease, a timeout or a process more than they compute.
 WORKERS = "4"
 
-#: More failures than these are no accident.
+#: With more failures than this, none is repeated.
 FEW = 4
 
-#: How long the suite lets everything fail at once; `make chaos` does it for longer.
+#: The length of the suite's chaos test; `make chaos` runs longer.
 CHAOS_SECONDS = 60
 
-#: Hundreds of servers are started, and each would compile every module anew.
+#: Hundreds of servers are started; without it each would compile every module.
 UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 
-#: Settings of a site, which would change what is tested.
+#: Settings of a site that would change the tests.
 OWN_SETTINGS = {
     "DATABASE_URL", "DATA_DIR", "LANGGRAPH_JSON", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "AGENT_MODEL",
     "RUN_CONCURRENCY", "DRAIN_SECONDS", "RUN_RECOVERY", "ON_SHUTDOWN", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE",

@@ -17,7 +17,7 @@ empty_quickly()
 
 @pytest.fixture
 def trace_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the graphs of `tests.support.graphs` note what they execute."""
+    """The file in which the graphs of `tests.support.graphs` record what they execute."""
     path = tmp_path / "trace"
     monkeypatch.setenv("TRACE_FILE", str(path))
     return path
@@ -25,7 +25,7 @@ def trace_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def run_settings(settings: Any, tmp_path: Path) -> Any:
-    """Change a run setting: `run_settings(LEASE=2)`. The checkpoints of each test have a file of their own."""
+    """Change a run setting: `run_settings(LEASE=2)`. Each test has its own checkpoint file."""
     base = {**settings.RUNS, "CHECKPOINTS_FILE": tmp_path / "checkpoints.sqlite3"}
 
     def change(**changes: Any) -> None:
@@ -37,7 +37,7 @@ def run_settings(settings: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 async def driver(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
-    """The runtime, open in this process, and a user who asks it for runs."""
+    """The runtime, open in this process, and a user who creates runs."""
     from runs.worker.opening import open_runtime
     from threads.db.database import threads
 
@@ -47,7 +47,10 @@ async def driver(transactional_db: None, run_settings: Any, trace_file: Path) ->
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about the other database; on SQLite, say, one process executes, and nothing is fenced."""
+    """Deselect tests of the other database.
+
+    On SQLite, for example, one process executes, and nothing is fenced.
+    """
     other = "sqlite" if os.environ.get("DATABASE_URL", "").startswith("postgres") else "postgresql"
     about_other = [item for item in items if item.get_closest_marker(other)]
     config.hook.pytest_deselected(items=about_other)

@@ -1,4 +1,7 @@
-"""The site's settings, on a throw-away database. The SQLite one is a file: threads cannot share one in memory."""
+"""The site's settings, on a temporary database.
+
+The SQLite one is a file, because threads cannot share one in memory.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from deerflow_site.settings import DATABASES, RUNS  # noqa: E402
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["TEST"] = {"NAME": str(DATA / "test.sqlite3")}
 
-#: Tests log in often, and nobody attacks them.
+#: Tests log in often and need no slow hash.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 RUNS = {

@@ -1,4 +1,4 @@
-"""Which errors' texts clients may read. Pure: no Django, no database."""
+"""Which error messages clients may read. Pure: no Django, no database."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 from threads.redaction import redacted_text
 
-#: Exceptions whose message clients may read, and those that are derived from them; of any other they learn the class
-#: alone (reference: wire protocol §3.1, which goes by `isinstance`).
+#: Exceptions whose messages clients may read, subclasses included; of any other, clients see only the class
+#: (reference: wire protocol §3.1, which goes by `isinstance`).
 SHOWN = frozenset(
     [
         "ValueError",
@@ -37,7 +37,7 @@ SHOWN = frozenset(
     ]
 )
 HIDDEN = "An internal error occurred"
-#: How Python shows an exception, which is how checkpoints keep one.
+#: Python's `repr` of an exception, which is what checkpoints store.
 _SHOWN_AS = re.compile(r"(\w{1,200})\(")
 
 
@@ -47,7 +47,7 @@ def is_shown(error: BaseException) -> bool:
 
 
 def shown_error(error: object) -> str:
-    """An error of a task as clients read it: an exception, or the text that a checkpoint has of one."""
+    """A task's error as clients read it: from an exception, or from its text in a checkpoint."""
     if isinstance(error, BaseException):
         return redacted_text(repr(error)) if is_shown(error) else f"{type(error).__name__}({HIDDEN!r})"
     text = str(error)

@@ -1,4 +1,4 @@
-"""Values as the admin's pages show them. Whatever graphs and clients wrote is escaped."""
+"""Values as the admin's pages show them. All input from graphs and clients is escaped."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from django.utils.safestring import SafeString
 from threads.db import clock
 from threads.redaction import redacted
 
-#: Characters of one JSON value that a page shows.
+#: The most characters of one JSON value on a page.
 JSON_LIMIT = 64 * 1024
-#: Characters of an error that a table shows, and those that pointing at it shows.
+#: The most characters of an error in a table, and in its tooltip.
 EXCERPT, TITLE = 80, 1000
 EMPTY = "–"
 
 
 def pretty(value: Any) -> SafeString | str:
-    """JSON, indented, and cut at `JSON_LIMIT`; what is cut off, which may be deep or long, is not even formatted."""
+    """Indented JSON, cut at `JSON_LIMIT`; the rest, which may be deep or long, is not formatted."""
     if value is None:
         return EMPTY
     parts: list[str] = []
@@ -33,14 +33,14 @@ def pretty(value: Any) -> SafeString | str:
         size += len(part)
         if size > JSON_LIMIT:
             break
-    # No response can carry a lone surrogate, but a JSON column of SQLite can.
+    # A JSON column of SQLite can hold a lone surrogate; a response cannot.
     text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
     cut = format_html('<p class="cut">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
     return format_html('<pre class="payload" tabindex="0">{}</pre>{}', text, cut)
 
 
 def without_secrets(value: Any) -> SafeString | str:
-    """JSON that may hold secrets, which are hidden."""
+    """JSON with its secrets hidden."""
     return pretty(redacted(value))
 
 
@@ -50,7 +50,10 @@ def badge(status: str) -> SafeString:
 
 
 def short_id(value: UUID) -> str:
-    """The last eight digits: the first ones of a UUIDv7 are a time, which neighbours share."""
+    """The last eight digits.
+
+    The first ones of a UUIDv7 are a time, which neighbouring rows share.
+    """
     return value.hex[-8:]
 
 
@@ -96,7 +99,7 @@ def moment(value: datetime | None) -> SafeString | str:
 
 
 def ago(value: datetime | None) -> SafeString | str:
-    """How long ago; pointing at it shows the time."""
+    """How long ago; the tooltip shows the time."""
     if value is None:
         return EMPTY
     return format_html(
@@ -105,7 +108,7 @@ def ago(value: datetime | None) -> SafeString | str:
 
 
 def instant(value: datetime) -> SafeString:
-    """The time of day to the millisecond; pointing at it shows the day."""
+    """The time of day to the millisecond; the tooltip shows the date."""
     clock = f"{timezone.localtime(value):%H:%M:%S.%f}"[:-3]
     return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), _clock(value), clock)
 

@@ -1,7 +1,7 @@
-"""Threads that expire: how long one is kept after the last thing that happened on it, and what is done with it then.
+"""Expiry of threads: how long one is kept after its last activity, and what happens to it then.
 
-A thread has its time to live from its client, or from the site's `THREAD_TTL` when it was created. Each run that is
-admitted or ends puts the expiry off; one with a run in flight never expires (`runs.retention.policy` looks).
+The time to live is set by the client, or by the site's `THREAD_TTL` at creation. Each admission and
+each end of a run extends it. A thread with a run in flight never expires (`runs.retention.policy`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEMAND = (
 
 @dataclass(frozen=True, slots=True)
 class Ttl:
-    """How many minutes a thread is kept, and what is done with it then."""
+    """How many minutes a thread is kept, and what happens to it then."""
 
     minutes: float
     strategy: TtlStrategy = TtlStrategy.DELETE
@@ -46,7 +46,7 @@ def parse_ttl(value: Any) -> Ttl:
 
 
 def site_ttl() -> Ttl | None:
-    """What the site gives threads whose client says nothing; described and checked by `runs.conf` and `runs.checks.configuration`."""
+    """The site's default; described by `runs.conf`, checked by `runs.checks.configuration`."""
     given: dict[str, Any] = getattr(django_settings, "RUNS", {})
     minutes = given.get("THREAD_TTL", 0)
     strategy = TtlStrategy(given.get("THREAD_TTL_STRATEGY", TtlStrategy.DELETE))
@@ -67,19 +67,19 @@ def columns(ttl: Ttl | None, *, now: datetime) -> dict[str, Any]:
 
 
 class Kept(Protocol):
-    """A thread, or what is known of it."""
+    """The attributes of a thread that its expiry depends on."""
 
     @property
     def ttl_minutes(self) -> float | None: ...
 
 
 def extended(thread: Kept, *, now: datetime) -> dict[str, Any]:
-    """What changes about a thread when something happens on it: its expiry, if it has one."""
+    """The changes of a thread on activity: its new expiry, if it has a time to live."""
     if thread.ttl_minutes is None:
         return {}
     return {"expires_at": now + timedelta(minutes=thread.ttl_minutes)}
 
 
 def expired(now: datetime) -> Q:
-    """Threads whose time is over; whoever acts on it looks for runs in flight under the thread's lock."""
+    """Threads that have expired; callers check for runs in flight under the thread's lock."""
     return Q(expires_at__lte=now, discarded_at__isnull=True)

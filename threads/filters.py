@@ -1,7 +1,8 @@
-"""What an Auth file's handlers let a principal see: conditions on rows' metadata, on both databases.
+"""Filters of an Auth file's handlers: conditions on rows' metadata, for both databases.
 
-A condition is an object: `{"owner": "ada"}`, `{"owner": {"$eq": "ada"}}`, `{"members": {"$contains": "ada"}}` with one
-element or a list of them, all of its keys together; `$or` and `$and` take lists of such objects, two levels deep.
+A condition is an object: `{"owner": "ada"}`, `{"owner": {"$eq": "ada"}}`, or
+`{"members": {"$contains": "ada"}}` with one element or a list. All its keys must match; `$or` and
+`$and` take lists of such objects, two levels deep.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ MAX_DEPTH = 2
 
 
 def narrowing(principal: object, resource: str, column: str = "metadata") -> Q:
-    """The condition under which a principal sees rows of a resource; of most principals there is none.
+    """The condition that limits which rows of a resource a principal sees; most have none.
 
     Args:
-        column: The rows' metadata, also of a related row.
+        column: The metadata column, of the row itself or a related one.
     """
     filters: Mapping[str, Any] = getattr(principal, "filters", None) or {}
     condition = filters.get(resource)
@@ -30,9 +31,9 @@ def narrowing(principal: object, resource: str, column: str = "metadata") -> Q:
 
 
 def checked(condition: object, depth: int = 0) -> dict[str, Any]:
-    """Return a condition that is one. Raises ValueError, which says what is wrong with it."""
+    """Return the condition if it is valid. Raises ValueError with the reason."""
     if not isinstance(condition, dict):
-        raise ValueError(f"a filter is an object, and {condition!r} is none")
+        raise ValueError(f"a filter must be an object, and {condition!r} is not one")
     for key, wanted in condition.items():
         if key in JOINS:
             if depth >= MAX_DEPTH:
@@ -42,9 +43,9 @@ def checked(condition: object, depth: int = 0) -> dict[str, Any]:
             for part in wanted:
                 checked(part, depth + 1)
         elif not isinstance(key, str) or key.startswith("$"):
-            raise ValueError(f"{key!r} is no operator; known are $eq, $contains, $or and $and")
+            raise ValueError(f"{key!r} is not an operator; known are $eq, $contains, $or and $and")
         elif isinstance(wanted, dict) and (unknown := sorted(set(wanted) - {"$eq", "$contains"}, key=str)):
-            raise ValueError(f"{unknown[0]!r} is no operator; known are $eq, $contains, $or and $and")
+            raise ValueError(f"{unknown[0]!r} is not an operator; known are $eq, $contains, $or and $and")
         elif isinstance(wanted, dict) and len(wanted) != 1:
             raise ValueError(f"the filter of {key!r} needs one operator")
         else:
@@ -74,7 +75,7 @@ def fulfilling(column: str, condition: Mapping[str, Any]) -> Q:
 
 
 def _contained(wanted: Any) -> Any:
-    """What a row's metadata has to contain for its key."""
+    """The metadata that a row must contain for this key."""
     if not isinstance(wanted, dict):
         return wanted
     if "$eq" in wanted:

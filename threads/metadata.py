@@ -1,20 +1,20 @@
-"""What clients may say in a thread's metadata. Pure: no Django, no database."""
+"""The metadata that clients may give a thread. Pure: no Django, no database."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Names that belong to the server or to LangGraph: a thread's metadata become those of its runs, and of each checkpoint.
-#: `graph_id` and `assistant_id` are the client's to set before a graph has run, and the server's from then on.
+#: Names reserved for the server or LangGraph, because runs and checkpoints inherit a thread's metadata. A
+#: client may set `graph_id` and `assistant_id` before the first run; afterwards the server sets them.
 RESERVED = frozenset(["thread_id", "run_id", "cron_id", "user_id", "counters_since_delta_snapshot"])
 RESERVED_PREFIXES = ("__", "langgraph_auth_")
-#: Values in metadata. They are copied to runs and checkpoints, and indexed for searches.
+#: The most values in metadata, which are copied to runs and checkpoints, and indexed for searches.
 MOST_METADATA = 10_000
 
 
 def ensure_few(value: Any, most: int) -> None:
-    """Raise ValueError if JSON has more values than `most`, containers among them."""
+    """Raise ValueError if JSON has more than `most` values, containers included."""
     waiting, count = [value], 0
     while waiting:
         each = waiting.pop()
@@ -26,9 +26,9 @@ def ensure_few(value: Any, most: int) -> None:
 
 
 def client_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata without the names that are not the client's.
+    """The metadata without reserved names.
 
-    Raises ValueError for a graph or an assistant that is not named by a string, and for too many values.
+    Raises ValueError if a graph or assistant is not named by a string, and for too many values.
     """
     ensure_few(metadata, MOST_METADATA)
     for name in ("graph_id", "assistant_id"):

@@ -1,4 +1,4 @@
-"""What is likely a secret, by its name: not shown to clients, and not written to logs."""
+"""Likely secrets, recognised by name: hidden from clients and logs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ WORDS = (
     "(?:api|private|access|secret|signing|encryption)[_-]?key|token|secrets?|password|passwd|passphrase|pwd|"
     "authorization|cookie|credentials?|session[_-]?id|connection[_-]?string|dsn|jwt"
 )
-#: Names that are secrets only if their values look like one: long, and of letters and digits.
+#: Names that are secrets only if their values look like one: long, with letters and digits.
 PERHAPS = frozenset({"key", "auth"})
 LIKE_A_SECRET = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^a-zA-Z]{0,200}[a-zA-Z])[\w.~+/=-]{20,}")
-#: The characters of a name that are looked at, from its end, and those of a text. Longer ones are foreign.
+#: How many characters are checked: of a name, from its end, and of a text. Longer ones come from outside.
 LONGEST_NAME, LONGEST_TEXT = 80, 64 * 1024
-#: The words as ends of names, so that "max_tokens" and "token_count" are none.
+#: The words at the ends of names, so that "max_tokens" and "token_count" do not match.
 SECRET_NAME = re.compile(rf"(?:^|[_\-.\s])(?:[a-z]+)?(?:{WORDS})$", re.IGNORECASE)
-#: In a text: a name and its value, a bearer's token, and keys of this site and of well-known services by how they begin.
+#: In a text: a name and its value, a bearer token, and keys of this site and of well-known services by their
+#: prefixes.
 IN_TEXT = re.compile(
-    # Quotes may be escaped: a text within a text.
+    # Quotes may be escaped, in text nested in text.
     rf"""(?P<name>(?:{WORDS})\\{{0,8}}["']?\s{{0,8}}[:=]\s{{0,8}}(?:Bearer\s{{1,8}}|Basic\s{{1,8}})?\\{{0,8}}["']?)"""
     r"""(?P<value>(?:[^\s"',;)}\]\\]|\\(?!["']))+)"""
     r"""|(?P<scheme>\bBearer\s{1,8})(?P<token>[\w.~+/=-]{8,})"""
@@ -33,7 +34,7 @@ IN_TEXT = re.compile(
 
 
 def redacted(value: Any) -> Any:
-    """A JSON value in which the values of secret names are hidden."""
+    """A JSON value with the values of secret names hidden."""
     if isinstance(value, Mapping):
         return {
             name: HIDDEN if each and is_secret(name, each) else redacted(each) for name, each in value.items()
@@ -44,7 +45,7 @@ def redacted(value: Any) -> Any:
 
 
 def is_secret(name: object, value: Any) -> bool:
-    """Whether the value of a name is likely a secret."""
+    """Whether the value under a name is likely a secret."""
     if not isinstance(name, str):
         return False
     if name.lower() in PERHAPS:
@@ -55,10 +56,11 @@ def is_secret(name: object, value: Any) -> bool:
 
 
 def restored(given: Any, before: Any) -> Any:
-    """A client's JSON in which what it was shown as hidden is what is hidden there: it sends back what it has read.
+    """A client's JSON with the secrets restored that it read, and sent back, as hidden values.
 
     Args:
-        before: What the client was shown without secrets; what is hidden of which nothing is known is left out.
+        before: The value with its secrets, which the client read without them. Hidden values that
+            it does not have are left out.
     """
     if isinstance(given, Mapping):
         known = before if isinstance(before, Mapping) else {}
@@ -76,17 +78,18 @@ def restored(given: Any, before: Any) -> Any:
 
 
 def redacted_text(text: str) -> str:
-    """A text in which what looks like a secret is hidden. A very long one is cut, at 64 Ki characters."""
+    """A text with likely secrets hidden, cut at 64 Ki characters."""
     if len(text) > LONGEST_TEXT:
         text = f"{text[:LONGEST_TEXT]}… ({len(text) - LONGEST_TEXT} characters more)"
     return IN_TEXT.sub(lambda found: (found["name"] or found["scheme"] or found["url"] or "") + HIDDEN, text)
 
 
 class RedactingFormatter(logging.Formatter):
-    """Hides secrets in lines of the log, tracebacks included, and lets no text from outside pass for a line of its own.
+    """Hides secrets in log lines, tracebacks included, and prevents forged lines.
 
-    What a client or a model wrote may contain line breaks and control characters: lines after the first are indented,
-    which no line of the log is, and other control characters are shown as they are escaped in Python.
+    Text of a client or a model may contain line breaks and control characters. Lines after the
+    first are indented, unlike the first line of a record; other control characters are escaped as
+    in Python.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -96,7 +99,7 @@ class RedactingFormatter(logging.Formatter):
         return CONTROL.sub(_escaped, text)
 
 
-#: Line breaks and other control characters; a tab is none.
+#: Line breaks and other control characters, except tabs.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]")
 
 

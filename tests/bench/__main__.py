@@ -24,13 +24,13 @@ NAMES = [*(rate.name for rate in RATES), *OTHERS, *reads.NAMES, *several.NAMES]
 
 
 def say(line: str) -> None:
-    """Progress, which is not the result."""
+    """Print progress, separate from the result."""
     print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured: rounds, their length in seconds, samples of a delay, rounds of what takes long."""
+    """The amount of measuring: rounds, their seconds, samples of a delay, rounds of long cases."""
 
     names: list[str]
     rounds: int
@@ -53,7 +53,7 @@ class Place:
 
 @contextmanager
 def place(database: str) -> Iterator[Place]:
-    """Folders, and on PostgreSQL databases, that are gone afterwards."""
+    """Temporary folders, and on PostgreSQL temporary databases."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         if database == "sqlite":
             yield Place(Path(name))
@@ -64,7 +64,7 @@ def place(database: str) -> Iterator[Place]:
 
 
 async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
-    """All wanted cases on one database, as the table's rows."""
+    """Measure the chosen cases on one database; return the table's rows."""
     rows: list[dict[str, Any]] = []
     wanted = [rate for rate in RATES if rate.name in plan.names]
     async with AsyncExitStack() as stack:
@@ -97,7 +97,7 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
 
 
 async def measure_several(plan: Plan, where: Place) -> list[dict[str, Any]]:
-    """The cases of several processes, which only PostgreSQL has."""
+    """Measure the cases of several processes, which need PostgreSQL."""
     if not where.fleet_urls:
         return []
     urls = iter(where.fleet_urls)
@@ -108,7 +108,7 @@ async def measure_several(plan: Plan, where: Place) -> list[dict[str, Any]]:
 
 
 async def asleep(where: Place) -> tuple[float, float]:
-    """One round of the sleeping runs, on a fresh server: memory that another case left would hide what they take."""
+    """One round of the sleeping runs, on a fresh server without other cases' memory."""
     url = where.sleepers_url
     async with serving(where.folder / "sleepers", url, RUN_CONCURRENCY=str(delays.SLEEPERS)) as server:
         await rates.warm_up(RATES[1], server, None)
@@ -134,7 +134,7 @@ async def profile(rate: Rate, where: Place, seconds: float) -> None:
         profiles.print_samples(record)
     else:
         print(
-            "By cProfile, for py-spy is not installed: the event loop's thread alone, with the server's start."
+            "By cProfile, because py-spy is not installed: only the event loop's thread, including the server's start."
         )
         profiles.print_record(record)
 

@@ -1,6 +1,6 @@
-"""The limit: a bare `graph.astream` loop with LangGraph's stock saver, in a process of its own.
+"""The limit: a bare `graph.astream` loop with LangGraph's stock saver, in a separate process.
 
-It is driven by lines of JSON on stdin, one measurement each, and answers each with one on stdout.
+Each JSON line on stdin orders a measurement; each is answered by a line on stdout.
 """
 
 from __future__ import annotations

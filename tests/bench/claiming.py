@@ -1,6 +1,8 @@
-"""One of several processes that claim at once: `python -m tests.bench.claiming SECONDS`, begun by a line on stdin.
+"""One of several concurrent claimers: `python -m tests.bench.claiming SECONDS`.
 
-It keeps as many runs as a worker with the default settings does, then ends them, outside of what is measured.
+A line on stdin starts it.
+
+It holds as many runs as a worker with default settings, then ends them outside the measured time.
 """
 
 from __future__ import annotations

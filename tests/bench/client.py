@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client: what it costs is taken from the server, which it shares the machine with."""
+"""A lean HTTP/1.1 client, because its cost is the server's loss: they share the machine."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import orjson
 
 NAME = "raw asyncio sockets, HTTP/1.1 keep-alive, events counted and not parsed"
-#: What a part of a response may measure, in bytes, and a request take, in seconds.
+#: The most bytes of a part of a response, and the most seconds of a request.
 LIMIT, TIMEOUT = 64 * 1024 * 1024, 180.0
 
 OnData = Callable[[bytes], None]
 
 
 class RequestError(Exception):
-    """The server answered something else than success, or went away."""
+    """The server answered an error, or closed the connection."""
 
 
 class Connection(asyncio.Protocol):
@@ -83,7 +83,7 @@ class Connection(asyncio.Protocol):
         if self._done is not None and not self._done.done():
             self._done.set_exception(RequestError(why))
 
-    # --- the response, each step returns whether it got on
+    # --- the response; each step returns whether it made progress
 
     def _head(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
@@ -146,7 +146,7 @@ class Connection(asyncio.Protocol):
 
 
 class Events:
-    """Counts the server-sent events of one name, wherever the parts of the response are cut."""
+    """Counts server-sent events of one name, independent of the boundaries of the parts."""
 
     def __init__(self, name: str) -> None:
         self.count = 0

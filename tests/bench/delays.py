@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 
 READERS = 100
 SLEEPERS, NAP = 500, 10.0
-#: How long a run waits before it talks, so that all its readers are there by then.
+#: How long a run waits before its first token, so that all readers are connected by then.
 GATHERING = 2.0
 
 
@@ -30,7 +30,7 @@ GATHERING = 2.0
 
 @dataclass
 class Clock:
-    """When the first bytes of a stream's `metadata` event came, and those of the event after it."""
+    """The arrival of a stream's `metadata` event, and of the next event."""
 
     metadata: float = 0.0
     event: float = 0.0
@@ -118,7 +118,7 @@ async def measure_first_event(server: Server, *, rounds: int, samples: int, say:
 
 @dataclass
 class Gathering:
-    """What the readers of a run have got, and when."""
+    """What a run's readers have received, and when."""
 
     began: float = 0.0
     ended: float = 0.0
@@ -138,7 +138,7 @@ class Gathering:
 
 
 async def readers(server: Server) -> tuple[float, float]:
-    """Events a second that all readers together got, and the seconds it took, from the first event to the last."""
+    """Events per second of all readers together, and seconds from first to last event."""
     gathering = Gathering()
     async with connected(server.port, READERS) as connections:
         thread = await new_thread(connections[0])
@@ -198,7 +198,7 @@ async def sleepers(server: Server) -> tuple[float, float]:
         while not runs.empty():
             answer = await connection.request("GET", runs.get_nowait())
             if orjson.loads(answer) != {"seconds": 0.0}:
-                raise RequestError(f"A run that slept came to {answer[:500]!r}")
+                raise RequestError(f"A sleeping run returned {answer[:500]!r}")
 
     async def watch() -> None:
         nonlocal peak

@@ -1,4 +1,4 @@
-"""How long things take between processes: dispatch, cancels, and going on after a process was lost."""
+"""Delays between processes: dispatch, cancels, and recovery of a lost process's runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FROM_START = "Last-Event-ID: -1\r\n"
 
 
 class Attempt:
-    """Set when the first event of an attempt has come, and at what time."""
+    """Signals the first event of an attempt, and its time."""
 
     def __init__(self, number: int) -> None:
         self.came = asyncio.Event()
@@ -42,7 +42,7 @@ async def create(connection: Connection, body: dict[str, Any]) -> tuple[str, str
 
 
 async def dispatch(fleet: Fleet, samples: int) -> list[float]:
-    """Milliseconds from sending the create call to one process to the run's first event on another one."""
+    """Milliseconds from the create call at one process to the run's first event at another one."""
     found = []
     async with (
         connected(fleet.fronts[0].port, 1) as (maker,),
@@ -65,7 +65,10 @@ def claim_delays(fleet: Fleet, samples: int) -> list[float]:
 
 
 async def cancels(fleet: Fleet, samples: int) -> list[float]:
-    """Milliseconds from asking one process to cancel a run that another one executes to the answer that it has ended."""
+    """Milliseconds from a cancel request at one process to its answer.
+
+    Another process executes the run.
+    """
     found = []
     async with (
         connected(fleet.fronts[0].port, 1) as (maker,),
@@ -86,7 +89,7 @@ async def cancels(fleet: Fleet, samples: int) -> list[float]:
 
 
 async def recovery(fleet: Fleet, number: signal.Signals) -> float:
-    """Seconds from a signal to a run's worker to the first event of the run's next attempt, elsewhere."""
+    """Seconds from a signal to a run's worker to the next attempt's first event elsewhere."""
     async with (
         connected(fleet.fronts[0].port, 2) as (maker, canceller),
         connected(fleet.fronts[1].port, 1) as (reader,),

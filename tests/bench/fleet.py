@@ -1,4 +1,4 @@
-"""Several processes on one PostgreSQL: some serve, some execute, as many of each as a case wants."""
+"""Several processes on one PostgreSQL: a chosen number that serve, and a number that execute."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Fleet:
         return worker
 
     def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
-        """Ask the database, on a connection of its own."""
+        """Query the database on a separate connection."""
         with psycopg.connect(self.url, autocommit=True) as database:
             return database.execute(query, parameters).fetchall()
 

@@ -1,4 +1,4 @@
-"""The graphs that are measured: they do next to nothing, so that what is left is the cost of running them."""
+"""The measured graphs: they do almost nothing, so that the cost of running them remains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop that both sides are measured with."""
+"""The measuring loop of both sides."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What was done in how many seconds; `count` is in the case's unit, runs or tokens."""
+    """The work done and its seconds; `count` is in the case's unit, runs or tokens."""
 
     count: int
     seconds: float
@@ -21,9 +21,11 @@ class Tally:
 
 
 async def repeat(work: Callable[[int], Awaitable[int]], *, workers: int, seconds: float) -> Tally:
-    """Let each worker call `work(worker)` again and again, at least once, beginning none after `seconds`.
+    """Let each worker call `work(worker)` repeatedly, at least once.
 
-    `work` returns how much it did. The time goes on until the last one has ended.
+    No call begins after `seconds`.
+
+    `work` returns the amount done. The time lasts until the last call has ended.
     """
     began = time.perf_counter()
 

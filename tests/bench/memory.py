@@ -18,7 +18,7 @@ from tests.bench.processes import serving
 
 NAME = "store"
 ITEMS, FOLDERS = 10_000, 100
-#: Items with a vector, and how long their vectors are.
+#: Items with a vector, and the length of their vectors.
 EMBEDDED, DIMS = 1000, 384
 SETTINGS = {"STORE": {"index": {"embed": "tests.bench.memory:embed", "dims": DIMS, "fields": ["text"]}}}
 
@@ -26,7 +26,7 @@ Request = Callable[[Connection, int], Awaitable[Any]]
 
 
 def embed(texts: list[str]) -> list[list[float]]:
-    """Vectors that cost next to nothing, and are always the same."""
+    """Cheap, deterministic vectors."""
     return [
         [generator.gauss(0, 1) for _ in range(DIMS)] for text in texts for generator in [random.Random(text)]
     ]
@@ -84,7 +84,7 @@ CASES: list[tuple[str, Request]] = [
 
 
 async def fill(port: int, count: int, request: Request) -> float:
-    """Put so many items over 20 connections; return how many a second."""
+    """Put `count` items over 20 connections; return the rate per second."""
     began = time.perf_counter()
     async with connected(port, 20) as connections:
 
@@ -99,7 +99,7 @@ async def fill(port: int, count: int, request: Request) -> float:
 async def measure(
     folder: Path, url: str | None, *, rounds: int, samples: int, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """The cases on a fresh server, one request after the other on one connection, in milliseconds."""
+    """Measure the cases by sequential requests to a fresh server, in milliseconds."""
     rows: list[dict[str, Any]] = []
     async with serving(folder, url, RUN_SETTINGS=json.dumps(SETTINGS)) as server:
         rate = await fill(server.port, ITEMS, put)

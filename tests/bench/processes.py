@@ -1,4 +1,4 @@
-"""The two processes that are compared: the real server, and the bare loop. Each has a database of its own."""
+"""The two compared processes: the real server and the bare loop, each with its own database."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @contextmanager
 def postgres_databases(*names: str) -> Iterator[list[str]]:
-    """The URLs of new databases on a throw-away server, or on that of TEST_DATABASE_URL. Raises LookupError."""
+    """The URLs of new databases, on a temporary server or TEST_DATABASE_URL's.
+
+    Raises LookupError.
+    """
     import psycopg
 
     with postgres() as server:
@@ -39,7 +42,7 @@ def postgres_databases(*names: str) -> Iterator[list[str]]:
 
 
 def environment(folder: Path, url: str | None, **changes: str) -> dict[str, str]:
-    """A site's environment: its settings are these and no others."""
+    """A site's environment with exactly these settings."""
     own = {*OWN_SETTINGS, "TRACE_FILE"}
     configuration = folder / "langgraph.json"
     configuration.write_text(
@@ -57,7 +60,7 @@ def environment(folder: Path, url: str | None, **changes: str) -> dict[str, str]
 
 
 class Child:
-    """A Python process that says a line when it is ready."""
+    """A Python process that prints a line when it is ready."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
@@ -152,7 +155,10 @@ class Bare(Child):
     """The bare loop."""
 
     async def measure(self, order: dict[str, Any]) -> tuple[Tally, float]:
-        """Execute one order of `tests.bench.bare`; return what was done, and the processor time in seconds."""
+        """Execute an order of `tests.bench.bare`.
+
+        Return the tally and the processor time in seconds.
+        """
         await self.send(json.dumps(order))
         answer = json.loads(await self.line())
         return Tally(answer["count"], answer["seconds"]), answer["cpu"]

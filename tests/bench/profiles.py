@@ -78,6 +78,6 @@ def print_samples(file: Path) -> None:
 
 
 def print_record(file: Path) -> None:
-    """Print a cProfile record, which has the start of the server in it, and no thread but the event loop's."""
+    """Print a cProfile record; it includes the server's start, and only the event loop's thread."""
     for order in ("cumulative", "tottime"):
         pstats.Stats(str(file), stream=sys.stdout).sort_stats(order).print_stats(TOP)

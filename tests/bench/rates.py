@@ -1,4 +1,4 @@
-"""The cases that have a limit: as many runs or tokens a second as the bare loop gets."""
+"""The cases with a limit: runs or tokens per second, compared with the bare loop."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ TALK: dict[str, Any] = {"messages": [{"role": "user", "content": "talk"}], "toke
 
 @dataclass(frozen=True)
 class Rate:
-    """One thing that both sides do again and again.
+    """A case that both sides repeat.
 
     Args:
-        path: How the server is asked: on a new thread each time, if it names one.
-        tokens: How many tokens a run streams, when they are what counts.
-        goal, peer: The share of the bare loop that is aimed at, and the best comparable durable server's.
+        path: The server's route; each run has a new thread if the path contains one.
+        tokens: The tokens that a run streams, if they are counted.
+        goal, peer: The target share of the bare loop, and that of the best comparable durable
+            server.
     """
 
     name: str
@@ -52,7 +53,7 @@ class Rate:
         return TALK if self.tokens else LOG
 
     def order(self, seconds: float) -> dict[str, Any]:
-        """The case as the bare loop understands it."""
+        """The case as an order to the bare loop."""
         return {
             "graph": self.graph,
             "input": self.input,
@@ -97,7 +98,10 @@ async def new_thread(connection: Connection) -> str:
 
 
 def runner(rate: Rate, connections: list[Connection]) -> Any:
-    """One run of the case over a worker's connection, from the thread's creation to the last byte; its count."""
+    """Execute one run over a worker's connection, from the thread's creation to the last byte.
+
+    Return its count.
+    """
     body = orjson.dumps(rate.body)
 
     async def run(worker: int) -> int:
@@ -123,7 +127,7 @@ async def measure_server(rate: Rate, server: Server, seconds: float) -> Tally:
 
 
 async def warm_up(rate: Rate, server: Server, bare: Bare | None) -> None:
-    """So that nothing is imported, compiled or connected to while it is measured."""
+    """Do imports, compilation and connections before the measurement."""
     workers = min(rate.workers, 5)
     async with connected(server.port, workers) as connections:
         await repeat(runner(rate, connections), workers=workers, seconds=0)
@@ -134,7 +138,10 @@ async def warm_up(rate: Rate, server: Server, bare: Bare | None) -> None:
 async def compare(
     rate: Rate, server: Server, bare: Bare, *, rounds: int, seconds: float, say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Measure both sides in turn; the ratio is the median of the rounds' own, for the machine's speed varies."""
+    """Measure both sides in turn.
+
+    The result is the median ratio of the rounds, because the machine's speed varies.
+    """
     await warm_up(rate, server, bare)
     limits, rates, cpu = [], [], {"bare": 0.0, "server": 0.0, "client": 0.0}
     counts = [0, 0]

@@ -1,4 +1,7 @@
-"""How long reads take that people wait for: a state, a history, a search among many threads; and creations a second."""
+"""Latency of interactive reads: a state, a history, a search among many threads.
+
+And creations per second.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from tests.bench.rates import new_thread
 
 Say = Callable[[str], None]
 
-#: Threads that are searched, and checkpoints of the thread that is read.
+#: The number of searched threads, and of the read thread's checkpoints.
 THREADS, CHECKPOINTS = 10_000, 100
 RUN = {"assistant_id": "ten", "input": {"log": []}, "durability": "exit"}
-#: What is aimed at, in milliseconds at the median.
+#: The target medians in milliseconds.
 GOALS = {
     "read-state": 5,
     "read-history-10": 15,
@@ -41,7 +44,7 @@ NAMES = [*GOALS, CREATION]
 
 
 async def deep_thread(connection: Connection) -> str:
-    """A thread with so many checkpoints."""
+    """Create a thread with many checkpoints."""
     thread = await new_thread(connection)
     found = 0
     while found < CHECKPOINTS:
@@ -51,7 +54,7 @@ async def deep_thread(connection: Connection) -> str:
 
 
 async def many_threads(server: Server) -> None:
-    """Threads enough to search; one in a thousand has metadata that the others do not."""
+    """Create the threads to search; one in a thousand has distinct metadata."""
     async with connected(server.port, 8) as connections:
 
         async def create(worker: int) -> int:
@@ -107,7 +110,7 @@ def row(name: str, found: list[float]) -> dict[str, Any]:
 async def measure(
     names: list[str], server: Server, *, samples: int, seconds: float, say: Say
 ) -> list[dict[str, Any]]:
-    """The wanted cases, as the table's rows."""
+    """Measure the chosen cases; return the table's rows."""
     rows: list[dict[str, Any]] = []
     if CREATION in names:
         rows.append(await creations(server, seconds))
@@ -124,7 +127,7 @@ async def measure(
 
 
 async def creations(server: Server, seconds: float) -> dict[str, Any]:
-    """Threads created a second, by several clients at once."""
+    """Measure threads created per second by several concurrent clients."""
     async with connected(server.port, 4) as connections:
         create: Callable[[int], Awaitable[int]] = lambda worker: _create(connections[worker])  # noqa: E731
         await repeat(create, workers=4, seconds=0)

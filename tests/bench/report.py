@@ -1,4 +1,4 @@
-"""One table of what was measured."""
+"""The table of results."""
 
 from __future__ import annotations
 

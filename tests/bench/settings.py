@@ -1,4 +1,4 @@
-"""The site's settings for measured servers, with `RUN_SETTINGS` (JSON) on top."""
+"""The site's settings for measured servers, overridden by `RUN_SETTINGS` (JSON)."""
 
 from __future__ import annotations
 

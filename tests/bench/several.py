@@ -74,7 +74,7 @@ def _row(name: str, title: str, shown: str, *, note: str = "", goal: str = "") -
 
 
 def seed(url: str) -> None:
-    """A backlog of pending runs of many users, each on a thread of its own; what was there is removed."""
+    """Replace all rows by a backlog of pending runs of many users, each on its own thread."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("TRUNCATE threads_thread, runs_run, runs_worker CASCADE")
         db.execute("INSERT INTO auth_user (id, username, password, is_superuser, first_name, last_name, email, is_staff, "
@@ -92,7 +92,7 @@ def seed(url: str) -> None:
 
 
 async def claims(folder: Path, url: str, seconds: float, say: Say) -> Rows:
-    """Claims a second of a backlog by 1, 2, 4 processes at once, 20 runs in each claim."""
+    """Claims per second of a backlog by 1, 2, 4 concurrent processes, 20 runs in each claim."""
     rows: Rows = []
     async with fleet(folder, url, fronts=1, workers=0) as group:
         for many in PROCESSES:
@@ -151,7 +151,7 @@ async def recovery(folder: Path, url: str, samples: int, say: Say) -> Rows:
 
 
 async def costs(folder: Path, url: str, seconds: float, say: Say) -> Rows:
-    """Rows, WAL, commits and notifications of one run, and the connections of a process, with one of each kind."""
+    """Rows, WAL, commits and notifications of one run, and connections per process."""
     rows: Rows = []
     port = psycopg.conninfo.conninfo_to_dict(url).get("port")
     async with fleet(folder, url, fronts=1, workers=1) as group:
@@ -204,7 +204,7 @@ async def parts(folder: Path, url: str, seconds: float, samples: int, say: Say) 
 async def measure(
     names: list[str], folder: Path, new_database: Callable[[], str], *, seconds: float, samples: int, quick: bool, say: Say
 ) -> Rows:  # fmt: skip
-    """All wanted cases, as the table's rows."""
+    """Measure the chosen cases; return the table's rows."""
     rows: Rows = []
     kills = 3 if quick else KILLS
     for name in (each for each in NAMES if each in names):

@@ -1,4 +1,4 @@
-"""What single parts of a run cost in PostgreSQL: the fence of a checkpoint's write, a notification, rows and WAL."""
+"""Costs of a run's parts in PostgreSQL: a checkpoint's fence, a notification, rows and WAL."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ WRITERS = 4
 
 
 def fence_cost(url: str, *, size: int, samples: int) -> tuple[float, float]:
-    """Milliseconds of a checkpoint write of `size` threads, with its fence and without; without waiting for the disk."""
+    """Milliseconds of a checkpoint write of `size` threads, with and without its fence.
+
+    No wait for the disk.
+    """
     import django
 
-    # The statement's module names the models' tables; nothing is asked through Django here.
+    # The statement's module reads the models' table names; no query goes through Django.
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.bench.settings")
     django.setup()
     from threads.checkpoints.postgres.statements import BLOBS, CHECKPOINTS, FENCE, REPLACE
@@ -69,7 +72,10 @@ def _checkpoint_rows(threads: list[uuid.UUID]) -> dict[str, list[Any]]:
 
 
 def notify_rates(url: str, seconds: float) -> dict[str, float]:
-    """Commits a second of four writers that notify not at all, after the commit, and within it; somebody listens."""
+    """Commits per second of four writers that notify never, after the commit, or within it.
+
+    A listener is connected.
+    """
 
     def alone(db: psycopg.Connection[Any]) -> None:
         db.execute("INSERT INTO bench_notes (note) VALUES ('x')")
@@ -115,8 +121,8 @@ def _rate_of(url: str, work: Callable[[psycopg.Connection[Any]], None], seconds:
 
 
 def counters(db: psycopg.Connection[Any]) -> dict[str, float]:
-    """What the database has written so far: WAL, commits, and the rows and bytes of the tables of a run."""
-    time.sleep(11)  # an idle connection tells its statistics after ten seconds
+    """The database's write counters: WAL, commits, and the rows and bytes of a run's tables."""
+    time.sleep(11)  # an idle connection reports its statistics after ten seconds
 
     def ask(query: str, *parameters: Any) -> tuple[Any, ...]:
         row = db.execute(query, parameters).fetchone()

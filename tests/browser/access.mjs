@@ -1,4 +1,4 @@
-// Everybody can use it: axe finds nothing in any state, light and dark, wide and narrow; and nothing moves under the reader.
+// Accessibility: axe finds nothing in any state, light and dark, wide and narrow; and the layout does not shift.
 import { assert, chat, person, sleep, test, url } from "./site.mjs";
 
 const QUESTION = JSON.stringify({ action_requests: [{ name: "send_mail", args: { to: "ada", copies: 1, text: "x ".repeat(300) } }, { name: "publish", args: {} }], review_configs: [] });
@@ -7,7 +7,7 @@ for (const theme of ["light", "dark"]) {
   for (const width of [1280, 360]) {
     test(`axe finds nothing, ${theme}, ${width} px`, async () => {
       const context = await person({ theme, width, height: 800 });
-      // Colours that are on their way from one to another are neither.
+      // Colours during a transition are intermediate.
       await context.addInitScript(() => addEventListener("DOMContentLoaded", () => document.documentElement.classList.add("still")));
       const page = await chat(context);
       const states = [];

@@ -1,7 +1,7 @@
-// What people do on a chat page, through each of the stock hooks at once.
+// Users' actions on a chat page, through all stock hooks in parallel.
 import { another, assert, open, PATIENCE, scenario, url, V2 } from "./harness.mjs";
 
-/** Check what was on the page over time: never less than before, and at least so many different states. */
+/** Check the page's states over time: never less than before, and at least this many different ones. */
 function assertGrew(seen, least) {
   for (const [place, shown] of seen.entries()) {
     if (place) assert.ok(shown.startsWith(seen[place - 1]) || shown.includes(seen[place - 1]), JSON.stringify(seen));
@@ -114,9 +114,9 @@ scenario("a conversation branches where it was", async (hook) => {
   await chat.shows(["talk 1", "w0 "]);
   await chat.send("talk 2");
   await chat.shows(["talk 1", "w0 ", "talk 2", "w0 w1 "]);
-  // In the SDK that `@langchain/react` brings along, all messages have one place to fork at (docs/reference/compatibility.md).
+  // In the SDK of `@langchain/react`, all messages have the same fork checkpoint (docs/reference/compatibility.md).
   if (hook.hook === "v2") assert.equal(new Set(await chat.parents()).size, 1);
-  // An earlier message is edited, and then an answer is asked for once more.
+  // An earlier message is edited, then an answer is regenerated.
   await chat.fork(3, "talk 3");
   const edited = ["talk 1", "w0 ", "talk 3", "w0 w1 w2 "];
   await chat.shows(edited);
@@ -125,7 +125,7 @@ scenario("a conversation branches where it was", async (hook) => {
   await chat.shows(edited);
   await chat.tab.reload();
   await chat.shows(edited);
-  // The v2 hook knows no branches: a page forks and reads them by its client.
+  // The v2 hook has no branches: a page forks and reads them by its client.
   if (hook.hook === "legacy") {
     await chat.show(3, 1);
     await chat.shows(["talk 1", "w0 ", "talk 2", "w0 w1 "]);
@@ -133,7 +133,7 @@ scenario("a conversation branches where it was", async (hook) => {
     await chat.shows(edited);
     await chat.show(4, 1);
     await chat.shows(edited);
-    // What is said on a branch that is shown is said there; then the hook shows the newest branch.
+    // A message on a shown branch goes to that branch; then the hook shows the newest branch.
     await chat.show(3, 1);
     await chat.send("talk 4");
     await branched(chat, ["talk 3: w0 w1 w2 ", "talk 3: w0 w1 w2 ", `talk 4: ${words(4)}`]);
@@ -185,7 +185,7 @@ scenario(
     await first.shows(["talk 12 0.15", words(12)]);
     await first.send("ask");
     await first.has(".question", "well?");
-    // The hook follows what others do until the end of a run, and then waits for what its own page does.
+    // The hook follows other clients until the end of a run, then waits for its own page.
     await second.tab.reload();
     await second.has(".question", "well?");
     await second.answer("second");

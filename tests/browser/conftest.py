@@ -1,4 +1,4 @@
-"""A real server for pages in a real browser: one for all of them, with a front end on another port, and a key for it."""
+"""A shared real server for pages in a browser, a front end on another port, and an API key."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["cache", "template"]
 @dataclass(frozen=True)
 class Pages:
     site: Site
-    #: Where `front.localhost` and other names of this machine have pages, of which the site allows the former's.
+    #: The port of pages at `front.localhost` and other local names; the site allows only `front.localhost`.
     port: int
-    #: An API key of one of the site's users, who is not the local one.
+    #: An API key of a user of the site other than the local one.
     key: str
 
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Pages]:
-    """A site with a running server, which a script may kill if it starts another one."""
+    """A site with a running server; a script that kills it must start another one."""
     folder, port = tmp_path_factory.mktemp("pages"), free_port()
     allowed = {"CORS_ORIGINS": f"http://front.localhost:{port}", "ALLOWED_HOSTS": "127.0.0.1"}
     with template.copy(folder) as database:
@@ -51,5 +51,5 @@ def make_key(site: Site) -> str:
     assert user.wait() == 0, user.tail
     made = site.spawn("manage.py", "create_api_key", "ada", "--name=front end")
     assert made.wait() == 0, made.tail
-    # Its first characters alone are shown beside it.
+    # The list shows only its first characters.
     return max((word for word in made.output.split() if word.startswith("dfk_")), key=len)

@@ -1,4 +1,4 @@
-// The server dies, or is restarted, while pages of each hook read what runs say: they go on by themselves, and show all of it once.
+// The server is killed or restarted while pages of each hook read runs: they continue on their own, and show everything once.
 import { another, assert, fault, HOOKS, named, test } from "./harness.mjs";
 
 const WORDS = Array.from({ length: 14 }, (_, place) => `w${place} `).join("");

@@ -1,4 +1,4 @@
-"""Graphs for the chat page: one that says what it is told to, and one that asks it."""
+"""Graphs for the chat page: one echoes the message, one interrupts with it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.chat_models import Scripted
 
 
 def told(messages: list[BaseMessage]) -> str:
-    """The text of the last thing that a person said."""
+    """The text of the last human message."""
     return next(message.text for message in reversed(messages) if isinstance(message, HumanMessage))
 
 
 class Echo(Scripted):
-    """Says the last message word by word; what follows "thinking:" in its first line it thinks before."""
+    """Repeats the last message word by word; first it thinks what follows "thinking:"."""
 
     def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
         text = told(messages)
@@ -44,7 +44,7 @@ async def say(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
 
 
 async def ask(state: MessagesState) -> dict[str, Any]:
-    """Ask what the last message says, as JSON, and tell the answer, as JSON."""
+    """Interrupt with the JSON of the last message, and return the answer as JSON."""
     answer = interrupt(json.loads(told(state["messages"])))
     return {"messages": [AIMessage(f"```json\n{json.dumps(answer, sort_keys=True)}\n```")]}
 

@@ -1,4 +1,4 @@
-// A headless browser with the page in it, which is built here; and what the tests do on it.
+// A headless browser with the page, which is built here; and the tests' actions on it.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
@@ -45,7 +45,7 @@ before(async () => {
       "--disable-background-networking",
       "--disable-component-update",
       "--disable-sync",
-      // The page is answered here, not by the server: the browser takes it for one of the internet.
+      // The page is served here, not by the server, so the browser treats it as a page of the internet.
       "--disable-features=LocalNetworkAccessChecks",
     ],
   });
@@ -54,7 +54,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Serve the page on a port of its own, which makes it one of another origin, while a script's tests run. */
+/** Serve the page on a separate port, and so from another origin, during a script's tests. */
 export function pages(port) {
   const server = createServer((request, response) => {
     const { contentType, body } = answers[request.url.split("?")[0]] ?? {};
@@ -64,10 +64,10 @@ export function pages(port) {
   after(() => server.close());
 }
 
-/** The tabs of hooks that were opened at new threads; there they are again for the next test. */
+/** The tabs of hooks that were opened at new threads; the next test uses them again. */
 const tabs = new Map();
 
-/** Open the page without a thread: the tab is there since the last time, and only what is on the page is new. */
+/** Open the page without a thread: the tab is reused, and only the page's content is new. */
 export async function open(hook) {
   const known = tabs.get(named(hook));
   if (!known) {
@@ -80,11 +80,11 @@ export async function open(hook) {
 }
 
 /**
- * Open the page in a tab of its own.
+ * Open the page in a separate tab.
  *
- * @param query What the page is asked for: hook, transport.
- * @param options.thread The thread that it is opened at, a new one if none is named.
- * @param options.origin Where the page is from; it is the server's own if none is named.
+ * @param query The page's parameters: hook, transport.
+ * @param options.thread The thread to open, a new one by default.
+ * @param options.origin The page's origin, the server's own by default.
  */
 export async function another(query, { thread = "", origin = url } = {}) {
   const tab = await browser.newPage();
@@ -101,7 +101,7 @@ export async function another(query, { thread = "", origin = url } = {}) {
   return new Chat(tab);
 }
 
-/** A test of all hooks at once, each on tabs of its own. */
+/** A test of all hooks in parallel, each on separate tabs. */
 export function scenario(name, play, hooks = HOOKS) {
   test(name, { concurrency: true }, (t) => Promise.all(hooks.map((hook) => t.test(named(hook), () => play(hook)))));
 }
@@ -121,7 +121,7 @@ class Chat {
   send = (words) => this.click("#send", words);
   answer = (words) => this.click("#answer", words);
   stop = () => this.click("#stop");
-  /** Say something else at a message's place; let a message be said once more; show another branch at it. */
+  /** Edit a message; regenerate a message; show another branch at it. */
   fork = (place, words) => this.click(`#messages li:nth-child(${place}) .fork`, words);
   again = (place) => this.click(`#messages li:nth-child(${place}) .again`);
   show = (place, branch) => this.click(`#messages li:nth-child(${place}) .branch:text-is("${branch}")`);
@@ -135,7 +135,7 @@ class Chat {
   has = (selector, hasText) => this.tab.locator(selector, { hasText }).first().waitFor();
   idle = () => this.has("#state", "idle");
 
-  /** Wait until the messages are these, and nothing goes on. */
+  /** Wait until the messages are these, and no run is active. */
   async shows(expected) {
     const end = Date.now() + PATIENCE;
     let found;
@@ -148,13 +148,13 @@ class Chat {
     assert.deepEqual({ ...found, error }, { texts: expected, state: "idle", error: [] });
   }
 
-  /** Nothing was thrown on the page that nobody caught. */
+  /** Check that the page has no uncaught errors. */
   done() {
     assert.deepEqual(this.tab.complaints.splice(0), []);
   }
 }
 
-/** Ask the Python side to do something to the server: "kill", "start", "stop". */
+/** Request a fault of the server from the Python side: "kill", "start", "stop". */
 export async function fault(name) {
   const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
   assert.equal(response.status, 200, await response.text());

@@ -1,21 +1,21 @@
-// What no other page can do: the server dies in mid-answer, and the text goes on, no word twice and none lost.
+// The server is killed during an answer, and the text continues, without repeated or lost words.
 import { afterEach } from "node:test";
 import { assert, chat, fault, person, plain, test, url } from "./site.mjs";
 
-// A test that failed in the middle leaves no server to the next one.
+// A test that failed early leaves the next one without a server.
 afterEach(() => fetch(`${url}/ok`).catch(() => fault("start")));
 
 const COUNT = 150;
 const WORDS = Array.from({ length: COUNT }, (_, place) => `w${place}`);
 
-/** Note what the page shows, at each change. */
+/** Record the page's content at each change. */
 const watch = (page) => page.tab.evaluate(() => {
   window.seen = [];
   const look = () => window.seen.push([...document.querySelectorAll(".turn > .step > .md")].map((element) => element.innerText).join(" "));
   new MutationObserver(look).observe(document.querySelector("#stage"), { childList: true, subtree: true, characterData: true });
 });
 
-/** Every text that was shown is the answer's beginning, and none is shorter than the one before. */
+/** Every shown text is a prefix of the answer, and none is shorter than the previous one. */
 async function check(page) {
   const seen = await page.tab.evaluate(() => window.seen);
   let before = [];
@@ -43,7 +43,7 @@ test("after a kill in mid-answer the text goes on", async () => {
   await check(page);
   assert.deepEqual((await page.texts()).map(plain), (await page.state()).map(plain));
   await page.has(".step.break", "The server stopped");
-  // A page that was not there tells the same.
+  // A page that opens later shows the same.
   const later = await chat(context, { thread: page.thread });
   await later.has(".step.break", "The server stopped");
   assert.deepEqual((await later.texts()).map(plain), [WORDS.join(" ")]);

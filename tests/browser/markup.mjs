@@ -1,4 +1,4 @@
-// What a model says is text: no HTML of it becomes markup, no script runs, nothing is asked of another host.
+// A model's output is text: its HTML does not become markup, no script runs, and no other host gets a request.
 import { assert, chat, person, test } from "./site.mjs";
 
 const ATTACKS = [
@@ -68,7 +68,7 @@ const ATTACKS = [
   "\u202e<img src=x onerror=window.pwned=1>",
 ];
 
-/** Elements that a message may consist of. */
+/** Elements that a message may contain. */
 const ALLOWED = "p,br,hr,h3,h4,h5,h6,ul,ol,li,blockquote,pre,code,em,strong,del,a,table,thead,tbody,tr,th,td,div,span,button,svg,use".split(",");
 
 const inspect = (page) => page.tab.evaluate((allowed) => {

@@ -1,4 +1,4 @@
-// A front end of its own: the page is another origin's, and shows a key. And one that the operator has not named.
+// A separate front end: the page has another origin, and sends a key. And an origin that the operator has not allowed.
 import { another, assert, pages, scenario, test, url } from "./harness.mjs";
 
 const { PAGES_PORT: port, KEY: key } = process.env;
@@ -18,14 +18,14 @@ scenario("a page of another origin works with a key, over HTTP and a websocket",
   await chat.idle();
   await chat.answer("yes");
   await chat.shows(["talk 5 0.05", "w0 w1 w2 w3 w4 ", "ask", "You said yes."]);
-  // What it did is the key's owner's: nobody else's, nor the local user's, who any page of this machine could be.
+  // Its objects belong to the key's owner, and not to the local user, as whom any page of this machine could act.
   assert.equal((await threadOf(chat.thread())).status, 404);
   assert.equal((await threadOf(chat.thread(), { "x-api-key": key })).status, 200);
   chat.done();
   await chat.tab.close();
 });
 
-/** Ask the API from a page; the body of the function that is evaluated there reads what a client reads. */
+/** Request the API from a page; the evaluated function reads what a client reads. */
 async function ask(origin, work, argument) {
   const { tab } = await another({ hook: "legacy" }, { origin });
   try {
@@ -70,7 +70,7 @@ test("a browser is told that it may ask this machine for a page of another netwo
   assert.equal((await preflight(stranger)).status, 403);
 });
 
-/** How a websocket is closed: its code and reason. */
+/** The code and reason with which a websocket is closed. */
 const closing = (origin, key) =>
   ask(
     origin,

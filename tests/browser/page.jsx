@@ -1,4 +1,4 @@
-// A small chat page over a stock hook. What it shows, and how it got there, is for the tests to read:
+// A small chat page over a stock hook. Tests read its content and history:
 // `?hook=legacy|v2&transport=sse|websocket#THREAD`, and for a page of another origin `&api=URL&key=KEY`.
 import { createRoot } from "react-dom/client";
 import { useEffect, useRef, useState } from "react";
@@ -10,7 +10,7 @@ const apiUrl = asked.get("api") ?? location.origin;
 const apiKey = asked.get("key");
 const assistantId = "obeying";
 
-/** The thread is in the address, so that a reload comes back to it. */
+/** The thread is in the address, so that a reload opens it again. */
 function useThread() {
   const [threadId, setThreadId] = useState(location.hash.slice(1) || null);
   const onThreadId = (id) => {
@@ -24,12 +24,12 @@ const text = (content) =>
   typeof content === "string" ? content : content.map((block) => block.text ?? "").join("");
 const say = (words) => ({ messages: [{ type: "human", content: words }] });
 
-/** Answers to several questions are given at once, in the order of their ids, with a comma between them. */
+/** Several interrupts are answered together, in the order of their ids, separated by commas. */
 const answers = (interrupts, words) =>
   Object.fromEntries([...interrupts].sort((a, b) => (asking(a) < asking(b) ? -1 : 1)).map(({ id }, place) => [id, words.split(",")[place]]));
 const asking = ({ value }) => value?.question ?? "";
 
-/** How the v2 hook connects. A websocket of a browser takes no headers: there the key is a subprotocol, and goes with all else by `fetch`. */
+/** The v2 hook's connection. A browser's websocket takes no headers: the key is a subprotocol there, and a header of `fetch`. */
 function connection() {
   const transport = asked.get("transport") ?? "sse";
   if (transport === "sse" || apiKey === null) return { transport, apiKey };
@@ -82,7 +82,7 @@ function Legacy() {
 
 function Protocol() {
   const stream = useStream({ apiUrl, assistantId, ...connected, ...useThread() });
-  // `useMessageMetadata` names one checkpoint for all messages, the newest step's parent: the history knows better.
+  // `useMessageMetadata` names one checkpoint for all messages, the newest step's parent; the history is exact.
   const before = async ({ id }) => {
     const states = await stream.client.threads.getHistory(stream.threadId, { limit: 100 });
     const first = states.findLast(({ values }) => values.messages?.some((message) => message.id === id));
@@ -116,7 +116,7 @@ function Protocol() {
   );
 }
 
-/** Where the hook says that a message can be forked. */
+/** The checkpoint at which the hook lets a message be forked. */
 function Parent({ stream, id }) {
   return <li>{useMessageMetadata(stream, id)?.parentCheckpointId}</li>;
 }
@@ -176,7 +176,7 @@ function Chat({ messages, show, tools, questions, busy, error, submit, answer, s
 const Page = asked.get("hook") === "v2" ? Protocol : Legacy;
 const root = createRoot(document.getElementById("root"));
 
-/** Begin anew, without a thread. */
+/** Start again without a thread. */
 window.fresh = () => {
   if (window.seen) history.replaceState(null, "", "#");
   window.seen = [];

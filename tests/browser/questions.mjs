@@ -1,13 +1,13 @@
-// What a graph asks becomes a card, whatever form it has, and the answer is what the graph expects.
+// An interrupt of any form becomes a card, and its answer has the form that the graph expects.
 import { assert, chat, person, test } from "./site.mjs";
 
 const action = (name, args, allowed) => ({ request: { name, args, description: `About **${name}**.` }, config: { action_name: name, allowed_decisions: allowed } });
 const langchain = (...actions) => ({ action_requests: actions.map(({ request }) => request), review_configs: actions.map(({ config }) => config) });
 
-/** A field of the card, of the tab that is shown. */
+/** A field of the card on the shown tab. */
 const field = (page, label, options) => page.tab.locator(".q").getByLabel(label, options).locator("visible=true");
 
-/** Have a question asked, do something with its card, and return the answer that the graph got. */
+/** Start an interrupt, act on its card, and return the answer that the graph got. */
 async function answered(question, act) {
   const page = await chat(await person(), { assistant: "asking" });
   await page.send(JSON.stringify(question));

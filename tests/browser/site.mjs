@@ -1,4 +1,4 @@
-// The site's own pages in a headless browser, as their users see them.
+// The site's pages in a headless browser, as their users see them.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -22,7 +22,7 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** A browser of one person: its pages share what they keep. */
+/** The browser of one user: its pages share their storage. */
 export async function person({ width = 1280, height = 900, theme = "light", ...more } = {}) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ...more });
   context.setDefaultTimeout(PATIENCE);
@@ -33,7 +33,7 @@ export async function person({ width = 1280, height = 900, theme = "light", ...m
   return context;
 }
 
-/** Open the chat, at a thread if one is named. */
+/** Open the chat, at a thread if one is given. */
 export async function chat(context, { thread = "", assistant = "" } = {}) {
   const tab = await context.newPage();
   const page = new Chat(tab);
@@ -68,7 +68,7 @@ export class Chat {
     await this.tab.locator("#message").press("Enter");
   }
 
-  /** Wait until nothing runs any more. */
+  /** Wait until no run is active. */
   async idle() {
     await this.tab.locator(".answer, .q").last().waitFor();
     await this.tab.waitForFunction(() => document.querySelector(".stop").hidden && !document.querySelector(".step.live"));
@@ -94,14 +94,14 @@ export class Chat {
     return values.messages.filter(({ type }) => type === "ai").map(({ content }) => (typeof content === "string" ? content : content.map(({ text }) => text ?? "").join("")));
   }
 
-  /** What a reader with axe's rules finds wrong. */
+  /** The violations of axe's rules. */
   async axe() {
     await this.tab.evaluate(AXE);
     const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
   }
 
-  /** Nothing went wrong that nobody saw: no error, no violation of the policy, and nothing was asked of another host. */
+  /** Check for hidden problems: errors, violations of the policy, and requests to other hosts. */
   async done() {
     assert.deepEqual(this.complaints, []);
     assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
@@ -110,11 +110,11 @@ export class Chat {
   }
 }
 
-/** Ask the Python side to do something to the server: "kill", "start", "stop". */
+/** Request a fault of the server from the Python side: "kill", "start", "stop". */
 export async function fault(name) {
   const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
   assert.equal(response.status, 200, await response.text());
 }
 
-/** A text without what a browser makes of its spaces. */
+/** A text with the browser's spaces normalised. */
 export const plain = (text) => text.replace(/\s+/g, " ").trim();

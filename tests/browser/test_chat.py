@@ -26,7 +26,7 @@ GRAPHS = {
 
 @pytest.fixture(scope="module")
 def chat(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Site]:
-    """A site with a running server, which a script may kill if it starts another one."""
+    """A site with a running server; a script that kills it must start another one."""
     folder = tmp_path_factory.mktemp("chat")
     with template.copy(folder) as database:
         site = Site(folder, database, cache=cache, graphs=GRAPHS)

@@ -1,7 +1,7 @@
 """`useStream` of the stock packages, on pages in headless Chromium, against a real server.
 
-Each script drives all hooks at once, each in a tab of its own: the legacy one, and the one of the agent streaming protocol
-over HTTP and over a websocket.
+Each script drives all hooks in parallel tabs: the legacy one, and that of the agent streaming
+protocol over HTTP and over a websocket.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def chromium() -> str:
-    """Where the browser is; `CHROMIUM` may say so."""
+    """The path of the browser; `CHROMIUM` overrides it."""
     found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     require(None if found else "Chromium is not installed")
     assert found

@@ -1,4 +1,4 @@
-// An answer on the page: it streams, is stopped, goes on after a reload and beside another tab, and waits its turn.
+// An answer on the page: it streams, is stopped, continues after a reload and beside another tab, and waits in the queue.
 import { assert, chat, PATIENCE, person, plain, sleep, test } from "./site.mjs";
 
 const WORDS = (count) => Array.from({ length: count }, (_, place) => `w${place}`).join(" ");

@@ -1,4 +1,4 @@
-// The list of threads, what can be done with one, files, settings and keys.
+// The list of threads, actions on a thread, files, settings and keys.
 import { readFile } from "node:fs/promises";
 import { assert, chat, person, test, url } from "./site.mjs";
 

@@ -1,7 +1,8 @@
-"""Fetch the third-party files of the pages anew: `python -m tests.browser.vendor`, by `npm pack`.
+"""Fetch the third-party files of the pages again, by `npm pack`: `python -m tests.browser.vendor`.
 
-`versions.json` beside the files says which package, version and licence each is of, with checksums: npm's own of the package,
-and one of each file as it lies there. To renew a package, write its new version there first.
+`versions.json` beside the files has their packages, versions, licences and checksums: npm's
+checksum of the package, and one of each stored file. To update a package, change its version there
+first.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main() -> None:
 
 
 def fetch(package: dict[str, Any], folder: Path) -> None:
-    """Take a package's files, and note their checksums."""
+    """Store a package's files and their checksums."""
     name = f"{package['name']}@{package['version']}"
     command = ["npm", "pack", "--silent", "--pack-destination", str(folder), name]
     archive = folder / subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
@@ -46,7 +47,7 @@ def fetch(package: dict[str, Any], folder: Path) -> None:
 
 
 def without_map(content: bytes) -> bytes:
-    """A file without its reference to a source map, which is not here: collecting static files would look for it."""
+    """Remove the reference to a source map, because the map is not stored."""
     lines = [
         line for line in content.splitlines(keepends=True) if not line.startswith(b"//# sourceMappingURL=")
     ]

@@ -1,4 +1,4 @@
-// Versions of a message: said again or otherwise, picked, kept over a reload, gone on from.
+// Versions of a message: regenerated or edited, picked, kept over a reload, continued.
 import { assert, chat, person, plain, test } from "./site.mjs";
 
 async function edit(page, place, text) {

@@ -1,4 +1,4 @@
-"""Run it, print one table and the seed; the exit code is 1 if anything was wrong."""
+"""Run chaos, print a table and the seed; the exit code is 1 after any violation."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.chaos.shapes import GRAPHS
 from tests.chaos.telling import tell
 from tests.support.postgres import server
 
-#: After the last fault everything must have come to its end within this many seconds.
+#: Everything must have ended within this many seconds after the last fault.
 SETTLED = 60.0
 
 verbose = False
 
 
 def say(line: str) -> None:
-    """Progress, which is not the result."""
+    """Print progress, separate from the result."""
     if verbose:
         print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
@@ -39,7 +39,7 @@ def say(line: str) -> None:
 async def clients(
     fleet: Fleet, ledger: Ledger, monkey: Monkey, *, seed: int, seconds: float, count: int
 ) -> None:
-    """Hold conversations for so many seconds, so many at once; then let them come to their ends."""
+    """Hold parallel conversations for a time; then let them finish."""
     api = Api(fleet, ledger, f"clients/{seed}")
     numbers = itertools.count()
     until = time.monotonic() + seconds
@@ -67,7 +67,7 @@ async def clients(
 
 
 def settled(fleet: Fleet) -> None:
-    """Wait until nothing is pending or running: also what no client waits for."""
+    """Wait until no run is pending or running, including those that no client waits for."""
     deadline = time.monotonic() + SETTLED
     while time.monotonic() < deadline:
         fleet.look()
@@ -80,7 +80,7 @@ def settled(fleet: Fleet) -> None:
 
 
 def chaos(folder: Path, options: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Return the lines of the table and what was wrong."""
+    """Return the lines of the table, and the violations."""
     ledger = Ledger()
     with server() as database:
         fleet = Fleet(folder, database, options.processes, GRAPHS)
@@ -122,16 +122,16 @@ def parsed(arguments: list[str]) -> argparse.Namespace:
         "--processes",
         type=lambda text: text.split(","),
         default=["serve", "serve", "worker"],
-        help=f"what runs at once, of {', '.join(COMMANDS)}; the last one's database connections get faults of their own",
+        help=f"the processes, of {', '.join(COMMANDS)}; the last one's database connections get faults of their own",
     )
     parser.add_argument("--clients", type=int, default=24, help="conversations at once (%(default)s)")
     parser.add_argument(
         "--faults",
         type=lambda text: text.split(","),
         default=KINDS,
-        help="only these, each as often as it is named (all)",
+        help="only these, weighted by repetition (default: all)",
     )
-    parser.add_argument("--keep", action="store_true", help="keep the logs also when all was right")
+    parser.add_argument("--keep", action="store_true", help="keep the logs even without violations")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what happens")
     options = parser.parse_args(arguments)
     if unknown := set(options.processes) - set(COMMANDS):

@@ -1,4 +1,4 @@
-"""The clients' way to the servers: any process that serves, with retries where those are safe."""
+"""The clients' access to the servers: any serving process, with retries where those are safe."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ import httpx
 from tests.chaos.ledger import CREATED, REFUSED, UNKNOWN, USERS, Creation, Ledger
 from tests.processes.harness import TERMINAL
 
-#: How long a request may take, and how long an event stream may be silent, in seconds; servers that stop happen.
+#: How long a request may take, and an event stream be silent, in seconds, because servers may be paused.
 ANSWER, SILENCE = 5.0, 4.0
-#: How long a client insists on an answer, and how long it looks for a run whose creation was not answered.
+#: How long a client retries for an answer, and how long it looks for a run whose creation was not answered.
 PATIENCE, SEARCH = 120.0, 8.0
 
 
 class Unanswered(Exception):
-    """No answer came, or a server's failure: it may have been done, or be done yet."""
+    """No answer or a server error: the request may have been executed, or still be."""
 
 
 class Serving(Protocol):
     def urls(self) -> list[str]:
-        """Where processes serve that are believed to be alive; at least one."""
+        """The addresses of serving processes believed alive; at least one."""
 
 
 class Api:
-    """One user's way, and everybody's connections."""
+    """One user's access, on connections that all users share."""
 
     def __init__(self, fleet: Serving, ledger: Ledger, seed: str) -> None:
         self.ledger = ledger
@@ -45,13 +45,16 @@ class Api:
         await self._client.aclose()
 
     def of(self, user: str) -> Api:
-        """The same for another user."""
+        """The same access for another user."""
         other = copy.copy(self)
         other.user = user
         return other
 
     async def once(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask one process. Raises Unanswered; and httpx.ConnectError when nothing was sent."""
+        """Send a request to one process.
+
+        Raises Unanswered, or httpx.ConnectError if nothing was sent.
+        """
         self.ledger.counts["requests"] += 1
         try:
             response = await self._client.request(
@@ -70,13 +73,13 @@ class Api:
         return response
 
     def _blame(self, response: httpx.Response, method: str, path: str) -> None:
-        """A server may say that it cannot answer now; it may not fail."""
+        """A server may answer that it is unavailable; other errors are violations."""
         if response.status_code >= 500 and response.status_code != 503:
             text = response.text[:300] if response.is_closed else ""
             self.ledger.violations.append(f"{method} {path} answered {response.status_code} {text}")
 
     async def sent(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Ask until a process could be reached. Raises Unanswered."""
+        """Try until a process can be reached. Raises Unanswered."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             try:
@@ -88,7 +91,7 @@ class Api:
                 await asyncio.sleep(0.2)
 
     async def get(self, path: str) -> httpx.Response:
-        """Ask until there is an answer."""
+        """Retry until there is an answer."""
         deadline = asyncio.get_running_loop().time() + PATIENCE
         while True:
             try:
@@ -114,7 +117,8 @@ class Api:
     async def create(self, creation: Creation, **more: Any) -> bool:
         """Create a run, once; return whether it is known to exist. Raises Unanswered.
 
-        A create that was not answered is looked for by its key, and never sent again: it may still come through.
+        An unanswered create is looked up by its key and never sent again, because it may still be
+        executed.
         """
         body = creation.order.body(metadata={"key": creation.key}, **more)
         path = f"/threads/{creation.thread_id}/runs"
@@ -140,7 +144,7 @@ class Api:
         return True
 
     async def _find(self, creation: Creation) -> str:
-        """The id of the run that has this creation's key; "" if there is none for a while."""
+        """The id of the run with this creation's key; "" if none appears for a while."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + SEARCH
         while True:
@@ -160,7 +164,7 @@ class Api:
         return "gone" if response.status_code == 404 else str(response.json()["status"])
 
     async def join(self, creation: Creation) -> Any:
-        """Wait for a run's result, at one process after the other; None of one that does not exist."""
+        """Wait for a run's result, trying the processes in turn; None if the run does not exist."""
         path = f"/threads/{creation.thread_id}/runs/{creation.run_id}/join"
         while True:
             try:
@@ -175,13 +179,13 @@ class Api:
             await asyncio.sleep(0.2)
 
     async def ended(self, creation: Creation) -> str:
-        """Wait for a run's end by asking for its status; return it."""
+        """Wait for a run's end by polling its status; return it."""
         while (status := await self.status(creation)) not in (*TERMINAL, "gone"):
             await asyncio.sleep(0.4)
         return status
 
     async def cancel(self, creation: Creation, *, action: str, wait: bool) -> None:
-        """Cancel a run, once. Whether it was done shows by its end."""
+        """Cancel a run, once. The run's end shows whether it had an effect."""
         creation.cancelled = action
         path = f"/threads/{creation.thread_id}/runs/{creation.run_id}/cancel?action={action}&wait={int(wait)}"
         try:

@@ -1,4 +1,4 @@
-"""The Auth file of the servers under test: a key is a name, and everybody sees what bears their own name."""
+"""The Auth file of the servers under test: keys are names, users see rows with their name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What must be true at the end: of every row, every reader's record, every execution. Pure, but for its input.
+"""What must be true at the end of every row, reader and execution. Pure, except for its input.
 
-Each check returns what is wrong as sentences; none stops at the first.
+Each check returns all violations as sentences.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tests.processes import invariants
 from tests.processes.databases import Row
 from tests.processes.harness import TERMINAL
 
-#: Runs that came to two processes within this time have no order.
+#: Runs that reached two processes within this time have no order.
 SAME_TIME = timedelta(seconds=0.5)
-#: How much of a wrong thread's values is shown, in characters.
+#: The most characters of a wrong thread's values in a message.
 WIDTH = 1500
 
 
 def check(found: Found, ledger: Ledger) -> list[str]:
-    """Everything that is wrong."""
+    """All violations."""
     by_id = {run["id"]: run for run in found.runs}
     by_key: dict[str, list[Row]] = defaultdict(list)
     for run in found.runs:
@@ -72,7 +72,7 @@ def sound(found: Found, ledger: Ledger) -> list[str]:
         of_thread[run["thread_id"]].append(run)
     for thread_id, thread in found.threads.items():
         if thread.get("discarded_at"):
-            # Deleted, and its rows are the sweep's.
+            # Deleted; the sweep removes its rows.
             continue
         runs = of_thread[thread_id]
         holds(
@@ -101,7 +101,7 @@ def outlived(found: Found) -> list[str]:
 
 
 def without_forks(history: Sequence[Row], forks: Mapping[str, int]) -> list[Row]:
-    """A thread's checkpoints without those that clients asked for beside another one."""
+    """A thread's checkpoints without the forks that clients asked for."""
     left, kept = Counter(forks), []
     for each in reversed(history):
         if not each["ns"] and left[each["parent"]] > 0:
@@ -111,11 +111,11 @@ def without_forks(history: Sequence[Row], forks: Mapping[str, int]) -> list[Row]
     return kept[::-1]
 
 
-# --- what each script may expect
+# --- the expectations of each script
 
 
 def story_of(story: Story, by_key: dict[str, list[Row]], found: Found) -> list[str]:
-    """What is wrong about the runs of one thread, and what they left."""
+    """Violations of one thread's runs, and of their results."""
     rows = {creation.key: by_key[creation.key][0] for creation in story.creations if by_key.get(creation.key)}
     wrong = [
         f"{creation} is lost"
@@ -127,7 +127,7 @@ def story_of(story: Story, by_key: dict[str, list[Row]], found: Found) -> list[s
         if row is not None and row["status"] not in may_end(story, creation):
             wrong.append(f"{creation} ended as {row['status']}: {row['error']}")
     if wrong or not rows:
-        # What the thread says follows from that.
+        # The thread's values follow from that.
         return wrong
     thread = found.threads.get(story.thread_id)
     if thread is None:
@@ -138,7 +138,7 @@ def story_of(story: Story, by_key: dict[str, list[Row]], found: Found) -> list[s
     elif story.kind == "deleted thread":
         right = bool(thread.get("discarded_at")) or not story.deletion
     elif story.kind == "cancelled" or story.kind.startswith("crowd"):
-        # Each attempt has a higher epoch of the thread than whatever was executed there before.
+        # Each attempt has a higher epoch than all earlier attempts on the thread.
         in_order = sorted(rows.values(), key=lambda row: row["epoch"])
         right = in_turn(values.get("log") or [], in_order)
         wrong += overtaken(in_order) if story.strategy == "enqueue" else []
@@ -152,17 +152,21 @@ def story_of(story: Story, by_key: dict[str, list[Row]], found: Found) -> list[s
 
 
 def overtaken(in_order: Sequence[Row]) -> list[str]:
-    """Runs of one thread that were executed before one that had come earlier."""
+    """Runs of one thread that were executed before an earlier run."""
     return [
         f"Run {earlier['id']} was executed before {later['id']}, which had come earlier"
         for earlier, later in combinations(in_order, 2)
-        # An id is made when the run is admitted; it may have come, and waited for the database, some time before.
+        # An id is created at admission; the request may have arrived, and waited for the database, some time
+        # before.
         if earlier["created_at"] - later["created_at"] > SAME_TIME and later["id"] < earlier["id"]
     ]
 
 
 def may_vanish(story: Story, creation: Creation) -> bool:
-    """A run that was rolled back or deleted is gone; the last one of a thread has nobody who would roll it back."""
+    """Runs that were rolled back or deleted are gone.
+
+    No later run could roll back a thread's last one.
+    """
     return creation.deleted or creation.cancelled == "rollback" or story.strategy == "rollback"
 
 
@@ -177,7 +181,10 @@ def may_end(story: Story, creation: Creation) -> set[str]:
 
 
 def in_turn(log: list[str], rows: Sequence[Row]) -> bool:
-    """Whether a shared thread's log is each run's work, one after the other; complete if the run succeeded."""
+    """Whether a shared thread's log has the work of each run in turn.
+
+    Complete if the run succeeded.
+    """
     place = 0
     for row in rows:
         whole = work_of(row["metadata"]["key"], STEPS)
@@ -194,7 +201,7 @@ def in_turn(log: list[str], rows: Sequence[Row]) -> bool:
 
 
 def executions(creation: Creation, by_key: dict[str, list[Row]], found: Found) -> list[str]:
-    """Steps that a run executed although they were another's or had landed, and those that it left out."""
+    """Steps of other runs, or already saved, that a run executed; and steps that it left out."""
     graph, durability = creation.order.graph, creation.order.durability
     wrong: list[str] = []
     for row in by_key.get(creation.key, []):

@@ -1,4 +1,4 @@
-"""The processes under test and their PostgreSQL: started, broken and replaced, each one's end accounted for."""
+"""The processes under test and their PostgreSQL: starts, faults, replacements, exits."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from tests.processes.proxy import Proxy
 from tests.support.postgres import Server
 
 COMMANDS = {"serve": SERVE, "front": (*SERVE, "--no-execute"), "worker": WORKER}
-#: Long enough for a checkpoint's write to be tried again, two thirds of it, until the database is back.
+#: Long enough that the retries of a checkpoint write, two thirds of it, last until the database is back.
 LEASE, DRAIN = 12.0, 8.0
-#: Beyond the drain's time: what a loaded machine takes for the interpreter's exit.
+#: The time beyond the drain's that a loaded machine needs for the interpreter's exit.
 EXIT = 10.0
 START = 60.0
-#: Who its users are.
+#: Its users.
 AUTH = "tests.chaos.auth:auth"
 RUN_SETTINGS = {"LEASE": LEASE, "MAX_ATTEMPTS": 1000, "STREAM_HEARTBEAT": 1.0, "POLL": 0.5}
-#: A process that starts while the database is away says so and ends with 1.
+#: A process that starts while the database is down reports that and exits with 1.
 NO_DATABASE = 1
-#: The database's name among what can be down.
+#: The database's name among the switches.
 DATABASE = "database"
 RUNNING_OF = """SELECT run.id, run.attempt FROM runs_run run JOIN runs_worker worker ON worker.id = run.worker_id
     WHERE worker.pid = {pid} AND worker.stopped_at IS NULL AND run.status = 'running'"""
@@ -53,7 +53,7 @@ class Fleet:
         self.switches = Switches()
         #: Whether the last slot's process cannot reach the database.
         self.cut_off = False
-        #: When the database was last disturbed, and whether it is away now.
+        #: When the database last had a fault, and whether it is down now.
         self.disturbed, self.away = 0.0, False
         self.starts = 0
         self._lock = threading.Lock()
@@ -76,7 +76,7 @@ class Fleet:
         return Member(kind, process, time.monotonic())
 
     def ready(self) -> None:
-        """Wait until all processes have started; meanwhile replace those that could not."""
+        """Wait until all processes have started; replace those that fail to."""
         deadline = time.monotonic() + START
         while waiting := [member for member in self.members if not self._is_ready(member)]:
             self.look()
@@ -97,7 +97,10 @@ class Fleet:
             return False
 
     def urls(self) -> list[str]:
-        """Where processes serve that have not been killed; one may be paused, starting or ending."""
+        """The addresses of processes that were not killed.
+
+        One may be paused, starting or stopping.
+        """
         return [each.process.url for each in self.members if each.kind != "worker"]
 
     def idle(self) -> list[Interval]:
@@ -118,7 +121,7 @@ class Fleet:
     # --- faults
 
     def replace(self, slot: int) -> Member:
-        """Start another process in a slot; return the one that was there."""
+        """Start another process in a slot; return the previous one."""
         member = self.members[slot]
         self.members[slot] = self._start(member.kind, slot, len(self.members))
         return member
@@ -140,7 +143,7 @@ class Fleet:
         return [(row["id"], row["attempt"]) for row in rows]
 
     def end(self, slot: int) -> None:
-        """Ask the process of a slot to end, and start another one beside it, as a deployment does."""
+        """Stop the process of a slot and start another one meanwhile, like a deployment."""
         member = self.members[slot]
         member.deadline = time.monotonic() + DRAIN + EXIT
         member.process.send(signal.SIGTERM)
@@ -161,7 +164,7 @@ class Fleet:
         self._note()
 
     def partition(self) -> None:
-        """Let nothing pass between the last slot's process and the database."""
+        """Block all traffic between the last slot's process and the database."""
         self.cut_off = True
         self._note()
         self.proxy.silence()
@@ -172,7 +175,7 @@ class Fleet:
         self._note()
 
     def restart_database(self, mode: str, pause: float) -> None:
-        """Stop the database and start it again after so many seconds."""
+        """Stop the database, and start it after a pause in seconds."""
         self.away = True
         self.switches.note(DATABASE, up=False, when=time.time())
         try:
@@ -184,7 +187,10 @@ class Fleet:
             self.switches.note(DATABASE, up=True, when=time.time())
 
     def end_backends(self, which: str) -> int:
-        """End the database's connections that a condition on pg_stat_activity chooses; return how many."""
+        """End the database connections that match a condition on pg_stat_activity.
+
+        Return their number.
+        """
         self.disturbed = time.monotonic()
         rows = self.site.database.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
@@ -195,7 +201,10 @@ class Fleet:
     # --- accounting
 
     def look(self) -> None:
-        """Note who is up, and who ended by itself, or not when asked to; replace those."""
+        """Note which processes are up.
+
+        Report and replace those that ended on their own or did not stop.
+        """
         self._note()
         for slot, member in enumerate(self.members):
             if member.process.alive or member.paused:
@@ -219,12 +228,12 @@ class Fleet:
 
     def _account(self, member: Member, name: str) -> None:
         code = member.process.returncode
-        # One that was asked before it had started may end by the signal itself.
+        # One that was stopped before it had started may end by the signal itself.
         if code != 0 and not (code == -signal.SIGTERM and not member.has_started()):
             self.violations.append(f"{name} ended with {code} after its SIGTERM")
 
     def stop(self) -> None:
-        """Ask all processes to end, and wait for it."""
+        """Stop all processes, and wait for their exits."""
         for slot, member in enumerate(self.members):
             member.deadline = time.monotonic() + DRAIN + EXIT
             member.process.send(signal.SIGTERM)

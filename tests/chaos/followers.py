@@ -1,4 +1,4 @@
-"""A reader of one run's stream, who reconnects to whichever process there is and goes on where it was."""
+"""A reader of one run's stream that reconnects to any process and resumes at its last event."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ class Gone(Exception):
 
 
 async def follow(api: Api, creation: Creation) -> Reading:
-    """Read a run's stream to its end. A stream that ends as if the run had, and it has not, is a violation."""
+    """Read a run's stream to its end.
+
+    A regular end of the stream before the run's end is a violation.
+    """
     reading = Reading(creation.run_id)
     api.ledger.readings.append(reading)
     path = f"/threads/{creation.thread_id}/runs/{creation.run_id}/stream"
@@ -51,7 +54,7 @@ async def follow(api: Api, creation: Creation) -> Reading:
 
 
 async def frames(response: httpx.Response) -> AsyncIterator[tuple[str, str, str]]:
-    """Server-sent events as (id, event, data); comments are left out."""
+    """Server-sent events as (id, event, data), without comments."""
     fields: dict[str, str] = {}
     async for line in response.aiter_lines():
         if not line:

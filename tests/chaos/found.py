@@ -1,4 +1,4 @@
-"""What the database and the trace of executions have at the end."""
+"""The contents of the database and of the trace of executions at the end."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ STORED = ("checkpoints", "checkpoint_writes", "checkpoint_blobs")
 
 @dataclass(frozen=True)
 class Found:
-    """What the database and the trace of executions have at the end."""
+    """The contents of the database and of the trace of executions at the end."""
 
     runs: Sequence[Row]
     threads: dict[str, Row]
     #: By run, in order.
     events: dict[str, list[Row]]
     checkpoints: Sequence[Row]
-    #: (attempt, step) in the order of their beginnings, by run.
+    #: (attempt, step) in the order of their starts, by run.
     executed: dict[str, list[tuple[int, str]]]
-    #: Threads that have rows of checkpoints, of any kind.
+    #: Threads with rows in any checkpoint table.
     stored: frozenset[str] = frozenset()
 
 

@@ -1,4 +1,4 @@
-"""The graphs of the scripted runs. Every execution of a step is noted with the attempt that it belongs to."""
+"""The graphs of the scripted runs. Every execution of a step is recorded with its attempt."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.chat_models import Talker
 
 
 def note(config: RunnableConfig, name: str) -> None:
-    """Note that a step began: one line "run attempt step", written at once, so that processes can share the file."""
+    """Record a step's start as "run attempt step", in one write, because processes share the file."""
     line = f"{config['configurable']['run_id']} {config['metadata']['run_attempt']} {name}\n"
     file = os.open(os.environ["TRACE_FILE"], os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     try:
@@ -26,7 +26,7 @@ def note(config: RunnableConfig, name: str) -> None:
 
 
 class Work(TypedDict, total=False):
-    #: Whose work it is: unique for each run.
+    #: The name of the work, unique for each run.
     tag: str
     #: How long each step takes, in seconds.
     delay: float
@@ -36,7 +36,7 @@ class Work(TypedDict, total=False):
 
 
 class Inner(TypedDict, total=False):
-    """The state of a subgraph, which hands on nothing but its own work."""
+    """The state of a subgraph, which returns only its own work."""
 
     tag: str
     delay: float
@@ -53,7 +53,7 @@ def step(name: str, *, key: str = "log") -> Any:
 
 
 def blocking(name: str) -> Any:
-    """A step that is executed in a thread and cannot be cancelled."""
+    """A step that executes in a thread and cannot be cancelled."""
 
     def work(state: Work, config: RunnableConfig) -> dict[str, Any]:
         note(config, name)

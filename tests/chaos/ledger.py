@@ -1,4 +1,4 @@
-"""What the clients know: which runs they created, what they saw of them, and how often they had to try."""
+"""What the clients know: their runs, what they saw of them, and how often they retried."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from tests.processes.readers import Position
 
 #: What a client knows of a run that it asked for.
 CREATED, UNKNOWN, REFUSED = "created", "unknown", "refused"
-#: Whose threads there are.
+#: The users that own threads.
 USERS = ("ada", "bob", "eve")
 
-#: Of a thread's values: what each list has.
+#: The lists in a thread's values.
 Lists = dict[str, list[str]]
 
 
@@ -25,17 +25,17 @@ class Creation:
     thread_id: str
     state: str = UNKNOWN
     run_id: str = ""
-    #: The answer that it carries to a question, or another name for one of several runs of an order.
+    #: Its answer to an interrupt, or another name that distinguishes runs of the same order.
     label: str = ""
-    #: How the client asked for its end: "interrupt" or "rollback".
+    #: How the client cancelled it: "interrupt" or "rollback".
     cancelled: str = ""
     #: Whether the client asked for its deletion, or its thread's.
     deleted: bool = False
-    #: What it adds to the thread's values; None if it is alone on its thread and comes to its end.
+    #: What it adds to the thread's values; None if it is alone on its thread and completes.
     adds: Lists | None = None
-    #: What it goes on from, if that is not what the thread has: a fork.
+    #: The values that it continues from, if not the thread's: a fork.
     base: Lists | None = None
-    #: The steps that it executes if it succeeds: all of them, and no others.
+    #: Exactly the steps that it executes if it succeeds.
     steps: tuple[str, ...] = ()
     #: The thread's status after it.
     leaves: str = "idle"
@@ -45,7 +45,7 @@ class Creation:
 
     @property
     def key(self) -> str:
-        """Unique; the run's metadata has it."""
+        """A unique key, stored in the run's metadata."""
         return self.label or self.order.tag
 
 
@@ -62,20 +62,20 @@ class Edit:
 
 @dataclass
 class Story:
-    """What happens on one thread: its kind says what is right."""
+    """What happens on one thread; its kind defines the right results."""
 
     kind: str
     thread_id: str
-    #: Whose thread it is.
+    #: The thread's owner.
     user: str = USERS[0]
-    #: What the thread's later runs do about earlier ones.
+    #: The multitask strategy of the thread's later runs.
     strategy: str = "enqueue"
     acts: list[Creation | Edit] = field(default_factory=list)
-    #: How often the client asked to go on from a checkpoint that has a successor, by the checkpoint's id.
+    #: How often the client forked at a checkpoint that has a successor, by the checkpoint's id.
     forks: dict[str, int] = field(default_factory=dict)
-    #: What came of deleting the thread; "" if nobody asked.
+    #: The result of deleting the thread; "" if it was not deleted.
     deletion: str = ""
-    #: Whether the script came to its end, or gave up because an answer never came.
+    #: Whether the script completed, or stopped because of a missing answer.
     ended: bool = False
 
     @property
@@ -91,12 +91,12 @@ class Reading:
     ids: list[Position] = field(default_factory=list)
     #: The text of the messages, by epoch.
     texts: dict[int, str] = field(default_factory=dict)
-    #: Of each event's name and data, by its id.
+    #: A digest of each event's name and data, by its id.
     digests: dict[str, str] = field(default_factory=dict)
-    #: Of the texts of large events, by the step that made them.
+    #: Digests of the texts of large events, by the step that made them.
     bulks: dict[str, list[str]] = field(default_factory=dict)
     connections: int = 0
-    #: Whether the stream came to its end: the run is final, and nothing is left.
+    #: Whether the stream ended: the run is final, and all events were read.
     complete: bool = False
 
 
@@ -104,7 +104,7 @@ class Reading:
 class Ledger:
     stories: list[Story] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
-    #: What went wrong while it was watched.
+    #: Violations that were observed during the test.
     violations: list[str] = field(default_factory=list)
     #: Requests, retries and the like.
     counts: Counter[str] = field(default_factory=Counter)

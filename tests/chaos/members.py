@@ -1,4 +1,4 @@
-"""One process of the fleet, and what it was last seen to do."""
+"""One process of the fleet, and its last known condition."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tests.processes.harness import HEALTH, Process
 
 @dataclass
 class Member:
-    """One process, in a slot that another one fills when it is gone."""
+    """One process in a slot; another one replaces it after its end."""
 
     kind: str
     process: Process
     began: float
     paused: bool = False
     started: bool = False
-    #: Until when it must have ended; 0 for one that nobody asked to.
+    #: When it must have ended; 0 if it was not stopped.
     deadline: float = 0.0
 
     def has_started(self) -> bool:
-        """Whether it has said that it serves."""
+        """Whether it has reported that it serves."""
         return bool(HEALTH.search(self.process.output) or "Listening on" in self.process.output)

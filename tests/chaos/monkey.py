@@ -1,4 +1,4 @@
-"""The monkey: one fault after the other, in an order and of a size that its seed decides."""
+"""The monkey: a sequence of faults whose order and sizes are decided by its seed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import psycopg
 
 from tests.chaos.fleet import LEASE, Fleet, Member
 
-#: All of them come once, in another order each time, before any comes again.
+#: All of them occur once, in a new order each time, before any repeats.
 KINDS = (
     "kill", "kill", "term", "pause", "pause past the lease", "restart immediate", "restart fast",
     "end all backends", "end listeners", "end heartbeats", "partition", "cut connections",
@@ -22,17 +22,17 @@ KINDS = (
 GAP = (0.8, 3.2)
 LISTENING = "query ILIKE 'listen%'"
 HEARTBEATS = "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')"
-#: How long the database is away, beside the time that it takes to stop and to start; and a short partition.
+#: How long the database is down, in addition to its stop and start; and the length of a short partition.
 DOWN, SHORT = 2.0, 4.0
 
 
 @dataclass(frozen=True)
 class Fault:
-    #: Seconds after the fault before.
+    #: Seconds after the previous fault.
     gap: float
     kind: str
     slot: int
-    #: Between 0 and 1: how long it lasts, within what its kind allows.
+    #: Between 0 and 1: its duration within the range of its kind.
     size: float
 
 
@@ -45,7 +45,7 @@ def faults(seed: int, slots: int, kinds: Sequence[str] = KINDS) -> Iterator[Faul
 
 
 class Monkey(threading.Thread):
-    """Injects faults until it is told to stop; then everything that it paused or cut off goes on."""
+    """Injects faults until it is stopped; then it resumes and reconnects all processes."""
 
     def __init__(
         self, fleet: Fleet, seed: int, say: Callable[[str], None], kinds: Sequence[str] = KINDS
@@ -58,11 +58,11 @@ class Monkey(threading.Thread):
         self._fleet, self._say = fleet, say
         self._faults = faults(seed, len(fleet.members), kinds)
         self._ending = threading.Event()
-        #: (when, what): the ends of faults that last.
+        #: (when, what): the ends of lasting faults.
         self._later: list[tuple[float, Callable[[], None]]] = []
 
     def finish(self) -> None:
-        """Stop, and let everything go on."""
+        """Stop, and end all lasting faults."""
         self._ending.set()
         self.join(60)
         if self.error is not None:
@@ -118,14 +118,15 @@ class Monkey(threading.Thread):
                     fleet.end_backends(HEARTBEATS)
                 case "partition":
                     fleet.partition()
-                    # Past the lease means also past the moment when others take its runs over: a process that is back
-                    # just before that settles as failed what its storage has given up on.
+                    # Past the lease also means past the moment when other workers take its runs over. A
+                    # process that is back just before that settles the runs as failed whose storage retries
+                    # have ended.
                     lasts = SHORT * (0.25 + size) if size < 0.5 else LEASE + 2 + size * 2
                     self._after(lasts, lambda: fleet.heal(reset=size * 100 % 2 < 1))
                 case "cut connections":
                     fleet.proxy.cut()
         except psycopg.OperationalError as error:
-            # The fault before has left the database unable to answer.
+            # The previous fault has left the database unable to answer.
             self._say(f"{fault.kind}: {error}")
             return
         self.counts[fault.kind] += 1
@@ -133,7 +134,7 @@ class Monkey(threading.Thread):
         self._say(f"{fault.kind} {slot} {size:.2f}")
 
     def _slot(self, wanted: int) -> int:
-        """The slot itself, or the next one whose process is not paused."""
+        """The slot itself, or the next one with a process that is not paused."""
         members = self._fleet.members
         slots = [(wanted + number) % len(members) for number in range(len(members))]
         return next((slot for slot in slots if not members[slot].paused), wanted)

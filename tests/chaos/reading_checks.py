@@ -1,4 +1,4 @@
-"""What each reader of a stream must have seen. Pure."""
+"""Checks of what each reader of a stream saw. Pure."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from tests.processes.harness import TERMINAL
 
 
 def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
-    """A reader had each event once and in order, everything that the log has, and nothing else of the last attempt."""
+    """A reader saw the log's events once and in order, and no others of the last attempt."""
     wrong = [f"{later} after {earlier}" for earlier, later in pairwise(reading.ids) if earlier >= later]
-    # What is there for the other protocol, no reader of a run's stream has.
+    # Readers of a run's stream do not get the events of the other protocol.
     events = [row for row in found.events.get(reading.run_id, []) if row["event"] != "+"]
     if run is not None and run["status"] in TERMINAL and reading.complete:
         log = {(row["epoch"], row["seq"]) for row in events}
         if missed := log - set(reading.ids):
             wrong.append(f"never saw {sorted(missed)}")
-        # What a reader was shown just before a loss may not have reached the log. A run that was cancelled while it waited
-        # to go on, and so has no count of its events, had its last attempt lost.
+        # The last events before a lost attempt may not have reached the log. If a run was cancelled while it
+        # waited to continue, it has no count of its events, and its last attempt was lost.
         last = max((epoch for epoch, _ in log), default=0) if run["event_count"] else run["epoch"] + 1
         if invented := {each for each in reading.ids if each not in log and each[0] >= last}:
             wrong.append(f"saw {sorted(invented)}, which the log does not have")
@@ -38,7 +38,7 @@ def text_of_run(run: Row) -> str:
 
 
 def contradictions(ledger: Ledger) -> Iterator[str]:
-    """Events that two readers of a run saw under one id, with different contents."""
+    """Events that two readers of a run saw with the same id but different contents."""
     seen: dict[tuple[str, str], str] = {}
     for reading in ledger.readings:
         for place, text in reading.digests.items():
@@ -47,7 +47,7 @@ def contradictions(ledger: Ledger) -> Iterator[str]:
 
 
 def bulks(ledger: Ledger) -> Iterator[str]:
-    """Large events that were not what their step wrote."""
+    """Large events that differ from what their step wrote."""
     orders = {creation.run_id: creation.order for creation in ledger.creations()}
     for reading in ledger.readings:
         for step, texts in reading.bulks.items():

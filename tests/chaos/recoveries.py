@@ -1,12 +1,14 @@
-"""How long runs take to go on after their process was killed, less the time in which nothing could. Pure.
+"""How long runs take to resume after their process was killed, without downtimes. Pure.
 
-A recovery lasts from the kill to the first event of the run's next attempt. Two kinds of time are taken off it, as
-far as they lie within: that in which the database was down, from the command that stops it until it takes connections
-again; and that in which every executor was. An executor is down from its kill, its SIGTERM, its pause or its
-partition from the database until it, or its successor in the slot, says that it serves, goes on, or is reached again.
+A recovery lasts from the kill to the first event of the run's next attempt. Two kinds of downtime
+within it are subtracted. The database is down from the command that stops it until it accepts
+connections. The executors are down while each of them is: from its kill, SIGTERM, pause or
+partition from the database until it, or its successor in the slot, serves, resumes, or is
+reachable.
 
-A run that is lost again before it went on is measured from its last loss. A process that is killed while it is cut off from
-the database leaves a session there that looks alive: that loss is found by the lease, and counted apart.
+A run that is lost again before it resumed is measured from its last loss. A process that is killed
+while it is partitioned from the database leaves a session that looks alive. Such a loss is found by
+the lease, and counted separately.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from itertools import pairwise
 
 from tests.processes.databases import Row
 
-#: From when to when, in seconds of the clock.
+#: Start and end, in seconds of the clock.
 Interval = tuple[float, float]
 
 
@@ -29,20 +31,20 @@ class Loss:
     run_id: str
     attempt: int
     when: float
-    #: Whether the process was cut off from the database.
+    #: Whether the process was partitioned from the database.
     cut_off: bool = False
 
 
 @dataclass(frozen=True)
 class Recovery:
     loss: Loss
-    #: In seconds: all of it, and less the time in which nothing could go on.
+    #: The whole duration in seconds, and the duration without downtimes.
     took: float
     counted: float
 
 
 class Switches:
-    """When each of several things was down: noted as it happens."""
+    """Records when each of several components was down."""
 
     def __init__(self) -> None:
         self._changes: dict[str, list[tuple[float, bool]]] = {}
@@ -53,13 +55,13 @@ class Switches:
             changes.append((when, up))
 
     def down(self, name: str) -> list[Interval]:
-        """When it was down; the last interval may have no end."""
+        """The downtimes of a component; the last one may have no end."""
         changes = [*self._changes.get(name, []), (float("inf"), True)]
         return [(when, until) for (when, up), (until, _) in pairwise(changes) if not up]
 
 
 def united(intervals: Iterable[Interval]) -> list[Interval]:
-    """The same time in intervals that do not overlap, in order."""
+    """The union of intervals, in order and without overlaps."""
     done: list[Interval] = []
     for begin, end in sorted(intervals):
         if done and begin <= done[-1][1]:
@@ -70,7 +72,7 @@ def united(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def common(left: Sequence[Interval], right: Sequence[Interval]) -> list[Interval]:
-    """The time that is in both."""
+    """The intersection of intervals."""
     return [
         (begin, end)
         for one in left
@@ -95,7 +97,7 @@ def within(span: Interval, idle: Sequence[Interval]) -> float:
 def recoveries(
     lost: Sequence[Loss], events: dict[str, list[Row]], idle: Sequence[Interval]
 ) -> list[Recovery]:
-    """The recoveries of runs that went on, the quickest first."""
+    """The recoveries of resumed runs, fastest first."""
     found: list[Recovery] = []
     for loss in lost:
         began = [

@@ -1,4 +1,4 @@
-"""The table at the end, and what is kept when something was wrong."""
+"""The table at the end, and the files that are kept after violations."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ENDS = (
     "refused",
     "unknown",
 )
-#: How many of the slowest recoveries are shown, with what happened meanwhile.
+#: How many of the slowest recoveries are shown, with the faults meanwhile.
 SLOWEST = 3
 TABLES = ("runs_run", "runs_runevent", "runs_worker", "threads_thread")
-#: What no server's log may say, however its database is treated.
+#: Messages that no server's log may contain, under any fault.
 ALARMS = re.compile(
     r"never retrieved|never awaited|Event loop is closed|PoolClosed|changed under its thread|"
     r"Exception in callback|Unhandled error in Deferred|destroyed but it is pending|Internal Server Error"
@@ -65,7 +65,7 @@ def table(found: Found, ledger: Ledger, fleet: Fleet, monkey: Monkey, violations
 
 
 def gone_on(fleet: Fleet, found: Found, history: Sequence[tuple[float, str]]) -> list[str]:
-    """How long runs took to go on after a kill: what is measured is said in `recoveries`."""
+    """How long runs took to resume after a kill, as `recoveries` defines it."""
     took = recoveries(fleet.lost, found.events, fleet.idle())
     near = [each for each in took if not each.loss.cut_off]
     apart = [each for each in took if each.loss.cut_off]
@@ -102,7 +102,7 @@ def endings(found: Found, ledger: Ledger) -> dict[str, Counter[str]]:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """A quantile of sorted values; NaN of none."""
+    """A quantile of sorted values; NaN if there are none."""
     return values[min(len(values) - 1, int(len(values) * share))] if values else float("nan")
 
 
@@ -111,12 +111,12 @@ def alarms(fleet: Fleet) -> list[str]:
 
 
 def alarms_of(name: str, output: str) -> list[str]:
-    """What a process's log says that no log may."""
+    """The forbidden lines of a process's log."""
     return [f"{name}: {line}" for line in output.splitlines() if ALARMS.search(line)]
 
 
 def keep(folder: Path, database: Database, ledger: Ledger, violations: Sequence[str]) -> None:
-    """Write what happened beside the processes' logs."""
+    """Write the history to the folder of the processes' logs."""
     (folder / "violations").write_text("".join(f"{each}\n" for each in violations))
     dump: dict[str, Any] = {name: database.rows(f"SELECT * FROM {name}") for name in TABLES}
     dump["checkpoints"] = database.checkpoints()

@@ -1,6 +1,6 @@
-"""The conversations that clients hold about chains: one run, several on a thread, questions, cancels.
+"""The conversations of clients about chains: one run, several on a thread, interrupts, cancels.
 
-Their number and the seed decide everything about them but the timing.
+A conversation's number and the seed decide everything about it except the timing.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ async def create(
     """Create a run of a story; None when it was refused.
 
     Args:
-        more: What its request has beside what the order says.
-        known: What is known of the run: fields of `Creation`.
+        more: Further fields of its request.
+        known: Known facts about the run: fields of `Creation`.
     """
     creation = Creation(order, story.thread_id, **known)
     story.acts.append(creation)
@@ -45,7 +45,7 @@ async def create(
 
 
 async def see(api: Api, story: Story, order: Order, chance: random.Random, **options: Any) -> Creation:
-    """Create a run like `create`, and see it to its end."""
+    """Create a run like `create`, and wait for its end."""
     creation = await create(api, story, order, **options)
     assert creation is not None
     await watch(api, creation, chance)
@@ -54,7 +54,7 @@ async def see(api: Api, story: Story, order: Order, chance: random.Random, **opt
 
 
 async def watch(api: Api, creation: Creation, chance: random.Random) -> None:
-    """See a run to its end in one of the ways that clients have."""
+    """Wait for a run's end in one of the ways that clients have."""
     way = chance.choice(("stream", "stream", "two streams", "join", "poll"))
     if way == "join":
         result = await api.join(creation)
@@ -85,7 +85,7 @@ def alone(graph: str) -> Script:
 
 
 async def questions(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A run that asks two questions, one after the other; each gets an answer that nobody else gets."""
+    """A run with two interrupts in sequence; each gets a unique answer."""
     wanted = order("questions", tag, chance)
     adds = {"log": work_of(tag, ("before",))}
     await see(api, story, wanted, chance, adds=adds, steps=("before", "ask1"), leaves="interrupted")
@@ -105,13 +105,13 @@ async def questions(api: Api, story: Story, chance: random.Random, tag: str) -> 
 async def answering(
     api: Api, story: Story, wanted: Order, number: int, answer: str, chance: random.Random
 ) -> dict[str, Any]:
-    """The request that answers the question that waits, by its id or as what waits."""
+    """The request that answers the waiting interrupt, by its id or without one."""
     question = await asked(api, story, wanted, number)
     return {"command": {"resume": {question: answer} if chance.random() < 0.5 else answer}, "input": None}
 
 
 async def asked(api: Api, story: Story, wanted: Order, number: int) -> str:
-    """The id of the one question that waits, which must be the right one."""
+    """The id of the only waiting interrupt, which must be the right one."""
     thread = (await api.get(f"/threads/{story.thread_id}")).json()
     questions = [each for asked in thread["interrupts"].values() for each in asked]
     expected = {"question": f"ask{number}", "tag": wanted.tag}
@@ -124,7 +124,7 @@ async def asked(api: Api, story: Story, wanted: Order, number: int) -> str:
 
 
 async def cancelled(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A run that is cancelled somewhere, or finishes first."""
+    """A run that is cancelled at any point, or finishes first."""
     created = await create(api, story, order("steps", tag, chance))
     assert created is not None
     watching = asyncio.create_task(watch(api, created, chance))

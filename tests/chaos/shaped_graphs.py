@@ -1,4 +1,4 @@
-"""Graphs of the shapes that chains do not have: breakpoints, subgraphs that ask or remember, work that blocks, large events."""
+"""Other shapes than chains: breakpoints, asking or remembering subgraphs, blocking, large events."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _twice = {
     "x": step("x", key="inner"), "ask1": question("ask1", key="inner"),
     "y": step("y", key="inner"), "ask2": question("ask2", key="inner"),
 }  # fmt: skip
-#: A subgraph as a node, which asks two questions.
+#: A subgraph as a node, with two interrupts.
 asking = chain({"before": step("before"), "child": chain(_twice, Inner), "last": step("last")})
 
 
 def _calling() -> Any:
-    """The same subgraph, called by a node: each answer executes the node again, and of the subgraph only what is left."""
+    """The same subgraph, called by a node: an answer repeats the node, not the finished steps."""
     child = chain(_twice, Inner)
 
     async def call(state: Work) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class Turn(TypedDict, total=False):
 
 
 class Agent(TypedDict, total=False):
-    """The state of an agent that keeps it from turn to turn."""
+    """The persistent state of an agent."""
 
     tag: str
     delay: float
@@ -58,7 +58,10 @@ class Agent(TypedDict, total=False):
 
 
 def _remembering() -> Any:
-    """An agent with a memory of its own, between two steps; it says what it remembers of all turns."""
+    """An agent with persistent memory, between two steps.
+
+    It returns what it remembers of all turns.
+    """
 
     async def hear(state: Agent, config: RunnableConfig) -> dict[str, Any]:
         note(config, "hear")
@@ -80,7 +83,7 @@ remembering = _remembering()
 
 
 def computing(name: str) -> Any:
-    """A step in a thread that computes all the time: half of it holds the interpreter, the other half does not."""
+    """A step in a thread that computes without pause: half of it holds the interpreter lock."""
 
     def work(state: Work, config: RunnableConfig) -> dict[str, Any]:
         note(config, name)
@@ -94,7 +97,7 @@ def computing(name: str) -> Any:
 
 
 def stalling(name: str) -> Any:
-    """An asynchronous step that blocks the event loop, as code does that was not written for one."""
+    """An asynchronous step that blocks the event loop, like code that was written without one."""
 
     async def work(state: Work, config: RunnableConfig) -> dict[str, Any]:
         note(config, name)
@@ -130,7 +133,7 @@ class Large(TypedDict, total=False):
 
 
 def swelling(name: str) -> Any:
-    """A step that streams a large event of its own, and leaves a large value."""
+    """A step that streams a large event, and returns a large value."""
 
     async def work(state: Large, config: RunnableConfig) -> dict[str, Any]:
         part = await step(name)(state, config)

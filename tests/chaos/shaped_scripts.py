@@ -1,4 +1,4 @@
-"""Conversations about the shapes that chains do not have: breakpoints, edits, forks, subgraphs, memories, deletions."""
+"""Conversations on other shapes than chains: breakpoints, edits, forks, memory, deletions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.chaos.states import delete, edit, past, stands
 
 
 async def breakpoints(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A chain that stops on its way, at the run's breakpoints or the graph's own, and goes on each time."""
+    """A chain that stops at breakpoints of the run or the graph, and continues each time."""
     if chance.random() < 0.5:
         wanted, stops = order("stopping", tag, chance), [2, 4]
     else:
@@ -39,8 +39,8 @@ async def part(
     """Execute some of a chain's steps: up to a breakpoint, or its end.
 
     Args:
-        base: What the thread's log has there, if that is not what it ends with.
-        at: The checkpoint to go on from, as the request names it.
+        base: The thread's log at that point, if not its end.
+        at: The checkpoint to continue from, as the request names it.
     """
     more: dict[str, Any] = {**({"input": None} if begin else {}), **(at or {})}
     if wanted.graph == "steps" and end < len(STEPS):
@@ -59,7 +59,7 @@ async def part(
 
 
 async def edits(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A state that its user changes at a breakpoint, once or twice; what is left is executed on top of it."""
+    """A state that its user edits at a breakpoint, once or twice; the remaining steps follow."""
     wanted = order(chance.choice(("steps", "stopping")), tag, chance)
     stop = 2 if wanted.graph == "stopping" else chance.randint(1, 4)
     await part(api, story, wanted, chance, 0, stop)
@@ -72,7 +72,7 @@ async def edits(api: Api, story: Story, chance: random.Random, tag: str) -> None
 
 
 async def edited_questions(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A state that its user changes while a question waits: the answer that follows is that question's."""
+    """A user edits the state while an interrupt waits: the next answer belongs to the interrupt."""
     wanted = order("questions", tag, chance)
     adds = {"log": work_of(tag, ("before",))}
     await see(api, story, wanted, chance, adds=adds, steps=("before", "ask1"), leaves="interrupted")
@@ -89,7 +89,7 @@ async def edited_questions(api: Api, story: Story, chance: random.Random, tag: s
 
 
 async def forks(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A chain that has ended, and goes on anew from one of its checkpoints, sometimes with an edit there first."""
+    """A finished chain is continued from one of its checkpoints, sometimes after an edit there."""
     wanted = order("steps", tag, chance, longest=0.2)
     await see(api, story, wanted, chance, adds={"log": work_of(tag, STEPS)})
     for _ in range(chance.randint(1, 2)):
@@ -111,7 +111,7 @@ def forked(story: Story, checkpoint: str) -> None:
 
 
 async def other_answers(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A question that was answered, and is answered anew at its old checkpoint: the new answer counts there."""
+    """An interrupt is answered again at its old checkpoint: the new answer is used there."""
     wanted = order("questions", tag, chance, longest=0.2)
     log = work_of(tag, ("before",))
     await see(api, story, wanted, chance, adds={"log": log}, steps=("before", "ask1"), leaves="interrupted")
@@ -136,7 +136,10 @@ async def other_answers(api: Api, story: Story, chance: random.Random, tag: str)
 
 
 def subgraph(graph: str) -> Script:
-    """A subgraph that asks two questions in turn, as a node or called by one; each has an answer of its own."""
+    """A subgraph with two interrupts in turn, as a node or called by one.
+
+    Each has its own answer.
+    """
 
     async def script(api: Api, story: Story, chance: random.Random, tag: str) -> None:
         wanted = order(graph, tag, chance)
@@ -162,7 +165,7 @@ def subgraph(graph: str) -> Script:
 
 
 async def turns(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """Turns of an agent with a memory of its own, some of which wait for the one before in the queue."""
+    """Turns of an agent with persistent memory; some wait in the queue for the previous one."""
     heard: list[str] = []
     waiting: list[asyncio.Task[None]] = []
     try:
@@ -184,7 +187,7 @@ async def turns(api: Api, story: Story, chance: random.Random, tag: str) -> None
             task.cancel()
 
 
-#: What is deleted may be anything: graphs, and what they execute until they end or stop.
+#: The graphs of deleted runs, and the steps that they execute until they end or stop.
 DELETED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("steps", "parallel", "nested", "talking", "large", "heavy"), ()),
     "stopping": STEPS[:2],
@@ -201,7 +204,7 @@ async def begun(api: Api, story: Story, chance: random.Random, graph: str, tag: 
 
 
 async def deleted_thread(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A thread that is deleted with its runs, while they wait, run, or have ended."""
+    """A thread that is deleted with its pending, running or finished runs."""
     count = chance.randint(1, 3)
     graph = chance.choice(list(DELETED))
     runs = [await begun(api, story, chance, graph, f"{tag}.{number}") for number in range(count)]
@@ -216,7 +219,10 @@ async def deleted_thread(api: Api, story: Story, chance: random.Random, tag: str
 
 
 async def deleted_run(api: Api, story: Story, chance: random.Random, tag: str) -> None:
-    """A run that is deleted somewhere on its way; the thread's next run is executed as if nothing had been."""
+    """A run that is deleted at any point.
+
+    The thread's next run executes as if it had not existed.
+    """
     first = await begun(api, story, chance, "steps", f"{tag}.0")
     watching = asyncio.create_task(watch(api, first, chance))
     try:

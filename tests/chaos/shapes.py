@@ -1,4 +1,4 @@
-"""What each scripted run asks for, and what is right about its end. Pure: no server, no database."""
+"""The requests of the scripted runs, and their right results. Pure: no server, no database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 STEPS = ("s0", "s1", "s2", "s3", "s4")
-#: How far a step is in its graph; steps of one superstep share the whole number.
+#: A step's position in its graph; steps of one superstep share the integer part.
 STAGES: dict[str, dict[str, float]] = {
     "steps": {name: number for number, name in enumerate(STEPS)},
     "parallel": {"a": 0, "b1": 1, "b2": 1, "b3": 1, "c": 2},
@@ -39,7 +39,7 @@ DEFAULT_MODES = ["values", "updates"]
 
 @dataclass(frozen=True)
 class Order:
-    """One run that a client wants: a graph, whose work it is, and how it is to be executed."""
+    """One requested run: a graph, the name of its work, and how to execute it."""
 
     graph: str
     tag: str
@@ -47,7 +47,7 @@ class Order:
     tokens: int = 0
     durability: str = "async"
     subgraphs: bool = False
-    #: Of the texts of a `large` run, in characters.
+    #: The size of a `large` run's texts, in characters.
     size: int = 0
 
     def body(self, **more: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def text_of(order: Order) -> str:
 
 
 def bulk(tag: str, name: str, size: int) -> str:
-    """The large text that a step leaves."""
+    """The large text that a step returns."""
     line = f"{tag}/{name} "
     return (line * (size // len(line) + 1))[:size]
 
@@ -88,7 +88,7 @@ def work_of(tag: str, names: Sequence[str]) -> list[str]:
 
 
 def is_right(order: Order, values: dict[str, Any]) -> bool:
-    """Whether a thread's values are what this run, alone on its thread, must have come to."""
+    """Whether a thread's values are the right result of this run, alone on its thread."""
     match order.graph:
         case "steps":
             return values.get("log") == work_of(order.tag, STEPS)
@@ -117,11 +117,11 @@ def conversation(tag: str, answers: Sequence[str]) -> list[str]:
 
 
 def too_often(graph: str, executed: Sequence[tuple[int, str]], *, durability: str) -> list[str]:
-    """What is wrong about the executions (attempt, step) of one run.
+    """Violations in the executions (attempt, step) of one run.
 
-    A step is executed at most once in an attempt, and again only in a later attempt, after this one was cut off. What
-    has landed is never executed again: in `sync` that is all before the superstep that was cut off, in `async` all
-    before the superstep before it.
+    A step executes at most once in an attempt, and again only in a later attempt after this one was
+    cut off. Saved steps are never repeated: in `sync` these are all before the interrupted
+    superstep, in `async` all before the previous superstep.
     """
     wrong: list[str] = []
     stages = STAGES[graph]

@@ -1,4 +1,4 @@
-"""What clients do with a thread's state: read, edit, look back; and deletions."""
+"""Clients' operations on a thread's state: reads, edits, history; and deletions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.chaos.ledger import CREATED, Edit, Lists, Story
 
 
 async def stands(api: Api, story: Story, following: Sequence[str]) -> None:
-    """The thread must wait before these steps."""
+    """Check that the thread waits before these steps."""
     state = (await api.get(f"/threads/{story.thread_id}/state")).json()
     if state.get("next") != list(following):
         api.ledger.violations.append(f"{story.thread_id} stands before {state.get('next')}, not {following}")
@@ -20,10 +20,12 @@ async def stands(api: Api, story: Story, following: Sequence[str]) -> None:
 async def edit(
     api: Api, story: Story, text: str, *, base: Lists | None = None, checkpoint_id: str | None = None
 ) -> None:
-    """Add a line to the thread's log, once. Raises Unanswered if nobody knows whether it was added.
+    """Add a line to the thread's log, once.
+
+    Raises Unanswered if it is unknown whether it was added.
 
     Args:
-        base: What the checkpoint has where it is added, if that is not the latest one.
+        base: The log of the edited checkpoint, if it is not the latest one.
     """
     act = Edit(text, {"log": [text]}, base=base)
     story.acts.append(act)
@@ -44,7 +46,7 @@ async def edit(
 
 
 async def _found(api: Api, story: Story, text: str) -> bool:
-    """Whether an edit that was not answered shows within a while."""
+    """Whether an unanswered edit appears within a while."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + SEARCH
     while clock() < deadline:
@@ -56,7 +58,7 @@ async def _found(api: Api, story: Story, text: str) -> bool:
 
 
 async def past(api: Api, story: Story, following: str, chance: random.Random) -> tuple[str, list[str]]:
-    """One of the thread's checkpoints before a step, and the log that it has. Raises Unanswered."""
+    """One of the thread's checkpoints before a step, and its log. Raises Unanswered."""
     history = (await api.get(f"/threads/{story.thread_id}/history?limit=50")).json()
     found = [state for state in history if state["next"] == [following]]
     if not found:
@@ -67,7 +69,7 @@ async def past(api: Api, story: Story, following: str, chance: random.Random) ->
 
 
 async def delete(api: Api, path: str) -> str:
-    """Delete a thread or a run, and ask again until it is known to be gone; return "done"."""
+    """Delete a thread or a run, and retry until it is known to be gone; return "done"."""
     clock = asyncio.get_running_loop().time
     deadline = clock() + 60
     while True:

@@ -1,4 +1,4 @@
-"""One conversation, told by its user, while somebody else tries to hear of it."""
+"""One conversation of a user, while another user tries to read it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from tests.chaos.scripts import SCRIPTS
 from tests.chaos.shaped_scripts import SHAPED
 
 ALL = [*SCRIPTS, *SHAPED]
-#: How often somebody tries, and when, in seconds after the beginning.
+#: How often another user tries, and when, in seconds after the start.
 OFTEN, WHEN = 0.4, (0.0, 4.0)
-#: What a stranger asks, of a thread and its last run.
+#: The other user's requests, about a thread and its last run.
 ROUTES = (
     ("GET", "/threads/{thread}"),
     ("GET", "/threads/{thread}/state"),
@@ -47,7 +47,7 @@ async def tell(api: Api, seed: int, number: int) -> None:
 
 
 async def pry(api: Api, story: Story, chance: random.Random) -> None:
-    """Ask for what is another user's: it does not exist."""
+    """Request another user's rows: they must not exist."""
     if chance.random() > OFTEN:
         return
     await asyncio.sleep(chance.uniform(*WHEN))
@@ -62,7 +62,7 @@ async def pry(api: Api, story: Story, chance: random.Random) -> None:
     except Unanswered:
         return
     api.ledger.counts["strangers"] += 1
-    # A reader of a stream is told by an event, as the reference server does.
+    # A stream reports the error by an event, as on the reference server.
     if response.status_code != 404 and "404: Run not found" not in response.text:
         api.ledger.violations.append(
             f"{api.user} asked {method} {path} of {story.user}: {response.status_code} {response.text[:300]}"

@@ -1,4 +1,4 @@
-"""Each check finds what it is for: a right record with one thing wrong about it."""
+"""Each check finds its violation in a right record with one change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def event(epoch: int, seq: int, name: str, data: Any, seconds: float) -> dict[st
 
 
 def record() -> tuple[Found, Ledger]:
-    """A run that was lost in its second step and went on; one reader saw all of it."""
+    """A run that was lost in its second step and resumed; one reader saw all of it."""
     run = {
         "id": "run", "thread_id": "thread", "status": "success", "attempt": 2, "lost_attempts": 1, "epoch": 3,
         "worker_id": None, "finished_at": at(9), "created_at": at(0), "due_at": at(0), "error": None,
@@ -60,7 +60,7 @@ def record() -> tuple[Found, Ledger]:
     found = Found([run], {"thread": thread}, {"run": events}, checkpoints, {"run": executed})
     creation = Creation(Order("steps", "tag", 0.1, durability="sync"), "thread", state=CREATED, run_id="run")
     story = Story("steps", "thread", user="ada", acts=[creation], ended=True)
-    # The reader also saw what the lost attempt had not written yet.
+    # The reader also saw events that the lost attempt had not written yet.
     reading = Reading("run", [(1, 1), (1, 2), (3, 1), (3, 2)], complete=True)
     return found, Ledger([story], [reading])
 

@@ -1,4 +1,4 @@
-"""What counts of the time in which a run waits to go on."""
+"""Which part of a recovery's time counts."""
 
 from __future__ import annotations
 

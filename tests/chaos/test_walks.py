@@ -1,4 +1,4 @@
-"""A thread whose runs and edits each add what is known before, right and with one thing wrong about it."""
+"""Threads whose runs and edits each add known values: right ones, and ones with one violation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def part(label: str, begin: int, end: int, **known: Any) -> Creation:
 
 
 def edited(state: str = CREATED) -> Story:
-    """A chain that stopped before its third step, was edited, and went on."""
+    """A chain that stopped before its third step, was edited, and continued."""
     edit = Edit("tag/edit", {"log": ["tag/edit"]}, state=state)
     return Story("edits", "thread", acts=[part("first", 0, 2), edit, part("second", 2, 5)])
 
@@ -100,7 +100,7 @@ def test_an_answer_that_reached_another_question_is_found() -> None:
     assert walked(story, keys, answered("one", "two")) == []
     assert walked(story, keys, answered("one", "one"))
     assert walked(story, keys, answered("two", "one"))
-    # Only two of the runs exist: the second question waits, and nothing of the subgraph shows yet.
+    # Only two of the runs exist: the second interrupt waits, and the subgraph has no visible results yet.
     assert walked(story, {"run0", "run1"}, thread("interrupted", *work_of("tag", ("before",)))) == []
     assert walked(story, {"run0", "run1"}, answered("one", "one"))
 

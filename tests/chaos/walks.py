@@ -1,4 +1,4 @@
-"""What a thread must have come to whose runs and edits each add to it what is known before. Pure."""
+"""The right values of threads whose runs and edits each add known values. Pure."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ LISTS = ("log", "inner", "told")
 
 
 def walked(story: Story, keys: Collection[str], thread: Row) -> list[str]:
-    """What is wrong about a thread.
+    """The violations of a thread.
 
     Args:
-        keys: The runs that exist. A run that nobody knows of to have been created may be among them.
+        keys: The existing runs, which may include one whose creation was not answered.
     """
     values = thread["values"] or {}
     has = {name: values.get(name) or [] for name in LISTS}
@@ -28,7 +28,10 @@ def walked(story: Story, keys: Collection[str], thread: Row) -> list[str]:
 
 
 def outcomes(story: Story, keys: Collection[str]) -> Iterator[tuple[Lists, str]]:
-    """The thread's lists and status after what has happened; twice if nobody knows about the last edit."""
+    """The thread's allowed lists and status.
+
+    Two of them if it is unknown whether the last edit happened.
+    """
     now: Lists = {name: [] for name in LISTS}
     status = "idle"
     for act in story.acts:
@@ -48,7 +51,7 @@ def after(now: Lists, act: Creation | Edit) -> Lists:
 
 
 def after_deletion(log: list[str], story: Story, rows: dict[str, Row]) -> bool:
-    """Whether a log is a beginning of the deleted run's work, and then all of the next one's."""
+    """Whether a log is a prefix of the deleted run's work, then all of the next run's."""
     first, *others = story.creations
     if first.key in rows and rows[first.key]["status"] == "success":
         return log[: len(STEPS)] == work_of(first.order.tag, STEPS)
@@ -58,7 +61,7 @@ def after_deletion(log: list[str], story: Story, rows: dict[str, Row]) -> bool:
 
 
 def owned(story: Story, found: Found) -> Iterator[str]:
-    """A thread and its runs that do not bear their user's name."""
+    """Violations: a thread and its runs without their user's name."""
     thread = found.threads.get(story.thread_id)
     if thread is None:
         return

@@ -1,6 +1,6 @@
-"""What each method of the Python SDK's clients is tried with: a table, from the method's name to a function that calls it.
+"""The test of each method of the Python SDK's clients: a table from method names to functions.
 
-A function gets a client (`tests.clients.python.Both`), and checks what it answers.
+A function gets a client (`tests.clients.python.Both`), calls the methods, and checks the answers.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CALLS: dict[str, Callable[[Both], None]] = {}
 
 
 def covers(*names: str) -> Callable[[Callable[[Both], None]], Callable[[Both], None]]:
-    """Register a function as the try of these methods."""
+    """Register a function as the test of these methods."""
 
     def register(function: Callable[[Both], None]) -> Callable[[Both], None]:
         for name in names:
@@ -199,7 +199,7 @@ def a_thread_is_joined(c: Both) -> None:
 
 @covers("threads.stream")
 def a_thread_is_streamed(c: Both) -> None:
-    """The session object has tests of its own; here it is opened."""
+    """Only opens the session object, which has tests of its own."""
     assert c.threads.stream(assistant_id=GRAPH).thread_id
 
 

@@ -1,4 +1,4 @@
-"""A real server with one graph that obeys, for clients that are used as their users use them."""
+"""A real server with one graph that follows orders, for clients in ordinary use."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def obeying(tmp_path_factory: pytest.TempPathFactory, template: Template, cache:
 
 @pytest.fixture
 def own(tmp_path: Path, template: Template, cache: Path) -> Iterator[Site]:
-    """A site with a running server of the test's own, which it may kill."""
+    """A site with a running server for one test, which may kill it."""
     yield from _site(tmp_path, template, cache)
 
 

@@ -1,4 +1,7 @@
-"""A Node script that talks to a server under test, and asks this process for the server's faults."""
+"""Runs Node scripts against a server under test.
+
+This process injects the server's faults for them.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ from pathlib import Path
 from tests.processes.harness import Process, Site
 from tests.support.requirements import require
 
-#: What Node's test runner prints, and the websocket that Node has only since version 22.
+#: The output format of Node's test runner, and the websocket, which Node has only since version 22.
 NODE_OPTIONS = ("--test-reporter=spec", "--experimental-websocket", "--no-warnings")
 
 Faults = dict[str, Callable[[], object]]
 
 
 def faults(site: Site) -> Faults:
-    """What a script may have done to its server, by name."""
+    """The faults that a script may inject into its server, by name."""
 
     def newest(act: Callable[[Process], object]) -> Callable[[], object]:
-        """Do it to the process that runs when it is asked for."""
+        """Apply it to the process that runs at the time of the call."""
         return lambda: act(site.process)
 
     return {
@@ -36,7 +39,7 @@ def faults(site: Site) -> Faults:
 
 @contextmanager
 def control(known: Faults) -> Iterator[str]:
-    """Serve `POST /NAME`, which does what the name says; give the address."""
+    """Serve `POST /NAME`, which injects the named fault; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -64,7 +67,7 @@ def control(known: Faults) -> Iterator[str]:
 
 
 def no_packages(folder: Path) -> str | None:
-    """What keeps the scripts of a folder from running, if anything."""
+    """The reason why a folder's scripts cannot run, or None."""
     if shutil.which("node") is None:
         return "Node.js is not installed"
     if not (folder / "node_modules").is_dir():
@@ -78,7 +81,7 @@ def run_script(
     """Run the tests of a script with Node's own test runner against a site's server; they must pass.
 
     Args:
-        more: Other faults than the server's.
+        more: Faults in addition to the server's.
 
     Returns:
         What it printed.
@@ -86,7 +89,7 @@ def run_script(
     require(no_packages(script.parent))
     with control({**faults(site), **(more or {})}) as address:
         done = subprocess.run(
-            # The last resort: what the script told so far is kept.
+            # The last resort: keep the script's output so far.
             ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name],
             cwd=script.parent,
             env={
@@ -104,7 +107,7 @@ def run_script(
 
 
 def failures(output: str) -> str:
-    """The failing tests of what Node's test runner printed, without the stack within other people's modules."""
-    told = output.rpartition("failing tests:")[2]  # all of it, where the script did not come to its end
+    """The failing tests in Node's output, without stack lines of third-party modules."""
+    told = output.rpartition("failing tests:")[2]  # all of it, if the script did not end
     lines = [line for line in told.splitlines() if "node_modules" not in line and "node:internal" not in line]
     return "\n".join(lines)[-6000:]

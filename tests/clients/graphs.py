@@ -1,14 +1,12 @@
-"""One graph that does whatever the last human message says, so that a client needs nothing but words to test it.
+"""One graph that executes the last human message as an order, for tests by messages.
 
-talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds
-speak [WORDS] [SECONDS]  does so too, but reads its model's events
-weather PLACE [SECONDS]  calls a tool, and tells what it answered
-ask [TIMES] [SECONDS]    asks a person so many times, each after so many seconds, and tells the answers
-poll                     asks two questions at once, and tells the answers
-delegate [WORDS]         lets a subgraph answer
-nest [WORDS]             lets a subgraph of a subgraph answer
-march [STEPS] [SECONDS]  takes so many steps, each with a message of its own
-fail                     fails
+talk [WORDS] [SECONDS]   streams an answer of so many words, each after so many seconds speak
+[WORDS] [SECONDS]  does the same, but reads its model's events weather PLACE [SECONDS]  calls a
+tool, and reports its answer ask [TIMES] [SECONDS]    interrupts so many times, each after so many
+seconds, and reports the answers poll                     interrupts twice at once, and reports the
+answers delegate [WORDS]         lets a subgraph answer nest [WORDS]             lets a subgraph of
+a subgraph answer march [STEPS] [SECONDS]  takes so many steps, each with a message of its own fail
+fails
 """
 
 from __future__ import annotations
@@ -33,7 +31,7 @@ from tests.support.graphs import trace
 
 
 def order(messages: list[BaseMessage]) -> list[str]:
-    """The words of the last thing that a person said."""
+    """The words of the last human message."""
     said = [message.text for message in messages if isinstance(message, HumanMessage)]
     return said[-1].split() if said else [""]
 
@@ -43,7 +41,7 @@ def number(words: list[str], place: int, otherwise: float) -> float:
 
 
 class Obedient(Scripted):
-    """A chat model that says, or calls, what the last human message orders."""
+    """A chat model that returns the message or tool call that the last human message orders."""
 
     def pause(self, messages: list[BaseMessage]) -> float:
         return number(order(messages), 2, 0.0)

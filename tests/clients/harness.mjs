@@ -1,4 +1,4 @@
-// What the scripts of this folder share: a stock client, a way to ask the test for a fault, and a look at what was called.
+// Shared by this folder's scripts: a stock client, requests for faults, and a check of the called methods.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Client } from "@langchain/langgraph-sdk";
@@ -9,7 +9,7 @@ export const GRAPH = "obeying";
 
 const called = new Set();
 
-/** A client that notes which of its methods were called. */
+/** A client that records its called methods. */
 function noting(client) {
   const note = (part, name) =>
     new Proxy(part, {
@@ -28,7 +28,7 @@ function noting(client) {
 const stock = new Client({ apiUrl: url, apiKey: null });
 export const client = noting(stock);
 
-/** The last test of a script: each public method that a part of the client has was called. */
+/** The last test of a script: each public method of a part of the client was called. */
 export function everythingIsCalled(part) {
   test(`every method of client.${part} was called`, () => {
     const prototype = Object.getPrototypeOf(stock[part]);
@@ -41,7 +41,7 @@ export function everythingIsCalled(part) {
   });
 }
 
-/** Ask the Python side to do something to the server: "kill", "start", "stop". */
+/** Request a fault of the server from the Python side: "kill", "start", "stop". */
 export async function fault(name) {
   const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
   assert.equal(response.status, 200, await response.text());
@@ -69,7 +69,7 @@ export async function eventually(condition, { seconds = 15, what = condition.toS
   }
 }
 
-/** The answer of the server to a call that it must refuse. */
+/** The server's answer to a call that it must refuse. */
 export async function refusal(promise) {
   const error = await promise.then(
     () => assert.fail("The server did not refuse it."),
@@ -81,5 +81,5 @@ export async function refusal(promise) {
 
 export const texts = (values) => values.messages.map((message) => message.content);
 
-/** A run's words: what its last message says. */
+/** The text of a run's last message. */
 export const last = (values) => values.messages.at(-1).content;

@@ -17,7 +17,7 @@ async function session(use, { threadId, ...options } = {}) {
   }
 }
 
-/** Read until the run's root says how it ended; return all events and the last word. */
+/** Read until the end of the run's root graph; return all events and the final status. */
 async function ending(subscription) {
   const events = [];
   for await (const event of subscription) {
@@ -95,7 +95,7 @@ test("a subgraph is found, and read", () =>
         return { name: subgraph.name, texts };
       }
     })();
-    // Over a websocket the SDK reads nothing more once the run has ended: it must not, before the subgraph was found.
+    // Over a websocket the SDK stops reading after the run's end, which must not come before the subgraph is found.
     await start(stream, "delegate 2 0.3");
     assert.deepEqual(await reading, { name: "team", texts: ["w0 w1 "] });
   }));

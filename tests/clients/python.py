@@ -1,4 +1,4 @@
-"""The Python SDK's two clients behind one face: what is written once is tried with both, and every call is noted."""
+"""The Python SDK's two clients behind one interface, which records every call."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from langgraph_sdk import get_client, get_sync_client
 
-#: The parts of a client that are for its users; `http` is how the others send.
+#: The public parts of a client; they send by `http`.
 PARTS = ("assistants", "threads", "runs", "crons", "store", "http")
 
 
@@ -27,7 +27,7 @@ def methods(client: Any) -> set[str]:
 
 
 class Loop:
-    """An event loop in a thread of its own, for those who wait without one."""
+    """An event loop in a separate thread, for synchronous callers."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -44,7 +44,7 @@ class Loop:
 
 
 class Both:
-    """A client, sync or async, used the same way; `calls` are the methods that were called."""
+    """A sync or async client with the same interface; `calls` are the methods that were called."""
 
     def __init__(self, url: str, *, sync: bool) -> None:
         self.calls: set[str] = set()
@@ -56,7 +56,7 @@ class Both:
         return _Part(self, part)
 
     def call(self, name: str, method: Any, /, *args: Any, **options: Any) -> Any:
-        """Call a method; what it streams is an iterator."""
+        """Call a method; streams are returned as iterators."""
         self.calls.add(name)
         given = method(*args, **options)
         if inspect.iscoroutine(given):

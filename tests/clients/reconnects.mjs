@@ -1,4 +1,4 @@
-// Streams and waits of stock clients go on after their server was killed in the middle, and another one started; and after their
+// Streams and waits of stock clients continue after their server was killed and another one started, and after their
 // connections broke.
 import { Client } from "@langchain/langgraph-sdk";
 import { GRAPH, assert, client, collect, eventually, fault, last, say, test, url } from "./harness.mjs";
@@ -9,7 +9,7 @@ const fresh = async () => (await threads.create({ graphId: GRAPH })).thread_id;
 
 const RESUMABLE = { input: MARCH, streamMode: "values", streamResumable: true, durability: "sync" };
 
-/** Read a stream, and tell once that it shows the second step. */
+/** Read a stream, and notify once when it shows the second step. */
 const reading = (stream, there) =>
   collect(stream, {
     until({ event, data }) {
@@ -18,7 +18,7 @@ const reading = (stream, there) =>
     },
   });
 
-/** Each step is seen, in order. With `sync` durability none is done twice. */
+/** Each step is seen, in order. With `sync` durability none is repeated. */
 function assertWhole(parts) {
   const steps = parts.filter(({ event }) => event === "values").map(({ data }) => data.steps ?? 0);
   const once = steps.filter((step, place) => step !== steps[place - 1]);
@@ -76,7 +76,7 @@ test("a stream goes on over a restart that was announced, and calls made meanwhi
   await restarted;
 });
 
-/** A client whose connections break: each event stream once, in the middle of its fourth event, `times` times in all. */
+/** A client with broken connections: each event stream breaks once within its fourth event, `times` times in total. */
 function breaking(times) {
   const broken = { left: times, reconnects: 0 };
   const breakingFetch = async (address, init) => {
@@ -91,7 +91,7 @@ function breaking(times) {
           text += new TextDecoder().decode(chunk);
           const place = [...text.matchAll(/\ndata: /g)][3]?.index;
           if (place === undefined) return controller.enqueue(chunk);
-          // Some of the event's data has arrived, and then nothing more.
+          // Only a part of the event's data has arrived.
           controller.enqueue(chunk.slice(0, Math.max(0, place + 9 - before)));
           controller.error(new TypeError("terminated"));
         },
@@ -122,7 +122,7 @@ test("what becomes of a run whose connection breaks, its client says", async () 
   const cases = [
     { onDisconnect: "cancel", streamResumable: false, status: "interrupted" },
     { onDisconnect: "cancel", streamResumable: true, status: "interrupted" },
-    // The log has what a stream missed that was not to be resumed, too.
+    // The log also has the events that a stream without resumption missed.
     { onDisconnect: "continue", streamResumable: false, status: "success" },
   ];
   const become = async ({ status, ...options }) => {

@@ -1,4 +1,4 @@
-// StreamController, which every v2 hook is built on, over TRANSPORT sse or websocket: pages that are reloaded in the middle of runs.
+// StreamController, the base of every v2 hook, over TRANSPORT sse or websocket: pages that are reloaded during runs.
 import { Client } from "@langchain/langgraph-sdk";
 import { StreamController } from "@langchain/langgraph-sdk/stream";
 import { GRAPH, assert, client, eventually, say, test, url } from "./harness.mjs";
@@ -7,13 +7,13 @@ const { TRANSPORT: transport = "sse" } = process.env;
 const words = (count) => Array.from({ length: Number(count) }, (_, place) => `w${place} `).join("");
 const steps = (count) => Array.from({ length: count }, (_, place) => `step ${place + 1}`);
 
-/** A page on a thread, a new one if none is named, as far as the hooks' controller makes it. */
+/** A page on a thread, a new one by default, reduced to the hooks' controller. */
 class Page {
   constructor(threadId) {
     const stock = new Client({ apiUrl: url, apiKey: null });
     this.controller = new StreamController({ assistantId: GRAPH, client: stock, transport, threadId: threadId ?? null });
     this.controller.activate();
-    /** The most that was shown at once, of messages and of questions, and every question that was shown. */
+    /** The most messages and interrupts shown at once, and all interrupts shown. */
     this.shown = { messages: 0, questions: new Set() };
     this.controller.rootStore.subscribe(() => this.look());
   }
@@ -38,7 +38,7 @@ class Page {
     assert.deepEqual(this.questions(), [question]);
   }
 
-  /** Wait until the messages are these, and nothing goes on; nothing more was ever there, and nothing is asked. */
+  /** Wait until the messages are these and no run is active; check that no other messages were shown, and no interrupt waits. */
   async shows(expected) {
     const there = () => !this.state.isLoading && JSON.stringify(this.texts()) === JSON.stringify(expected);
     await eventually(there, { what: `${expected}` }).catch((error) => assert.deepEqual(this.texts(), expected, error));
@@ -50,7 +50,7 @@ class Page {
   /** Whether the server has the thread. */
   stored = () => client.threads.get(this.state.threadId).catch(() => undefined);
 
-  /** What a reload makes of the page: nothing of it is left, and it reads the thread. */
+  /** Reload the page: it loses its state, and reads the thread. */
   async reload() {
     const { threadId } = this.state;
     await this.controller.dispose();
@@ -60,7 +60,7 @@ class Page {
   }
 }
 
-/** Use a page, which may be reloaded; close the last one. */
+/** Use a page that may be reloaded; close the last one. */
 const onPage = (use) => async () => {
   const page = await use(new Page());
   await page.controller.dispose();
@@ -109,7 +109,7 @@ test(
     await page.has("w0 ");
     page = await page.reload();
     await page.has("w0 w1 ");
-    // The page's next command comes while the attempt runs that it joined.
+    // The page's next command comes during the attempt that it joined.
     page.send("talk 2", { multitaskStrategy: "enqueue" });
     const said = ["ask", "You said yes.", "talk 8 0.15", words(8), "talk 2", words(2)];
     await page.shows(said);

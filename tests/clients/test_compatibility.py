@@ -1,4 +1,4 @@
-"""What `docs/reference/compatibility.md` says is what is tested: its versions, and the files that it names."""
+"""`docs/reference/compatibility.md` names the tested versions, and existing files."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from tests.processes.harness import Site
 
 pytestmark = pytest.mark.sqlite
 
-#: How a client ends, which each test does.
+#: The methods that close a client, which each test calls.
 ENDS = {True: "close", False: "aclose"}
 FUNCTIONS = list(dict.fromkeys(CALLS.values()))
 

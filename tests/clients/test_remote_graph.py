@@ -136,7 +136,10 @@ async def test_it_is_a_node_of_another_graph(remote: RemoteGraph) -> None:
 async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph_but_not_answered_through_it(
     remote: RemoteGraph,
 ) -> None:
-    """Resumed, the node sends its input again, and its client nothing of the answer: no server could know it."""
+    """When resumed, the node sends its input again.
+
+    Its client does not send the answer to the server.
+    """
     sent: list[dict[str, Any]] = []
 
     async def note(request: httpx.Request) -> None:
@@ -156,7 +159,7 @@ async def test_what_a_node_of_another_graph_asks_is_asked_by_that_graph_but_not_
     assert (first["input"], first.get("command")) == (second["input"], second.get("command"))
     assert second.get("command") is None
     assert "yes" not in json.dumps(second)
-    # The thread of that name on the server takes the answer.
+    # The server's thread of that id accepts the answer.
     assert texts(await remote.ainvoke(Command(resume="yes"), config))[-1] == "You said yes."
 
 

@@ -1,8 +1,8 @@
-"""What agent-chat-ui and LangGraph Studio ask for, sent as a browser sends it for a page of another site.
+"""The requests of agent-chat-ui and LangGraph Studio, sent like by a browser.
 
-Neither can be installed here: one is a site that its users deploy, the other one is a page at smith.langchain.com whose source
-is not public. The requests are those that agent-chat-ui's source makes beside its hook, which is tested in a browser, and
-those that are known of Studio.
+Neither can be installed here: one is a site that users deploy, the other a page at
+smith.langchain.com without public source. The requests are those of agent-chat-ui's source in
+addition to its hook, which is tested in a browser, and those that are known of Studio.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.processes.harness import Site, eventually
 
 CHAT, STUDIO = "http://localhost:3000", "https://smith.langchain.com"
 ASSISTANT = str(system_assistant_id("obeying"))
-#: What the hook asks for when a page shows messages and takes custom events.
+#: The stream modes of the hook for a page with messages and custom events.
 MODES = ["values", "messages-tuple", "custom"]
 
 
@@ -44,7 +44,7 @@ class Page:
     def ask(
         self, method: str, path: str, body: Any = None, *, kind: str = "application/json", **more: str
     ) -> Any:
-        """Send a request after the question whether it may be sent; return an answer that the page may read."""
+        """Send a request after its CORS preflight; return an answer that the page may read."""
         headers = {**self.headers, **more} | ({"Content-Type": kind} if body is not None else {})
         self._may(method, path, [name for name in headers if (name, kind) != ("Content-Type", "text/plain")])
         answer = self.http.request(method, path, json=body, headers=headers)
@@ -62,7 +62,7 @@ class Page:
         return answer.json()
 
     def stream(self, path: str, body: Any, **more: Any) -> list[tuple[str, Any]]:
-        """The events of a run, which the page can find again."""
+        """The events of a run that the page can rejoin."""
         answer = self.ask("POST", path, body, Accept="text/event-stream", **more)
         assert answer.status_code == 200, answer.text
         exposed = answer.headers["access-control-expose-headers"].replace(" ", "").split(",")
@@ -94,12 +94,12 @@ def events(wire: bytes) -> list[tuple[str, Any]]:
 
 
 def said(text: str) -> dict[str, Any]:
-    """What a person writes into a page, in blocks."""
+    """A human message in content blocks, as a page sends it."""
     return {"id": str(uuid4()), "type": "human", "content": [{"type": "text", "text": text}]}
 
 
 def run(**fields: Any) -> dict[str, Any]:
-    """A run as the hook asks for it."""
+    """The request of the hook for a run."""
     return {
         "assistant_id": "obeying",
         "stream_mode": MODES,
@@ -119,7 +119,7 @@ def last_values(seen: list[tuple[str, Any]]) -> Any:
 
 @pytest.fixture
 def chat(obeying: Site) -> Iterator[Page]:
-    # A key that was once entered for another server is sent to this one too.
+    # The page also sends a key that was entered for another server.
     with Page(obeying.process.url, CHAT, **{"X-Api-Key": "lsv2_pt_somebody"}) as page:
         yield page
 
@@ -154,7 +154,8 @@ def test_agent_chat_ui_answers_a_question(chat: Page) -> None:
     asked = last_values(chat.stream(path, run(input={"messages": [said("ask")]})))
     question = asked["__interrupt__"][0]
     assert question["value"] == {"question": "well?"}
-    # "Mark as resolved": LangGraph passes over a way that a graph does not have, and asks again.
+    # "Mark as resolved": LangGraph ignores a `goto` to a node that the graph does not have, and interrupts
+    # again.
     again = last_values(chat.stream(path, run(input={}, command={"goto": "__end__"})))
     assert again["__interrupt__"][0]["id"] == question["id"]
     assert chat.get(f"/threads/{thread}/state")["tasks"][0]["interrupts"][0]["id"] == question["id"]

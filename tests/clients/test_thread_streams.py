@@ -41,7 +41,7 @@ def say(text: str) -> dict[str, Any]:
 async def test_words_follow_each_other(client: LangGraphClient, transport: Transport) -> None:
     async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
         await thread.run.start(input=say("talk 8 0.02"))
-        # A message grows while the next one is waited for: the client has one reader.
+        # A message grows while the next one is awaited, because the client has a single reader.
         [message] = [message async for message in thread.messages]
         words = [word async for word in message.text]
         assert words == [f"w{place} " for place in range(8)]
@@ -64,7 +64,7 @@ async def test_words_of_a_model_whose_events_a_node_reads(
 
 @BOTH
 async def test_nothing_of_a_quick_run_is_missed(client: LangGraphClient, transport: Transport) -> None:
-    """Ends and content are read on two connections, and the end of the one ends the other."""
+    """The client reads ends and content on two connections; an end on one closes the other."""
     for number in range(5):
         async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
             await thread.run.start(input=say(f"talk {number + 1}"))
@@ -80,7 +80,7 @@ async def test_tools_states_and_subgraphs(client: LangGraphClient, transport: Tr
         assert [(call.name, call.input) for call in calls] == [("weather", {"place": "Bern"})]
     async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
         await thread.run.start(input=say("march 3"))
-        # The client asks for the present state, and then follows from the beginning.
+        # The client reads the current state, then streams from the beginning.
         _, *counted = [values.get("steps", 0) async for values in thread.values]
         assert counted == [0, 1, 2, 3]
     async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
@@ -103,7 +103,10 @@ async def test_a_question_is_answered(client: LangGraphClient, transport: Transp
 
 @BOTH
 async def test_a_cancelled_run_ends(client: LangGraphClient, transport: Transport) -> None:
-    """The SDK's iterators end at `completed`, `failed` and a question, and a cancelled run has none of them."""
+    """The SDK's iterators end at `completed`, `failed` or an interrupt.
+
+    A cancelled run has none of them.
+    """
     async with client.threads.stream(assistant_id="obeying", transport=transport) as thread:
         run = await thread.run.start(input=say("march 500 0.05"))
         steps = 0
@@ -161,7 +164,7 @@ async def test_the_remote_graph(obeying: Site, client: LangGraphClient) -> None:
     async with await remote.astream_events(say("ask"), config, version="v3") as run:
         async for _ in run.values:
             pass
-        # It ends with the question, which is before the end.
+        # It ends with the interrupt, which precedes the end.
         while not await run.interrupted():
             await asyncio.sleep(0.01)
         assert [question["value"] for question in await run.interrupts()] == [{"question": "well?"}]

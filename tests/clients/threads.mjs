@@ -123,7 +123,7 @@ test("threads are pruned", async () => {
 test("a thread's stream has every run's events, and is joined again where it was left", async () => {
   const { thread_id } = await threads.create({ graphId: GRAPH });
   const ended = (part) => part.event === "metadata" && part.data?.status === "run_done";
-  // Each reader starts before the run, and from the thread's beginning: which is earlier does not matter.
+  // Each reader starts before the run, at the thread's beginning; their order does not matter.
   const reading = collect(threads.joinStream(thread_id, { lastEventId: "-" }), { until: ended });
   await runs.create(thread_id, GRAPH, { input: say("talk 2"), streamMode: ["values", "updates"] });
   const parts = await reading;

@@ -1,6 +1,7 @@
-"""Generated graphs and stories of client calls, with a death, a drain or a cancel at any point.
+"""Generated graphs and stories of client calls, with a crash, a drain or a cancel at any point.
 
-`specs` says what a graph and a story are made of, as plain data, and makes both smaller; `building` makes graphs of it;
-`telling` tells a story; `oracle` plays it on plain LangGraph, `playing` on the runtime, with an accident; `judging` compares;
-`trying` draws the accidents of a case. `test_generated` is the share that the suite plays, `make crash-points` the long form.
+`specs` describes graphs and stories as plain data, and shrinks them; `building` builds the graphs;
+`telling` executes a story; `oracle` plays it on plain LangGraph, `playing` on the runtime with an
+accident; `judging` compares both; `trying` draws the accidents of a case. The suite plays the share
+in `test_generated`; `make crash-points` is the long form.
 """

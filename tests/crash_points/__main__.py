@@ -1,4 +1,4 @@
-"""`make crash-points`: many generated cases on both databases. A seed that is printed plays them again."""
+"""`make crash-points`: many generated cases on both databases. The printed seed replays them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import sys
 from tests.support.postgres import server
 
 TEST = "tests/crash_points/test_generated.py::test_generated_cases_end_as_plain_langgraph_allows"
-#: Graphs on SQLite and on PostgreSQL, and accidents of one that is not small.
+#: The number of graphs on SQLite and on PostgreSQL, and of accidents of a graph that is not small.
 SQLITE, POSTGRESQL, POINTS = 500, 100, 20
 
 
 def play(label: str, graphs: int, points: int, seed: int, database: str = "") -> int:
-    """Play so many cases, in two processes of which each has a part of the seeds."""
+    """Play cases in two processes that divide the seeds."""
     print(f"=== {label}: {graphs} graphs, CRASH_SEED={seed}", flush=True)
     parts = [(seed, graphs // 2), (seed + graphs // 2, graphs - graphs // 2)]
     running = []
@@ -29,7 +29,7 @@ def play(label: str, graphs: int, points: int, seed: int, database: str = "") ->
         }
         environment.pop("DATABASE_URL", None)
         if database:
-            # Each part has a database of its own.
+            # Each part has its own database.
             environment |= {"DATABASE_URL": database, "PYTEST_XDIST_WORKER": f"part{first}"}
         command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:logging", TEST]
         running.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))

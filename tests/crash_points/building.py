@@ -1,4 +1,7 @@
-"""Graphs of specifications. Their nodes tell what they execute, and keep which answer each interrupt got."""
+"""Builds graphs from specifications.
+
+Their nodes record their executions, and each interrupt's answer.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ class State(TypedDict, total=False):
 
 
 class Stage:
-    """What surrounds a graph while it is played: what was executed, and what happens in its nodes."""
+    """The context of a played graph: what was executed, and hooks in its nodes."""
 
     def __init__(self) -> None:
         self.executed: Counter[str] = Counter()
@@ -38,12 +41,12 @@ class Stage:
         await asyncio.sleep(0)
 
 
-#: What is played at present; graphs are built for it.
+#: The case that is played now.
 stage = Stage()
 
 
 def current(config: RunnableConfig) -> Any:
-    """The factory that the server knows: the graph of the case that is played."""
+    """The server's graph factory: returns the graph of the case that is played."""
     return stage.graph
 
 
@@ -58,7 +61,7 @@ def names(graph: Graph, layers: tuple[int, ...], prefix: str = ROOT) -> list[str
 
 def _compiled(graph: Graph, prefix: str, *, root: bool = False, above: list[str] | None = None) -> Any:
     """Args:
-    above: The nodes of the graph above that follow the one which this is, or is called by.
+    above: The successors, in the parent graph, of the node that is or calls this graph.
     """
     builder = StateGraph(State)
     sources: list[str] = [START]

@@ -1,4 +1,4 @@
-"""Whether what was played is one of the things that plain LangGraph allows. Pure."""
+"""Whether a played story has a result that plain LangGraph allows. Pure."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 
 from tests.crash_points.telling import Shown, Told
 
-#: Supersteps of one graph whose nodes one accident may repeat; with `exit` a run begins again from its start.
+#: The supersteps of a graph that one accident may repeat; with `exit` a run restarts from its beginning.
 STEPS = {"sync": 1, "async": 2}
-#: Accidents after which the run does not go on by itself.
+#: Accidents after which the run does not resume by itself.
 ENDS = ("cancel", "timeout")
 
 
@@ -23,12 +23,12 @@ def wrong(
     steps: int | None,
     tasks: int = 1,
 ) -> str:
-    """Return what is wrong, or "".
+    """Return the violation, or "".
 
     Args:
         kind: The accident's; "" for none.
-        steps: How many supersteps may be repeated; None for any number.
-        tasks: How many tasks of a node there may be in one superstep.
+        steps: The most supersteps that may be repeated; None for no limit.
+        tasks: The most tasks of a node in one superstep.
     """
     if kind in ENDS:
         found = _after_stop(expected, told)
@@ -40,7 +40,7 @@ def wrong(
     more = Counter({name: count - executed.get(name, 0) for name, count in now.items()})
     allowed = 1 if kind else 0
     if kind in ENDS:
-        # Each run more executes again what is not answered.
+        # Each further run repeats the nodes without answers.
         allowed, steps = max(1, 1 + len(told.shown) - len(expected.shown)), None
     return _repeated(+more, allowed * tasks, steps)
 
@@ -67,23 +67,23 @@ def _first_difference(wanted: list[object], got: list[object]) -> str:
 
 
 def _plain(shown: Shown) -> str:
-    """The values, whenever what else is in them had landed: an update comes with the first answer."""
+    """The values without the marks of an update, whose landing time may vary."""
     return re.sub(r"in \d+", "in", repr(shown.values).replace("!", ""))
 
 
 def _after_stop(expected: Told, told: Told) -> str:
-    """After a cancel or a time-out the state is that of a committed step, and the thread comes to the same end."""
+    """After a cancel or timeout: a committed step's state, and the same end of the thread."""
     end, wanted = told.shown[-1], expected.shown[-1]
     if end.thread != wanted.thread or _plain(end) != _plain(wanted):
         return f"ended with {end.facts} instead of {wanted.facts}"
     # A function's values are those of its last input.
     text, visible = repr([each.values for each in told.shown]), repr([each.values for each in expected.shown])
     for each in told.shown:
-        # A thread that had not begun has the values of no checkpoint.
+        # A thread without a started run has no checkpoint's values.
         if each.committed not in (None, "{}", *expected.committed):
             return f"was left with what is no state of a committed step: {each.committed}"
     for question in told.again:
-        # What a subgraph has done before it jumps to its parent is not seen.
+        # The work of a subgraph before its jump to the parent is not visible.
         if f"to {question}]" in visible and f"to {question}!]" not in text:
             return f"the answer that was given again to {question} was not used: {end.values}"
     return ""

@@ -1,4 +1,4 @@
-"""A story on the runtime, with one accident: a death at a write, or a drain or a cancel in a node."""
+"""A story on the runtime, with one accident: a crash at a write, or a stop in a node."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ STOPS = {"drain": Stop.DRAIN, "timeout": Stop.TIMEOUT, "lease": Stop.LEASE}
 
 @dataclass(frozen=True)
 class Accident:
-    """What happens, and where: before or after the `point`-th write, or in the `point`-th node.
+    """An accident and its place: before or after the `point`-th write, or in the `point`-th node.
 
-    `drain` cancels the node as a shutdown does in the end, `ask` lets it end first; `cancel` is a client's. After `timeout`
-    the run has ended; after `lease` its worker gives it up, because it could not renew its lease; a `lost` one is dead.
+    `drain` cancels the node like the last stage of a shutdown; `ask` lets it end first. `cancel` is
+    a client's. `timeout` ends the run; `lease` makes the worker abandon it, because it could not
+    renew its lease; a `lost` run's worker is dead.
     """
 
     kind: str
@@ -43,7 +44,7 @@ class Accident:
 
 
 class Served:
-    """Plays on the runtime."""
+    """Plays a story on the runtime."""
 
     def __init__(self, driver: Driver, accident: Accident | None, durability: str) -> None:
         self._driver, self._accident, self._durability = driver, accident, durability
@@ -154,21 +155,21 @@ class Served:
         state = await self._readable().aget_state(self._config)
         committed = None
         if run.status in STOPPED:
-            # A state that is read by its checkpoint's id leaves out what finished tasks of its step have written.
+            # A state read by its checkpoint's id omits the writes of finished tasks of its step.
             committed = repr((await self._readable().aget_state(state.config)).values)
         return Shown(run.status, thread.status, thread.values, waiting, tuple(state.next), committed)
 
 
 @dataclass
 class Played:
-    """What plain LangGraph showed, and what it executed."""
+    """The results of plain LangGraph, and the nodes that it executed."""
 
     told: Told
     executed: dict[str, int]
 
 
 async def expected(case: Case, durability: str) -> Played:
-    """What plain LangGraph shows of a case; of the last one it is played once."""
+    """The results of plain LangGraph for a case; the last one is cached."""
     known = _last.get((str(case), durability))
     if known is None:
         known = await _expected(case, durability)
@@ -187,7 +188,7 @@ async def _expected(case: Case, durability: str) -> Played:
     told.committed = plain.committed
     played = Played(told, dict(stage.executed))
     if durability == "exit":
-        # A run that is stopped is saved wherever it is.
+        # A stopped run saves its state at any point.
         told.committed |= (await _expected(case, "sync")).told.committed
     return played
 

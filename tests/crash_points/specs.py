@@ -1,4 +1,7 @@
-"""Graphs and stories as plain data: drawn from a seed, printed as JSON, made smaller piece by piece. Pure."""
+"""Graphs and stories as plain data: drawn from a seed, printed as JSON, shrunk step by step.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -8,35 +11,36 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-#: What a node does. `fan` sends its work to two tasks of a node of its own; `parent` jumps in the graph above.
+#: The action of a node. `fan` sends its work to two tasks of another node; `parent` jumps in the parent
+#: graph.
 KINDS = ("work", "ask", "sub", "call", "fan", "goto", "flaky", "sync", "cached", "parent")
 
-#: How names of the root's nodes begin. LangGraph takes a part of a namespace that has only digits for a counter.
+#: The prefix of the root's node names. LangGraph treats an all-digit part of a namespace as a counter.
 ROOT = "n"
 
 
 @dataclass(frozen=True)
 class Node:
     kind: str
-    #: How many interrupts it asks, one after the other.
+    #: The number of its interrupts, in sequence.
     asks: int = 0
     #: The subgraph of `sub` and `call`.
     graph: Graph | None = None
     #: Whether it waits for all others of the graph.
     deferred: bool = False
-    #: Of `parent`: whether it names the node of the graph above to go to.
+    #: Of `parent`: whether it names the target node in the parent graph.
     goto: bool = False
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Layers of nodes that execute side by side; each layer waits for all of the one before."""
+    """Layers of parallel nodes; each layer waits for the whole previous one."""
 
     layers: tuple[tuple[Node, ...], ...]
     #: Layers with a compiled breakpoint before, or after them.
     before: tuple[int, ...] = ()
     after: tuple[int, ...] = ()
-    #: Of a subgraph: whether it has a memory of its own (`checkpointer=True`).
+    #: Of a subgraph: whether it has persistent memory (`checkpointer=True`).
     memory: bool = False
 
     @property
@@ -56,21 +60,21 @@ def named_nodes(graph: Graph, prefix: str = ROOT) -> Iterator[tuple[str, Node]]:
 
 @dataclass(frozen=True)
 class Story:
-    """What a client does. After the input it answers, and goes on past breakpoints, until the graph is at its end."""
+    """A client's calls: the input, then answers and continuations until the graph ends."""
 
     #: How many interrupts an answering run answers: "one" or "all" of them by id, or "plain" where one waits.
     answers: str = "all"
-    #: How often the whole is played on the same thread.
+    #: How often the story is repeated on the same thread.
     turns: int = 1
     #: Whether the first answer comes with an update.
     update: bool = False
-    #: Where else it goes: "node" to one, or "send" with an input of its own.
+    #: The `goto` of the first answer: "node" for a node, or "send" with an input.
     goto: str = ""
-    #: How the state is edited while something waits for the first time: "plain" before a plain answer, "none" before a run
-    #: that answers nothing, "node" as if the node that waits had done it.
+    #: How the state is edited at the first interrupt: "plain" before a plain answer, "none" before a run
+    #: without an answer, "node" as the waiting node.
     edit: str = ""
-    #: Where a run goes on from at the end: the "start", where the first interrupt was shown with an "answer", or the
-    #: checkpoint "inside" the subgraph that asked it.
+    #: From which checkpoint a last run forks: the "start", that of the first interrupt with an "answer", or
+    #: the one "inside" the subgraph that asked it.
     fork: str = ""
     #: Breakpoints of the first run, by layers of the root.
     before: tuple[int, ...] = ()
@@ -95,7 +99,7 @@ def _sparse(value: Any) -> Any:
 
 
 def parse(text: str) -> Case:
-    """A case from the JSON that it was printed as."""
+    """Parse a case from its printed JSON."""
     data = json.loads(text)
     return Case(_graph(data["graph"]), Story(**_tuples(data.get("story", {}))), data.get("functional", False))
 
@@ -157,7 +161,7 @@ def _draw_story(rng: random.Random, graph: Graph, functional: bool) -> Story:
     def layers() -> tuple[int, ...]:
         return (rng.randrange(len(graph.layers)),) if rng.random() < 0.15 and not functional else ()
 
-    # Two tasks at once would share the memory.
+    # Two parallel tasks would share the memory.
     memory = any(node.graph and node.graph.memory for _, node in named_nodes(graph))
     return Story(
         answers=rng.choice(("all", "one", "plain")),
@@ -175,7 +179,7 @@ def _draw_story(rng: random.Random, graph: Graph, functional: bool) -> Story:
 
 
 def smaller(case: Case) -> Iterator[Case]:
-    """Cases with one piece less, or a simpler one."""
+    """Cases with one part removed or simplified."""
     plain = Story()
     for name in ("turns", "update", "goto", "edit", "fork", "before", "after", "answers"):
         if getattr(case.story, name) != getattr(plain, name):
@@ -201,7 +205,7 @@ def _smaller_graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _within(graph: Graph) -> Graph:
-    """Without breakpoints at layers that are gone."""
+    """The graph without breakpoints at removed layers."""
     count = len(graph.layers)
     return replace(
         graph,

@@ -1,4 +1,4 @@
-"""A story, told to whatever plays it: plain LangGraph, or the runtime with an accident."""
+"""Executes a story on a player: plain LangGraph, or the runtime with an accident."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from tests.crash_points.building import names
 from tests.crash_points.specs import Case
 
-#: A story that has not come to its end after so many runs of a turn goes round in circles.
+#: A story that has not ended after this many runs of a turn loops.
 RUNS = 14
 
 
@@ -18,7 +18,7 @@ STOPPED = ("interrupted", "timeout")
 
 @dataclass(frozen=True)
 class Shown:
-    """What a client sees after a run."""
+    """A client's view after a run."""
 
     status: str
     thread: str
@@ -26,7 +26,7 @@ class Shown:
     #: {interrupt id: value}
     waiting: dict[str, str] = field(default_factory=dict)
     next: tuple[str, ...] = ()
-    #: After a cancel or a time-out: the values of the newest checkpoint, without the results of an unfinished step.
+    #: After a cancel or timeout: the newest checkpoint's values, without results of an unfinished step.
     committed: str | None = None
 
     @property
@@ -36,7 +36,7 @@ class Shown:
 
     @property
     def facts(self) -> tuple[Any, ...]:
-        """What does not depend on ids."""
+        """The parts that do not depend on ids."""
         return self.status, self.thread, tuple(sorted(self.waiting.values())), repr(self.values)
 
     @property
@@ -52,25 +52,25 @@ class Player(Protocol):
     async def beginning(self) -> str: ...
 
     async def place(self, *, inside: bool) -> dict[str, Any]:
-        """Where the thread stands: the address of its checkpoint, or of the innermost one."""
+        """The address of the thread's current checkpoint, or of the innermost graph's."""
         ...
 
     async def asked(self, place: dict[str, Any]) -> dict[str, str]:
-        """What was asked at a checkpoint: {interrupt id: value}."""
+        """The interrupts at a checkpoint: {interrupt id: value}."""
         ...
 
 
 @dataclass
 class Told:
     shown: list[Shown] = field(default_factory=list)
-    #: Answers that were given a second time, because their interrupt was shown again after the run was stopped.
+    #: Answers that were repeated because their interrupt appeared again after the run was stopped.
     again: list[str] = field(default_factory=list)
     #: Of plain LangGraph: the values of all checkpoints.
     committed: set[str] = field(default_factory=set)
 
 
 class Teller:
-    """Tells one story; what it does next depends on what it is shown."""
+    """Executes one story; the next call depends on the results so far."""
 
     def __init__(self, case: Case, player: Player) -> None:
         self._case, self._player = case, player
@@ -89,7 +89,7 @@ class Teller:
             given = {"log": [f"in{turn}"], "topic": f"t{turn}"}
             shown = self._note(await self._player.run(input=given, **breakpoints))
             while shown.stopped and f"in{turn}" not in shown.log and not shown.next:
-                # Stopped before anything of it had landed.
+                # Stopped before any of its writes had landed.
                 shown = self._note(await self._player.run(input=given, **breakpoints))
             await self._finish(shown)
         if story.fork:
@@ -127,7 +127,7 @@ class Teller:
         raise RuntimeError("The story does not come to its end.")
 
     async def _again(self, place: dict[str, Any]) -> Any:
-        """The answer to what was asked at a checkpoint: a plain one, if it is clear what it answers."""
+        """The answer to a checkpoint's interrupts: a plain one, if it is unambiguous."""
         asked = sorted((await self._player.asked(place)).items(), key=lambda item: item[1])
         key, question = asked[0]
         answer = f"to {question} again"
@@ -153,7 +153,10 @@ class Teller:
         return await self._player.run(command={"resume": resume, **self._more(shown)})
 
     def _more(self, shown: Shown) -> dict[str, Any]:
-        """What else the first answer does; a jump leaves a mark, which shows whether it has landed."""
+        """Further parts of the first answer.
+
+        A jump leaves a mark that shows whether it has landed.
+        """
         story, mark = self._case.story, "updated" if self._case.story.update else "jumped"
         if not (story.update or story.goto) or mark in shown.log:
             return {}
@@ -167,7 +170,10 @@ class Teller:
         return more
 
     async def _edit(self, shown: Shown, question: str) -> Shown | None:
-        """Edit the state, and go on as the story says; None if the graph cannot tell as which node."""
+        """Edit the state, and continue as the story specifies.
+
+        None if the graph cannot determine the node.
+        """
         edit = self._case.story.edit
         values = {"log": ["edited"]} if edit == "node" else {"topic": "edited"}
         edited = await self._player.edit(values, shown.next[0] if edit == "node" else None)

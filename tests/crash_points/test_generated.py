@@ -1,6 +1,7 @@
-"""A share of the generated cases, with another seed each time; those that failed once; and the long form's body.
+"""A share of the generated cases, past failures, and the body of the long form.
 
-`CRASH_SEED` plays the cases of a seed again, `CRASH_CASE` one case as it was printed, `CRASH_GRAPHS` says how many.
+`CRASH_SEED` replays the cases of a seed, `CRASH_CASE` one printed case; `CRASH_GRAPHS` is their
+number.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from tests.crash_points.specs import Case, draw, parse
 from tests.crash_points.trying import Counts, Finding, accidents, attempt, play, shrink
 from tests.support.driving import Driver
 
-#: Cases in the suite, and accidents of one.
+#: The number of cases in the suite, and of accidents of each.
 GRAPHS, POINTS = 12, 12
-#: Cases that were wrong once, at every point, and the durability in which they were.
+#: Cases that failed once, played at every point, with the durability in which they failed.
 KNOWN = [
     # Breakpoints were passed after a crash: a run's, a compiled one, after the last node of a called subgraph.
     ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"work"}]]},"story":{"before":[1]}}'),
@@ -35,9 +36,9 @@ KNOWN = [
     # A plain answer was used twice.
     ("exit", '{"graph":{"layers":[[{"kind":"ask","asks":2}]]},"story":{"answers":"plain","edit":"plain"}}'),
     ("async", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"fan","asks":1}]]}}]]},"story":{"edit":"plain"}}'),
-    # A later run's interrupt got the plain answer of the run before.
+    # A later run's interrupt got the plain answer of the previous run.
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"before":[0]}},{"kind":"ask","asks":1}]]},"story":{"edit":"plain"}}'),
-    # A subgraph with a memory of its own ignored its input, or applied it twice.
+    # A subgraph with persistent memory ignored its input, or applied it twice.
     ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"sub","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"before":[0],"memory":true}}]]},"story":{}}'),
     # The same in the next run: after a stop, a breakpoint, an edit.
@@ -46,22 +47,22 @@ KNOWN = [
     # A breakpoint after a node stopped the run before the node: new input had discarded it, after a jump to the parent.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
-    # An interrupt was shown again after a cancel, and its second answer reached nobody.
+    # An interrupt was shown again after a cancel, and its second answer was not used.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}],[{"kind":"work"}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":1}]]},"story":{"answers":"one"},"functional":true}'),
-    # What a node asked that a command went to was not shown.
+    # The interrupt of a command's target node was not shown.
     ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip
 
 
-#: The case that somebody wants to see again, in their place.
+#: A printed case, which replaces them.
 GIVEN = [(each, os.environ["CRASH_CASE"]) for each in ("sync", "async", "exit") if "CRASH_CASE" in os.environ]
 
 
 @pytest.fixture
 async def generated(transactional_db: None, run_settings: Any, trace_file: Path) -> AsyncIterator[Driver]:
-    """A runtime whose only graph is the case that is played."""
+    """A runtime whose only graph is that of the played case."""
     from runs.worker.opening import open_runtime
     from threads.db.database import threads
 

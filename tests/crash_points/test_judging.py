@@ -1,4 +1,4 @@
-"""The judge of generated cases says what is wrong, and a case is the same after it was printed."""
+"""The judge of generated cases finds violations, and printed cases parse to equal ones."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def test_a_site_behind_a_proxy_is_in_order(tmp_path: Path) -> None:
     ({"SECURE_COOKIES": "false"}, ["security.W012", "security.W016"]),
     ({"HSTS_SECONDS": "0"}, ["security.W004"]),
     ({"CORS_ORIGINS": "https://app.example.com/path"}, ["runs.E010"]),
-    # Local development is not what is deployed.
+    # The defaults for local development differ from a deployment.
     ({"SECRET_KEY": ""}, ["security.W018"]),
 ])  # fmt: skip
 def test_what_is_not_in_order_is_said(

@@ -1,1 +1,4 @@
-"""A report on the structure of the code: sizes, names, circles of imports, and prose. It enforces nothing."""
+"""A report on the structure of the code: sizes, names, import cycles, and prose.
+
+It enforces nothing.
+"""

@@ -13,7 +13,7 @@ from tests.house.sources import PACKAGES, Module, imported, read
 
 ROOT = Path(__file__).resolve().parents[2]
 MOST_MODULES, MOST_LINES, MOST_LINES_OF_FUNCTION = 14, 300, 50
-#: Folders that grow with what they hold, and not by what they mean.
+#: Folders that may have any number of modules.
 MAY_GROW = ("runs.management.commands",)
 #: Modules that Django, Channels or every layer looks for at the root of an application.
 KNOWN = {
@@ -21,7 +21,7 @@ KNOWN = {
     "conf", "exceptions", "encoding", "serializers", "deletion",
     "disclosure", "display", "expiry", "filters", "metadata", "redaction",
 }  # fmt: skip
-#: How many lines a section of the report has at most.
+#: The most lines of a section of the report.
 SHOWN = 6
 
 
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
     by_phrase = Counter(place.phrase for place in places)
     by_folder = Counter(str(place.path.parent) for place in places)
     section(
-        "Phrases of an old book (all of them: make house ARGS=prose)",
+        "Archaic phrases (all of them: make house ARGS=prose)",
         [counted(by_phrase, 12), "most in " + counted(by_folder, 6)] if places else [],
         len(places),
     )
@@ -85,7 +85,7 @@ def large_functions(modules: Mapping[str, Module]) -> list[str]:
 
 
 def roots(modules: Mapping[str, Module]) -> list[str]:
-    """The modules, not folders, at the root of an application whose names say nothing to every layer."""
+    """The modules at the root of an application that not every layer looks for."""
     return [
         str(module.path)
         for module in modules.values()
@@ -97,7 +97,7 @@ def prose(modules: Mapping[str, Module]) -> list[Place]:
     texts = {each.path: each.text for each in [*modules.values(), *read(ROOT, "tests").values()]}
     pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
     texts |= {page.relative_to(ROOT): page.read_text() for page in pages}
-    # The phrases themselves are named here.
+    # This module contains the phrases themselves.
     return [
         place
         for path, text in texts.items()

@@ -34,9 +34,9 @@ def circles(graph: Mapping[str, Iterable[str]]) -> list[list[str]]:
 
 
 def of_folders(graph: Mapping[str, Iterable[str]], folders: Mapping[str, str]) -> dict[str, set[str]]:
-    """Return which folder imports which. A module at the root of an application stands for itself.
+    """Return which folder imports which. A module at the root of an application is its own node.
 
-    A folder and the folders inside it are one: that they know each other is their own affair.
+    A folder and its subfolders are one node, so imports between them do not count.
     """
     found: dict[str, set[str]] = defaultdict(set)
     for name, others in graph.items():

@@ -1,4 +1,4 @@
-"""Turns of phrase that read like an old book, in comments, docstrings and pages."""
+"""Archaic phrases in comments, docstrings and pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-#: name: what it finds. Each is rare in plain technical English; whether a place is wrong is for its reader to say.
+#: Patterns by name. Each is rare in plain technical English; the reader decides whether an occurrence is
+#: wrong.
 PHRASES = {
     "anew": r"\banew\b",
     "in vain": r"\bin vain\b",

@@ -1,4 +1,4 @@
-"""The modules of the project, as their syntax trees tell."""
+"""The modules of the project, read from their syntax trees."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One Python file. Its name is the one by which it is imported."""
+    """One Python file, with its import name."""
 
     name: str
     path: Path
@@ -29,7 +29,7 @@ class Module:
 
     @property
     def folder(self) -> str:
-        """The package that holds it; a package holds itself."""
+        """The module's package; a package is its own folder."""
         return self.name if self.is_package else self.name.rpartition(".")[0]
 
     @property
@@ -70,7 +70,10 @@ def imported(module: Module, names: Mapping[str, Module]) -> set[str]:
 
 
 def unexplained(module: Module) -> Iterator[int]:
-    """The lines of imports inside functions that have no comment above or beside them; of several in a row the first."""
+    """The lines of imports inside functions without a comment above or beside them.
+
+    The first of adjacent ones.
+    """
     lines = module.text.splitlines()
     for function, _ in module.functions():
         inner = [node for node in ast.walk(function) if isinstance(node, ast.Import | ast.ImportFrom)]

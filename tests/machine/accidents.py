@@ -1,4 +1,4 @@
-"""What happens to worker processes: crashes, pauses, lost leases, time."""
+"""Faults of worker processes: crashes, pauses, lost leases, time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Accidents(Executing):
     @precondition(lambda self: self.attempts(ended=False))
     @rule(number=picks, fuse=st.integers(1, 4), lands=st.booleans())
     def crash_in_step(self, number, fuse, lands) -> None:
-        """Die at one of a step's writes: before it landed, or after it and before anything else."""
+        """Crash at one of a step's writes: before it lands, or directly after it."""
         self.break_step(*pick(self.attempts(ended=False), number), fuse=fuse, lands=lands)
 
     def break_step(self, process: Process, attempt: Attempt, *, fuse: int, lands: bool) -> None:
@@ -55,13 +55,13 @@ class Accidents(Executing):
     @precondition(lambda self: self.site.postgres and self.attempts(ended=False))
     @rule(number=picks)
     def freeze_in_step(self, number) -> None:
-        """Stop a process in the middle of its writes: they go out when it wakes up."""
+        """Freeze a process between its writes: they are sent when it wakes up."""
         process, attempt = pick(self.attempts(ended=False), number)
         owned = self.owns(attempt)
         with self.doing() as before:
             self.run(process.freeze())
             self.run(process.step(attempt))
-        # What a rollback would need is written before the first checkpoint; everything else is held.
+        # The snapshot for a rollback is written before the first checkpoint; everything else is held.
         assert (before.checkpoints, before.writes) == (self.now.checkpoints, self.now.writes)
         assert owned or same(before, self.now)
 
@@ -77,7 +77,7 @@ class Accidents(Executing):
     @precondition(lambda self: self.site.postgres and any(self.slots))
     @rule(slot=slots)
     def expire(self, slot) -> None:
-        """A lease runs out: the heartbeat is late, or does not get through."""
+        """A lease expires: the heartbeat is late or fails."""
         process = pick([each for each in self.slots if each is not None], slot)
         self.site.eyes.execute(EXPIRE, process.worker_id)
         self.now = self.site.eyes.look()
@@ -87,7 +87,10 @@ class Accidents(Executing):
         number=picks, slot=slots, claims=st.sampled_from([True, True, False]), ending=st.sampled_from(ENDINGS)
     )
     def take_over(self, number, slot, claims, ending) -> None:
-        """The lease of a run's owner runs out, and another process takes its runs; the owner does not know it yet."""
+        """A run's owner loses its lease, and another process takes its runs.
+
+        The owner does not know it yet.
+        """
         run = pick(self.having("running"), number)
         others = [each for each in self.awake() if each.worker_id.hex != run["worker_id"]]
         if not others:
@@ -105,7 +108,7 @@ class Accidents(Executing):
     @precondition(lambda self: any(not self.owns(attempt) for _, attempt in self.everything()))
     @rule(number=picks, ending=st.sampled_from(ENDINGS))
     def meddle(self, number, ending) -> None:
-        """A process that lost a run tries to write what it believes, in every way that there is."""
+        """A process that lost a run tries every kind of write."""
         stale = [(process, attempt) for process, attempt in self.everything() if not self.owns(attempt)]
         self.tamper(*pick(stale, number), ending)
 

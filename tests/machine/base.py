@@ -1,4 +1,4 @@
-"""The machine without its rules: what it believes, and what must hold after every step."""
+"""The machine without its rules: its expectations, and the invariants after every step."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ actions = st.sampled_from(["interrupt", "rollback"])
 
 @dataclass
 class Reader:
-    """A client that follows a run and remembers where it was."""
+    """A client that follows a run and remembers its position."""
 
     position: tuple[int, int] = table.START
     seen: list[tuple[int, int]] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Ground:
-    """What a thread stood at before a run began."""
+    """A thread's state before a run began."""
 
     head: str | None
     writes: list[tuple[Any, ...]]
@@ -59,13 +59,13 @@ class Base(RuleBasedStateMachine):
         self.slots: list[Process | None] = [None] * (2 if self.site.postgres else 1)
         self.threads = [new_id(), new_id()]
         self.numbers = itertools.count(1)
-        #: Every run that was ever accepted, and the token of its input.
+        #: All accepted runs, with the tokens of their inputs.
         self.accepted: dict[str, str | None] = {}
-        #: Runs that may be gone: rolled back, or deleted.
+        #: Runs that may be missing: rolled back or deleted.
         self.removed: set[str] = set()
-        #: Answer -> the question that it was given for.
+        #: Answer -> its interrupt.
         self.answers: dict[str, str | None] = {}
-        #: (thread, interrupt id, question) of every question that a client ever saw.
+        #: (thread, interrupt id, value) of all interrupts that a client saw.
         self.shown: list[tuple[UUID, str, str]] = []
         self.grounds: dict[str, Ground] = {}
         self.readers: dict[str, Reader] = {}
@@ -76,11 +76,11 @@ class Base(RuleBasedStateMachine):
 
     @contextmanager
     def doing(self, moves: dict[str, set[str]] | None = None, *, together: bool = False) -> Iterator[Sight]:
-        """A step: yields the picture before it; afterwards everything is checked.
+        """A step: yields the previous picture; afterwards all invariants are checked.
 
         Args:
-            moves: What the step may do to which run; what a rule finds out meanwhile it adds.
-            together: Two things are done at once, so that a run may move twice.
+            moves: The moves that the step may make, by run; rules may add to it during the step.
+            together: Whether two operations are concurrent, so that a run may move twice.
         """
         self.sound = False
         yield self.now
@@ -111,12 +111,12 @@ class Base(RuleBasedStateMachine):
         ]
 
     def executor(self, number: int) -> Process | None:
-        """A process that claims a run with its admission; none for a number beyond the slots."""
+        """A process that claims a run at its admission; None for a number beyond the slots."""
         process = self.slots[number] if number < len(self.slots) else None
         return None if process is None or process.frozen or process.draining else process
 
     def owns(self, attempt: Attempt) -> bool:
-        """Whether an attempt still is its run's, by what the database says."""
+        """Whether an attempt still owns its run, according to the database."""
         run = self.now.runs.get(attempt.run_id)
         return run is not None and run["status"] == "running" and run["epoch"] == attempt.run.epoch
 
@@ -127,7 +127,7 @@ class Base(RuleBasedStateMachine):
         return [run for run in self.now.runs.values() if run["status"] == status]
 
     def current(self) -> Any:
-        """The time, in the form in which this database's rows have it."""
+        """The time in this database's format."""
         now = datetime.now(UTC)
         return now if self.site.postgres else now.replace(tzinfo=None).isoformat(" ")
 
@@ -141,10 +141,13 @@ class Base(RuleBasedStateMachine):
                 )
             self.run(process.execute(run))
 
-    # --- what must hold beyond the pictures
+    # --- invariants beyond single pictures
 
     def check_accepted(self) -> None:
-        """I3, I4, I5: an accepted run is there; its input is in the state once; answers are at their questions."""
+        """I3, I4, I5: an accepted run exists.
+
+        Its input is in the state once; answers match their interrupts.
+        """
         for run_id, token in self.accepted.items():
             run = self.now.runs.get(run_id)
             if run is None:
@@ -158,7 +161,7 @@ class Base(RuleBasedStateMachine):
                     assert self.answers[answer] == question, f"{word}: given for {self.answers[answer]}"
 
     def check_thread(self, thread_id: UUID, before: Sight, moves: history.Moves) -> None:
-        """A thread that came to rest with the end of a run shows what its checkpoints ask, and nothing else."""
+        """A thread that a run's end made idle shows exactly its checkpoints' interrupts."""
         thread = self.now.threads.get(thread_id.hex)
         if thread is None:
             return
@@ -167,7 +170,7 @@ class Base(RuleBasedStateMachine):
                 self.shown.append((thread_id, interrupt_id, question))
         was = before.threads.get(thread_id.hex)
         deleted = any("deleted" in ways for ways in moves.values())
-        # What the owner of a deleted run left behind nobody knows for sure.
+        # The remains of a deleted run's owner are not known for sure.
         if thread["status"] == "busy" or deleted or (was is not None and was["status"] != "busy"):
             return
         asked, left = self.site.asked(thread_id)
@@ -178,14 +181,14 @@ class Base(RuleBasedStateMachine):
             "A thread hides that it has steps left."
         )
         if any("settled" in ways for ways in moves.values()):
-            # Whoever ends a run that another process had begun says so to be safe; its owner knows.
+            # A process that ends another's run reports remaining steps to be safe; the run's owner knows.
             assert thread["status"] == "idle" or asked or left, (
                 "An interrupted thread has nothing left to do."
             )
 
 
 def same(before: Sight, now: Sight) -> bool:
-    """Whether nothing changed but workers."""
+    """Whether only workers changed."""
     return (before.runs, before.threads, before.events, before.checkpoints, before.writes) == (
         now.runs, now.threads, now.events, now.checkpoints, now.writes,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What clients and operators do: create, answer, cancel, delete, read."""
+"""Operations of clients and operators: create, answer, cancel, delete, read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Clients(Base):
             assert now is None if action == "rollback" else now["status"] == "interrupted"
             return
         assert now["cancel_action"] == action, "The first request to cancel wins."
-        # Of a run that had begun, an owner knows what it left behind: the present one, or the next.
+        # An owner, the current or the next one, knows what a started run left behind.
         assert now["status"] == before["status"] or (before["status"], action) == ("pending", "interrupt")
 
     @rule(
@@ -84,7 +84,10 @@ class Clients(Base):
         slot=st.integers(0, 2),
     )
     def answer(self, number, plain, strategy, slot) -> None:
-        """Answer a question that a client saw at some time; a plain answer is for the one that the thread shows now."""
+        """Answer an interrupt that a client saw at any time.
+
+        A plain answer is for the one that the thread shows now.
+        """
         thread, interrupt_id, question = pick(self.shown[::-1], number)
         answer = self.number("a")
         if plain:
@@ -133,7 +136,7 @@ class Clients(Base):
     @precondition(lambda self: self.now.events or self.attempts(ended=False))
     @rule(here=st.booleans())
     def follow(self, here) -> None:
-        """Every run's reader reads on: from the memory of the process that executes it, or from the log."""
+        """Every run's reader continues, from the executing process's memory or from the log."""
         for run_id in self.accepted:
             self.read_on(run_id, here=here)
 

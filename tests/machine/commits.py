@@ -1,4 +1,4 @@
-"""A process's checkpoint writer, which dies or stops where the machine wants it to."""
+"""A process's checkpoint writer that crashes or freezes on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 class Commits:
-    """A process's checkpoint writer, in the place of the storage's: it dies at a write, or holds writes while frozen."""
+    """Replaces the storage's checkpoint writer; it crashes at a write, or holds writes."""
 
     def __init__(self, real: GroupCommit, changed: Callable[[], None]) -> None:
         self.real = real
@@ -22,7 +22,7 @@ class Commits:
         self.frozen = False
         #: Calls of the savers that have not returned.
         self.calls = 0
-        #: How many more writes there are until the process dies, and whether the last one lands; None to live.
+        #: The number of writes until the process crashes, and whether the last one lands; None for no crash.
         self.fuse: int | None = None
         self.lands = False
         self._held: list[tuple[Rows, asyncio.Future[None]]] = []
@@ -34,11 +34,11 @@ class Commits:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being written, but for what is held."""
+        """Whether no write is in flight except held ones."""
         return self.calls == len(self._held)
 
     def counted(self, call: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., Coroutine[Any, Any, T]]:
-        """A saver's method whose calls are counted; LangGraph does not wait for all of them."""
+        """Count the calls of a saver's method, because LangGraph does not await all of them."""
 
         async def counting(*args: Any, **kwargs: Any) -> T:
             self.calls += 1
@@ -80,7 +80,7 @@ class Commits:
         self.real.submit(rows).add_done_callback(landed)
 
     def wake(self) -> None:
-        """Go on: what was held is written now."""
+        """Resume: held writes are written now."""
         self.frozen = False
         held, self._held = self._held, []
         for rows, answer in held:

@@ -21,7 +21,7 @@ def site(
     from tests.machine.site import Site
     from threads.db.database import threads
 
-    # The machine has no second clock: leases run out when a rule says so, and a lock that is free stays free.
+    # The machine has no second clock: leases expire only by a rule, and a free lock stays free.
     run_settings(GRAPHS={"life": "tests.machine.graph:life"}, MAX_ATTEMPTS=MAX_ATTEMPTS, LEASE=3600.0)
     monkeypatch.setattr(dead_workers, "CONFIRM", 0.0)
     monkeypatch.setattr(leases, "SETTLED", 0.0)

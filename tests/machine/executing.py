@@ -1,4 +1,4 @@
-"""What worker processes do: start, recover, claim, execute, write down, drain."""
+"""Operations of worker processes: start, recover, claim, execute, settle, drain."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Executing(Base):
         self.start_process(self.slots.index(None))
 
     def start_process(self, number: int) -> None:
-        """A new process; the first thing that it does is to look for orphans."""
+        """Start a process, which first looks for orphans."""
         process = self.run(Process.start(self.site.loop.storage))
         self.slots[number] = process
         self.now = self.site.eyes.look()
@@ -76,7 +76,7 @@ class Executing(Base):
     @precondition(lambda self: self.awake() and (self.having("pending") or self.having("running")))
     @rule(slot=slots)
     def work(self, slot) -> None:
-        """A process claims what it can, and carries everything that it has to its end."""
+        """A process claims runs, and executes all that it owns to their ends."""
         process = pick(self.awake(), slot)
         if not process.draining:
             self.let_claim(process, limit=3)
@@ -91,7 +91,7 @@ class Executing(Base):
         assert owned or same(before, self.now), "A process that lost a run changed something."
 
     def check_new(self, attempt: Attempt, before: Sight) -> None:
-        """I6: a step whose result is saved is not executed again, but by who slept through its taking-over."""
+        """I6: a saved step is not executed again, except by a process that missed the takeover."""
         if not self.owns(attempt):
             return
         saved = {word.split("=")[0] for word in before.log(attempt.run.thread_id.hex)}
@@ -139,7 +139,7 @@ class Executing(Base):
     )
     @rule(slot=slots)
     def watch(self, slot) -> None:
-        """Look at the rows of a worker's runs, as the manager does: for cancels, and takeovers."""
+        """Check the rows of a worker's runs for cancels and takeovers, like the manager does."""
         self.look_after(pick(self.awake(), slot))
 
     def look_after(self, process: Process) -> None:
@@ -169,7 +169,7 @@ class Executing(Base):
     @precondition(lambda self: self.awake())
     @rule(slot=slots)
     def drain(self, slot) -> None:
-        """Begin a shutdown: claim nothing more, and ask the graphs to stop before their next step."""
+        """Begin a shutdown: claim no more runs, and ask graphs to stop before the next step."""
         process = pick(self.awake(), slot)
         process.draining = True
         for attempt in process.attempts.values():
@@ -178,7 +178,7 @@ class Executing(Base):
     @precondition(lambda self: self.attempts(ended=False))
     @rule(number=picks)
     def shut_down(self, number) -> None:
-        """A whole shutdown, while something is executed."""
+        """A complete shutdown while a run executes."""
         process, _ = pick(self.attempts(ended=False), number)
         process.draining = True
         self.give_up(process)
@@ -186,7 +186,7 @@ class Executing(Base):
     @precondition(lambda self: any(each.draining for each in self.awake()))
     @rule()
     def leave(self) -> None:
-        """End a shutdown: stop what is left, write everything down, give up the lease."""
+        """End a shutdown: stop the remaining runs, settle all attempts, release the lease."""
         self.give_up(next(each for each in self.awake() if each.draining))
 
     def give_up(self, process: Process) -> None:
@@ -202,7 +202,7 @@ class Executing(Base):
     @precondition(lambda self: self.having("running"))
     @rule(action=st.sampled_from(["auto", "auto", "resume", "error"]))
     def reconcile(self, action) -> None:
-        """The command, beside the servers or without them."""
+        """The reconcile command, with or without running servers."""
         self.recover(sole=None, action=action)
 
     @precondition(lambda self: self.awake() and self.having("running"))
@@ -224,7 +224,7 @@ class Executing(Base):
             assert self.now.runs[run["id"]]["status"] == ("pending" if goes_on else "error")
 
     def orphans(self, *, sole: bool | None, process: Process | None) -> list[Row]:
-        """The running runs whose worker is gone."""
+        """The running runs without a live worker."""
         stopped = {each["id"] for each in self.now.workers.values() if each["stopped_at"] is not None}
         gone = {None, *self.dead(sole=sole, process=process), *stopped}
         if process is not None:
@@ -232,7 +232,7 @@ class Executing(Base):
         return [run for run in self.having("running") if run["worker_id"] in gone]
 
     def dead(self, *, sole: bool | None, process: Process | None) -> set[str]:
-        """The workers that are gone, as the rows and the processes' locks say."""
+        """The dead workers, according to rows and the processes' locks."""
         alive = {each.worker_id.hex for each in self.slots if each is not None}
         if self.site.postgres:
             now = self.current()

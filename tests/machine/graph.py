@@ -1,4 +1,4 @@
-"""A graph whose every step waits until the machine lets it pass, and which writes down what it did in its state."""
+"""A graph whose steps wait until the machine lets them pass; its state records them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
 
-#: (run id, attempt) of an execution; a run that was taken over has two at once.
+#: (run id, attempt) of an execution; after a takeover a run may have two concurrent ones.
 Place = tuple[str, int]
 
 
 class Gate:
-    """Where a step of one execution waits. `passed` names the steps that were let through."""
+    """The gate where the steps of one execution wait.
+
+    `passed` are the steps that were let through.
+    """
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self.waiting: str | None = None
@@ -46,9 +49,10 @@ gates: dict[Place, Gate] = {}
 
 
 class State(TypedDict, total=False):
-    #: What happened, one word each: "in:r1" an input, "r1.0" a step, "r1.1=a2" an answer.
+    #: The log, a word for each event: "in:r1" an input, "r1.0" a step, "r1.1=a2" an answer.
     log: Annotated[str, operator.add]
-    #: Whose plan it is, the next step's number, and the steps left: s a step, a a question, d two questions, f a failure.
+    #: The plan's token, the next step's number, and the remaining steps: s a step, a an interrupt, d two, f a
+    #: failure.
     plan: str
 
 

@@ -1,4 +1,4 @@
-"""What must hold of one picture of the database, and of the step from one picture to the next (durability §1.3)."""
+"""Invariants of a picture of the database, and of the step between two (durability §1.3)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import groupby
 from tests.machine.sight import Event, Row, Sight
 
 TERMINAL = frozenset({"success", "error", "timeout", "interrupted"})
-#: How a run may move, by what moves it; None is a run that is not there.
+#: The moves of a run, by cause; None is a missing run.
 ARROWS: dict[str, set[tuple[str | None, str | None]]] = {
     "created": {(None, "pending"), (None, "running")},
     "claimed": {("pending", "running")},
@@ -19,10 +19,10 @@ ARROWS: dict[str, set[tuple[str | None, str | None]]] = {
     "cancelled": {("pending", "interrupted"), ("pending", None)},
     "deleted": {(each, None) for each in (*TERMINAL, "pending", "running")},
 }
-#: What a cancel may change about a run that it does not move.
+#: The fields that a cancel may change without a move.
 REQUEST = ("cancel_action", "cancel_requested_at", "updated_at", "due_at")
 
-#: Run id -> what this step may do to it.
+#: Run id -> its allowed moves in this step.
 Moves = Mapping[str, set[str]]
 
 
@@ -30,7 +30,7 @@ Moves = Mapping[str, set[str]]
 
 
 def sound(now: Sight) -> None:
-    """Assert what holds at any time."""
+    """Assert the invariants of any picture."""
     for thread in now.threads.values():
         of_thread([run for run in now.runs.values() if run["thread_id"] == thread["id"]], thread)
         history(now.checkpoints.get(thread["id"], []))
@@ -57,7 +57,7 @@ def of_thread(runs: list[Row], thread: Row) -> None:
 
 
 def history(checkpoints: list[Row]) -> None:
-    """I2, I4: one line of checkpoints, each of which adds to what its parent said; nothing happened twice."""
+    """I2, I4: one line of checkpoints; each extends its parent's log, and no event is repeated."""
     known = {each["id"]: each for each in checkpoints}
     children = Counter(each["parent"] for each in checkpoints)
     assert not [parent for parent, count in children.items() if count > 1], f"A fork: {checkpoints}"
@@ -93,7 +93,10 @@ def log_of_run(run: Row, events: list[Event]) -> None:
 
 
 def lawful(before: Sight, now: Sight, moves: Moves | None) -> None:
-    """Assert that a step did what its rule may do, and nothing else; moves None: any run may have moved, also twice."""
+    """Assert that a step made only the moves allowed by its rule.
+
+    None allows any run to move, also twice.
+    """
     for run_id in before.runs.keys() | now.runs.keys():
         _final(before.runs.get(run_id), now.runs.get(run_id))
         if moves is not None:
@@ -106,7 +109,7 @@ def lawful(before: Sight, now: Sight, moves: Moves | None) -> None:
 
 
 def _final(before: Row | None, now: Row | None) -> None:
-    """I1: a final status is written once. Counters only grow, whoever counts."""
+    """I1: a final status is written once. Counters only grow."""
     if before is None or now is None:
         return
     assert now == before or before["status"] not in TERMINAL, f"A final run changed: {before} became {now}"
@@ -162,7 +165,7 @@ def _checkpoints(before: Sight, now: Sight) -> None:
         assert old[name] == new[name], f"A checkpoint changed: {old[name]} became {new[name]}"
     for name in old.keys() - new.keys():
         run = now.runs.get(old[name]["run_id"])
-        # It is rolled back by what ends its last attempt, before that is written down.
+        # It is rolled back at the end of its last attempt, before that is recorded.
         assert run is None or run["cancel_action"] == "rollback", (
             f"A checkpoint of a run that is there is gone: {old[name]}"
         )

@@ -1,4 +1,4 @@
-"""Two of the product's functions at once: the second one begins before a certain statement of the first."""
+"""Two concurrent functions: the second begins before a given statement of the first."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.machine.graph import given
 
 KINDS = ("admit", "claim", "cancel", "delete", "reconcile", "settle", "flush")
 
-#: What to do, and what follows from it once both are done.
+#: An operation, and its checks after both have ended.
 Deed = tuple[Callable[[], Any], Callable[[], None]]
 
 
@@ -52,7 +52,7 @@ class Races(Base):
         call, after = found
 
         def politely() -> None:
-            # A deed that comes too late is refused, which is what this is about.
+            # A late operation is refused, which is under test.
             with suppress(RunsError):
                 call()
 

@@ -1,4 +1,4 @@
-"""A second thread that begins in the middle of what the first one does."""
+"""A second thread that begins during a function of the first."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from django.db import connection
 from tests.machine.sight import Eyes
 from tests.machine.workers import PATIENCE
 
-#: Seconds between two looks at whether the second function waits for a lock of the first.
+#: Seconds between two checks whether the second function waits for a lock of the first.
 GLANCE = 0.001
 
 
 class Rival:
-    """Another thread with a connection of its own. On PostgreSQL alone: SQLite's transactions come one after the other."""
+    """Another thread with its own connection.
+
+    Only on PostgreSQL, because SQLite serialises transactions.
+    """
 
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = eyes
@@ -24,7 +27,11 @@ class Rival:
         self._pid = self._thread.submit(_backend).result()
 
     def race(self, first: Callable[[], Any], second: Callable[[], Any], *, statement: int) -> None:
-        """Call `first`; before its `statement`-th statement begin `second`, which ends, or waits for a lock, before it goes on."""
+        """Call `first`.
+
+        Before its `statement`-th statement start `second`, and wait until that ends or waits for a
+        lock.
+        """
         begun: list[Future[Any]] = []
         count = 0
 

@@ -1,4 +1,4 @@
-"""All rules together, and what comes after the last one."""
+"""All rules together, and the final checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.machine.races import Races
 class Life(Clients, Accidents, Races):
     @initialize(plans=st.lists(st.sampled_from(PLANS), min_size=2, max_size=2), durability=durabilities)
     def begin_at_work(self, plans, durability) -> None:
-        """Each process executes a run; rules that find nothing to disturb would find nothing out."""
+        """Each process executes a run, so that the rules have something to disturb."""
         self.begin()
         for number, steps in enumerate(plans):
             self.create(number, "enqueue", steps, durability, False, number)
@@ -30,7 +30,10 @@ class Life(Clients, Accidents, Races):
         lands=st.booleans(),
     )
     def converse(self, slot, accident, fuse, lands) -> None:
-        """A process takes the answer to the newest question; then it dies, or the answer is taken back."""
+        """A process receives the answer to the newest interrupt.
+
+        Then it crashes, or the answer is cancelled.
+        """
         process, (thread, interrupt_id, question) = pick(self.awake(), slot), self.shown[-1]
         if process.draining or self.now.threads[thread.hex]["status"] == "busy":
             return

@@ -1,4 +1,4 @@
-"""What the database says, by plain SQL: one picture of everything that the machine's rules may change."""
+"""One picture of everything that the machine's rules may change, by plain SQL."""
 
 from __future__ import annotations
 
@@ -40,7 +40,10 @@ IDS = ("id", "thread_id", "run_id", "worker_id")
 
 @dataclass(frozen=True)
 class Sight:
-    """The database at one moment. Ids are hexadecimal without hyphens, those of checkpoints are as they are."""
+    """A snapshot of the database.
+
+    Ids are hexadecimal without hyphens; checkpoints' ids are unchanged.
+    """
 
     runs: dict[str, Row]
     threads: dict[str, Row]
@@ -57,7 +60,7 @@ class Sight:
         return found[-1] if found else None
 
     def log(self, thread_id: str) -> list[str]:
-        """What a thread's state says happened."""
+        """The log in a thread's state."""
         head = self.head(thread_id)
         return head["log"].split() if head else []
 
@@ -66,7 +69,7 @@ class Sight:
         return self.writes.get(head["id"], []) if head else []
 
     def in_flight(self, thread_id: str) -> list[Row]:
-        """A thread's pending and running runs, in the order in which they are to be executed."""
+        """A thread's pending and running runs, in execution order."""
         found = [
             run
             for run in self.runs.values()
@@ -75,13 +78,13 @@ class Sight:
         return sorted(found, key=lambda run: (run["status"] != "running", run["due_at"], run["id"]))
 
     def questions(self, thread_id: str) -> list[tuple[str, str]]:
-        """(interrupt id, question) of the questions that a thread shows."""
+        """(interrupt id, value) of the interrupts that a thread shows."""
         asked = self.threads[thread_id]["interrupts"]
         return [(each["id"], each["value"]["question"]) for found in asked.values() for each in found]
 
 
 class Eyes:
-    """Looks at the database through connections of its own."""
+    """Reads the database through separate connections."""
 
     def __init__(self, checkpoints_file: str, serde: JsonPlusSerializer) -> None:
         self._serde = serde
@@ -100,7 +103,7 @@ class Eyes:
             each.close()
 
     def execute(self, query: str, *values: Any) -> None:
-        """Change the database as no product code does: to move its clock, or to empty it."""
+        """Change the database in ways that no product code does: move its clock, or empty it."""
         if self._postgres is not None:
             self._postgres.execute(query, values)
         elif "checkpoint" in query or " writes" in query:
@@ -109,7 +112,7 @@ class Eyes:
             self._main.execute(query.replace("%s", "?"), values)
 
     def ask(self, query: str, *values: Any) -> list[Row]:
-        """Ask PostgreSQL something else."""
+        """Execute another query on PostgreSQL."""
         assert self._postgres is not None
         return self._postgres.execute(query, values).fetchall()
 

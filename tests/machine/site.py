@@ -1,4 +1,4 @@
-"""What all examples of one test share: the event loop with its storage, the eyes, and the complaints in the log."""
+"""Shared by all examples of a test: the event loop and storage, reader, and log's alarms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.machine.sight import Eyes
 from tests.machine.workers import Loop
 from tests.support.rows import make_user
 
-#: What a log may say at level ERROR: a graph of the machine raised, as it was told to.
+#: Allowed log messages of level ERROR: a graph of the machine raised as ordered.
 EXPECTED = re.compile(r"Run \S+ failed\.$|This worker lost its lease")
 TABLES = {
     "postgresql": ("runs_runevent", "runs_run", "threads_thread", "runs_worker",
@@ -53,7 +53,7 @@ class Site:
         logging.getLogger().addHandler(self.complaints)
 
     def _hurry(self, *, on: bool) -> None:
-        """Let this test's commits not wait for the disk; none of them is to survive a crash of the database."""
+        """Let commits skip the wait for the disk; none must survive a crash of the database."""
         name = connection.settings_dict["NAME"]
         with connection.cursor() as cursor:
             if on:
@@ -78,7 +78,7 @@ class Site:
             self.eyes.execute(f"DELETE FROM {table}")
 
     def asked(self, thread_id: UUID) -> tuple[set[tuple[str, str]], bool]:
-        """What a thread's checkpoints themselves ask, as (interrupt id, question), and whether steps are left."""
+        """The interrupts in a thread's checkpoints, and whether steps are left."""
 
         async def read() -> Any:
             graph = copy.copy(life)

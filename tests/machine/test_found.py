@@ -1,4 +1,4 @@
-"""What the state machine found (`test_machine.py`), each as the shortest story that shows it."""
+"""Bugs that the state machine found (`test_machine.py`), each as its shortest story."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_rollback_that_was_asked_first_is_not_turned_into_an_interrupt_by_a_la
 
 @pytest.mark.django_db(transaction=True)
 def test_a_rollback_of_a_requeued_run_comes_before_the_runs_behind_it() -> None:
-    # Another run on top of its checkpoints would lose its ground with the rollback.
+    # Another run on top of its checkpoints would lose its base with the rollback.
     thread = make_thread(status="busy", epoch=2)
     first = requeued(thread, age=20)
     make_run("pending", age=10, thread=thread)
@@ -51,8 +51,9 @@ def test_a_rollback_of_a_requeued_run_comes_before_the_runs_behind_it() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_that_has_begun_goes_on_before_one_that_was_admitted_by_an_earlier_clock() -> None:
-    # An admission reads the clock, then waits for the thread's lock: another one may be claimed meanwhile. If the other
-    # one's process is lost, whoever is older must not come between its attempts: it would get its input twice.
+    # An admission reads the clock, then waits for the thread's lock: another run may be claimed meanwhile. If
+    # the claimed run's process is lost, the older run must not execute between its attempts, which would
+    # repeat its input.
     thread = make_thread(status="busy", epoch=2)
     begun = requeued(thread, age=10)
     make_run("pending", age=20, thread=thread)
@@ -60,7 +61,7 @@ def test_a_run_that_has_begun_goes_on_before_one_that_was_admitted_by_an_earlier
 
 
 def ask(life: Life, steps: str) -> str:
-    """Begin a process, and let a run ask; returns the run's id."""
+    """Start a process and a run with an interrupt; return the run's id."""
     life.begin()
     life.create(thread=0, strategy="enqueue", steps=steps, durability="sync", later=False, slot=0)
     life.steps(number=0, finishes=True)
@@ -74,7 +75,10 @@ def answer(life: Life) -> str:
 
 
 def die_after_the_answer(life: Life) -> str:
-    """Answer a question; the process dies when the answer's step is saved, before the next one. Returns the run's id."""
+    """Answer an interrupt; the process crashes after the answer's step is saved.
+
+    Return the run's id.
+    """
     ask(life, "as")
     run_id = answer(life)
     life.step(number=0)

@@ -1,6 +1,7 @@
-"""Any order of what clients, workers, operators and accidents do keeps the invariants (`tests.machine`).
+"""The invariants hold under any order of client, worker and operator actions and faults.
 
-MACHINE_EXAMPLES=2000 looks longer and elsewhere than the fixed examples of every run of the suite.
+MACHINE_EXAMPLES=2000 tries more, random examples instead of the fixed ones of each run of the
+suite.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Simulated worker processes: the product's own lease, execution and settlement, stopped and killed wherever it hurts."""
+"""Simulated workers: the product's lease, execution and settlement, killed anywhere."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from threads.db.database import in_database
 
 T = TypeVar("T")
 
-#: The longest that anything may take before it counts as stuck, in seconds.
+#: The time in seconds after which any operation counts as stuck.
 PATIENCE = 20.0
-#: Turns of the loop after which a write that LangGraph began beside the graph has reached the saver.
+#: Turns of the loop after which a write in LangGraph's background has reached the saver.
 TURNS = 12
 
 
 class Loop:
-    """The event loop of all simulated processes; it moves only while a rule waits for something."""
+    """The event loop of all simulated processes; it runs only while a rule waits."""
 
     def __init__(self, checkpoints_file: str, serde: JsonPlusSerializer) -> None:
         self._loop = asyncio.new_event_loop()
@@ -63,13 +63,13 @@ class Loop:
 
 
 class Log:
-    """In the place of the event hub: events are written when a rule says so, never by a timer."""
+    """Replaces the event hub: events are written on demand of a rule, never by a timer."""
 
     def written_soon(self, stream: RunStream) -> None:
         pass
 
     async def flush(self) -> None:
-        raise AssertionError("A run of the machine has few events; nobody waits for room.")
+        raise AssertionError("A run of the machine has few events and never waits for room.")
 
 
 class Attempt:
@@ -99,7 +99,7 @@ class Attempt:
 
     @property
     def ended(self) -> bool:
-        """Whether the graph is done with, and what became of it waits to be written down."""
+        """Whether the graph has ended and its outcome is not yet settled."""
         return self.task.done()
 
     @property
@@ -113,7 +113,7 @@ class Attempt:
         return still and commits.idle
 
     async def rest(self) -> None:
-        """Wait until nothing moves any more: the graph waits at its gate or has ended, and no write is in flight."""
+        """Wait until the graph waits at its gate or has ended, and no write is in flight."""
         quiet = 0
         while quiet < TURNS:
             if not self.resting:
@@ -125,7 +125,7 @@ class Attempt:
 
 
 class Process:
-    """One life of a worker process. On SQLite it holds the lock of the one executing process meanwhile."""
+    """A worker process. On SQLite it holds the lock of the single executing process."""
 
     def __init__(self, storage: CheckpointStorage) -> None:
         self._change = asyncio.Event()
@@ -168,7 +168,7 @@ class Process:
         await attempt.rest()
 
     async def end(self, attempt: Attempt) -> None:
-        """Let an attempt go on to its end."""
+        """Let an attempt continue to its end."""
         attempt.gate.free = True
         attempt.gate.open()
         await asyncio.wait([attempt.task])
@@ -180,23 +180,23 @@ class Process:
         await attempt.rest()
 
     async def settle(self, attempt: Attempt) -> None:
-        """Write down what became of an attempt, as the manager does, and forget it."""
+        """Settle an attempt like the manager does, and forget it."""
         settled = await Settler().settle(attempt.run, attempt.outcome, attempt.stream)
         attempt.stream.close(finished=settled.final)
         del self.attempts[attempt.place]
 
     def forget(self, attempt: Attempt) -> None:
-        """Look no more after an attempt that somebody wrote down."""
+        """Stop tracking an attempt that was settled elsewhere."""
         attempt.stream.close(finished=True)
         self.attempts.pop(attempt.place, None)
 
     @property
     def unwritten(self) -> bool:
-        """Whether an attempt has events that the log does not have."""
+        """Whether an attempt has events that are not in the log."""
         return any(each.stream.unwritten().events for each in self.attempts.values())
 
     def flush(self, now: Any) -> None:
-        """Write the events that the log does not have yet, as the hub does."""
+        """Write the events that are not in the log yet, like the hub does."""
         parts = {each: each.stream.unwritten() for each in self.attempts.values()}
         parts = {each: part for each, part in parts.items() if part.events}
         if not parts:
@@ -218,7 +218,7 @@ class Process:
             await each.rest()
 
     async def lose(self) -> None:
-        """Stop everything and become a new worker: others believe this one dead."""
+        """Stop everything and become a new worker, because others consider this one dead."""
         for each in list(self.attempts.values()):
             await self.stop(each, Stop.LOST)
         await self.lease.end()
@@ -226,7 +226,7 @@ class Process:
         await self.lease.begin(concurrency=10)
 
     async def leave(self) -> None:
-        """End in order, after the last attempt was settled."""
+        """Stop cleanly, after the last attempt was settled."""
         assert not self.attempts
         await self.lease.end()
         await self.commits.close()
@@ -234,7 +234,7 @@ class Process:
         self.dead = True
 
     async def die(self) -> None:
-        """End without a word: nothing more is written, and the database notices only that the connection is gone."""
+        """Crash: nothing more is written, and the database only sees its connection end."""
         self.dead = self.commits.dead = True
         await self.commits.close()
         for each in self.attempts.values():
@@ -250,7 +250,7 @@ class Process:
         if connection.vendor != "postgresql":
             return
         await self.lease._disconnect()
-        # The server frees the lock when it notices; whoever takes it has waited for that.
+        # The server frees the lock when it notices; the next holder has waited for that.
         await in_database(_await_lock, self.worker_id)
 
 

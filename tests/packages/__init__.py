@@ -1,1 +1,1 @@
-"""Agents of the packages that people use, offline, with models that are scripted."""
+"""Agents of popular packages, offline, with scripted models."""

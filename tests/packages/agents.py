@@ -23,10 +23,10 @@ from pydantic import BaseModel
 
 
 class Scripted(BaseChatModel):
-    """Calls the tools that its script names, one message after the other, and says the rest.
+    """Calls the tools in its script, message by message, and returns the other lines as texts.
 
-    A line of the script is `tool {"argument": "value"}`, several of them joined by `&`, or a text. Which line comes next
-    is how many messages of its own it sees, so that a repeated call says the same.
+    A line of the script is `tool {"argument": "value"}`, several of them joined by `&`, or a text.
+    The number of its own messages selects the line, so that a repeated call returns the same.
     """
 
     script: tuple[Any, ...]
@@ -124,7 +124,7 @@ swarm = create_swarm([alice, bob], default_active_agent="alice").compile()
 
 @dataclass
 class Context:
-    """As the public templates have it: everything has a default."""
+    """Like in the public templates, every field has a default."""
 
     user_id: str = "default"
     greeting: str = "Hello"

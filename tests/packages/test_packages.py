@@ -1,4 +1,4 @@
-"""Agents of real packages, whole, and with a kill and a drain in the middle: they say and do the same."""
+"""Agents of real packages behave the same without a fault, after a kill, and after a drain."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from tests.scenarios.test_crash_points import DeadMan, survive
 from tests.support.driving import Driver
 
 AGENTS = ("gated", "two_mails", "structured", "deep", "supervised", "swarm", "template")
-#: Writes of an agent at which its process dies, drawn anew each time.
+#: The number of writes at which an agent's process is killed, drawn in each test run.
 DEATHS = 4
-#: Decisions of one conversation at most.
+#: The most decisions of one conversation.
 MOST = 5
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}
 
@@ -57,7 +57,7 @@ async def converse(
     dead_man: DeadMan | None = None,
     drain: bool = False,
 ) -> tuple[list[str], list[str], Any]:
-    """What an agent said and mailed, and its last run, when a person decides so about each action."""
+    """An agent's messages, mails and last run, given a person's decisions about each action."""
     mailed.clear()
     row = await _run(driver, dead_man, drain, agent, HELLO)
     for _ in range(MOST):
@@ -113,7 +113,7 @@ async def test_an_agent_says_and_does_the_same_after_a_kill_and_after_a_drain(
         people.runtime.storage.commits = dead_man.real
         label = f"seed {seed}, {dead_man.when} write {point}"
         assert told == expected, label
-        # A tool's call that was cut off may be made again; none is left out, and no other one is made.
+        # An interrupted tool call may be repeated; none is left out, and no other is made.
         assert set(sent_then) == set(sent), label
 
 

@@ -1,4 +1,4 @@
-"""Real servers, each test's on a database of its own; and one that tests without faults share."""
+"""Real servers: one for each test on its own database, and one shared by tests without faults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show the ends of the servers' logs with a test that failed: what it waited for says less than what they did."""
+    """Show the ends of the servers' logs with a failed test."""
     report = yield
     site = getattr(item, "funcargs", {}).get("site")
     if report.when == "call" and report.failed and site is not None:
@@ -31,13 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.server)
             if item.get_closest_marker("timeout") is None:
-                # What must end in time says so itself; processes that start on a busy machine take theirs.
+                # Tests check their own time limits; processes start slowly on a busy machine.
                 item.add_marker(pytest.mark.timeout(300))
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where server processes find their modules compiled; of all of a session's workers."""
+    """The folder of server processes' compiled modules, shared by all workers of a session."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "modules"
     folder.mkdir(exist_ok=True)
@@ -64,7 +64,10 @@ def site(tmp_path: Path, template: Template, cache: Path) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Site]:
-    """A site with a running server, for tests that leave it as they found it; sound at the end of all of them."""
+    """A site with a running server, for tests that leave it unchanged.
+
+    Its invariants are checked at the end.
+    """
     folder = tmp_path_factory.mktemp("shared")
     with template.copy(folder) as database:
         made = Site(folder, database, cache=cache)

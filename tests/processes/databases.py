@@ -1,4 +1,4 @@
-"""A migrated database for each test, copied from one that the test session migrates once."""
+"""A migrated database for each test, copied from one that is migrated once per session."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 def environment(cache: Path, **more: str) -> dict[str, str]:
-    """What a server process gets to see: no settings but the test's, and compiled modules, to start quickly."""
+    """A server process's environment: the test's settings, and a cache of compiled modules."""
     ours = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
     kept = {name: os.environ[name] for name in ours if name in os.environ}
     kept |= {
@@ -37,7 +37,7 @@ def environment(cache: Path, **more: str) -> dict[str, str]:
 
 
 class Database(ABC):
-    """The database of one site, as the test reads it: with plain SQL, whatever the server may think."""
+    """The database of one site, read by plain SQL, independent of the server."""
 
     #: For the server's environment.
     settings: dict[str, str]
@@ -48,7 +48,7 @@ class Database(ABC):
 
     @staticmethod
     def key(id: str) -> str:
-        """An id as its column has it."""
+        """An id in its column's format."""
         return id
 
     @abstractmethod
@@ -94,7 +94,7 @@ class Sqlite(Database):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Let nobody write."""
+        """Block all writers."""
         with closing(sqlite3.connect(self.file, timeout=30, isolation_level=None)) as db:
             db.execute("BEGIN IMMEDIATE")
             try:

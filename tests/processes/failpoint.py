@@ -1,4 +1,4 @@
-"""Where a server under test kills or freezes itself: `FAILPOINT` names the point, and it happens when it comes by."""
+"""Points at which a server under test kills or freezes itself; `FAILPOINT` names one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ def before(call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def freezing(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Freeze the whole process the first time, within the transaction; go on when it is woken."""
+    """Freeze the whole process at the first call, within the transaction.
+
+    Continue when it is woken.
+    """
     frozen = False
 
     @wraps(call)
@@ -50,15 +53,15 @@ def after_commit(call: Callable[..., Any]) -> Callable[..., Any]:
     return dying
 
 
-#: Name -> (the methods of the transition that it is about, where in it the process dies).
+#: Name -> (the methods of the transition, the point in it at which the process ends).
 POINTS = {
-    #: A run was claimed, and nothing of it has happened yet.
+    #: A run was claimed but has not started.
     "claimed": (("claim", "claim_candidates"), after_commit),
-    #: All checkpoints have landed; the transaction with the final status is open and will never be committed.
+    #: All checkpoints have landed; the transaction with the final status is open and will not be committed.
     "settling": (("settle_each",), before),
     #: The same, but the process freezes there, with the thread's row locked.
     "frozen": (("settle_each",), freezing),
-    #: The final status is committed, and nobody has been told.
+    #: The final status is committed, but no notification was sent.
     "settled": (("settle_each",), after_commit),
 }
 
@@ -74,7 +77,7 @@ class Failpoint(AppConfig):
             from runs.models.querysets import RunQuerySet
 
             methods, wrap = POINTS[point]
-            for owner in (RunQuerySet, Run):  # a run that is claimed with its admission has no row yet
+            for owner in (RunQuerySet, Run):  # a run that is claimed at its admission has no row yet
                 for method in methods:
                     if method in vars(owner):
                         setattr(owner, method, wrap(getattr(owner, method)))

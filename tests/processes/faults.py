@@ -1,4 +1,4 @@
-"""Faults that tests inject into a site's database, and what they look at while it lasts."""
+"""Faults that tests inject into a site's database, and their observations meanwhile."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from tests.processes.proxy import Proxy
 
 SERVE_ONLY = ("manage.py", "serve", "--no-execute", "--port", "{port}")
 SERVE = ("manage.py", "serve", "--port", "{port}")
-#: Leases that no fault of these tests outlasts.
+#: Leases longer than any fault of these tests.
 LONG = {"LEASE": 30.0, "HEARTBEAT": 2.0}
-#: What a server may say while the database refuses it.
+#: Allowed log messages while the database refuses the server.
 REFUSED = r"failed: |Service Unavailable|could not be|Events could not|are tried again|is tried again"
 #: The nodes of the graph `gated`.
 GATED = ["before", "gate", "after", "last"]
 
 
 def front(site: Site, **options: str) -> Process:
-    """A process that serves and executes nothing."""
+    """A process that serves but executes no runs."""
     return site.start(*SERVE_ONLY, port=free_port(), **options)
 
 
@@ -40,7 +40,7 @@ def postgres(site: Site) -> Postgres:
 
 @contextmanager
 def proxied(site: Site) -> Iterator[tuple[Proxy, str]]:
-    """A proxy before the site's PostgreSQL, and the URL of the database behind it."""
+    """A proxy in front of the site's PostgreSQL, and the database's URL through it."""
     found = re.search(r":(\d+)/", url := postgres(site).url)
     assert found is not None
     with Proxy(int(found[1])) as proxy:
@@ -48,7 +48,7 @@ def proxied(site: Site) -> Iterator[tuple[Proxy, str]]:
 
 
 def end_backends(site: Site) -> int:
-    """End every connection to the site's database but this one; return how many there were."""
+    """End all other connections to the site's database; return their number."""
     ended = site.database.rows(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -60,7 +60,7 @@ def end_backends(site: Site) -> int:
 def raising(
     database: Database, sqlstate: str, *tables: str, event: str = "INSERT OR UPDATE", every: int = 1
 ) -> Iterator[None]:
-    """Let each `every`-th row that is written to these tables fail with an error, while the context lasts."""
+    """Let each `every`-th row written to these tables fail with an error, within the context."""
     database.execute("CREATE SEQUENCE faults")  # it also counts what is rolled back
     database.execute(
         "CREATE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -79,13 +79,13 @@ def raising(
 
 
 def injected(site: Site) -> int:
-    """How many rows came by the fault so far."""
+    """How many rows the fault's trigger has seen."""
     [row] = site.database.rows("SELECT last_value, is_called FROM faults")
     return int(row["last_value"]) if row["is_called"] else 0
 
 
 def workers(site: Site) -> dict[str, int]:
-    """The process of each worker that ever was, by the worker's id."""
+    """The process of each worker, including ended ones, by the worker's id."""
     return {row["id"]: row["pid"] for row in site.database.rows("SELECT id, pid FROM runs_worker")}
 
 
@@ -96,7 +96,7 @@ def owner(site: Site, run: Row, *processes: Process) -> Process:
 
 
 def left(site: Site, *runs: Row) -> tuple[list[object], list[Row]]:
-    """Everything that runs left behind, to compare with later."""
+    """All rows of runs, for a later comparison."""
     rows: list[object] = [(site.row(run), site.thread(run), site.events(run)) for run in runs]
     return rows, site.database.checkpoints()
 

@@ -1,8 +1,9 @@
-"""Server processes without the second of processor time that importing the libraries costs each.
+"""Server processes without the second of processor time that library imports cost each.
 
-A process that has imported them, and nothing of this project, waits beside the tests. For each server it forks, twice, and
-what it forked does what an interpreter does that was started with the same arguments and environment. So a server is a
-process of its own, adopted by the test's, which kills, stops and waits for it like any other.
+A process that has imported the libraries, and nothing of this project, waits beside the tests. For
+each server it forks twice, and the fork behaves like an interpreter that was started with the same
+arguments and environment. So a server is a separate process, adopted by the test process, which
+kills, stops and waits for it like for any other.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import threading
 from pathlib import Path
 from typing import Protocol
 
-#: What servers import, and what neither looks at the site's settings when it is imported nor starts anything.
+#: Libraries of the servers whose import neither reads the site's settings nor starts anything.
 LIBRARIES = (
     "langgraph.graph.message",
     "langgraph.prebuilt",
@@ -41,12 +42,12 @@ LIBRARIES = (
     "OpenSSL.SSL",
 )
 ROOT = Path(__file__).resolve().parents[2]
-#: `prctl`: orphans of this process's descendants become its children.
+#: `prctl`: orphaned descendants of this process become its children.
 PR_SET_CHILD_SUBREAPER = 36
 
 
 class Child(Protocol):
-    """A process that was started here, as `subprocess` shows it."""
+    """A started process, with the interface of `subprocess`."""
 
     @property
     def pid(self) -> int: ...
@@ -57,7 +58,7 @@ class Child(Protocol):
 
 
 class Fork:
-    """A server that was forked, and is a child of this process."""
+    """A forked server, which is a child of this process."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -95,14 +96,14 @@ class Fork:
 
 
 class Forks:
-    """The process that forks servers, started with the first one."""
+    """The process that forks servers, started at the first use."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._parent: subprocess.Popen[str] | None = None
 
     def spawn(self, command: list[str], *, env: dict[str, str], log: Path) -> Child:
-        """Start `python *command` in the project's folder; what it writes goes to `log`."""
+        """Start `python *command` in the project's folder; its output goes to `log`."""
         with self._lock:
             if self._parent is None:
                 self._parent = self._start(env)
@@ -120,7 +121,7 @@ class Forks:
         parent = subprocess.Popen(
             [sys.executable, "-m", __name__],
             cwd=ROOT,
-            env=env,  # the first server's, as good as any: the libraries do not look at it
+            env=env,  # any server's would do: the libraries do not read it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -150,7 +151,7 @@ def main() -> None:
 
 
 def fork() -> int | None:
-    """Fork a process that is nobody's child here; return its id, and None within it."""
+    """Fork a process that is no child of this one; return its id, or None within it."""
     reading, writing = os.pipe()
     middle = os.fork()
     if middle:
@@ -167,7 +168,10 @@ def fork() -> int | None:
 
 
 def become(command: list[str], env: dict[str, str], log: str) -> None:
-    """Do what `python *command` does, in this environment; returning ends the process as it would end there."""
+    """Behave like `python *command` in this environment.
+
+    A return ends the process in the same way.
+    """
     for number, path, flags in ((0, os.devnull, os.O_RDONLY), (1, log, os.O_WRONLY | os.O_APPEND)):
         opened = os.open(path, flags)
         os.dup2(opened, number)

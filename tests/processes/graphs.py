@@ -1,4 +1,4 @@
-"""Graphs that wait for the test, and one that kills whoever executes it."""
+"""Graphs that wait for the test, and one that kills its process."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ gated_end = _gated("before", "gate")
 
 
 def _asking() -> Any:
-    """A question, and then work for `delay` seconds."""
+    """An interrupt, then work for `delay` seconds."""
 
     async def ask(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "ask")
@@ -58,7 +58,7 @@ asking = _asking()
 def _poison() -> Any:
     async def kill(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "kill")
-        await asyncio.sleep(0.2)  # so that the log gets what happened so far
+        await asyncio.sleep(0.2)  # so that the events so far reach the log
         os.kill(os.getpid(), signal.SIGKILL)
         return {}
 

@@ -1,4 +1,4 @@
-"""A site of its own for a test: real server processes on a database of their own, and clients that talk to them."""
+"""A site for each test: real server processes on a separate database, and their clients."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ GRAPHS = {
 TERMINAL = {"success", "error", "timeout", "interrupted"}
 SERVE = ("manage.py", "serve", "--port", "{port}")
 WORKER = ("manage.py", "run_worker", "--health-port", "0")
-#: What a worker says when it has started.
+#: A worker's log message at its start.
 HEALTH = re.compile(r"Health on (http://\S+?)/ok")
-#: Seconds that a process may take to start; several start at once, on a machine that does other things too.
+#: The seconds that a process may take to start, because several start at once on a busy machine.
 STARTED_WITHIN = 80
 STEPS = [f"s{number}" for number in range(10)]
 
@@ -56,15 +56,16 @@ def eventually(condition: Callable[[], Any], *, timeout: float = 20, what: str =
 
 
 def within(seconds: float) -> float:
-    """How long something may take that takes at most `seconds` on a machine with a processor for everybody who wants one.
+    """The time limit here for something that takes `seconds` on an idle machine.
 
-    How quick the server is, is only to be seen there; that nothing is lost, stuck or doubled holds on any.
+    The server's speed can only be tested there; that nothing is lost, stuck or doubled holds
+    anywhere.
     """
     return seconds * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def free_port() -> int:
-    """A port that nobody listens on, outside of those that the kernel gives to outgoing connections."""
+    """An unused port, outside of the kernel's range for outgoing connections."""
     while True:
         port = random.randint(20000, 32000)
         with socket.socket() as probe:
@@ -76,14 +77,14 @@ def free_port() -> int:
 
 
 def moment(written: datetime | str) -> float:
-    """A time of the database, in seconds of the clock."""
+    """A time from the database, in seconds since the epoch."""
     if isinstance(written, str):
         written = datetime.fromisoformat(written).replace(tzinfo=UTC)
     return written.timestamp()
 
 
 class Process:
-    """One server process; what it writes goes to a file."""
+    """One server process; its output goes to a file."""
 
     def __init__(self, command: tuple[str, ...], *, port: int, log: Path, env: dict[str, str]) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -113,18 +114,18 @@ class Process:
 
     @property
     def returncode(self) -> int | None:
-        """Its exit code, once it has ended; a signal's number with a minus."""
+        """Its exit code after its end; for a signal, the negative number."""
         return self._process.poll()
 
     def pause(self) -> None:
-        """Stop it where it is, as a machine does that sleeps; it does not notice."""
+        """Freeze it, like a machine that sleeps; it does not notice."""
         self.send(signal.SIGSTOP)
 
     def resume(self) -> None:
         self.send(signal.SIGCONT)
 
     def announced(self) -> Process:
-        """Wait until it says where its health is asked for, and then until it is well."""
+        """Wait until it reports its health endpoint, then until that is healthy."""
         line = eventually(
             lambda: HEALTH.search(self.output) or not self.alive,
             timeout=STARTED_WITHIN,
@@ -155,7 +156,7 @@ class Process:
 
     @property
     def tail(self) -> str:
-        """The end of what it wrote, for a failed test to show."""
+        """The end of its output, for the report of a failed test."""
         return logs.tail(self.output)
 
     def send(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -173,13 +174,13 @@ class Process:
         return self.wait()
 
     def kill(self) -> None:
-        """End it without a chance to do anything."""
+        """End it by SIGKILL."""
         self._process.kill()
         self._process.wait()
 
 
 class Site:
-    """A database and a folder, and the server processes that a test starts on them, one after the other or at once."""
+    """A database, a folder, and the server processes that a test starts on them."""
 
     def __init__(
         self,
@@ -226,11 +227,11 @@ class Site:
         return self.spawn(*command, **options).ready()
 
     def worker(self, *arguments: str, **options: Any) -> Process:
-        """Start a process that executes runs and serves nobody, and wait until it does."""
+        """Start a process that executes runs and does not serve, and wait until it is ready."""
         return self.spawn(*WORKER, *arguments, **options).announced()
 
     def several(self, count: int, *command: str, **options: Any) -> list[Process]:
-        """Start so many server processes at once, each on a port of its own, and wait until all of them serve."""
+        """Start several server processes, each on its own port, and wait until all serve."""
         spawned = [self.spawn(*command, port=free_port(), **options) for _ in range(count)]
         return [process.ready() for process in spawned]
 
@@ -253,7 +254,7 @@ class Site:
         return self._clients[url]
 
     def create(self, graph: str, input: Any = None, *, thread: str | None = None, **fields: Any) -> Row:
-        """Create a run, on a new thread if none is given."""
+        """Create a run, on a new thread by default."""
         client = self.client(fields.pop("process", None))
         thread_id = thread or client.threads.create()["thread_id"]
         given = None if fields.get("command") else {"log": [], **(input or {})}
@@ -261,14 +262,14 @@ class Site:
         return dict(client.runs.create(thread_id, graph, input=given, **fields))
 
     def open_gate(self) -> None:
-        """Let the nodes that wait go on."""
+        """Let waiting nodes continue."""
         self._gate.touch()
 
-    # --- what happens
+    # --- observations
 
     def executions(self, run: Row) -> Counter[str]:
         """How often each node of a run began."""
-        # Here, for it imports models: not everybody who starts servers has set up Django.
+        # Imported here because it imports models, and not every user of this module has set up Django.
         from tests.support.driving import executions
 
         return executions(self._trace, run["run_id"])
@@ -283,7 +284,7 @@ class Site:
         eventually(lambda: self.executions(run)[node] >= times, what=f"{node} executes")
 
     def row(self, run: Row) -> Row:
-        """A run as the database has it."""
+        """A run's row."""
         return self._one("runs_run", run["run_id"])
 
     def thread(self, run: Row) -> Row:
@@ -294,7 +295,7 @@ class Site:
         return row
 
     def values(self, run: Row) -> Any:
-        """The state of a run's thread, as the thread has it."""
+        """The values in the row of a run's thread."""
         values = self.thread(run)["values"]
         return json.loads(values) if isinstance(values, str) else values
 
@@ -304,7 +305,7 @@ class Site:
         return self.row(run)
 
     def events(self, run: Row) -> list[Row]:
-        """A run's log, in order, as readers of its stream have it: without what is there for the other protocol."""
+        """A run's events in order, without those of the other protocol."""
         key = self.database.key(run["run_id"])
         return self.database.rows(
             f"SELECT * FROM runs_runevent WHERE run_id = '{key}' AND event <> '+' ORDER BY epoch, seq"

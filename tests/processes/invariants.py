@@ -1,4 +1,4 @@
-"""What must hold after every fault, as far as the database and the servers' logs show it (durability §1.3)."""
+"""Invariants after every fault, checked in the database and the servers' logs (durability §1.3)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ def sound(site: Site, *, waiting: int = 0, allowed: str = r"(?!)", clock_set_bac
 
     Args:
         waiting: How many runs are left for the next server.
-        allowed: What the log may say although it is an alarm.
-        clock_set_back: Whether the machine's clock, which SQLite's rows have, was set back between two processes.
+        allowed: Alarms that the log may contain.
+        clock_set_back: Whether the machine's clock, used for SQLite's rows, was set back between
+            two processes.
     """
     runs = site.database.rows("SELECT * FROM runs_run")
     threads = {row["id"]: row for row in site.database.rows("SELECT * FROM threads_thread")}
@@ -48,7 +49,7 @@ def statuses(runs: Sequence[Row], threads: dict[str, Row], *, waiting: int) -> N
 
 
 def log_of_run(run: Row, events: Sequence[Row], *, clock_set_back: bool = False) -> None:
-    """I7, I8: ids only grow, nothing of an old attempt comes after a new one, and the end agrees with the status."""
+    """I7, I8: ids only grow, attempts do not mix, and the end agrees with the status."""
     attempts = [list(rows) for _, rows in groupby(events, key=lambda row: row["epoch"])]
     for rows in attempts:
         assert [row["seq"] for row in rows] == list(range(1, len(rows) + 1)), (
@@ -79,7 +80,7 @@ def history(checkpoints: Sequence[Row]) -> None:
 
 
 def server_logs(site: Site, *, allowed: str) -> None:
-    """I9: no server complained."""
+    """I9: no server logged an alarm."""
     if found := logs.alarms(site.output, allowed=allowed):
         raise AssertionError(found)
 
@@ -93,7 +94,7 @@ def read_everything(site: Site, run: Row, ids: Sequence[Position]) -> None:
     unknown = defaultdict(list)
     for epoch, seq in set(ids) - log:
         unknown[epoch].append(seq)
-    # What a reader was shown just before a kill may not have reached the log; never of the last attempt.
+    # The last events before a kill may not have reached the log; those of the last attempt always have.
     assert max(unknown, default=0) < max(epoch for epoch, _ in log), (
         f"Events that the log does not have: {unknown}"
     )

@@ -1,4 +1,4 @@
-"""Graphs that ask much of their process: they block its loop, return what is large or deep, or emit a flood."""
+"""Graphs that burden their process: blocking, large or deep values, many events."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ async def nest(state: Load, config: RunnableConfig) -> dict[str, Any]:
 
 
 async def tell(state: Load, config: RunnableConfig) -> dict[str, Any]:
-    """Emit `many` events of `size` bytes, and let others have their turn between them."""
+    """Emit `many` events of `size` bytes, and yield to other tasks between them."""
     trace(config, "tell")
     write = get_stream_writer()
     text = "x" * state.get("size", 1)
@@ -73,7 +73,7 @@ def _between(name: str, work: Any, *, delay: float | None = None) -> Any:
 
 
 def work(state: Load, config: RunnableConfig) -> dict[str, Any]:
-    """Work in a thread for `delay` seconds, whatever is asked meanwhile."""
+    """Work in a thread for `delay` seconds, regardless of cancellation."""
     trace(config, "work")
     time.sleep(state["delay"])
     trace(config, "late")

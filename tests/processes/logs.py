@@ -1,18 +1,18 @@
-"""What servers wrote to their logs, in the few lines that say why a test failed."""
+"""The few lines of servers' logs that explain a failed test."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 
-#: Nothing of a healthy server's log looks like this.
+#: Patterns that do not occur in a healthy server's log.
 ALARMS = re.compile(
     r"Traceback|never retrieved|never awaited|PoolClosed|PoolTimeout|already closed|is closed|was closed|"
     r"closed database|Event loop|CancelledError| ERROR | CRITICAL "
 )
-#: How a record begins; what follows it until the next one, a traceback say, belongs to it.
+#: The beginning of a record; lines until the next one, such as a traceback, belong to it.
 BEGINS = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
-#: How much is shown: of a line, of a record, of alarms, and of what led to the first one.
+#: Limits of the report: characters of a line, lines of a record, alarms, and records before the first alarm.
 WIDTH, LINES, SHOWN, BEFORE = 300, 10, 3, 8
 
 Record = list[str]
@@ -29,16 +29,16 @@ def records(log: str) -> list[Record]:
 
 
 def brief(record: Record) -> Record:
-    """A record's beginning and end: of a traceback the last frames and the message say the most."""
+    """A record's beginning and end, because a traceback's last frames matter most."""
     lines = record if len(record) <= LINES else [*record[:2], "    …", *record[3 - LINES :]]
     return [line if len(line) <= WIDTH else line[:WIDTH] + " …" for line in lines]
 
 
 def alarms(log: str, *, allowed: str = r"(?!)") -> str:
-    """Describe the alarms of a log, the first ones first; "" when there are none.
+    """Describe the alarms of a log, first ones first; "" without alarms.
 
     Args:
-        allowed: What a line may say although it is an alarm.
+        allowed: A pattern of alarms that are allowed.
     """
     every = records(log)
     found = [
@@ -56,7 +56,7 @@ def _described(every: Sequence[Record], found: Sequence[int]) -> Iterator[str]:
         yield from ("", *brief(every[index]))
     if len(found) > SHOWN:
         yield f"\n… and {len(found) - SHOWN} more alarms."
-    yield "\nWhat led to the first one:"
+    yield "\nBefore the first one:"
     for record in every[max(0, found[0] - BEFORE) : found[0]]:
         yield from brief(record)
 

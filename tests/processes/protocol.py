@@ -1,4 +1,4 @@
-"""Clients of the agent streaming protocol for tests: a websocket, and server-sent events, both as they are on the wire."""
+"""Test clients of the agent streaming protocol on the wire: a websocket, and server-sent events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ENDINGS = ("completed", "interrupted", "failed")
 
 
 def new_thread() -> str:
-    """The id of a thread that does not exist yet; clients make them."""
+    """The id of a thread that does not exist yet, created by the client."""
     return str(uuid4())
 
 
@@ -47,7 +47,7 @@ class Socket:
         return message
 
     def until_end(self, runs: int = 1) -> list[Json]:
-        """Everything up to the end of so many runs."""
+        """All events up to the end of this many runs."""
         while sum(map(is_end, self.events)) < runs:
             message = self.receive()
             assert message["type"] == "event", message
@@ -78,7 +78,7 @@ def command(process: Process, thread: str, method: str, **params: Any) -> Json:
 
 
 def stream(process: Process, thread: str, **wanted: Any) -> Iterator[Json]:
-    """A thread's events as they come over HTTP."""
+    """A thread's events as they arrive over HTTP."""
     body = {"channels": CHANNELS, **wanted}
     url = f"{process.url}/threads/{thread}/stream/events"
     with (
@@ -92,7 +92,7 @@ def stream(process: Process, thread: str, **wanted: Any) -> Iterator[Json]:
 
 
 def whole(process: Process, thread: str, *, runs: int = 1, **wanted: Any) -> list[Json]:
-    """A thread's events up to the end of so many runs."""
+    """A thread's events up to the end of this many runs."""
     found: list[Json] = []
     for event in stream(process, thread, **wanted):
         found.append(event)
@@ -102,7 +102,7 @@ def whole(process: Process, thread: str, *, runs: int = 1, **wanted: Any) -> lis
 
 
 def told(events: list[Json]) -> list[tuple[int, str, str, list[str], str]]:
-    """What must be the same for whoever reads; a time may differ."""
+    """The parts that must be equal for all readers; times may differ."""
     return [
         (
             each["seq"],

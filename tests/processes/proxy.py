@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 CHUNK = 64 * 1024
-#: Chunks on their way in one direction of one connection; more are not read.
+#: The most chunks in transit in one direction of a connection; no more are read meanwhile.
 IN_FLIGHT = 64
 RESET = struct.pack("ii", 1, 0)
 
@@ -21,17 +21,18 @@ T = TypeVar("T")
 
 
 class Proxy:
-    """Passes bytes on between a port of its own and another one of loopback, in a thread of its own.
+    """Forwards bytes between its own port and another one of loopback, in a separate thread.
 
-    A silent proxy is a partition as TCP shows it: connections stay open, nothing arrives, also not that the other
-    end has closed; what was sent meanwhile arrives once the network is healed. (The kernel's own keepalives do not see
-    it: they end at the proxy.) All methods may be called from any thread.
+    A silent proxy behaves like a network partition in TCP: connections stay open, and nothing
+    arrives, not even the other end's close. Bytes sent meanwhile arrive once the network is healed.
+    (The kernel's keepalives do not detect it, because they end at the proxy.) All methods are
+    thread-safe.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
-        #: Connections that were ever accepted.
+        #: The number of accepted connections.
         self.accepted = 0
         self._delays = {"up": 0.0, "down": 0.0}
         self._flowing: dict[str, asyncio.Event] = {}
@@ -43,29 +44,29 @@ class Proxy:
         self._thread.start()
         self._do(self._open())
 
-    # --- what a test does
+    # --- interface for tests
 
     def delay(self, *, up: float = 0.0, down: float = 0.0) -> None:
-        """Let bytes arrive so many seconds late, on the way up to the target and down from it."""
+        """Delay bytes by this many seconds, on the way up to the target and down from it."""
         self._delays = {"up": up, "down": down}
 
     def silence(self, *, up: bool = True, down: bool = True) -> None:
-        """Let nothing arrive any more, in the directions named; nothing is closed, and nobody is told."""
+        """Stop forwarding in these directions; no connection is closed, and no end is notified."""
         self._do(self._set_flowing(up=not up, down=not down))
 
     def refuse(self) -> None:
-        """Refuse new connections; those that are open stay."""
+        """Refuse new connections; open ones stay."""
         self._do(self._close_server())
 
     def cut(self) -> int:
-        """Reset every open connection at both ends; return how many sockets that were."""
+        """Reset every open connection at both ends; return the number of sockets."""
         return self._do(self._cut())
 
     def heal(self, *, reset: bool = False) -> None:
-        """Pass on everything again, what waited first.
+        """Forward everything again, delayed bytes first.
 
         Args:
-            reset: Reset the connections of before instead, as a router does that has forgotten them.
+            reset: Reset earlier connections instead, like a router that has lost its state.
         """
         self.delay()
         if reset:
@@ -123,7 +124,7 @@ class Proxy:
     async def _cut(self) -> int:
         cut = list(self._writers)
         for writer in cut:
-            # Closing with this option sends a reset, at once and whatever is still unsent.
+            # Closing with this option sends a reset at once, even with unsent bytes.
             with contextlib.suppress(OSError):
                 writer.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_LINGER, RESET)
             writer.transport.abort()
@@ -144,7 +145,7 @@ class Proxy:
         self._writers.add(writer)
         other: asyncio.StreamWriter | None = None
         try:
-            # The handshake with the target is part of what does not arrive.
+            # The handshake with the target must not arrive either.
             await self._flowing["up"].wait()
             source, other = await asyncio.open_connection("127.0.0.1", self.target)
             self._writers.add(other)
@@ -161,7 +162,7 @@ class Proxy:
             self._tasks.discard(task)
 
     async def _pump(self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on one direction until its end; raise ConnectionError then, so that the other one ends too."""
+        """Forward one direction until its end, then raise ConnectionError to end the other."""
         clock = asyncio.get_running_loop().time
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(IN_FLIGHT)
 

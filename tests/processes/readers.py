@@ -1,4 +1,4 @@
-"""Readers of a run's stream, each in a thread of its own."""
+"""Readers of a run's stream, each in a separate thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def position(event_id: str) -> Position:
 
 
 class Reader(threading.Thread):
-    """The stock client, which rejoins with its last event's id until the run is terminal and nothing is left."""
+    """The stock client, which rejoins by event id until the run is terminal and fully read."""
 
     def __init__(self, site: Site, run: Row, *, after: str = "-1", process: Process | None = None) -> None:
         super().__init__(daemon=True)
@@ -72,14 +72,14 @@ class Reader(threading.Thread):
 
 
 class RawReader(threading.Thread):
-    """One connection, which never reconnects: its lines, when they came, and how it ended."""
+    """One connection without reconnects: its lines, their times of arrival, and how it ended."""
 
     def __init__(
         self, site: Site, run: Row, *, after: str = "-1", query: str = "", process: Process | None = None
     ) -> None:
         super().__init__(daemon=True)
         self.lines: list[str] = []
-        #: "" while it reads; then "ended", "left" or "cut" with the reason.
+        #: "" during reading; then "ended", "left", or "cut" with the reason.
         self.end = ""
         self.ended_at = 0.0
         self._left = threading.Event()
@@ -110,7 +110,7 @@ class RawReader(threading.Thread):
             self.ended_at = time.monotonic()
 
     def leave(self) -> None:
-        """Close the connection with the next line, of which there is one each heartbeat."""
+        """Close the connection at the next line, at the latest the next heartbeat."""
         self._left.set()
         self.join(20)
 

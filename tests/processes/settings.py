@@ -1,4 +1,4 @@
-"""The site's settings for servers under test: quick clocks, `RUN_SETTINGS` (JSON) on top, failpoints, and a clock that is wrong."""
+"""Settings for servers under test: short intervals, `RUN_SETTINGS`, failpoints, skew."""
 
 from __future__ import annotations
 

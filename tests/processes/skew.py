@@ -1,4 +1,4 @@
-"""A process whose wall clock is wrong, and may be set while it runs; its monotonic clock is right."""
+"""Gives a process a skewed wall clock that tests can change; its monotonic clock stays right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NANOSECONDS = 10**9
 
 
 def skew() -> float:
-    """By how many seconds this process's clock is ahead: what the file says that `CLOCK_FILE` names."""
+    """The seconds by which this process's clock is ahead, from the file in `CLOCK_FILE`."""
     return float(Path(os.environ["CLOCK_FILE"]).read_text())
 
 
@@ -38,7 +38,7 @@ def shifted_uuid7() -> uuid.UUID:
 
 
 def install() -> None:
-    """Give this process the wrong clock; before anything takes the functions by name."""
+    """Install the skewed clock, before any module imports the functions by name."""
     time.time, time.time_ns = shifted_time, shifted_time_ns
     timezone.now = shifted_now
     import threads.db.ids

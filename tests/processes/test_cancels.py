@@ -1,4 +1,4 @@
-"""Cancelling, and what a new run does about the thread's others, over HTTP."""
+"""Cancels and multitask strategies over HTTP."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tests.processes.databases import Row
 from tests.processes.harness import STEPS, Site, eventually, within
 from tests.processes.readers import RawReader
 
-#: How soon a cancelled run is final, in seconds (durability §1.3, I13, and what a loaded machine adds).
+#: The time until a cancelled run is final, in seconds (durability §1.3, I13, with a margin for a loaded
+#: machine).
 CANCELLED_WITHIN = 3.0
 
 

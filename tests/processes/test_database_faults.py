@@ -22,7 +22,7 @@ DRAIN = 3.0
 
 @contextmanager
 def too_slow(database: Database) -> Iterator[None]:
-    """Let no change of a run's row come to an end."""
+    """Block all updates of runs' rows."""
     if isinstance(database, Sqlite):
         with database.locked():
             yield
@@ -58,7 +58,7 @@ def test_a_drain_ends_in_time_on_a_database_that_does_not_answer_and_says_what_i
     for run in runs:
         assert re.search(f"Run {run['run_id']}.*status could not be written", site.output)
         assert site.row(run)["status"] == "running"
-    assert took < DRAIN + within(3), "the drain's time, and what closing and the interpreter's exit take"
+    assert took < DRAIN + within(3), "the drain's time, plus closing and the interpreter's exit"
 
     site.start()
     for run in runs:
@@ -81,7 +81,7 @@ def test_runs_outlive_a_crash_of_postgres(tmp_path: Path, cache: Path) -> None:
         migrate(tmp_path, cache, **database.settings)
         site = Site(tmp_path, database, cache=cache)
         try:
-            # A run must not be taken for lost because the machine is slow to restart its database.
+            # A slow restart of the database must not make a run count as lost.
             site.start(run_settings={"LEASE": 30.0, "HEARTBEAT": 2.0})
             runs = [
                 site.create("steps", {"delay": delay}, durability=durability)

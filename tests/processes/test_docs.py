@@ -1,4 +1,4 @@
-"""The sessions that README.md and docs/quickstart.md show, as somebody who reads them would run them."""
+"""The sessions in README.md and docs/quickstart.md, executed as by a reader."""
 
 from __future__ import annotations
 

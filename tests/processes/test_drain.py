@@ -1,4 +1,4 @@
-"""SIGTERM: what runs stops at a safe point, the next process goes on there, and readers miss and repeat nothing."""
+"""SIGTERM: runs stop at a safe point and resume, and readers miss and repeat nothing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_run_stopped_in_a_node_goes_on_after_it_and_its_reader_misses_nothing(
 
 
 def test_a_stream_that_the_shutdown_ends_before_its_run_is_cut_off_and_not_completed(site: Site) -> None:
-    """A client takes a completed response for the end of the run, and may have missed what came after it."""
+    """Clients treat a completed response as the end of the run, and would miss later events."""
     site.start()
     run = site.create("gated")
     raw = RawReader(site, run)

@@ -1,4 +1,4 @@
-"""Clients that vanish, that do not read, and that send or ask for too much: each costs only itself."""
+"""Clients that vanish, do not read, or send or request too much: they affect only themselves."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ def request(process: Process, run: Row, *, after: str) -> bytes:
 
 
 class Client:
-    """A reader of a run's stream, one of very many: it keeps the ids alone."""
+    """One of very many readers of a run's stream; it keeps only the ids."""
 
     def __init__(self, process: Process, run: Row) -> None:
         self._process, self._run = process, run
         self.ids: list[bytes] = []
 
     async def read(self, *, until: int | None = None) -> None:
-        """Read to the end, or until it had so many events; then reset the connection."""
+        """Read to the end, or up to a number of events; then reset the connection."""
         port = int(self._process.url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         after = self.ids[-1].decode() if self.ids else "-1"
@@ -53,7 +53,7 @@ class Client:
 
 
 async def crowd(process: Process, run: Row, *, size: int, until: int) -> list[list[Position]]:
-    """So many clients read, vanish at once after some events, and come back at once."""
+    """Many clients read, vanish together after some events, and reconnect together."""
     clients = [Client(process, run) for _ in range(size)]
     await asyncio.gather(*(client.read(until=until) for client in clients))
     await asyncio.gather(*(client.read() for client in clients))
@@ -73,7 +73,7 @@ def test_three_hundred_clients_that_vanish_and_come_back_at_once_miss_and_repeat
 
 
 class Sluggish:
-    """A reader that takes one byte a second, and lets its kernel hold as little as it can."""
+    """A reader that takes one byte a second, with the smallest kernel buffer."""
 
     def __init__(self, process: Process, run: Row) -> None:
         self._socket = socket.socket()
@@ -93,7 +93,10 @@ class Sluggish:
 
 
 def flood(site: Site, *, sluggish: int) -> tuple[float, int]:
-    """Emit 30 MB to one reader and some sluggish ones; return the reader's seconds, and what the server's memory grew by."""
+    """Emit 30 MB to one reader and some sluggish ones.
+
+    Return its seconds, and the growth of the server's memory.
+    """
     before = memory(site.process)
     began = time.monotonic()
     run = site.create("flood", {"many": 3000, "size": 10_000}, stream_mode=["custom"])
@@ -120,9 +123,9 @@ def flood(site: Site, *, sluggish: int) -> tuple[float, int]:
 
 
 def test_readers_that_do_not_read_cost_bounded_memory_and_slow_nobody(site: Site) -> None:
-    """What a run emits is 30 MB; a server that kept it for each of 20 readers would need 600 MB."""
+    """A run emits 30 MB; a server that kept it for each of 20 readers would need 600 MB."""
     site.start()
-    flood(site, sluggish=0)  # what the first flood of a process needs, whoever reads it
+    flood(site, sluggish=0)  # the memory that a process's first flood needs for any reader
     alone, _ = flood(site, sluggish=0)
     beside, growth = flood(site, sluggish=20)
     print(f"alone {alone:.1f} s, beside sluggish readers {beside:.1f} s, memory grew by {growth / MB:.0f} MB")
@@ -161,7 +164,7 @@ def test_json_that_is_nested_too_deep_is_refused(shared: Site, depth: int) -> No
 
 
 def test_a_node_may_return_twenty_megabytes_where_no_limit_says_otherwise(site: Site) -> None:
-    # Beside other work, 20 megabytes in several tables may take longer than a lease that is short for tests.
+    # Under load, 20 megabytes in several tables may take longer than the short lease of tests.
     site.start(run_settings={"STATE_LIMIT": 0, "EVENT_LIMIT": 0, **LONG})
     run = site.create("bulky", {"size": 20 * MB})
     reader = Reader(site, run)

@@ -1,4 +1,4 @@
-"""Wall clocks that are wrong, or are set: order, due times, leases and states do not depend on them."""
+"""Wrong or changed wall clocks do not affect order, due times, leases and states."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ MINUTES = 600
 
 
 def clock(site: Site, name: str, seconds: float) -> dict[str, str]:
-    """The setting of a process whose clock is so far ahead; writing the file again sets the clock."""
+    """The setting of a process whose clock is ahead by this many seconds.
+
+    Rewriting the file sets the clock.
+    """
     file = site.folder / f"clock-{name}"
     set_clock(file, seconds)
     return {"CLOCK_FILE": str(file)}
@@ -42,10 +45,10 @@ def test_clocks_that_are_ten_minutes_apart_change_no_order_no_due_time_and_no_le
         queue.append(site.create("steps", thread=queue[0]["thread_id"], process=server))
     for run in (*queue, *later):
         row = site.finish(run)
-        assert (row["status"], row["attempt"]) == ("success", 1), "nobody took it for lost"
-    assert len(site.database.rows("SELECT id FROM runs_worker")) == 2, "nobody lost its lease"
+        assert (row["status"], row["attempt"]) == ("success", 1), "no worker treated it as lost"
+    assert len(site.database.rows("SELECT id FROM runs_worker")) == 2, "no worker lost its lease"
     began = [moment(site.row(run)["started_at"]) for run in queue]
-    assert began == sorted(began), "the thread's runs follow each other in the order of their creation"
+    assert began == sorted(began), "the thread's runs execute in the order of their creation"
     assert site.values(queue[0])["log"] == ["sleep", *STEPS * 5]
     for run in later:
         row = site.row(run)
@@ -57,7 +60,7 @@ def test_clocks_that_are_ten_minutes_apart_change_no_order_no_due_time_and_no_le
 
 
 def test_a_thread_goes_on_from_its_last_state_under_a_clock_that_is_behind(site: Site) -> None:
-    """The ids of checkpoints have the time in them, and the newest one is the state."""
+    """Checkpoint ids contain the time, and the newest one is the state."""
     site.start(**clock(site, "ahead", MINUTES))
     first = site.create("steps")
     assert site.finish(first)["status"] == "success"

@@ -1,4 +1,4 @@
-"""The database ends connections, is slow, full, read-only, or gives transactions up: no run is lost or doubled by it."""
+"""Faults of the database's connections, speed, space or writes lose and double no run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.postgresql
 
 def test_a_storm_that_ends_every_connection_loses_and_doubles_nothing(site: Site) -> None:
     serving, *executing = front(site), site.worker(), site.worker()
-    site.client(serving)  # which the threads share
+    site.client(serving)  # shared by the threads
     with ThreadPoolExecutor(8) as pool:
         delays = [0.05 + 0.01 * (number % 20) for number in range(120)]
         runs = list(pool.map(lambda delay: site.create("steps", {"delay": delay}, process=serving), delays))
@@ -86,7 +86,7 @@ def test_a_slow_database_slows_runs_and_takes_none_from_its_worker(
         row = site.finish(run, timeout=60)
         assert (row["status"], row["attempt"]) == ("success", 1)
         assert site.executed(run) == GATED
-        assert len(site.database.rows("SELECT id FROM runs_worker")) == 2, "nobody began anew"
+        assert len(site.database.rows("SELECT id FROM runs_worker")) == 2, "no worker was replaced"
         proxy.heal()
         stop(serving, slow, other)
     sound(site)
@@ -94,7 +94,7 @@ def test_a_slow_database_slows_runs_and_takes_none_from_its_worker(
 
 @contextmanager
 def read_only(site: Site) -> Iterator[None]:
-    """Let the database refuse to write, as one that has just failed over, or is almost full."""
+    """Make the database read-only, as after a failover or when it is almost full."""
     base, _, name = postgres(site).url.rpartition("/")
     server = Postgres(f"{base}/postgres")
     server.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
@@ -126,7 +126,7 @@ def test_a_database_that_is_read_only_for_a_while_is_waited_for(site: Site) -> N
         assert max(site.executions(run).values()) <= 1 + row["lost_attempts"]
     for run, reader in zip(runs, readers, strict=False):
         read_everything(site, run, reader.finish())
-    for _ in range(15):  # each connection of the pool has its turn
+    for _ in range(15):  # each connection of the pool is used
         later = site.create("steps", process=serving)
     assert site.finish(later)["status"] == "success"
     stop(serving, worker)
@@ -146,7 +146,7 @@ def test_a_full_disk_ends_the_runs_that_cannot_be_saved_and_the_server_stays_up(
         assert "The checkpoint storage was unavailable for 2 s" in str(row["error"])
         assert site.thread(run)["status"] == "error"
         assert httpx.get(site.process.url + "/ok?check_db=true").status_code == 200
-        assert site.executions(run)["s9"] == 0, "it was stopped, not executed for nothing"
+        assert site.executions(run)["s9"] == 0, "it was stopped instead of executed without effect"
     site.open_gate()
     assert site.finish(waiting)["status"] == "success"
     again = site.create("steps", thread=run["thread_id"])

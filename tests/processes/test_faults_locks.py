@@ -1,4 +1,4 @@
-"""Locks that are held too long, and transactions that the database gives up: whoever waits is answered, and nothing is lost."""
+"""Locks held too long, and aborted transactions: requests are answered, nothing is lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.postgresql
 
 
 def test_threads_that_all_wait_for_a_lock_answer_503_in_time_and_cost_no_lease(site: Site) -> None:
-    """Everything that reaches the database from requests waits, for longer than a lease lasts."""
+    """All database calls of requests wait for longer than a lease."""
     serving, other = site.several(2, *SERVE)
     run = site.create("gated", process=serving)
     site.executing(run, "gate")
@@ -101,7 +101,7 @@ def test_a_transaction_that_the_database_gives_up_is_tried_again(site: Site, sql
 
 
 def test_a_process_that_is_frozen_within_a_transaction_gives_its_locks_back(site: Site) -> None:
-    """It settles its run when it freezes: the thread's row is locked, and nobody can take the run over."""
+    """It freezes while it settles its run; its lock on the thread prevents a takeover."""
     lease = 3.0
     times = {"LEASE": lease, "HEARTBEAT": 0.5}
     serving = front(site)

@@ -1,4 +1,4 @@
-"""The network between a worker and its database is cut, or silent for longer than a lease: nothing runs twice."""
+"""A cut or silent network between a worker and its database: no step runs twice."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.postgresql
 
 LEASE = 3.0
 TIMES = {"LEASE": LEASE, "HEARTBEAT": 0.5}
-#: What a worker may say that cannot reach its database.
+#: Allowed log messages of a worker that cannot reach its database.
 CUT_OFF = "lost its lease|could not be|was abandoned"
 
 

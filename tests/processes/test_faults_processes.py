@@ -1,4 +1,4 @@
-"""Nodes that do not give the processor back: they block the event loop, or a thread that nobody can stop."""
+"""Nodes that do not yield: they block the event loop, or a thread that cannot be stopped."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.processes.harness import STEPS, Site, eventually, within
 from tests.processes.invariants import read_everything, sound
 from tests.processes.readers import Reader
 
-#: Of servers that end by their watchdog soon.
+#: Settings of servers whose watchdog ends them soon.
 TIMES_TO_EXIT = {"LEASE": 3.0, "HEARTBEAT": 0.5, "LOOP_ALARM": 0.5}
 
 
@@ -53,7 +53,7 @@ def test_a_worker_whose_loop_is_blocked_for_longer_than_its_lease_loses_its_runs
 def test_a_run_that_blocks_three_processes_in_a_row_ends_in_an_error_and_costs_the_others_no_attempt(
     site: Site,
 ) -> None:
-    """As under a supervisor: each process ends by its watchdog, and the next one is started."""
+    """Like under a supervisor: the watchdog ends each process, and the next one is started."""
     options: Any = {"run_settings": TIMES_TO_EXIT, "DEBUG": "0", "BLOCK_SECONDS": "600"}
     site.start(**options)
     beside = site.create("gated", durability="sync")
@@ -77,7 +77,7 @@ def test_a_run_that_blocks_three_processes_in_a_row_ends_in_an_error_and_costs_t
 
 
 def test_a_synchronous_node_that_goes_on_after_its_cancellation_changes_nothing(site: Site) -> None:
-    """A thread cannot be stopped: its result comes late, and is refused."""
+    """A thread cannot be stopped: its result arrives late and is refused."""
     site.start()
     run = site.create("synchronous", {"delay": 3.0}, durability="sync")
     site.executing(run, "work")

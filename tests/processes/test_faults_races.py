@@ -1,4 +1,4 @@
-"""Two things at once: two texts, two cancels, a cancel and an end, a cancel and a takeover, a run and its thread's end."""
+"""Races: inputs, cancels, ends, takeovers, and deletions of threads."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ROUNDS = 8
 
 
 def two_servers(site: Site) -> list[Process]:
-    """Two processes that serve; both of them execute where the database lets them."""
+    """Two processes that serve; both execute runs if the database allows it."""
     if "DATABASE_URL" in site.database.settings:
         return site.several(2, *SERVE)
     return [site.start(), site.start(*SERVE_ONLY, port=free_port())]
 
 
 def at_once(*calls: Any) -> list[Any]:
-    """Call all of them at the same moment, each in a thread; return their results, or what they raised."""
+    """Call all of them at once, each in a thread; return their results or exceptions."""
     barrier = threading.Barrier(len(calls))
 
     def call(function: Any) -> Any:
@@ -92,14 +92,14 @@ def test_two_texts_at_once_end_as_if_one_came_after_the_other(site: Site, strate
 
 
 def cancel(site: Site, run: Row, server: Process, action: str = "interrupt") -> str:
-    """Cancel a run; return what came of it."""
+    """Cancel a run; return the result."""
     url = f"{server.url}/threads/{run['thread_id']}/runs/{run['run_id']}/cancel?wait=1&action={action}"
     status = httpx.post(url, timeout=30).status_code
     return {200: "cancelled", 404: "too late"}.get(status, f"status {status}")
 
 
 def test_a_cancel_that_meets_the_end_of_its_run_has_one_winner(site: Site) -> None:
-    """200 short runs, each cancelled at some moment of its life, from another process."""
+    """200 short runs, each cancelled at some point by another process."""
     server, other = two_servers(site)
     site.client(server), site.client(other)
     chance = random.Random(0)
@@ -122,7 +122,7 @@ def test_a_cancel_that_meets_the_end_of_its_run_has_one_winner(site: Site) -> No
     print(outcomes)
     assert set(outcomes) <= {
         ("cancelled", "interrupted"),
-        ("cancelled", "success"),  # it had done its last step when the cancel came
+        ("cancelled", "success"),  # its last step was done when the cancel came
         ("too late", "success"),
     }
     assert outcomes["cancelled", "interrupted"] > 10
@@ -171,7 +171,7 @@ def test_a_cancel_that_meets_a_takeover_is_kept_by_whoever_has_the_run(
         return [cancel_later(site, run, serving) for run in runs]
 
     if cancel_first:
-        doomed.pause()  # it does not hear of it any more
+        doomed.pause()  # it no longer receives the cancel
         assert ask() == ["accepted"] * len(runs)
         doomed.kill()
     else:
@@ -192,11 +192,11 @@ def cancel_later(site: Site, run: Row, server: Process) -> str:
     return "accepted"
 
 
-# A run whose thread goes
+# A run whose thread is deleted
 
 
 def remove(site: Site, run: Row, *tables: str) -> None:
-    """Delete a run's rows with plain SQL, as somebody who cleans up by hand; without its thread if it is not named."""
+    """Delete a run's rows with plain SQL, like a manual cleanup; its thread only if it is named."""
     ids = {"runs_run": "thread_id", "threads_thread": "id"}
     thread = run["thread_id"]
     if "DATABASE_URL" not in site.database.settings:
@@ -206,7 +206,7 @@ def remove(site: Site, run: Row, *tables: str) -> None:
 
 
 def traces(site: Site, run: Row) -> list[Any]:
-    """What the database has of a run or its thread."""
+    """The remaining rows of a run or its thread."""
     rows: list[Any] = [
         row for row in site.database.rows("SELECT * FROM runs_run") if row["id"] == run["run_id"]
     ]
@@ -228,7 +228,7 @@ def test_a_run_whose_thread_is_deleted_ends_and_brings_nothing_back(site: Site, 
     reader.join(20)
     assert reader.end == "ended"
     begun = site.executed(run)
-    assert len(begun) < len(STEPS), "it ended when its rows went"
+    assert len(begun) < len(STEPS), "it ended when its rows were deleted"
     checkpoints = [each for each in site.database.checkpoints() if each["thread_id"] == run["thread_id"]]
     site.open_gate()
     assert site.finish(beside)["status"] == "success"
@@ -239,7 +239,7 @@ def test_a_run_whose_thread_is_deleted_ends_and_brings_nothing_back(site: Site, 
     ], "nothing was added after the end"
     with pytest.raises(NotFoundError):
         site.client().threads.get(run["thread_id"])
-    # The log has no foreign key: what was written in the moment of the deletion is for `prune`.
+    # The log has no foreign key: `prune` removes rows that were written during the deletion.
     site.database.execute("DELETE FROM runs_runevent WHERE run_id NOT IN (SELECT id FROM runs_run)")
     assert site.process.stop() == 0
     sound(site)

@@ -1,4 +1,4 @@
-"""Starts on a database with a burden, on an empty one by many at once, and on an older copy."""
+"""Starts on a large database, concurrent starts on an empty one, and a start on an older copy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.processes.harness import Site, eventually, free_port, within
 from tests.processes.invariants import sound
 from tests.processes.readers import Reader
 
-# Burdens
+# Large databases
 
 
 def seed(site: Site, *, count: int, status: str, threads: int) -> None:
-    """Insert runs of the graph of another one, on so many threads, the oldest first, as if they came from long ago."""
+    """Insert old runs of another run's graph, on several threads, oldest first."""
     [model] = site.database.rows("SELECT * FROM runs_run")
     [thread] = site.database.rows("SELECT * FROM threads_thread")
     orphan = status == "running"
@@ -109,7 +109,7 @@ def test_a_thousand_runs_that_wait_for_one_thread_hide_no_other_threads_run(site
     sound(site, waiting=1000)
 
 
-# Beginnings
+# Concurrent first starts
 
 
 @pytest.mark.postgresql
@@ -152,7 +152,7 @@ def test_four_processes_migrate_an_empty_database_at_once(
 def test_after_an_older_copy_is_restored_and_its_epochs_raised_no_event_id_comes_twice(
     site: Site, tmp_path: Path
 ) -> None:
-    """What docs/reference/faults.md tells the operator to do: a client that saw a lost future is not shown another one as the same."""
+    """The procedure in docs/reference/faults.md: no event id that clients saw is used again."""
     site.start()
     run = site.create("gated", stream_mode=["values", "updates", "debug"])
     site.executing(run, "gate")
@@ -183,7 +183,7 @@ def test_after_an_older_copy_is_restored_and_its_epochs_raised_no_event_id_comes
 
 
 def save(site: Site) -> str:
-    """Copy a database that nobody uses."""
+    """Copy an unused database."""
     if isinstance(site.database, Postgres):
         name = postgres(site).url.rpartition("/")[2]
         elsewhere(site, f"CREATE DATABASE {name}_kept TEMPLATE {name}")
@@ -196,7 +196,7 @@ def save(site: Site) -> str:
 
 
 def restore(site: Site, kept: str) -> None:
-    """Put the copy in the database's place."""
+    """Replace the database by the copy."""
     if isinstance(site.database, Postgres):
         name = postgres(site).url.rpartition("/")[2]
         elsewhere(site, f"DROP DATABASE {name} WITH (FORCE)")
@@ -209,7 +209,7 @@ def restore(site: Site, kept: str) -> None:
 
 
 def elsewhere(site: Site, query: str) -> None:
-    """Execute on the server, outside the site's database, once nobody is connected to that any more."""
+    """Execute on the server, outside the site's database, once that has no connections."""
     url = postgres(site).url
     name = url.rpartition("/")[2]
     server = Postgres(url.rpartition("/")[0] + "/postgres")

@@ -1,4 +1,4 @@
-"""SIGKILL: the next process finds what the killed one had, and goes on with it."""
+"""SIGKILL: the next process finds the runs of the killed one, and resumes them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from tests.processes.invariants import read_everything, sound
 from tests.processes.readers import Reader
 
 KILLED = -signal.SIGKILL
-#: From the moment when the server answers until a lost run goes on, in seconds.
+#: The time from the server's first answer until a lost run resumes, in seconds.
 RESUMES_WITHIN = 2.0
 
 
 def repeated_only_what_was_cut_off(segments: list[list[str]], *, durability: str) -> None:
-    """Between two kills only what the kill before had cut off was executed again."""
+    """Between two kills, only steps that the previous kill interrupted were repeated."""
     before: list[str] = []
     for segment in segments:
         again = set(before) & set(segment)
         latest = list(dict.fromkeys(reversed(before)))
-        # In `async` the superstep before the one that was cut off may not have landed yet.
+        # In `async` the superstep before the interrupted one may not have landed yet.
         assert again <= set(latest[: 1 if durability == "sync" else 2]), (before, segment)
         assert len(segment) == len(set(segment)), segment
         before += segment
@@ -66,16 +66,16 @@ def test_runs_killed_anywhere_go_on_at_once_and_repeat_only_what_was_cut_off(
         repeated_only_what_was_cut_off(
             [*segments[run["run_id"]], site.executed(run)[done:]], durability=durability
         )
-        # A process may be killed before it has found what the one before it left: that is one attempt, lost once.
+        # A process may be killed before it finds the runs of the previous one: that is one lost attempt.
         kills = len({attempt for lost, attempt, _ in cut_off if lost is run})
         assert (finished["lost_attempts"], finished["attempt"]) == (kills, kills + 1)
     for run, attempt, ready_at in cut_off:
         began = site.attempts(run).get(attempt + 1)
         if began is None:
-            # An attempt that was killed as soon as it began may have left nothing in the log.
+            # An attempt that was killed at its start may have left nothing in the log.
             assert any(lost is run and number == attempt + 1 for lost, number, _ in cut_off)
             continue
-        # A server that was killed again before it claimed the run leaves that to the next one.
+        # If a server is killed before it claims the run, the next one claims it.
         since = max([start for start in starts if ready_at <= start <= began], default=ready_at)
         assert began - since <= within(RESUMES_WITHIN)
     for run, reader in zip(runs, readers, strict=False):
@@ -152,14 +152,14 @@ def test_an_accepted_run_outlives_every_process_that_had_it(site: Site) -> None:
     accepted = time.time()
     site.process.kill()
     assert [site.row(run)["status"] for run in (now, later)] == ["pending", "pending"]
-    # The next one dies with the claim, before anything of the run has happened.
+    # The next one is killed at the claim, before the run starts.
     assert site.spawn(FAILPOINT="claimed").wait() == KILLED
     assert site.row(now)["status"] == "running"
     site.start()
     for run in (now, later):
         assert site.finish(run)["status"] == "success"
         assert site.executed(run) == STEPS
-    # On a slow machine the second one may have claimed it as well.
+    # On a slow machine the second one may have claimed it too.
     assert min(site.attempts(later).values()) >= accepted + 5
     assert site.process.stop() == 0
     sound(site)
@@ -196,7 +196,7 @@ def test_by_policy_a_lost_run_is_an_error_and_no_newer_outcome_is_touched(site: 
 
 
 def succeed_later(site: Site, run: Row) -> Row:
-    """Put a newer, successful run beside one, as if it had been executed meanwhile."""
+    """Insert a newer, successful run on the thread, as if it had been executed meanwhile."""
     newer = "ffffffffffff7fffbfffffffffffffff"
     changes = {"id": f"'{newer}'", "status": "'success'", "worker_id": "NULL", "created_at": "updated_at"}
     changes["finished_at"] = "updated_at"

@@ -1,4 +1,4 @@
-"""The part of a log that a failed test shows."""
+"""The excerpt of a log in a failed test's report."""
 
 from __future__ import annotations
 

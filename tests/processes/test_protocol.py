@@ -1,4 +1,4 @@
-"""The agent streaming protocol of real servers: sockets, kills in the middle, drains, and clients that are slow."""
+"""The agent streaming protocol of real servers: sockets, kills, drains, and slow clients."""
 
 from __future__ import annotations
 
@@ -79,12 +79,13 @@ def test_who_reconnects_after_a_kill_has_every_event_once(site: Site) -> None:
     after = whole(process, thread, since=before[-1]["seq"])
     assert site.finish(run)["attempt"] == 2
     everything = told(whole(process, thread))
-    # What was seen in the last moment before the kill need not have been written; its numbers are not used again.
+    # The last events before the kill may not have been written; their numbers are not used again.
     kept = [event for event in told(before) if event in everything]
     assert kept == told(before)[: len(kept)] == everything[: len(kept)]
     assert everything == kept + told(after)
     assert after[0]["seq"] > before[-1]["seq"]
-    # A checkpoint's event has the checkpoint's id: who goes on from one tells it again, and clients know it.
+    # A checkpoint's event has the checkpoint's id: the resuming attempt sends it again, and clients recognise
+    # it.
     names = [each["event_id"] for each in before + after if each["method"] != "checkpoints"]
     assert len(names) == len(set(names))
     assert [seq for seq, *_ in everything] == sorted({seq for seq, *_ in everything})
@@ -99,7 +100,7 @@ def test_a_slow_client_misses_nothing_and_does_not_slow_the_run(shared: Site) ->
     process, thread = shared.process, new_thread()
     with socket(process, thread, ping_interval=None) as slow:
         slow.command("subscription.subscribe", channels=CHANNELS)
-        # Far more than what fits into the buffers of a connection, none of which is taken meanwhile.
+        # Far more than the buffers of a connection hold; the client reads nothing meanwhile.
         started = command(process, thread, "run.start", assistant_id="talking", input={**HI, "tokens": 3_000})
         shared.finish({"run_id": started["result"]["run_id"], "thread_id": thread})
         assert told(slow.until_end()) == told(whole(process, thread))
@@ -130,7 +131,7 @@ def test_a_question_is_answered_over_a_socket(shared: Site) -> None:
 
 def test_two_processes_show_the_same_thread(site: Site) -> None:
     if not site.database.settings.get("DATABASE_URL"):
-        # SQLite has one process; two sockets of it do.
+        # SQLite has one process; two of its sockets are enough.
         process = site.start()
         first, second = process, process
     else:
@@ -185,7 +186,7 @@ def test_who_reads_at_another_process_goes_on_when_the_one_that_executes_is_kill
 
 
 def arrivals(process: Process, thread: str) -> tuple[list[dict[str, Any]], list[float]]:
-    """A thread's events up to the end of a run, and when each came."""
+    """A thread's events up to the end of a run, with their times of arrival."""
     events, times = [], []
     for event in stream(process, thread):
         events.append(event)

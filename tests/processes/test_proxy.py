@@ -1,4 +1,4 @@
-"""The proxy does to a connection what the fault tests say that it does."""
+"""The proxy's faults behave as the fault tests assume."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENOUGH = 1.0
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """A proxy in front of a server that sends everything back."""
+    """A proxy in front of an echo server."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
 
         def serve() -> None:
@@ -55,7 +55,7 @@ def connect(proxy: Proxy) -> socket.socket:
 
 
 def said(client: socket.socket, data: bytes) -> bytes:
-    """What comes back."""
+    """Send data; return the echo."""
     client.sendall(data)
     return heard(client, len(data))
 

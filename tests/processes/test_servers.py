@@ -1,4 +1,4 @@
-"""The same promises under the other servers that may serve the application."""
+"""The same promises under other ASGI servers."""
 
 from __future__ import annotations
 

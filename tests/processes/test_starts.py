@@ -1,4 +1,4 @@
-"""Starting: beside another server, on a database that is not ready, and again and again."""
+"""Starts: beside another server, on a database that is not ready, and repeated ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store of real servers: what any process wrote, every process reads, also after a kill."""
+"""The store of real servers: every process reads the writes of any other, also after a kill."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def configure(site: Site) -> None:
 
 
 def remember(site: Site) -> None:
-    """Execute the graph, and find what it kept."""
+    """Execute the graph, and find its stored item."""
     run = site.create("remembering", {"word": "apple"})
     assert site.client().runs.join(run["thread_id"], run["run_id"])["seen"] == [
         "context",

@@ -1,4 +1,4 @@
-"""Event streams of a real server: many readers, quiet times, and clients that vanish."""
+"""Event streams of a real server: many readers, silent periods, and clients that vanish."""
 
 from __future__ import annotations
 

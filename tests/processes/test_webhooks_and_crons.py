@@ -1,4 +1,4 @@
-"""Webhooks and crons across deaths of real processes."""
+"""Webhooks and crons across kills of real processes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from tests.processes.invariants import sound
 from tests.support.receiver import ALLOWED, receiving
 
 KILLED = -signal.SIGKILL
-#: A cron of each year, made due at once by changing its row.
+#: A yearly cron, made due at once by a change of its row.
 YEARLY = "0 0 1 1 *"
 
 
 def test_a_webhook_is_sent_though_its_process_died_after_the_final_status(site: Site) -> None:
-    """The process is killed between the commit and whatever comes after it."""
+    """The process is killed right after the commit."""
     with receiving() as receiver:
         site.start(FAILPOINT="settled", run_settings=ALLOWED)
         run = site.create("steps", webhook=receiver.url)
@@ -42,7 +42,7 @@ def test_a_webhook_whose_sender_was_killed_is_sent_by_the_next_one(site: Site) -
         eventually(lambda: receiver.received, what="the first attempt")
         site.process.kill()
         receiver.open.set()
-        # Its lease, without waiting for it to run out.
+        # End its lease without waiting.
         site.database.execute("UPDATE runs_webhookdelivery SET due_at = created_at")
         site.start(run_settings=settings)
         eventually(
@@ -82,7 +82,7 @@ def test_of_two_processes_one_fires_each_time(site: Site) -> None:
         site.client(first).crons.create("steps", schedule=YEARLY, input={"log": []}, on_run_completed="keep")
     for turn in range(1, 4):
         make_due(site)
-        # A cron whose last run still waits is left out.
+        # A cron whose last run still waits is skipped.
         eventually(lambda turn=turn: crons_runs(site, "success") == 10 * turn, what="all have fired")
     assert (first.stop(), second.stop()) == (0, 0)
     assert crons_runs(site) == 30

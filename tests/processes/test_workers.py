@@ -23,12 +23,12 @@ pytestmark = pytest.mark.postgresql
 SERVE_ONLY = ("manage.py", "serve", "--no-execute", "--port", "{port}")
 SERVE = ("manage.py", "serve", "--port", "{port}")
 GATED = ["before", "gate", "after", "last"]
-#: Seconds from a process's death to its runs' next attempts elsewhere (durability §1.3, I12).
+#: Seconds from a process's kill to its runs' next attempts in another process (durability §1.3, I12).
 ELSEWHERE_WITHIN = 2.0
 
 
 def front(site: Site, **options: Any) -> Process:
-    """A process that serves and executes nothing."""
+    """A process that serves but executes no runs."""
     return site.start(*SERVE_ONLY, port=free_port(), **options)
 
 
@@ -142,7 +142,7 @@ def test_a_killed_workers_runs_go_on_elsewhere_at_once(site: Site) -> None:
     reader = Reader(site, runs[0], process=serving)
     for run in runs:
         site.executing(run, "s1")
-    doomed.pause()  # however long the other one takes to start, the runs do not end meanwhile
+    doomed.pause()  # so that the runs do not end while the other one starts
     other = site.worker()
     doomed.kill()
     killed = time.time()
@@ -199,7 +199,7 @@ def test_a_frozen_process_loses_its_runs_changes_nothing_when_it_wakes_and_goes_
 
 
 def terminate(site: Site, query: str) -> int:
-    """End the backends whose last statement looks like this."""
+    """End the backends whose last statement matches this."""
     ended = site.database.rows(
         "SELECT pg_terminate_backend(pid) AS ended FROM pg_stat_activity WHERE datname = current_database() "
         f"AND pid <> pg_backend_pid() AND query LIKE '{query}'"

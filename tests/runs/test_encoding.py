@@ -1,4 +1,4 @@
-"""JSON of whatever a graph's state holds."""
+"""JSON of any value in a graph's state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Going on under changed code: what waits for something gone ends in a clear error, and nothing else does."""
+"""Resuming under changed code: only runs that need removed nodes end, with a clear error."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Edge = tuple[str | Sequence[str], str]
 
 
 class Broken(Exception):
-    """A node's failure, in place of a process's."""
+    """A node's failure, instead of a process's."""
 
 
 def build(*edges: Edge, sends: dict[str, str] | None = None, fails: str = "", defer: str = "") -> Any:
@@ -54,7 +54,7 @@ def build(*edges: Edge, sends: dict[str, str] | None = None, fails: str = "", de
     def step(name: str) -> Any:
         def run(state: State) -> dict[str, Any]:
             if name == fails:
-                # Its siblings are to have finished by then.
+                # Its siblings must have finished by then.
                 time.sleep(0.05)
                 raise Broken
             return {"log": [name]}
@@ -114,14 +114,14 @@ def test_a_thread_that_has_only_its_input() -> None:
     *_, first = saver.list(CONFIG)
     assert first.metadata["source"] == "input"
     elsewhere = build((START, "z")).compile()
-    # Whether the first edge has been taken: then LangGraph does not take it again.
+    # Whether the first edge was taken: then LangGraph does not take it again.
     assert missing(first, elsewhere) == ["node 'a'"]
     assert missing(first._replace(pending_writes=[]), elsewhere) == []
 
 
 def test_a_node_after_several_others() -> None:
     assert lacks(build(*JOINED), build(*JOINED_2), before="c") == ["node 'c'"]
-    # One has arrived, the other is under way.
+    # One has arrived, the other is still pending.
     assert lacks(build(*LONG), build(*LONG_2), before="b1") == ["node 'c'"]
     assert lacks(build(*LONG, fails="b"), build(*LONG_2)) == ["node 'c'"]
     assert lacks(build(*JOINED), build(*JOINED_2)) == []
@@ -130,7 +130,7 @@ def test_a_node_after_several_others() -> None:
 def test_an_edge_that_was_taken_and_is_gone() -> None:
     apart = build((START, "a"), (START, "b"), ("a", "c"), ("b", "c"))
     assert lacks(build(*JOINED), apart, before="c") == ["the edge from 'a+b' to 'c'"]
-    # `b` is executed by the new code, and goes on by its edge.
+    # `b` is executed by the new code, and continues by its edge.
     assert lacks(build(*JOINED, fails="b"), apart) == []
 
 
@@ -171,7 +171,7 @@ def test_a_node_that_a_command_chose() -> None:
 
 
 def test_what_an_earlier_input_left_over_is_nobody_s_next_step() -> None:
-    """Savers restore the values of channels that the code between did not know."""
+    """Savers restore the values of channels that the code in between did not know."""
     saver = InMemorySaver()
     build(*LONG).compile(checkpointer=saver, interrupt_before=["b1"]).invoke({"log": []}, CONFIG)
     left = saver.get_tuple(CONFIG)
@@ -196,7 +196,7 @@ async def test_a_node_inside_a_subgraph() -> None:
     same, new = nested("y").compile(checkpointer=saver), nested("y2").compile(checkpointer=saver)
     assert await missing_anywhere(same, saver, CONFIG) == {}
     assert list((await missing_anywhere(new, saver, CONFIG)).values()) == [["node 'y'"]]
-    # A new input leaves the subgraph's unfinished step behind.
+    # A new input abandons the subgraph's unfinished step.
     await new.ainvoke({"log": []}, NEXT)
     assert await missing_anywhere(new, saver, CONFIG) == {}
 
@@ -205,7 +205,7 @@ async def test_a_node_inside_a_subgraph() -> None:
 
 
 class Watched(InMemorySaver):
-    """Asks after each write whether the graph could go on from there."""
+    """Checks after each write whether the graph could resume from there."""
 
     graph: Any = None
     looked = 0
@@ -242,7 +242,7 @@ def routed() -> Any:
 
 
 def chosen_in_a_node() -> Any:
-    """Two subgraphs with different nodes, called by one node one after the other."""
+    """Two subgraphs with different nodes, called by one node in sequence."""
     short = build((START, "x")).compile()
     long = build((START, "x"), ("x", "y"), ("y", "z")).compile()
 
@@ -332,7 +332,7 @@ def versions(run_settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def stopped_at(driver: Driver, graph: str, node: str) -> Any:
-    """A run that was cancelled while `node` was under way."""
+    """A run that was cancelled during `node`."""
     from runs.lifecycle.cancellation import cancel_run
 
     run = await driver.start(graph, {"log": [], "delay": 0.2})

@@ -1,7 +1,8 @@
-"""Every write of a run is a point where its process may die: before it landed, or after it and before anything else.
+"""Each write of a run is a point where its process may crash: before it, or after it.
 
-The dead man: from one write on, the storage refuses everything, as if the process were gone. Then the run is recovered
-as reconcile does it, and a fresh attempt goes on. (Method and expectations: durability §2.3.)
+The dead man: from one write on, the storage refuses everything, as if the process were dead. Then
+the run is recovered as by reconcile, and a new attempt resumes it. (Method and expectations:
+durability §2.3.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from threads.db.database import in_database
 
 
 class DeadMan:
-    """In the place of the storage's group commit; dies at the `point`-th write."""
+    """Replaces the storage's group commit; crashes at the `point`-th write."""
 
     def __init__(self, storage: Any, *, point: int, when: str) -> None:
         self.real, self.point, self.when = storage.commits, point, when
@@ -31,7 +32,7 @@ class DeadMan:
         self.landed: set[str] = set()
 
     def die(self) -> None:
-        """Be gone at once, between two writes."""
+        """Crash at once, between two writes."""
         self.dead = True
         self.died.set()
 
@@ -73,7 +74,7 @@ class DeadMan:
 
 
 async def recovered(run: Run) -> bool:
-    """Recover a run, once its dead process's last write lets go of the thread."""
+    """Recover a run, once its dead process's last write releases the thread."""
     async with asyncio.timeout(10):
         while True:
             try:
@@ -104,7 +105,7 @@ async def survive(driver: Driver, run: Run, dead_man: DeadMan) -> Run:
 
 
 async def die_at(driver: Driver, point: int, when: str, durability: str) -> tuple[bool, DeadMan, list[Run]]:
-    """Ask the three questions of `questions`, and answer them, with a death at one write."""
+    """Answer the three interrupts of `questions`, with a crash at one write."""
     dead_man = DeadMan(driver.runtime.storage, point=point, when=when)
     driver.runtime.storage.commits = dead_man  # type: ignore[assignment]
     runs = [await survive(driver, await driver.start("questions", durability=durability), dead_man)]
@@ -149,7 +150,7 @@ async def test_a_death_at_any_write_of_a_dialogue_loses_and_repeats_nothing(
             if durability == "sync" and name in dead_man.landed and name != "before":
                 allowed = 1
             assert executions[name] <= allowed, f"{label}: {name} was executed {executions[name]} times"
-        # Asked three times and answered: LangGraph executes the node anew for each answer.
+        # Three interrupts with answers: LangGraph executes the node again for each answer.
         assert executions["both"] <= 3 + (1 if dead else 0), label
     assert point > (5 if durability == "exit" else 20)
 

@@ -26,7 +26,7 @@ async def test_a_plain_answer_after_an_edit_reaches_the_interrupt(driver: Driver
 
 
 async def test_a_plain_answer_reaches_the_interrupt_of_a_fork(driver: Driver) -> None:
-    """An edit at the checkpoint that asked, of a thread that has gone on since."""
+    """An edit at the interrupt's checkpoint, on a thread that has continued since."""
     asked = await driver.finish(await driver.start("asking"))
     thread: Any = {"configurable": {"thread_id": str(asked.thread_id)}}
     await driver.finish(await driver.resume("asking", "one", thread=asked.thread_id))

@@ -1,4 +1,4 @@
-"""What is deleted leaves nothing behind: every table of the database is looked through, and the checkpoints' (durability §3.2)."""
+"""Deletions leave nothing behind in any table or checkpoint (durability §3.2)."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ def _rows(database: Any, table: str) -> list[Any]:
 
 
 def left_of(*words: str) -> set[str]:
-    """The tables that still know one of these words."""
+    """The tables that still contain one of these words."""
     words += tuple(word.replace("-", "") for word in words if word.count("-") == 4)
     return {table for table, row in everything() if any(word in row for word in words)}
 
 
 async def lived_on(http: httpx.AsyncClient, user: str) -> tuple[str, list[str]]:
-    """A thread with all that a thread may have, and the ids of its runs."""
+    """A thread with all kinds of data, and the ids of its runs."""
     cookies = await in_database(logged_in, user)
     http.cookies.update(cookies)
     http.headers["X-CSRFToken"] = cookies[django_settings.CSRF_COOKIE_NAME]
@@ -85,7 +85,8 @@ async def test_a_deleted_thread_leaves_nothing(http: httpx.AsyncClient) -> None:
     }  # fmt: skip
     copy = (await http.post(f"/threads/{thread}/copy")).json()["thread_id"]
     assert (await http.delete(f"/threads/{thread}")).status_code == 204
-    # The copy is a thread of its own, whose checkpoints say by which runs they were made, and goes by itself.
+    # The copy is a separate thread and is deleted separately; its checkpoints name the runs that created
+    # them.
     assert not await in_database(left_of, thread)
     assert await in_database(left_of, *runs) <= {"checkpoints"}
     assert (await http.get(f"/threads/{copy}/state")).json()["values"]["log"]

@@ -1,4 +1,4 @@
-"""Code of before the last migrations beside a database of after them: what it inserts and updates still works."""
+"""Code from before the last migrations still inserts and updates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def older_states() -> list[tuple[str, str]]:
-    """Every migration of these apps but the last ones."""
+    """Every migration of these apps except the last ones."""
     graph = MigrationLoader(None).graph
     last = set(graph.leaf_nodes())
     return sorted(key for key in graph.nodes if key[0] in ("runs", "threads") and key not in last)

@@ -1,4 +1,4 @@
-"""The hot queries on large tables, as PostgreSQL plans them: none of them reads a whole table."""
+"""PostgreSQL's plans of the hot queries on large tables: none reads a whole table."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.postgresql
 
 THREADS, OWNED = 12_000, 4_000
 
-# Somebody has a third of the threads; one in a thousand has rare metadata.
+# One user has a third of the threads; one in a thousand has rare metadata.
 MAKE_THREADS = """
 INSERT INTO threads_thread (id, user_id, status, resting_status, metadata, config, "values", interrupts, epoch,
     created_at, updated_at, state_updated_at)
@@ -62,7 +62,7 @@ class Somebody:
 
 @pytest.fixture
 def somebody(db: None) -> Somebody:
-    """Whoever has four thousand threads among many."""
+    """A user with four thousand threads among many."""
     owner, other = make_user(), make_user()
     with connection.cursor() as cursor:
         cursor.execute(MAKE_THREADS, [OWNED, owner.pk, other.pk, THREADS])
@@ -70,13 +70,13 @@ def somebody(db: None) -> Somebody:
         for query in (MAKE_CHECKPOINTS, MAKE_BLOBS, MAKE_WRITES):
             cursor.execute(query)
         cursor.execute("ANALYZE threads_thread, runs_run, checkpoints, checkpoint_blobs, checkpoint_writes")
-        # What the vacuum does now and then: the index has what was inserted since.
+        # As autovacuum does: move pending inserts into the index.
         cursor.execute("SELECT gin_clean_pending_list('threads_by_metadata')")
     return Somebody(owner.pk)
 
 
 def plans(function: Any, *args: Any, **kwargs: Any) -> list[dict[str, Any]]:
-    """The plans of all queries of tables that a function makes."""
+    """The plans of all queries on tables in a function."""
     with CaptureQueriesContext(connection) as queries:
         function(*args, **kwargs)
     return [plan_of(query["sql"]) for query in queries if " FROM " in query["sql"]]
@@ -127,7 +127,7 @@ def test_no_search_reads_the_whole_table_and_each_has_its_index(somebody: Somebo
     assert "threads_by_metadata" in indexes(plan)
     [plan] = plans(searching.page, ThreadSearch.model_validate({}), principal=somebody)
     assert indexes(plan) == {"threads_by_user"}
-    # Only of those that were created in the same moment is the order not the index's.
+    # The index does not order rows that were created at the same time.
     assert "Sort" not in {node["Node Type"] for node in nodes(plan)}
 
 

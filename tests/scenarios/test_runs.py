@@ -126,10 +126,13 @@ async def test_answers_reach_the_questions_of_one_node_in_their_order(driver: Dr
 async def test_a_cancelled_resume_that_is_rolled_back_leaves_the_question_and_its_writes(
     driver: Driver,
 ) -> None:
-    """The run dies between its answer's landing and its first checkpoint; the rollback must undo that write."""
+    """The run ends after its answer landed but before its first checkpoint.
+
+    The rollback must undo that write.
+    """
     asked = await driver.finish(await driver.start("questions"))
     run = await driver.resume("questions", "x", thread=asked.thread_id)
-    await driver.finish(run)  # stops at the second question: its answer is a write on the checkpoint it found
+    await driver.finish(run)  # stops at the second interrupt: its answer is a write on an existing checkpoint
     again = await driver.resume("questions", "y", thread=asked.thread_id)
     await driver.finish(again)
     row = await driver.row(again)
@@ -337,7 +340,10 @@ async def test_durability_says_when_checkpoints_are_written(
 async def test_a_question_of_a_run_that_a_shutdown_stops_is_not_shown(
     driver: Driver, run_settings: Any
 ) -> None:
-    """The thread does not have it yet: an answer would reach nothing. The attempt that goes on asks it again."""
+    """The thread does not have it yet, so an answer would have no target.
+
+    The next attempt asks it again.
+    """
     run_settings(DRAIN_SECONDS=1.0)
     run = await driver.start("asking", {"log": [], "delay": 5.0})
     await driver.executing(run, "ask")

@@ -1,4 +1,7 @@
-"""A run whose storage is out of reach for longer than it waits goes on later; one that this always happens to ends."""
+"""A run whose storage is unavailable for longer than it waits resumes later.
+
+After repeated outages it ends.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from threads.checkpoints.rows import Batch
 
 
 class Outage:
-    """In the place of the storage's group commit: it takes no rows while it lasts."""
+    """Replaces the storage's group commit; it accepts no rows during the outage."""
 
     def __init__(self, driver: Driver) -> None:
         self.real, self.over = driver.runtime.storage.commits, False
@@ -30,7 +33,7 @@ class Outage:
 
 
 async def lost(driver: Driver, run: Run, *, times: int) -> Run:
-    """Wait until so many of a run's attempts were lost."""
+    """Wait until this many of a run's attempts were lost."""
     async with asyncio.timeout(20):
         while (row := await driver.row(run)).lost_attempts < times:
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""A node that returns what cannot be saved: the run ends there, with the reason."""
+"""A node returns a value that cannot be saved: the run ends there, with the reason."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""People at the admin."""
+"""Users of the admin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.rows import make_user
 
 def sign_in(**fields: Any) -> Client:
     """A browser in which a member of staff is signed in."""
-    # WhiteNoise warns when nothing was collected yet.
+    # WhiteNoise warns if static files were not collected.
     Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)
     client = Client()
     client.force_login(make_user(is_staff=True, **fields))
@@ -23,7 +23,7 @@ def sign_in(**fields: Any) -> Client:
 
 
 def staff(*permissions: str) -> Client:
-    """Somebody with these permissions alone."""
+    """A member of staff with only these permissions."""
     client = sign_in()
     found = Permission.objects.filter(codename__in=permissions)
     assert len(found) == len(permissions)
@@ -34,5 +34,5 @@ def staff(*permissions: str) -> Client:
 
 
 def page(row: Any) -> str:
-    """Where the admin shows a row."""
+    """The address of a row's admin page."""
     return reverse(f"admin:{row._meta.label_lower.replace('.', '_')}_change", args=[row.pk])

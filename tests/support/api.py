@@ -16,7 +16,7 @@ from langgraph_sdk.client import LangGraphClient
 from tests.support.serving import served
 from threads.db.database import in_database, threads
 
-#: Reading the machine's certificates takes longer than most tests, which need none.
+#: Reading the machine's certificates takes longer than most tests, and no test needs them.
 PLAIN: dict[str, Any] = {"timeout": 20, "verify": False}
 
 
@@ -43,7 +43,7 @@ async def sdk(url: str) -> AsyncIterator[LangGraphClient]:
 
 @pytest_asyncio.fixture
 async def stranger(url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of another user, who is logged in."""
+    """A client of another, logged-in user."""
     cookies = await in_database(logged_in, "stranger")
     headers = {"X-CSRFToken": cookies[django_settings.CSRF_COOKIE_NAME]}
     async with httpx.AsyncClient(base_url=url, cookies=cookies, headers=headers, **PLAIN) as client:

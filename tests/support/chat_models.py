@@ -1,4 +1,4 @@
-"""Chat models that say what they are told to, piece by piece."""
+"""Chat models with scripted, streamed answers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 
 class Scripted(BaseChatModel):
-    """A model whose answer is known before; with the last piece comes what it cost."""
+    """A model with a scripted answer; its last piece has the usage."""
 
     @property
     def _llm_type(self) -> str:
@@ -66,7 +66,7 @@ class Scripted(BaseChatModel):
 
 
 class Talker(Scripted):
-    """Says so many words, whatever it is asked."""
+    """Returns a number of words for any input."""
 
     tokens: int = 5
     delay: float = 0.0

@@ -1,4 +1,7 @@
-"""Graphs of which a later version of the code lacks a node: `CODE_VERSION` says which version is deployed."""
+"""Graphs that lack a node in a later version of the code.
+
+`CODE_VERSION` is the deployed version.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ def renamed_inside() -> Any:
 
 
 def renamed_question() -> Any:
-    """A question, whose node gets another name later."""
+    """An interrupt whose node is renamed later."""
     name = "approve" if is_new() else "ask"
 
     async def ask(state: Log, config: RunnableConfig) -> dict[str, Any]:

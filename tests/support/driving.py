@@ -1,4 +1,4 @@
-"""Driving runs inside the test's own process, through the functions that API, command and admin call."""
+"""Drives runs in the test's process, by the functions of the API, commands and admin."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Driver:
         return await create_run(request, principal=self.principal, thread_id=thread)
 
     async def go_on(self, graph: str, *, thread: UUID, **fields: Any) -> Run:
-        """Run a thread without input, from where it stands."""
+        """Run a thread without input, from its current state."""
         return await self.start(graph, NOTHING, thread=thread, **fields)
 
     async def resume(self, graph: str, answer: Any, *, thread: UUID, **fields: Any) -> Run:

@@ -1,7 +1,8 @@
-"""An empty database after each test, quickly.
+"""Empties the database quickly after each test.
 
-Django empties every table of every application and then runs the hooks of `migrate` again: most of a second, two thousand
-times. Here the tables that hold rows are emptied, and what the migrations left stays.
+Django empties every table of every application and then runs the hooks of `migrate` again, which
+takes most of a second, two thousand times. Here only tables with rows are emptied, and the rows of
+migrations stay.
 """
 
 from __future__ import annotations
@@ -11,24 +12,24 @@ from functools import cache
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 
-#: What `migrate` fills.
+#: The tables that `migrate` fills.
 KEPT = {"django_migrations", "django_content_type", "auth_permission"}
 
 
 def empty_quickly() -> None:
-    """Let every later test of a transaction's kind end with `empty`."""
+    """Let every later transactional test end with `empty`."""
     TransactionTestCase._fixture_teardown = empty  # type: ignore[attr-defined]
 
 
 def empty(_: object = None) -> None:
-    """Delete all rows; the foreign keys are looked at when the transaction ends."""
+    """Delete all rows; foreign keys are checked at the end of the transaction."""
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         for table in filled():
             cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
 
 
 def filled() -> list[str]:
-    """The tables that hold rows, by one query."""
+    """The tables with rows, by one query."""
     name = connection.ops.quote_name
     asked = [f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {name(table)})" for table in tables()]
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Small graphs whose every execution leaves a trace in a file, so that tests can count what was executed."""
+"""Small graphs that record every execution in a file, so that tests can count executions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from langgraph.types import Send, interrupt
 
 
 def trace(config: RunnableConfig, name: str) -> None:
-    """Note that a node began: one line "run_id name", in the file that the environment names."""
+    """Record the start of a node: a line "run_id name" in the file that the environment names."""
     if path := os.environ.get("TRACE_FILE"):
         with Path(path).open("a") as file:
             file.write(f"{config['configurable']['run_id']} {name}\n")
@@ -46,7 +46,7 @@ def chain(*names: str) -> StateGraph:
     return builder
 
 
-#: Ten steps, one after the other; input `delay` is how long each takes.
+#: Ten steps in sequence; input `delay` is the duration of each.
 steps = chain(*(f"s{number}" for number in range(10))).compile()
 
 
@@ -65,7 +65,7 @@ parallel = _parallel()
 
 
 def _questions() -> Any:
-    """Two questions in one node, one in a subgraph, with parallel work before them."""
+    """Two interrupts in one node, one in a subgraph, with parallel work before them."""
 
     async def both(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "both")
@@ -122,7 +122,7 @@ failing = _failing()
 
 
 def _stubborn() -> Any:
-    """A node that swallows its cancellation and goes on for `delay` seconds."""
+    """A node that suppresses its cancellation and continues for `delay` seconds."""
 
     async def stay(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "stay")
@@ -186,7 +186,7 @@ nested = _nested()
 
 
 def _asking() -> Any:
-    """A question beside a node that takes `delay` seconds."""
+    """An interrupt beside a node that takes `delay` seconds."""
 
     async def ask(state: Log, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "ask")

@@ -1,4 +1,4 @@
-"""Graphs that use the store, in every way that LangGraph gives it to a node."""
+"""Graphs that use the store in all ways in which LangGraph passes it to a node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class State(TypedDict, total=False):
 
 
 def injected(state: State, *, store: BaseStore) -> None:
-    """A synchronous node, on a thread of LangGraph's."""
+    """A synchronous node, on a LangGraph thread."""
     store.put(("memories",), "injected", {"word": state["word"]})
 
 
@@ -53,7 +53,7 @@ remembering = _build().compile()
 
 
 def made(config: RunnableConfig, runtime: Any) -> Any:
-    """A factory that is given the store too."""
+    """A factory that gets the store too."""
 
     async def note(state: State) -> State:
         await runtime.store.aput(("memories",), "factory", {"word": state["word"]})

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL: `TEST_DATABASE_URL`, else this machine's binaries, else a wheel that ships them."""
+"""A temporary PostgreSQL: `TEST_DATABASE_URL`, this machine's binaries, or a wheel."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OPTIONS = [
 
 
 def binaries() -> Path | None:
-    """Where initdb and postgres are, newest version first; None when this machine has none."""
+    """The folder of initdb and postgres, newest version first; None if this machine has none."""
     installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: p.parts[-3].zfill(3))
     for initdb in reversed(installed):
         if (initdb.parent / "postgres").exists():
@@ -49,7 +49,7 @@ def free_port() -> int:
 
 
 def unprivileged() -> list[str]:
-    """A prefix that runs a command as an ordinary user, for PostgreSQL refuses to run as root."""
+    """A prefix that runs a command as an ordinary user; PostgreSQL refuses root."""
     if os.geteuid() != 0:
         return []
     for name in ("postgres", "nobody"):
@@ -60,7 +60,7 @@ def unprivileged() -> list[str]:
 
 
 class Server:
-    """A PostgreSQL server in a folder of its own, on a free port of loopback."""
+    """A PostgreSQL server in a separate folder, on a free port of loopback."""
 
     def __init__(self, bin_dir: Path, folder: Path, *, fsync: bool = True) -> None:
         self.bin_dir, self.folder, self.port, self.fsync = bin_dir, folder, free_port(), fsync
@@ -124,10 +124,11 @@ class Server:
 
 @contextlib.contextmanager
 def server(*, fsync: bool = True) -> Iterator[Server]:
-    """Start a server, and stop and remove it afterwards. Raises LookupError when there are no binaries.
+    """Start a server; stop and remove it afterwards. Raises LookupError if there are no binaries.
 
     Args:
-        fsync: Whether a commit waits for the disk. Without, what is committed outlives the server's death, but not the machine's.
+        fsync: Whether a commit waits for the disk. Otherwise commits survive a crash of the server,
+            but not of the machine.
     """
     found = binaries()
     if found is None:

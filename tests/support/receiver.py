@@ -1,4 +1,4 @@
-"""A server that webhooks are sent to: it notes what it gets, and answers as the test says."""
+"""A receiver of webhooks: it records requests, and answers as the test configures it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Received:
 class Receiver:
     port: int
     received: list[Received] = field(default_factory=list)
-    #: Status codes of the next answers; after them it is 200.
+    #: Status codes of the next answers; then 200.
     answers: list[int] = field(default_factory=list)
     #: Answers wait until this is set.
     open: threading.Event = field(default_factory=threading.Event)
@@ -71,7 +71,7 @@ class QuietServer(ThreadingHTTPServer):
     receiver: Receiver
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A sender that gave up is not this server's concern."""
+        """Ignore senders that closed the connection."""
 
 
 @contextmanager

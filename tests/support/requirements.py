@@ -1,4 +1,4 @@
-"""What a test needs of the machine that it runs on."""
+"""A test's requirements of its machine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 
 
 def require(missing: str | None) -> None:
-    """Skip a test whose tools are not there; on CI nothing may be missing.
+    """Skip a test whose tools are missing; on CI nothing may be missing.
 
     Args:
-        missing: What to say, or None if everything is there.
+        missing: The reason for the skip, or None if nothing is missing.
     """
     if missing and os.environ.get("CI"):
         pytest.fail(missing)

@@ -1,4 +1,4 @@
-"""What is left of threads, and letting them expire: for the tests of retention."""
+"""Helpers for the tests of retention: the remains of threads, and their expiry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TABLES = ("checkpoints", "checkpoint_blobs", "checkpoint_writes")
 
 
 def query(text: str, *parameters: Any) -> list[Any]:
-    """Ask the checkpoint tables."""
+    """Query the checkpoint tables."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute(text.replace("?", "%s"), parameters)
@@ -42,7 +42,7 @@ def places(thread_id: UUID) -> list[tuple[str, str]]:
 
 
 def traces(thread_id: UUID) -> dict[str, int]:
-    """How much of a thread is left, table by table."""
+    """The remaining rows of a thread, by table."""
     tables = TABLES if connection.vendor == "postgresql" else (TABLES[0], TABLES[2])
     found = {
         table: query(f"SELECT count(*) FROM {table} WHERE thread_id = ?", str(thread_id))[0][0]
@@ -55,7 +55,7 @@ def traces(thread_id: UUID) -> dict[str, int]:
 
 
 def blobs_match_versions(thread_id: UUID) -> bool:
-    """Whether PostgreSQL has exactly the values that the thread's checkpoints name."""
+    """Whether PostgreSQL has exactly the values that the thread's checkpoints reference."""
     versions = query(
         "SELECT c.checkpoint_ns, v.key, v.value FROM checkpoints c CROSS JOIN LATERAL "
         "jsonb_each_text(c.checkpoint -> 'channel_versions') v WHERE c.thread_id = ?",
@@ -68,7 +68,7 @@ def blobs_match_versions(thread_id: UUID) -> bool:
 
 
 def expire(*thread_ids: UUID, strategy: str = "delete") -> None:
-    """Let threads have had a minute to live, two minutes ago."""
+    """Let threads have expired a minute ago."""
     Thread.objects.filter(id__in=thread_ids).update(
         ttl_minutes=1.0, ttl_strategy=strategy, expires_at=clock.now() - timedelta(minutes=1)
     )
@@ -90,7 +90,7 @@ def quiet(run_settings: Any) -> Any:
 
 
 async def values(driver: Driver, run: Run, graph: Any = None) -> Any:
-    """A thread's state, read by a stock saver; through the graph, if its channels need it."""
+    """A thread's state, read by a stock saver, or through the graph if its channels need it."""
     config = {"configurable": {"thread_id": str(run.thread_id)}}
     reader = driver.runtime.storage.reader()
     if graph is None:
@@ -109,6 +109,6 @@ def closing_connection(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def later(moment: datetime | None, minutes: float) -> datetime:
-    """A moment that must be known, and some minutes."""
+    """A time, which must not be None, plus some minutes."""
     assert moment is not None
     return moment + timedelta(minutes=minutes)

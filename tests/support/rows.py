@@ -1,4 +1,4 @@
-"""Rows as the runtime leaves them, made directly: for pages and commands that read and settle them."""
+"""Rows as the runtime writes them, created directly, for pages and commands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def make_user(**fields: Any) -> Any:
 
 
 def make_worker(*, age: float = 0.0, lease: float = 3600.0, stopped: bool = False, **fields: Any) -> Worker:
-    """A worker that began `age` seconds ago, and whose lease ends in `lease` seconds."""
+    """A worker that started `age` seconds ago, with a lease that ends in `lease` seconds."""
     now = timezone.now()
     return Worker.objects.create(
         **{
@@ -40,7 +40,7 @@ def make_worker(*, age: float = 0.0, lease: float = 3600.0, stopped: bool = Fals
 
 
 def make_assistant(graph: str = "steps", **fields: Any) -> Assistant:
-    """A user's assistant, or, without a user, the graph's own."""
+    """A user's assistant, or, without a user, the graph's system assistant."""
     now = timezone.now()
     values = {"graph_id": graph, "name": graph, "created_at": now, "updated_at": now, **fields}
     if "user" in fields:
@@ -57,7 +57,7 @@ def make_thread(**fields: Any) -> Thread:
 
 
 def make_run(status: str = "pending", *, age: float = 0.0, **fields: Any) -> Run:
-    """A run that was created `age` seconds ago, on a thread of its own unless one is given."""
+    """A run that was created `age` seconds ago, on a new thread by default."""
     thread = fields.pop("thread", None) or make_thread(status="busy")
     if status != "pending" and not thread.epoch:
         thread.epoch = 1

@@ -1,4 +1,4 @@
-"""The API over real HTTP, in the test's own event loop, beside a runtime that executes runs."""
+"""The API over real HTTP, in the test's event loop, with a runtime that executes runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from runs.worker.opening import open_runtime
 
 
 class Server(uvicorn.Server):
-    """A server that ends as soon as it is asked to: uvicorn's own looks ten times a second, and then sleeps for a tenth."""
+    """A server that stops at once.
+
+    Uvicorn's polls ten times a second, and then sleeps for a tenth.
+    """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -23,7 +26,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals to the test runner."""
+        """Do not handle signals, because the test runner does."""
         yield
 
     async def main_loop(self) -> None:
@@ -43,9 +46,10 @@ class Server(uvicorn.Server):
 
 @asynccontextmanager
 async def served() -> AsyncIterator[str]:
-    """Open a runtime and serve the API; give its base URL."""
+    """Open a runtime and serve the API; yield its base URL."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        # asyncio does so for the sockets it makes itself. Without, an answer's body waits 40 ms for its headers to be acknowledged.
+        # asyncio does so for the sockets that it creates. Otherwise an answer's body waits 40 ms for the
+        # headers' acknowledgement.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         config = uvicorn.Config(LeanHandler(MIDDLEWARE), lifespan="off", log_level="error")
         server = Server(config)

@@ -1,4 +1,4 @@
-"""Clients of the thread's websocket, in the test's own event loop, through the site's own routing."""
+"""Clients of the thread's websocket, in the test's event loop, through the site's routing."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def socket(
     """A websocket on a thread. Raises ConnectionRefusedError if its handshake is refused.
 
     Args:
-        raw_path: The path as the client wrote it, if that is not as it is read.
+        raw_path: The undecoded path of the client, if it differs from the decoded one.
     """
     sent = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     path = f"/threads/{thread}/stream/events"

@@ -1,4 +1,4 @@
-"""Secrets are hidden, and looking for them takes time in proportion to the text."""
+"""Secrets are hidden, in time proportional to the text."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ def test_no_text_takes_longer_than_in_proportion(piece: str) -> None:
         return min(_timed(text) for _ in range(3))
 
     short, long = seconds(4_000), seconds(64_000)
-    assert long < 0.05 + 100 * short, "sixteen times the text, and 256 times the time if it were quadratic"
+    assert long < 0.05 + 100 * short, (
+        "sixteen times the text; a quadratic search would take 256 times as long"
+    )
 
 
 def _timed(text: str) -> float:

@@ -1,4 +1,4 @@
-"""Threads, and items of the store, in the admin: looked at, never edited."""
+"""Threads and store items in the admin, read-only."""
 
 from threads.admin import items, threads
 

@@ -19,13 +19,16 @@ from django.utils.functional import cached_property
 from threads.db import clock
 from threads.display import short_id
 
-#: Rows that a list counts and pages through at most; filters and the search reach the others.
+#: The most rows that a list counts and pages through; filters and the search reach the others.
 COUNTED = 10_000
 BY_USERNAME = f"user__{get_user_model().USERNAME_FIELD}"
 
 
 class BoundedPaginator(Paginator):
-    """Counts no more rows than anybody pages through: counting all of a large table takes seconds."""
+    """Counts at most the rows that can be paged through.
+
+    Counting all of a large table takes seconds.
+    """
 
     @cached_property
     def count(self) -> int:  # type: ignore[override]
@@ -34,7 +37,7 @@ class BoundedPaginator(Paginator):
 
 
 def _deletes_user(request: HttpRequest) -> bool:
-    """Whether the request is about deleting users, by somebody who may."""
+    """Whether the request deletes users, and its user has the permission to."""
     options = get_user_model()._meta
     match = request.resolver_match
     place = f"{options.app_label}_{options.model_name}"
@@ -47,7 +50,7 @@ def _deletes_user(request: HttpRequest) -> bool:
 
 
 class SparingChangeList(ChangeList):
-    """Leaves the columns that a list does not show, and that can be large, in the database."""
+    """Does not load large columns that the list does not show."""
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         return super().get_queryset(*args, **kwargs).defer(*getattr(self.model_admin, "list_defer", ()))
@@ -75,7 +78,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Rows go with their user, whose deletion asks for each of them; else the API and the commands delete them."""
+        """Only for the deletion of a user, which checks each row; else use the API and the commands."""
         return _deletes_user(request)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -84,7 +87,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """By whole ids, which may be several, or else by the text; an index answers each on a large table."""
+        """Match one or several whole ids, or else the text; each search uses an index."""
         words = search_term.split()
         if not words:
             return queryset, False
@@ -133,7 +136,7 @@ class CreatedFilter(ChoiceFilter):
 
 
 class LinkedFilter(admin.SimpleListFilter):
-    """Rows of one other row: not offered, but shown when a link has chosen it."""
+    """Filters by one related row; only links set it, the list does not offer it."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         if self.value() is None:
@@ -151,7 +154,7 @@ class LinkedFilter(admin.SimpleListFilter):
 def column(
     field: str, show: Callable[[Any], str], description: str, *, ordering: str | None = None
 ) -> Callable[[Any, Any], str]:
-    """A method for `list_display` or `fieldsets` that shows one field of a row in a given way."""
+    """A method for `list_display` or `fieldsets` that shows a field by a given function."""
 
     @admin.display(description=description, ordering=ordering)
     def shown(self: Any, row: Any) -> str:

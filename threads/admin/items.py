@@ -1,4 +1,4 @@
-"""Items of the store in the admin: looked at, never edited."""
+"""Store items in the admin, read-only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ExpiryFilter(ChoiceFilter):
 
 
 def shown_namespace(text: str) -> str:
-    """As clients write it: labels with a period between each two."""
+    """The namespace as clients write it: labels joined by periods."""
     return ".".join(decode(text))
 
 
@@ -45,7 +45,7 @@ class StoreItemAdmin(ReadOnlyAdmin):
     list_defer = ("value", "vectors")
     ordering = ("-id",)
     sortable_by = ()
-    search_help_text = "A namespace's beginning, such as users.7 (whole labels), or a username."
+    search_help_text = "The beginning of a namespace, such as users.7 (whole labels), or a username."
     fieldsets = (
         (None, {"fields": ("shown_key", "place", "user", "value_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), "expires_full")}),
@@ -66,7 +66,7 @@ class StoreItemAdmin(ReadOnlyAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """By whole labels of the namespace, as clients write it, or by the user's whole name."""
+        """Match whole labels of the namespace, as clients write it, or the user's whole name."""
         text = search_term.strip()
         if not text:
             return queryset, False

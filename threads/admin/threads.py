@@ -1,4 +1,4 @@
-"""Threads in the admin: looked at, never edited."""
+"""Threads in the admin, read-only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bound on how long a query may take that no index answers."""
+"""A time limit for queries that cannot use an index."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ninja.errors import HttpError
 
 from threads.db.errors import sqlstate
 
-#: PostgreSQL's name for a statement that was given up; and how many steps SQLite makes before it looks at the clock.
+#: PostgreSQL's code of a cancelled statement, and the number of steps between SQLite's checks of the clock.
 CANCELED, STEPS = "57014", 1000
 
 
 @contextmanager
 def bounded(seconds: float, *, advice: str) -> Iterator[None]:
-    """Give the queries within up after so long, and answer 422, with advice on what to do instead."""
+    """Cancel queries in the block after this time, and answer 422 with advice on an alternative."""
     try:
         with _on_postgresql(seconds) if connection.vendor == "postgresql" else _on_sqlite(seconds):
             yield
     except DatabaseError as error:
         if sqlstate(error) != CANCELED and "interrupted" not in str(error):
             raise
-        raise HttpError(422, f"The search was given up after {seconds:g} s. {advice}") from error
+        raise HttpError(422, f"The search was stopped after {seconds:g} s. {advice}") from error
 
 
 @contextmanager

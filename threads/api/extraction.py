@@ -32,7 +32,7 @@ def parse_path(path: str) -> tuple[str, list[Step]]:
 
 
 def extract(document: Any, steps: list[Step]) -> Any:
-    """What a path leads to; None if it leads nowhere."""
+    """The value at a path, or None."""
     for step in steps:
         if isinstance(step, str):
             if not isinstance(document, Mapping) or step not in document:

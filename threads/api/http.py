@@ -1,4 +1,4 @@
-"""What every part of the API shares: requests with a principal, and bodies that are JSON whatever they are called."""
+"""Shared by the whole API: requests with a principal, and JSON bodies of any content type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Request(HttpRequest):
 
 
 class Schema(BaseModel):
-    """A body's shape. Clients send optional fields as absent or as null, and some that this server does not know."""
+    """A body's shape. Clients omit optional fields or send null, and may send unknown fields."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -32,7 +32,10 @@ class Schema(BaseModel):
 
 
 class JSONBodyModel(BodyModel):
-    """What Ninja makes of a view's body; the API's parser reads it, an empty one too, and raises its own errors."""
+    """Ninja's model of a view's body.
+
+    The API's parser reads it, also an empty one, and raises its own errors.
+    """
 
     @classmethod
     def get_request_data(

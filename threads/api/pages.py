@@ -1,4 +1,4 @@
-"""Lists that come in pages (wire protocol §5), each with a bounded number of rows and of bytes."""
+"""Paged lists (wire protocol §5); the rows and the bytes of each page are bounded."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from django.db.models.functions import Coalesce
 
 M = TypeVar("M", bound=Model)
 
-#: `RUNS["PAGE_LIMIT"]`, where the site says nothing.
+#: The default of `RUNS["PAGE_LIMIT"]`.
 PAGE_LIMIT = 10 * 1024 * 1024
 
 
 class Size(Func):
-    """Bytes of a text. PostgreSQL knows those of one that it has stored apart without reading it."""
+    """Bytes of a text. PostgreSQL knows the size of an out-of-line value without reading it."""
 
     function = "octet_length"
     output_field = IntegerField()
@@ -30,11 +30,12 @@ def rows_of_page(
 ) -> tuple[list[M], bool]:
     """Return the rows of a page, and whether there are more after them.
 
-    A page whose large columns would have more bytes than `RUNS["PAGE_LIMIT"]` has fewer rows, at least one.
+    A page has fewer rows, at least one, if its large columns would exceed `RUNS["PAGE_LIMIT"]`
+    bytes.
 
     Args:
-        large: The columns of text that may be large.
-        columns: The columns to read; all if there are none.
+        large: Text columns that may be large.
+        columns: The columns to read; all if empty.
     """
     large = [name for name in large if not columns or name in columns]
     rows = slice(offset, offset + limit + 1)
@@ -45,14 +46,14 @@ def rows_of_page(
     sized = ordered.annotate(bytes_of_row=sum(sizes[1:], sizes[0]))
     there = list(sized.values_list("pk", "bytes_of_row")[rows])
     kept = [pk for pk, _ in there[: fitting([size for _, size in there[:limit]], page_limit())]]
-    # By their keys alone: what the rows had to fulfil need not be looked for again.
+    # By primary key alone: these rows already match the conditions.
     read = ordered.model._default_manager.filter(pk__in=kept).only(*columns)
     by_pk = {row.pk: row for row in read}
     return [by_pk[pk] for pk in kept if pk in by_pk], len(there) > len(kept)
 
 
 def fitting(sizes: Sequence[int], most: int) -> int:
-    """Return how many of the first rows have at most so many bytes together; at least one, if there is one."""
+    """Return how many of the first rows fit into `most` bytes; at least one, if there is one."""
     total = 0
     for number, size in enumerate(sizes):
         total += size
@@ -62,13 +63,13 @@ def fitting(sizes: Sequence[int], most: int) -> int:
 
 
 def page_limit() -> int:
-    """Bytes that a page may have; 0 for any number."""
+    """The most bytes of a page; 0 for no limit."""
     limit: int = getattr(django_settings, "RUNS", {}).get("PAGE_LIMIT", PAGE_LIMIT)
     return limit
 
 
 def page_headers(*, offset: int, shown: int, more: bool) -> dict[str, str]:
-    """`X-Pagination-Total` counts up to this page's end, and one more if there is a page after it.
+    """`X-Pagination-Total` counts the rows up to the end of this page, plus one if a page follows.
 
     Args:
         shown: How many rows the page has.

@@ -1,6 +1,6 @@
-"""The HTTP interface to threads as such: read, change, find and count them.
+"""The HTTP interface to threads themselves: read, change, find and count them.
 
-What has to do with their runs or their state (`runs.api.routes.threads`, `runs.api.routes.states`) is not here.
+Routes about their runs and state are in `runs.api.routes.threads` and `runs.api.routes.states`.
 """
 
 from __future__ import annotations
@@ -26,25 +26,26 @@ from threads.db.ids import new_id
 from threads.models import Thread
 from threads.models.querysets import Principal
 
-#: Routes with a thread's id in their paths, and those without, which come first: else `search` would be taken for an id.
-#: `runs.api.routes.threads` adds its own to them, for all methods of a path must be in one router.
+#: Routes with a thread's id in their paths, and those without. Those without come first: else `search` would
+#: match as an id. `runs.api.routes.threads` adds its routes to them, because all methods of a path must be in
+#: one router.
 router = Router(tags=["Threads"])
 collection = Router(tags=["Threads"])
 
 Include = Annotated[
-    list[str], Query([], description="What to show besides: `ttl`, how long the thread is kept.")
+    list[str], Query([], description="Additional fields: `ttl`, how long the thread is kept.")
 ]
 
 
-#: What naming a thread and opening its graph needs of it; its values may be large.
+#: The columns needed to identify a thread and to open its graph; its values may be large.
 NAMED = ("id", "user_id", "metadata")
 
 
 def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[str] = ()) -> Thread:
-    """The principal's thread; raises a 404 for one that does not exist or belongs to somebody else.
+    """The principal's thread; raises a 404 if it does not exist or belongs to another user.
 
     Args:
-        columns: What is needed of it; all, if none are named.
+        columns: The columns to read; all if empty.
     """
     owned = Thread.objects.for_principal(principal).visible()
     thread = owned.only(*columns).filter(id=thread_id).first()
@@ -54,7 +55,7 @@ def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[st
 
 
 def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
-    """The thread that a body asks for, not saved yet."""
+    """The unsaved thread that a body describes."""
     now = clock.now()
     return Thread(
         id=body.thread_id or new_id(),
@@ -70,10 +71,10 @@ def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
 def insert_thread(
     thread: Thread, *, principal: Principal, if_exists: str, along: Callable[[], None] | None = None
 ) -> tuple[Thread, bool]:
-    """Insert a thread; return it, or the one that has its id already, and whether it is new.
+    """Insert a thread; return it, or the existing one with its id, and whether it is new.
 
     Args:
-        along: What else is written in the same transaction.
+        along: Called in the same transaction for further writes.
     """
     try:
         if along is None:
@@ -126,7 +127,7 @@ async def patch_thread(
 
 
 def change_thread(thread_id: UUID, body: ThreadPatch, *, principal: Principal) -> Thread:
-    """Add to a thread's metadata, and give it another time to live."""
+    """Merge into a thread's metadata, and change its time to live."""
     with transaction.atomic():
         owned = Thread.objects.for_principal(principal).visible()
         thread = owned.locked().filter(id=thread_id).first()

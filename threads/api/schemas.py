@@ -1,4 +1,4 @@
-"""Bodies of the requests about threads."""
+"""Request bodies of the thread routes."""
 
 from __future__ import annotations
 
@@ -41,12 +41,13 @@ def _parsed(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
-#: Values and names of a condition on JSON. Each is looked for in each row that fulfils all other conditions.
+#: The most values and names in a condition on JSON. Each is searched in each row that matches all other
+#: conditions.
 MOST_WANTED = 100
 
 
 def few(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Return a condition that is small enough to be looked for. Raises ValueError."""
+    """Return the condition if it is small enough to search by. Raises ValueError."""
     ensure_few(wanted, MOST_WANTED)
     return wanted
 
@@ -72,9 +73,9 @@ Shown = Literal[
 
 
 class StateUpdate(Schema):
-    """One update of a superstep: what a node has returned, or a command."""
+    """One update of a superstep: the return value of a node, or a command."""
 
-    values: Any = Field(None, description="What the node is taken to have returned.")
+    values: Any = Field(None, description="The values, as if the node had returned them.")
     command: dict[str, Any] | None = Field(
         None, description="`update`, `goto` and `resume`, instead of values."
     )
@@ -90,39 +91,37 @@ class Superstep(Schema):
 class ThreadCreate(Schema):
     """A thread to be created."""
 
-    thread_id: UUID | None = Field(
-        None, description="The id that the thread gets; one is made if none is given."
-    )
-    metadata: Metadata = Field({}, description="Whatever the client wants to find the thread by.")
+    thread_id: UUID | None = Field(None, description="The thread's id; generated if omitted.")
+    metadata: Metadata = Field({}, description="Any values by which the client wants to find the thread.")
     if_exists: Literal["raise", "do_nothing"] = Field(
-        "raise", description="What to do when the thread exists: refuse with 409, or return it as it is."
+        "raise", description="What to do when the thread exists: answer 409, or return it unchanged."
     )
     ttl: TimeToLive | None = Field(
-        None, description="How long to keep the thread after the last thing that happens on it, in minutes."
+        None, description="How long to keep the thread after its last activity, in minutes."
     )
     supersteps: Annotated[list[Superstep], Field(max_length=1000)] = Field(
         [],
-        description="Updates of the state that the thread begins with; `metadata.graph_id` names its graph.",
+        description="Updates that make the thread's initial state; `metadata.graph_id` names its graph.",
     )
 
 
 class ThreadPatch(Schema):
-    """What to change about a thread."""
+    """Changes of a thread."""
 
-    metadata: Metadata = Field({}, description="Added to what the thread has, key by key.")
-    ttl: TimeToLive | None = Field(None, description="From now on instead of what it had.")
+    metadata: Metadata = Field({}, description="Merged into the thread's metadata, key by key.")
+    ttl: TimeToLive | None = Field(None, description="Replaces the thread's time to live, from now on.")
 
 
 class ThreadFilter(Schema):
-    """Which threads: those that fulfil everything that is said."""
+    """Selects threads that match all given conditions."""
 
-    metadata: Wanted = Field({}, description="What their metadata contain.")
-    values: Wanted = Field({}, description="What the values of their state contain.")
+    metadata: Wanted = Field({}, description="Their metadata must contain this.")
+    values: Wanted = Field({}, description="The values of their state must contain this.")
     status: Status | None = None
 
 
 class ThreadSearch(ThreadFilter):
-    """Which threads to list, in which order, and what of them."""
+    """Which threads to list, their order, and the fields to return."""
 
     ids: Annotated[list[UUID], Field(max_length=1000)] | None = None
     limit: Limit = 10
@@ -132,11 +131,11 @@ class ThreadSearch(ThreadFilter):
     select: Annotated[list[Shown], Field(max_length=100)] | None = Field(
         None, description="Only these fields."
     )
-    extract: Paths = Field({}, description="Single values by their paths: `{alias: path}`.")
+    extract: Paths = Field({}, description="Single values to return, by path: `{alias: path}`.")
 
 
 class ThreadPrune(Schema):
-    """Threads to delete, or to shorten to their present state."""
+    """Threads to delete, or to prune to their current state."""
 
     thread_ids: Annotated[list[UUID], Field(max_length=1000)]
     strategy: Literal["delete", "keep_latest"] = "delete"

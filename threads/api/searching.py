@@ -1,4 +1,4 @@
-"""Finding threads: the page that a client asks for, in one query."""
+"""Searching threads: the requested page, in one query."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from threads.models.querysets import Principal, ThreadQuerySet
 
 #: Columns that graphs and clients fill.
 LARGE = ("values", "interrupts", "config", "error")
-#: How long a search may take that no index answers, in seconds: one by `values` reads those of each thread that
-#: fulfils all the rest.
+#: How long a search without an index may take, in seconds. A search by `values` reads the values of each
+#: thread that matches all other conditions.
 LONGEST = 5.0
-ADVICE = "Say more of the threads than what is in their values: their metadata, their status or their ids."
+ADVICE = "Add conditions other than values: metadata, status or ids."
 
 
 def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
-    """The principal's threads that fulfil everything that is wanted."""
+    """The principal's threads that match all conditions."""
     threads = Thread.objects.for_principal(principal).visible()
     if wanted.status is not None:
         threads = threads.filter(status=wanted.status)
@@ -35,7 +35,7 @@ def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
 
 
 def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The threads of a page as clients see them, and the headers that tell of the pages after it."""
+    """The threads of a page as clients see them, and its pagination headers."""
     threads = matching(search, principal=principal)
     if search.ids is not None:
         threads = threads.filter(id__in=search.ids)
@@ -59,7 +59,7 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
 
 
 def _shown(thread: Thread, root: str) -> Any:
-    """A field as clients see it, from which they may take single values."""
+    """A field as clients see it, for the extraction of single values."""
     return thread_json(thread, [root]).get(root)
 
 

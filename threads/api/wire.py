@@ -11,11 +11,11 @@ from threads.redaction import redacted
 
 
 def timestamp(moment: datetime) -> str:
-    """UTC with microseconds, also when there are none."""
+    """UTC, always with microseconds."""
     return moment.isoformat(timespec="microseconds")
 
 
-#: A field's name, the column that it needs, and what it shows.
+#: Each field's name, the column that it needs, and its value.
 THREAD_FIELDS: dict[str, tuple[str, Callable[[Thread], Any]]] = {
     "thread_id": ("id", lambda thread: str(thread.id)),
     "created_at": ("created_at", lambda thread: timestamp(thread.created_at)),
@@ -28,7 +28,7 @@ THREAD_FIELDS: dict[str, tuple[str, Callable[[Thread], Any]]] = {
     "error": ("error", lambda thread: thread.error),
     "interrupts": ("interrupts", lambda thread: thread.interrupts),
 }
-#: What only threads have that something has been executed on.
+#: Fields that only threads with an executed run have.
 LATER = ("error", "interrupts")
 
 
@@ -39,7 +39,10 @@ def thread_columns(select: Collection[str] | None = None) -> list[str]:
 
 
 def thread_json(thread: Thread, select: Collection[str] | None = None) -> dict[str, Any]:
-    """A thread, or the selected fields of it; one that nothing has been executed on has no `error` and no `interrupts`."""
+    """A thread, or its selected fields.
+
+    Before its first run it has no `error` and no `interrupts`.
+    """
     return {
         name: show(thread)
         for name, (_, show) in THREAD_FIELDS.items()
@@ -48,7 +51,10 @@ def thread_json(thread: Thread, select: Collection[str] | None = None) -> dict[s
 
 
 def ttl_json(thread: Thread) -> dict[str, Any] | None:
-    """How long a thread is kept; None for ever. It does not expire again before something happens on it."""
+    """How long a thread is kept; None if it never expires.
+
+    After its expiry it needs new activity to expire again.
+    """
     minutes = thread.ttl_minutes
     if minutes is None:
         return None

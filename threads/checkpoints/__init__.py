@@ -1,10 +1,10 @@
-"""LangGraph's checkpoints: opening their storage, and the one way to write them.
+"""LangGraph's checkpoints: opening their storage, and the only path that writes them.
 
     ThreadWriter ──rows──► GroupCommit ──one transaction──► PostgresCheckpoints | SqliteCheckpoints
 
-A `ThreadWriter` is the saver that LangGraph sees: made for one run, it encodes, shields, tracks, fences and seals.
-It owns no connection: it hands its rows to the process's one `GroupCommit` and waits for the commit, so that the
-writes of many runs share transactions.
+A `ThreadWriter` is the saver that LangGraph sees. There is one for each run; it encodes, shields,
+tracks, fences and seals. It owns no connection: it passes its rows to the process's one
+`GroupCommit` and waits for the commit, so that the writes of many runs share transactions.
 """
 
 from threads.checkpoints import jumps

@@ -1,4 +1,4 @@
-"""Group commit: the writes that queue up while a transaction is under way share the next one."""
+"""Group commit: the writes that are queued during a transaction share the next one."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-#: How many saver calls, and how many bytes of them, share a transaction at most; what one long transaction holds up is
-#: bounded, and so is what its statement takes in memory. A larger call goes alone.
+#: The most saver calls, and bytes of them, in one transaction. They bound how long it delays others, and the
+#: memory of its statement. A larger call has a transaction of its own.
 BATCH, BATCH_BYTES = 200, 32 * 1024 * 1024
-#: First pause before a transaction is tried again, doubled up to the longest one, in seconds.
+#: The first pause before a transaction is retried, and the longest, in seconds; each pause doubles.
 BACKOFF, LONGEST_BACKOFF = 0.05, 2.0
 
 
 class Unavailable(Exception):
-    """The database could not be reached or asked for a retry; the same batch may succeed later."""
+    """The database was unreachable or asked for a retry; the same batch may succeed later."""
 
 
 class Refused(Unavailable):
-    """The database gave this transaction up, for its time, its memory or its locks; a part of it may fare better."""
+    """The database aborted this transaction over time, memory or locks.
+
+    A part of it may succeed.
+    """
 
 
-#: Calls of the saver that share a transaction, in their order, each with what its caller waits for.
+#: Saver calls that share a transaction, in order, each with the future that its caller awaits.
 Part = list[tuple[Rows, asyncio.Future[None]]]
-#: Writes a batch in one transaction and returns the threads whose epoch still held; the others wrote nothing.
+#: Writes a batch in one transaction and returns the threads whose epoch was current; nothing of the others is
+#: written.
 Commit = Callable[[Batch], Awaitable[set[UUID]]]
 
 
@@ -37,7 +41,7 @@ class GroupCommit:
     """The one writer of checkpoints in this process.
 
     Args:
-        commit: Writes one batch atomically. Raises `Unavailable` for faults that pass.
+        commit: Writes one batch atomically. Raises `Unavailable` for transient faults.
         retry_seconds: How long a batch is retried while the database is unavailable; shorter than a worker's lease.
     """
 
@@ -49,7 +53,7 @@ class GroupCommit:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self._fault: Exception | None = None
-        #: Calls that are tried again apart from the others, by the task that does it.
+        #: Calls that are retried apart from the others, by the task that retries them.
         self._late: dict[asyncio.Task[None], list[Part]] = {}
 
     def submit(self, rows: Rows) -> asyncio.Future[None]:
@@ -61,12 +65,12 @@ class GroupCommit:
         self._queue.append((rows, future))
         self._work.set()
         if self._task is None:
-            # A fresh context: the writer must not live in that of whichever run wrote first.
+            # A fresh context: the writer must not keep the context of the run that wrote first.
             self._task = spawn(self._run(), "checkpoints")
         return future
 
     async def close(self) -> None:
-        """Refuse further rows, end the writer, and fail what is still queued."""
+        """Refuse further rows, stop the writer, and fail the rows that are still queued."""
         self._closed = True
         late = [call for parts in self._late.values() for part in parts for call in part]
         tasks = [*self._late, *([self._task] if self._task is not None else [])]
@@ -87,9 +91,11 @@ class GroupCommit:
                 self._work.clear()
 
     def _take(self) -> Part:
-        """The next batch: in order, and with one epoch per thread, so that an old writer waits for its own turn.
+        """The next batch: in order, with one epoch per thread.
 
-        A thread whose earlier calls are late stays in the queue behind them.
+        A second epoch waits for a later batch.
+
+        A thread with earlier calls that are being retried stays in the queue behind them.
         """
         part: Part = []
         rest: Part = []
@@ -113,7 +119,10 @@ class GroupCommit:
         return part
 
     async def _write(self, part: Part) -> None:
-        """Write a batch. While the storage is unavailable all wait; what is refused alone holds nobody else up."""
+        """Write a batch.
+
+        All calls wait while the storage is unavailable; a refused call delays no others.
+        """
         deadline = asyncio.get_running_loop().time() + self.retry_seconds
         try:
             late = await self._try(part, deadline)
@@ -133,7 +142,7 @@ class GroupCommit:
         self._work.set()
 
     async def _try_until(self, deadline: float, late: list[Part]) -> None:
-        """Try again and again after faults that pass, until the time for it is used up."""
+        """Retry after transient faults until the deadline."""
         loop = asyncio.get_running_loop()
         pause = BACKOFF
         while late:
@@ -144,15 +153,13 @@ class GroupCommit:
                 for each in late:
                     _resolve(each, failure, cause=self._fault)
                 return
-            logger.warning(
-                "The checkpoint storage is unavailable, trying again in %g s: %s", pause, self._fault
-            )
+            logger.warning("The checkpoint storage is unavailable; retrying in %g s: %s", pause, self._fault)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_BACKOFF)
             late = await self._try_each(late, deadline)
 
     async def _try(self, part: Part, deadline: float) -> list[Part]:
-        """Write calls in one transaction, once; return those to try again, after a fault that passes."""
+        """Write calls in one transaction, once; return those to retry after a transient fault."""
         try:
             async with asyncio.timeout_at(deadline):
                 alive = await self._commit(merge([rows for rows, _ in part]))
@@ -176,7 +183,7 @@ class GroupCommit:
         return []
 
     async def _try_each(self, parts: list[Part], deadline: float) -> list[Part]:
-        """Try transactions one after the other; return those to try again. A thread's calls land in their order."""
+        """Try transactions one by one; return those to retry. A thread's calls land in order."""
         again: list[Part] = []
         behind: set[UUID] = set()
         for part in parts:
@@ -187,7 +194,7 @@ class GroupCommit:
         return again
 
     async def _try_alone(self, part: Part, deadline: float, error: Exception) -> list[Part]:
-        """Try each call by itself: one bad row fails a whole statement, and should fail only its own run."""
+        """Try each call by itself, because a bad row fails its whole statement."""
         logger.warning(
             "A batch of %s checkpoint writes failed; writing them one by one: %s", len(part), error
         )

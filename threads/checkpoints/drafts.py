@@ -1,4 +1,4 @@
-"""Draft: the saver of an edit, whose writes land together, in the transaction that makes the edit known."""
+"""Draft: the saver of an edit, whose writes land in the transaction that records the edit."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ from threads.checkpoints.writer import ThreadWriter
 
 
 class Draft(ThreadWriter):
-    """A writer that keeps its rows until they are landed, and reads what it has made so far as if it had landed.
+    """A writer that buffers its rows until they land, and reads them as if they had landed.
 
-    An update of the state is several calls of its saver (a checkpoint, the writes of its tasks), and one with several
-    supersteps reads the checkpoints between them. A death among them must not leave half of it.
+    An update of the state makes several saver calls (a checkpoint, the writes of its tasks). One
+    with several supersteps reads the checkpoints between them. A crash must not leave half of the
+    update.
 
     Args:
         epoch: The epoch of the thread that the edit will take.
-        empty: Whether the thread is a new one, which has nothing in the storage.
-        most: Bytes that the whole edit may have, 0 for any number.
+        empty: Whether the thread is new and has nothing in the storage.
+        most: The most bytes of the whole edit; 0 for no limit.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Draft(ThreadWriter):
 
     @property
     def batch(self) -> Batch:
-        """Everything that is to be written."""
+        """All rows of the edit."""
         return merge(self._parts)
 
     async def _land(self, rows: Rows) -> None:
@@ -65,7 +66,7 @@ class Draft(ThreadWriter):
         if 0 < self._most < self._size:
             raise StateTooLarge(f"The edit writes more than {self._most} bytes.")
         self._parts.append(rows)
-        # Between the supersteps of an edit others go on.
+        # Let other tasks run between the supersteps of an edit.
         await asyncio.sleep(0)
 
     async def aput(
@@ -79,7 +80,7 @@ class Draft(ThreadWriter):
         place, parent = saved["configurable"], config["configurable"].get("checkpoint_id")
         self._made[place["checkpoint_ns"], place["checkpoint_id"]] = CheckpointTuple(
             saved,
-            # As it would be read: what follows must not change it, nor be changed by it.
+            # A copy, as a read would return: later changes on either side must not affect the other.
             self.serde.loads_typed(self.serde.dumps_typed(checkpoint)),
             get_checkpoint_metadata(config, metadata),
             {"configurable": {**place, "checkpoint_id": parent}} if parent else None,
@@ -111,5 +112,5 @@ class Draft(ThreadWriter):
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
-        # The storage's own would not see what is not written yet.
+        # The storage's own method would not see the buffered rows.
         return await BaseCheckpointSaver.aget_delta_channel_history(self, config=config, channels=channels)

@@ -1,8 +1,9 @@
-"""LangGraph's state of a thread, corrected where a command has gone somewhere.
+"""Corrects LangGraph's state of a thread after a command's `goto`.
 
-A command's `goto` is stored beside the checkpoint that it found. `get_state` prepares the tasks of that checkpoint before it
-applies what is stored (LangGraph 1.2), so that a node that was gone to is not among them: what it asks is not shown, and
-could not be answered. `tests/threads/checkpoints/test_jumps.py` fails when LangGraph changes.
+A command's `goto` is stored as a pending write of the checkpoint that it found. `get_state`
+prepares the tasks of that checkpoint before it applies these writes (LangGraph 1.2). So the target
+node is not among the tasks: its interrupt is not shown, and could not be answered.
+`tests/threads/checkpoints/test_jumps.py` fails when LangGraph changes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ async def _prepare(
 
 
 async def gone_to(graph: Any, saved: CheckpointTuple, saver: Any) -> CheckpointTuple:
-    """A checkpoint at which the places to go that are stored beside it are part of it."""
+    """The checkpoint, with the `goto` targets of its pending writes applied."""
 
     def leads(channel: str) -> bool:
         triggers = channel == TASKS or channel in graph.trigger_to_nodes
@@ -51,5 +52,5 @@ async def gone_to(graph: Any, saved: CheckpointTuple, saver: Any) -> CheckpointT
 
 
 def install() -> None:
-    """Correct LangGraph's states in this process."""
+    """Install the correction in this process's LangGraph."""
     Pregel._aprepare_state_snapshot = _prepare  # type: ignore[method-assign, assignment]

@@ -1,4 +1,4 @@
-"""What both readers of checkpoints share: which are asked for, and how their rows become LangGraph's tuples."""
+"""Shared by both checkpoint readers: what a list asks for, and rows as LangGraph's tuples."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-#: A write, as it is kept: task id, channel, type, value, task path, index.
+#: A stored write: task id, channel, type, value, task path, index.
 Write = tuple[str, str, str, bytes, str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The checkpoints of one namespace of a thread, the newest first."""
+    """A request for the checkpoints of one namespace of a thread, newest first."""
 
     thread_id: str
     ns: str
     metadata: Mapping[str, Any]
-    #: The checkpoint that they are older than.
+    #: Only checkpoints older than this one.
     before: str | None
     limit: int | None
 
@@ -38,7 +38,10 @@ class Listing:
         before: RunnableConfig | None,
         limit: int | None,
     ) -> Self | None:
-        """What a saver's `alist` was asked for; None if that is more than a namespace, or one checkpoint of it."""
+        """The request in the arguments of a saver's `alist`.
+
+        None if it is not for one namespace, or for one checkpoint.
+        """
         place = (config or {}).get("configurable") or {}
         if "thread_id" not in place or place.get("checkpoint_ns") is None or place.get("checkpoint_id"):
             return None

@@ -1,4 +1,4 @@
-"""A saver that belongs to one event loop, called from elsewhere: by synchronous nodes in threads, and in loops of their own."""
+"""A saver of one event loop that synchronous nodes can call from threads and from other loops."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class LoopBound(BaseCheckpointSaver[str]):
-    """Runs every call in the loop in which the saver was made; its asynchronous methods are the subclass's."""
+    """Runs every call in the loop that created the saver.
+
+    Subclasses define the asynchronous methods.
+    """
 
     def __init__(self, *, serde: Any) -> None:
         super().__init__(serde=serde)
@@ -55,7 +58,7 @@ class LoopBound(BaseCheckpointSaver[str]):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     async def _here(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Await a call in this writer's loop, from whichever loop a node has made for itself."""
+        """Await a call in the saver's loop, from any other loop."""
         if self.is_here():
             return await call()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(call(), self._loop))

@@ -1,6 +1,6 @@
-"""The checkpoints of this site's database: the one module that knows which database that is.
+"""Checkpoints of this site's database; the only module that knows which database it is.
 
-On PostgreSQL they are in it; on SQLite in a file of their own (`file`).
+On PostgreSQL they are in that database; on SQLite in a separate file (`file`).
 """
 
 from __future__ import annotations
@@ -48,14 +48,17 @@ async def open_checkpoints(
 
 
 def open_pruning(*, file: str | Path) -> Pruning:
-    """Pruning of the checkpoints of this site's database: on PostgreSQL in it, on SQLite in `file`."""
+    """Pruning for this site's database: on PostgreSQL in it, on SQLite in `file`."""
     if connection.vendor == "postgresql":
         return PostgresPruning()
     return SqlitePruning(Path(file))
 
 
 def land(batch: Batch, *, file: str | Path) -> None:
-    """Write a draft's rows. The caller is in a transaction that has locked the thread and given it the draft's epoch."""
+    """Write a draft's rows.
+
+    The caller's transaction has locked the thread and set the draft's epoch.
+    """
     if connection.vendor == "postgresql":
         postgres.land(batch)
     else:
@@ -63,9 +66,9 @@ def land(batch: Batch, *, file: str | Path) -> None:
 
 
 def copy_checkpoints(source: UUID, target: UUID, *, file: str | Path) -> None:
-    """Copy all checkpoints of a thread within the caller's transaction, which has the target thread to itself.
+    """Copy all checkpoints of a thread. Only the caller's transaction uses the target thread.
 
-    Nothing passes through this process.
+    The database copies the rows; none pass through this process.
     """
     if connection.vendor == "postgresql":
         postgres.copy(source, target)

@@ -1,7 +1,8 @@
-"""Deleting checkpoints that nobody needs any more: of threads that go, and of the past of threads that stay.
+"""Deleting checkpoints: all of a deleted thread, or the history of a thread that is kept.
 
-Synchronous, and within a transaction of Django's that the caller has begun. On PostgreSQL the rows go with it. On SQLite
-they are in a file of their own and go before it commits; its write lock keeps every new run out meanwhile.
+Synchronous, within the caller's Django transaction. On PostgreSQL the rows are deleted in that
+transaction. On SQLite they are in a separate file and are deleted before it commits; the write lock
+of the main database keeps new runs from starting meanwhile.
 """
 
 from __future__ import annotations
@@ -21,41 +22,45 @@ class Head:
 
     ns: str
     id: str
-    #: The root graph's checkpoint that a subgraph was called from; None in the root namespace.
+    #: The root graph's checkpoint that called the subgraph; None in the root namespace.
     root: str | None
-    #: Delta channels whose values are not in this checkpoint: they are rebuilt from the writes of its ancestors.
+    #: Delta channels without a value in this checkpoint; they are rebuilt from the writes of its ancestors.
     deltas: frozenset[str]
 
 
-#: Which of some channels have a value in a checkpoint.
+#: Which of the given channels have a value in a checkpoint.
 Stored = Callable[[Place, frozenset[str]], frozenset[str]]
 
 
 class Pruning(ABC):
-    """Deleting from LangGraph's checkpoint tables, in pieces whose size the caller bounds."""
+    """Deletes from LangGraph's checkpoint tables, in batches whose size the caller limits."""
 
     @abstractmethod
     def delete(self, thread_ids: Collection[UUID], *, limit: int) -> int:
-        """Delete up to `limit` rows of threads that nobody can write to any more; return how many, 0 at the end."""
+        """Delete up to `limit` rows of threads that are closed to writers.
+
+        Return how many, 0 at the end.
+        """
 
     @abstractmethod
     def keep_latest(self, thread_id: UUID, *, limit: int) -> int:
-        """Delete up to `limit` checkpoints, with their writes, or values that the thread's present state does not need.
+        """Delete up to `limit` checkpoints or values that the current state does not need.
 
-        The caller has locked the thread, and no run of it is in flight. Between two calls runs may go on from what is
-        left. Returns how many were deleted, 0 when only what is needed is left.
+        The caller has locked the thread, and no run of it is in flight. Runs may continue the
+        thread between two calls. Returns how many were deleted; 0 when only needed ones are left.
         """
 
 
 def needed(heads: Iterable[Head], parents: Mapping[Place, str | None], stored: Stored) -> set[Place]:
-    """The checkpoints that a thread's present state consists of.
+    """The checkpoints that make up a thread's current state.
 
-    The latest one of each namespace, and those that its delta channels are rebuilt from. A finished call of a subgraph
-    is not needed: its namespace ends in a task's id (that of a subgraph with a state of its own does not), and a task
-    belongs to one checkpoint of the root graph, which is saved and not needed itself.
+    These are the latest of each namespace, and those from which its delta channels are rebuilt. A
+    finished call of a subgraph is not needed. Its namespace ends in a task's id, unless the
+    subgraph has a persistent state of its own. The task belongs to one checkpoint of the root
+    graph, which is stored and itself not needed.
 
     Args:
-        parents: All checkpoints of the thread, each one with its parent's id.
+        parents: All checkpoints of the thread, with the ids of their parents.
     """
     kept: set[Place] = set()
     # The root namespace, "", comes first.
@@ -75,13 +80,14 @@ def needed(heads: Iterable[Head], parents: Mapping[Place, str | None], stored: S
 
 
 def cut(kept: Collection[Place], parents: Mapping[Place, str | None]) -> list[Place]:
-    """Where a chain of parents leaves what is kept."""
+    """The kept checkpoints whose parents are not kept."""
     return [(ns, name) for ns, name in kept if (parent := parents[ns, name]) and (ns, parent) not in kept]
 
 
 def superfluous(parents: Mapping[Place, str | None], kept: Collection[Place]) -> list[Place]:
-    """What is not needed, in the order in which it can go in pieces.
+    """The checkpoints to delete, in an order that allows deletion in batches.
 
-    The root namespace goes last: that a call is finished shows by its root checkpoint, which is there and not needed.
+    The root namespace is last: a call counts as finished only if its root checkpoint is stored and
+    not needed.
     """
     return sorted((place for place in parents if place not in kept), reverse=True)

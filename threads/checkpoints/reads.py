@@ -1,4 +1,4 @@
-"""Reading again what could not be read."""
+"""Retrying reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 async def read_again(read: Callable[[], Awaitable[T]], *, seconds: float) -> T:
-    """Read, again and again after faults that pass. Raises StorageUnavailable once `seconds` are used up."""
+    """Read, with retries after transient faults. Raises StorageUnavailable after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline, pause = loop.time() + seconds, BACKOFF
     while True:
@@ -30,6 +30,6 @@ async def read_again(read: Callable[[], Awaitable[T]], *, seconds: float) -> T:
                 raise StorageUnavailable(
                     f"The checkpoint storage could not be read for {seconds:g} s."
                 ) from error
-            logger.warning("Checkpoints could not be read, trying again in %g s: %s", pause, error)
+            logger.warning("Checkpoints could not be read; retrying in %g s: %s", pause, error)
         await asyncio.sleep(pause)
         pause = min(pause * 2, LONGEST_BACKOFF)

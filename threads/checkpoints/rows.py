@@ -1,4 +1,4 @@
-"""What a write consists of, apart from any database."""
+"""The rows of a write, independent of the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Sealed(RuntimeError):
 
 
 class Fenced(RuntimeError):
-    """Another writer has taken the thread over; this one changes nothing any more."""
+    """Another writer has taken the thread over; this one can no longer change it."""
 
 
 class StorageFailed(RuntimeError):
@@ -25,28 +25,28 @@ class StorageFailed(RuntimeError):
 
 
 class StateTooLarge(StorageFailed):
-    """The thread's state is larger than is allowed."""
+    """The thread's state exceeds the allowed size."""
 
 
 class StorageUnavailable(StorageFailed):
-    """The checkpoint storage could not be reached for longer than a run waits for it."""
+    """The checkpoint storage was unreachable for longer than a run waits."""
 
 
 @dataclass(slots=True)
 class Rows:
-    """The rows of one saver call of one writer. The keys are the tables' primary keys without the thread."""
+    """The rows of one saver call. Keys are the tables' primary keys without the thread."""
 
     thread_id: UUID
     epoch: int
     #: (ns, channel, version) -> (type, blob)
     blobs: dict[tuple[str, str, str], tuple[str, bytes | None]] = field(default_factory=dict)
-    #: (ns, checkpoint id) -> (parent id, checkpoint, metadata); encoded as the storage wants them
+    #: (ns, checkpoint id) -> (parent id, checkpoint, metadata), in the storage's encoding
     checkpoints: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     #: (ns, checkpoint id, task id, idx) -> (task path, channel, type, blob)
     writes: dict[tuple[str, str, str, int], tuple[str, str, str, bytes]] = field(default_factory=dict)
-    #: Bytes of what was encoded.
+    #: Size of the encoded values in bytes.
     size: int = 0
-    #: Whether `writes` replace what is there; LangGraph replaces errors, interrupts and answers, and nothing else.
+    #: Whether `writes` replace existing ones; LangGraph replaces only errors, interrupts and answers.
     replace: bool = False
 
 
@@ -64,8 +64,8 @@ class Batch:
 def described(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[str, Any]:
     """A checkpoint's metadata: LangGraph's own and the run's.
 
-    Stock savers add what is in `configurable`, where clients put keys and tokens; it stays out of the database's copies of
-    a thread, and of the thread's state that clients read.
+    Stock savers add the contents of `configurable`, where clients put keys and tokens. They are
+    left out here, so that neither the database nor the states that clients read contain them.
     """
     run_id = config.get("configurable", {}).get("run_id")
     own: RunnableConfig = {
@@ -76,10 +76,10 @@ def described(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[str,
 
 
 def merge(parts: list[Rows]) -> Batch:
-    """Merge saver calls, in their order, as if each had been written after the one before it.
+    """Merge saver calls with the effect of writing them one after the other.
 
-    A statement with ON CONFLICT DO UPDATE must not meet a key twice, so what a later call would overwrite is
-    dropped here. `parts` must hold at most one epoch per thread.
+    A statement with ON CONFLICT DO UPDATE must not contain a key twice, so rows that a later call
+    overwrites are dropped here. `parts` must hold at most one epoch per thread.
     """
     batch = Batch()
     for part in parts:

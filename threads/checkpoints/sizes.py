@@ -1,4 +1,4 @@
-"""How much room a thread's checkpoints take."""
+"""The size of a thread's checkpoints."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ Ask = Callable[[str], list[Any]]
 
 
 def measure(thread_id: UUID, *, file: str | Path) -> dict[str, Any]:
-    """The numbers and encoded sizes in bytes of a thread's checkpoints, channel values and pending writes.
+    """Counts and encoded bytes of a thread's checkpoints, channel values and pending writes.
 
     Args:
-        file: The checkpoints' file, if the database is SQLite; channels have no rows of their own there.
+        file: The checkpoints' file, used on SQLite, where channels have no rows of their own.
     """
     thread = str(thread_id)
     if connection.vendor == "postgresql":

@@ -1,4 +1,4 @@
-"""What a checkpoint storage does, whichever the database."""
+"""The interface of a checkpoint storage, for any database."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ from threads.checkpoints.commits import GroupCommit
 from threads.checkpoints.pruning import Pruning
 from threads.checkpoints.rows import Rows
 
-#: Pending writes of a thread's newest checkpoints, as JSON-ready rows, for putting them back.
+#: Pending writes of a thread's newest checkpoints, as JSON-ready rows, for a later restore.
 Snapshot = list[list[Any]]
 #: Addresses of checkpoints within a thread: (namespace, checkpoint id).
 Places = Collection[tuple[str, str]]
 
 
 def addressed(checkpoint: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """The checkpoints that a run's request names, which need not be the newest: it may write to them."""
+    """The checkpoints that a run's request names.
+
+    The run may write to them, even if they are not the newest.
+    """
     given = checkpoint or {}
     places = dict(given.get("checkpoint_map") or {})
     if given.get("checkpoint_id"):
@@ -32,7 +35,7 @@ def addressed(checkpoint: Mapping[str, Any] | None) -> list[tuple[str, str]]:
 
 
 class CheckpointStorage(ABC):
-    """LangGraph's checkpoint tables in one database: the tables and encodings of the stock saver."""
+    """LangGraph's checkpoint tables in one database, in the stock saver's encodings."""
 
     serde: JsonPlusSerializer
     commits: GroupCommit
@@ -73,26 +76,26 @@ class CheckpointStorage(ABC):
 
     @abstractmethod
     def pruning(self) -> Pruning:
-        """How checkpoints that nobody needs any more are deleted from these tables."""
+        """The pruning of these tables."""
 
     @abstractmethod
     async def snapshot_writes(self, thread_id: UUID, *, also: Places = ()) -> Snapshot:
-        """The pending writes of the newest checkpoint of each namespace of a thread, and of others."""
+        """The pending writes of each namespace's newest checkpoint, and of those in `also`."""
 
     @abstractmethod
     async def places_of_run(self, thread_id: UUID, run_id: str) -> list[tuple[str, str]]:
-        """The checkpoints that a run has made: (namespace, checkpoint id)."""
+        """The checkpoints that a run created: (namespace, checkpoint id)."""
 
     @abstractmethod
     async def remove_run(
         self, thread_id: UUID, run_id: UUID, *, epoch: int, writes: Snapshot | None, also: Places = ()
     ) -> None:
-        """Remove a run's checkpoints and put back what it overwrote. Idempotent.
+        """Remove a run's checkpoints and restore the writes that it overwrote. Idempotent.
 
         Args:
-            writes: The snapshot taken before the run's first write to a checkpoint that it had found; None when it
-                wrote to none.
-            also: The other checkpoints that the snapshot is about.
+            writes: The snapshot taken before the run's first write to an existing checkpoint; None
+                if there was no such write.
+            also: The other checkpoints that the snapshot covers.
 
         Raises Fenced if the epoch is over.
         """

@@ -26,7 +26,8 @@ from threads.db.executors import in_thread
 
 T = TypeVar("T")
 
-#: A value this large is serialised off the event loop, in bytes. Below it, a thread hop costs more than the work.
+#: Values from this size in bytes are serialised off the event loop; below it, a thread hop costs more than
+#: the work.
 LARGE = 256 * 1024
 
 
@@ -35,10 +36,11 @@ random = SystemRandom()
 
 
 def go_on_after(checkpoint_id: str) -> None:
-    """Let the checkpoints that this process makes from now on sort after this one, whatever its clock says.
+    """Make later checkpoints of this process sort after this one, independent of its clock.
 
-    A thread's state is its checkpoint with the greatest id, and LangGraph's ids begin with the wall clock's time: one that
-    is behind that of the process before, even by the second that a takeover takes, would lose everything that follows.
+    A thread's state is its checkpoint with the greatest id, and LangGraph's ids begin with the wall
+    clock's time. A clock behind that of the previous process, even by the second that a takeover
+    takes, would make all new checkpoints sort before the old one and be lost.
     """
     made = ids.UUID(hex=checkpoint_id.replace("-", ""))
     if made.version == 6:
@@ -48,17 +50,19 @@ def go_on_after(checkpoint_id: str) -> None:
 class ThreadWriter(LoopBound):
     """All checkpoint reads and writes of one run, under one epoch of its thread.
 
-    Shield: a write that began lands even if the run's task is cancelled meanwhile, and the cancellation is delivered
-    after it. Track and seal: `quiesce()` waits for the writes in flight, `seal()` refuses later ones. Fence: the
-    storage checks the epoch in each transaction. A write that fails for good calls `on_failure`: in `async`
-    durability LangGraph would run on for nothing (reference: measured, durability §2.8).
+    Shield: a started write lands even if the run's task is cancelled; the cancellation is delivered
+    afterwards. Track and seal: `quiesce()` waits for the writes in flight, `seal()` refuses later
+    ones. Fence: the storage checks the epoch in each transaction. A write that fails permanently
+    calls `on_failure`, because in `async` durability LangGraph would continue without effect
+    (reference: measured, durability §2.8).
 
     Args:
-        largest: Bytes that one write may have, 0 for any number.
-        on_failure: Called once with the error of the first write that failed for good, or cannot be encoded.
+        largest: The most bytes of one write; 0 for no limit.
+        on_failure: Called once, with the error of the first write that failed permanently or
+            cannot be encoded.
         run_id: The run that writes, as its checkpoints' metadata name it.
-        on_base: Awaited once, before the first pending write to a checkpoint that the run found and did not make: what
-            it overwrites there could not be rolled back otherwise.
+        on_base: Awaited once, before the first pending write to a checkpoint that the run did not
+            create. Without it the overwritten rows could not be rolled back.
     """
 
     def __init__(
@@ -102,12 +106,15 @@ class ThreadWriter(LoopBound):
         return bool(self._in_flight)
 
     async def quiesce(self) -> None:
-        """Wait until no write is in flight; a write may begin meanwhile unless the writer is sealed."""
+        """Wait until no write is in flight.
+
+        Unless the writer is sealed, a new one may begin meanwhile.
+        """
         while self._in_flight:
             await asyncio.wait(self._in_flight)
 
     async def caught_up(self) -> None:
-        """Wait until every checkpoint that was put so far has landed, or failed."""
+        """Wait until every checkpoint put so far has landed or failed."""
         if self._puts:
             await asyncio.wait(self._puts)
 
@@ -132,10 +139,12 @@ class ThreadWriter(LoopBound):
         rows = self._rows()
         namespace = config["configurable"].get("checkpoint_ns", "")
         if namespace and self._on_base is not None and any(place == namespace for place, _ in self._found):
-            # Without pending writes before it, as in `exit`: what is overwritten later may be of the one before this.
+            # In `exit` durability no pending writes precede it; later ones may overwrite those of the
+            # previous checkpoint.
             await self._keep_base()
         if self._base_lock.locked():
-            # What the run overwrites is being read, from the thread's newest checkpoint: this must not become that first.
+            # The rows that the run overwrites are being read from the newest checkpoint; this one must not
+            # become it first.
             async with self._base_lock:
                 pass
         await self._encode(self._storage.encode_checkpoint, rows, config, checkpoint, metadata, new_versions)
@@ -212,7 +221,10 @@ class ThreadWriter(LoopBound):
             self._on_failure(error)
 
     async def _shielded(self, future: asyncio.Future[T]) -> T:
-        """Wait for a future without cancelling it; a cancellation meanwhile is delivered after its end."""
+        """Wait for a future without cancelling it.
+
+        A cancellation of the caller is delivered afterwards.
+        """
         cancelled: asyncio.CancelledError | None = None
         while not future.done():
             try:
@@ -231,7 +243,7 @@ class ThreadWriter(LoopBound):
 
     async def _get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         if self._epoch == 1 and not self._wrote:
-            # The thread's first writer: there is nothing yet, and asking would cost as much as a step.
+            # The thread's first writer: nothing is stored yet, and a query would cost as much as a step.
             return None
         found = await self._read(lambda: self._reader.aget_tuple(config))
         if found is not None:
@@ -241,25 +253,25 @@ class ThreadWriter(LoopBound):
         return found
 
     def note(self, found: CheckpointTuple) -> None:
-        """Remember a checkpoint that was read, if another one has made it."""
+        """Remember a checkpoint that was read, if another writer created it."""
         if not self.is_ours(found):
             place = found.config["configurable"]
             self._found.add((place.get("checkpoint_ns", ""), place["checkpoint_id"]))
 
     def is_ours(self, found: CheckpointTuple) -> bool:
-        """Whether this run has made a checkpoint, in this attempt or an earlier one."""
+        """Whether this run created a checkpoint, in this attempt or an earlier one."""
         return (found.metadata or {}).get("run_id") == self._run_id
 
     def made(self, checkpoint_id: str) -> bool:
-        """Whether this run has made a checkpoint that was read or written before."""
+        """Whether this run created a checkpoint that was already read or written."""
         return all(checkpoint_id != found for _, found in self._found)
 
     async def snapshot(self, checkpoint: Mapping[str, Any] | None = None, *, whole: bool = False) -> Snapshot:
-        """The pending writes of the thread's newest checkpoints, and of the one that a run goes on from.
+        """The pending writes of the newest checkpoints, and of the one that a run continues from.
 
         Args:
-            checkpoint: Where the run's request says that it goes on from.
-            whole: Whether those of all checkpoints that the run has made are wanted too.
+            checkpoint: The checkpoint that the run's request names.
+            whole: Whether to include all checkpoints that the run created.
         """
         places = addressed(checkpoint)
         if whole:
@@ -296,15 +308,19 @@ class ThreadWriter(LoopBound):
         return await read_again(read, seconds=self._storage.commits.retry_seconds)
 
     def with_allowlist(self, extra_allowlist: Any) -> ThreadWriter:
-        """Restore these classes from checkpoints too. This object, not a clone: a clone would have its own seal."""
+        """Allow these classes in checkpoints too.
+
+        Returns this object; a clone would have its own seal.
+        """
         self._reader = self._reader.with_allowlist(extra_allowlist)
         return self
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:
-        """The version after `current`, as stock savers write it.
+        """The version after `current`, in the stock savers' format.
 
-        Its random part keeps the values of two branches apart. It comes from the system's generator: a graph that seeds
-        Python's own would give both branches the same versions.
+        Its random part distinguishes the values of two branches. It comes from the system's
+        generator: with Python's own, a graph that seeds it would give both branches the same
+        versions.
         """
         number = int(str(current).split(".", 1)[0]) if current is not None else 0
         return f"{number + 1:032}.{random.random():016}"

@@ -1,1 +1,1 @@
-"""The database, without a word about threads: statements, time, columns, errors."""
+"""Database helpers that know nothing about threads: statements, time, columns, errors."""

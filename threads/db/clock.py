@@ -1,9 +1,9 @@
-"""The database's time, as this process knows it.
+"""This process's estimate of the database's time.
 
-Processes on machines whose clocks differ agree on what is due, expired or newer only if all of them read one clock. On
-PostgreSQL that is the server's, asked at the start and with each heartbeat; in between this process's monotonic
-clock goes on from there, so that a wall clock that is set, also backwards, changes nothing. On SQLite it is this machine's
-wall clock, which a process does not follow backwards either.
+Machines' clocks differ, so processes agree on what is due, expired or newer only if all read one
+clock. On PostgreSQL that is the server's, read at the start and with each heartbeat. In between it
+is extrapolated by the monotonic clock, so that changes of the wall clock have no effect. On SQLite
+it is this machine's wall clock, except that time never goes backwards within a process.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from datetime import datetime, timedelta
 from django.db import connection
 from django.utils import timezone
 
-#: How much a monotonic clock may go wrong, in seconds each second, before a new answer is worth more than an old one.
+#: The assumed drift of a monotonic clock, in seconds per second; it decides when a new answer beats an old
+#: one.
 DRIFT = 1e-4
-#: A step back shorter than this, in seconds, is a more exact answer, and is waited for; a longer one is another clock.
+#: A step back shorter than this, in seconds, is a more exact answer: `now` holds until it catches up. A
+#: longer one is a different clock.
 STEP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the database's clock said at a time of the monotonic clock, give or take `error` seconds."""
+    """The database's time at a time of the monotonic clock, within `error` seconds."""
 
     said: datetime
     at: float
@@ -33,14 +35,17 @@ class Answer:
         return self.said + timedelta(seconds=at - self.at)
 
 
-#: None before anybody has asked.
+#: None before the first answer.
 _known: Answer | None = None
 #: What `now` returned last.
 _latest: datetime | None = None
 
 
 def now() -> datetime:
-    """The time to write into rows and to compare rows with; in one process it does not go backwards."""
+    """The time to write into rows and to compare rows with.
+
+    It does not go backwards within a process.
+    """
     global _latest
     if _known is None:
         return timezone.now()
@@ -48,18 +53,19 @@ def now() -> datetime:
     if connection.vendor != "postgresql":
         current = max(current, timezone.now())
     if _latest is not None and timedelta(0) < _latest - current < timedelta(seconds=STEP):
-        # What comes later must not have an earlier place in its thread's queue.
+        # A later row must not get an earlier place in its thread's queue.
         return _latest
     _latest = current
     return current
 
 
 def note(said: datetime, *, asked: float) -> None:
-    """Note what the database's clock said, if it says more than what is known.
+    """Store an answer of the database's clock if it improves on the current one.
 
     Args:
-        asked: The monotonic time at which it was asked. The answer is from between then and now: one that took long says
-            little. It is taken if it is more exact, or if what is known cannot be true (after a failover, or a sleep).
+        asked: The monotonic time of the query. The answer is from between then and now, so a slow
+            one is inexact. It is stored if it is more exact, or if it contradicts the current one
+            (after a failover or a sleep).
     """
     global _known
     heard = time.monotonic()
@@ -73,7 +79,7 @@ def note(said: datetime, *, asked: float) -> None:
 
 
 def forget() -> None:
-    """Know nothing, as before the first answer."""
+    """Forget all answers."""
     global _known, _latest
     _known = _latest = None
 
@@ -84,7 +90,8 @@ def ask() -> None:
         note(timezone.now(), asked=time.monotonic())
         return
     with connection.cursor() as cursor:
-        # Not before: connecting takes longer than the answer, which would seem that much older than it is.
+        # Only after connecting, which takes longer than the query and would make the answer seem older than
+        # it is.
         asked = time.monotonic()
         cursor.execute("SELECT clock_timestamp()")
         note(cursor.fetchone()[0], asked=asked)

@@ -1,4 +1,4 @@
-"""Conditions on JSON columns that mean the same on every database."""
+"""Conditions on JSON columns, with the same meaning on every database."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.db.models import BooleanField, F, Func, JSONField, Q, TextField, Val
 
 from threads.db.json import SQLITE_FUNCTION, contains_text
 
-#: Strings that each JSON encoder writes as they are, and how many of them are looked for.
+#: Strings that every JSON encoder writes unescaped, and how many of them are searched for.
 PLAIN, MOST = re.compile(r"[ !#-.0-\[\]-~]+"), 8
 
 
 class Containing(Func):
-    """Whether a text that is JSON contains other JSON; it is parsed only if it has the other's strings in it.
+    """Whether JSON text contains other JSON; it is parsed only if it contains the other's strings.
 
-    Most rows of a search are not what is searched for, and to look for a string costs a twentieth of parsing.
+    Most rows of a search do not match, and searching for a string costs a twentieth of parsing.
     """
 
     output_field = BooleanField()
@@ -37,13 +37,13 @@ class Containing(Func):
         return f"CASE WHEN {having} THEN {condition} ELSE false END", [*given, *parameters]
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """`@>`. A NUL character, which jsonb does not take, is another one for it."""
+        """`@>`. A NUL character, which jsonb rejects, is replaced."""
         (text, texts), (wanted, given) = (compiler.compile(each) for each in self.get_source_expressions())
         condition = f"replace({text}, '\\u0000', '\\ufffd')::jsonb @> {wanted}::jsonb"
         return self._guarded(text, list(texts), condition, [*texts, *given], "strpos")
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        """A function that the query's own connection learns when the query is about to be executed."""
+        """A function that is registered on the query's connection just before its execution."""
         connection.ensure_connection()
         connection.connection.create_function(SQLITE_FUNCTION, 2, contains_text, deterministic=True)
         (text, texts), (wanted, given) = (compiler.compile(each) for each in self.get_source_expressions())
@@ -52,20 +52,23 @@ class Containing(Func):
 
 
 def containing(column: str, wanted: dict[str, Any]) -> Q:
-    """Rows whose JSON has everything that is wanted, as PostgreSQL's `@>` says."""
+    """Rows whose JSON contains all that is wanted, as defined by PostgreSQL's `@>`."""
     if connection.vendor == "postgresql":
         return Q(**{f"{column}__contains": wanted})
     return Q(Containing(F(column), Value(wanted, JSONField()), strings=_strings(wanted)))
 
 
 def text_containing(column: str, wanted: dict[str, Any]) -> Q:
-    """The same on a column of JSON as text, which no index answers. A row that has nothing there is none of them."""
+    """The same on a column of JSON as text, without an index.
+
+    Rows where it is NULL do not match.
+    """
     encoded = Value(orjson.dumps(wanted).decode(), TextField())
     return Q(Containing(F(column), encoded, strings=_strings(wanted)))
 
 
 def _strings(wanted: Any) -> tuple[str, ...]:
-    """Strings that are in whatever contains what is wanted: values first, for more rows have a key than a value."""
+    """Strings that every match contains: values first, because keys are more common."""
     found = dict.fromkeys([*_values(wanted), *_keys(wanted)])
     return tuple(each for each in found if PLAIN.fullmatch(each))[:MOST]
 

@@ -1,8 +1,9 @@
 """Django's database from the event loop: one synchronous function, one transaction, one call.
 
-The ORM has no asynchronous form; its async methods are threads. Those that asgiref picks either serialise the whole
-process (one thread for everything outside a request) or leak a connection (a task started from a request). So the
-server has a fixed set of database threads, each of which keeps its connection until `close()`.
+The ORM has no asynchronous form; its async methods use threads. The threads that asgiref picks
+either serialise the whole process (one thread for everything outside a request) or leak a
+connection (a task started from a request). So the server has a fixed set of database threads, each
+of which keeps its connection until `close()`.
 """
 
 from __future__ import annotations
@@ -26,21 +27,22 @@ T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
-#: SQLite has one writer at a time, and those who wait for it poll: one thread that takes turns is faster and fair.
+#: SQLite has one writer at a time, and waiting writers poll: a single thread is faster and fair.
 THREADS = {"sqlite": 1, "postgresql": 12}
 
-#: How PostgreSQL names a transaction that it gave up: a serialization failure, a deadlock; and how often one is tried again.
+#: PostgreSQL's codes of an aborted transaction (serialization failure, deadlock), and how often one is
+#: retried.
 SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
 
-#: A function to call, and where its result goes; None ends a thread.
+#: A function to call, and the future for its result; None ends a thread.
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class DatabaseThreads:
     """A pool of threads for database work, started on first use.
 
-    They are daemons: a thread that hangs in a query of a database that does not answer must not keep the process from
-    ending, which those of `concurrent.futures` would.
+    They are daemons: a thread that hangs in a query must not keep the process from exiting, as the
+    threads of `concurrent.futures` would.
     """
 
     def __init__(self) -> None:
@@ -70,7 +72,7 @@ class DatabaseThreads:
     def close(self, timeout: float = 5.0) -> None:
         """End the threads and close their connections; the next call starts new ones.
 
-        Blocks at most `timeout` seconds; a thread that does not end by then is left to end with the process.
+        Blocks at most `timeout` seconds; a thread that has not ended by then ends with the process.
         """
         with self._lock:
             threads, self._threads = self._threads, []
@@ -85,7 +87,7 @@ class DatabaseThreads:
 
 
 def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
-    # With DEBUG, Django would keep the text of every query of this thread, which never ends a request.
+    # With DEBUG, Django would keep the text of every query, because no request ends on this thread.
     connection.make_debug_cursor = connection.make_cursor  # type: ignore[method-assign, assignment]
     _leave_pool()
     while (job := jobs.get()) is not None:
@@ -98,22 +100,23 @@ def _work(jobs: queue.SimpleQueue[Job | None]) -> None:
         except BaseException as raised:
             error = _unavailable(raised)
             if isinstance(error, OperationalError | InterfaceError):
-                # A connection that the database ended is of no use to the next caller of this thread.
+                # The next call on this thread needs a new connection if the database ended this one.
                 for each in connections.all(initialized_only=True):
                     each.close_if_unusable_or_obsolete()
         try:
             loop.call_soon_threadsafe(_finish, future, result, error)
         except RuntimeError:
             logger.debug("The event loop closed before a database call ended.")
-        # Neither the result nor a traceback's frames may live on until this thread's next job.
+        # Do not keep the result or a traceback's frames alive until this thread's next job.
         del job, call, future, result, error
     connections.close_all()
 
 
 def _leave_pool() -> None:
-    """Connect this thread directly: it keeps its connection, so that Django's pool saves it nothing.
+    """Connect this thread directly: it keeps its connection, so Django's pool saves nothing.
 
-    After an outage the pool waits twice as long before each attempt to connect; this thread's next call connects at once.
+    After an outage the pool doubles its wait before each attempt to connect; a direct connection is
+    made at the next call.
     """
     wrapper, options = connections["default"], connection.settings_dict["OPTIONS"]
     if "pool" in options:
@@ -122,10 +125,12 @@ def _leave_pool() -> None:
 
 
 def _call(call: Callable[[], Any]) -> Any:
-    """Call; again if the database gave the transaction up so that others could go on, which has then done nothing.
+    """Call.
 
-    So has one that was refused as a write: this thread's connection may be from before a failover, and a new one reach the
-    server that accepts writes.
+    Retry if the database aborted the transaction in favour of others, which left no effect.
+
+    Also retry a refused write, which left no effect either: this connection may be from before a
+    failover, and a new one may reach the server that accepts writes.
     """
     for attempt in range(SACRIFICES):
         try:
@@ -139,9 +144,10 @@ def _call(call: Callable[[], Any]) -> Any:
 
 
 def _unavailable(error: BaseException) -> BaseException:
-    """What Django names otherwise as what it is, a database that cannot be used now: an OperationalError.
+    """The error, as an OperationalError if it means that the database is unavailable.
 
-    A connection stays read-only once it was, and a new one may reach the server that accepts writes: it is closed.
+    A read-only connection is closed: it stays read-only, and a new one may reach the server that
+    accepts writes.
     """
     is_named = isinstance(error, OperationalError | InterfaceError)
     if is_named or not isinstance(error, DatabaseError) or not is_passing(error):
@@ -154,9 +160,9 @@ def _unavailable(error: BaseException) -> BaseException:
 
 
 def _replace_ended_connection() -> None:
-    """Leave a connection that the server has ended meanwhile, before a call fails on it.
+    """Close a connection that the server has ended meanwhile, before a call fails on it.
 
-    Nothing is sent to an idle connection but the word of its end: it is readable then, which costs no round trip to see.
+    An idle connection becomes readable only when it ends, so this check costs no round trip.
     """
     if connection.vendor == "postgresql" and connection.connection is not None:
         poll = select.poll()

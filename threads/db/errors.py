@@ -1,6 +1,6 @@
-"""Which errors say that the database, the connection or the transaction was lost, and not that the statement is wrong.
+"""Which errors mean a lost database, connection or transaction, and not a wrong statement.
 
-The one place that knows it: whoever tries again, answers 503, or leaves something to recovery asks here.
+The only place that decides this; retries, 503 answers and recovery rely on it.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ import sqlite3
 import psycopg
 from django import db
 
-#: A refusal to write: the other side of a failover, or a database that is nearly full.
+#: A refused write: a read-only server after a failover, or a database that is nearly full.
 READ_ONLY = "25006"
-#: The transaction failed earlier, or the server ended it and its connection for its time: that of a process that stood
-#: still, for one. psycopg files them, and `READ_ONLY`, with the server's internal errors.
+#: The transaction failed earlier, or the server ended it and its connection by a timeout, for example of a
+#: frozen process. psycopg classes them, and `READ_ONLY`, as internal errors.
 ENDED = frozenset(["25P02", "25P03", "25P04"])
-#: Program limits: psycopg files them with the faults that pass, but a row too large stays too large.
+#: Program limits: psycopg classes them as operational errors, but a row that is too large stays too large.
 LIMITS = "54"
-#: Every error of a database, the driver's own and Django's.
+#: All database errors, of the drivers and of Django.
 OF_DRIVERS = (psycopg.Error, sqlite3.Error, db.DatabaseError, db.InterfaceError)
-#: How the drivers, and Django for them, name what is not the statement's fault.
+#: The drivers' and Django's classes of errors that the statement did not cause.
 PASSING = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -31,13 +31,13 @@ PASSING = (
 
 
 def sqlstate(error: BaseException) -> str:
-    """PostgreSQL's code of an error, also of one that Django wrapped; "" when it has none."""
+    """PostgreSQL's code of an error, also if Django wrapped it; "" if it has no code."""
     source = error if isinstance(error, psycopg.Error) else error.__cause__
     return getattr(source, "sqlstate", None) or ""
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same may succeed later: on a new connection, in a new transaction, or once the database is back."""
+    """Whether a retry may succeed: in a new connection or transaction, or after an outage."""
     code = sqlstate(error)
     if code.startswith(LIMITS):
         return False

@@ -1,8 +1,8 @@
-"""Threads for synchronous work, of graphs and of the server itself. None of them holds up the end of the process.
+"""Threads for synchronous work of graphs and of the server. None of them delays the process's exit.
 
-Synchronous nodes, tools and model clients run in the event loop's default executor. Python's own has a few threads more
-than processors, and waits for each of them at the exit: some nodes that hang would stop all others, the server's own
-work, and the shutdown.
+Synchronous nodes, tools and model clients run in the event loop's default executor. Python's
+default has a few more threads than processors and waits for all of them at exit. There a few
+hanging nodes would block all other nodes, the server's own work, and the shutdown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ T = TypeVar("T")
 class DaemonThreads(ThreadPoolExecutor):
     """Up to `size` daemon threads, started when there is work and none of them is idle.
 
-    A `ThreadPoolExecutor` because event loops accept no other default; nothing of its own machinery is used.
+    A `ThreadPoolExecutor` because event loops accept no other default; its implementation is not
+    used.
     """
 
     def __init__(self, size: int, name: str) -> None:
@@ -48,7 +49,7 @@ class DaemonThreads(ThreadPoolExecutor):
 
         with self._guard:
             if self._over:
-                raise RuntimeError("This process is about to end; it starts no more synchronous work.")
+                raise RuntimeError("This process is shutting down and starts no more synchronous work.")
             if self._idle:
                 self._idle -= 1
             elif self._started < self._size:
@@ -67,7 +68,7 @@ class DaemonThreads(ThreadPoolExecutor):
                 self._idle += 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Start nothing more. Waits for no thread: one that hangs would hold up the exit."""
+        """Start nothing more. Waits for no thread, because a hanging one would delay the exit."""
         with self._guard:
             self._over = True
             started, self._started = self._started, 0
@@ -75,13 +76,14 @@ class DaemonThreads(ThreadPoolExecutor):
             self._jobs.put(None)
 
 
-#: For work of the server that a graph's hanging threads must not hold up: large checkpoints, drawings, searches.
+#: For the server's own work, which a graph's hanging threads must not block: large checkpoints, drawings,
+#: searches.
 own = DaemonThreads(4, "own")
-#: For host names of webhooks: a resolver that does not answer takes up to half a minute.
+#: For resolving host names of webhooks: a resolver that does not answer takes up to half a minute.
 resolvers = DaemonThreads(16, "resolver")
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function of the server's own on a thread, like `asyncio.to_thread` does with the default executor."""
+    """Like `asyncio.to_thread`, for functions of the server, on a separate executor."""
     call = partial(contextvars.copy_context().run, function, *args, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(own, call)

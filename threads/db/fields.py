@@ -15,18 +15,19 @@ else:
 
 
 class Encoded(str):
-    """Text that is JSON already."""
+    """Text that is already JSON."""
 
     __slots__ = ()
 
 
 class TextJSONField(AnyTextField):
-    """JSON kept as the text that was written: nothing is reordered, and nothing is parsed by the database.
+    """JSON kept as the text that was written; the database neither parses nor reorders it.
 
-    For payloads that no query looks into; a jsonb column would reorder their keys, refuse NUL, and cost a parse.
+    For payloads that no query inspects. A jsonb column would reorder keys, reject NUL, and cost a
+    parse.
     """
 
-    # What the type checker takes the attribute for; a text field's would be `str`.
+    # The attribute's type for the type checker; a text field's would be `str`.
     _pyi_private_set_type: Any
     _pyi_private_get_type: Any
 

@@ -1,4 +1,4 @@
-"""Identifiers that sort by the time of their creation."""
+"""Identifiers that sort by creation time."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from uuid_utils.compat import uuid7
 
 
 def new_id() -> uuid.UUID:
-    """Return a UUIDv7 (RFC 9562 §5.7); those of one process grow monotonically."""
+    """Return a UUIDv7 (RFC 9562 §5.7), monotonic within a process."""
     return uuid7()
 
 
 def first_id(at: datetime) -> uuid.UUID:
-    """The least id that can have been made at a time: what is older has a lesser one."""
+    """The smallest possible id of a time; everything older has a smaller one."""
     return uuid.UUID(int=int(at.timestamp() * 1000) << 80)
 
 

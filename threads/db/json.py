@@ -1,4 +1,4 @@
-"""Whether JSON contains other JSON, as PostgreSQL's `@>` says, for a database that does not know it. Pure."""
+"""PostgreSQL's `@>` for databases without it: whether JSON contains other JSON. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import orjson
 
-#: The name in SQL, on SQLite, of `contains_text`.
+#: The SQL name of `contains_text` on SQLite.
 SQLITE_FUNCTION = "json_contains"
 
 
 def contains_text(document: str | None, wanted: str) -> bool:
-    """The same for JSON as text; nothing contains nothing."""
+    """The same for JSON as text; None contains nothing."""
     return document is not None and contains(orjson.loads(document), _parsed(wanted))
 
 
@@ -22,7 +22,10 @@ def _parsed(wanted: str) -> Any:
 
 
 def contains(document: Any, wanted: Any) -> bool:
-    """Whether an object has all wanted keys, a list all wanted elements in any order, and a scalar is the same."""
+    """Objects need all wanted keys, lists all wanted elements in any order.
+
+    Scalars must be equal.
+    """
     if isinstance(wanted, dict):
         return isinstance(document, dict) and all(
             key in document and contains(document[key], value) for key, value in wanted.items()

@@ -1,6 +1,7 @@
-"""Namespaces as one column of text, in which those below another are a range. Pure.
+"""Namespaces as one text column, in which all namespaces below another are a range. Pure.
 
-("users", "7") is "users.7.": a label has no period, so the text is unambiguous, and what begins with it is below it.
+("users", "7") is "users.7.": labels have no periods, so the text is unambiguous, and the namespaces
+below it begin with it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,6 @@ def decode(text: str) -> Namespace:
 
 
 def below(prefix: Sequence[str]) -> tuple[str, str] | None:
-    """Where what begins with a prefix starts, and where it has ended; None for everything."""
+    """The start and the exclusive end of the range below a prefix; None for everything."""
     text = encode(prefix)
     return (text, text[: -len(END)] + AFTER_END) if text else None

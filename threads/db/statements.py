@@ -1,8 +1,8 @@
-"""The hot path's statements: one row by its columns, without the ORM's composition.
+"""The hot path's statements: one row by its columns, without the ORM's query construction.
 
-Every run is admitted and settled once. The ORM composes and compiles an equal query anew each time, which costs several
-times what the database needs for it; docs/reference/benchmarks.md has the figures. Values and rows still pass through the
-fields' own conversions, so that both databases read and write what the ORM does.
+Every run is admitted and settled once. The ORM constructs and compiles the same query each time,
+which costs several times its execution; docs/reference/benchmarks.md has the figures. Values still
+pass through the fields' conversions, so that both databases read and write what the ORM does.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db import connection, models
 from django.db.models.expressions import Col
 
 M = TypeVar("M", bound=models.Model)
-#: What makes the values of a row what the fields have: its place, and the conversion.
+#: A conversion from a row's value to the field's: the column's position, and the function.
 Converters = list[tuple[int, Callable[[Any], Any]]]
 
 
@@ -51,14 +51,16 @@ def update_each(
     where: Mapping[str, Any] | None = None,
     kept: Collection[str] = (),
 ) -> set[Any]:
-    """Update a row for each mapping, in one statement on PostgreSQL; return the ids of those that there were.
+    """Update a row for each mapping, in one statement on PostgreSQL.
+
+    Return the ids of updated rows.
 
     Args:
-        rows: Attribute names and values, the same names in each, `id` among them.
-        changes: What changes alike in all of them.
-        by: The names of a mapping that its row must equal; the others change.
-        where: What else each row must equal.
-        kept: Names whose column stays as it is where the value is None.
+        rows: Attribute names and values; each has the same names, including `id`.
+        changes: Changes that are the same for all rows.
+        by: The names in a mapping that select its row; the others are changes.
+        where: Further values that each row must have.
+        kept: Names whose columns stay unchanged where the value is None.
     """
     where = where or {}
     if not rows:
@@ -96,7 +98,8 @@ def get(model: type[M], where: Mapping[str, Any], *, lock: bool = False) -> M | 
     """Return the row whose columns equal all of `where`, or None.
 
     Args:
-        lock: Lock it until the transaction ends; SQLite's `BEGIN IMMEDIATE` has locked everything already.
+        lock: Lock it until the transaction ends; SQLite's `BEGIN IMMEDIATE` has already locked
+            everything.
     """
     columns = _columns(model)
     query, names, converters = _select(
@@ -119,9 +122,9 @@ def among(
     of: str = "id",
     condition: str = "TRUE",
 ) -> list[tuple[Any, ...]]:
-    """Return some columns of the rows of which one column, `of`, is among the values, and that fulfil an SQL condition.
+    """Return columns of the rows whose column `of` is among the values, under a condition.
 
-    One parameter for each value: for a few of them, and for SQLite, which has no arrays.
+    Each value is a parameter: for a few values, and for SQLite, which has no arrays.
     """
     if not values:
         return []
@@ -133,7 +136,10 @@ def among(
 
 
 def exists(model: type[models.Model], condition: str, values: Mapping[str, Any]) -> bool:
-    """Whether a row fulfils an SQL condition; its placeholders are the values of the named columns, in their order."""
+    """Whether a row matches an SQL condition.
+
+    Its placeholders take the named columns' values, in order.
+    """
     columns = _columns(model)
     adapted = [columns[name].get_db_prep_save(value, connection) for name, value in values.items()]
     with connection.cursor() as cursor:
@@ -187,7 +193,7 @@ def _update_each(
     ]
     conditions = [f"t.{quoted[name]} = v.{quoted[name]}" for name in by]
     conditions += [f't."{columns[name].column}" = %s' for name in where]
-    # `%b`: arrays go in binary; as text psycopg escapes each element by regular expressions.
+    # `%b`: arrays are sent in binary; for text, psycopg escapes each element by regular expressions.
     arrays = ", ".join(f"%b::{_array_of(columns[name])}" for name in names)
     return (
         f'UPDATE "{model._meta.db_table}" t SET {", ".join(assignments)} '
@@ -197,7 +203,7 @@ def _update_each(
 
 
 def _array_of(field: models.Field[Any, Any]) -> str:
-    """The type of an array of a column's values, without their length: a cast would cut what is too long."""
+    """The array type of a column, without length, because a cast would truncate longer values."""
     return f"{(field.db_type(connection) or '').partition('(')[0]}[]"
 
 
@@ -227,7 +233,7 @@ def _among(
 def _converters(model: type[models.Model], names: tuple[str, ...]) -> Converters:
     converters: Converters = []
     for index, name in enumerate(names):
-        # A reference's values are converted as those that it refers to.
+        # A foreign key's values are converted like the referenced column's.
         expression = _columns(model)[name].get_col(model._meta.db_table)
         found = (*connection.ops.get_db_converters(expression), *expression.get_db_converters(connection))
         converters += [(index, functools.partial(_convert, convert, expression)) for convert in found]

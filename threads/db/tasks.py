@@ -1,4 +1,4 @@
-"""Tasks that outlive what started them."""
+"""Tasks that outlive their creator."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ T = TypeVar("T")
 def spawn(coroutine: Coroutine[Any, Any, T], name: str | None = None) -> asyncio.Task[T]:
     """Start a task in a fresh context.
 
-    In its creator's context it would inherit a request's thread and database connection (asgiref), and keep both.
+    In its creator's context it would inherit and keep a request's thread and database connection
+    (asgiref).
     """
     return asyncio.create_task(coroutine, name=name, context=contextvars.Context())

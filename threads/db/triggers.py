@@ -1,4 +1,4 @@
-"""Database triggers for numbers that only grow: a mistake in any program cannot turn a fence back."""
+"""Database triggers for columns that only grow: a mistake in any program cannot lower a fence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CREATE TRIGGER IF NOT EXISTS {table}_{column}_only_grows BEFORE UPDATE ON {table
 
 
 def only_grows(table: str, column: str) -> tuple[Callable[..., None], Callable[..., None]]:
-    """The two functions of a `RunPython` operation that adds and removes the trigger."""
+    """The two functions of a `RunPython` operation: add the trigger, remove it."""
 
     def add(apps: Any, schema_editor: Any) -> None:
         template = POSTGRES if schema_editor.connection.vendor == "postgresql" else SQLITE
@@ -35,7 +35,7 @@ def only_grows(table: str, column: str) -> tuple[Callable[..., None], Callable[.
 
 
 def still_only_grows(table: str, *columns: str) -> Callable[..., None]:
-    """For `RunPython`, after a migration that alters the table: SQLite makes it anew for that, without its triggers."""
+    """For `RunPython` after an altered table, which SQLite recreates without its triggers."""
 
     def restore(apps: Any, schema_editor: Any) -> None:
         if schema_editor.connection.vendor == "sqlite":

@@ -6,9 +6,12 @@ NAME = "threads_by_metadata"
 
 
 def create(apps: Any, schema_editor: Any) -> None:
-    """Find threads by what their metadata contain, whoever has how many; built beside the server's writes."""
+    """Index metadata, to find a user's threads by it.
+
+    Built concurrently with the server's writes.
+    """
     if schema_editor.connection.vendor == "postgresql":
-        # One whose building was broken off is there, and is never used.
+        # An interrupted build leaves an invalid index, which is never used.
         drop(apps, schema_editor)
         schema_editor.execute(
             f"CREATE INDEX CONCURRENTLY {NAME} ON threads_thread USING gin (metadata jsonb_path_ops)"

@@ -3,10 +3,11 @@ from typing import Any
 from django.db import migrations, models
 
 TABLE = "threads_thread"
-#: What a search on SQLite reads of each of somebody's threads, so that it finds the rows themselves only for its results.
+#: The columns that a search on SQLite reads of each of a user's threads, so that it loads the rows only of
+#: its results.
 SQLITE = {
     "threads_by_user": "user_id, created_at DESC, id DESC, metadata",
-    # On PostgreSQL it would make each of a run's updates of its thread write to every index.
+    # On PostgreSQL it would make every update of a thread by a run write to every index.
     "threads_by_update": "user_id, updated_at DESC, id DESC",
 }
 NEW = models.Index(
@@ -23,8 +24,11 @@ def drop(schema_editor: Any, name: str) -> None:
 
 
 def create(apps: Any, schema_editor: Any) -> None:
-    """In the order of a search, without what no search finds; on PostgreSQL built beside the server's writes."""
-    # One whose building was broken off is there, and is never used.
+    """Index threads in search order, without hidden ones.
+
+    On PostgreSQL built concurrently with writes.
+    """
+    # An interrupted build leaves an invalid index, which is never used.
     drop(schema_editor, NEW.name)
     if schema_editor.connection.vendor == "postgresql":
         schema_editor.add_index(apps.get_model("threads", "thread"), NEW, concurrently=True)

@@ -1,4 +1,4 @@
-"""Tables: conversations, edits of their state, and items of the store."""
+"""Tables: threads, edits of their state, and store items."""
 
 from threads.models.edit import StateEdit
 from threads.models.item import StoreItem

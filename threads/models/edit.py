@@ -1,4 +1,4 @@
-"""Edits of a thread's state by its user, as the thread's log remembers them."""
+"""Edits of a thread's state by its user, for the thread's log."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from django.db import models
 
 
 class StateEdit(models.Model):
-    """One edit: the checkpoint that it made, and the epoch of the thread that it took.
+    """One edit: the checkpoint that it created, and the epoch of the thread that it took.
 
-    The epoch places it among the events of the thread's runs (`runs.events.thread_log`). What it said is the checkpoint's to
-    tell; who reads of an edit whose checkpoint has been pruned meanwhile gets nothing of it.
+    The epoch orders it among the events of the thread's runs (`runs.events.thread_log`). Its
+    content is read from the checkpoint; once that is pruned, readers get nothing of the edit.
     """
 
     pk = models.CompositePrimaryKey("thread_id", "epoch")

@@ -24,9 +24,9 @@ else:
 
 
 class BytewiseTextField(PlainTextField):
-    """Text that is compared byte by byte, whatever the database's language: what has a prefix is a range.
+    """Text compared byte by byte, independent of the database's collation: a prefix is a range.
 
-    SQLite does so by itself.
+    SQLite compares so by default.
     """
 
     def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
@@ -36,15 +36,15 @@ class BytewiseTextField(PlainTextField):
 
 class StoreItemQuerySet(models.QuerySet["StoreItem"]):
     def for_principal(self, principal: Principal) -> StoreItemQuerySet:
-        """Only what belongs to this principal; the one way to an item."""
+        """Only this principal's items; the only access to items."""
         return self.filter(user_id=principal.user_id)
 
     def live(self, now: datetime) -> StoreItemQuerySet:
-        """Without those that have expired and wait for their removal."""
+        """Without expired items that are not yet removed."""
         return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=now))
 
     def below(self, prefix: Sequence[str]) -> StoreItemQuerySet:
-        """Those whose namespace begins with these labels."""
+        """Items whose namespaces begin with these labels."""
         bounds = below(prefix)
         return self if bounds is None else self.filter(namespace__gte=bounds[0], namespace__lt=bounds[1])
 
@@ -61,12 +61,12 @@ class StoreItem(models.Model):
     value = TextJSONField(default=dict)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
-    #: How long it is kept after it was put, or read with a refresh, in minutes; None for ever.
+    #: How long it is kept after a put, or a read with refresh, in minutes; None if it never expires.
     ttl_minutes = models.FloatField(null=True)
     expires_at = models.DateTimeField(null=True)
-    #: Which embedding made the vectors; those of another one are not comparable.
+    #: The embedding that made the vectors; those of another one are not comparable.
     embedding = models.CharField(max_length=255, default="")
-    #: Packed (`threads.store.vectors`). The last column, so that what reads the others need not pass it.
+    #: Packed (`threads.store.vectors`). The last column, so that reads of the others need not pass over it.
     vectors = models.BinaryField(default=b"")
 
     objects = StoreItemQuerySet.as_manager()

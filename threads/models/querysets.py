@@ -1,4 +1,4 @@
-"""The vocabulary of queries on threads."""
+"""Queries on threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Principal(Protocol):
-    """Whoever asks: one user of the site."""
+    """The requester: one user of the site."""
 
     @property
     def user_id(self) -> int: ...
@@ -21,21 +21,21 @@ class Principal(Protocol):
 
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def for_principal(self, principal: Principal) -> ThreadQuerySet:
-        """Only what belongs to this principal; the one way from a request to a thread."""
+        """Only this principal's threads; the only access from a request to a thread."""
         return self.filter(narrowing(principal, "threads"), user_id=principal.user_id)
 
     def visible(self) -> ThreadQuerySet:
-        """Without those of finished stateless runs, which wait for their removal."""
+        """Without threads of finished stateless runs that are not yet removed."""
         return self.filter(discarded_at__isnull=True)
 
     def stale(self) -> ThreadQuerySet:
-        """Those whose values lag behind their checkpoints while nothing runs."""
+        """Threads without active runs whose values lag behind their checkpoints."""
         return self.visible().filter(stale_since__isnull=False).exclude(status="busy")
 
     def locked(self) -> ThreadQuerySet:
-        """Lock the rows until the transaction ends, after every writer of the present epoch has committed.
+        """Lock the rows until the transaction ends, after all writers of the epoch have committed.
 
-        On PostgreSQL `FOR UPDATE` waits for the `FOR KEY SHARE` of checkpoint and event writes in flight.
-        SQLite's `BEGIN IMMEDIATE` has already locked the whole database.
+        On PostgreSQL `FOR UPDATE` waits for the `FOR KEY SHARE` of checkpoint and event writes in
+        flight. SQLite's `BEGIN IMMEDIATE` has already locked the whole database.
         """
         return self.select_for_update(of=("self",))

@@ -1,4 +1,4 @@
-"""Conversations."""
+"""The table of threads."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from threads.models.querysets import ThreadQuerySet
 
 
 class ThreadStatus(models.TextChoices):
-    #: Nothing runs, and nothing is asked.
+    #: No run is active, and no interrupt waits for an answer.
     IDLE = "idle"
     #: A run is pending or running.
     BUSY = "busy"
-    #: The last run stopped at a question or a breakpoint; the graph has steps left.
+    #: The last run stopped at an interrupt or a breakpoint; the graph has steps left.
     INTERRUPTED = "interrupted"
     #: The last run ended in an error.
     ERROR = "error"
 
 
 class TtlStrategy(models.TextChoices):
-    """What is done with a thread that has expired."""
+    """What happens to an expired thread."""
 
     #: Delete it, with its runs and its state.
     DELETE = "delete"
-    #: Keep it and its present state, and delete the checkpoints of its past.
+    #: Keep it and its current state, and delete older checkpoints.
     KEEP_LATEST = "keep_latest"
 
 
@@ -40,17 +40,18 @@ class Thread(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
     status = models.CharField(max_length=11, choices=ThreadStatus, default=ThreadStatus.IDLE)
-    #: What the last run that executed has left: the status once nothing is in flight.
+    #: The status left by the last executed run; it applies when no run is in flight.
     resting_status = models.CharField(
         max_length=11, choices=ThreadStatus, default=ThreadStatus.IDLE, db_default=ThreadStatus.IDLE
     )
     metadata = models.JSONField(default=dict)
     config = TextJSONField(default=dict)
-    #: The state's values at the last checkpoint that a finished run left.
+    #: The state's values at the last checkpoint of a finished run.
     values = TextJSONField(null=True)
-    #: Since when the checkpoints have gone on without `values`: a run ended that nobody could read (`runs.states.refresh`).
+    #: Since when `values` lag behind the checkpoints, because a run's final state could not be read
+    #: (`runs.states.refresh`).
     stale_since = models.DateTimeField(null=True)
-    #: Questions waiting for an answer: {task id: [{"id", "value"}, …]}.
+    #: Interrupts waiting for an answer: {task id: [{"id", "value"}, …]}.
     interrupts = TextJSONField(default=dict)
     #: {"error": class, "message": …} when the last run failed.
     error = TextJSONField(null=True)
@@ -59,21 +60,22 @@ class Thread(models.Model):
     updated_at = models.DateTimeField()
     #: When `values` last changed.
     state_updated_at = models.DateTimeField()
-    #: When a stateless run ended here: nobody sees the thread since then, and the sweep removes it a little later,
-    #: so that a reader of the run who reconnects still finds its last events.
-    #: Also set when it expired; what is left of it is removed from then on, in pieces.
+    #: Set when a stateless run ended here: the thread is hidden from then on. The sweep removes it a little
+    #: later, so that a reader of the run can reconnect and still find its last events. Also set on expiry;
+    #: the rest of the thread is then removed in batches.
     discarded_at = models.DateTimeField(null=True)
-    #: How long it is kept after the last thing that happened on it, in minutes; None for ever (`threads.expiry`).
+    #: How long it is kept after its last activity, in minutes; None if it never expires (`threads.expiry`).
     ttl_minutes = models.FloatField(null=True)
     ttl_strategy = models.CharField(max_length=11, choices=TtlStrategy, null=True)
-    #: None also after `keep_latest` was done, until something happens again.
+    #: Also None after `keep_latest`, until the next activity.
     expires_at = models.DateTimeField(null=True)
 
     objects = ThreadQuerySet.as_manager()
 
     class Meta:
         indexes = [
-            # On SQLite also with the metadata, and one more by the last change (migration 0008).
+            # On SQLite this index also has the metadata, and there is another one by the last change
+            # (migration 0008).
             models.Index(
                 fields=["user", "-created_at", "-id"],
                 condition=models.Q(discarded_at__isnull=True),

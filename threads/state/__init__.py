@@ -1,1 +1,1 @@
-"""A thread's state, as its graph and its checkpoints tell it."""
+"""A thread's state, read through its graph and its checkpoints."""

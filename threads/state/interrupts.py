@@ -1,4 +1,4 @@
-"""The interrupts that a thread's checkpoints ask, read without the graph that asks them."""
+"""The waiting interrupts of a thread, read from its checkpoints without its graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from threads.state.unanswered import Asked, waiting
 
 #: The channel in which LangGraph keeps a task's interrupts (`langgraph._internal._constants.INTERRUPT`).
 CHANNEL = "__interrupt__"
-#: A namespace's newest checkpoint is where its graph stands; earlier ones tell what was asked there.
+#: A namespace's newest checkpoint is its graph's current position; earlier ones have earlier interrupts.
 QUERY = """
 SELECT asked.checkpoint_ns, asked.checkpoint_id, task_id, task_path, type, {value}, EXISTS (
     SELECT 1 FROM {writes} done WHERE done.idx >= 0 AND (done.thread_id, done.checkpoint_ns, done.checkpoint_id,
@@ -35,7 +35,7 @@ SQLITE = {"value": "value", "writes": "writes", "place": "?"}
 def read_interrupts(
     thread_id: UUID, *, file: str | Path, serde: SerializerProtocol
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return what waits for an answer: {task id: [{"id", "value"}, …]}, as a thread's `interrupts`.
+    """Return the waiting interrupts, as a thread's row has them: {task id: [{"id", "value"}, …]}.
 
     Args:
         file: The checkpoints' file, if the database is SQLite.
@@ -52,7 +52,7 @@ def read_interrupts(
 def read_asked(
     rows: Iterable[tuple[Any, ...]], serde: SerializerProtocol
 ) -> tuple[list[Asked], dict[str, Any]]:
-    """Return the tasks of rows of `QUERY`, and the interrupts by their ids."""
+    """Return the tasks in rows of `QUERY`, and the interrupts by id."""
     tasks: list[Asked] = []
     interrupts: dict[str, Any] = {}
     for namespace, checkpoint_id, task_id, path, kind, blob, finished, newest in rows:
@@ -65,7 +65,7 @@ def read_asked(
 
 
 def asked_rows(thread_id: UUID, *, file: str | Path) -> tuple[list[Any], list[str]]:
-    """Return the rows of `QUERY`, and the namespaces of a thread that have a checkpoint."""
+    """Return the rows of `QUERY`, and the thread's namespaces that have a checkpoint."""
     thread, file = str(thread_id), Path(file)
     parameters = [thread, CHANNEL]
     if connection.vendor == "postgresql":

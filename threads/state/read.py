@@ -12,16 +12,16 @@ from threads.disclosure import shown_error
 from threads.models import Thread, ThreadStatus
 from threads.state.snapshots import history
 
-#: Fields of a checkpoint's address that clients see.
+#: The fields of a checkpoint's address that clients see.
 ADDRESS = ("checkpoint_id", "thread_id", "checkpoint_ns", "checkpoint_map")
-#: What of it their metadata say too.
+#: Those fields that checkpoints' metadata contain too.
 PLACE = ("thread_id", "checkpoint_ns")
 
 
 class Graphs(Protocol):
-    """How this module reaches a graph by its name, with a saver to read through.
+    """Opens a graph by name, with a saver to read through.
 
-    `runs` has the registry of graphs, and `threads` never imports it.
+    `runs` implements it: the registry of graphs is there, and `threads` never imports `runs`.
     """
 
     def __call__(self, name: str, config: Any) -> AbstractAsyncContextManager[Any]: ...
@@ -34,7 +34,10 @@ async def read_state(
     subgraphs: bool = False,
     checkpoint: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the state at a checkpoint, or the latest; of a thread that no graph has run on, the empty state."""
+    """Return the state at a checkpoint, or the latest.
+
+    The empty state if no graph has run on the thread.
+    """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
         return empty_state()
@@ -53,11 +56,11 @@ async def read_history(
     metadata: Mapping[str, Any] | None = None,
     checkpoint_ns: str = "",
 ) -> AsyncGenerator[dict[str, Any]]:
-    """Yield the states of one namespace, the newest first. Each is read when it is asked for.
+    """Yield the states of one namespace, newest first. Each is read lazily.
 
     Args:
-        before: The checkpoint that they are older than.
-        metadata: What their checkpoints' metadata contain.
+        before: Only states older than this checkpoint.
+        metadata: Values that the checkpoints' metadata must contain.
     """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
@@ -73,13 +76,13 @@ async def read_history(
 
 
 def address(thread: Thread, checkpoint: Mapping[str, Any] | None = None) -> Any:
-    """The configuration that names a checkpoint of a thread, whatever thread the client's address of it names."""
+    """The configuration that addresses a checkpoint, always of this thread."""
     configurable: dict[str, Any] = {"thread_id": str(thread.id)}
     owner = {"user_id": str(thread.user_id)}
     for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
         if checkpoint and checkpoint.get(key) is not None:
             configurable[key] = checkpoint[key]
-    # Whose store a graph is opened with.
+    # The user whose store the graph is opened with.
     return {"configurable": configurable, "metadata": owner}
 
 
@@ -118,7 +121,7 @@ def thread_state(snapshot: StateSnapshot) -> dict[str, Any]:
 
 
 def asking(state: Mapping[str, Any], asked: Collection[str]) -> dict[str, Any]:
-    """A state with the interrupts of these ids alone, in the subgraphs that it shows as well."""
+    """A state with only the interrupts of these ids, also in its subgraphs."""
     return {
         **state,
         "interrupts": [each for each in state["interrupts"] if each["id"] in asked],
@@ -134,7 +137,7 @@ def asking(state: Mapping[str, Any], asked: Collection[str]) -> dict[str, Any]:
 
 
 def standing(snapshot: StateSnapshot) -> dict[str, Any]:
-    """What a thread's row says of its present state: the columns, with `values` as they are."""
+    """The columns of a thread's row for its current state, with `values` unencoded."""
     interrupts = {
         task.id: [interrupt_json(each) for each in task.interrupts]
         for task in snapshot.tasks
@@ -152,9 +155,9 @@ def standing(snapshot: StateSnapshot) -> dict[str, Any]:
 
 
 def _placed(metadata: Any, place: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A checkpoint's metadata with where it is, as the reference server has them; LangGraph leaves that out of them.
+    """A checkpoint's metadata with its address, as on the reference server; LangGraph omits it.
 
-    It is said here, and not stored: a copy of a thread has the same checkpoints.
+    It is added here and not stored, because a copy of a thread has the same checkpoints.
     """
     if metadata is None:
         return None

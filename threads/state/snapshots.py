@@ -1,9 +1,10 @@
-"""Snapshots of many checkpoints of a graph, as LangGraph makes them, at a fifth of what its own cost.
+"""Snapshots of many checkpoints of a graph, equal to LangGraph's, at a fifth of their cost.
 
-LangGraph prepares each checkpoint's tasks as if to execute them, looks at every channel and node of the graph, and goes
-through the event loop for each. What is the same for all checkpoints is prepared once here, and of the nodes only those are
-asked that something can have triggered. What is not that simple is left to LangGraph: values that have to be put together
-from earlier checkpoints, or that writes beside the checkpoint change, and checkpoints of older versions.
+LangGraph prepares each checkpoint's tasks as if to execute them: it visits every channel and node
+of the graph, and passes through the event loop for each. Here, whatever is the same for all
+checkpoints is prepared once, and only nodes that may have been triggered are checked. LangGraph
+still handles the complex cases: values rebuilt from earlier checkpoints, values changed by pending
+writes, and checkpoints of older versions.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from langgraph.pregel._io import read_channels
 from langgraph.pregel.debug import tasks_w_writes
 from langgraph.types import StateSnapshot
 
-#: How many snapshots are made before others have their turns.
+#: How many snapshots are made before other tasks may run.
 TURN = 10
 
 
@@ -38,11 +39,11 @@ async def history(
     before: str | None = None,
     metadata: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[StateSnapshot]:
-    """What `graph.aget_state_history` yields: a namespace's snapshots, the newest first.
+    """Yield the same as `graph.aget_state_history`: a namespace's snapshots, newest first.
 
     Args:
-        before: The checkpoint that they are older than.
-        metadata: What their checkpoints' metadata contain.
+        before: Only snapshots older than this checkpoint.
+        metadata: Values that the checkpoints' metadata must contain.
     """
     options: dict[str, Any] = {
         "filter": dict(metadata) if metadata else None,
@@ -62,7 +63,7 @@ async def history(
 
 
 def is_plain(graph: Any) -> bool:
-    """Whether a graph's snapshots are those of LangGraph."""
+    """Whether a graph uses LangGraph's own methods for its snapshots."""
     kind = type(graph)
     return all(
         getattr(kind, name, None) is getattr(Pregel, name)
@@ -90,7 +91,8 @@ class Snapshots:
         self._specs = {name: spec for name, spec in graph.channels.items() if isinstance(spec, BaseChannel)}
         self._managed = {name: spec for name, spec in graph.channels.items() if name not in self._specs}
         self._empty = {name: spec.from_checkpoint(MISSING) for name, spec in self._specs.items()}
-        #: Channels that are put together from earlier checkpoints' writes if a checkpoint has a version and no value.
+        #: Channels that are rebuilt from earlier checkpoints' writes if a checkpoint has a version but no
+        #: value.
         self._replayed = [
             name
             for name, spec in self._specs.items()
@@ -100,7 +102,7 @@ class Snapshots:
         for name, node in self._nodes.items():
             for channel in node.triggers:
                 self._readers[channel].append(name)
-        #: Nodes whose trigger has a value without being given one.
+        #: Nodes whose trigger has a value even if nothing was written to it.
         self._always = {
             name
             for channel, empty in self._empty.items()
@@ -109,7 +111,7 @@ class Snapshots:
         }
 
     def can(self, saved: CheckpointTuple) -> bool:
-        """Whether a checkpoint is simple."""
+        """Whether a checkpoint is simple enough for `of`."""
         checkpoint = saved.checkpoint
         values, versions = checkpoint["channel_values"], checkpoint["channel_versions"]
         return (
@@ -147,13 +149,16 @@ class Snapshots:
         )
 
     def _channels(self, values: Mapping[str, Any]) -> dict[str, BaseChannel]:
-        """The channels with a checkpoint's values. Those without one are shared: nothing writes to them."""
+        """The channels with a checkpoint's values.
+
+        Empty ones are shared, because nothing writes to them.
+        """
         return self._empty | {
             name: spec.from_checkpoint(values[name]) for name, spec in self._specs.items() if name in values
         }
 
     def _tasks(self, saved: CheckpointTuple, channels: Mapping[str, BaseChannel]) -> list[Any]:
-        """The tasks that come after a checkpoint, in LangGraph's order."""
+        """The tasks that follow a checkpoint, in LangGraph's order."""
         values, nodes = saved.checkpoint["channel_values"], self._nodes
         if TASKS not in values:
             can = self._always.union(*(self._readers.get(channel, ()) for channel in values))

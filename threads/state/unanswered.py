@@ -1,8 +1,9 @@
-"""Which interrupts a thread still asks. Pure: no Django, no database.
+"""Which interrupts of a thread still wait for an answer. Pure: no Django, no database.
 
-A subgraph's interrupt is stored with the subgraph's task and with each task above it, but its answer is used in the
-subgraph alone. If the subgraph then goes on and the attempt ends before the tasks above it do, they still show the
-interrupt. It waits only if the innermost namespace asks it. So it is with the tasks that a function calls.
+A subgraph's interrupt is stored with the subgraph's task and with each task above it, but only the
+subgraph uses the answer. If the subgraph then continues, and the attempt ends before the tasks
+above do, these still show the interrupt. So an interrupt waits only if the innermost namespace asks
+it. The same holds for tasks that a function calls.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-#: How LangGraph writes the path of a task that a node's channels trigger (`task_path_str`).
+#: LangGraph's path of a task that is triggered by a node's channels (`task_path_str`).
 PULLED = "~__pregel_pull, "
-#: And that of a task that another one calls; the other's path follows.
+#: LangGraph's path of a task that another task calls; the caller's path follows.
 PUSHED = "~__pregel_push, "
 
 
@@ -26,7 +27,7 @@ class Asked:
     task_path: str
     ids: tuple[str, ...]
     finished: bool = False
-    #: Whether the checkpoint is the newest of its namespace.
+    #: Whether the checkpoint is its namespace's newest.
     newest: bool = True
 
 
@@ -35,7 +36,7 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
 
     Args:
         asked: The tasks with interrupts, of all checkpoints.
-        namespaces: Every namespace of the thread that has a checkpoint.
+        namespaces: All namespaces of the thread that have a checkpoint.
     """
     asked = list(asked)
     callers = {(*_step(each), _caller(each.task_path)) for each in asked if each.task_path.startswith(PUSHED)}
@@ -55,10 +56,11 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
 
 
 def _passed_up(task: Asked, live: Iterable[Asked], gone: Collection[str]) -> tuple[str, ...]:
-    """What a task that calls others asks: of what it has shown, that which is still asked below it.
+    """The interrupts of a task that calls others: those of its own that a task below still asks.
 
-    If that is nothing, the tasks below have gone on to what they ask now. Where none of them asks, the task has asked by
-    itself, or was cut off on its way there, and is asked again.
+    If there are none, the tasks below have moved on, and their current interrupts are returned. If
+    no task below asks, the task asked by itself, or was cut off on its way there and is asked
+    again.
     """
     calls = [each for each in live if _enters(task, each.namespace) or _invokes(task, each)]
     below = [name for each in calls for name in each.ids]
@@ -68,7 +70,7 @@ def _passed_up(task: Asked, live: Iterable[Asked], gone: Collection[str]) -> tup
 
 
 def _invokes(task: Asked, other: Asked) -> bool:
-    """Whether the other is a task of the function that this one is, at any depth."""
+    """Whether the function of this task called the other one, at any depth."""
     return _step(task) == _step(other) and f"{PUSHED}{task.task_path}, " in other.task_path
 
 
@@ -77,15 +79,15 @@ def _step(task: Asked) -> tuple[str, str]:
 
 
 def _caller(path: str) -> str:
-    """The path of the task that calls one as a function does."""
+    """The path of the task that called the task of this path."""
     return path.removeprefix(PUSHED).rsplit(", ", 2)[0]
 
 
 def _enters(task: Asked, namespace: str) -> bool:
-    """Whether a task has a subgraph of this namespace."""
+    """Whether a task executes the subgraph of this namespace."""
     if any(segment.endswith(f":{task.task_id}") for segment in namespace.split("|")):
         return True
-    # A subgraph with a memory of its own has the node's name alone.
+    # A subgraph with a persistent state of its own has only the node's name.
     name = task.task_path.removeprefix(PULLED)
     place = f"{task.namespace}|{name}" if task.namespace else name
     plain = "|".join(segment.split(":", 1)[0] for segment in place.split("|"))

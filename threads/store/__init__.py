@@ -1,8 +1,8 @@
-"""Long-term memory: what graphs and clients keep beside threads, for one user each.
+"""Long-term memory: data of graphs and clients beyond threads, separate for each user.
 
     graph, API ──ops──► UserStore ──one call──► items (SQL)
                            └─ filters, vectors, embedding: no database
 
-A `UserStore` is LangGraph's `BaseStore` over Django's tables, bound to one user: no namespace leads to what belongs to
-somebody else. Values are JSON. What a filter or a ranking decides is decided by pure functions, on pages of rows.
+A `UserStore` is LangGraph's `BaseStore` over Django's tables, bound to one user: no namespace leads
+to another user's items. Values are JSON. Pure functions filter and rank, on pages of rows.
 """

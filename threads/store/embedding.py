@@ -1,4 +1,4 @@
-"""How a store is configured: which texts of an item are embedded, and their embedding, by calls of a model."""
+"""The configuration of a store: which texts of an item are embedded, and by which model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from threads.store.vectors import pack, unit
 
 #: The path of a whole value.
 WHOLE = "$"
-#: Paths that a put may name, and texts of one item that are embedded, at most.
+#: The most paths that a put may name, and the most texts of an item that are embedded.
 MOST_PATHS, MOST_TEXTS = 32, 100
 
-#: What a put says about its texts: None for the configured paths, False for none.
+#: The paths of a put: None for the configured ones, False for none.
 Paths = Sequence[str] | bool | None
 
 
@@ -28,7 +28,7 @@ class Index:
 
     embeddings: Embeddings
     dims: int
-    #: By which vectors are known to be this embedding's.
+    #: Identifies vectors of this embedding.
     name: str
     fields: tuple[str, ...] = (WHOLE,)
     tokens: list[str | list[str]] = field(init=False)
@@ -37,7 +37,10 @@ class Index:
         object.__setattr__(self, "tokens", _tokens(self.fields))
 
     def texts(self, value: Mapping[str, Any], paths: Paths) -> list[str]:
-        """The texts of a value that are embedded. Raises InvalidIndex for paths that are none, or lead to too many."""
+        """The texts of a value to embed.
+
+        Raises InvalidIndex for invalid paths, and for too many texts.
+        """
         if paths is False:
             return []
         tokens = self.tokens if paths is None or paths is True else _tokens(check_paths(paths))
@@ -47,7 +50,7 @@ class Index:
         return found
 
     async def vectors(self, texts_of_items: Sequence[Sequence[str]]) -> list[bytes]:
-        """The vectors of the texts of each item. Raises EmbeddingFailed."""
+        """The vectors of each item's texts. Raises EmbeddingFailed."""
         distinct = list(dict.fromkeys(text for texts in texts_of_items for text in texts))
         if not distinct:
             return [b""] * len(texts_of_items)
@@ -59,7 +62,7 @@ class Index:
             raise self._failure(error) from error
 
     async def query(self, text: str) -> tuple[float, ...]:
-        """The vector of what is looked for. Raises EmbeddingFailed."""
+        """The vector of a query. Raises EmbeddingFailed."""
         try:
             (vector,) = self._checked([await self.embeddings.aembed_query(text)])
             return unit(vector)
@@ -79,21 +82,21 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class StoreConfig:
-    """What a site says about its store."""
+    """A site's configuration of its store."""
 
-    #: Minutes that an item is kept whose put does not say; None for ever.
+    #: The default time to live of an item, in minutes; None for no expiry.
     default_ttl: float | None = None
-    #: Whether a read that does not say puts the expiry off.
+    #: Whether reads extend the expiry by default.
     refresh_on_read: bool = True
     #: None: `query` is ignored.
     index: Index | None = None
-    #: Bytes that an item, and all items of one user, may have as JSON; 0 for any number.
+    #: The most bytes of an item, and of all items of a user, as JSON; 0 for no limit.
     item_limit: int = 0
     user_limit: int = 0
 
 
 def check_paths(paths: Any) -> Sequence[str]:
-    """A put's paths. Raises InvalidIndex for what cannot be some."""
+    """A put's paths. Raises InvalidIndex if they are invalid."""
     if not isinstance(paths, list | tuple) or not all(isinstance(each, str) for each in paths):
         raise InvalidIndex("An index is false, or a list of paths such as 'text' and 'messages[*].content'.")
     if len(paths) > MOST_PATHS or not all(map(is_text, paths)):

@@ -1,31 +1,34 @@
-"""What can be wrong with an operation on the store."""
+"""Errors of operations on the store."""
 
 from __future__ import annotations
 
 
 class InvalidKey(ValueError):
-    """Nothing can be put under this key."""
+    """The key is invalid."""
 
 
 class InvalidValue(ValueError):
-    """This cannot be an item's value: it is not a JSON object."""
+    """The value of an item is not a JSON object."""
 
 
 class TooLarge(ValueError):
-    """An item, or all items of a user together, would be larger than the site allows."""
+    """An item, or all items of a user together, would exceed the site's limit."""
 
 
 class InvalidTtl(ValueError):
-    """This is no time for which an item can be kept."""
+    """The time to live is invalid."""
 
 
 class InvalidFilter(ValueError):
-    """No item can be compared with this."""
+    """The filter is invalid."""
 
 
 class InvalidIndex(ValueError):
-    """These are no paths to texts."""
+    """The paths to texts are invalid."""
 
 
 class EmbeddingFailed(RuntimeError):
-    """The embedding model did not answer, or not as it is configured; nothing was stored."""
+    """The embedding model failed, or its answer does not match its configuration.
+
+    Nothing was stored.
+    """

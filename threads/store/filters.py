@@ -1,8 +1,9 @@
-"""Whether an item is one that a search asks for. Pure.
+"""Whether an item matches the filter of a search. Pure.
 
-A filter names values of an item's top-level keys, or compares them: {"kind": "fact", "score": {"$gt": 3}}. It is decided
-here, for both databases alike and without a path in any SQL: a key may have quotes, dots and brackets. What the database
-may do beforehand is leave out items whose text cannot match (`fragments`).
+A filter gives values of an item's top-level keys, or compares them: {"kind": "fact", "score":
+{"$gt": 3}}. It is evaluated here, the same for both databases, and without paths in SQL, because a
+key may have quotes, dots and brackets. The database only excludes items whose text cannot match
+(`fragments`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ OPERATORS = ("$eq", "$ne", *ORDER)
 
 
 def check(wanted: Mapping[str, Any] | None) -> None:
-    """Raise InvalidFilter, which says what is wrong, if it is not a filter."""
+    """Raise InvalidFilter with the reason if the filter is invalid."""
     try:
         orjson.dumps(wanted)
     except TypeError as error:
@@ -46,7 +47,7 @@ def _check(wanted: Any) -> None:
 
 
 def matches(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
-    """Whether an item's value has everything that a filter wants."""
+    """Whether an item's value matches all conditions of a filter."""
     return all(_agrees(value.get(key), each) for key, each in (wanted or {}).items())
 
 
@@ -71,9 +72,9 @@ def _compares(wanted: Mapping[str, Any]) -> bool:
 
 
 def _compare(found: Any, operator: str, operand: Any) -> bool:
-    """By numbers, also those that are written as text; two texts that are no numbers by their characters.
+    """Compare numbers, also those written as text; compare two other texts by their characters.
 
-    What cannot be compared, as a key that is not there, is neither more nor less.
+    All comparisons are false for values that cannot be compared, such as a missing key.
     """
     if operator in ("$eq", "$ne"):
         return _same(found, operand) is (operator == "$eq")
@@ -92,7 +93,8 @@ def _same(found: Any, wanted: Any) -> bool:
 def fragments(wanted: Mapping[str, Any] | None) -> Iterator[str]:
     """Texts that the JSON of every matching item contains, as `encode` writes it.
 
-    A necessary condition that a database checks without parsing; only texts are written in one way alone (1 is also 1.0).
+    A necessary condition that a database checks without parsing. Only texts qualify, because
+    numbers have several spellings (1 is also 1.0).
     """
     for key, each in (wanted or {}).items():
         text = each.get("$eq") if isinstance(each, Mapping) else each
@@ -101,5 +103,5 @@ def fragments(wanted: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def encode(value: Any) -> str:
-    """Compact JSON, as values are stored."""
+    """Compact JSON, the form in which values are stored."""
     return orjson.dumps(value).decode()

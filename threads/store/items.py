@@ -1,4 +1,4 @@
-"""Reading items; synchronous, each function for one call on a database thread."""
+"""Reads of items; each function is synchronous, for one call on a database thread."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from threads.models import StoreItem
 from threads.models.item import StoreItemQuerySet
 from threads.models.querysets import Principal
 
-#: Rows that are read, or written by one statement, at most.
+#: The most rows that one statement reads or writes.
 PAGE = 500
-#: A refresh is left out that would put the expiry off by less than this share of the time to live: reads stay reads.
+#: A refresh that would extend the expiry by less than this share of the time to live is skipped, so that most
+#: reads write nothing.
 WORTH_REFRESHING = 0.01
 
 
@@ -56,7 +57,7 @@ class Found(NamedTuple):
 def get(
     principal: Principal, places: Collection[Place], *, refreshed: Collection[Place]
 ) -> dict[Place, Item]:
-    """The items at these places; some of them with a new time to live."""
+    """The items at these places; those to refresh have a new expiry."""
     found: dict[Place, Found] = {}
     for part in parts(places):
         rows = _live(principal).filter(at(part)).values_list(*Found._fields)
@@ -73,10 +74,10 @@ def newest(
     after: Found | None = None,
     rows: slice = slice(PAGE),
 ) -> list[Found]:
-    """Items below a prefix, the last that was put first: some of them, after one."""
+    """A page of the items below a prefix, the most recently put first, after a given one."""
     items = _containing(_live(principal).below(prefix), fragments)
     if after is not None:
-        # The first condition is a bound of the index, which the others are not.
+        # Only the first condition is a bound of the index.
         later = Q(updated_at__lt=after.updated_at) | Q(id__lt=after.id)
         items = items.filter(later, updated_at__lte=after.updated_at)
     page = items.order_by("-updated_at", "-id").values_list(*Found._fields)[rows]
@@ -84,7 +85,7 @@ def newest(
 
 
 class Embedded(NamedTuple):
-    """What a ranking reads of a row."""
+    """The columns that a ranking reads."""
 
     id: int
     namespace: str
@@ -103,7 +104,7 @@ def embedded(
     after: Embedded | None,
     values: bool,
 ) -> list[Embedded]:
-    """A page of items below a prefix with their vectors, in an order that a put does not change."""
+    """A page of the items below a prefix, with vectors, in an order that puts do not change."""
     items = _containing(_live(principal).below(prefix), fragments)
     if after is not None:
         later = Q(namespace__gt=after.namespace) | Q(key__gt=after.key)
@@ -114,7 +115,7 @@ def embedded(
 
 
 def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
-    """The items with these ids that are still there, in this order."""
+    """The remaining items with these ids, in this order."""
     found: dict[int, Found] = {}
     for part in parts(ids):
         rows = _live(principal).filter(id__in=part).values_list(*Found._fields)
@@ -123,9 +124,9 @@ def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
 
 
 def namespaces(principal: Principal, prefix: Sequence[str], *, after: str = "") -> list[str]:
-    """A page of the namespaces below a prefix that have items, as text, in its order: those after one.
+    """A page of the namespaces below a prefix that have items: as text, sorted, after a given one.
 
-    Goes from one namespace to the next by the index, however many items each of them has.
+    Skips from one namespace to the next by the index, independent of the number of items in each.
     """
     bounds = below(prefix)
     end = "AND namespace < %(end)s" if bounds else ""
@@ -150,7 +151,7 @@ def namespaces(principal: Principal, prefix: Sequence[str], *, after: str = "") 
 
 
 def refresh(principal: Principal, found: Iterable[Found]) -> None:
-    """Keep items that have a time to live for that time from now on."""
+    """Extend the expiry of items by their time to live, from now on."""
     now = clock.now()
     by_ttl: dict[float, list[int]] = defaultdict(list)
     for row in found:
@@ -160,7 +161,7 @@ def refresh(principal: Principal, found: Iterable[Found]) -> None:
                 by_ttl[row.ttl_minutes].append(row.id)
     for minutes, ids in by_ttl.items():
         for part in parts(ids):
-            # Looked at again: it may have expired, or been put with another time to live.
+            # Checked again: an item may have expired, or have been put with another time to live.
             items = StoreItem.objects.for_principal(principal).live(now)
             items.filter(id__in=part, ttl_minutes=minutes).update(expires_at=now + timedelta(minutes=minutes))
 
@@ -170,7 +171,7 @@ def _live(principal: Principal) -> StoreItemQuerySet:
 
 
 def _containing(items: StoreItemQuerySet, fragments: Collection[str]) -> StoreItemQuerySet:
-    """Those whose JSON contains these texts, which are parameters and no patterns."""
+    """Items whose JSON contains these texts, which are parameters, not patterns."""
     for number, fragment in enumerate(fragments):
         items = items.alias(**{f"at_{number}": StrIndex("value", Value(fragment))}).filter(
             **{f"at_{number}__gt": 0}
@@ -179,7 +180,7 @@ def _containing(items: StoreItemQuerySet, fragments: Collection[str]) -> StoreIt
 
 
 def at(places: Iterable[Place]) -> Q:
-    """The condition of being at one of these places."""
+    """The condition that an item is at one of these places."""
     keys: dict[Namespace, list[str]] = defaultdict(list)
     for place in places:
         keys[place.namespace].append(place.key)
@@ -190,7 +191,7 @@ def at(places: Iterable[Place]) -> Q:
 
 
 def parts(things: Iterable[Any]) -> Iterator[list[Any]]:
-    """Things in parts that one statement takes."""
+    """Split things into parts for one statement each."""
     left = iter(things)
     while part := list(islice(left, PAGE)):
         yield part

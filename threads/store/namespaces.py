@@ -1,6 +1,7 @@
 """Which namespaces and keys an item may have. Pure.
 
-LangGraph's rules for labels are its own `validate_op_namespace`; what is added here is what an index can hold.
+LangGraph's `validate_op_namespace` has the rules for labels; this module adds the limits of an
+index.
 """
 
 from __future__ import annotations
@@ -12,16 +13,17 @@ from langgraph.store.base import InvalidNamespaceError, MatchCondition
 from threads.db.namespaces import Namespace, encode
 from threads.store.exceptions import InvalidKey
 
-#: Bytes of an encoded namespace, and of a key. An entry of a B-tree of PostgreSQL holds 2704 bytes.
+#: The most bytes of an encoded namespace, and of a key. An entry of a B-tree in PostgreSQL has at most 2704
+#: bytes.
 LONGEST_NAMESPACE, LONGEST_KEY = 1024, 1024
-#: Any label, in a condition.
+#: Matches any label in a condition.
 ANY = "*"
-#: The first label that is LangGraph's own.
+#: The first label that LangGraph reserves.
 RESERVED = "langgraph"
 
 
 def check_place(namespace: Sequence[str], key: str) -> None:
-    """Raise ValueError unless something can be put there."""
+    """Raise ValueError if the place is invalid for an item."""
     if not namespace:
         raise InvalidNamespaceError("Namespace cannot be empty.")
     if namespace[0] == RESERVED:
@@ -43,7 +45,7 @@ def check_place(namespace: Sequence[str], key: str) -> None:
 
 
 def is_text(text: str) -> bool:
-    """Whether every database can store, and look for, a text: it has no NUL, and each surrogate its other half."""
+    """Whether every database can store and find a text: it has no NUL and no lone surrogate."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
@@ -52,7 +54,7 @@ def _size(text: str) -> int:
 
 
 def matches(namespace: Namespace, condition: MatchCondition) -> bool:
-    """Whether a namespace begins or ends with a condition's labels, `*` being any."""
+    """Whether a namespace begins or ends with a condition's labels; `*` matches any label."""
     labels, wanted = namespace, tuple(condition.path)
     if condition.match_type == "suffix":
         labels, wanted = labels[::-1], wanted[::-1]

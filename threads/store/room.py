@@ -1,4 +1,7 @@
-"""How much one user's store may hold. What it holds is added up seldom: each process takes a share of what is left."""
+"""The size limit of a user's store.
+
+The size is summed up rarely: in between, each process grants a share of the remaining bytes.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,28 @@ from threads.models import StoreItem
 from threads.models.querysets import Principal
 from threads.store.exceptions import TooLarge
 
-#: Users remembered at most.
+#: The most users that are cached.
 REMEMBERED = 10_000
-#: Of what is left, the part that one process lets through before it adds up again.
+#: The share of the remaining bytes that one process grants before it sums up again.
 SHARES = 8
-# Of a text that is compressed or stored apart, PostgreSQL knows the length without reading it.
+# PostgreSQL knows the length of a compressed or out-of-line text without reading it.
 SIZE = {
     "postgresql": "SELECT coalesce(sum(octet_length(value::text)), 0) FROM {table} WHERE user_id = %s",
     "sqlite": "SELECT coalesce(sum(length(CAST(value AS BLOB))), 0) FROM {table} WHERE user_id = %s",
 }
 
-#: For each user: bytes that may be written before the items are added up again, and the limit that this was for.
+#: For each user: bytes that may be written before the items are summed up again, and the limit then in force.
 _left: dict[int, tuple[int, int]] = {}
 
 
 def take_room(principal: Principal, values: Iterable[str], *, limit: int) -> None:
-    """Note that a user's items grow by these values. Raises TooLarge.
+    """Account for new values of a user's items. Raises TooLarge.
 
-    What is put in the place of another item counts until the next time the items are added up. So a limit is exceeded by
-    no more than the shares of other processes.
+    A replaced item still counts until the items are summed up again. So a limit is exceeded at most
+    by the shares of other processes.
 
     Args:
-        limit: Bytes that all items of one user may have; 0 for any number.
+        limit: The most bytes of all items of a user; 0 for no limit.
     """
     size = sum(len(value.encode()) for value in values)
     if not limit or not size:

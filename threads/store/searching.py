@@ -1,7 +1,7 @@
-"""Searches: pages of rows from the database, filtered and ranked here, never all of them in memory.
+"""Searches: pages of rows from the database, filtered and ranked here; memory holds one page.
 
-A page is one short call on a database thread, so that a search among many items holds nobody up; a search may miss an
-item that is put while it goes on.
+A page is one short call on a database thread, so that a large search delays no other caller. A
+search may miss an item that is put meanwhile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from threads.store.vectors import score
 
 
 class Ranked(NamedTuple):
-    """An item's place in a ranking: the best first, those without a score last, and of equals the newest."""
+    """An item's place in a ranking: best score first, then no score.
+
+    The newest first among equals.
+    """
 
     scored: bool
     score: float
@@ -33,19 +36,22 @@ class Ranked(NamedTuple):
 
 
 def check_bounds(limit: int, offset: int) -> None:
-    """Raise ValueError unless these are a page."""
+    """Raise ValueError if the page is invalid."""
     if limit < 0 or offset < 0:
-        raise ValueError("Neither limit nor offset is less than 0.")
+        raise ValueError("Neither limit nor offset may be negative.")
 
 
 def check_search(op: SearchOp) -> None:
-    """Raise ValueError if this cannot be searched."""
+    """Raise ValueError if the search is invalid."""
     filters.check(op.filter)
     check_bounds(op.limit, op.offset)
 
 
 async def search(principal: Principal, op: SearchOp, index: Index | None) -> list[SearchItem]:
-    """The items that match, nearest to the query first, or, without query or embedding, the last put first."""
+    """Matching items, nearest to the query first.
+
+    Without query or embedding, most recently put first.
+    """
     if not all(map(is_text, op.namespace_prefix)) or op.limit == 0:
         return []
     scores: dict[int, float | None] = {}
@@ -63,7 +69,7 @@ async def search(principal: Principal, op: SearchOp, index: Index | None) -> lis
 
 
 async def _filtered(principal: Principal, op: SearchOp) -> list[Found]:
-    """The newest items that match, and no page more than it takes to find them."""
+    """The newest matching items; reads no more pages than needed."""
     fragments = list(filters.fragments(op.filter))
     matching: list[Found] = []
     skipped, page = 0, list[Found]()
@@ -87,7 +93,7 @@ async def _ranked(
     """The ids of a page of the ranking, in its order, with their scores."""
     best: list[Ranked] = []
     async for page in _pages(principal, op):
-        # Seconds of arithmetic among many items; on the loop, everybody would wait for it.
+        # Among many items this takes seconds of arithmetic, which would block the event loop.
         best = await in_thread(_best, best, page, op, query, index.name)
     return {each.id: each.score if each.scored else None for each in islice(best, op.offset, None)}
 
@@ -108,7 +114,7 @@ async def _pages(principal: Principal, op: SearchOp) -> AsyncIterator[list[Embed
 def _best(
     best: list[Ranked], page: list[Embedded], op: SearchOp, query: tuple[float, ...], embedding: str
 ) -> list[Ranked]:
-    """The best of those that were best so far and of a page."""
+    """The best of the previous best and of a page."""
     candidates = (_rank(row, query, embedding) for row in page if filters.matches(row.value or {}, op.filter))
     return heapq.nlargest(op.offset + op.limit, [*best, *candidates])
 

@@ -42,12 +42,13 @@ from threads.store.writes import Fence
 class UserStore(BaseStore):
     """The items of one user, for a graph or a request; no namespace leads to another user's.
 
-    Made on an event loop. Its asynchronous methods never block the loop; the synchronous ones are for nodes that LangGraph
-    executes on threads of their own, and wait there. Within a batch, reads see what was there before the batch's puts,
-    and of several puts of one key the last one counts, as in LangGraph's own stores.
+    Created on an event loop. Its asynchronous methods never block the loop; the synchronous ones
+    are for nodes that LangGraph executes on threads, and block those. Within a batch, reads see the
+    state before the batch's puts, and the last of several puts of a key wins, as in LangGraph's own
+    stores.
 
     Args:
-        fence: The run's writer, when a run uses it: after a takeover each put raises Fenced.
+        fence: The run's writer, if a run uses the store: after a takeover each put raises Fenced.
     """
 
     supports_ttl = True
@@ -62,11 +63,14 @@ class UserStore(BaseStore):
         self.ttl_config = TTLConfig(default_ttl=config.default_ttl, refresh_on_read=config.refresh_on_read)
 
     def seal(self) -> None:
-        """Refuse every later write: the run has ended, whatever its abandoned nodes still do."""
+        """Refuse every later write, because the run has ended; abandoned nodes may still try."""
         self._sealed = True
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do operations from a thread that is not the event loop's; RuntimeError on that one, which it would block."""
+        """Do operations from another thread.
+
+        Raises RuntimeError on the event loop's, which it would block.
+        """
         try:
             here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:
@@ -79,7 +83,7 @@ class UserStore(BaseStore):
         return asyncio.run_coroutine_threadsafe(self.abatch(ops), self._loop).result()
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Do operations, in a few statements. What is wrong with one of them is raised before any is done."""
+        """Do operations in a few statements. An invalid one raises before any is done."""
         every = list(ops)
         for op in every:
             _check(op)
@@ -111,7 +115,7 @@ class UserStore(BaseStore):
             return []
         prefixes = [fixed(condition.path) for condition in conditions if condition.match_type == "prefix"]
         prefix = max(prefixes, key=len, default=())
-        # Those that are the same to a depth follow one another.
+        # Namespaces that are equal up to the depth are adjacent.
         found: dict[Namespace, None] = {}
         page = [""]
         while page and len(found) < op.offset + op.limit:
@@ -138,7 +142,7 @@ class UserStore(BaseStore):
         await in_database(writes.write, self._principal, rows, gone, fence=self._fence, most=self._user_limit)
 
     def _encoded(self, value: Any) -> Encoded:
-        """A value as it is stored. Raises InvalidValue and TooLarge."""
+        """A value in its stored form. Raises InvalidValue and TooLarge."""
         encoded = _encoded(value)
         if self._item_limit and len(encoded.encode()) > self._item_limit:
             raise TooLarge(f"An item has at most {self._item_limit} bytes as JSON.")
@@ -161,7 +165,7 @@ class UserStore(BaseStore):
 
 
 def _encoded(value: Any) -> Encoded:
-    """A value as it is stored. Raises InvalidValue."""
+    """A value in its stored form. Raises InvalidValue."""
     if not isinstance(value, Mapping):
         raise InvalidValue(f"An item's value is a JSON object, not {type(value).__name__}.")
     try:
@@ -171,7 +175,7 @@ def _encoded(value: Any) -> Encoded:
 
 
 def _check(op: Op) -> None:
-    """Raise ValueError if an operation cannot be done."""
+    """Raise ValueError if an operation is invalid."""
     validate_op_namespace(op)
     match op:
         case PutOp():

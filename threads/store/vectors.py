@@ -1,8 +1,8 @@
-"""Embeddings as bytes, and how near they are to each other. Pure.
+"""Embeddings as bytes, and their similarity. Pure.
 
-Vectors have the length 1 and are little-endian float32, one after the other: an item has one for each of its texts. The
-cosine of two such vectors is 1 - d²/2, with d their distance, which `math.dist` computes in C; there is no sum of products
-that is as fast without a numerical library.
+Vectors have length 1 and are little-endian float32, concatenated: an item has one for each of its
+texts. The cosine of two such vectors is 1 - d²/2, where d is their distance. `math.dist` computes d
+in C; no sum of products is as fast without a numerical library.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ import math
 import struct
 from collections.abc import Iterable, Sequence
 
-#: Bytes of a number.
+#: The size of a number in bytes.
 WIDTH = 4
 
 
 def unit(vector: Sequence[float]) -> tuple[float, ...]:
-    """The vector with the length 1; zeros stay zeros. Raises ValueError for numbers that are not finite."""
+    """The vector scaled to length 1; zeros stay zeros.
+
+    Raises ValueError for numbers that are not finite.
+    """
     numbers = tuple(float(number) for number in vector)
     length = math.hypot(*numbers)
     if not math.isfinite(length):
@@ -25,12 +28,15 @@ def unit(vector: Sequence[float]) -> tuple[float, ...]:
 
 
 def pack(vectors: Iterable[Sequence[float]]) -> bytes:
-    """The vectors as bytes, without those that are zero and point nowhere."""
+    """The vectors as bytes, without zero vectors, which have no direction."""
     return b"".join(struct.pack(f"<{len(each)}f", *each) for each in map(unit, vectors) if any(each))
 
 
 def score(query: tuple[float, ...], packed: bytes) -> float | None:
-    """The cosine of a query, which is a `unit`, and the nearest of an item's vectors; None if it has none of this size."""
+    """The cosine of a query (a `unit`) and the nearest of an item's vectors.
+
+    None if none has its size.
+    """
     size = WIDTH * len(query)
     if not packed or len(packed) % size:
         return None

@@ -1,4 +1,4 @@
-"""Writing items, and removing those that have expired; synchronous, for one call on a database thread."""
+"""Writes of items, and removal of expired ones; synchronous, for one call on a database thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from threads.store.room import take_room
 TABLE, THREADS = StoreItem._meta.db_table, Thread._meta.db_table
 FIELDS = [field for field in StoreItem._meta.concrete_fields if not field.primary_key]
 REPLACED = ("value", "updated_at", "ttl_minutes", "expires_at", "embedding", "vectors")
-# An item that has expired is gone, whether it has been removed or not: what is put in its place is new.
+# An expired item counts as deleted, even before its removal: a put in its place creates a new item.
 UPSERT = f"""
 INSERT INTO {TABLE} ({", ".join(str(field.column) for field in FIELDS)}) VALUES {{rows}}
 ON CONFLICT (user_id, namespace, key) DO UPDATE SET
@@ -32,7 +32,7 @@ ON CONFLICT (user_id, namespace, key) DO UPDATE SET
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """For whom items are written: a writer of a thread, who may write nothing once another one has taken it over."""
+    """The thread's writer for whom items are written; after a takeover it may write nothing."""
 
     thread_id: UUID
     epoch: int
@@ -48,10 +48,11 @@ def write(
 ) -> None:
     """Put and delete items, in one transaction.
 
-    Raises Fenced if another writer has taken the thread over, and TooLarge if the user's items would have more than `most` bytes.
+    Raises Fenced if another writer has taken the thread over, and TooLarge if the user's items
+    would exceed `most` bytes.
 
-    Of concurrent puts of one key the last one stays. Rows are written in the order of their keys, so that two batches
-    wait for each other in one direction.
+    The last of concurrent puts of a key wins. Rows are written in key order, so that two batches
+    cannot deadlock.
     """
     with transaction.atomic():
         if fence is not None:
@@ -70,7 +71,7 @@ def write(
 
 
 def _hold(fence: Fence) -> None:
-    """Keep the thread from being taken over until the transaction ends, as a checkpoint's write does."""
+    """Prevent a takeover of the thread until the transaction ends, like a checkpoint's write."""
     lock = "FOR KEY SHARE" if connection.vendor == "postgresql" else ""
     thread_id = Thread._meta.pk.get_db_prep_value(fence.thread_id, connection)
     with connection.cursor() as cursor:
@@ -81,7 +82,7 @@ def _hold(fence: Fence) -> None:
             raise Fenced
 
 
-# --- what has expired
+# --- expired items
 
 
 def overdue(now: datetime) -> StoreItemQuerySet:
@@ -90,7 +91,10 @@ def overdue(now: datetime) -> StoreItemQuerySet:
 
 
 def remove_overdue(*, limit: int) -> int:
-    """Remove some of what has expired, in the caller's transaction; what somebody puts just now is left."""
+    """Remove some expired items in the caller's transaction.
+
+    Items that a put has locked are left.
+    """
     now = clock.now()
     locked = overdue(now).order_by("expires_at").select_for_update(skip_locked=True)
     ids = list(locked.values_list("id", flat=True)[:limit])

@@ -41,7 +41,7 @@ def question(text: str) -> dict[str, Any]:
 
 
 async def stream(graph: Graph, input: Any, *modes: Any, config: RunnableConfig | None = None) -> Parts:
-    """Everything that a run streams in these modes, from subgraphs too."""
+    """All parts that a run streams in these modes, including subgraphs."""
     parts: Any = graph.astream(input, config or on_thread(), stream_mode=list(modes), subgraphs=True)
     return [part async for part in parts]
 

@@ -28,7 +28,10 @@ async def run(path: str, input: Any, *, attempt: int) -> list[str]:
 
 
 def killed_at(node: str, path: Path) -> int:
-    """Run the first attempt in a process of its own, which is asked to die at `node`; its exit code."""
+    """Run the first attempt in a separate process that is configured to crash at `node`.
+
+    Return its exit code.
+    """
     environ = {**os.environ, "DEMO_CRASH_AT": node}
     command = [sys.executable, "-m", __name__, str(path)]
     return subprocess.run(command, cwd=ROOT, env=environ, check=False, timeout=60).returncode
@@ -39,7 +42,7 @@ def test_a_killed_run_is_resumed_without_repeating_what_was_saved(
 ) -> None:
     path = tmp_path / "checkpoints.sqlite3"
     assert killed_at("draft", path) == -signal.SIGKILL
-    # The order to crash still stands; it must not reach the second attempt.
+    # The crash is still configured; it must not affect the second attempt.
     monkeypatch.setenv("DEMO_CRASH_AT", "draft")
     assert asyncio.run(run(str(path), None, attempt=2)) == ["draft", "__interrupt__"]
 

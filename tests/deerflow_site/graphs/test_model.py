@@ -45,7 +45,7 @@ def test_a_model_needs_a_provider_and_a_name(name: str, monkeypatch: pytest.Monk
 
 
 def test_a_named_model_is_made_once_by_langchain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # LangChain is not a dependency of the project: a package of the same shape stands in its place.
+    # LangChain is not a dependency of the project: a package of the same shape replaces it.
     package = tmp_path / "langchain"
     package.mkdir()
     (package / "__init__.py").touch()

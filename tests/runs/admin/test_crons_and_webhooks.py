@@ -72,7 +72,7 @@ def test_a_cron_is_switched_off_and_on() -> None:
     assert "Enabled 1 cron." in act(browser, CRONS, "enable", cron)
     row = Cron.objects.get()
     assert row.enabled
-    # What it missed is not made up for.
+    # Missed dates are not made up for.
     assert row.next_run_date is not None and row.next_run_date > clock.now()
     assert "Enabled 0 crons." in act(browser, CRONS, "enable", cron)
     assert LogEntry.objects.filter(object_id=str(cron.id)).count() == 2

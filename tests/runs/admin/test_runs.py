@@ -65,7 +65,7 @@ def listed(client: Client, **query: str) -> set[Any]:
 
 
 def act(client: Client, action: str, *runs: Any, **data: Any) -> list[str]:
-    """Choose an action for runs; return the messages that it left."""
+    """Execute an action on runs; return its messages."""
     data = {"action": action, "_selected_action": [str(run.pk) for run in runs], **data}
     response = client.post(RUNS, data, follow=True)
     assert response.status_code == 200
@@ -115,7 +115,7 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
 
 def test_a_run_s_page_takes_as_many_queries_for_many_events_as_for_few(root: Client) -> None:
     counts = []
-    root.get(page(make_run()))  # content types are asked for once
+    root.get(page(make_run()))  # content types are queried once
     for events in (1, 150):
         run = make_run("running")
         make_events(run, events)
@@ -166,7 +166,7 @@ def test_a_search_for_something_else_finds_nothing_and_does_not_crash(root: Clie
     for url in (RUNS, "/admin/runs/worker/", "/admin/runs/assistant/", "/admin/threads/thread/"):
         response = root.get(url, {"q": term})
         assert response.status_code == 200
-        if url == RUNS and term != "\x00":  # which Django's own form refuses, with a message
+        if url == RUNS and term != "\x00":  # Django's own form refuses it, with a message
             assert list(response.context["cl"].result_list) == []
 
 
@@ -445,7 +445,7 @@ def test_reconcile_resumes_orphans_and_leaves_what_lives(operator: Client) -> No
     lost, executing = orphan(), make_run("running")
     assert act(operator, "reconcile_runs", lost, executing)[0] in (
         "Reconciled 1 run: 1 will be resumed.",
-        # On PostgreSQL a worker that holds no lock is gone, whatever its lease says.
+        # On PostgreSQL a worker without its lock is dead, even if its lease is valid.
         "Reconciled 2 runs: 2 will be resumed.",
     )
     assert Run.objects.get(id=lost.id).status == "pending"
@@ -485,7 +485,7 @@ def test_who_did_what_is_in_the_run_s_history(operator: Client) -> None:
 
 @pytest.fixture
 def slow_polls(run_settings: Any) -> None:
-    """Whoever is not woken looks much too late."""
+    """Without a wake-up, polls come much too late."""
     run_settings(POLL=60)
 
 

@@ -1,4 +1,4 @@
-"""An Auth file that marks whatever is made, and shows nobody anything that bears no mark."""
+"""An Auth file that marks every created object, and hides all unmarked ones."""
 
 from __future__ import annotations
 

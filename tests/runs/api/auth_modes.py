@@ -1,4 +1,4 @@
-"""An Auth file whose one handler does what a test wants."""
+"""An Auth file whose only handler behaves as the test configures it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def raising(ctx: Any, value: Any) -> Any:
     raise KeyError("secret-of-the-file")
 
 
-#: What the handler answers, by the name of a kind of Auth file.
+#: The handler's answers, by the kind of Auth file.
 KINDS: dict[str, Callable[[Any, Any], Any]] = {
     "permissive": lambda ctx, value: None,
     "refusing": lambda ctx, value: False,
@@ -24,7 +24,7 @@ KINDS: dict[str, Callable[[Any, Any], Any]] = {
     "hiding": lambda ctx, value: None if ctx.resource == "store" else {"whose": "somebody else's"},
     "raising": raising,
 }
-#: The kind that is asked at present.
+#: The current kind.
 kind = ["permissive"]
 
 

@@ -20,7 +20,7 @@ from tests.support.serving import served
 from threads.db.database import threads
 
 SHAPES = (b"", b"[]", b"[[]]", b"[{}]", b"null", b"0", b'""', b"{}", b'{"metadata": null}')
-#: What decides about commands is each command.
+#: Routes of commands, each of which is authorised by itself.
 COMMANDS = "/commands"
 
 
@@ -78,7 +78,7 @@ async def test_an_auth_file_that_refuses_is_asked_whatever_the_body_is(
 ) -> None:
     auth_modes.kind[0] = "refusing"
     async for name, answer in answers(http, ids):
-        # A body that no handler could be shown is refused as well, before.
+        # A body that cannot be passed to a handler is refused earlier.
         assert answer.status_code in (403, 422), name
         if answer.status_code == 422:
             assert "must be" in answer.json()["detail"], name

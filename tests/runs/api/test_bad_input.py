@@ -1,4 +1,4 @@
-"""What clients send that is wrong: a clear refusal, whatever the route. What any request may be is in `test_any_request`."""
+"""Invalid input gets a clear refusal on every route. `test_any_request` has generated requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may do what by the commands of the agent streaming protocol, over HTTP and over a websocket, and who may connect."""
+"""Permissions of the streaming protocol's commands and connections, on both transports."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 LIFECYCLE = {"channels": ["lifecycle"]}
 START = {"assistant_id": "steps", "input": {"log": []}}
-#: What the owner sends, what the owner gets, and what others get for the owner's thread.
+#: The owner's request, the owner's answer, and the answer of other users for the owner's thread.
 SENT: dict[str, tuple[Json, str, str]] = {
     "agent.getTree": ({}, "success", "no_such_run"),
     "state.get": ({}, "success", "unknown_error"),
@@ -48,7 +48,7 @@ def outcome(answer: Json) -> str:
 
 
 class OverHTTP:
-    """Commands as a socket takes them, by POST."""
+    """A socket's commands by POST."""
 
     def __init__(self, http: httpx.AsyncClient, thread: str, headers: dict[str, str]) -> None:
         self._http, self._path, self._headers = http, f"/threads/{thread}/commands", headers
@@ -64,7 +64,7 @@ class OverHTTP:
 async def outcomes(
     client: Socket | OverHTTP, world: World, thread: str, *, but: tuple[str, ...] = ()
 ) -> dict[str, Json]:
-    """The answer to each command, without what differs from one time to the next."""
+    """The answer to each command, without varying parts."""
     found = {}
     for method, (params, _, _) in SENT.items():
         if method not in but and (isinstance(client, Socket) or not method.startswith("subscription.")):
@@ -109,7 +109,7 @@ async def test_a_command_is_for_those_who_may(world: World, transport: str, call
             assert "403: The API key may" in answer["message"]
         assert outcome(answer) == expected, (method, answer)
     if caller in ("other", "staff"):
-        # A run on a thread that is not there would make it.
+        # A run on a missing thread would create it.
         missing = await ask(str(uuid4()), but=("run.start",))
         for method, answer in missing.items():
             assert scrubbed(str(answer)) == scrubbed(str(answers[method])), method
@@ -141,7 +141,7 @@ async def test_a_session_connects_from_this_sites_pages_alone(world: World) -> N
 
 @pytest.mark.parametrize("path", ["/threads%2F{}/stream/events", "/threads/{}/stream%2fevents"])
 async def test_a_socket_whose_path_has_an_encoded_slash_is_refused(world: World, path: str) -> None:
-    """A proxy that decides by paths has seen another one."""
+    """A proxy with rules for paths would see a different path."""
     raw = path.format(world.ids["t"]).encode()
     with pytest.raises(ConnectionRefusedError):
         async with socket(world.ids["t"], world.callers["owner"], raw_path=raw):

@@ -1,4 +1,4 @@
-"""What a graph sees of `context` and `config.configurable`, which are two names of the same values."""
+"""A graph's view of `context` and `config.configurable`, two names of the same values."""
 
 from __future__ import annotations
 

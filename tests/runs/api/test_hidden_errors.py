@@ -1,4 +1,4 @@
-"""The text of an exception that is not for clients reaches none of them, by whichever way they read what became of a run."""
+"""The text of a hidden exception reaches no client, on any route that shows a run's outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODES = [
 
 
 class Unknown(Exception):
-    """No exception that clients are told about, nor derived from one."""
+    """An exception that clients may not see."""
 
 
 @tool
@@ -71,7 +71,7 @@ def graphs(run_settings: Any) -> None:
 
 
 async def watched(http: httpx.AsyncClient, method: str, path: str, **sent: Any) -> str:
-    """What an endless stream has brought up to its second heartbeat."""
+    """Read an endless stream up to its second heartbeat."""
     text = b""
     async with http.stream(method, path, **sent) as answer:
         async for chunk in answer.aiter_raw():
@@ -114,7 +114,7 @@ async def test_a_hidden_text_reaches_no_client(http: httpx.AsyncClient, graph: s
 
 @pytest.mark.parametrize("path", ["/state", "copy of it"])
 async def test_an_edit_that_fails_tells_no_hidden_text(http: httpx.AsyncClient, path: str) -> None:
-    """The branches after a node are called with the client's values."""
+    """The edges after a node are called with the client's values."""
     metadata = {"metadata": {"graph_id": "routed"}}
     edit = {"values": {"log": ["x"]}, "as_node": "go"}
     if path == "/state":

@@ -1,4 +1,4 @@
-"""Every list costs as many statements for ten things as for one."""
+"""Every list needs as many statements for ten objects as for one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Known = dict[str, str]
 
 
 class Statements:
-    """How many statements this process has sent to the database, on any thread."""
+    """Counts the statements that this process has sent to the database, on any thread."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.sent = 0
@@ -53,7 +53,7 @@ def body_of(operation: dict[str, Any], made: dict[str, Any]) -> Any:
 
 @pytest.fixture
 async def known(http: httpx.AsyncClient) -> Known:
-    """Ten of everything, and what the paths name."""
+    """Ten objects of each kind, and the ids for the paths."""
 
     async def post(path: str, body: Any) -> Any:
         answer = await http.post(path, json=body)
@@ -85,7 +85,7 @@ async def test_ten_cost_no_more_statements_than_one(
     statements = Statements(monkeypatch)
 
     async def cost(method: str, path: str, limit: int, *, in_body: bool, enough: int = 0) -> int:
-        """The least of several, unless one is small enough, for other tasks of the process ask the database too."""
+        """The minimum of tries until one is small enough, because other tasks use the database too."""
         costs = [sys.maxsize]
         while min(costs) > enough and len(costs) <= (20 if enough else 4):
             before = statements.sent

@@ -1,4 +1,4 @@
-"""Graphs that a factory makes by configuration, by user: read and edited as the thread's newest run executed them."""
+"""Graphs made from configuration or user: opened like in the thread's newest run."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ async def test_the_newest_run_counts_and_what_it_was_not_told_stays(sdk: LangGra
     await sdk.runs.wait(thread, "strict", input={"log": []}, config=CONFIG)
     other: Any = {"configurable": {"kind": "c", "openai_api_key": "canary"}, "recursion_limit": 30}
     await sdk.runs.wait(thread, "strict", input={"log": []}, config=other)
-    # It answers without a word about the kind, and its graph is the same.
+    # Its answer does not name the kind, and its graph is the same.
     await sdk.runs.wait(thread, "strict", command={"resume": "yes"})
     shown = await sdk.threads.get(thread)
     assert shown["values"]["log"][-1] == "yes"  # type: ignore[call-overload, index]
@@ -174,7 +174,7 @@ async def test_a_graph_of_a_user_is_opened_as_of_who_asked_for_the_run(
 
 
 async def test_a_factory_without_a_user_is_refused_one(http: httpx.AsyncClient, sdk: LangGraphClient) -> None:
-    """A site without an Auth file has none to give."""
+    """A site without an Auth file has no user to pass."""
     thread = (await sdk.threads.create())["thread_id"]
     values: Any = await sdk.runs.wait(thread, "of_user", input={"log": []}, raise_error=False)
     assert "__error__" in values

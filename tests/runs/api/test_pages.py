@@ -1,4 +1,4 @@
-"""The headers of every list that comes in pages, as the document names them."""
+"""The headers of every paged list, as in the API's document."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ LISTS = {
     "POST /runs/crons/search": three_crons,
     "GET /threads/{thread_id}/runs": three_runs,
 }
-#: Limit and offset, and what the headers say of three: the total is the page's end, and one more if there is more.
+#: Limit and offset, and the headers for three rows: the total is the page's end, plus one if more follow.
 PAGES = [(2, 0, "3", "2"), (1, 0, "2", "1"), (1, 1, "3", "2"), (2, 2, "3", None), (3, 0, "3", None),
          (10, 0, "3", None), (10, 200, "200", None)]  # fmt: skip
 

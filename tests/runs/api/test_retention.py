@@ -1,4 +1,4 @@
-"""What clients see of runs and threads that retention has been at."""
+"""Clients' view of runs and threads after retention."""
 
 from __future__ import annotations
 

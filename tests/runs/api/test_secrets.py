@@ -1,4 +1,4 @@
-"""Secrets that a client puts into a run reach its graph, and nothing else. What is the server's cannot be forged."""
+"""A client's secrets in a run reach only its graph. The server's own keys cannot be forged."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def looking_graph(run_settings: Any) -> None:
 
 
 def checkpoint_rows(folder: Path) -> list[str]:
-    """Every row of every table that LangGraph keeps."""
+    """All rows of LangGraph's tables."""
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             rows: list[Any] = []
@@ -152,7 +152,7 @@ async def test_an_error_tells_no_secret(http: httpx.AsyncClient, caplog: pytest.
 async def test_an_assistants_secrets_are_hidden_and_stay_what_they_are(
     http: httpx.AsyncClient, place: str
 ) -> None:
-    """A client changes what it has read and sends it back, to the assistant or with a run: Studio does."""
+    """A client edits what it has read and sends it back, like Studio."""
     secrets = {
         "openai_api_key": CANARY,
         "nested": {"token": CANARY},
@@ -208,7 +208,7 @@ async def test_a_crons_secrets_stay_what_they_are(http: httpx.AsyncClient) -> No
 
 
 async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) -> None:
-    """The probe that moved execution to another thread elsewhere (durability §3.1), and its relatives."""
+    """The probe that moved execution to another thread (durability §3.1), and similar ones."""
     victim = await in_database(make_thread, metadata={"graph_id": "looking"})
     forged = {
         "thread_id": str(victim.id), "checkpoint_ns": "x", "run_id": str(uuid4()), "graph_id": "nested",
@@ -252,7 +252,7 @@ async def test_the_servers_own_keys_cannot_be_forged(http: httpx.AsyncClient) ->
 async def test_a_client_says_which_of_its_users_a_run_is_for(
     http: httpx.AsyncClient, said: dict[str, Any], user: Any
 ) -> None:
-    """Behind one key there may be many, and each has a memory of its own; who asks is told by other names."""
+    """One key may serve many users with separate memories; other names identify the caller."""
     body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep", **said}
     await http.post("/runs/wait", json=body)
     mine = str((await in_database(Run.objects.get)).user_id)

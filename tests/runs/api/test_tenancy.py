@@ -1,9 +1,10 @@
-"""Who may do what on every route that the site has: one line for each, and a route without one fails here.
+"""Permissions on every route of the site: one line for each; a route without a line fails here.
 
-The answers are for somebody else's objects: what is not the caller's does not exist. Columns, from left to right, are what
-those get who may not: `read` and `write` say which scope the route needs, and `gone` is the answer for what is not the
-caller's: mostly 404, or what the answer is word for word; `listed` for a list in which it is not; `error` for streams whose
-200 clients do not ask again; `quiet` for a stream on which nothing happens; `told` for commands, whose 200 says what is wrong.
+The answers are for another user's objects, which must appear not to exist. `read` and `write` are
+the scope that the route needs. `gone` is the answer for another user's object: mostly 404, or the
+literal answer; `listed` for a list without it; `error` for streams with status 200, which clients
+do not retry; `quiet` for a stream without events; `told` for commands, which report errors with
+status 200.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ RUN = {"assistant_id": "steps", "input": {"log": []}}
 OWNED = auth_everything.MARK
 ITEM = {"namespace": ["notes"], "key": "k"}
 CRON = {"assistant_id": "steps", "schedule": "0 0 1 1 *", "input": {"log": []}, "metadata": OWNED}
-#: Of a route, what its owner sends; `{}` if it needs no body. Ids of the owner's objects stand as in a path.
+#: The owner's body for a route; `{}` if it needs none. Ids of the owner's objects are written as in a path.
 BODIES: dict[str, Any] = {
     "POST /assistants": {"graph_id": "steps"},
     "POST /assistants/count": {"metadata": OWNED},
@@ -75,7 +76,7 @@ BODIES: dict[str, Any] = {
     "PUT /store/items": {**ITEM, "value": {"text": "another"}},
     "DELETE /store/items": ITEM,
 }
-#: Route, needed scope, and what somebody else gets for the owner's object; `-` where there is no object.
+#: Route, needed scope, and another user's answer for the owner's object; `-` if there is no object.
 MATRIX = """
     POST   /assistants                          write  -
     POST   /assistants/search                   read   listed
@@ -137,9 +138,9 @@ MATRIX = """
     POST   /store/items/search                  read   {"items":[]}
     POST   /store/namespaces                    read   {"namespaces":[]}
 """
-#: Those that go on for ever, for whoever may read them.
+#: Endless streams for permitted readers.
 ENDLESS = ("/stream/events", "{t}/stream")
-#: For everybody, whoever asks.
+#: Public for every caller.
 PUBLIC = {"/", "/ok", "/info", "/metrics", "/docs", "/openapi.json"}
 
 
@@ -168,7 +169,7 @@ LINES = [Line(*line.split()) for line in MATRIX.split("\n") if line.strip()]
 
 @dataclass
 class World:
-    """The owner's objects, and how everybody asks."""
+    """The owner's objects, and the clients of all callers."""
 
     http: httpx.AsyncClient
     ids: dict[str, str]
@@ -190,7 +191,7 @@ class World:
                 await asyncio.sleep(0.02)
 
     async def _watch(self, method: str, path: str, sent: dict[str, Any]) -> httpx.Response:
-        """The answer, up to its second heartbeat: all that there is has been sent before."""
+        """The answer up to its second heartbeat; all existing content is sent before that."""
         text = b""
         async with self.http.stream(method, path, **sent) as answer:
             async for chunk in answer.aiter_raw():
@@ -201,7 +202,7 @@ class World:
 
 
 def filled(body: Any, ids: dict[str, str]) -> Any:
-    """A body with the objects' ids in their places."""
+    """A body with the objects' ids filled in."""
     return json.loads(re.sub(r"\{(\w)\}", lambda found: ids[found[1]], json.dumps(body)))
 
 
@@ -215,7 +216,7 @@ def build() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     thread = make_thread(user=owner, metadata={**OWNED, **names})
     run = make_run("success", thread=thread, user=owner, assistant=assistant)
     other = make_thread(user=users.get(username="other"))
-    # A run that has ended cannot be cancelled by anybody: here are two that wait.
+    # A finished run cannot be cancelled at all, so here are two pending ones.
     queue, later = make_thread(user=owner, metadata={**OWNED, **names}), clock.now() + timedelta(days=1)
     waiting = [
         make_run("pending", thread=queue, user=owner, assistant=assistant, due_at=later) for _ in range(2)
@@ -263,7 +264,7 @@ async def world(http: httpx.AsyncClient, run_settings: Any) -> World:
 
 
 def routes() -> set[str]:
-    """Every route of the API that asks who it is, as the site's URLs have it."""
+    """Every authenticated route of the API, from the site's URLs."""
     found = set()
     for pattern in api.urls[0]:
         path = "/" + re.sub(r"<[^>]*>", "{}", str(pattern.pattern))
@@ -274,7 +275,7 @@ def routes() -> set[str]:
 
 
 def path_view(pattern: Any) -> Any:
-    """Ninja's view of a path, which has its methods; its function keeps it in a closure."""
+    """Ninja's view of a path, which has its methods; the view function holds it in a closure."""
     cells = getattr(pattern.callback, "__closure__", None) or ()
     views = [cell.cell_contents for cell in cells if hasattr(cell.cell_contents, "operations")]
     return views[0] if views else None
@@ -292,7 +293,7 @@ def test_each_route_has_a_line_and_a_rule() -> None:
 
 
 def test_all_that_needs_nobody_is_public() -> None:
-    """Everything else at the root of the site is the admin's, which has a login of its own, or a 404."""
+    """Everything else at the root of the site is the admin, with its own login, or a 404."""
     patterns = [str(pattern.pattern) for pattern in get_resolver().url_patterns]
     assert [pattern for pattern in patterns if pattern.startswith("admin/")] == patterns[:2]
     assert patterns[1] == "admin/"
@@ -305,7 +306,7 @@ def test_all_that_needs_nobody_is_public() -> None:
 
 
 def everything() -> list[Any]:
-    """All that a route may change."""
+    """Everything that a route may change."""
     return [
         list(Run.objects.order_by("id").values_list("id", "status", "cancel_action")),
         list(Thread.objects.order_by("id").values_list("id", "epoch", "metadata", "status")),
@@ -317,7 +318,7 @@ def everything() -> list[Any]:
 
 @pytest.mark.parametrize("caller", ["other", "staff"])
 async def test_what_is_not_the_callers_does_not_exist(world: World, caller: str) -> None:
-    """For another user, and for a member of staff, who sees all in the admin and no more than others here."""
+    """For another user, and for a member of staff, who has no more rights here."""
     before = await in_database(everything)
     for line in LINES:
         if line.gone == "-":
@@ -387,15 +388,15 @@ async def test_a_session_without_a_csrf_token_changes_nothing(world: World) -> N
 async def test_the_owner_may_everything(
     world: World, filtered: bool, run_settings: Any, tmp_path: Path
 ) -> None:
-    """And finds what others do not, also if an Auth file has a condition: no answer is the one that they get."""
+    """The owner's answers differ from other users', also under an Auth file's condition."""
     if filtered:
         file = tmp_path / "langgraph.json"
         file.write_text(json.dumps({"graphs": {}, "auth": {"path": f"{auth_everything.__name__}:auth"}}))
         run_settings(LANGGRAPH_JSON=str(file))
-    # Deleting comes last, and before the thread or the assistant what is on them.
+    # Deletions come last, and those of a thread or an assistant after those of its objects.
     for line in sorted(LINES, key=lambda line: (line.method == "DELETE", -line.path.count("/"))):
         if "prune" in line.path:
-            # Which leaves a thread alone on which something runs.
+            # This does not change a thread with a run in flight.
             await world.at_rest()
         answer = await world.ask(line, "owner")
         label = f"{line}: {answer.status_code} {answer.text[:200]}"
@@ -410,7 +411,7 @@ async def test_the_owner_may_everything(
 
 
 async def test_no_path_has_another_method(world: World) -> None:
-    """Whatever a client, or a header that asks for another method, says."""
+    """Also if a header asks for another method."""
     before = await in_database(everything)
     methods = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
     paths = {line.path.partition("?")[0] for line in LINES}
@@ -423,10 +424,10 @@ async def test_no_path_has_another_method(world: World) -> None:
                 headers = {**world.callers[caller], "X-HTTP-Method-Override": "DELETE"}
                 answer = await world.http.request(method, path.format_map(world.ids), headers=headers)
                 if caller == "anonymous":
-                    # Before anything is said of what there is.
+                    # Before anything is revealed about existing objects.
                     assert answer.status_code == 401, (method, path)
                     continue
-                # A path of a shorter pattern: "/assistants/search" is no assistant's id.
+                # A path of a shorter pattern: "search" in "/assistants/search" is not an assistant's id.
                 assert answer.status_code in (405, 422), (method, path)
                 assert answer.status_code == 405 or method in ("GET", "PATCH", "DELETE"), (method, path)
     assert await in_database(everything) == before
@@ -444,7 +445,7 @@ async def test_all_that_one_may_cancel_is_ones_own(world: World) -> None:
 
 
 def admin_paths(patterns: Any, prefix: str = "/admin/") -> list[str]:
-    """Every path of the admin, with something in the place of its parameters."""
+    """Every path of the admin, with values for its parameters."""
     found = []
     for pattern in patterns:
         if hasattr(pattern, "url_patterns"):
@@ -456,7 +457,7 @@ def admin_paths(patterns: Any, prefix: str = "/admin/") -> list[str]:
 
 @pytest.mark.parametrize("caller", ["anonymous", "user", "local"])
 def test_the_admin_is_for_staff(caller: str, run_settings: Any) -> None:
-    """Also where requests to the API act as the local user, and for keys of a member of staff."""
+    """Also if requests to the API act as the local user, and with a staff member's API key."""
     run_settings(LOCAL_USER=caller == "local")
     client = Client()
     root = get_user_model().objects.create_superuser("root")
@@ -484,13 +485,13 @@ def test_the_websockets_are_those_whose_commands_are_tested() -> None:
     "/threads/{others_thread}/runs/{r}", "/threads/{others_thread}/runs/{r}/cancel", "/threads/{others_thread}/runs/{r}/join",
 ])  # fmt: skip
 async def test_a_run_belongs_to_its_own_thread_alone(world: World, path: str) -> None:
-    """Another user reaches no run through a thread of their own."""
+    """Another user cannot reach a run through a thread of their own."""
     method = "POST" if path.endswith("cancel") else "GET"
     answer = await world.ask(Line(method, path, "", ""), "other")
     assert answer.status_code == 404 or "Run not found" in answer.text
 
 
-#: Places in a body that name somebody else's object.
+#: Places in a body that name another user's object.
 FOREIGN_BODIES = [
     {"assistant_id": "{a}"},
     {"thread_id": "{t}", "checkpoint": {"thread_id": "{t}", "checkpoint_id": "{t}"}},

@@ -1,4 +1,4 @@
-"""Assistants as rows: their versions, and what is left of those that were deleted."""
+"""Assistants as rows: their versions, and the remains of deleted ones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_what_older_code_has_made_becomes_a_version() -> None:
         name: getattr(made, name) for name in DEFINITION
     }
     assert (version.version, version.created_at) == (3, made.updated_at)
-    # Its next change is the fourth.
+    # Its next change makes the fourth version.
     changed = writing.change_assistant(made.id, {"name": "x"}, principal=Principal(made.user_id or 0))
     assert changed.version == 4
 
@@ -62,7 +62,7 @@ def test_no_number_is_given_twice() -> None:
 
 @pytest.mark.postgresql
 def test_a_change_waits_for_the_one_before_it() -> None:
-    """Two processes: the second reads what the first has committed, and not what was there when it began."""
+    """Two processes: the second reads what the first has committed."""
     principal = Principal(make_user().pk)
     name = writing.create_assistant(
         {"graph_id": "steps"}, assistant_id=None, if_exists="raise", principal=principal
@@ -87,7 +87,7 @@ def test_a_deleted_assistant_is_removed_once_no_run_names_it(run_settings: Any) 
     present = make_assistant(user=make_user())
     named = make_assistant(user=make_user(), deleted_at=ago)
     unnamed = make_assistant(user=make_user(), deleted_at=ago)
-    # An admission that has found it may be about to name it.
+    # An admission that has found it may be about to reference it.
     just_now = make_assistant(user=make_user(), deleted_at=clock.now())
     run = make_run("success", assistant=named)
     assert survey(Policy()).assistants == 1

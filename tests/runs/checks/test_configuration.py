@@ -1,4 +1,4 @@
-"""The system checks: each finding has an id, a sentence and a remedy; none stands in the way of `migrate`."""
+"""The system checks: each finding has an id, a sentence and a remedy; none blocks `migrate`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_a_variable_that_is_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(autouse=True)
 def no_graphs() -> Iterator[None]:
-    """Start without settings; forget afterwards what was loaded."""
+    """Start without settings; unload the graphs afterwards."""
     with override_settings(RUNS={}):
         yield
     graphs.reset()

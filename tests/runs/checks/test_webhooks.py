@@ -1,4 +1,4 @@
-"""Settings of webhooks that are wrong are found before the server starts."""
+"""Wrong settings of webhooks are found before the server starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A cron that is due fires once, whoever looks and whenever they die; one that cannot says why and stops no other."""
+"""A due cron fires once, under rivals and crashes.
+
+A failing one records its reason and blocks no other.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 def make_cron(*, overdue: float = 1.0, **fields: Any) -> Cron:
-    """A cron of each minute that has been due for `overdue` seconds."""
+    """A cron for every minute that has been due for `overdue` seconds."""
     now = clock.now()
     if "user" not in fields:
         fields["user"] = fields["thread"].user if fields.get("thread") else make_user()
@@ -81,7 +84,7 @@ def test_runs_that_do_not_get_their_turn_do_not_pile_up(on_thread: bool) -> None
     assert (cron.last_run_id, cron.last_error) == (waiting.id, firing.STILL_WAITS)
     assert cron.next_run_date is not None and cron.next_run_date > clock.now()
     assert Run.objects.filter(status="pending").count() == 1
-    # An operator who fires it by hand knows what for.
+    # An operator who fires it by hand has a reason.
     by_hand = fire(cron.id, unasked=False)
     assert by_hand is not None and by_hand.admitted is not None
     Run.objects.filter(status="pending").update(status="success", finished_at=clock.now())
@@ -223,15 +226,15 @@ def test_a_person_can_fire_it_beside_its_schedule() -> None:
     assert (row.next_run_date, row.enabled) == (cron.next_run_date, False)
 
 
-# --- deaths and rivals
+# --- crashes and rivals
 
 
 class Died(BaseException):
-    """The process is gone."""
+    """The process crashed."""
 
 
 class DeadMan:
-    """Dies at the `point`-th statement: before it, or after it and before anything else."""
+    """Crashes at the `point`-th statement: before it, or directly after it."""
 
     def __init__(self, point: int, when: str) -> None:
         self.point, self.when, self.count = point, when, 0
@@ -251,7 +254,7 @@ def test_a_death_between_any_two_statements_loses_and_repeats_nothing(when: str)
     point, died = 0, True
     while died:
         point += 1
-        # A minute may pass while the test goes on.
+        # A minute may pass during the test.
         cron = make_cron(schedule="0 0 1 1 *")
         dead_man = DeadMan(point, when)
         try:
@@ -259,9 +262,9 @@ def test_a_death_between_any_two_statements_loses_and_repeats_nothing(when: str)
                 fire(cron.id)
             died = False
         except Died:
-            # With the process its connection goes, and what it had begun.
+            # The crash also ends its connection and its transaction.
             connection.close()
-        # Another process looks.
+        # Another process checks for due crons.
         if firing.due_crons():
             assert died
             assert fire(cron.id) is not None

@@ -1,4 +1,4 @@
-"""When schedules are due, also when clocks are put forward or back."""
+"""When schedules are due, also when clocks change for daylight saving time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def at(text: str) -> datetime:
 
 
 def firings(schedule: str, zone: str | None, start: str, end: str, *, late: float = 0.0) -> list[str]:
-    """When a scheduler fires that looks `late` seconds after each date, as the zone's clock shows it."""
+    """The local times at which a scheduler fires that runs `late` seconds after each date."""
     now, found = at(start), []
     while (due := next_time(schedule, zone, after=now)) is not None and due < at(end):
         assert due > now

@@ -1,4 +1,7 @@
-"""Readers at a process that has lost its run, or whose log is gone; and a run whose events the log refuses."""
+"""Readers at a process that lost its run, or whose log is deleted.
+
+And a run whose events the log refuses.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ async def read(hub: EventHub, run: Any, after: tuple[int, int]) -> list[tuple[in
 
 
 def stream_of(driver: Driver, run: Any, *, epoch: int, count: int) -> RunStream:
-    """What a process has of an attempt that executed in it."""
+    """A process's own events of an attempt."""
     stream = RunStream(driver.runtime.hub, run_id=run.id, thread_id=run.thread_id, epoch=epoch, first=True)
     for number in range(count):
         stream.append("values", f'"{number}"')
@@ -49,7 +52,7 @@ async def test_a_reader_that_lags_behind_memory_ends_when_the_log_is_deleted(dri
 
 
 class Refusing:
-    """A log that takes nothing of a run any more."""
+    """A log that refuses all events of a run."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -61,7 +64,7 @@ class Refusing:
 
 
 async def test_a_run_whose_events_are_refused_waits_and_lets_others_go_on(driver: Driver) -> None:
-    """Deleted, or taken over: it is about to be stopped."""
+    """The run was deleted or taken over, and is about to be stopped."""
     run = await driver.finish(await driver.start("steps"))
     log = Refusing()
     stream = RunStream(log, run_id=run.id, thread_id=run.thread_id, epoch=9, first=True)

@@ -21,7 +21,7 @@ from threads.models import StateEdit, Thread
 
 
 async def entries(thread_id: UUID, after: tuple[int, int] | None, *, ends: int) -> list[Entry]:
-    """A thread's entries until so many of its runs have ended."""
+    """A thread's entries until this many of its runs have ended."""
     found: list[Entry] = []
     async with asyncio.timeout(20), aclosing(follow_thread(thread_id, after)) as batches:
         async for batch in batches:
@@ -101,7 +101,7 @@ async def test_a_run_that_ended_while_it_waited_takes_nothing_from_the_one_that_
     first = await driver.finish(await driver.start("steps", thread=waiting.thread_id))
     await cancel_run(waiting.id, thread_id=first.thread_id, principal=driver.principal, action="interrupt")
     assert (await driver.row(waiting)).epoch == first.epoch
-    # Of two turns in one epoch, the first one's end would hide the beginning of the other.
+    # If two turns shared an epoch, the first one's end would hide the beginning of the other.
     turns = await in_database(turns_after, first.thread_id, START)
     assert [turn.run_id for turn in turns] == [first.id]
 

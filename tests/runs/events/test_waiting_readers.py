@@ -1,4 +1,7 @@
-"""A reader stays connected through a fault of the database that passes; one that lasts cuts it off."""
+"""A reader stays connected through a transient fault of the database.
+
+A lasting one disconnects it.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tests.support.driving import Driver
 
 
 class Failing:
-    """In the place of a function that reads the log: it fails so many times first."""
+    """Replaces a function that reads the log; it fails several times first."""
 
     def __init__(self, real: Any, times: float) -> None:
         self.real, self.times, self.calls = real, times, 0

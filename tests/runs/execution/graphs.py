@@ -1,4 +1,4 @@
-"""Small graphs, each with something that went wrong once."""
+"""Small graphs, each for an earlier bug."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class State(TypedDict, total=False):
     mood: Mood
 
 
-#: What tests let nodes wait for, and whether a tool is down.
+#: Events that nodes wait for, and whether a tool is down.
 release = threading.Event()
 down: list[bool] = []
 
@@ -85,7 +85,7 @@ class Wrong(LookupError, ValueError):
 
 
 class Secret(OSError):
-    """One that is no ValueError."""
+    """An error that is not a ValueError."""
 
 
 def _fails(state: State) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def _fails(state: State) -> dict[str, Any]:
 
 
 class Nameless(BaseChatModel):
-    """A model that says what it used, and not its name."""
+    """A model that reports its usage, but not its name."""
 
     @property
     def _llm_type(self) -> str:

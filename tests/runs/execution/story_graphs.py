@@ -1,4 +1,4 @@
-"""The graphs of `test_stories`: each is one that people write and that a plain chain of nodes is not."""
+"""The graphs of `test_stories`: common shapes other than a plain chain of nodes."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ router = _router()
 
 
 def _memory() -> Any:
-    """A subgraph with a memory of its own, called by a node."""
+    """A subgraph with persistent memory, called by a node."""
 
     async def hear(state: Heard, config: RunnableConfig) -> dict[str, Any]:
         trace(config, "hear")

@@ -1,4 +1,4 @@
-"""Graphs with mistakes, and with what plain graphs do not have."""
+"""Graphs with mistakes, and with uncommon features."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def people(transactional_db: None, run_settings: Any, trace_file: Path) ->
 
 @pytest.fixture
 def held() -> Iterator[None]:
-    """Nodes that hang do so until the test is over."""
+    """Lets hanging nodes end after the test."""
     graphs.release.clear()
     yield
     graphs.release.set()

@@ -1,4 +1,7 @@
-"""What the corrections of LangGraph's loop rest on. A failure means that LangGraph has changed: read docs/reference/upstream.md."""
+"""The assumptions of the corrections of LangGraph's loop.
+
+After a failure read docs/reference/upstream.md.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def test_the_loop_is_corrected_once() -> None:
 
 @pytest.fixture
 def failing() -> Any:
-    """A graph whose node fails once after it took an answer."""
+    """A graph whose node fails once after it received an answer."""
     tries: list[str] = []
 
     def act(state: State) -> dict[str, Any]:

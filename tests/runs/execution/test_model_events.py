@@ -1,4 +1,4 @@
-"""What the `messages` mode tells of models that nodes call by their events."""
+"""The `messages` mode for models that nodes call through their events."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Caller(Scripted):
 
 
 class Telling(Caller):
-    """Tells its tokens itself, as many models do."""
+    """Reports its tokens itself, like many models."""
 
     async def _astream(self, messages: Any, *args: Any, run_manager: Any = None, **kwargs: Any) -> Any:
         async for chunk in super()._astream(messages):
@@ -62,7 +62,7 @@ def graph_of(model: Scripted, *, events: bool) -> Any:
 
 
 async def told(model: Scripted, *, events: bool) -> tuple[list[BaseMessage], AIMessage]:
-    """What is told of a run, and the message that is left of it."""
+    """The streamed messages of a run, and its final message."""
     chunks, values = [], {}
     stream: AsyncIterator[Any] = graph_of(model, events=events).astream(
         {"messages": [("user", "hi")]}, stream_mode=["messages", "values"]
@@ -114,7 +114,7 @@ async def test_clients_of_the_protocol_are_told_the_same(events: bool) -> None:
 async def test_plain_langgraph_tells_such_a_message_only_when_it_is_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Which is why there is a handler of our own."""
+    """The reason for our own handler."""
     assert pregel.StreamMessagesHandler is MessagesHandler  # type: ignore[comparison-overlap]
     monkeypatch.setattr(pregel, "StreamMessagesHandler", StreamMessagesHandler)
     chunks, kept = await told(Caller(), events=True)
@@ -136,7 +136,7 @@ def test_what_does_not_grow_comes_with_its_end() -> None:
     whole = chunks.of({"event": "content-block-finish", "index": 0, "content": image})
     assert whole is not None
     assert whole.content == [{**image, "index": 0}]
-    # An event that a later version of the protocol has.
+    # An event of a later version of the protocol.
     assert chunks.of({"event": "something", "index": 0}) is None
 
 

@@ -1,4 +1,4 @@
-"""A rollback puts back what a run wrote to checkpoints that it found, also to older ones that its request names."""
+"""A rollback reverts a run's writes to existing checkpoints, also to older ones."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Stories of client calls on graphs that people write, with a death of the process at any write.
+"""Stories of client calls on realistic graphs, with a crash of the process at any write.
 
-Each comes out as it does without the death. The suite takes a share of the points of each story; `STORY_POINTS=all`
-takes all of them, and `STORY_SEED` those of a seed that was printed.
+Each has the same result as without the crash. The suite takes a share of the points of each story;
+`STORY_POINTS=all` takes all of them, and `STORY_SEED` those of a printed seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.runs.execution import story_graphs
 from tests.scenarios.test_crash_points import DeadMan, survive
 from tests.support.driving import NOTHING, Driver
 
-#: Half of the points of a story that the suite takes.
+#: Half the number of points that the suite takes of each story.
 SHARE = 1
 SEED = int(os.environ.get("STORY_SEED") or random.randrange(10**9))
 NAMES = (
@@ -41,9 +41,9 @@ def answer(resume: Any, **command: Any) -> dict[str, Any]:
 
 
 GO_ON = {"input": NOTHING}
-#: Steps that are no run: remember where the innermost graph stands and what it asks, or edit its state there.
+#: Steps that are not runs: remember the innermost graph's checkpoint and interrupt, or edit its state there.
 REMEMBER, EDIT = {"step": "remember"}, {"step": "edit"}
-#: A run that begins there, and one that answers by the interrupt's id.
+#: A run that begins at that checkpoint, and one that answers by the interrupt's id.
 INSIDE, BY_ID = {"inside": True}, {"by_id": True}
 STORIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     "a breakpoint before": ("plain", [given() | {"interrupt_before": ["b"]}, GO_ON]),
@@ -92,7 +92,7 @@ STORIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
     ),
 }  # fmt: skip
 
-#: How some end, where a graph that ignores an answer would end in success too.
+#: The ends of some stories, because a graph that ignores an answer would end in success too.
 LAST = {
     "an answer at an older checkpoint": ["two", "last"],
     "an answer by id at an older checkpoint": ["two", "last"],
@@ -115,7 +115,7 @@ async def told(transactional_db: None, run_settings: Any, trace_file: Path) -> A
 
 
 async def inside(driver: Driver, name: str, run: Run) -> dict[str, Any]:
-    """The address of the checkpoint at which a thread's innermost graph stands."""
+    """The address of the current checkpoint of a thread's innermost graph."""
     graph: Any = copy.copy(getattr(story_graphs, name))
     graph.checkpointer = driver.runtime.storage.reader()
     state = await graph.aget_state({"configurable": {"thread_id": str(run.thread_id)}}, subgraphs=True)
@@ -131,7 +131,7 @@ def shown(run: Run) -> tuple[Any, ...]:
 
 
 class Story:
-    """A story as it is told once, with a death at one write."""
+    """One execution of a story, with a crash at one write."""
 
     def __init__(self, driver: Driver, name: str, durability: str, *, point: int, when: str) -> None:
         self.graph, self.steps = STORIES[name]
@@ -174,7 +174,7 @@ class Story:
 
 
 def points(name: str, durability: str, writes: int) -> list[tuple[str, int]]:
-    """Where the process dies, by the seed."""
+    """The points of the crashes, by the seed."""
     every = [(when, point) for when in ("before", "after") for point in range(1, writes + 1)]
     if os.environ.get("STORY_POINTS") == "all":
         return every

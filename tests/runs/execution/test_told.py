@@ -1,4 +1,4 @@
-"""A run that goes on tells nothing a second time that its readers have seen."""
+"""A resumed run does not repeat events that its readers have seen."""
 
 from __future__ import annotations
 

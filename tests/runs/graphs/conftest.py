@@ -15,7 +15,7 @@ from tests.runs.graphs.samples import Write
 
 @pytest.fixture(autouse=True)
 def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
-    """Write a file that can be imported during the test; afterwards its module is forgotten."""
+    """Write a file that can be imported during the test; its module is unloaded afterwards."""
     loaded, path = set(sys.modules), list(sys.path)
     monkeypatch.syspath_prepend(tmp_path)
 

@@ -1,4 +1,4 @@
-"""A small graph as the text of a module, and what the tests of the registry do with such modules."""
+"""A small graph as the text of a module, and helpers for the registry's tests."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def opened(
 
 
 async def label_of(name: str, config: dict[str, Any] | None = None, runtime: Any = None) -> str:
-    """What the graph's one node answers, which tells graphs apart."""
+    """The answer of the graph's only node, which identifies the graph."""
     async with graphs.open_graph(name, config or {}, runtime=runtime) as graph:
         return (await graph.ainvoke({}))["value"]
 

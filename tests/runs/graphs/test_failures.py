@@ -1,4 +1,4 @@
-"""What is said of graphs that cannot be loaded or built."""
+"""The errors of graphs that cannot be loaded or built."""
 
 from __future__ import annotations
 

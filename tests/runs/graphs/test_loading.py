@@ -1,4 +1,4 @@
-"""How graphs are loaded: once if they are static, for each use if a factory makes them."""
+"""The loading of graphs: once if they are static, for each use if a factory makes them."""
 
 from __future__ import annotations
 
@@ -223,7 +223,7 @@ async def test_the_servers_checkpointer_wins_over_the_graphs_own(
             async with graphs.open_graph("a", config) as graph:
                 assert graph.checkpointer is None
                 await graph.ainvoke({}, config)
-        assert list(ours.list(config)), "nothing was saved where the server would look"
+        assert list(ours.list(config)), "nothing was saved in the server's storage"
         saver = sys.modules["mine"].saver
         assert isinstance(saver, bool) or not list(saver.list(config))
         assert ids() == ["runs.W001"]

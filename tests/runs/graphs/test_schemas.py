@@ -85,7 +85,7 @@ STATE = """
 
 
 async def restored(name: str) -> dict[str, Any]:
-    """The state of a finished run of the graph, as a later process would read it."""
+    """The state of a finished run of the graph, as a later process reads it."""
     config: Any = {"configurable": {"thread_id": "t"}}
     async with graphs.open_graph(name, config) as graph:
         serializer = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types(graph))

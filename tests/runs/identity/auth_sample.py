@@ -7,7 +7,7 @@ from typing import Any
 from langgraph_sdk import Auth
 
 auth = Auth()
-#: (resource, action, identity, value) of each question.
+#: (resource, action, identity, value) of each call.
 asked: list[tuple[str, str, str, Any]] = []
 
 

@@ -1,4 +1,4 @@
-"""Auth files that decide alike about everything, one for each way to decide."""
+"""Auth files that decide the same about all requests, one for each kind of decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from runs.identity.auth_file.rules import READING
 permissive, read_only, hiding, hiding_assistants, raising, removing, without_threads = (
     Auth() for _ in range(7)
 )
-#: What no row has.
+#: A filter that no row matches.
 NOBODYS = {"whose": "nobody"}
 
 

@@ -1,4 +1,4 @@
-"""Auth files: who they say somebody is, what their handlers allow, and what a graph learns about its user."""
+"""Auth files: authentication, authorization by handlers, and what a graph learns about its user."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SAMPLE = "tests.runs.identity.auth_sample:auth"
 
 @pytest.fixture
 def configured(run_settings: Any, tmp_path: Path) -> Iterator[Any]:
-    """Configure an Auth file by its path, with other options of `auth`."""
+    """Configure an Auth file by its path, and other options of `auth`."""
 
     def configure(path: str = SAMPLE, **options: Any) -> None:
         file = tmp_path / "langgraph.json"
@@ -119,7 +119,7 @@ async def test_a_filter_decides_which_threads_are_pruned(
 
 
 async def test_a_filter_hides_what_does_not_fulfil_it(auth: None, http: httpx.AsyncClient) -> None:
-    """On every route of the thread, also for its owner: here somebody took it from her in the database."""
+    """On every route of the thread, also for its owner, whose mark was removed in the database."""
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     body = {"assistant_id": "steps", "input": {"log": []}}
     run = (await http.post(f"/threads/{thread}/runs", json=body, headers=ada())).json()["run_id"]
@@ -174,7 +174,7 @@ async def test_what_no_other_handler_is_about_goes_to_the_global_one(
 async def test_a_graph_knows_its_user_wherever_it_is_executed(
     auth: None, http: httpx.AsyncClient, wait: float
 ) -> None:
-    """At once, by the process that admitted it; later, from the row, as any process would."""
+    """Immediately, by the process that admitted it; later, from the row, like any process."""
     body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep", "after_seconds": wait}
     answer = await http.post("/runs/wait", json=body, headers=ada())
     assert answer.json() == {"log": ["looked"]}
@@ -230,7 +230,7 @@ async def test_this_sites_sessions_and_the_local_user(configured: Any, http: htt
 async def test_studio_acts_only_from_a_site_that_was_named(
     auth: None, http: httpx.AsyncClient, run_settings: Any, origins: list[str], refused: bool
 ) -> None:
-    """Any page of an allowed site can say that it is Studio."""
+    """Any page of an allowed site can claim to be Studio."""
     run_settings(CORS_ORIGINS=origins)
     headers = {"x-auth-scheme": "langsmith", "Origin": "https://smith.langchain.com"}
     answer = await http.post("/threads/search", json={}, headers=headers)
@@ -363,7 +363,7 @@ async def test_a_stream_ends_when_its_thread_is_hidden(
     run_settings(IDENTITY_CHECK=0.2, STREAM_HEARTBEAT=0.1)
     thread = (await http.post("/threads", json={}, headers=ada())).json()["thread_id"]
     method, path = stream.format(thread).split()
-    # Cut off by who asks the Auth file, or ended by who finds no thread, whichever comes first.
+    # Ended by the check of the Auth file, or by the missing thread, whichever comes first.
     with suppress(httpx.RemoteProtocolError):
         async with asyncio.timeout(10), http.stream(method, path, headers=ada(), json=LIFECYCLE) as answer:
             heartbeats = 0
@@ -385,7 +385,7 @@ async def test_a_namespace_that_is_none_is_refused(
 
 
 async def test_a_handler_gives_each_user_a_part_of_the_store(auth: None, http: httpx.AsyncClient) -> None:
-    """Of all of the store's actions; the users of the Auth file have stores of their own besides."""
+    """For all actions of the store; users of the Auth file also have separate stores."""
     item = {"namespace": ["notes"], "key": "k", "value": {"n": 1}}
     assert (await http.put("/store/items", json=item, headers=ada())).status_code == 204
     place = {"namespace": "notes", "key": "k"}
@@ -401,7 +401,7 @@ async def test_a_handler_gives_each_user_a_part_of_the_store(auth: None, http: h
     spaces = await http.post("/store/namespaces", json={}, headers=ada())
     assert spaces.json() == {"namespaces": [["ada", "notes"]]}
     for path in ("/store/items/search", "/store/namespaces"):
-        # No body is no way around the handler.
+        # A missing body does not bypass the handler.
         assert (await http.post(path, headers=ada())).status_code == 422
         assert (await http.post(path, json=[], headers=ada())).status_code == 422
     assert (await http.get("/store/items", params=place, headers=BOB)).json() is None
@@ -431,7 +431,7 @@ async def test_crons_are_asked_about_and_filtered(auth: None, http: httpx.AsyncC
 
 
 async def test_what_a_cron_or_a_batch_runs_knows_its_user(auth: None, http: httpx.AsyncClient) -> None:
-    """A cron fires when nobody is there to be asked: its graph learns the identity, and no secret."""
+    """A cron fires without a request: its graph learns the identity, but no secret."""
     body = {"assistant_id": "looking", "input": {"log": []}, "on_completion": "keep"}
     [run] = (await http.post("/runs/batch", json=[body], headers=ada())).json()
     await http.get(f"/runs/{run['run_id']}/join", headers=ada())

@@ -1,4 +1,4 @@
-"""API keys: who they are, what they may, and that they are kept nowhere."""
+"""API keys: their users, their scopes, and that they are not stored."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def made(scopes: frozenset[str] = SCOPES, **fields: Any) -> tuple[ApiKey, str]:
 
 
 def on(path: str, method: str = "GET", **headers: str) -> HttpRequest:
-    """A request to a route, as the site resolves it."""
+    """A request to a route, resolved by the site's URLs."""
     request = asked(method, **headers)
     request.resolver_match = resolve(path)
     return request
@@ -74,7 +74,7 @@ async def test_a_key_goes_before_the_local_user_and_is_not_exchanged_for_it(run_
     assert await principal_of(asked(X_Api_Key=key)) == Principal(row.user_id)
     await in_database(keys.revoke, row.id)
     assert await refusal(asked(X_Api_Key=key)) == (401, "The API key was revoked.")
-    # Another service's key, which clients take from their environment.
+    # Another service's key, which clients read from their environment.
     assert (await principal_of(asked(X_Api_Key="lsv2_pt_x"))).user_id != row.user_id
 
 
@@ -88,7 +88,7 @@ async def test_one_of_this_sites_keys_goes_before_another_services() -> None:
 
 
 async def test_the_stock_client_takes_a_key(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one from its environment, and a reading one may follow a run."""
+    """Also one from its environment; a read-only key may follow a run."""
     row, key = await in_database(made)
     async with get_client(url=url, api_key=key) as client:
         thread = (await client.threads.create())["thread_id"]
@@ -133,7 +133,7 @@ async def test_what_is_no_valid_key_is_refused() -> None:
         ("GET", "/threads/1/runs/2/stream", READ),
         ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=false", READ),
         ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=0", READ),
-        # Reading that may end in a cancellation.
+        # A read that may end in a cancellation.
         ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=0&cancel_on_disconnect=true", WRITE),
         ("GET", "/threads/1/runs/2/stream?cancel_on_disconnect=1", WRITE),
     ],

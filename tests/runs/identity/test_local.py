@@ -1,4 +1,7 @@
-"""The local user: for this machine's own connections alone. And websockets, which have the same principals."""
+"""The local user, only for this machine's own connections.
+
+And websockets, which have the same principals.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +69,7 @@ def test_what_a_proxy_forwards_is_not(header: str) -> None:
 def test_a_name_that_anybody_may_point_here_has_no_local_user(
     settings: Any, host: str | None, named: bool
 ) -> None:
-    """ "*" is no name: a page of such a host is one of this site's to a browser."""
+    """ "*" is not a name: a browser treats a page of such a host as one of this site's."""
     settings.ALLOWED_HOSTS = ["*", "testserver"]
     headers = {} if host is None else {"host": host}
     assert may_be_local("127.0.0.1", headers) is named
@@ -91,7 +94,7 @@ async def test_a_page_of_a_name_that_was_pointed_here_is_nobodys(settings: Any) 
     "site, refused", [("cross-site", True), ("same-site", True), ("same-origin", False), ("none", False)]
 )
 async def test_a_picture_on_another_page_cancels_nothing(site: str, refused: bool) -> None:
-    """Its request names no origin, and ends when the page does."""
+    """Its request has no origin, and ends with the page."""
     request = asked(Sec_Fetch_Site=site)
     request.GET = QueryDict("cancel_on_disconnect=1")  # type: ignore[assignment]
     with pytest.raises(HttpError) if refused else nullcontext():

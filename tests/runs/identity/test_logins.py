@@ -1,4 +1,4 @@
-"""The admin's login, its pages' policy, and what it says of ids that are none."""
+"""The admin's login, its pages' policy, and its answers to invalid ids."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_guessing_a_password_ends_soon() -> None:
     refused = log_in(user, "right")
     assert refused.status_code == 200
     assert TOO_MANY in refused.content.decode()
-    # Neither others nor those who come from elsewhere are kept out.
+    # Other users, and other addresses, are not locked out.
     assert log_in(other, "right").status_code == 302
     assert log_in(user, "right", address="10.0.0.2").status_code == 302
     cache.clear()
@@ -78,7 +78,7 @@ def test_a_page_about_an_error_in_development_is_left_as_django_makes_it(setting
 
 @pytest.mark.parametrize("method", ["post", "put", "patch", "delete"])
 async def test_an_unknown_path_is_one_for_every_method(method: str) -> None:
-    """Also for a browser without a CSRF token: nothing is there that it could change."""
+    """Also for a browser without a CSRF token, because there is nothing to change."""
     answer = await getattr(AsyncClient(enforce_csrf_checks=True), method)("/nowhere")
     assert (answer.status_code, answer.json()) == (404, {"detail": "Not Found"})
 
@@ -90,7 +90,7 @@ def test_a_user_is_deleted_in_the_admin_with_all_that_is_the_users() -> None:
     other = make_thread()
     root, path = sign_in(is_superuser=True), f"/admin/auth/user/{user.pk}/delete/"
     asked = root.get(path).content.decode()
-    # What goes is said before.
+    # The confirmation lists all rows to be deleted.
     for word in ("Threads", "Runs", "Assistants"):
         assert f"<li>{word}: 1</li>" in asked, asked
     assert root.post(path, {"post": "yes"}).status_code == 302

@@ -1,6 +1,6 @@
-"""Every route and command, with every kind of Auth file, whatever its body is.
+"""Every route and command, with every kind of Auth file, for any body.
 
-The routes are those of the API's document, so that a new one is asked for here too.
+The routes are those of the API's document, so that new ones are tested too.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = ["http", "url", "world"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: Bodies that say nothing, in every way that JSON has.
+#: All kinds of empty JSON bodies.
 SHAPES = [b"", b"[]", b"[[]]", b"[{}]", b"null", b"0", b'""', b"{}", b'{"metadata": []}']
 REFUSED_BEFORE_ASKED = b'{"metadata": []}'
-#: Path parameters, and which of the owner's objects they name.
+#: Path parameters, and the owner's objects that they name.
 PLACES = {"thread_id": "t", "run_id": "r", "assistant_id": "a", "cron_id": "c", "checkpoint_id": "k"}
 MISSING = str(uuid4())
 
@@ -57,7 +57,7 @@ class Route:
 
     @property
     def names_things(self) -> bool:
-        """Whether its path, or the body that its owner sends, names something."""
+        """Whether its path, or the owner's body, names an object."""
         return "{" in self.path or bool(re.search(r'"\{\w\}"', json.dumps(BODIES.get(self.name, {}))))
 
     def place(self, ids: dict[str, str]) -> str:
@@ -102,7 +102,7 @@ async def ask(world: World, run_settings: Any, tmp_path: Path) -> AsyncIterator[
 
 
 class Ask:
-    """The owner's requests, to a site with one Auth file or another."""
+    """The owner's requests to a site with a given Auth file."""
 
     def __init__(self, world: World, run_settings: Any, folder: Path) -> None:
         self.world, self._change, self._folder = world, run_settings, folder
@@ -135,7 +135,7 @@ async def test_a_file_that_only_lets_read_changes_nothing(ask: Ask) -> None:
         for body in route.bodies(ask.world.ids):
             status, text = await ask(route, body, ask.world.ids)
             if route.rule.scope != WRITE:
-                # Commands are permitted by themselves, and these are none.
+                # Commands are authorised individually, and these bodies are not commands.
                 assert status < 500, (route.name, body, text)
                 assert status != 403, (route.name, body, text)
             elif body == REFUSED_BEFORE_ASKED:
@@ -160,11 +160,11 @@ async def test_a_file_that_fails_lets_nothing_through(ask: Ask, caplog: pytest.L
 
 
 async def test_what_a_filter_hides_does_not_exist(ask: Ask) -> None:
-    """Also for whom it belongs to: nothing changes, and the answer is the one about what is not there."""
+    """Also for its owner: nothing changes, and the answer is that for a missing object."""
     ask.configure("hiding")
     before = await in_database(everything)
     for route in ROUTES:
-        # The store has no metadata that a filter could be about, and a command says in its answer what is wrong.
+        # The store has no metadata for a filter, and a command reports the error in its answer.
         if not route.names_things or route.rule.resource == "store" or route.rule.command:
             continue
         there, missing = list(route.bodies(ask.world.ids)), list(route.bodies(ask.missing))
@@ -187,7 +187,7 @@ async def test_a_file_that_allows_all_is_as_good_as_none(ask: Ask) -> None:
                 statuses[route.name, body], _ = await ask(route, body, ask.missing)
         found.append(statuses)
     absent, permissive = found
-    # With a file, the reference server answers 404 to whoever joins a run that is not there.
+    # With a file, the reference server answers 404 to a join of a missing run.
     differ = {key for key in absent if absent[key] != permissive[key] and not key[0].endswith("/join")}
     assert differ == set()
     assert {permissive[key] for key in absent if key[0].endswith("/join")} == {404}

@@ -1,4 +1,4 @@
-"""Who a request acts as."""
+"""The principal of a request."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ async def test_a_session_changes_nothing_without_a_csrf_token(method: str) -> No
 
 
 async def test_a_stream_whose_end_cancels_a_run_needs_the_csrf_token() -> None:
-    """A link that another site's page opens, and closes again, is a GET."""
+    """A link that another site's page opens and closes is a GET."""
     cookies = await in_database(logged_in, "ada")
 
     def leaving(said: str, **headers: str) -> HttpRequest:
@@ -135,7 +135,7 @@ async def test_a_session_goes_before_the_local_user(run_settings: Any) -> None:
 async def test_another_sites_page_cannot_act_as_the_local_user(
     run_settings: Any, origin: str, allowed: tuple[str, ...], method: str
 ) -> None:
-    """Nor read what is the local user's, also where "*" would have a browser show it every answer."""
+    """It cannot read the local user's rows either, even with "*" as an allowed origin."""
     run_settings(LOCAL_USER=True, CORS_ORIGINS=allowed)
     assert (await refused(asked(method, Origin=origin))).status_code == 403
 

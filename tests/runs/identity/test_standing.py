@@ -1,4 +1,4 @@
-"""Streams end when their readers may not read them any more."""
+"""Streams end when their readers lose permission."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["http", "url"]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-#: All that goes on while a run does, or for ever: method, path, body.
+#: All streams that last as long as a run, or are endless: method, path, body.
 STREAMS: dict[str, tuple[str, str, Any]] = {
     "create and stream": ("POST", "/threads/{t}/runs/stream", sleep(30)),
     "create and wait": ("POST", "/threads/{t}/runs/wait", sleep(30)),
@@ -104,13 +104,13 @@ async def test_a_stream_is_cut_off_when_its_reader_is_nobody_any_more(
     reading = asyncio.create_task(read(http, method, path.format_map(ids), body, begun))
     async with asyncio.timeout(10):
         await begun.wait()
-        # Longer than it takes to be asked: whoever is still the same goes on reading.
+        # Longer than the interval of the checks: readers whose permission is unchanged continue.
         await asyncio.sleep(0.5)
         assert not reading.done()
         await in_database(end)
         with pytest.raises(httpx.RemoteProtocolError):
             await reading
-    # It is not the client's leaving.
+    # The client has not disconnected.
     assert await in_database(Run.objects.get) and (await in_database(Run.objects.get)).status == "running"
 
 

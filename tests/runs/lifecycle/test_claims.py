@@ -1,4 +1,4 @@
-"""Claims: which runs, in which order, to whom; compared with a model that reads like the rule."""
+"""Claims: which runs, in which order, to which worker; compared with a simple model."""
 
 from __future__ import annotations
 
@@ -198,7 +198,10 @@ def test_racing_claims_do_not_exceed_a_limit(run_settings: Any) -> None:
 
 @pytest.mark.postgresql
 def test_a_claim_reads_few_rows_however_many_wait() -> None:
-    """Each user's oldest runs come by an index: neither all waiting runs nor all finished ones are read."""
+    """Each user's oldest runs are found by an index.
+
+    Other pending or finished runs are not read.
+    """
     user, other = make_user(), make_user()
     seed = make_run(thread=make_thread(user=user))
     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Reconcile: orphans are found and settled, once, and nothing else is touched."""
+"""Reconcile: orphans are found and settled once, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from threads.models import Thread
 
 
 async def orphan(driver: Driver, *, node: str = "s2", **fields: Any) -> Run:
-    """A run whose worker has died in the middle of it: it stops without writing anything, its worker is marked."""
+    """A run whose worker died during it: nothing more is written, the worker is marked."""
     fields.setdefault("durability", "sync")
     run = await driver.start("steps", {"log": [], "delay": 0.05}, **fields)
     await driver.executing(run, node)

@@ -1,4 +1,4 @@
-"""What each end of a run leaves on its thread: every case of the table, with and without other runs in flight."""
+"""The thread's columns after each end of a run, with and without others in flight."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("
 
 
 class Result:
-    """What a command line printed, and its exit code."""
+    """The output of a command line, and its exit code."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
         self.code: Any = 0
@@ -251,7 +251,7 @@ def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) ->
 async def test_beside_a_server_that_executes_runs_it_prunes_and_disturbs_none(
     driver: Driver, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A process of its own, on the server's database and checkpoints, while runs come and go."""
+    """A separate process, on the server's database and checkpoints, while runs start and end."""
     old = [await driver.finish(await driver.start("steps")) for _ in range(4)]
     past = clock.now() - timedelta(minutes=1)
     threads = [run.thread_id for run in old]
@@ -287,7 +287,7 @@ async def test_beside_a_server_that_executes_runs_it_prunes_and_disturbs_none(
 
 
 def served_database() -> dict[str, str]:
-    """Where this test's database is, for a process of its own."""
+    """The environment that gives a separate process this test's database."""
     from runs.conf import settings
 
     data = Path(settings.CHECKPOINTS_FILE).parent
@@ -299,7 +299,7 @@ def served_database() -> dict[str, str]:
     return {"DATA_DIR": str(data), "DATABASE_URL": url}
 
 
-# --- as a process of its own
+# --- as a separate process
 
 
 def prune_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

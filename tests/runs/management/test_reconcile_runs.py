@@ -39,7 +39,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Result:
-    """What a command line printed, and its exit code."""
+    """The output of a command line, and its exit code."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
         self.code: Any = 0
@@ -199,7 +199,7 @@ def test_a_graph_that_cannot_be_imported_does_not_stop_it(
 
 @pytest.fixture
 def refusal() -> Iterator[Any]:
-    """Have the database refuse every change of one run."""
+    """Let the database refuse every change of one run."""
     postgres = connection.vendor == "postgresql"
 
     def refuse(run: Run) -> None:
@@ -274,7 +274,7 @@ async def test_reconciling_twice_at_once_settles_each_run_once(
     threads.close()
 
 
-# --- as a process of its own
+# --- as a separate process
 
 
 def reconcile_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -34,7 +34,7 @@ def test_every_setting_is_listed_with_its_meaning() -> None:
 
 def test_every_variable_is_listed_with_its_meaning() -> None:
     variables = {each.name: each for each in environment(SITE)}
-    # The functions that read variables call `env` themselves, with a name that is not written there.
+    # The functions that read variables call `env` themselves, with a name from their arguments.
     assert set(variables) == set(re.findall(r'\benv\w*\(\s*"(\w+)"', SITE))
     assert {name for name, each in variables.items() if not each.sets} == set(VARIABLES)
     assert variables["RUN_CONCURRENCY"].sets == ("CONCURRENCY",)

@@ -1,4 +1,4 @@
-"""The files of the pages: those of others are what their checksums say, and each import leads to a file."""
+"""The pages' files: third-party ones match their checksums, and imports have targets."""
 
 from __future__ import annotations
 

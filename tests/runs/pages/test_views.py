@@ -1,4 +1,4 @@
-"""The pages for people: who gets them, what they carry, and where they begin to read a thread's events."""
+"""The pages for people: access, content, and where they begin to read a thread's events."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ PASSWORD = "a good password"
 
 @pytest_asyncio.fixture
 async def visitor(transactional_db: None, run_settings: Any) -> AsyncIterator[AsyncClient]:
-    """A browser on this machine, of nobody who is logged in."""
+    """A browser on this machine without a login."""
     yield AsyncClient(headers={"host": "localhost"})
     threads.close()
 
 
 @pytest_asyncio.fixture
 async def ada(visitor: AsyncClient, run_settings: Any) -> Any:
-    """A user who is logged in, where nobody is the local user."""
+    """A logged-in user on a site without a local user."""
     run_settings(LOCAL_USER=False)
     user = await in_database(get_user_model().objects.create_user, "ada", password=PASSWORD)
     await visitor.aforce_login(user)

@@ -1,4 +1,4 @@
-"""Who is dead: a free lock is a proof only to somebody whose own connection has held."""
+"""Dead workers: a free lock is a proof only for a process whose own connection has lasted."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 @pytest.fixture(autouse=True)
 def times(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The throw-away database may have started a moment ago."""
+    """The temporary database may have started a moment ago."""
     monkeypatch.setattr(leases, "SETTLED", 0.0)
     monkeypatch.setattr(deaths, "CONFIRM", 0.0)
 
 
 @pytest.fixture(autouse=True)
 def connections() -> Iterator[None]:
-    """Those of the database threads end with the test."""
+    """Ends the connections of the database threads with the test."""
     yield
     threads.close()
 
@@ -96,8 +96,10 @@ async def test_a_lease_is_not_steady_for_a_while_after_its_connection_was_ended(
     assert not lease.steady()
     with pytest.raises(psycopg.OperationalError):
         await lease.renew()
-    assert await lease.renew(), "it has connected anew"
-    assert not lease.steady(), "what ended this connection may have ended others that are not back yet"
+    assert await lease.renew(), "it has reconnected"
+    assert not lease.steady(), (
+        "what ended this connection may have ended others that have not reconnected yet"
+    )
     monkeypatch.setattr(leases, "SETTLED", 0.0)
     assert lease.steady()
     await lease.end()
@@ -110,7 +112,7 @@ async def test_a_connection_that_the_network_lost_does_not_keep_the_lock_from_th
     lease = leases.Lease()
     await lease.begin(concurrency=1)
     lease._ignore_end()
-    lost, lease._db = lease._db, None  # The server has its session still.
+    lost, lease._db = lease._db, None  # The server still has its session.
     assert lost is not None
     async with asyncio.timeout(4):
         assert await lease.renew()
@@ -123,7 +125,7 @@ async def test_a_connection_that_the_network_lost_does_not_keep_the_lock_from_th
 async def test_a_connection_that_cannot_have_the_lock_is_not_kept(
     run_settings: Any, lock: Callable[[UUID], None]
 ) -> None:
-    """Renewing the lease by it, the worker would be alive to the lease and dead to whoever tries the lock."""
+    """If it renewed the lease, the worker would be alive by its lease and dead by its lock."""
     run_settings(HEARTBEAT=0.3)
     lease = leases.Lease()
     await in_database(leases.register, lease.worker_id, 1)

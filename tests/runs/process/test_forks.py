@@ -1,4 +1,4 @@
-"""A forked child does not keep what proves that its parent lives."""
+"""A forked child does not keep the lock that proves that its parent lives."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_killed_servers_port_and_clients_are_free_although_its_child_lives() -
     port = int(parent.stdout.readline())
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         child, told = parent.stdout.readline().split(maxsplit=1)
-        assert told.strip() == "the child's", "what it talks to its parent by stays open"
+        assert told.strip() == "the child's", "its connection to its parent stays open"
         try:
             parent.kill()
             parent.wait(10)

@@ -1,4 +1,4 @@
-"""Wake-ups: bells in a process, and what PostgreSQL carries between two of them."""
+"""Wake-ups: within a process, and between two processes through PostgreSQL."""
 
 from __future__ import annotations
 

@@ -68,7 +68,10 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(("mode", "code"), [("production", EXIT_CODE), ("debug", 0)])
 def test_a_process_whose_loop_is_blocked_past_its_lease_ends(mode: str, code: int) -> None:
-    """Nothing else could: it answers nobody and obeys no signal. A developer at a breakpoint is left alone."""
+    """Nothing else could end it: it serves no requests and handles no signal.
+
+    A debugger's breakpoint is exempt.
+    """
     done = subprocess.run([sys.executable, "-c", BLOCKED, mode], timeout=60, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert ("This process exits now" in done.stderr) is (code != 0)

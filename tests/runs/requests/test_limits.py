@@ -1,4 +1,4 @@
-"""Limits: each is reached, says so, changes nothing, and can be switched off."""
+"""Limits: each can be reached, reports itself, changes nothing, and can be switched off."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["detail"]
 
 
-# --- what a request may
+# --- limits of a request
 
 
 async def test_runs_in_a_minute(http: httpx.AsyncClient, run_settings: Any) -> None:
@@ -88,13 +88,13 @@ async def test_runs_in_a_minute(http: httpx.AsyncClient, run_settings: Any) -> N
 
 
 class Process:
-    """What one of several processes remembers of its users."""
+    """The cache of users in one of several processes."""
 
     def __init__(self) -> None:
         self.memory: tuple[dict[Any, Any], dict[Any, Any]] = {}, {}
 
     def creates(self, user: Any, monkeypatch: pytest.MonkeyPatch, count: int = 1) -> bool:
-        """Whether a user may create runs here; if so, they are there."""
+        """Whether a user may create runs here; if so, they are created."""
         allowances, shares = self.memory
         monkeypatch.setattr(limits, "_allowances", allowances)
         monkeypatch.setattr(limits, "_shares", shares)
@@ -120,7 +120,7 @@ def test_runs_in_a_minute_are_those_of_all_processes(
     assert 80 <= made <= 80 + processes * 80 / limits.SHARES
     assert not any(each.creates(user, monkeypatch) for each in [*site, Process()][:processes])
     assert site[0].creates(other, monkeypatch)
-    # A process that has begun meanwhile lets its share through, and then it knows.
+    # A process that has started meanwhile grants its share, then sums up.
     late = Process()
     assert sum(late.creates(user, monkeypatch) for _ in range(100)) == 80 // limits.SHARES
     assert not late.creates(user, monkeypatch, count=2)
@@ -226,7 +226,7 @@ async def test_runs_that_wait(http: httpx.AsyncClient, run_settings: Any) -> Non
 def test_a_queue_is_looked_at_by_an_index(run_settings: Any) -> None:
     run_settings(USER_QUEUE=2)
     user = make_user()
-    # Of a few rows PostgreSQL reads any index.
+    # For few rows PostgreSQL uses any index.
     thread = make_thread()
     for _ in range(200):
         make_run(thread=thread)
@@ -258,7 +258,7 @@ async def test_threads(http: httpx.AsyncClient, run_settings: Any) -> None:
     assert refused(await http.post("/threads", json={})) == (429, said)
     kept = {**RUN, "on_completion": "keep"}
     assert refused(await http.post("/runs", json=kept)) == (429, said)
-    # A thread that goes with its run is none that the user has.
+    # A thread that is deleted with its run does not count as the user's.
     assert (await http.post("/runs/wait", json=RUN)).status_code == 200
     await in_database(Thread.objects.filter(id=made[0].json()["thread_id"]).delete)
     assert (await http.post("/threads", json={})).status_code == 200
@@ -358,7 +358,7 @@ def test_a_limit_of_0_is_none(run_settings: Any) -> None:
         limits.check_input(RunRequest(assistant_id="steps", input={"messages": [0] * 2}))
 
 
-# --- what a run may
+# --- limits of a run
 
 
 async def ended(driver: Driver, graph: str) -> tuple[str, dict[str, str], list[str]]:

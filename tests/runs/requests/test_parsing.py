@@ -1,4 +1,4 @@
-"""What is accepted as a body, and how the rest is refused."""
+"""Which bodies are accepted, and how others are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_what_cannot_be_stored_is_refused_with_its_reason(body: bytes, reason: s
 
 
 def test_a_nul_character_becomes_a_replacement_character() -> None:
-    """Text pasted from PDFs has it, databases cannot store it, and the reference server replaces it too."""
+    """PDFs' texts contain it, databases cannot store it, and the reference server replaces it too."""
     assert parse(b'{"a\\u0000": ["x\\u0000y", {"b": "\\u0000"}]}', depth=8) == {
         "a\ufffd": ["x\ufffdy", {"b": "\ufffd"}]
     }

@@ -1,4 +1,4 @@
-"""What a client may ask of a run, and what never passes."""
+"""Which requests for a run are accepted, and which are always refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads that expire: when, and that nothing of a deleted one is left, whatever happens meanwhile."""
+"""Expiry of threads: when, and that deletions are complete under crashes and races."""
 
 from __future__ import annotations
 
@@ -117,18 +117,18 @@ async def test_of_a_thread_that_expired_nothing_is_left(quiet: Any, driver: Driv
 
 
 class Died(Exception):
-    """The process ended here."""
+    """The process crashed here."""
 
 
 async def test_a_removal_that_dies_anywhere_is_finished_by_the_next(
     quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between any two transactions, and in the middle of each one that deletes checkpoints."""
+    """Between any two transactions, and within each one that deletes checkpoints."""
     monkeypatch.setattr(deletion, "DISCARD_AFTER", 0.0)
     made = [await driver.finish(await driver.start("nested", durability="sync")) for _ in range(3)]
 
     def die(thread_id: UUID, after: int) -> bool:
-        """Whether the removal was over before its death."""
+        """Whether the removal was complete before the crash."""
         expire(thread_id)
         removal = steps(Policy(rows=40), pruning())
         for _ in range(after):
@@ -171,7 +171,7 @@ async def test_a_removal_that_dies_anywhere_is_finished_by_the_next(
 
 @contextmanager
 def held(lock: Callable[[], Any]) -> Iterator[None]:
-    """Another connection's open transaction, which has locked something."""
+    """Another connection's open transaction, which holds a lock."""
     locked, release = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -259,7 +259,7 @@ async def test_an_admission_that_comes_first_wins(
 def test_a_run_is_noticed_that_did_not_put_the_expiry_off(
     run_settings: Any, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
-    """As one that a server of an earlier version admits, between the look at what has expired and its lock."""
+    """As admitted by an earlier version's server, between the query and the lock."""
     thread = make_thread()
     expire(thread.id, strategy=strategy)
     real, due = policy.turn, policy.due
@@ -272,7 +272,7 @@ def test_a_run_is_noticed_that_did_not_put_the_expiry_off(
             yield
 
     monkeypatch.setattr(policy, "turn", after_an_insertion)
-    # As a statement sees it that began before the insertion.
+    # As seen by a statement that began before the insertion.
     monkeypatch.setattr(
         policy, "due", lambda now, way: Thread.objects.filter(expiry.expired(now), ttl_strategy=way)
     )

@@ -1,4 +1,4 @@
-"""Threads whose past is deleted: their present state is whole, and they go on from it."""
+"""Threads whose history is deleted: their current state is complete, and they continue from it."""
 
 from __future__ import annotations
 
@@ -123,7 +123,10 @@ async def test_a_run_on_a_kept_thread_can_be_rolled_back(quiet: Any, driver: Dri
 
 
 async def test_a_question_survives_and_so_do_the_answers_that_were_given(quiet: Any, driver: Driver) -> None:
-    """A node's two questions, and one in a subgraph; each is answered after the thread's past is gone."""
+    """A node's two interrupts, and one in a subgraph.
+
+    Each is answered after the thread's history is deleted.
+    """
     run = await driver.finish(await driver.start("questions"))
     for answer in ("one", "two", "three"):
         before = await values(driver, run)
@@ -165,7 +168,7 @@ async def test_values_that_are_rebuilt_from_their_changes_stay_whole(
     left = await in_database(places, run.thread_id)
     assert await values(driver, run, noting) == before
     assert left == old[-len(left) :]
-    # A value is saved with every fourth change at the latest: no more than so many steps are needed.
+    # A value is saved at least with every fourth change, so no more steps than that are needed.
     assert len(left) <= 9
     more = await driver.finish(await driver.start("noting", {"notes": ["z"]}, thread=run.thread_id))
     assert (await values(driver, more, noting))["notes"] == [

@@ -1,4 +1,4 @@
-"""Retention: events, runs and workers that are too old go, in small steps; what is needed stays."""
+"""Retention: old events, runs and workers are deleted in small batches; needed rows stay."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_events_of_runs_that_ended_long_ago_go_in_batches(run_settings: Any) -> 
 
 @pytest.mark.django_db(transaction=True)
 def test_a_run_of_many_events_is_removed_from_its_end(run_settings: Any) -> None:
-    """Who reads meanwhile finds a beginning without an end, never a gap."""
+    """A concurrent reader finds a beginning without an end, never a gap."""
     run = make_run("success", age=40 * DAY)
     make_events(run, 25)
     removal = steps(Policy(clock.now() - timedelta(days=30), rows=10), pruning())

@@ -1,7 +1,7 @@
-"""A site with a dummy runtime, to be started as `python -m tests.runs.server.dummy_server` or by any ASGI server.
+"""A site with a dummy runtime, for `tests.runs.server.dummy_server` or an ASGI server.
 
-It says what happens to it on stdout. The environment tells it how to behave: `START` (see `runtime`), and `DRAIN`,
-the seconds that its drain takes. Its event stream and its websocket run until the drain is over.
+It reports its events on stdout. The environment configures it: `START` (see `runtime`), and
+`DRAIN`, the seconds of its drain. Its event stream and its websocket last until the drain ends.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ async def answer(send: Any, body: bytes = b"", *, status: int = 200) -> None:
 
 
 async def measured(sending: Any) -> None:
-    """Send, and note whether it took longer than anything but a full buffer explains."""
+    """Send, and note whether it took so long that the buffer must have been full."""
     task = asyncio.ensure_future(sending)
     done, _ = await asyncio.wait({task}, timeout=1)
     state["blocked"] = state["blocked"] or not done

@@ -1,4 +1,4 @@
-"""Settings of a site without runs, threads or a database file: what the servers' tests need."""
+"""Settings of a site without runs, threads or a database file, for the servers' tests."""
 
 SECRET_KEY = "only for tests"
 DEBUG = False

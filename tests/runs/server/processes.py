@@ -37,7 +37,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        # A grandchild may outlive the process and keep its output open: that must not hold up the tests' end.
+        # A grandchild may outlive the process and keep its output open, which must not delay the tests' end.
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -59,7 +59,7 @@ class Process:
         return self._process.pid
 
     def expect(self, pattern: str, *, timeout: float = 30) -> re.Match[str]:
-        """Wait for `pattern` in the output, from the beginning of it."""
+        """Wait for `pattern` in the output, from its beginning."""
         deadline = time.monotonic() + timeout
         with self._changed:
             while (found := re.search(pattern, self.output, re.MULTILINE)) is None:

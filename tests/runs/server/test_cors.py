@@ -1,4 +1,4 @@
-"""What browsers let other sites' pages do with the API."""
+"""CORS: what browsers let other sites' pages do with the API."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ async def test_nobodys_cookies_are_asked_for(
 async def test_who_is_no_page_gets_no_such_headers(client: httpx.AsyncClient, run_settings: Any) -> None:
     run_settings(CORS_ORIGINS=["*"])
     assert not [name for name in (await client.get("/threads")).headers if name.startswith("access-control")]
-    # And the pages beside the API are nobody else's.
+    # Pages outside of the API are closed to other sites.
     answer = await client.get("/admin/", headers={"Origin": STUDIO})
     assert not [name for name in answer.headers if name.startswith("access-control")]
 

@@ -1,4 +1,4 @@
-"""Real servers in processes of their own and real signals; the runtime is a dummy."""
+"""Real servers in separate processes, and real signals; the runtime is a dummy."""
 
 from __future__ import annotations
 
@@ -319,7 +319,7 @@ def test_who_writes_to_a_client_that_does_not_read_waits(server: Process) -> Non
         client.sendall(b"GET /flood/400 HTTP/1.1\r\nHost: x\r\n\r\n")
         eventually(lambda: state(server)["blocked"])
         after = state(server)
-        # What the kernel's two buffers take, and ours.
+        # More than the kernel's two buffers and ours hold.
         assert after["sent"] - before["sent"] < 20_000_000
         assert after["rss"] - before["rss"] < 20_000_000
 
@@ -341,7 +341,7 @@ def test_who_writes_to_a_websocket_that_does_not_read_waits() -> None:
             assert after["sent"] - before["sent"] < 20_000_000
             assert after["rss"] - before["rss"] < 20_000_000
 
-            # A client that says goodbye before it reads the rest lets both ends go.
+            # If a client sends a close frame before it reads the rest, both ends close.
             client.sendall(b"\x88\x82\0\0\0\0\x03\xe8")
             while client.recv(1 << 20):
                 pass
@@ -412,7 +412,7 @@ def test_a_body_that_declares_more_is_refused_before_it_is_read(either: Process)
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'{"detail": "Request body is larger than 200000 bytes."}' in answer
     assert b"100 Continue" not in answer
-    assert state(either)["requests"] == requests + 1, "only the question after the number itself"
+    assert state(either)["requests"] == requests + 1, "only the request for the number itself"
 
 
 def test_a_chunked_body_is_cut_off_at_the_limit(either: Process) -> None:
@@ -427,7 +427,7 @@ def test_a_chunked_body_is_cut_off_at_the_limit(either: Process) -> None:
     response = httpx.post(either.url + "/", content=endless(), timeout=30)
     assert response.status_code == 413
     assert response.json() == {"detail": "Request body is larger than 200000 bytes."}
-    # What is read and dropped so that the answer is seen, and what is on its way.
+    # The bytes that are read and dropped so that the answer arrives, and those in transit.
     assert sent < LINGER_BYTES + 16 * 1024 * 1024
 
 
@@ -438,7 +438,7 @@ def test_a_client_that_sees_the_refusal_late_still_gets_it(either: Process) -> N
 
 
 async def test_a_client_that_sends_its_whole_body_first_gets_the_answer_too(either: Any) -> None:
-    """As asynchronous clients do: what they send after the refusal is read and dropped."""
+    """Like asynchronous clients: what they send after the refusal is read and dropped."""
     async with httpx.AsyncClient(base_url=either.url, timeout=30) as client:
         for _ in range(8):
             response = await client.post("/", content=b"x" * 9_000_000)

@@ -1,4 +1,7 @@
-"""Python's garbage collector in a process that serves: in processes of their own, for it is the whole process's."""
+"""Python's garbage collector in a serving process.
+
+Tested in separate processes because it is process-wide.
+"""
 
 from __future__ import annotations
 

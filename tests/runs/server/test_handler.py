@@ -25,7 +25,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[Process]:
 
 
 def leave_after(server: Process, path: str, pattern: str) -> None:
-    """Ask for `path`, wait until the server says `pattern`, and hang up."""
+    """Request `path`, wait until the server prints `pattern`, and disconnect."""
     with server.connect() as client:
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         server.expect(pattern)

@@ -15,7 +15,7 @@ variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", defau
 
 
 class Recorder:
-    """A runtime that writes down what happens to it and waits where it is told to."""
+    """A runtime that records its calls and waits where the test says."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Edits and copies of threads whose values are rebuilt from their changes, and what a cut-off writer can do to them."""
+"""Edits and copies of threads with rebuilt values, and the effect of a fenced writer on them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["noting_graph", "quiet"]
 
 
 async def row_and_state(thread_id: UUID) -> tuple[Any, Any]:
-    """What a thread's row says of its values, and what its checkpoints say."""
+    """The values in a thread's row, and in its checkpoints."""
     thread = await in_database(Thread.objects.get, id=thread_id)
     state = await read_state(thread, open_graph=readable)
     return thread.values, state["values"]

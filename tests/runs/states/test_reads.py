@@ -1,4 +1,4 @@
-"""What reading states costs: as many statements for a hundred of them as for one."""
+"""The cost of reading states: as many statements for a hundred as for one."""
 
 from __future__ import annotations
 

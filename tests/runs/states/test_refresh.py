@@ -1,4 +1,4 @@
-"""A thread's values after a run that ended where nobody could read them: as its checkpoints have them."""
+"""A thread's values after a run whose final state was unreadable: they follow its checkpoints."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def quiet(run_settings: Any) -> Any:
 
 
 async def saved(driver: Driver, run: Run) -> Any:
-    """The thread's values as its checkpoints have them."""
+    """The thread's values in its checkpoints."""
     place = address(await driver.thread(run))
     async with readable("steps", place) as graph:
         values = (await graph.aget_state(place)).values
@@ -38,7 +38,7 @@ async def saved(driver: Driver, run: Run) -> Any:
 
 
 async def waiting(driver: Driver) -> Run:
-    """A run that has lost its worker, and waits to go on."""
+    """A run that lost its worker and waits to resume."""
     manager = driver.runtime.manager
     assert isinstance(manager, RunManager)
     run = await orphan(driver)

@@ -1,4 +1,4 @@
-"""A run with a webhook: its end is told once it is committed, whatever the end is, until the receiver has it."""
+"""A run with a webhook: any committed end is delivered, with retries."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ async def test_the_receiver_can_check_who_sent_it(driver: Driver, receiver: Rece
     digest = hmac.new(b"s" * 24, signed, hashlib.sha256).digest()
     assert signature == "v1," + base64.b64encode(digest).decode()
     assert received.id == str(delivery.id)
-    # Who has it needs no copy of it here.
+    # After delivery no copy is kept.
     assert delivery.payload is None
 
 
@@ -114,7 +114,7 @@ async def test_a_cancelled_run_is_told_as_interrupted(
     await concluded(run)
     told = receiver.received[0].json
     assert (told["status"], told["error"]) == ("interrupted", None)
-    # A rolled-back run leaves the thread as it was.
+    # A rolled-back run does not change the thread.
     assert (told["values"] or None) == ({"log": [], "delay": 30} if action == "interrupt" else None)
 
 
@@ -276,7 +276,7 @@ async def test_what_fails_says_why(driver: Driver, receiver: Receiver, url: str,
     assert result.final is (not url.startswith("http:"))
 
 
-# --- several processes, and deaths in between
+# --- several processes, and crashes
 
 
 def delivery_to(url: str, **fields: Any) -> WebhookDelivery:
@@ -295,7 +295,7 @@ def test_a_delivery_is_one_senders_until_that_had_its_time(run_settings: Any) ->
     (first,) = outbox.claim(limit=5, avoid=[])
     assert first.id == made.id
     assert outbox.claim(limit=5, avoid=[]) == []
-    # The first one died, or is slow; it is due again.
+    # The first one crashed, or is slow; the delivery is due again.
     WebhookDelivery.objects.update(due_at=clock.now() - timedelta(seconds=1))
     (second,) = outbox.claim(limit=5, avoid=[])
     assert (first.attempts, second.attempts) == (1, 2)

@@ -1,4 +1,4 @@
-"""What docs/topics/crons-and-webhooks.md tells receivers to do works."""
+"""The instructions for receivers in docs/topics/crons-and-webhooks.md work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where webhooks may go: public addresses over https, unless the site says otherwise."""
+"""Allowed targets of webhooks: public https addresses, unless the site allows others."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_a_list_of_hosts_leaves_out_all_others() -> None:
 
 
 def found(port: int, *addresses: str) -> list[Any]:
-    """What a resolver answers."""
+    """A resolver's answer."""
     return [(None, None, None, "", (address, port)) for address in addresses]
 
 

@@ -88,7 +88,7 @@ def test_a_thread_s_page_shows_its_state_and_its_runs(viewer: Client) -> None:
 def test_a_thread_s_page_shows_no_more_than_its_last_runs_and_with_as_many_queries(viewer: Client) -> None:
     thread = make_thread()
     counts = []
-    viewer.get(page(thread))  # content types are asked for once
+    viewer.get(page(thread))  # content types are queried once
     for runs in (2, 60):
         for _ in range(runs):
             newest = make_run("success", thread=thread)

@@ -1,4 +1,4 @@
-"""What clients may keep is bounded in bytes, and so are pages: fewer rows, and where to go on."""
+"""Stored data and pages are bounded in bytes: a page has fewer rows, and the next offset."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def test_how_many_rows_fit(sizes: list[int], most: int, rows: int) -> None:
 
 
 def five(kind: str) -> str:
-    """Five rows of one kind, each with some 400 bytes; the thread of those that have one."""
+    """Create five rows of one kind, each with some 400 bytes.
+
+    Return their thread, if they have one.
+    """
     user = get_user_model().objects.get(pk=local_user_id())
     thread = make_thread(user=user, metadata={"graph_id": "steps"})
     for number in range(5):
@@ -138,6 +141,6 @@ async def test_a_users_store_is_bounded(url: str, run_settings: Any) -> None:
 
         codes = [await put(f"k{number}") for number in range(6)]
         assert codes == [204, 204, 204, 204, 413, 413]
-        # What takes another one's place, and what was deleted, is added up again when it must be.
+        # Replaced and deleted items are summed up again when the limit requires it.
         await client.request("DELETE", "/store/items", json={"namespace": ["a"], "key": "k0"})
         assert await put("k9") == 204

@@ -207,7 +207,7 @@ def test_a_page_is_read_by_its_keys_without_what_nobody_asked_for(db: None, run_
             connection,
         ) as queries:
             shown, _ = searching.page(ThreadSearch(**fields), principal=Owner())
-        # Beside it, a search by values has a bound on its time, which PostgreSQL has to be told.
+        # A search by values also has a time limit, which is an extra statement on PostgreSQL.
         *sizes, query = [query["sql"] for query in queries if " FROM " in query["sql"]]
         assert len(shown) == 1
         assert len(sizes) == ("select" not in fields)

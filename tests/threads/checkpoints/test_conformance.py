@@ -50,16 +50,16 @@ SUITE: dict[Capability, Sequence[Test]] = {
     Capability.DELETE_FOR_RUNS: ALL_DELETE_FOR_RUNS_TESTS,
     Capability.PRUNE: ALL_PRUNE_TESTS,
 }
-#: What the suite knows and has no meaning here: a copy would be written to a thread that another epoch owns.
+#: The suite's capabilities without meaning here: a copy would write to a thread of another epoch.
 MEANINGLESS = {Capability.COPY_THREAD}
-#: The epoch of every thread here. Not the first: a thread's first writer asks for nothing that it did not write.
+#: The epoch of every thread here. Not the first, because a thread's first writer reads only its own writes.
 EPOCH = 2
 
 
 class AnyThread(BaseCheckpointSaver[str]):
-    """The saver of all threads that the suite expects: a writer for each thread, made when the thread is first named.
+    """The suite's saver of all threads: a writer for each thread, created at first use.
 
-    What is the storage's, deleting, goes to the storage.
+    Deletions go to the storage.
     """
 
     def __init__(self, storage: CheckpointStorage) -> None:
@@ -141,7 +141,7 @@ async def saver(transactional_db: None, run_settings: Any) -> AsyncIterator[AnyT
 
 
 def detected(saver: type[BaseCheckpointSaver[str]]) -> set[Capability]:
-    """What the suite believes that a saver can do."""
+    """The capabilities of a saver that the suite detects."""
     return set(DetectedCapabilities.from_instance(object.__new__(saver)).detected)
 
 
@@ -155,14 +155,14 @@ async def test_conforms(saver: AnyThread, test: Test) -> None:
 
 
 def test_the_suite_is_run_whole() -> None:
-    """A later version of the suite may know more: then this says so."""
+    """Fails if a later version of the suite has more capabilities."""
     assert set(Capability) == set(SUITE) | MEANINGLESS
     assert set(SUITE) >= BASE_CAPABILITIES
     assert detected(AnyThread) == set(SUITE)
 
 
 async def test_the_suite_itself_reports_full_conformance(saver: AnyThread) -> None:
-    """As the suite counts, beside each of its tests above."""
+    """The suite's own report, in addition to each of its tests above."""
 
     @checkpointer_test(name="ThreadWriter", skip_capabilities={each.value for each in MEANINGLESS})
     async def factory() -> AsyncIterator[AnyThread]:
@@ -201,7 +201,7 @@ async def history(saver: BaseCheckpointSaver[str], thread_id: str) -> list[Any]:
 
 
 async def test_delta_channels_are_rebuilt_as_by_a_stock_saver(saver: AnyThread) -> None:
-    """The suite does not know them yet."""
+    """The suite does not test them yet."""
     thread_id = str(uuid4())
     kept = await history(saver, thread_id)
     assert kept == await history(InMemorySaver(), thread_id)

@@ -1,4 +1,4 @@
-"""A node that a command has gone to is one of a state's tasks, and what it asks is shown."""
+"""The target node of a command's `goto` is one of a state's tasks, and its interrupt is shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def asking(state: State) -> dict[str, Any]:
 
 @pytest.fixture
 async def gone() -> tuple[Any, Any]:
-    """A graph at its end, which a command made go to a node that asks, twice at once."""
+    """A finished graph after a command whose `goto` names an interrupting node, twice."""
     builder = StateGraph(State)
     builder.add_node("first", lambda state: {"log": ["first"]})
     builder.add_node("ask", asking)

@@ -1,4 +1,4 @@
-"""Which checkpoints a thread's present state needs: pure logic."""
+"""Which checkpoints a thread's current state needs: pure logic."""
 
 from __future__ import annotations
 

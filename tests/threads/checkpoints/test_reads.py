@@ -1,4 +1,4 @@
-"""Reading checkpoints again after faults that pass."""
+"""Retries of checkpoint reads after transient faults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from threads.checkpoints.reads import read_again
 
 
 class Reading:
-    """A read that fails as it is told to, and then succeeds."""
+    """A read with scripted failures before it succeeds."""
 
     def __init__(self, *errors: Exception) -> None:
         self.errors, self.calls = list(errors), 0

@@ -1,4 +1,4 @@
-"""What goes wrong in PostgreSQL: faults that pass are waited for, and what is wrong with one run's rows is its own."""
+"""Faults in PostgreSQL: transient ones are retried, and wrong rows of one run affect no other."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NO_FAULTS = "DROP TRIGGER fault ON checkpoints; DROP FUNCTION fault; DROP TABLE 
 
 @pytest.fixture
 def db(transactional_db: None) -> Iterator[psycopg.Connection[Any]]:
-    """A connection of the test's own."""
+    """A separate connection of the test."""
     with psycopg.connect(connection_string(), autocommit=True) as opened:
         yield opened
 
@@ -171,7 +171,7 @@ async def waiting_for_a_lock(db: psycopg.Connection[Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-#: What a graph may call a channel, and PostgreSQL refuses: in jsonb, and in an index.
+#: Channel names that a graph may use but PostgreSQL rejects: in jsonb, and in an index.
 BAD_NAMES = {
     "NUL in JSON": "a\x00b",
     "half a character": "\ud800",
@@ -246,7 +246,7 @@ async def test_a_locked_thread_holds_up_its_own_run_alone(
         began = time.monotonic()
         for number in range(2, 12):
             await put(free, other, number)
-        assert time.monotonic() - began < 1, "The other run was held up."
+        assert time.monotonic() - began < 1, "The other run was delayed."
         assert not waits.done()
     await waits
     assert await landed(storage, locked)

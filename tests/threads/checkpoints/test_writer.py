@@ -128,7 +128,7 @@ async def test_a_write_that_began_lands_although_its_task_is_cancelled(storage: 
 
 
 async def test_a_value_that_cannot_be_encoded_is_a_failed_write(storage: CheckpointStorage) -> None:
-    """In `async` durability LangGraph would execute every node that follows, and raise at the end."""
+    """In `async` durability LangGraph would execute all following nodes, and raise at the end."""
     thread = await in_database(make_thread)
     failures: list[Exception] = []
     writer = ThreadWriter(storage, thread_id=thread.id, epoch=2, on_failure=failures.append)
@@ -178,7 +178,7 @@ async def test_a_lost_epoch_refuses_that_threads_rows_alone(storage: CheckpointS
 
 
 class Flaky:
-    """A commit that fails as it is told to."""
+    """A commit with scripted failures."""
 
     def __init__(self, *errors: Exception | None, bad: str = "") -> None:
         self.errors, self.bad, self.calls = list(errors), bad, 0
@@ -347,7 +347,7 @@ async def test_what_shares_a_transaction_is_bounded_in_bytes(monkeypatch: pytest
         call.size = size
     await asyncio.gather(*(commits.submit(call) for call in calls))
     assert landed == [["first", "after", "small"], ["second"], ["huge"]], (
-        "a large one lets no thread's calls change places"
+        "a large call does not reorder a thread's calls"
     )
     await commits.close()
 
@@ -399,7 +399,7 @@ async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_t
 async def test_checkpoint_ids_go_on_after_one_that_was_made_under_a_clock_that_was_ahead(
     storage: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A contract with LangGraph: its ids begin with the wall clock, and the greatest one is the thread's state."""
+    """An assumption about LangGraph: ids begin with the wall clock, the greatest is the state."""
     thread = await in_database(make_thread)
     now = time.time_ns()
     monkeypatch.setattr(ids, "_last_v6_timestamp", None)

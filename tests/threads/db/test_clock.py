@@ -36,7 +36,7 @@ def test_what_the_database_said_goes_on_by_the_monotonic_clock(monkeypatch: pyte
 
 
 class Moment:
-    """A monotonic clock that a test sets, and a database's clock beside it."""
+    """A monotonic clock that a test sets, with a database's clock."""
 
     said = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -45,14 +45,17 @@ class Moment:
         monkeypatch.setattr(time, "monotonic", lambda: self.at)
 
     def answer(self, *, after: float, took: float, wrong: float = 0.0) -> None:
-        """Ask after so many seconds; the answer is from the end of the time that it took, and so many seconds wrong."""
+        """Ask `after` seconds later.
+
+        The answer is from the end of the `took` seconds, and off by `wrong` seconds.
+        """
         asked = self.at + after
         self.at = asked + took
         clock.note(self.said + timedelta(seconds=self.at - 1000.0 + wrong), asked=asked)
 
     @property
     def off(self) -> float:
-        """How far the clock is ahead of the truth, in seconds."""
+        """How far the clock is ahead of the true time, in seconds."""
         return (clock.now() - self.said).total_seconds() - (self.at - 1000.0)
 
 

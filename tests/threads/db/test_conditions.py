@@ -1,4 +1,4 @@
-"""Conditions on JSON: what they find, and what they read for it."""
+"""Conditions on JSON: the rows that they find, and the rows that they read."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_search_finds_what_contains_what_is_wanted(column: str) -> None:
 
 
 def many(number: int, **fields: Any) -> Somebody:
-    """Somebody with so many threads; one in a hundred has what the others have not."""
+    """A user with many threads; one in a hundred has distinct data."""
     user, now = make_user(), timezone.now()
     Thread.objects.bulk_create(
         Thread(
@@ -131,7 +131,7 @@ def test_sqlite_reads_threads_in_their_order_by_an_index() -> None:
             ], body
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pragma_index_xinfo('threads_by_user') WHERE key")
-        # The metadata are in it: a search that few threads fulfil reads no row of the others.
+        # The index has the metadata: a selective search reads no rows of other threads.
         assert [name for (name,) in cursor.fetchall()] == ["user_id", "created_at", "id", "metadata"]
 
 
@@ -147,10 +147,12 @@ def test_a_search_by_values_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch)
                                principal=somebody),
         lambda: searching.count(ThreadFilter.model_validate({"values": {"wanted": "no", "log": ["s"]}}), principal=somebody),
     ):  # fmt: skip
-        with pytest.raises(HttpError, match=r"given up after 0\.001 s\. Say more of the threads") as caught:
+        with pytest.raises(
+            HttpError, match=r"stopped after 0\.001 s\. Add conditions other than values"
+        ) as caught:
             ask()
         assert caught.value.status_code == 422
-    # What comes after it has no such bound.
+    # Later queries have no such limit.
     monkeypatch.setattr(searching, "LONGEST", 60.0)
     assert searching.count(ThreadFilter.model_validate(body), principal=somebody) == 0
     assert (

@@ -1,4 +1,4 @@
-"""Database threads: what a database does to its connections and transactions, callers see as little of as possible."""
+"""Database threads hide faults of connections and transactions where possible."""
 
 from __future__ import annotations
 
@@ -93,16 +93,19 @@ async def test_only_a_sacrificed_transaction_is_tried_again_and_not_for_ever(
 
 
 async def test_a_transaction_that_the_server_ended_for_its_time_is_a_database_that_cannot_be_used() -> None:
-    """What a process meets that stood still within a transaction; psycopg files it with the server's internal errors."""
+    """The case of a process that was frozen within a transaction.
+
+    Psycopg classes the error as internal.
+    """
 
     def stand_still() -> None:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 1")
             select.select(
                 [connection.connection.fileno()], [], [], 10
-            )  # until the server says that it has ended it
+            )  # until the server's message about its end arrives
             cursor.execute("SELECT 1")
 
     with pytest.raises(OperationalError, match="idle-in-transaction"):
         await in_database(stand_still)
-    assert await in_database(backend) > 0, "the thread connects anew"
+    assert await in_database(backend) > 0, "the thread reconnects"

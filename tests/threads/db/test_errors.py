@@ -1,4 +1,4 @@
-"""What counts as the database's fault, and what as the statement's."""
+"""Which errors count as the database's, and which as the statement's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from threads.db.errors import is_passing
 
 
 def wrapped(error: psycopg.Error) -> db.DatabaseError:
-    """An error as Django shows it."""
+    """An error wrapped like by Django."""
     named = next(each for each in type(error).__mro__ if hasattr(db, each.__name__))
     django: db.DatabaseError = getattr(db, named.__name__)(*error.args)
     django.__cause__ = error

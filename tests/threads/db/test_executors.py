@@ -36,7 +36,7 @@ def test_what_a_call_raises_reaches_its_caller_and_the_thread_goes_on() -> None:
         pool.submit(lambda: 1 / 0).result(5)
     assert pool.submit(lambda: 1).result(5) == 1
     pool.shutdown()
-    with pytest.raises(RuntimeError, match="about to end"):
+    with pytest.raises(RuntimeError, match="shutting down"):
         pool.submit(lambda: 1)
 
 

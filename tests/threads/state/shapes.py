@@ -1,4 +1,4 @@
-"""Graphs of many shapes, and what is done on a thread of each: histories to read."""
+"""Graphs of many shapes, each with operations on a thread, which make histories to read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shape:
 
 
 class Failed(Exception):
-    """What a node raises."""
+    """An error of a node."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Failed) and self.args == other.args
@@ -65,7 +65,7 @@ def graph(nodes: dict[str, Any], *edges: tuple[Any, str], schema: Any = Log, **o
 
 
 def runs(*inputs: Any, **options: Any) -> Drive:
-    """One run after the other; those that fail do."""
+    """Runs in sequence; failures are ignored."""
 
     async def drive(graph: Any, config: Any) -> None:
         for each in inputs:
@@ -209,7 +209,7 @@ def narrowed() -> Any:
 
 
 def extend(kept: list[str], added: list[str]) -> list[str]:
-    """A reducer that changes what it is given, as it should not."""
+    """A reducer that wrongly changes its argument."""
     kept.extend(added)
     return kept
 

@@ -1,4 +1,4 @@
-"""Histories as this server reads them, compared with LangGraph's own through a stock saver, field by field."""
+"""This server's histories, compared field by field with LangGraph's through a stock saver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from threads.checkpoints import CheckpointStorage, open_checkpoints
 from threads.state.read import thread_state
 from threads.state.snapshots import Snapshots, history
 
-#: The shapes of which some states are left to LangGraph: answers, commands and updates that are no task's, and delta channels.
+#: Shapes with states that are left to LangGraph: answers, commands, updates without a task, and delta
+#: channels.
 OTHERWISE = {
     "parallel", "stopped", "nested", "keeping", "nested twice", "sends", "careless", "delta",
     "functional", "an answer for nobody",
@@ -62,7 +63,7 @@ def bound(graph: Any, saver: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A snapshot that compares by its content, errors too."""
+    """A snapshot that compares by content, including errors."""
     match value:
         case StateSnapshot():
             return {name: plain(each) for name, each in value._asdict().items()}
@@ -78,7 +79,7 @@ def plain(value: Any) -> Any:
 
 
 async def both(graph: Any, stock: Any, storage: Any, config: Any, **options: Any) -> list[StateSnapshot]:
-    """The history that both read, which is the same."""
+    """The history, after a check that both readers agree."""
     before = options.get("before")
     wanted = [
         each
@@ -130,7 +131,7 @@ async def test_a_history_is_what_langgraph_reads(
 async def test_a_graph_that_has_changed_meanwhile_reads_the_same(
     left: Any, right: Any, storage: Any, stock: Any
 ) -> None:
-    """Nodes and channels that are gone, and new ones."""
+    """Some nodes and channels were removed, and others added."""
     config = {"configurable": {"thread_id": str(uuid4())}}
     await SHAPES["failing" if left is failing else "chain"].drive(bound(left, stock), config)
     assert len(await both(right, stock, storage, config)) > 3
@@ -148,7 +149,7 @@ async def test_a_subclass_of_langgraphs_graphs_reads_its_own_way(storage: Any, s
 
 
 async def test_nothing_of_one_state_changes_another(storage: Any, stock: Any) -> None:
-    """A reducer that changes its list in place, and updates beside the checkpoints."""
+    """A reducer that changes its list in place, and updates in pending writes."""
     shape, config = SHAPES["careless"], {"configurable": {"thread_id": str(uuid4())}}
     await shape.drive(bound(shape.graph, stock), config)
     graph = bound(shape.graph, storage.reader())

@@ -1,4 +1,4 @@
-"""Which interrupts wait: those that the innermost task asks, whatever the tasks above it still show."""
+"""Waiting interrupts are those of the innermost task, whatever tasks above it show."""
 
 from __future__ import annotations
 

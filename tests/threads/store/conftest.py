@@ -14,7 +14,7 @@ from threads.store.user_store import UserStore
     params=["memory", pytest.param("database", marks=pytest.mark.django_db(transaction=True))]
 )
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[BaseStore]:
-    """An empty store of each kind, which behave alike."""
+    """An empty store of each kind; all behave the same."""
     async with opened(request.param) as each:
         yield each
 

@@ -18,13 +18,13 @@ from threads.store.embedding import Index, StoreConfig
 from threads.store.user_store import UserStore
 
 numbers = itertools.count()
-#: What the vectors of `embed` count.
+#: The words that the vectors of `embed` count.
 WORDS = ("apple", "pear", "car", "train")
 FIELDS = ["text", "notes[*].text"]
 
 
 def embed(texts: list[str]) -> list[list[float]]:
-    """How often each word is in a text."""
+    """The number of occurrences of each word in a text."""
     return [[float(text.lower().split().count(word)) for word in WORDS] for text in texts]
 
 

@@ -1,4 +1,4 @@
-"""What LangGraph's own store does, the one over Django's tables does too."""
+"""The store over Django's tables behaves like LangGraph's own."""
 
 from __future__ import annotations
 
@@ -214,7 +214,8 @@ async def test_namespaces_are_listed_alike(kept: UserStore) -> None:
             await store.aput(namespace, "k", {})
             await store.aput(namespace, "l", {})
     for options in LISTINGS:
-        # LangGraph's memory sorts them as tuples, and its databases as texts: there "a-x" comes before "a.b".
+        # LangGraph's memory store sorts them as tuples, its databases as texts, where "a-x" comes before
+        # "a.b".
         offset, limit = options.get("offset", 0), options.get("limit", 100)
         every = await memory.alist_namespaces(**{**options, "offset": 0, "limit": 100})
         wanted = sorted(every, key=encode)[offset : offset + limit]

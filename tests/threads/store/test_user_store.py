@@ -1,4 +1,4 @@
-"""What the store over Django's tables promises beyond LangGraph's interface."""
+"""The guarantees of the store over Django's tables beyond LangGraph's interface."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ FACTS = ("users", "7", "facts")
 
 
 async def expire(key: str) -> None:
-    """Let the time of an item be over."""
+    """Let an item expire."""
     await in_database(StoreItem.objects.filter(key=key).update, expires_at=clock.now() - timedelta(seconds=1))
 
 
@@ -45,7 +45,7 @@ async def expiry(key: str) -> Any:
 
 
 async def in_queries(call: Any, *arguments: Any, **options: Any) -> tuple[Any, list[tuple[str, Any]]]:
-    """Call on a database thread; return what it returns, and its statements with their parameters."""
+    """Call on a database thread; return its result, and its statements with their parameters."""
 
     def counted() -> tuple[Any, list[tuple[str, Any]]]:
         statements: list[tuple[str, Any]] = []
@@ -73,7 +73,7 @@ def analyze() -> None:
         cursor.execute("ANALYZE threads_storeitem")
 
 
-# --- whose items these are
+# --- ownership of items
 
 
 async def test_two_users_never_see_each_other_s_items(kept: UserStore) -> None:
@@ -109,7 +109,7 @@ async def test_a_read_puts_off_nobody_else_s_expiry(kept: UserStore) -> None:
     assert await expiry("name") > aged + timedelta(minutes=8)
 
 
-# --- what can be put
+# --- valid values
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_cannot_be_kept_is_refused_in_a_sentence(
     async def put() -> None:
         store = UserStore(make_nobody(), StoreConfig())
         with pytest.raises(error) as caught:
-            # The first operation would do, but none is done when one is wrong: there is no database here.
+            # The first operation is valid, but none is done if one is invalid: there is no database here.
             await store.abatch([PutOp(FACTS, "fine", {}), PutOp(FACTS, key, value, **options)])
         assert str(caught.value).endswith((".", "Got: ()"))
 
@@ -201,7 +201,7 @@ async def test_what_cannot_be_compared_is_neither_more_nor_less(kept: UserStore)
         assert [item.key for item in await kept.asearch(FACTS, filter=wanted)] == found, wanted
 
 
-# --- many at once
+# --- batches
 
 
 async def test_concurrent_puts_of_one_key_end_as_one(kept: UserStore) -> None:
@@ -269,7 +269,7 @@ async def test_pages_of_rows_are_joined_without_gap_or_repeat(
     for module in (items, searching):
         monkeypatch.setattr(module, "PAGE", 3)
     monkeypatch.setattr(items.newest, "__kwdefaults__", {"after": None, "rows": slice(3)})
-    # In one batch, so that many have the same time.
+    # In one batch, so that many have equal times.
     await kept.abatch([PutOp(("p", str(n % 4)), f"k{n:02}", {"n": n, "text": "apple"}) for n in range(14)])
     everything = [f"k{n:02}" for n in range(14)]
     found = await kept.asearch(("p",), filter={"n": {"$gte": 0}}, limit=20)
@@ -321,7 +321,7 @@ async def test_reads_put_the_expiry_off_unless_told_not_to(kept: UserStore) -> N
         refreshed = await expiry("k")
         assert timedelta(minutes=9.9) < refreshed - clock.now() <= timedelta(minutes=10)
         await read()
-        assert await expiry("k") == refreshed, "a read that gains nothing writes nothing"
+        assert await expiry("k") == refreshed, "a refresh with little effect is skipped"
 
 
 async def test_the_site_says_how_long_an_item_is_kept_whose_put_does_not(kept: UserStore) -> None:
@@ -447,7 +447,7 @@ async def test_an_embedding_that_fails_stores_nothing(kept: UserStore) -> None:
     assert await kept.aget(FACTS, "k") is None
 
 
-# --- how the database finds them
+# --- query plans
 
 
 @pytest.mark.postgresql

@@ -10,7 +10,7 @@ from django.db import connection
 from threads.checkpoints.postgres.statements import columns, statement
 from threads.checkpoints.rows import Batch
 
-# One statement sees one moment of the thread, whatever a run of it writes meanwhile.
+# One statement, so that it sees one snapshot of the thread while a run writes.
 COPY = """
 WITH blobs AS (
     INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)

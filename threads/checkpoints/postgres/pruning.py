@@ -1,4 +1,4 @@
-"""Pruning checkpoints in PostgreSQL, on Django's connection: in the transaction that has locked their threads."""
+"""Pruning checkpoints in PostgreSQL, in the Django transaction that locked the threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DELETE FROM {table}
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE thread_id = ANY(%s::text[]) LIMIT %s))
 """
 PARENTS = "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE thread_id = %s"
-# A delta channel that has no value in a checkpoint counts there what happened since its last one.
+# A delta channel without a value in a checkpoint has a counter there of the updates since its last value.
 HEADS = """
 SELECT h.checkpoint_ns, h.checkpoint_id, c.metadata -> 'parents' ->> '',
     (c.metadata -> 'counters_since_delta_snapshot')::text
@@ -28,7 +28,7 @@ FROM (
     WHERE thread_id = %s GROUP BY checkpoint_ns
 ) h JOIN checkpoints c USING (checkpoint_ns, checkpoint_id) WHERE c.thread_id = %s
 """
-# A value is in a blob of the channel's version, or, if it is simple, in the checkpoint itself.
+# A value is in the blob of the channel's version, or, if it is simple, in the checkpoint itself.
 CHANNELS = """
 SELECT ch.name, c.checkpoint -> 'channel_versions' ->> ch.name,
     jsonb_typeof(c.checkpoint -> 'channel_values' -> ch.name) <> 'null' OR EXISTS (
@@ -43,7 +43,7 @@ CUT = """
 UPDATE checkpoints SET parent_checkpoint_id = NULL
 WHERE thread_id = %s AND checkpoint_ns = %s AND checkpoint_id = %s
 """
-# Arrays are joined as rows: compared by `= ANY`, each row of a large thread would be held against each element.
+# Arrays are joined as rows: `= ANY` would compare each row of a large thread with each element.
 OF_PLACES = """
 DELETE FROM {table} t USING unnest(%s::text[], %s::text[]) AS gone(ns, id)
 WHERE t.thread_id = %s AND t.checkpoint_ns = gone.ns AND t.checkpoint_id = gone.id
@@ -95,12 +95,12 @@ def _stored(thread: str, place: Place, channels: frozenset[str]) -> frozenset[st
 def _channels(
     thread: str, place: Place, channels: Collection[str]
 ) -> list[tuple[str, str | None, bool | None]]:
-    """Channels in a checkpoint: their versions, and whether they have values there."""
+    """Channels of a checkpoint: their versions, and whether they have values in it."""
     return _rows(CHANNELS, [list(channels), thread, *place])
 
 
 def _delete_strays(thread: str, kept: set[Place], limit: int) -> int:
-    """Delete values and writes that belong to no checkpoint; none but those that are kept are left by now."""
+    """Delete values and writes without a checkpoint; by now only the kept checkpoints are left."""
     used = set(_rows(VERSIONS, [thread]))
     blobs = _rows(
         "SELECT checkpoint_ns, channel, version FROM checkpoint_blobs WHERE thread_id = %s", [thread]

@@ -1,4 +1,4 @@
-"""The stock saver of PostgreSQL, with lists whose blobs are sent and read once however many checkpoints have them."""
+"""The stock PostgreSQL saver, except that a list fetches and decodes shared blobs only once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from psycopg.types.json import Jsonb
 
 from threads.checkpoints.listing import Listing, Write, decoded
 
-#: The task of the writes that are no task's, which change the channels' values when a state is read.
+#: The task id of writes that belong to no task; they change the channels' values when a state is read.
 NO_TASK = "00000000-0000-0000-0000-000000000000"
 
-#: What a row of `LIST` is.
+#: The kinds of rows of `LIST`.
 CHECKPOINT, BLOB, WRITE = range(3)
-# The stock saver's statement looks up the blobs and the writes of each checkpoint by themselves.
-# One statement sees one state of the tables: no checkpoint without its blobs.
+# The stock saver's statement looks up the blobs and writes of each checkpoint separately.
+# A single statement sees a consistent snapshot: no checkpoint without its blobs.
 LIST = f"""
 WITH found AS MATERIALIZED (
     SELECT checkpoint_id, parent_checkpoint_id, checkpoint, metadata FROM checkpoints
@@ -57,11 +57,14 @@ class PostgresReader(AsyncPostgresSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """As the stock saver's. Checkpoints with the same version of a channel share its value."""
+        """Like the stock saver's.
+
+        Checkpoints with the same version of a channel share its value.
+        """
         wanted = Listing.of(config, filter, before, limit)
         rows = await self._rows(wanted) if wanted is not None else []
         if wanted is None or any(row[0] == CHECKPOINT and row[3]["v"] < 4 for row in rows):
-            # Sends of older versions are with the parent's writes.
+            # Older versions stored sends with the parent's writes.
             async for found in super().alist(config, filter=filter, before=before, limit=limit):
                 yield found
             return
@@ -75,7 +78,7 @@ class PostgresReader(AsyncPostgresSaver):
         values: dict[tuple[str, str], Any] = {}
         checkpoints = sorted((row for row in rows if row[0] == CHECKPOINT), key=itemgetter(1), reverse=True)
         for _, name, parent, checkpoint, metadata, *_ in checkpoints:
-            # Where writes change the values, they must not change those of other checkpoints.
+            # Writes that change the values must not change those of other checkpoints.
             own = any(write[0] == NO_TASK for write in writes[name])
             loaded = self._values(checkpoint, blobs, {} if own else values)
             yield wanted.tuple(
@@ -87,7 +90,7 @@ class PostgresReader(AsyncPostgresSaver):
             )
 
     def _values(self, checkpoint: Any, blobs: Any, known: dict[tuple[str, str], Any]) -> dict[str, Any]:
-        """A checkpoint's values: those beside it, and those of its channels' versions, each read once."""
+        """A checkpoint's values: inline ones, and those of channels' versions, each decoded once."""
         found = dict(checkpoint.get("channel_values") or {})
         for channel, version in checkpoint["channel_versions"].items():
             key = channel, str(version)

@@ -20,17 +20,18 @@ WAIT_SECONDS = 60
 def create_tables(using: str = "default") -> None:
     """Create or migrate the tables; safe to call from several processes at once.
 
-    Raises TimeoutError when another process has been at it for a minute.
+    Raises TimeoutError if another process holds the lock for a minute.
     """
     with psycopg.connect(
         connection_string(connections[using]), autocommit=True, prepare_threshold=0, row_factory=dict_row
     ) as db:
         deadline = time.monotonic() + WAIT_SECONDS
-        # Tried, not waited for: a waiting session has a snapshot, for which CREATE INDEX CONCURRENTLY would wait.
+        # Polled: a session that waits in a statement has a snapshot, and CREATE INDEX CONCURRENTLY would wait
+        # for it.
         while not _locked(db):
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    "Another process is creating the checkpoint tables for more than a minute."
+                    "Another process has been creating the checkpoint tables for more than a minute."
                 )
             time.sleep(0.2)
         PostgresSaver(db).setup()

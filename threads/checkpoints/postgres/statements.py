@@ -9,10 +9,10 @@ from threads.models import Thread
 
 THREADS = Thread._meta.db_table
 
-# A key-share lock waits for a takeover's FOR UPDATE and makes the takeover wait for this statement. Whoever waited
-# sees the new epoch: PostgreSQL re-checks the join against the row's newest version.
-# `%b`: arrays go in binary. As text psycopg escapes each element by regular expressions, which for the JSON and the
-# blobs of a run costs more than all the rest of a write.
+# A key-share lock and a takeover's FOR UPDATE wait for each other. After the wait this statement sees the new
+# epoch, because PostgreSQL re-checks the join against the row's newest version. `%b`: arrays are sent in
+# binary. For text, psycopg escapes each element by regular expressions; for the JSON and blobs of a run, that
+# costs more than the rest of a write.
 FENCE = f"""
 WITH live AS MATERIALIZED (
     SELECT t.id, t.id::text AS thread_id
@@ -54,7 +54,10 @@ ADD = WRITES.format(name="added", p="a", conflict="DO NOTHING")
 
 @functools.cache
 def statement(*, blobs: bool, checkpoints: bool, replaced: bool, added: bool) -> str:
-    """The one statement of a batch, with the parts that it needs; PostgreSQL prepares each variant once."""
+    """The single statement of a batch, with the parts it needs.
+
+    PostgreSQL prepares each variant once.
+    """
     return "".join(
         (
             FENCE,

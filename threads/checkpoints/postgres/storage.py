@@ -45,9 +45,9 @@ FROM checkpoint_writes w JOIN ({HEADS}) h USING (checkpoint_ns, checkpoint_id) W
 
 
 def is_inline(value: Any) -> bool:
-    """Whether a channel's value is kept in the checkpoint's jsonb, as the stock saver keeps simple values.
+    """Whether a channel's value is stored in the checkpoint's jsonb, as by the stock saver.
 
-    What jsonb refuses (NUL, lone surrogates, NaN) goes to a blob instead.
+    Values that jsonb rejects (NUL, lone surrogates, NaN) are stored in a blob.
     """
     # Subclasses, such as members of an enumeration, would lose their class.
     kind = type(value)
@@ -65,7 +65,7 @@ def _is_plain(value: str) -> bool:
 
 
 class PostgresCheckpoints(CheckpointStorage):
-    """The stock saver's tables, beside Django's, so that a write and its fence share a transaction."""
+    """The stock saver's tables in Django's database; a write and its fence share a transaction."""
 
     def __init__(
         self, pool: AsyncConnectionPool[Any], *, serde: JsonPlusSerializer, retry_seconds: float
@@ -75,7 +75,7 @@ class PostgresCheckpoints(CheckpointStorage):
         self._pool = pool
 
     def reader(self) -> BaseCheckpointSaver[str]:
-        # A saver holds its lock around every operation; one per reader lets them use the whole pool.
+        # A saver holds a lock during each operation; with one saver per reader they can use the whole pool.
         return PostgresReader(self._pool, serde=self.serde)
 
     def encode_checkpoint(
@@ -98,7 +98,8 @@ class PostgresCheckpoints(CheckpointStorage):
                 kind, blob = self.serde.dumps_typed(large[channel])
                 rows.blobs[ns, channel, str(version)] = (kind, blob)
                 size += len(blob)
-        # A snapshot of a delta channel is marked by `true` beside its blob, as in the stock saver.
+        # As in the stock saver, `true` in the checkpoint marks a delta channel's snapshot, whose value is in
+        # a blob.
         inline.update({channel: True for channel, value in large.items() if is_delta_snapshot(value)})
         encoded = to_json({**checkpoint, "channel_values": inline})
         rows.checkpoints[ns, checkpoint["id"]] = (
@@ -128,7 +129,7 @@ class PostgresCheckpoints(CheckpointStorage):
                 try:
                     cursor = await db.execute(query, parameters)
                 except psycopg.errors.ReadOnlySqlTransaction:
-                    # The other side of a failover; a new connection may reach the server that accepts writes.
+                    # A read-only standby after a failover; a new connection may reach the primary.
                     await db.close()
                     raise
                 return {row["id"] for row in await cursor.fetchall()}
@@ -190,7 +191,7 @@ class PostgresCheckpoints(CheckpointStorage):
 
 
 def columns_of(places: Places) -> dict[str, list[str]]:
-    """Addresses of checkpoints as parameters of a statement: two arrays."""
+    """Addresses of checkpoints as the two array parameters of a statement."""
     return {
         "namespaces": [namespace for namespace, _ in places],
         "ids": [checkpoint_id for _, checkpoint_id in places],
@@ -201,7 +202,7 @@ def to_json(value: Any) -> str:
     try:
         return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS, default=str).decode()
     except TypeError:
-        # An integer beyond 64 bits, which jsonb takes.
+        # An integer beyond 64 bits, which jsonb accepts.
         return json.dumps(value, default=str)
 
 
@@ -210,7 +211,7 @@ def is_delta_snapshot(value: Any) -> bool:
 
 
 def connection_string(database: Any = connection) -> str:
-    """How one of Django's connections reaches PostgreSQL, for psycopg."""
+    """The psycopg connection string of one of Django's connections."""
     parameters = {
         key: value
         for key, value in database.get_connection_params().items()
@@ -235,8 +236,8 @@ async def open_postgres(
         min_size=2,
         max_size=connections,
         open=False,
-        # After a failure the pool waits twice as long before each attempt to connect; when it gives up, the next caller
-        # makes it try at once. So a database that comes back is used within two seconds.
+        # After a failure the pool doubles its wait before each attempt to connect. When it gives up, the next
+        # caller makes it try at once. So a recovered database is used within two seconds.
         timeout=3,
         reconnect_timeout=2,
         kwargs={"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},

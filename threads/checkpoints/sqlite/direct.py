@@ -1,6 +1,6 @@
-"""Writes to the checkpoints' file for a caller that holds the main database's write lock: edits and copies of threads.
+"""Edits and copies of threads in the checkpoints' file, under the main database's write lock.
 
-The rows are there just before the caller's transaction commits.
+The rows are committed just before the caller's transaction.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pruning checkpoints in SQLite's file, while the caller holds the main database's write lock."""
+"""Pruning checkpoints in the SQLite file, under the main database's write lock."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ OF_PLACE = "DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND ch
 
 @contextmanager
 def transaction(file: Path) -> Iterator[sqlite3.Connection]:
-    """A write transaction on the checkpoints' file, for a caller who holds the main database's write lock."""
+    """A write transaction on the checkpoints' file.
+
+    The caller holds the main database's write lock.
+    """
     with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as db:
         db.execute("PRAGMA synchronous=FULL")
         db.execute("BEGIN IMMEDIATE")
@@ -51,7 +54,7 @@ class SqlitePruning(Pruning):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection | None]:
-        """A write transaction on the file; None if no server has ever made it."""
+        """A write transaction on the file; None if the file does not exist."""
         if not self._file.exists():
             yield None
             return
@@ -92,7 +95,7 @@ def _keep_latest(db: sqlite3.Connection, thread: str, limit: int) -> int:
 def _head(db: sqlite3.Connection, thread: str, ns: str, checkpoint_id: str, metadata: str | None) -> Head:
     described: dict[str, Any] = json.loads(metadata or "{}")
     root = (described.get("parents") or {}).get("")
-    # A delta channel that has no value in a checkpoint counts there what happened since its last one.
+    # A delta channel without a value in a checkpoint has a counter there of the updates since its last value.
     deltas = frozenset(described.get("counters_since_delta_snapshot") or ())
     if deltas:
         checkpoint = _decoded(*db.execute(ONE, [thread, ns, checkpoint_id]).fetchone())
@@ -107,9 +110,9 @@ def _stored(db: sqlite3.Connection, thread: str, place: Place, channels: frozens
 
 
 def _decoded(kind: str, blob: bytes) -> dict[str, Any]:
-    """A checkpoint of which only the keys are of interest: no class of its values is looked for, let alone called.
+    """Decode a checkpoint for its keys; no classes of its values are imported or called.
 
-    One in an encoding that is not the saver's usual one is taken for one without values: more than needed is kept then.
+    A checkpoint in an unusual encoding counts as one without values; then more is kept than needed.
     """
     if kind != "msgpack":
         return {}

@@ -1,4 +1,4 @@
-"""The stock saver of SQLite, with lists that take one statement and filters that mean what PostgreSQL's do."""
+"""The stock SQLite saver, with lists in one statement and filters with PostgreSQL's semantics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from threads.checkpoints.listing import Listing, Write, decoded
 from threads.db.json import SQLITE_FUNCTION, contains_text
 
-# One statement sees one state of the file: no checkpoint without its writes.
+# A single statement sees a consistent snapshot: no checkpoint without its writes.
 LIST = f"""
 WITH found AS MATERIALIZED (
     SELECT checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata FROM checkpoints

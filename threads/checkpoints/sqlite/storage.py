@@ -1,4 +1,4 @@
-"""Checkpoints in a SQLite file of their own, each thread's rows fenced by the epoch that the main file has."""
+"""Checkpoints in a separate SQLite file; each thread is fenced by its epoch in the main file."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WRITE = """INSERT OR {verb} INTO writes
     (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 REPLACE, ADD = WRITE.format(verb="REPLACE"), WRITE.format(verb="IGNORE")
-#: A connection of its own: attached, the main file would be locked with each write.
+#: A separate connection to the main file: if it were attached, each write would lock it.
 EPOCHS = f"SELECT id, epoch FROM {Thread._meta.db_table} WHERE id IN (SELECT value FROM json_each(?))"
 HEADS = """SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints
     WHERE thread_id = :thread GROUP BY checkpoint_ns
@@ -50,7 +50,10 @@ OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
 
 
 class SqliteCheckpoints(CheckpointStorage):
-    """The stock saver's tables in one file: a stock saver reads, one thread with one connection writes."""
+    """The stock saver's tables in one file: a stock saver reads.
+
+    One thread with one connection writes.
+    """
 
     def __init__(self, reader: SqliteReader, file: Path, *, retry_seconds: float) -> None:
         self.serde = reader.serde  # type: ignore[assignment]
@@ -59,7 +62,7 @@ class SqliteCheckpoints(CheckpointStorage):
         self._file = file
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoints")
         self._site_file = Path(str(connection.settings_dict["NAME"]))
-        #: Those of the one thread, by file, opened at their first use.
+        #: The write thread's connections, by file, opened at first use.
         self._connections: dict[Path, sqlite3.Connection] = {}
 
     def reader(self) -> BaseCheckpointSaver[str]:
@@ -104,9 +107,12 @@ class SqliteCheckpoints(CheckpointStorage):
             raise Unavailable(str(error)) from error
 
     def _live(self, fences: Mapping[UUID, int]) -> set[UUID]:
-        """The threads whose epoch holds now; a write under it counts as one before whatever ends it.
+        """The threads whose epoch is current.
 
-        One process executes, so that nobody takes a thread over behind its back; but a run may be deleted.
+        A write under it counts as earlier than the end of the epoch.
+
+        Only one process executes runs, so no other can take a thread over; but a run may be
+        deleted.
         """
         site = self._connection(self._site_file)
         epochs = site.execute(EPOCHS, [json.dumps([thread_id.hex for thread_id in fences])])
@@ -116,8 +122,8 @@ class SqliteCheckpoints(CheckpointStorage):
         def run() -> T:
             db = self._connection(self._file)
             with db:
-                # Before the fence is read: what ends an epoch and then removes rows of this file waits for this lock,
-                # or has ended the epoch already.
+                # Before the fence is read: a transaction that ends an epoch and removes rows of this file
+                # waits for this lock, or has already ended the epoch.
                 db.execute("BEGIN IMMEDIATE")
                 return function(db)
 
@@ -193,7 +199,7 @@ async def open_sqlite(
 ) -> AsyncIterator[SqliteCheckpoints]:
     path = Path(file)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # What users said to their agents is nobody else's on this machine; SQLite gives its other files the same mode.
+    # Conversations are private to this account on the machine; SQLite gives its other files the same mode.
     path.touch(mode=0o600)
     async with aiosqlite.connect(path, timeout=30) as db:
         reader = SqliteReader(db, serde=serde)

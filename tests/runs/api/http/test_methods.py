@@ -1,4 +1,4 @@
-"""HEAD, and methods that a path does not have, on every path of the API, as the site's URLs have them."""
+"""HEAD, and unsupported methods, on every path of the API in the site's URLs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"}
 
 
 def paths() -> dict[str, set[str]]:
-    """Every path, with ids of nothing, and its methods."""
+    """Every path, with ids that do not exist, and its methods."""
     found = {}
     for pattern in api.urls[0]:
         path = "/" + re.sub(r"<[^>]*>", lambda match: str(uuid4()), str(pattern.pattern))
@@ -71,7 +71,7 @@ async def test_head_begins_no_stream_and_the_connection_goes_on(http: httpx.Asyn
         head = await http.head(path, timeout=5)
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"].startswith("text/event-stream")
-    # A stream that was left would cancel its run, but that takes a moment.
+    # An abandoned stream would cancel its run, but only after a moment.
     await asyncio.sleep(0.5)
     assert (await sdk.runs.get(thread, run["run_id"]))["status"] in ("pending", "running")
     await sdk.runs.cancel(thread, run["run_id"], wait=True)

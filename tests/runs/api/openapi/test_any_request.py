@@ -1,6 +1,6 @@
 """Any request that the API's document allows, or nearly allows, gets an answer that the document describes.
 
-`EXAMPLES=300` tries more requests to each route than the tests do otherwise, and other ones each time.
+`EXAMPLES=300` tries more requests to each route, and different ones each time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "8"))
 CHECKS = [content_type_conformance, response_schema_conformance, status_code_conformance]
-#: How long an answer may take to begin, and a stream is read then, in seconds.
+#: How long an answer may take to begin, and how long a stream is then read, in seconds.
 PATIENCE, LISTENING = 10.0, 0.3
 
 DESCRIBED: dict[str, Any] = document(api)["paths"]
@@ -39,7 +39,7 @@ Known = dict[str, str]
 
 @pytest.fixture
 async def known(http: httpx.AsyncClient) -> Known:
-    """What there is on the server."""
+    """The objects on the server."""
     thread = (await http.post("/threads", json={"metadata": {"a": [1]}})).json()["thread_id"]
     run = await http.post(
         f"/threads/{thread}/runs/wait", json={"assistant_id": "steps", "input": {"log": []}}
@@ -57,26 +57,26 @@ async def known(http: httpx.AsyncClient) -> Known:
 
 
 def aimed(case: Any, known: Known) -> None:
-    """Have a request ask for what there is, so that it is not refused for that alone."""
+    """Let a request name existing objects, so that it is not refused only for missing ones."""
     case.path_parameters = {
         name: known.get(name, value) for name, value in (case.path_parameters or {}).items()
     }
     if isinstance(case.body, dict):
         case.body.update({name: known[name] for name in ("thread_id", "run_id") if name in case.body})
         if "assistant_id" in case.body:
-            # Quick graphs: what is created here is waited for.
+            # Quick graphs, because created runs are awaited.
             case.body |= {"assistant_id": "steps", "input": {"log": []}, "after_seconds": 0}
         if "graph_id" in case.body:
             case.body["graph_id"] = "steps"
 
 
 def answered(case: Any, url: str, session: requests.Session) -> None:
-    """Send a request; raises what is wrong with its answer."""
+    """Send a request; raises if its answer is wrong."""
     request = case.as_transport_kwargs(base_url=url)
     request["cookies"] = None
     with session.request(**request, stream=True, timeout=(PATIENCE, PATIENCE)) as answer:
         if "text/event-stream" in answer.headers.get("content-type", ""):
-            # One that goes on for ever is left, as clients do.
+            # An endless stream is closed, as by clients.
             answer.raw._fp.fp.raw._sock.settimeout(LISTENING)
             try:
                 for _ in answer.iter_content(65536):
@@ -95,7 +95,7 @@ def answered(case: Any, url: str, session: requests.Session) -> None:
 
 
 def is_refusal(answer: requests.Response) -> bool:
-    """Whether it says why in words; the reference server's other ways to say so are kept."""
+    """Whether it has a reason in words; the reference server's other formats are allowed."""
     try:
         said = json.loads(answer.content)
     except ValueError:
@@ -104,7 +104,7 @@ def is_refusal(answer: requests.Response) -> bool:
 
 
 def check(operation: APIOperation, url: str, known: Known) -> None:
-    """Send many requests to one route; raises what is wrong with the first bad answer."""
+    """Send many requests to one route; raises at the first wrong answer."""
     strategies = [operation.as_strategy(mode) for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)]
 
     with requests.Session() as session:
@@ -127,7 +127,7 @@ def check(operation: APIOperation, url: str, known: Known) -> None:
 
 
 def operations() -> list[APIOperation]:
-    """Every route; those that remove what there is come last."""
+    """Every route; those that delete objects come last."""
     every = [result.ok() for result in schemathesis.openapi.from_dict(document(api)).get_all_operations()]
     return sorted(every, key=lambda operation: operation.method == "delete" or "prune" in operation.path)
 

@@ -37,7 +37,7 @@ def references(value: Any) -> set[str]:
 def test_the_committed_copy_is_the_document() -> None:
     written = StringIO()
     call_command("openapi", stdout=written)
-    assert json.loads(written.getvalue()) == json.loads(COPY.read_text()), "Write it anew: make openapi"
+    assert json.loads(written.getvalue()) == json.loads(COPY.read_text()), "Update it by: make openapi"
 
 
 async def test_the_server_gives_the_same_document(http: httpx.AsyncClient) -> None:

@@ -23,7 +23,7 @@ MISSING = "33333333-3333-4333-8333-333333333333"
 BLANK = definition.BLANK | {"graph_id": "steps"}
 
 
-# --- what a client says
+# --- a client's fields
 
 
 def test_the_context_and_the_configurable_are_the_same_values() -> None:
@@ -157,7 +157,7 @@ async def test_each_change_is_a_version_and_each_version_can_be_had_again(sdk: L
     assert [each["version"] for each in await sdk.assistants.get_versions(name, limit=1, offset=1)] == [1]
 
     latest = await sdk.assistants.set_latest(name, 1)
-    # All of the version comes back: its context too, and its graph.
+    # The whole version is restored, including its context and graph.
     assert {**latest, "updated_at": ""} == {**first, "updated_at": ""}
     assert (await sdk.assistants.update(name, name="C"))["version"] == 3
     with pytest.raises(NotFoundError, match=f"Version 99 not found for assistant {name}"):
@@ -172,7 +172,7 @@ async def test_changes_at_once_make_a_version_each(sdk: LangGraphClient) -> None
     assert sorted(each["version"] for each in answers) == list(range(2, 10))
     versions = await sdk.assistants.get_versions(name, limit=100)
     assert [each["version"] for each in versions] == list(range(9, 0, -1))
-    # None is lost: each one builds on the one before.
+    # None is lost: each one builds on the previous one.
     assert [len(each["metadata"]) for each in versions] == list(range(8, -1, -1))
     assert (await sdk.assistants.get(name))["metadata"] == {str(number): number for number in range(8)}
 
@@ -256,7 +256,7 @@ async def test_a_deleted_assistant_takes_no_runs_and_ends_those_that_it_has(http
     for run in (running, waiting):
         path = f"/threads/{run['thread_id']}/runs/{run['run_id']}"
         ended = await eventually(http, path, lambda run: run["status"] not in ("pending", "running"))
-        # What was accepted still says by whom.
+        # Accepted runs still name their assistant.
         assert (ended["status"], ended["assistant_id"]) == ("interrupted", name)
     assert await in_database(lambda: Run.objects.get(id=done).status) == "success"
     assert (await http.delete(f"/assistants/{name}")).status_code == 404

@@ -1,4 +1,4 @@
-"""Crons over HTTP, as the stock client asks for them."""
+"""Crons over HTTP, by the stock client."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ HI: Json = {"messages": [{"role": "user", "content": "hi"}]}
 
 
 class Thread:
-    """A thread as a client of the protocol has it."""
+    """A thread as a client of the protocol sees it."""
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self.http, self.id = http, str(uuid4())
@@ -44,7 +44,7 @@ class Thread:
         return str(answer["result"]["run_id"])
 
     async def events(self, *, runs: int = 1, **wanted: Any) -> list[Json]:
-        """Everything up to the end of so many runs."""
+        """All events up to the end of this many runs."""
         found: list[Json] = []
         body = {"channels": list(CHANNELS), **wanted}
         async with (
@@ -67,7 +67,7 @@ def is_end(event: Json) -> bool:
         "failed",
         "interrupted",
     )
-    # What is completed for a reason has ended with the event before.
+    # A `completed` with a reason ended with the previous event.
     return ends and not params["namespace"] and "reason" not in params["data"]
 
 
@@ -98,7 +98,7 @@ async def test_the_stock_client_streams_a_run(sdk: LangGraphClient) -> None:
     async with sdk.threads.stream(assistant_id="talking") as thread:
         await thread.run.start(input={**HI, "tokens": 3})
         async with asyncio.timeout(20):
-            # A message grows while the next one is waited for: the client has one reader.
+            # A message grows while the next one is awaited, because the client has a single reader.
             messages = [message async for message in thread.messages]
         assert [await message.text for message in messages] == ["w0 w1 w2 "]
         output = await thread.output
@@ -149,7 +149,7 @@ async def test_a_run_of_the_other_api_is_seen_in_full(thread: Thread) -> None:
         if each["params"]["data"].get("event") == "content-block-delta"
     ]
     assert deltas == ["w0 ", "w1 ", "w2 "]
-    # And its own readers get what it asked for, and nothing else.
+    # Its own readers get exactly the modes that it asked for.
     path = f"/threads/{thread.id}/runs/{run.json()['run_id']}/stream"
     own = await thread.http.get(path, headers={"Last-Event-ID": "-1"})
     assert {line for line in own.text.splitlines() if line.startswith("event:")} == {
@@ -173,7 +173,7 @@ async def test_tokens_are_logged_once(thread: Thread) -> None:
     assert sum("w7 " in data and "w8 " not in data for data in log) == 1
 
 
-# --- the tape
+# --- the agent stream of a thread
 
 
 async def test_every_reader_sees_the_same_and_goes_on_where_it_was(thread: Thread) -> None:
@@ -244,13 +244,13 @@ async def test_a_run_that_is_rolled_back_ends_for_who_watches_and_is_no_more(thr
 
 
 def number_of(frames: bytes) -> int:
-    """The number of the last event in some frames."""
+    """The number of the last event in the frames."""
     return int(frames.decode().rstrip().rpartition("id: ")[2])
 
 
 @pytest.mark.parametrize("graph", ["talking", "asking"])
 async def test_an_end_is_told_after_the_content_that_a_slow_client_takes(thread: Thread, graph: str) -> None:
-    """Clients read content and ends on two connections, and stop reading the former when the latter says so."""
+    """Clients read content and ends on two connections, and stop reading content after an end."""
     await thread.start(graph, {**HI, "tokens": 20} if graph == "talking" else {"log": []})
     last = (await thread.events())[-1]["seq"]
     principal = Principal(await in_database(lambda: Run.objects.get().user_id))
@@ -265,7 +265,7 @@ async def test_an_end_is_told_after_the_content_that_a_slow_client_takes(thread:
         assert 1 < number_of(taken) < last
         end = asyncio.ensure_future(anext(ends))
         await asyncio.sleep(0.3)
-        # The content may still be on its way.
+        # The content may still be in transit.
         assert not end.done()
         more = asyncio.ensure_future(anext(content))
         found = await asyncio.wait_for(end, 10)
@@ -362,7 +362,7 @@ async def test_what_the_reference_answers_to_bad_commands(thread: Thread) -> Non
     assert forked["error"] == "invalid_argument"
     bad = await thread.command("run.start", assistant_id="talking", input={}, config=[])
     assert bad["error"] == "invalid_argument"
-    # Nothing of it made a thread.
+    # None of these commands created a thread.
     assert (await thread.http.get(f"/threads/{thread.id}")).status_code == 404
 
 

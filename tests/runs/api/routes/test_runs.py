@@ -1,4 +1,4 @@
-"""Runs over HTTP: creating, listing, cancelling, deleting, and whose they are."""
+"""Runs over HTTP: creating, listing, cancelling, deleting, and ownership."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ async def test_an_answer_needs_a_thread(http: httpx.AsyncClient, path: str) -> N
 async def test_whoever_goes_nowhere_can_answer_the_question_afterwards(
     http: httpx.AsyncClient, goto: Any
 ) -> None:
-    """Chat pages send `goto: "__end__"` to be done with a question."""
+    """Chat pages send `goto: "__end__"` to dismiss an interrupt."""
     runs = f"/threads/{await new_thread(http)}/runs/wait"
     asked = (await http.post(runs, json={"assistant_id": "asking", "input": {"log": []}})).json()
     went = await http.post(runs, json={"assistant_id": "asking", "input": {}, "command": {"goto": goto}})
@@ -215,7 +215,7 @@ async def test_a_list_is_bounded(http: httpx.AsyncClient, query: str) -> None:
 
 
 async def running(http: httpx.AsyncClient, thread: str) -> str:
-    """The path of a run that runs until it is stopped."""
+    """The path of a run that executes until it is stopped."""
     path = str((await http.post(f"/threads/{thread}/runs", json=sleep(60))).headers["content-location"])
     await until(http, path, "running")
     return path
@@ -290,7 +290,7 @@ async def test_ids_of_runs_must_be_uuids(http: httpx.AsyncClient, path: str) -> 
     assert (answer.status_code, answer.json()) == (422, {"detail": "Invalid thread ID: must be a UUID"})
 
 
-# --- whose they are
+# --- ownership
 
 ROUTES = [
     ("GET", "/threads/{t}"),
@@ -316,7 +316,7 @@ async def test_what_is_somebody_elses_is_as_if_it_were_not_there(
     run = (await running(http, thread)).rpartition("/")[2]
     mine = (await stranger.post("/threads", json={})).json()["thread_id"]
     for method, route in ROUTES:
-        # Also a run that is named with the stranger's own thread.
+        # Also for a run that is addressed through the stranger's own thread.
         for names in ({"t": thread, "r": run}, {"t": mine, "r": run}):
             if names["t"] == mine and "{r}" not in route:
                 continue

@@ -166,7 +166,7 @@ async def test_what_a_run_in_flight_answers_is_not_asked(sdk: LangGraphClient, p
         assert state["interrupts"] == asked
         assert [task["interrupts"] for task in state["tasks"]] == [asked]
         assert state["next"] == before["next"]
-        # What a checkpoint says of itself does not change.
+        # A checkpoint's own metadata does not change.
         past: Any = await sdk.threads.get_state(thread, checkpoint_id=before["checkpoint_id"])
         assert past == before
         await sdk.runs.cancel(thread, run["run_id"], wait=True)

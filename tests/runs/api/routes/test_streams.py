@@ -1,4 +1,4 @@
-"""Runs that clients stay with: streams, results that are waited for, and clients that leave and come back."""
+"""Runs with connected clients: streams, awaited results, and clients that leave and return."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def status_of(http: httpx.AsyncClient, path: str) -> str:
 
 
 async def eventually(http: httpx.AsyncClient, path: str, holds: Callable[[Any], bool]) -> Any:
-    """Ask until the answer is what is waited for."""
+    """Poll until the answer matches."""
     async with asyncio.timeout(10):
         while not holds(found := (await http.get(path)).json()):
             await asyncio.sleep(0.02)
@@ -165,7 +165,7 @@ async def test_a_reader_who_comes_back_misses_and_repeats_nothing(http: httpx.As
     assert len(set(ids)) > 3
     for event_id in dict.fromkeys(ids):
         rest = await http.get(whole.headers["location"], headers={"Last-Event-ID": event_id})
-        # A frame without an id counts as of the id before it.
+        # A frame without an id has the previous id.
         last_seen = ids.index(event_id)
         assert [part[:2] for part in frames(rest.content)] == [part[:2] for part in expected[last_seen + 1 :]]
 
@@ -393,7 +393,7 @@ async def test_a_client_that_leaves_at_once_leaves_no_run_behind(http: httpx.Asy
 
 
 async def test_heartbeats_reach_a_reader_who_waits(http: httpx.AsyncClient, run_settings: Any) -> None:
-    """A reader who waits for its turn in the queue of a thread gets them too."""
+    """A reader of a run that waits in a thread's queue gets them too."""
     run_settings(STREAM_HEARTBEAT=0.05)
     thread = await new_thread(http)
     await http.post(f"/threads/{thread}/runs", json=sleep(0.4))

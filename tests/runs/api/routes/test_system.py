@@ -1,4 +1,4 @@
-"""The server's own endpoints, and what is the same for all."""
+"""The server's own endpoints, and the behaviour common to all."""
 
 from __future__ import annotations
 

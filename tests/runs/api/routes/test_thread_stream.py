@@ -17,7 +17,7 @@ DONE = b'"status":"run_done"'
 async def stream(
     http: httpx.AsyncClient, thread: str, *, ends: int, last: str | None = "-", **query: Any
 ) -> list[tuple[str, Any, str]]:
-    """What a thread's stream sends until so many runs have ended."""
+    """Read a thread's stream until this many runs have ended."""
     headers = {"Last-Event-ID": last} if last is not None else {}
     wire = b""
     async with (

@@ -1,4 +1,4 @@
-"""Threads over HTTP, as far as their runs and checkpoints are concerned: made with a state, copied, measured, deleted."""
+"""Threads over HTTP with runs and checkpoints: created with a state, copied, deleted."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SUPERSTEPS: list[Any] = [
 ]
 
 
-# --- made with a state
+# --- created with a state
 
 
 async def test_a_thread_can_begin_with_a_state(sdk: LangGraphClient) -> None:
@@ -80,7 +80,7 @@ async def test_a_state_that_cannot_be_makes_no_thread(http: httpx.AsyncClient, s
 async def test_a_death_while_a_thread_is_made_leaves_its_id_free(
     http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, landed: bool
 ) -> None:
-    """Also one just after its checkpoints were written, which on SQLite are in a file of their own."""
+    """Also a crash just after its checkpoints were written, to a separate file on SQLite."""
     thread_id = str(uuid4())
     body = {"thread_id": thread_id, "metadata": {"graph_id": "steps"}, "supersteps": SUPERSTEPS}
 
@@ -107,7 +107,7 @@ def die(*args: Any, **kwargs: Any) -> None:
 
 
 def swept(thread_id: UUID) -> dict[str, int]:
-    """What is left of a thread when the sweep has come, which is not before an hour is over."""
+    """The remaining rows of a thread after the sweep, which comes an hour later."""
     pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
     assert thread_id not in deletion.overdue(clock.now()).values_list("id", flat=True)
     Thread.objects.filter(id=thread_id).update(discarded_at="2026-01-01T00:00:00Z")
@@ -151,7 +151,7 @@ async def test_a_thread_is_copied_in_the_middle_of_a_run(
     copy: Any = await sdk.threads.copy(thread)
     state: Any = await sdk.threads.get_state(copy["thread_id"])
     assert copy["values"] == state["values"]
-    # A task whose writes have landed is not among the next ones any more.
+    # A task whose writes have landed is no longer among the next tasks.
     assert (copy["status"], len(state["tasks"])) == ("interrupted", 1)
     await http.get(f"/threads/{thread}/runs/{run}/join")
     done: Any = await sdk.runs.wait(copy["thread_id"], "steps", input=None)

@@ -1,4 +1,4 @@
-"""Requests for threads' states while the checkpoints' database is away."""
+"""Requests for threads' states while the checkpoints' database is unavailable."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AWAY = (psycopg.errors.AdminShutdown("terminating connection"), sqlite3.Operatio
 async def test_checkpoints_that_cannot_be_read_now_are_a_503(
     http: httpx.AsyncClient, sdk: LangGraphClient, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    """The error is the driver's own: checkpoints are not read through Django, which wraps its own."""
+    """The error is the driver's, because checkpoints are not read through Django."""
     thread = await ran(sdk)
     path = f"/threads/{thread}/state"
     checkpoint = (await http.get(path)).json()["checkpoint"]

@@ -1,4 +1,4 @@
-"""Ends that wait for the content before them."""
+"""Ends that wait for earlier content."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def test_it_waits_once_for_a_content_that_stands_still(monkeypatch: pytest
         await delivered(1, thread, 7, owner=object())
         assert now() - began >= 0.2
         assert await soon(asyncio.create_task(delivered(1, thread, 8, owner=object())))
-        # It goes on, and so it is waited for again.
+        # It makes progress, so it is waited for again.
         stuck.reached(3)
         end = asyncio.create_task(delivered(1, thread, 9, owner=object()))
         assert not await soon(end)

@@ -1,4 +1,4 @@
-"""What a client of a websocket may cost: that asks and never reads, that leaves in the middle, that subscribes to much."""
+"""The costs of a websocket client that never reads, disconnects early, or subscribes to much."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def test_whoever_subscribes_and_never_reads_is_made_to_wait() -> None:
             await session.receive(frame)
 
     asking = asyncio.create_task(ask())
-    # Longer than all of it would take if nothing made it wait.
+    # Longer than all of it would take without back-pressure.
     for _ in range(10 * MOST):
         await asyncio.sleep(0)
     assert not asking.done()
@@ -138,7 +138,7 @@ async def test_a_subscription_lives_on_when_the_only_other_one_ends_while_it_joi
 
 @pytest.mark.django_db(transaction=True)
 async def test_a_client_that_leaves_with_frames_that_nobody_took_leaves_nothing_behind(url: str) -> None:
-    """Some servers fail what is sent to a client that has gone, and others drop it."""
+    """Some servers raise at a send to a disconnected client, others drop the message."""
     inbox: asyncio.Queue[Any] = asyncio.Queue()
     gone = asyncio.Event()
 
@@ -172,7 +172,7 @@ async def test_a_message_is_measured_in_bytes(url: str, run_settings: Any) -> No
 
 
 async def test_a_socket_hears_no_end_before_it_could_ask_for_the_content(thread: Thread) -> None:
-    """A stock client that comes back subscribes several times, and stops reading content once it has heard an end."""
+    """A reconnecting client subscribes several times, and stops reading content after an end."""
     await thread.start("talking", {**HI, "tokens": 2})
     await thread.events()
     sent: list[str] = []
@@ -194,7 +194,7 @@ async def test_a_socket_hears_no_end_before_it_could_ask_for_the_content(thread:
     assert "messages" in sent
     assert sent[-1] == "END"
     await socket.close()
-    # Whoever asks for nothing else hears it all the same.
+    # A client without other subscriptions gets it too.
     alone = Subscriptions(UUID(thread.id), principal, send=send, failed=failed)
     sent.clear()
     await alone.add(Filter(frozenset({"lifecycle"})), principal=principal)

@@ -1,4 +1,4 @@
-"""Filters of protocol events, and commands, by what the reference answers."""
+"""Filters of protocol events, and commands, as on the reference server."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class Log:
 
     @property
     def said(self) -> list[tuple[str, Json]]:
-        """(method, data), without the names by which clients tell messages apart."""
+        """(method, data), without the ids by which clients distinguish messages."""
         found = []
         for each in self.events:
             data = dict(each["params"]["data"])
@@ -73,7 +73,7 @@ def chunk(text: str, **fields: Any) -> AIMessageChunk:
 
 
 def test_a_streamed_answer_is_what_the_reference_sends() -> None:
-    """The events of the reference's capture of a chat, in its order."""
+    """The events of the reference's captured chat, in its order."""
     log = Log()
     log.attempt()
     log.item("values", {"log": []})
@@ -114,7 +114,7 @@ def test_a_streamed_answer_is_what_the_reference_sends() -> None:
 
 
 def test_rows_and_items_say_the_same() -> None:
-    """What the run's creator asked for is logged in another form, and is projected into the same events."""
+    """The run's requested modes are logged in another form, and projected into the same events."""
     said = []
     for asked in (True, False):
         log = Log()
@@ -196,7 +196,7 @@ def test_messages_streamed_at_once_can_be_told_apart() -> None:
 
 
 def test_a_question_comes_after_all_content_and_before_the_end() -> None:
-    """The order of the reference's capture of a question."""
+    """The order of the reference's captured interrupt."""
     log = Log("hitl")
     log.attempt()
     log.row("values", {"log": []})
@@ -256,7 +256,7 @@ def test_a_subgraph_begins_with_its_first_task_and_ends_with_the_task_that_invok
     assert ended["event_id"] == f"synth:{RUN}:lc|sub:780a|completed"
     assert ended["params"]["namespace"] == ["sub:780a"]
     assert ended["params"]["data"] == {"event": "completed", "graph_name": "sub"}
-    # A task's input that is the state was not logged again.
+    # A task's input that equals the state was not logged again.
     assert log.data("tasks")[0]["input"] == {"log": ["first"]}
     assert log.projection.tree()["children"][0]["status"] == "completed"
 
@@ -301,7 +301,7 @@ def test_what_a_lost_attempt_streamed_is_taken_back() -> None:
     log.attempt(1)
     asked = [HumanMessage("hi", id="h")]
     log.item("values", {"messages": asked, "kept": 1})
-    # One that was complete is lost too: no state has it.
+    # A complete one is lost too, because no state has it.
     log.item("messages", (chunk("whole", id="a", chunk_position="last"), META))
     log.item("messages", (chunk("half a sen", id="b"), META))
     log.attempt(2)
@@ -311,7 +311,7 @@ def test_what_a_lost_attempt_streamed_is_taken_back() -> None:
     log.item("messages", (chunk("whole", id="c", chunk_position="last"), META))
     log.item("values", {"messages": [*asked, AIMessage("whole", id="c")], "kept": 1})
     log.attempt(3)
-    assert len(log.data("values")) == 4, "What the state has is not lost."
+    assert len(log.data("values")) == 4, "The state is not lost."
     ids = [each["event_id"] for each in log.events]
     assert len(ids) == len(set(ids))
 
@@ -340,7 +340,7 @@ def test_a_named_custom_event_has_a_channel_of_its_own() -> None:
     log.item("custom", {"name": "a2a", "payload": [1], "more": True})
     log.item("custom", {"name": "a2a", "more": True})
     log.item("custom", {"name": 1})
-    # Python's SDK reads the fields beside each other, JavaScript's the payload.
+    # Python's SDK reads the flat fields, JavaScript's the payload.
     assert log.data("custom") == [
         {"name": "a2a", "payload": [1]},
         {"name": "a2a", "payload": [1], "more": True},
