@@ -24,10 +24,7 @@ class Unavailable(Exception):
 
 
 class Refused(Unavailable):
-    """The database aborted this transaction over time, memory or locks.
-
-    A part of it may succeed.
-    """
+    """The database aborted this transaction over time, memory or locks; a part may succeed."""
 
 
 #: Saver calls that share a transaction, in order, each with the future that its caller awaits.

@@ -40,7 +40,7 @@ class Listing:
     ) -> Self | None:
         """The request in the arguments of a saver's `alist`.
 
-        None if it is not for one namespace, or for one checkpoint.
+        None if it covers more than one namespace, or names one checkpoint.
         """
         place = (config or {}).get("configurable") or {}
         if "thread_id" not in place or place.get("checkpoint_ns") is None or place.get("checkpoint_id"):

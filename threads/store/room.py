@@ -15,7 +15,7 @@ from threads.store.exceptions import TooLarge
 
 #: The most users that are cached.
 REMEMBERED = 10_000
-#: The share of the remaining bytes that one process grants before it sums up again.
+#: A process grants one part in `SHARES` of the remaining bytes before it sums up again.
 SHARES = 8
 # PostgreSQL knows the length of a compressed or out-of-line text without reading it.
 SIZE = {

@@ -50,10 +50,7 @@ OF_RUN = """SELECT checkpoint_ns, checkpoint_id FROM checkpoints
 
 
 class SqliteCheckpoints(CheckpointStorage):
-    """The stock saver's tables in one file: a stock saver reads.
-
-    One thread with one connection writes.
-    """
+    """The stock saver's tables in one file: a stock saver reads, and one thread writes."""
 
     def __init__(self, reader: SqliteReader, file: Path, *, retry_seconds: float) -> None:
         self.serde = reader.serde  # type: ignore[assignment]
