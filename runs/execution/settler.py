@@ -52,7 +52,7 @@ class Settler:
         """Write an outcome and the run's last events, then pass these to the run's readers."""
         if outcome.ending is Ending.LOST:
             logger.warning(
-                "Run %s is no longer owned by this process, which writes nothing more of it.", run.id
+                "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
             )
             return NOT_SETTLED
         part, shown = stream.with_last(outcome.events)
