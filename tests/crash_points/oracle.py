@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from langgraph._internal._constants import CONFIG_KEY_CHECKPOINT_MAP, CONFIG_KEY_RESUMING
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.errors import InvalidUpdateError
+from langgraph.pregel._loop import PregelLoop
 from langgraph.types import Command, Send, StateSnapshot
 
+from runs.execution.loops import ended
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME
 from tests.crash_points.telling import Shown
+
+
+class Memory(InMemorySaver):
+    """The saver of graphs that are corrected where a subgraph with a memory of its own would ignore its input."""
+
+
+@contextmanager
+def corrected() -> Iterator[None]:
+    """Give a subgraph its input when the task that calls it has not begun (docs/reference/upstream.md)."""
+    original = PregelLoop._first
+
+    def first(loop: Any, **arguments: Any) -> Any:
+        places, configurable = loop.checkpoint_config["configurable"], loop.config["configurable"]
+        above = list(configurable.get(CONFIG_KEY_CHECKPOINT_MAP, {}).items())
+        if isinstance(loop.checkpointer, Memory) and above and configurable.get(CONFIG_KEY_RESUMING):
+            namespace, parent = above[-1]
+            place = {"thread_id": places["thread_id"], "checkpoint_ns": namespace, "checkpoint_id": parent}
+            found = loop.checkpointer.get_tuple({"configurable": place})
+            # In `exit` a checkpoint is stored when the run ends.
+            edited = found is not None and found.metadata["source"] == "update"
+            if loop._has_persisted_parent and loop.checkpoint["id"] < parent and (not edited or ended(loop)):
+                loop.config = {**loop.config, "configurable": {**configurable, CONFIG_KEY_RESUMING: False}}
+        return original(loop, **arguments)
+
+    PregelLoop._first = first  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        PregelLoop._first = original  # type: ignore[method-assign]
 
 
 class Plain:
@@ -18,7 +52,7 @@ class Plain:
     def __init__(self, graph: Any, durability: str) -> None:
         self._durability = durability
         self._graph = graph.copy()
-        self._saver = self._graph.checkpointer = InMemorySaver()
+        self._saver = self._graph.checkpointer = Memory()
         self._config: Any = {"configurable": {"thread_id": "1"}}
         self._waiting: dict[str, str] = {}
         #: The values of all checkpoints of the root graph, as each run left them.
@@ -39,7 +73,8 @@ class Plain:
         error: Exception | None = None
         try:
             options = {key: each for key, each in fields.items() if each}
-            await self._graph.ainvoke(given, config, durability=self._durability, **options)
+            with corrected():
+                await self._graph.ainvoke(given, config, durability=self._durability, **options)
         except Exception as raised:
             error = raised
         self._forget_plain_answers()

@@ -40,6 +40,9 @@ KNOWN = [
     # A subgraph with a memory of its own ignored its input, or applied it twice.
     ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"sub","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"before":[0],"memory":true}}]]},"story":{}}'),
+    # The same in the next run: after a stop, a breakpoint, an edit.
+    ("async", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]]},"story":{"turns":2}}'),
+    ("sync", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"call","graph":{"layers":[[{"kind":"work"}]],"memory":true}}]],"before":[1]},"story":{"turns":2}}'),
     # A breakpoint after a node stopped the run before the node: new input had discarded it, after a jump to the parent.
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"}],[{"kind":"work"}]],"after":[0],"memory":true}}],[{"kind":"work"}]]},"story":{"turns":2}}'),

@@ -65,6 +65,23 @@ def test_plain_langgraph_answers_an_older_checkpoint_with_its_first_answer() -> 
     assert graph.invoke(Command(resume="REJECT"), asked)["log"] == ["approve"]
 
 
+def test_plain_langgraph_gives_a_subgraph_with_a_memory_no_input_behind_a_breakpoint() -> None:
+    """Deviation "a subgraph with a memory of its own ignores its input": its second turn is not executed."""
+    executed: list[int] = []
+    inner = StateGraph(State)
+    inner.add_node("think", lambda state: executed.append(len(state["log"])) or {"log": ["thought"]})
+    inner.add_edge(START, "think")
+    builder = StateGraph(State)
+    builder.add_node("agent", inner.compile(checkpointer=True))
+    builder.add_edge(START, "agent")
+    graph = builder.compile(checkpointer=InMemorySaver(), interrupt_before=["agent"])
+    config: Any = {"configurable": {"thread_id": "1"}}
+    for turn in ("first", "second"):
+        graph.invoke({"log": [turn]}, config)
+        graph.invoke(None, config)
+    assert executed == [1]
+
+
 def test_plain_langgraph_takes_a_failed_tasks_writes_for_its_result() -> None:
     """Deviation "half a task is stored as if it were whole": the retry executes nothing, and ends in success."""
     broken = [True]

@@ -127,16 +127,12 @@ def test_an_answer_that_this_run_gave_is_kept() -> None:
     assert later.kept_answers(LEAF, shown=[FIRST], ids=[FIRST], sent=[FIRST]) == 1
 
 
-@pytest.mark.parametrize(("head", "ours", "resuming", "over"), [
-    ("1", True, True, True), ("3", True, True, False), ("1", False, True, False), ("1", True, False, False),
-    (None, True, True, False), ("1", True, None, False),
-])  # fmt: skip
-def test_a_subgraph_of_a_new_task_gets_its_input(head: Any, ours: bool, resuming: Any, over: bool) -> None:
-    """Its head is older than the checkpoint that has the task, which this run has made."""
-    decided = Resumption(later=True).starts_over(
-        head=head, parent="2", parent_is_ours=ours, resuming=resuming
-    )
-    assert decided is over
+@pytest.mark.parametrize(
+    ("head", "resuming", "older"),
+    [("1", True, True), ("3", True, False), ("1", False, False), (None, True, False), ("1", None, False)],
+)
+def test_a_subgraph_resumes_nothing_older_than_its_task(head: Any, resuming: Any, older: bool) -> None:
+    assert Resumption(later=False).is_older(head=head, parent="2", resuming=resuming) is older
 
 
 def test_the_nodes_of_a_step_are_those_that_have_seen_something_and_those_that_were_sent_to() -> None:
