@@ -1,4 +1,6 @@
-"""The saver of one attempt. It knows what its graphs go on from, for `runs.execution.loops`."""
+"""The saver of one attempt. It knows what the attempt's graphs continue from, which
+`runs.execution.loops` applies.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ from threads.state.unanswered import waiting
 
 
 class AttemptWriter(ThreadWriter):
-    """The saver of one attempt, which knows how its graphs begin."""
+    """The saver of one attempt; it also decides how the attempt's graphs begin."""
 
     resumption = Resumption(later=False)
 
@@ -31,7 +33,7 @@ class AttemptWriter(ThreadWriter):
         self._edits: set[str] = set()
 
     def edited(self, checkpoint_id: str) -> bool:
-        """Whether an edit of the state has made a checkpoint that was read."""
+        """Whether a checkpoint that was read was made by an edit of the state."""
         return checkpoint_id in self._edits
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -41,7 +43,7 @@ class AttemptWriter(ThreadWriter):
         place = config["configurable"]
         if found and self.resumption.before and place.get("checkpoint_ns") and not place.get("checkpoint_id"):
             found = found if self.is_ours(found) else await self._remembered(place)
-        # Only a loop's step executes nodes. An input's marks those that it discards as seen.
+        # Only a loop's step executes nodes. An input's step marks the nodes that it discards as seen.
         executed = found is not None and (found.metadata or {}).get("source") == "loop"
         if found is not None and executed and self.resumption.later and self.is_ours(found):
             parent = await super().aget_tuple(found.parent_config) if found.parent_config else None
@@ -52,7 +54,9 @@ class AttemptWriter(ThreadWriter):
         return found
 
     async def _remembered(self, place: dict[str, Any]) -> CheckpointTuple | None:
-        """The newest checkpoint of a subgraph from before the one that the run went on from."""
+        """The newest checkpoint of a subgraph from before the checkpoint that the run continues
+        from.
+        """
         own: Any = {"configurable": {name: place[name] for name in ("thread_id", "checkpoint_ns")}}
         bound: Any = {"configurable": {"checkpoint_id": self.resumption.before}}
         async for found in self.alist(own, before=bound, limit=1):
@@ -61,7 +65,9 @@ class AttemptWriter(ThreadWriter):
         return None
 
     async def origin(self, checkpoint: Mapping[str, Any] | None) -> str | None:
-        """The checkpoint before which subgraphs are looked for that a run replays; LangGraph's `ReplayState`."""
+        """The checkpoint before which the subgraphs of a replay are looked up; LangGraph's
+        `ReplayState`.
+        """
         named = checkpoint or {}
         in_subgraph = bool(named.get("checkpoint_ns"))
         checkpoint_id = (
@@ -77,7 +83,7 @@ class AttemptWriter(ThreadWriter):
             }
         }
         found = await super().aget_tuple(place)
-        if found and found.parent_config and (found.metadata or {}).get("source") == "update":
+        if found and found.parent_config and (found.metadata or {}).get("source") in ("update", "fork"):
             return str(found.parent_config["configurable"]["checkpoint_id"])
         return str(checkpoint_id)
 
@@ -93,12 +99,14 @@ class AttemptWriter(ThreadWriter):
         return [each.id for each in (asked if isinstance(asked, list | tuple) else [asked])]
 
     async def remove_leftovers(self, run: Run) -> None:
-        """Remove what an attempt has left whose end was cut off, before the run begins again from its start."""
+        """Remove what an interrupted attempt has left, before the run starts again from the
+        beginning.
+        """
         places = addressed(run.kwargs.get("checkpoint"))
         await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
 
     async def withdraw_used_interrupts(self) -> None:
-        """Let tasks show no interrupt any more whose answer a subgraph below them has used."""
+        """Remove the interrupts of tasks whose answers a subgraph below them has used."""
         rows, namespaces = await in_database(asked_rows, self._thread_id, file=settings.CHECKPOINTS_FILE)
         tasks, interrupts = read_asked(rows, self.serde)
         for task, ids in waiting(tasks, namespaces).items():

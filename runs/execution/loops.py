@@ -24,7 +24,7 @@ from runs.execution.attempt_writer import AttemptWriter
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task
 from runs.requests.answers import is_answer_map
 
-#: Importing the writer from here installs the corrections.
+#: Modules that import the writer from here have corrected loops.
 __all__ = ["AttemptWriter"]
 
 
@@ -84,13 +84,13 @@ def _start_over(loop: Any, writer: AttemptWriter) -> None:
         parent=parents[-1],
         resuming=configurable.get(CONFIG_KEY_RESUMING),
     )
-    # After an edit, what the subgraph was doing goes on.
+    # After an edit, a subgraph continues with what it was doing.
     if older and (not writer.edited(parents[-1]) or ended(loop)):
         loop.config = {**loop.config, "configurable": {**configurable, CONFIG_KEY_RESUMING: False}}
 
 
 def ended(loop: Any) -> bool:
-    """Whether no task is left to a graph."""
+    """Whether a graph has no task left."""
     return not prepare_next_tasks(
         loop.checkpoint,
         loop.checkpoint_pending_writes,

@@ -30,7 +30,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 | an older checkpoint is answered whose tasks have taken other answers since | the same |
 | a stored plain answer is an earlier run's, or was used since this run began | it is hidden, because LangGraph gives a stored plain answer to every interrupt |
 | the run continues from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is the one from before that checkpoint |
-| a subgraph's head is older than its parent's, and that was executed, or the subgraph is at its end | the task is new: the subgraph gets its input, and does not resume |
+| a subgraph's head is older than its parent's, and no edit made the parent's, or the subgraph is at its end | the task is new: the subgraph gets its input, and does not resume |
 """
 
 from __future__ import annotations
@@ -177,7 +177,8 @@ class Resumption:
         return self.executed.get(checkpoint_id, frozenset())
 
     def is_older(self, *, head: str | None, parent: str, resuming: bool | None) -> bool:
-        """Whether LangGraph lets a subgraph resume what it did for another task than the one that calls it.
+        """Whether LangGraph would resume what a subgraph did for an earlier task than the one that
+        calls it now.
 
         Args:
             head: The id of the subgraph's head; ids increase with time.
