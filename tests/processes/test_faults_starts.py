@@ -167,7 +167,9 @@ def test_after_an_older_copy_is_restored_and_its_epochs_raised_no_event_id_comes
     site.process.kill()
     restore(site, keep)
     assert site.row(run)["status"] == "running"
-    documented = re.findall(r"^UPDATE .*;$", (ROOT / "docs" / "reference" / "faults.md").read_text(), re.MULTILINE)
+    documented = re.findall(
+        r"^UPDATE .*;$", (ROOT / "docs" / "reference" / "faults.md").read_text(), re.MULTILINE
+    )
     assert len(documented) == 2
     for statement in documented:
         site.database.execute(statement)
