@@ -1,5 +1,8 @@
 """The log of a thread: the events of all its runs, one run after the other, and the edits of its state between them.
 
+Served as server-sent events by `runs.api.routes.thread_stream`. The agent streaming protocol has an order
+of its own (`runs.events.agent_stream`).
+
 One position is enough to continue from, across runs: each attempt and each edit has its own epoch
 of the thread, so that (epoch, seq) orders the events of the whole thread and not only those of one
 run. The log has no storage of its own: it is read from the runs' logs, by their readers.
