@@ -9,7 +9,7 @@ from tests.crash_points.building import names
 from tests.crash_points.specs import Case
 
 #: A story that has not come to its end after so many runs of a turn goes round in circles.
-RUNS = 14
+RUNS = 24
 
 
 #: Statuses of runs that were cancelled, or ran out of time.
