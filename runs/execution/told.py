@@ -2,6 +2,9 @@
 
 When LangGraph resumes, it streams the state that it resumes from, and the updates of finished
 tasks, a second time. Readers that append what they receive would show both twice.
+
+A state is streamed again if parts of messages have followed it: they are of a model call that is
+repeated, and pages discard them when they receive the state (`useStream` of the stock SDK).
 """
 
 from __future__ import annotations
@@ -35,7 +38,10 @@ class Told:
 
     def __init__(self, rows: Iterable[tuple[str, str]] = ()) -> None:
         self._left: Counter[Key] = Counter()
+        #: Whether parts of messages have followed the state.
+        self._partial = False
         for key in (key for row in rows for key in _keys(*row)):
+            self._partial = self._partial or key.mode == "messages"
             if key.mode in MODES:
                 self._left[key] += 1
             if key.mode == "values" and key.root:
@@ -53,7 +59,7 @@ class Told:
         key = _item(decode(data)) if name == PACK else _row(name, data)
         if self._left[key] > 0:
             self._left[key] -= 1
-            return True
+            return not (self._partial and key.mode == "values")
         if key.mode == "values" and key.root:
             self._left.clear()
         return False

@@ -88,7 +88,7 @@ async def ask(state: Obeying, config: RunnableConfig) -> dict[str, Any]:
     for _ in range(int(number(words, 1, 1))):
         await asyncio.sleep(number(words, 2, 0.0))
         answers.append(interrupt({"question": "well?"}))
-    return {"messages": [AIMessage(f"You said {' and '.join(answers)}.")]}
+    return {"messages": [AIMessage(f"You said {' and '.join(map(str, answers))}.")]}
 
 
 def poll(state: Obeying) -> list[Send]:

@@ -56,14 +56,24 @@ def test_a_subgraphs_state_ends_nothing() -> None:
 
 
 def test_items_are_compared_apart_from_their_time_and_never_with_rows() -> None:
-    rows = [(PACK, pack([item("values", STATE), item("messages", "{}"), item("updates", '{"a":1}')]))]
+    rows = [(PACK, pack([item("values", STATE), item("custom", "{}"), item("updates", '{"a":1}')]))]
     told = Told(rows)
     assert not told.again("values", STATE)
     told = Told(rows)
     assert not told.again(PACK, item("updates", '{"a":1}', namespace='["sub:1"]'))
     assert told.again(PACK, item("updates", '{"a":1}', time=2))
     assert told.again(PACK, item("values", STATE, time=2))
-    assert not told.again(PACK, item("messages", "{}"))
+    assert not told.again(PACK, item("custom", "{}"))
+
+
+def test_a_state_is_told_again_after_parts_of_messages() -> None:
+    told = Told([("messages", "{}"), ("updates", '{"a":1}'), ("values", STATE)])
+    assert not told.again("values", STATE)
+    assert told.again("updates", '{"a":1}')
+    told = Told([(PACK, pack([item("values", STATE), item("messages", "{}")]))])
+    assert not told.again(PACK, item("values", STATE))
+    told = Told([("values", STATE), ("messages", "{}")])
+    assert told.again("values", STATE)
 
 
 @pytest.mark.parametrize("modes", [["values", "updates"], ["updates"], ["values"], ["custom"]])
