@@ -9,7 +9,7 @@ from tests.crash_points.building import names
 from tests.crash_points.specs import Case
 
 #: A story that has not ended after this many runs of a turn loops.
-RUNS = 14
+RUNS = 24
 
 
 #: Statuses of runs that were cancelled, or ran out of time.

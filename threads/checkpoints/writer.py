@@ -127,7 +127,19 @@ class ThreadWriter(LoopBound):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return await self._here(lambda: self._put(config, checkpoint, metadata, new_versions))
+        return await self._here(lambda: self._begun(self._put(config, checkpoint, metadata, new_versions)))
+
+    async def _begun(self, write: Coroutine[Any, Any, T]) -> T:
+        """Count a write as in flight before it is submitted: its task may be cancelled while the
+        write waits for the base.
+        """
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._in_flight.add(ended)
+        try:
+            return await write
+        finally:
+            self._in_flight.discard(ended)
+            ended.set_result(None)
 
     async def _put(
         self,
@@ -160,7 +172,7 @@ class ThreadWriter(LoopBound):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        await self._here(lambda: self._put_writes(config, writes, task_id, task_path))
+        await self._here(lambda: self._begun(self._put_writes(config, writes, task_id, task_path)))
 
     async def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str

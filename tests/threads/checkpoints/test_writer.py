@@ -396,6 +396,32 @@ async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_t
     assert [row[1:3] for row in snapshots[0]] == [[found, "task"]]
 
 
+async def test_a_write_that_waits_for_the_base_is_in_flight_and_lands(storage: CheckpointStorage) -> None:
+    """LangGraph leaves such a write behind in a subgraph that it cancels twice."""
+    thread = await in_database(make_thread)
+    earlier = ThreadWriter(storage, thread_id=thread.id, epoch=2, run_id=uuid.uuid4())
+    found = await put(earlier, thread, 1)
+    place: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "", "checkpoint_id": found}}
+    reading, read = asyncio.Event(), asyncio.Event()
+
+    async def keep_base() -> None:
+        reading.set()
+        await read.wait()
+
+    writer = ThreadWriter(storage, thread_id=thread.id, epoch=2, run_id=uuid.uuid4(), on_base=keep_base)
+    await writer.aget_tuple(config(thread))
+    writing = asyncio.create_task(writer.aput_writes(place, [("text", "late")], "task"))
+    await reading.wait()
+    assert writer.busy
+    quiet = asyncio.create_task(writer.quiesce())
+    done, _ = await asyncio.wait({quiet}, timeout=0.1)
+    assert not done
+    read.set()
+    await quiet
+    assert writing.done()
+    assert [row[1:3] for row in await storage.snapshot_writes(thread.id)] == [[found, "task"]]
+
+
 async def test_checkpoint_ids_go_on_after_one_that_was_made_under_a_clock_that_was_ahead(
     storage: CheckpointStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
