@@ -51,6 +51,7 @@ KNOWN = [
     ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}],[{"kind":"work"}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}]]}}]]},"story":{}}'),
     ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":1}]]},"story":{"answers":"one"},"functional":true}'),
+    ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}]]}}],[{"kind":"ask","asks":1}]]}}]]},"story":{"answers":"one"}}'),
     # A result that had not landed yet when the run was stopped was lost, or landed when the interrupt was shown again.
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":1}]]}}]]},"story":{"answers":"one"}}'),
     # The interrupt of a command's target node was not shown.

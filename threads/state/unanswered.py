@@ -30,6 +30,11 @@ class Asked:
     #: Whether the checkpoint is its namespace's newest.
     newest: bool = True
 
+    @property
+    def pending(self) -> bool:
+        """Whether the task is still to be executed."""
+        return self.newest and not self.finished
+
 
 def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Asked, tuple[str, ...]]:
     """Return the interrupts of each task that wait for an answer.
@@ -46,12 +51,14 @@ def waiting(asked: Iterable[Asked], namespaces: Collection[str]) -> Mapping[Aske
         if (*_step(each), each.task_path) not in callers
         and not any(_enters(each, namespace) for namespace in namespaces)
     ]
-    live = [each for each in innermost if each.newest and not each.finished]
+    # With `exit`, a subgraph that has ended leaves its interrupts as they were.
+    over = {each.task_id for each in asked if not each.pending}
+    live = [each for each in innermost if each.pending and over.isdisjoint(_callers(each.namespace))]
     gone = {name for each in innermost for name in each.ids} - {name for each in live for name in each.ids}
     return {
         each: each.ids if each in innermost else _passed_up(each, live, gone)
         for each in asked
-        if each.newest and not each.finished
+        if each.pending
     }
 
 
@@ -67,6 +74,11 @@ def _passed_up(task: Asked, live: Iterable[Asked], gone: Collection[str]) -> tup
     if not below:
         return tuple(name for name in task.ids if name not in gone)
     return tuple(name for name in task.ids if name in below) or tuple(below)
+
+
+def _callers(namespace: str) -> set[str]:
+    """The ids of the tasks whose subgraphs a namespace is in."""
+    return {segment.partition(":")[2] for segment in namespace.split("|")}
 
 
 def _invokes(task: Asked, other: Asked) -> bool:

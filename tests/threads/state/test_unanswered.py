@@ -40,6 +40,16 @@ def test_a_task_shows_its_own_interrupt_when_nothing_is_asked_below_it() -> None
     assert shown(task("sub", "a0"), done, namespaces=("", inside)) == {"id-sub": ()}
 
 
+def test_a_subgraph_whose_own_task_is_over_asks_nothing() -> None:
+    """With `exit` it leaves its rows as they were when it asked."""
+    above, inner = task("sub", "a0"), "sub:id-sub|call:id-call"
+    asking, namespaces = task("a", "a0", namespace=inner), ("", "sub:id-sub", inner)
+    over = task("call", "a0", namespace="sub:id-sub", newest=False)
+    assert shown(above, over, asking, namespaces=namespaces)["id-sub"] == ()
+    pending = task("call", "a0", namespace="sub:id-sub")
+    assert shown(above, pending, asking, namespaces=namespaces)["id-sub"] == ("a0",)
+
+
 def test_a_function_shows_no_interrupt_whose_task_has_finished() -> None:
     function, other = task("function", "a0", path=FUNCTION), called(1, "b0")
     assert shown(function, called(0, "a0", finished=True)) == {"id-function": ()}
