@@ -35,7 +35,8 @@ def corrected() -> Iterator[None]:
             found = loop.checkpointer.get_tuple({"configurable": place})
             # In `exit` a checkpoint is stored when the run ends.
             edited = found is not None and found.metadata["source"] == "update"
-            if loop._has_persisted_parent and loop.checkpoint["id"] < parent and (not edited or ended(loop)):
+            older = loop._has_persisted_parent and loop._loaded_latest and loop.checkpoint["id"] < parent
+            if older and (not edited or ended(loop)):
                 loop.config = {**loop.config, "configurable": {**configurable, CONFIG_KEY_RESUMING: False}}
         return original(loop, **arguments)
 

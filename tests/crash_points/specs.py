@@ -130,12 +130,18 @@ def draw(seed: int) -> Case:
 def _draw_graph(rng: random.Random, *, depth: int, functional: bool) -> Graph:
     widths = (1, 1, 2) if depth else (1, 1, 2, 3)
     layers = [
-        tuple(_draw_node(rng, depth, functional) for _ in range(rng.choice(widths)))
+        _one_jump(tuple(_draw_node(rng, depth, functional) for _ in range(rng.choice(widths))))
         for _ in range(rng.randint(1, 3 if depth == 0 else 2))
     ]
     some = (() if rng.random() < 0.8 or functional else (rng.randrange(len(layers)),) for _ in range(2))
     before, after = some
     return Graph(tuple(layers), before, after, memory=depth > 0 and rng.random() < 0.25)
+
+
+def _one_jump(layer: tuple[Node, ...]) -> tuple[Node, ...]:
+    """A layer in which at most one node jumps to the parent: of several, the first one to end does."""
+    jumps = [place for place, node in enumerate(layer) if node.kind == "parent"]
+    return tuple(Node("work") if place in jumps[1:] else node for place, node in enumerate(layer))
 
 
 def _draw_node(rng: random.Random, depth: int, functional: bool) -> Node:

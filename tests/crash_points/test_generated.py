@@ -54,6 +54,9 @@ KNOWN = [
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}]]}}],[{"kind":"ask","asks":1}]]}}]]},"story":{"answers":"one"}}'),
     # A result that had not landed yet when the run was stopped was lost, or landed when the interrupt was shown again.
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":1}]]}}]]},"story":{"answers":"one"}}'),
+    # A node that waits for several others was not executed: a checkpoint was saved with a later arrival.
+    ("async", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"work"},{"kind":"fan"}],[{"kind":"work"}]]},"story":{}}'),
+    ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"parent","goto":true}]]}},{"kind":"fan"}],[{"kind":"ask","asks":1}]]},"story":{}}'),
     # The interrupt of a command's target node was not shown.
     ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip

@@ -83,11 +83,9 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
 def durabilities(case: Case) -> tuple[str, ...]:
     """Those in which plain LangGraph goes on as in the others.
 
-    `exit` saves no earlier checkpoint to go on from, nor all of what is stored beside one; and a node that a jump to the
-    parent names is executed once less, if the others of its layer are still to be waited for.
+    `exit` saves no earlier checkpoint to go on from, nor all of what is stored beside one.
     """
-    named = any(node.goto for _, node in named_nodes(case.graph))
-    return ("sync", "async") if case.story.fork or named else ("sync", "async", "exit")
+    return ("sync", "async") if case.story.fork else ("sync", "async", "exit")
 
 
 async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts: Counts) -> Finding | None:
