@@ -58,7 +58,7 @@ class RunSettings:
     PAGE_LIMIT: int = 10 * 1024 * 1024
     #: Largest item of the store, as JSON; 0 for no limit.
     ITEM_LIMIT: int = 1024 * 1024
-    #: Largest assistant, as JSON; 0 for no limit.
+    #: Largest assistant, and largest configuration of a run, as JSON; 0 for no limit.
     ASSISTANT_LIMIT: int = 1024 * 1024
     #: Largest edit of a thread's state, as JSON; 0 for no limit.
     EDIT_LIMIT: int = 1024 * 1024

@@ -11,6 +11,7 @@ from runs.exceptions import InvalidRequest
 from runs.requests.run import RunRequest, sanitised
 from runs.webhooks.policy import check_webhook
 from threads.api.http import JSONBody, Schema
+from threads.api.schemas import Configuration
 
 StreamMode = Literal[
     "values",
@@ -63,12 +64,12 @@ class RunCreate(Schema):
         None, description="The checkpoint of the thread to continue from."
     )
     checkpoint_id: str | None = Field(None, description="The same, by the checkpoint's id alone.")
-    metadata: dict[str, Any] = {}
-    config: dict[str, Any] = Field(
+    metadata: Configuration = {}
+    config: Configuration = Field(
         {},
         description="`tags`, `recursion_limit`, `max_concurrency` and `configurable`; the rest is ignored.",
     )
-    context: dict[str, Any] = Field(
+    context: Configuration = Field(
         {}, description="The same values as `config.configurable`; set only one of them."
     )
     interrupt_before: Nodes | None = Field(None, description="Nodes to stop before, or `*` for all.")

@@ -22,7 +22,8 @@ from weakref import WeakSet
 from django.db import connection
 
 from runs.conf import settings
-from runs.exceptions import InvalidRequest, LimitReached
+from runs.encoding import encode
+from runs.exceptions import InvalidRequest, LimitReached, RequestTooLarge
 from runs.models import Cron, Run
 from runs.requests.run import RunRequest
 from threads.db import clock
@@ -124,12 +125,18 @@ def _remember(user_id: int, left: int | None, until: float) -> None:
 
 
 def check_input(request: RunRequest) -> None:
-    """Raise InvalidRequest for an input with too many messages."""
+    """Raise InvalidRequest for an input with too many messages, RequestTooLarge for a large configuration."""
     limit = settings.MESSAGES_PER_INPUT
     for given in (request.input, (request.command or {}).get("update")):
         messages = given.get("messages") if isinstance(given, Mapping) else None
         if limit and isinstance(messages, list) and len(messages) > limit:
             raise InvalidRequest(f"There are {len(messages)} messages; at most {limit} are allowed.")
+    most = settings.ASSISTANT_LIMIT
+    # They are copied to the run and to its thread, and parts of them to each checkpoint.
+    if most and len(encode([request.config, request.context, request.metadata])) > most:
+        raise RequestTooLarge(
+            f"The config, context and metadata of a run have at most {most} bytes as JSON together."
+        )
 
 
 def check_queue(user_id: int) -> None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from threads.api.extraction import MOST, parse_path
 from threads.api.http import Schema
 from threads.expiry import Ttl, parse_ttl
-from threads.metadata import client_metadata, ensure_few
+from threads.metadata import MOST_METADATA, client_metadata, ensure_few
 from threads.models import TtlStrategy
 
 TimeToLive = Annotated[
@@ -35,6 +35,26 @@ TimeToLive = Annotated[
 Metadata = Annotated[dict[str, Any], AfterValidator(client_metadata)]
 
 
+def _bounded(value: dict[str, Any]) -> dict[str, Any]:
+    ensure_few(value, MOST_METADATA)
+    return value
+
+
+#: Configurations and metadata. They are copied, merged and searched for secrets value by value.
+Configuration = Annotated[dict[str, Any], AfterValidator(_bounded)]
+
+
+def at_most(most: int) -> BeforeValidator:
+    """Refuse a larger object before its values are validated: each of them could be an error."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > most:
+            raise ValueError(f"dictionary should have at most {most} items")
+        return value
+
+    return BeforeValidator(check)
+
+
 def _parsed(paths: dict[str, str]) -> dict[str, str]:
     for path in paths.values():
         parse_path(path)
@@ -53,7 +73,7 @@ def few(wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 Wanted = Annotated[dict[str, Any], AfterValidator(few)]
-Paths = Annotated[dict[str, str], Field(max_length=MOST), AfterValidator(_parsed)]
+Paths = Annotated[dict[str, str], Field(max_length=MOST), AfterValidator(_parsed), at_most(MOST)]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, le=2**31 - 1)]
 Status = Literal["idle", "busy", "interrupted", "error"]

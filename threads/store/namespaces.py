@@ -46,7 +46,11 @@ def check_place(namespace: Sequence[str], key: str) -> None:
 
 def is_text(text: str) -> bool:
     """Whether every database can store and find a text: it has no NUL and no lone surrogate."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
 
 
 def _size(text: str) -> int:

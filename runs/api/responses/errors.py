@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from django.core.exceptions import DisallowedHost, RequestDataTooBig
+from django.core.exceptions import DisallowedHost, RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse
 from langgraph.store.base import InvalidNamespaceError
 from ninja import NinjaAPI
@@ -55,11 +55,16 @@ STATUSES: dict[type[Exception], int] = {
 }
 #: Errors of Django's database layer, of the checkpoints' own drivers, and of exhausted retries on those.
 OF_DATABASE = (*OF_DRIVERS, StorageUnavailable)
+#: Characters of an error's sentence.
+LONGEST = 2000
 NO_GRAPH = "The graph cannot be loaded; the server's log says why."
 IDS = {"thread_id": "thread ID", "run_id": "run ID", "assistant_id": "assistant ID", "cron_id": "cron ID"}
 
 
 def refusal(status: int, detail: str) -> HttpResponse:
+    if len(detail) > LONGEST:
+        # It quotes what was sent.
+        detail = detail[:LONGEST] + "…"
     return HttpResponse(encode({"detail": detail}), status=status, content_type="application/json")
 
 
@@ -70,6 +75,7 @@ def install(api: NinjaAPI) -> None:
         LimitReached: _too_much,
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
+        TooManyFieldsSent: _too_many,
         DisallowedHost: _wrong_host,
         ServerClosing: _closing,
         **dict.fromkeys(OF_DATABASE, _no_database),
@@ -120,6 +126,10 @@ def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:
 
 def _too_big(request: HttpRequest, error: Exception) -> HttpResponse:
     return refusal(413, f"Request body is larger than {settings.BODY_LIMIT} bytes.")
+
+
+def _too_many(request: HttpRequest, error: Exception) -> HttpResponse:
+    return refusal(400, "The request has too many parameters.")
 
 
 def _wrong_host(request: HttpRequest, error: Exception) -> HttpResponse:

@@ -14,6 +14,7 @@ from runs.encoding import encode
 from runs.graphs.stores import store_of
 from runs.requests.bodies import Limit, Offset
 from threads.api.http import JSONBody, Request, Schema
+from threads.api.schemas import Wanted
 from threads.api.wire import timestamp
 from threads.store.embedding import check_paths
 from threads.store.namespaces import is_text
@@ -79,7 +80,7 @@ class ItemSearch(Schema):
     """Which items to list."""
 
     namespace_prefix: Labels = Field([], description="Only namespaces with this prefix; by default all.")
-    filter: dict[str, Any] = Field(
+    filter: Wanted = Field(
         {}, description="Values of top-level keys, or comparisons: $eq, $ne, $gt, $gte, $lt, $lte."
     )
     query: str | None = Field(

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from runs.exceptions import InvalidRequest
 from runs.requests.bodies import MOST_FIELDS, Limit, Offset, SortOrder
 from threads.api.http import Schema
+from threads.api.schemas import Configuration, Wanted
 
 Shown = Literal[
     "assistant_id",
@@ -51,9 +52,9 @@ class AssistantPatch(Schema):
     """Changes to an assistant. Absent fields are kept; metadata is merged."""
 
     graph_id: GraphId | None = Field(None, description="The name of a registered graph.")
-    config: dict[str, Any] | None = Field(None, description=DESCRIPTION)
-    context: dict[str, Any] | None = Field(None, description="The same values as `config.configurable`.")
-    metadata: dict[str, Any] | None = Field(
+    config: Configuration | None = Field(None, description=DESCRIPTION)
+    context: Configuration | None = Field(None, description="The same values as `config.configurable`.")
+    metadata: Configuration | None = Field(
         None, description="Arbitrary values by which the assistant can be found."
     )
     name: Name | None = None
@@ -78,9 +79,9 @@ class AssistantCreate(AssistantPatch):
 class AssistantCount(Schema):
     """Which assistants to count."""
 
-    metadata: dict[str, Any] = Field({}, description="What their metadata must contain.")
+    metadata: Wanted = Field({}, description="What their metadata must contain.")
     graph_id: str | None = None
-    name: str | None = Field(None, description="A part of the name; case is ignored.")
+    name: Name | None = Field(None, description="A part of the name; case is ignored.")
 
     def conditions(self) -> dict[str, Any]:
         return {"metadata": self.metadata, "graph_id": self.graph_id, "name": self.name}
@@ -99,7 +100,7 @@ class AssistantSearch(AssistantCount):
 class VersionSearch(Schema):
     """Which versions of an assistant to list."""
 
-    metadata: dict[str, Any] = Field({}, description="What their metadata must contain.")
+    metadata: Wanted = Field({}, description="What their metadata must contain.")
     limit: Limit = 10
     offset: Offset = 0
 

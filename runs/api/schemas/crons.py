@@ -23,6 +23,7 @@ from runs.requests.bodies import (
     listed,
 )
 from threads.api.http import Schema
+from threads.api.schemas import Configuration, Wanted
 from threads.api.wire import timestamp
 from threads.redaction import redacted
 
@@ -78,9 +79,9 @@ class CronUpdate(Schema):
     on_run_completed: OnRunCompleted | None = None
     input: Any = None
     command: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = Field(None, description="Merged into the cron's metadata.")
-    config: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
+    metadata: Configuration | None = Field(None, description="Merged into the cron's metadata.")
+    config: Configuration | None = None
+    context: Configuration | None = None
     webhook: str | None = None
     interrupt_before: Nodes | None = None
     interrupt_after: Nodes | None = None
@@ -112,7 +113,7 @@ class CronFilter(Schema):
     assistant_id: UUID | None = None
     thread_id: UUID | None = None
     enabled: bool | None = None
-    metadata: dict[str, Any] = Field({}, description="What their metadata must contain.")
+    metadata: Wanted = Field({}, description="What their metadata must contain.")
 
 
 Shown = Literal[

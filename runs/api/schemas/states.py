@@ -15,7 +15,7 @@ from runs.exceptions import InvalidRequest
 from runs.requests.bodies import MOST_FIELDS
 from runs.requests.run import checkpoint_uuid
 from threads.api.http import Schema
-from threads.api.schemas import Limit
+from threads.api.schemas import Limit, Wanted, at_most
 
 #: The fields of a state that a client may choose.
 FIELDS = frozenset(
@@ -33,6 +33,8 @@ FIELDS = frozenset(
     ]
 )
 VALUE = "values."
+#: Maximum namespaces in the map of an address.
+MOST_PLACES = 1000
 
 Select = Annotated[list[str], Query([], description="Only these fields; `values.<key>` selects one value.")]
 
@@ -45,7 +47,9 @@ class Address(Schema):
 
     checkpoint_id: UUID | None = None
     checkpoint_ns: str = ""
-    checkpoint_map: dict[str, UUID] | None = None
+    checkpoint_map: Annotated[dict[str, UUID], Field(max_length=MOST_PLACES), at_most(MOST_PLACES)] | None = (
+        None
+    )
 
     def place(self) -> dict[str, Any]:
         """LangGraph's form of the address. A namespace's checkpoint id may be in the map alone."""
@@ -89,7 +93,7 @@ class HistoryRequest(Schema):
     before: str | dict[str, Any] | None = Field(
         None, description="Only states older than this checkpoint: its id, its address, or a config with it."
     )
-    metadata: dict[str, Any] = Field({}, description="What the checkpoints' metadata must contain.")
+    metadata: Wanted = Field({}, description="What the checkpoints' metadata must contain.")
     checkpoint: Address | None = Field(None, description="The namespace of a subgraph.")
     select: Annotated[list[str], Field(max_length=MOST_FIELDS)] | None = None
 

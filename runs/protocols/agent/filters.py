@@ -92,7 +92,7 @@ def parse_filter(params: Mapping[str, Any]) -> Filter:
 
 def parse_event_number(text: str) -> int:
     """The number in the id of a server-sent event. Raises InvalidRequest."""
-    if not (text.isascii() and text.isdigit() and int(text) <= MAX_NUMBER):
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= MAX_NUMBER):
         raise InvalidRequest("Invalid last-event-id: it must be the number of one of the thread's events")
     return int(text)
 

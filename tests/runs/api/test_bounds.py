@@ -15,7 +15,7 @@ from threads.api.schemas import MOST_WANTED, few
 
 def arrays(schema: Any, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(schema, dict):
-        if schema.get("type") == "array":
+        if schema.get("type") == "array" or isinstance(schema.get("additionalProperties"), dict):
             yield place, schema
         for name, each in schema.items():
             yield from arrays(each, f"{place}.{name}")
@@ -42,7 +42,7 @@ def test_every_list_of_a_body_has_a_maximum() -> None:
         place
         for name in reached
         for place, schema in arrays(whole["components"]["schemas"][name], name)
-        if "maxItems" not in schema
+        if not {"maxItems", "maxProperties"} & schema.keys()
     ]
     assert unbounded == []
 
@@ -79,3 +79,88 @@ async def test_metadata_have_a_maximum_wherever_they_are_said(http: httpx.AsyncC
         assert (answer.status_code, "at most 10000 values" in answer.text) == (422, True), (path, answer.text)
     answer = await http.post("/runs/batch", json=[{**run, **many}])
     assert answer.status_code == 422
+
+
+async def test_configurations_have_a_maximum_of_values(http: httpx.AsyncClient) -> None:
+    many = {"configurable": {f"k{number}": number for number in range(10_001)}}
+    for path, body in {"/runs": {"assistant_id": "steps"}, "/assistants": {"graph_id": "steps"}}.items():
+        for said in ({"config": many}, {"context": many["configurable"]}):
+            answer = await http.post(path, json={**body, **said})
+            assert (answer.status_code, "at most 10000 values" in answer.text) == (422, True), answer.text
+
+
+@pytest.mark.parametrize("path", ["/runs", "/runs/wait", "/runs/stream", "/threads/{}/runs", "/runs/crons"])
+async def test_a_configuration_has_a_maximum_of_bytes(
+    http: httpx.AsyncClient, run_settings: Any, path: str
+) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    run_settings(ASSISTANT_LIMIT=2000)
+    body = {"assistant_id": "steps", "input": {"log": ["x" * 3000]}, "schedule": "0 0 1 1 *"}
+    large: dict[str, Any]
+    for large in ({"metadata": {"a": "x" * 2000}}, {"context": {"a": "x" * 2000}}):
+        answer = await http.post(path.format(thread), json={**body, **large})
+        assert (answer.status_code, "2000 bytes" in answer.text) == (413, True), answer.text
+    assert (await http.post(path.format(thread), json=body)).status_code == 200
+
+
+async def test_every_condition_on_json_has_a_maximum(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    assistant = (await http.post("/assistants", json={"graph_id": "steps"})).json()["assistant_id"]
+    wanted = {"a": list(range(200))}
+    bodies = {
+        "/threads/search": {"values": wanted},
+        "/assistants/search": {"metadata": wanted},
+        "/assistants/count": {"metadata": wanted},
+        f"/assistants/{assistant}/versions": {"metadata": wanted},
+        "/runs/crons/search": {"metadata": wanted},
+        "/runs/crons/count": {"metadata": wanted},
+        f"/threads/{thread}/history": {"metadata": wanted},
+        "/store/items/search": {"filter": wanted},
+    }
+    for path, body in bodies.items():
+        answer = await http.post(path, json=body)
+        assert (answer.status_code, "at most 100 values" in answer.text) == (422, True), (path, answer.text)
+
+
+async def test_a_name_is_looked_for_that_a_database_can_compare(http: httpx.AsyncClient) -> None:
+    for path in ("/assistants/search", "/assistants/count"):
+        assert (await http.post(path, json={"name": "%" * 255})).status_code == 200
+        assert (await http.post(path, json={"name": "x" * 256})).status_code == 422
+
+
+async def test_only_the_first_of_many_values_is_wrong(http: httpx.AsyncClient) -> None:
+    """Each value that is wrong would be an error of its own."""
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    many = {f"k{number}": number for number in range(2000)}
+    for path, body in {
+        "/threads/search": {"extract": many},
+        f"/threads/{thread}/state/checkpoint": {"checkpoint": {"checkpoint_map": many}},
+    }.items():
+        answer = await http.post(path, json=body)
+        assert (answer.status_code, "dictionary should have at most" in answer.text) == (422, True), (
+            answer.text
+        )
+
+
+async def test_more_parameters_than_django_reads_are_the_clients_mistake(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    answer = await http.get(f"/threads/{thread}/history?" + "select=values&" * 1001)
+    assert (answer.status_code, answer.json()) == (400, {"detail": "The request has too many parameters."})
+
+
+async def test_an_error_quotes_no_more_than_a_part(http: httpx.AsyncClient) -> None:
+    item = {"namespace": ["langgraph", "x" * 100_000], "key": "k", "value": {}}
+    answer = await http.put("/store/items", json=item)
+    assert answer.status_code == 400
+    assert len(answer.json()["detail"]) < 3000
+
+
+async def test_a_number_that_no_event_has(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    for number in ("9" * 5000, "9" * 19, "-1", "x"):
+        answer = await http.post(
+            f"/threads/{thread}/stream/events",
+            json={"channels": ["values"]},
+            headers={"Last-Event-ID": number},
+        )
+        assert (answer.status_code, "last-event-id" in answer.text) == (400, True)

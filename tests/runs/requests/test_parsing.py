@@ -46,6 +46,7 @@ def test_what_is_no_json_is_refused_with_the_reference_servers_words(body: bytes
         (b'["\\ud800\\ud800"]', "surrogate"),
         (b"[" + b"1," * 500_001 + b"1]", "more than 500,000 values"),
         (b"[" + b"[]," * 100_001 + b"1]", "more than 500,000 values"),
+        (b"{" + b'"a":1,' * 200_001 + b'"a":1}', "more than 500,000 values"),
         (nested(9), "nested more than 8"),
         (b"[" * 100_000, "deep"),
     ],
@@ -78,8 +79,19 @@ def test_what_only_looks_like_a_nul_character_stays() -> None:
         b"[" * 7_000_000,
         b'["' + b"a,[" * 2_500_000 + b'"]',
         b"[" + b'"\\u0000",' * 490_000 + b"1]",
+        b"{" + b",".join(b'"k%d":1' % number for number in range(199_000)) + b"}",
+        b"{" + b",".join(b'"k%d":1' % number for number in range(490_000)) + b"}",
     ],
-    ids=["quotes", "strings", "backslashes", "brackets", "separators in a string", "nul"],
+    ids=[
+        "quotes",
+        "strings",
+        "backslashes",
+        "brackets",
+        "separators in a string",
+        "nul",
+        "names",
+        "more names",
+    ],
 )
 def test_the_worst_bodies_take_no_longer_than_long_ordinary_ones(body: bytes) -> None:
     ordinary = b'["' + b"a" * len(body) + b'"]'
