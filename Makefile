@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run test test-newest check house format bench chaos crash-points openapi vendor migrations clean
+.PHONY: help install run test test-newest check house format bench chaos crash-points worst openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -79,6 +79,9 @@ bench: install
 
 crash-points: install
 	$(RUN) python -m tests.crash_points $(ARGS)
+
+worst: install
+	$(RUN) python -m tests.worst $(ARGS)
 
 chaos: install
 	$(RUN) python -m tests.chaos --seconds $(SECONDS) $(ARGS)
