@@ -24,6 +24,7 @@ help:
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
+	@echo "make worst            send the worst to each route, and measure how long others wait; ARGS=--only=store"
 	@echo "make chaos            execute thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
 .uv/bin/uv:
