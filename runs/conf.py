@@ -47,6 +47,8 @@ class RunSettings:
     USER_CRONS: int = 1000
     #: Streams and websockets that one user may have open; 0 for no limit.
     USER_CONNECTIONS: int = 100
+    #: Connections that may be open to one process of `manage.py serve`; 0 for as many as it may open files.
+    CONNECTIONS: int = 10_000
     #: Messages that the input of one run may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
     #: Largest write of a checkpoint; 0 for no limit.

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from runs.conf import settings
+from runs.server.channels import Channel, Refusal, is_full
 from runs.server.lifespan import State
 from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
 from runs.server.types import Message
@@ -154,7 +155,13 @@ class Request(http_protocol.WebRequest):
 
 
 class HTTPFactory(http_protocol.HTTPFactory):
+    protocol = Channel
+    #: Connections that are open, including those that became websockets.
+    opened = 0
+
     def buildProtocol(self, addr: Any) -> Any:
+        if is_full(self.opened):
+            return Refusal()
         protocol = super().buildProtocol(addr)
         protocol.requestFactory = Request
         return protocol
@@ -172,6 +179,8 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):
         self.transport.registerProducer(self.gate, True)
 
     def connectionLost(self, reason: Any) -> None:
+        # The HTTP channel will not hear of it.
+        self.factory.server_class.http_factory.opened -= 1
         self.gate.stopProducing()
         super().connectionLost(reason)
 

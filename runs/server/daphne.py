@@ -1,6 +1,6 @@
 """Daphne with a lifespan, an orderly shutdown, back-pressure, body limits and close codes.
 
-Only this module and `connections.py` import Daphne or Twisted.
+Only this module, `connections.py` and `channels.py` import Daphne or Twisted.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Mapping
 
 import httpx
 
@@ -12,17 +13,23 @@ from runs.conf import settings
 from runs.models import WebhookDelivery
 from runs.process.wakeups import WEBHOOKS, Wakeups
 from runs.webhooks import outbox
-from runs.webhooks.sending import open_client, send
+from runs.webhooks.sending import lookups_left, open_client, send
 from threads.db import clock
 from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
 
 #: Maximum concurrent deliveries of one process, and the number to one host from which that host gets no more.
-#: A silent host thus leaves room for others.
-AT_ONCE, PER_HOST = 16, 4
+#: A silent host thus leaves room for others. A user gets no more once as many are of that user as are free, so
+#: that some are always free for users who have none.
+AT_ONCE, PER_HOST = 32, 4
 #: Pause after a failure to read the outbox, in seconds.
 RETRY = 1.0
+
+
+def crowding(busy: Mapping[int, int], room: int) -> list[int]:
+    """The users who have at least as many deliveries under way as there is room for."""
+    return [user_id for user_id, count in busy.items() if count >= room]
 
 
 class Deliverer:
@@ -62,12 +69,14 @@ class Deliverer:
 
     async def _turn(self, client: httpx.AsyncClient) -> float:
         """Start the due deliveries; return the time until the next one is due, in seconds."""
-        room = AT_ONCE - len(self._sending)
+        busy = Counter(delivery.user_id for delivery in self._sending.values()) + lookups_left()
+        room = AT_ONCE - busy.total()
         if room <= 0:
             return settings.SWEEP  # the end of any delivery wakes the loop
         try:
-            avoid = self._occupied()
-            claimed = await in_database(outbox.claim, limit=min(room, PER_HOST), avoid=avoid)
+            avoid = outbox.Avoid(hosts=self._occupied(), users=crowding(busy, room))
+            # Few at a time: what is claimed together may all be of one user, or to one host.
+            claimed = await in_database(outbox.claim, limit=min(PER_HOST, max(1, room // 4)), avoid=avoid)
             due = None if claimed else await in_database(outbox.next_due, avoid=avoid)
         except Exception as error:
             logger.warning("Due webhooks could not be read, trying again: %s", error)

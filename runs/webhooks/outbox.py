@@ -41,14 +41,23 @@ class Result:
 # --- sending
 
 
-def claim(*, limit: int, avoid: Collection[str]) -> list[WebhookDelivery]:
-    """Claim due deliveries, oldest first, each for the maximum time of an attempt.
+@dataclass(frozen=True, slots=True)
+class Avoid:
+    """The hosts and the users whose concurrent deliveries are as many as they may be."""
 
-    Args:
-        avoid: Hosts with the maximum of concurrent deliveries.
-    """
+    hosts: Collection[str] = ()
+    users: Collection[int] = ()
+
+    def others(self) -> QuerySet[WebhookDelivery]:
+        """The pending deliveries of the others."""
+        pending = WebhookDelivery.objects.filter(state=DeliveryState.PENDING)
+        return pending.exclude(host__in=self.hosts).exclude(user_id__in=self.users)
+
+
+def claim(*, limit: int, avoid: Avoid) -> list[WebhookDelivery]:
+    """Claim due deliveries, oldest first, each for the maximum time of an attempt."""
     now = clock.now()
-    due = WebhookDelivery.objects.filter(state=DeliveryState.PENDING, due_at__lte=now).exclude(host__in=avoid)
+    due = avoid.others().filter(due_at__lte=now)
     # A query without a lock comes first: on SQLite, even an empty transaction blocks writers.
     if limit <= 0 or not due.exists():
         return []
@@ -74,10 +83,9 @@ def give_back(deliveries: Collection[WebhookDelivery]) -> None:
         mine.update(due_at=now)
 
 
-def next_due(*, avoid: Collection[str]) -> datetime | None:
+def next_due(*, avoid: Avoid) -> datetime | None:
     """When the next delivery is due; None if there is none."""
-    pending = WebhookDelivery.objects.filter(state=DeliveryState.PENDING).exclude(host__in=avoid)
-    return pending.order_by("due_at").values_list("due_at", flat=True).first()
+    return avoid.others().order_by("due_at").values_list("due_at", flat=True).first()
 
 
 def conclude(delivery: WebhookDelivery, result: Result) -> bool:

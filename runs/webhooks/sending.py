@@ -6,7 +6,9 @@ import asyncio
 import socket
 import ssl
 import time
-from functools import cache, partial
+from collections import Counter
+from concurrent.futures import Future
+from functools import cache
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
@@ -75,7 +77,7 @@ async def send(client: httpx.AsyncClient, delivery: WebhookDelivery) -> Result:
 async def _request(client: httpx.AsyncClient, delivery: WebhookDelivery) -> httpx.Request:
     policy = current_policy()
     url = parse_url(delivery.url, policy)
-    address = await resolve(url, policy)
+    address = await resolve(url, policy, user_id=delivery.user_id)
     body = encode({**decode_payload(delivery.payload), "webhook_sent_at": timestamp(clock.now())}).encode()
     signed = signing.headers(
         str(delivery.id), body, sent_at=int(time.time()), secrets=settings.WEBHOOK_SECRETS
@@ -96,16 +98,28 @@ def decode_payload(payload: Any) -> dict[str, Any]:
     return decoded
 
 
-async def resolve(url: httpx.URL, policy: Policy) -> str:
+#: Lookups whose deliveries have given up, and their users. A lookup cannot be interrupted and occupies a thread.
+_left: dict[Future[Any], int] = {}
+
+
+def lookups_left() -> Counter[int]:
+    """How many lookups of each user outlive their deliveries."""
+    return Counter(list(_left.values()))
+
+
+async def resolve(url: httpx.URL, policy: Policy, *, user_id: int) -> str:
     """The address to connect to: the host's first one, if all of its addresses are allowed.
 
     Raises TargetRefused, and gaierror for an unknown name.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.run_in_executor(
-        resolvers,
-        partial(socket.getaddrinfo, url.raw_host.decode("ascii"), port_of(url), type=socket.SOCK_STREAM),
-    )
+    host, port = url.raw_host.decode("ascii"), port_of(url)
+    lookup = resolvers.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await asyncio.wrap_future(lookup)
+    except asyncio.CancelledError:
+        _left[lookup] = user_id
+        lookup.add_done_callback(lambda _: _left.pop(lookup, None))
+        raise
     addresses = [address_of(str(sockaddr[0])) for *_, sockaddr in found]
     for address in addresses:
         check_address(address, policy)

@@ -80,7 +80,7 @@ class DaemonThreads(ThreadPoolExecutor):
 #: searches.
 own = DaemonThreads(4, "own")
 #: For resolving host names of webhooks: a resolver that does not answer takes up to half a minute.
-resolvers = DaemonThreads(16, "resolver")
+resolvers = DaemonThreads(32, "resolver")
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from tests.runs.server import dummy
@@ -10,8 +11,10 @@ from tests.runs.server import dummy
 def main() -> None:
     site = dummy.application()
 
+    from runs.server import channels
     from runs.server.daphne import Server
 
+    channels.ARRIVAL = float(os.environ.get("ARRIVAL", channels.ARRIVAL))
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     Server(site, site.lifespan, host="127.0.0.1", port=port).run()
     dummy.say("returned")

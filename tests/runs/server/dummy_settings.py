@@ -1,5 +1,7 @@
 """Settings of a site without runs, threads or a database file, for the servers' tests."""
 
+import os
+
 SECRET_KEY = "only for tests"
 DEBUG = False
 ALLOWED_HOSTS = ["127.0.0.1"]
@@ -14,7 +16,7 @@ ROOT_URLCONF = "tests.runs.server.dummy"
 ASGI_APPLICATION = "deerflow_site.asgi.application"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 USE_TZ = True
-RUNS = {"BODY_LIMIT": 200_000}
+RUNS = {"BODY_LIMIT": 200_000, "CONNECTIONS": int(os.environ.get("CONNECTIONS", "1000"))}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -6,6 +6,9 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import socket
+import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,9 +20,12 @@ import pytest
 from runs.lifecycle import cancellation
 from runs.lifecycle.orphan_settlement import fail_orphan
 from runs.models import Run, WebhookDelivery
+from runs.process.wakeups import WEBHOOKS
 from runs.retention.policy import Policy, steps
 from runs.webhooks import outbox
-from runs.webhooks.sending import open_client, send
+from runs.webhooks.deliverer import AT_ONCE, crowding
+from runs.webhooks.outbox import Avoid
+from runs.webhooks.sending import lookups_left, open_client, send
 from runs.worker.opening import open_runtime
 from tests.support.driving import Driver
 from tests.support.receiver import ALLOWED, Receiver, receiving
@@ -146,7 +152,7 @@ def test_an_orphan_that_fails_is_told(run_settings: Any) -> None:
     run_settings(**ALLOWED)
     run = orphan(kwargs={"webhook": "http://127.0.0.1:1/"})
     assert fail_orphan(run)
-    payload = outbox.claim(limit=5, avoid=[])[0].payload
+    payload = outbox.claim(limit=5, avoid=Avoid())[0].payload
     assert (payload["run_id"], payload["status"]) == (str(run.id), "error")
     assert payload["error"]["error"] == "WorkerLost"
 
@@ -209,6 +215,70 @@ async def test_a_receiver_that_hangs_is_left_and_holds_up_no_other_one(
         await concluded(run)
 
 
+async def test_silent_receivers_of_one_user_hold_up_nobody_else(
+    driver: Driver, receiver: Receiver, run_settings: Any
+) -> None:
+    receiver.open.clear()
+    others = [await in_database(make_user) for _ in range(3)]
+    for user in others[:2]:
+        for number in range(2 * AT_ONCE):
+            await in_database(delivery_to, receiver.url, user=user, host=f"h{number}:80")
+    driver.runtime.wakeups.ring(WEBHOOKS)
+    await until(lambda: len(receiver.received) >= AT_ONCE // 2)
+    with receiving() as other:
+        for _ in range(5):
+            delivery = await in_database(delivery_to, other.url, user=others[2], host="other:80")
+            driver.runtime.wakeups.ring(WEBHOOKS)
+            await until(lambda: str(delivery.id) in [each.id for each in other.received])  # noqa: B023
+    # Half of all for the first, half of the rest for the second, about.
+    senders = await in_database(
+        lambda: Counter(
+            WebhookDelivery.objects.filter(attempts=1, state="pending").values_list("user_id", flat=True)
+        )
+    )
+    assert AT_ONCE // 2 <= senders[others[0].pk] <= AT_ONCE // 2 + 4
+    assert AT_ONCE // 4 - 4 <= senders[others[1].pk] <= AT_ONCE // 4 + 4
+
+
+async def test_names_that_nobody_resolves_hold_up_nobody_else(
+    driver: Driver, receiver: Receiver, run_settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lookup cannot be interrupted: its thread is occupied for longer than the delivery waits."""
+    run_settings(WEBHOOK_TIMEOUT=0.1)
+    answered = threading.Event()
+    lookup = socket.getaddrinfo
+
+    def silent(host: str, *arguments: Any, **options: Any) -> Any:
+        if host.endswith(".invalid"):
+            answered.wait(20)
+        return lookup(host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    greedy, patient = [await in_database(make_user) for _ in range(2)]
+    try:
+        for number in range(3 * AT_ONCE):
+            url = f"http://n{number}.invalid/"
+            await in_database(delivery_to, url, user=greedy, host=f"n{number}.invalid:80")
+        driver.runtime.wakeups.ring(WEBHOOKS)
+        await until(lambda: lookups_left()[greedy.pk] >= AT_ONCE // 2)
+        await asyncio.sleep(0.5)
+        assert lookups_left()[greedy.pk] <= AT_ONCE // 2 + 4
+        delivery = await in_database(delivery_to, receiver.url, user=patient, host="other:80")
+        driver.runtime.wakeups.ring(WEBHOOKS)
+        await until(lambda: [each.id for each in receiver.received] == [str(delivery.id)])
+    finally:
+        answered.set()
+    await until(lambda: not lookups_left())
+
+
+def test_a_user_gets_no_more_than_what_is_left_for_others() -> None:
+    assert crowding({}, AT_ONCE) == []
+    assert crowding({1: 15}, 17) == []
+    assert crowding({1: 16}, 16) == [1]
+    assert crowding({1: 16, 2: 7}, 9) == [1]
+    assert crowding({1: 16, 2: 8}, 8) == [1, 2]
+
+
 async def test_a_policy_that_changed_meanwhile_is_obeyed(
     driver: Driver, receiver: Receiver, run_settings: Any
 ) -> None:
@@ -232,7 +302,7 @@ async def test_proxies_of_the_environment_are_not_used(
 async def test_the_host_of_the_url_is_asked_for_at_the_address_that_was_checked(
     driver: Driver, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def somewhere(url: Any, policy: Any) -> str:
+    async def somewhere(url: Any, policy: Any, *, user_id: int) -> str:
         return "127.0.0.1"
 
     monkeypatch.setattr("runs.webhooks.sending.resolve", somewhere)
@@ -292,12 +362,12 @@ def delivery_to(url: str, **fields: Any) -> WebhookDelivery:
 @pytest.mark.django_db(transaction=True)
 def test_a_delivery_is_one_senders_until_that_had_its_time(run_settings: Any) -> None:
     made = delivery_to("http://127.0.0.1:1/")
-    (first,) = outbox.claim(limit=5, avoid=[])
+    (first,) = outbox.claim(limit=5, avoid=Avoid())
     assert first.id == made.id
-    assert outbox.claim(limit=5, avoid=[]) == []
+    assert outbox.claim(limit=5, avoid=Avoid()) == []
     # The first one crashed, or is slow; the delivery is due again.
     WebhookDelivery.objects.update(due_at=clock.now() - timedelta(seconds=1))
-    (second,) = outbox.claim(limit=5, avoid=[])
+    (second,) = outbox.claim(limit=5, avoid=Avoid())
     assert (first.attempts, second.attempts) == (1, 2)
     assert not outbox.conclude(first, outbox.Result(500, "The receiver answered 500."))
     assert outbox.conclude(second, outbox.Result(200))
@@ -327,12 +397,12 @@ async def test_what_a_shutdown_breaks_off_is_sent_again_at_the_next_start(
 def test_what_was_concluded_or_taken_over_meanwhile_is_not_given_back(run_settings: Any) -> None:
     for _ in range(3):
         delivery_to("http://127.0.0.1:1/")
-    broken_off, done, taken = outbox.claim(limit=5, avoid=[])
+    broken_off, done, taken = outbox.claim(limit=5, avoid=Avoid())
     outbox.conclude(done, outbox.Result(200))
     due_at = clock.now() + timedelta(seconds=60)
     WebhookDelivery.objects.filter(id=taken.id).update(attempts=2, due_at=due_at)
     outbox.give_back([broken_off, done, taken])
-    assert [each.id for each in outbox.claim(limit=5, avoid=[])] == [broken_off.id]
+    assert [each.id for each in outbox.claim(limit=5, avoid=Avoid())] == [broken_off.id]
     assert WebhookDelivery.objects.get(id=done.id).state == "delivered"
     assert WebhookDelivery.objects.get(id=taken.id).due_at == due_at
 
@@ -341,7 +411,16 @@ def test_what_was_concluded_or_taken_over_meanwhile_is_not_given_back(run_settin
 def test_a_host_that_has_enough_to_do_is_left_out(run_settings: Any) -> None:
     delivery_to("http://a/", host="a:80")
     other = delivery_to("http://b/", host="b:80")
-    assert [each.id for each in outbox.claim(limit=5, avoid=["a:80"])] == [other.id]
+    assert [each.id for each in outbox.claim(limit=5, avoid=Avoid(hosts=["a:80"]))] == [other.id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_user_who_has_enough_under_way_is_left_out() -> None:
+    mine, yours = delivery_to("http://a/", user=make_user()), delivery_to("http://a/", user=make_user())
+    avoid = Avoid(users=[mine.user_id])
+    assert outbox.next_due(avoid=avoid) == yours.due_at
+    assert [each.id for each in outbox.claim(limit=5, avoid=avoid)] == [yours.id]
+    assert outbox.next_due(avoid=Avoid(users=[mine.user_id, yours.user_id])) is None
 
 
 @pytest.mark.django_db(transaction=True)

@@ -121,7 +121,7 @@ def found(port: int, *addresses: str) -> list[Any]:
 async def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> str:
     with monkeypatch.context() as patch:
         patch.setattr("socket.getaddrinfo", lambda host, port, **options: found(port, *addresses))
-        return await resolve(httpx.URL("https://example.com"), DEFAULT)
+        return await resolve(httpx.URL("https://example.com"), DEFAULT, user_id=1)
 
 
 async def test_a_name_is_refused_if_any_of_its_addresses_is_not_public(

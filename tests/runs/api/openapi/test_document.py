@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from django.core.management import call_command
 from django.urls import URLPattern, get_resolver
 
@@ -43,6 +44,22 @@ def test_the_committed_copy_is_the_document() -> None:
 async def test_the_server_gives_the_same_document(http: httpx.AsyncClient) -> None:
     assert (await http.get("/openapi.json")).json() == json.loads(COPY.read_text())
     assert "/openapi.json" in (await http.get("/docs")).text
+
+
+async def test_who_has_the_document_is_told_that_it_is_the_same(http: httpx.AsyncClient) -> None:
+    first = await http.get("/openapi.json")
+    assert first.headers["Content-Type"] == "application/json"
+    tag = first.headers["ETag"]
+    again = await http.get("/openapi.json", headers={"If-None-Match": f'W/"x", {tag}'})
+    assert (again.status_code, again.content, again.headers["ETag"]) == (304, b"", tag)
+    assert (await http.get("/openapi.json", headers={"If-None-Match": '"another"'})).content == first.content
+    assert (await http.post("/openapi.json")).status_code == 405
+
+
+async def test_the_document_is_made_once(http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    await http.get("/openapi.json")
+    monkeypatch.setattr(type(api), "get_openapi_schema", None)
+    assert (await http.get("/openapi.json")).status_code == 200
 
 
 def test_every_route_says_what_it_answers() -> None:
