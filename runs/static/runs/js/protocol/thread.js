@@ -161,7 +161,8 @@ export class ThreadModel {
       this.progress = null;
       return;
     }
-    if (!ENDINGS.has(data.event)) return;
+    // A run that was cancelled, or stopped at a breakpoint, is told to be completed after it was interrupted.
+    if (!ENDINGS.has(data.event) || (data.event === "completed" && data.reason)) return;
     const run = this.runs.get(runId) ?? { id: runId, startedAt: timestamp };
     Object.assign(run, { status: data.event, endedAt: timestamp, error: data.error ?? null, stopped: data.event === "interrupted" && !run.asked });
     this.runs.set(runId, run);
