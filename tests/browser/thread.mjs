@@ -88,7 +88,7 @@ test("stop ends the answer, and what was shown stays", async () => {
 test("what is sent meanwhile waits, is seen in both tabs, and can be taken back", async () => {
   const context = await person();
   const page = await chat(context, { assistant: "obeying" });
-  await page.send("talk 120 0.03");
+  await page.send("talk 400 0.03");
   await page.has(".md", "w5 ");
   await page.send("talk 2");
   await page.send("talk 3");
@@ -98,8 +98,8 @@ test("what is sent meanwhile waits, is seen in both tabs, and can be taken back"
   await page.tab.waitForFunction(() => document.querySelectorAll(".tray").length === 1);
   await page.tab.locator(".bubble", { hasText: "talk 3" }).waitFor();
   await page.idle();
-  assert.deepEqual((await page.texts()).map(plain), [WORDS(120), WORDS(3)]);
-  assert.deepEqual(await page.said(), ["talk 120 0.03", "talk 3"]);
+  assert.deepEqual((await page.texts()).map(plain), [WORDS(400), WORDS(3)]);
+  assert.deepEqual(await page.said(), ["talk 400 0.03", "talk 3"]);
   await page.done();
 });
 
@@ -122,6 +122,7 @@ test("tools and subgraphs are cards, and a failure says why", async () => {
   await page.ask("weather Oslo");
   const card = page.tab.locator(".card", { hasText: "weather" });
   await card.locator("summary").click();
+  await card.getByText("sunny in Oslo").waitFor();
   assert.match(await card.innerText(), /Done[^]*Oslo[^]*sunny in Oslo/);
   await page.send("delegate 4");
   await page.tab.locator(".card", { hasText: "team" }).locator(".st", { hasText: "Done" }).waitFor();
