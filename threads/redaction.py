@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
+from traceback import TracebackException
 from typing import Any
 
 HIDDEN = "***"
@@ -18,6 +19,8 @@ PERHAPS = frozenset({"key", "auth"})
 LIKE_A_SECRET = re.compile(r"(?=[^0-9]{0,200}[0-9])(?=[^a-zA-Z]{0,200}[a-zA-Z])[\w.~+/=-]{20,}")
 #: How many characters are checked: of a name, from its end, and of a text. Longer ones come from outside.
 LONGEST_NAME, LONGEST_TEXT = 80, 64 * 1024
+#: The characters of an exception's message that a traceback in the log shows.
+LONGEST_MESSAGE = 4000
 #: The words at the ends of names, so that "max_tokens" and "token_count" do not match.
 SECRET_NAME = re.compile(rf"(?:^|[_\-.\s])(?:[a-z]+)?(?:{WORDS})$", re.IGNORECASE)
 #: In a text: a name and its value, a bearer token, and keys of this site and of well-known services by their
@@ -84,6 +87,15 @@ def redacted_text(text: str) -> str:
     return IN_TEXT.sub(lambda found: (found["name"] or found["scheme"] or found["url"] or "") + HIDDEN, text)
 
 
+def _all_of(shown: TracebackException) -> Iterator[Any]:
+    """An exception, its causes and contexts, and the members of groups."""
+    waiting: list[Any] = [shown]
+    while waiting:
+        if (each := waiting.pop()) is not None:
+            yield each
+            waiting += [each.__cause__, each.__context__, *(getattr(each, "exceptions", None) or ())]
+
+
 class RedactingFormatter(logging.Formatter):
     """Hides secrets in log lines, tracebacks included, and prevents forged lines.
 
@@ -91,6 +103,15 @@ class RedactingFormatter(logging.Formatter):
     first are indented, unlike the first line of a record; other control characters are escaped as
     in Python.
     """
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 (the name in logging)
+        """A traceback, in which long messages are cut: Python would split and indent them line by line."""
+        shown = TracebackException(*ei)
+        for each in _all_of(shown):
+            text = getattr(each, "_str", None)
+            if isinstance(text, str) and len(text) > LONGEST_MESSAGE:
+                each._str = f"{text[:LONGEST_MESSAGE]}… ({len(text) - LONGEST_MESSAGE} characters more)"
+        return "".join(shown.format()).removesuffix("\n")
 
     def format(self, record: logging.LogRecord) -> str:
         text = redacted_text(super().format(record))

@@ -14,7 +14,7 @@ from runs.conf import settings
 from runs.server.limits import detail_json
 
 #: A request must arrive within so many seconds, and one more for each so many bytes that have arrived. Twisted
-#: allows a minute between two bytes, for ever.
+#: allows a minute between any two bytes.
 ARRIVAL, SLOWEST = 30.0, 16 * 1024
 #: Open files that are left for all else: the database, webhooks, graphs' own connections.
 RESERVED = 256
@@ -52,7 +52,7 @@ class Channel(HTTPChannel):
 
     def allContentReceived(self) -> None:
         self._arrived()
-        # Data that comes now belongs to a later request, which nobody reads before the response has ended.
+        # Later data belong to the next request, which is not read before the response has ended.
         self._responding = True
         super().allContentReceived()
 

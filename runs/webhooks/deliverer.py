@@ -20,7 +20,7 @@ from threads.db.database import in_database
 logger = logging.getLogger(__name__)
 
 #: Maximum concurrent deliveries of one process, and the number to one host from which that host gets no more.
-#: A silent host thus leaves room for others. A user gets no more once as many are of that user as are free, so
+#: Other hosts always have room. A user gets no more once as many are of that user as are free, so
 #: that some are always free for users who have none.
 AT_ONCE, PER_HOST = 32, 4
 #: Pause after a failure to read the outbox, in seconds.

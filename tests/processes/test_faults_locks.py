@@ -24,6 +24,7 @@ from tests.processes.faults import (
 )
 from tests.processes.harness import STEPS, Site, eventually, within
 from tests.processes.invariants import sound
+from threads.db.database import THREADS
 
 pytestmark = pytest.mark.postgresql
 
@@ -41,7 +42,7 @@ def test_threads_that_all_wait_for_a_lock_answer_503_in_time_and_cost_no_lease(s
         began = time.monotonic()
         return httpx.post(f"{url}/runs", json=body, timeout=60).status_code, time.monotonic() - began
 
-    threads = 12
+    threads = THREADS["postgresql"]
     with ThreadPoolExecutor(threads) as pool, locked(site, thread_id):
         held = [pool.submit(create, number) for number in range(threads)]
         eventually(

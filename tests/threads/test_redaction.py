@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+import timeit
 
 import pytest
 
@@ -84,3 +86,34 @@ def test_no_text_passes_for_a_line_of_the_log() -> None:
     record = logging.LogRecord("runs", logging.INFO, __file__, 1, "said %s", (forged,), None)
     lines = RedactingFormatter("%(message)s").format(record).splitlines()
     assert lines == ["said x", "    2026-01-01 INFO runs: all is well\\r\\x1b[2Jgone\\u2028more"]
+
+
+def raised(error: BaseException) -> logging.LogRecord:
+    try:
+        raise error
+    except BaseException:
+        return logging.LogRecord("x", logging.ERROR, "x.py", 1, "It failed.", None, sys.exc_info())
+
+
+def caused(text: str) -> BaseException:
+    """An error with long messages everywhere: its own, its cause's, and those of a group's members."""
+    error = ExceptionGroup(text, [ValueError(text), ExceptionGroup("inner", [KeyError(text)])])
+    error.__cause__ = RuntimeError(text)
+    error.__cause__.__context__ = OSError(text)
+    return error
+
+
+def test_a_traceback_is_what_python_shows() -> None:
+    record = raised(caused("short"))
+    formatter = RedactingFormatter("%(message)s")
+    assert formatter.formatException(record.exc_info) == logging.Formatter().formatException(record.exc_info)  # type: ignore[arg-type]
+
+
+def test_long_messages_in_a_traceback_are_cut_before_they_are_laid_out() -> None:
+    formatter = RedactingFormatter("%(message)s")
+    usual = min(timeit.repeat(lambda: formatter.format(raised(caused("x" * 4000))), number=1, repeat=5))
+    for unit in ("\r\n", "\n", "token=", "x"):
+        record = raised(caused(unit * (4_000_000 // len(unit))))
+        assert min(timeit.repeat(lambda: formatter.format(record), number=1, repeat=3)) < 0.02 + 10 * usual  # noqa: B023
+        assert "characters more)" in formatter.format(record)
+        assert len(formatter.format(record)) < 200_000

@@ -11,7 +11,7 @@ from typing import Any
 Shape = Callable[[int], bytes]
 
 #: Containers and values that the parser lets through, a little below its limits.
-CONTAINERS, VALUES = 99_000, 490_000
+CONTAINERS, VALUES, NAMES = 99_000, 290_000, 149_000
 #: The deepest nesting that may be, less what is around the value.
 DEPTH = 58
 
@@ -28,9 +28,13 @@ def many(item: str, most: int = VALUES) -> Shape:
     return lambda size: b"[" + b",".join([raw] * max(1, min(most, size // (len(raw) + 1)))) + b"]"
 
 
-def keys(size: int) -> bytes:
-    names = (f'"k{number}":{number}'.encode() for number in range(max(1, min(VALUES, size // 18))))
+def keys(size: int, most: int = VALUES) -> bytes:
+    names = (f'"k{number}":{number}'.encode() for number in range(max(1, min(most, size // 18))))
     return b"{" + b",".join(names) + b"}"
+
+
+def allowed_keys(size: int) -> bytes:
+    return keys(size, NAMES)
 
 
 def same_keys(size: int) -> bytes:
@@ -106,6 +110,7 @@ SHAPES: dict[str, Shape] = {
     "different lists": many("[9,8]", CONTAINERS),
     "objects": many("{}", CONTAINERS),
     "keys": keys,
+    "allowed keys": allowed_keys,
     "same keys": same_keys,
     "towers": tall(DEPTH),
     "bottomless": bottomless,

@@ -17,7 +17,7 @@ from tests.worst.watching import Seen, Watch, connect, worked
 
 #: For how long the server may work while others wait, in seconds, or in times of its work for an ordinary request where that
 #: is more: about the same on a machine that does nothing else.
-SECONDS, TIMES = 0.1, 60
+SECONDS, TIMES = 0.1, 100
 #: How long others may wait in all, in times of that. No work is done while a lock is awaited.
 WAITING = 20
 #: By how much the process may grow, in times of what was sent and answered; and in bytes, for what allocators keep.
@@ -27,7 +27,7 @@ LONGEST, STREAMED = 20.0, 1.0
 #: Paths of what waits for a run, which may not end.
 WAITS = re.compile("stream|/join")
 #: What exceeds a limit is tried again, so often: what a busy machine did, it does not do each time.
-TRIES = 4
+TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)

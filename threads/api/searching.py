@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from threads.api.bounds import bounded
 from threads.api.extraction import extract, parse_path
 from threads.api.pages import page_headers, rows_of_page
 from threads.api.schemas import ThreadFilter, ThreadSearch
@@ -16,10 +14,6 @@ from threads.models.querysets import Principal, ThreadQuerySet
 
 #: Columns that graphs and clients fill.
 LARGE = ("values", "interrupts", "config", "error")
-#: How long a search without an index may take, in seconds. A search by `values` reads the values of each
-#: thread that matches all other conditions.
-LONGEST = 5.0
-ADVICE = "Add conditions other than values: metadata, status or ids."
 
 
 def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
@@ -44,10 +38,9 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
     order = [sign + column] if column == "id" else [sign + column, sign + "id"]
     paths = {alias: parse_path(path) for alias, path in search.extract.items()}
     columns = {*thread_columns(search.select), *(root for root, _ in paths.values())}
-    with _bound(search):
-        found, more = rows_of_page(
-            threads.order_by(*order), offset=search.offset, limit=search.limit, large=LARGE, columns=columns
-        )
+    found, more = rows_of_page(
+        threads.order_by(*order), offset=search.offset, limit=search.limit, large=LARGE, columns=columns
+    )
     headers = page_headers(offset=search.offset, shown=len(found), more=more)
     shown = [thread_json(thread, search.select) for thread in found]
     if paths:
@@ -64,11 +57,4 @@ def _shown(thread: Thread, root: str) -> Any:
 
 
 def count(wanted: ThreadFilter, *, principal: Principal) -> int:
-    with _bound(wanted):
-        return matching(wanted, principal=principal).count()
-
-
-def _bound(wanted: ThreadFilter) -> AbstractContextManager[None]:
-    # An index finds rows by single values; lists and objects are compared row by row.
-    compares = any(isinstance(each, list | dict) for each in wanted.metadata.values())
-    return bounded(LONGEST, advice=ADVICE) if wanted.values or compares else nullcontext()
+    return matching(wanted, principal=principal).count()

@@ -14,13 +14,15 @@ import queue
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
 from threads.db.errors import READ_ONLY, is_passing, sqlstate
+from threads.db.time_limits import LimitedCall, current_limit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,7 +30,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 #: SQLite has one writer at a time, and waiting writers poll: a single thread is faster and fair.
-THREADS = {"sqlite": 1, "postgresql": 12}
+THREADS = {"sqlite": 1, "postgresql": 9}
+#: Further threads for calls with a time limit: what clients search for delays only other searches.
+SEARCHING = {"sqlite": 3, "postgresql": 3}
 
 #: PostgreSQL's codes of an aborted transaction (serialization failure, deadlock), and how often one is
 #: retried.
@@ -38,14 +42,18 @@ SACRIFICED, SACRIFICES = ("40001", "40P01"), 3
 Job = tuple[Callable[[], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
-class DatabaseThreads:
+class Group:
     """A pool of threads for database work, started on first use.
 
     They are daemons: a thread that hangs in a query must not keep the process from exiting, as the
     threads of `concurrent.futures` would.
+
+    Args:
+        sizes: The number of threads by the database's vendor.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Mapping[str, int], name: str) -> None:
+        self._sizes, self._name = sizes, name
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -63,8 +71,10 @@ class DatabaseThreads:
         with self._lock:
             if not self._threads:
                 self._threads = [
-                    threading.Thread(target=_work, args=(self._jobs,), name=f"database-{number}", daemon=True)
-                    for number in range(THREADS.get(connection.vendor, 4))
+                    threading.Thread(
+                        target=_work, args=(self._jobs,), name=f"{self._name}-{number}", daemon=True
+                    )
+                    for number in range(self._sizes.get(connection.vendor, 4))
                 ]
                 for thread in self._threads:
                     thread.start()
@@ -184,9 +194,37 @@ def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | Non
         future.set_exception(error)
 
 
+class DatabaseThreads:
+    """The database threads of this process."""
+
+    def __init__(self) -> None:
+        self._all, self._searching = Group(THREADS, "database"), Group(SEARCHING, "searching")
+
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function; raises QueryTooSlow if it takes longer than the current time limit."""
+        seconds = current_limit()
+        if seconds is None:
+            return await self._all.run(function, *args, **kwargs)
+        call = LimitedCall(partial(function, *args, **kwargs), seconds)
+        call.watch()
+        try:
+            return await self._searching.run(call)
+        finally:
+            call.left()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """End the threads and close their connections; blocks at most `timeout` seconds."""
+        began = time.monotonic()
+        self._searching.close(timeout)
+        self._all.close(max(0.0, timeout - (time.monotonic() - began)))
+
+
 threads = DatabaseThreads()
 
 
 async def in_database(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a synchronous function that uses Django's database on a database thread."""
+    """Call a synchronous function that uses Django's database on a database thread.
+
+    Raises QueryTooSlow if it takes longer than the current time limit.
+    """
     return await threads.run(function, *args, **kwargs)

@@ -26,6 +26,7 @@ from threads.db import clock
 from threads.db.database import in_database
 from threads.db.fields import Encoded
 from threads.db.namespaces import Namespace, decode, encode
+from threads.db.time_limits import limited
 from threads.expiry import LONGEST
 from threads.models import StoreItem
 from threads.models.querysets import Principal
@@ -93,9 +94,11 @@ class UserStore(BaseStore):
         await self._get(every, results)
         for number, op in enumerate(every):
             if isinstance(op, SearchOp):
-                results[number] = await search(self._principal, op, self._index)
+                async with limited():
+                    results[number] = await search(self._principal, op, self._index)
             elif isinstance(op, ListNamespacesOp):
-                results[number] = await self._namespaces(op)
+                async with limited():
+                    results[number] = await self._namespaces(op)
         await self._put(puts, values)
         return results
 

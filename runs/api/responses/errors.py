@@ -27,6 +27,7 @@ from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests.run import ContradictoryRequest
 from threads.checkpoints import StorageUnavailable
 from threads.db.errors import OF_DRIVERS, is_passing
+from threads.db.time_limits import QueryTooSlow
 from threads.store.exceptions import (
     EmbeddingFailed,
     InvalidFilter,
@@ -51,6 +52,7 @@ STATUSES: dict[type[Exception], int] = {
     InvalidNamespaceError: 400,
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
     **dict.fromkeys((TooLarge, RequestTooLarge), 413),
+    QueryTooSlow: 422,
     EmbeddingFailed: 503,
 }
 #: Errors of Django's database layer, of the checkpoints' own drivers, and of exhausted retries on those.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from runs.protocols.agent.events import last_of
 from runs.requests.bodies import RunCreate, StreamMode
 from runs.requests.run import ContradictoryRequest
 from threads.db.database import in_database
+from threads.db.time_limits import QueryTooSlow, time_limit
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
@@ -71,12 +73,13 @@ class Session:
         if command.method in STARTING:
             self.before = last_of(await in_database(_epoch, self.thread_id, principal=principal))
         try:
-            return await method(params, principal)
+            with time_limit() if command.method == "state.listCheckpoints" else nullcontext():
+                return await method(params, principal)
         except ProtocolError:
             raise
         except HttpError as error:
             raise refused(error) from None
-        except RunsError as error:
+        except (RunsError, QueryTooSlow) as error:
             raise as_protocol_error(error) from error
 
     async def permitted(self, command: Command) -> tuple[Json, Principal]:
@@ -174,7 +177,7 @@ def _epoch(thread_id: UUID, *, principal: Principal) -> int:
     return epoch.first() or 0
 
 
-def as_protocol_error(error: RunsError) -> ProtocolError:
+def as_protocol_error(error: Exception) -> ProtocolError:
     """An error that the HTTP API would answer with a status, as a protocol error."""
     if isinstance(error, ContradictoryRequest):
         return ProtocolError("invalid_argument", str(error))

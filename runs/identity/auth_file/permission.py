@@ -12,6 +12,7 @@ from ninja.errors import HttpError
 
 from runs.conf import settings
 from runs.exceptions import InvalidRequest
+from runs.identity.auth_file import configured
 from runs.identity.auth_file.authorization import authorize
 from runs.identity.auth_file.rules import Rule
 from runs.identity.auth_file.values import bring_back, copied, handled, identifier
@@ -77,6 +78,9 @@ async def permit(
             change.
     """
     require_scope(principal, rule.scope)
+    if configured.current() is None:
+        # Copying the body for nobody takes as long as parsing it.
+        return principal
     try:
         value = handled(rule, path, body)
     except InvalidRequest as error:

@@ -14,6 +14,7 @@ from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
 from threads.checkpoints.listing import Listing, Write, decoded
+from threads.db.time_limits import limited
 
 #: The task id of writes that belong to no task; they change the channels' values when a state is read.
 NO_TASK = "00000000-0000-0000-0000-000000000000"
@@ -109,7 +110,7 @@ class PostgresReader(AsyncPostgresSaver):
             "limit": wanted.limit,
         }
         pool: Any = self.conn
-        async with pool.connection() as db, db.cursor(row_factory=tuple_row) as cursor:
+        async with limited(), pool.connection() as db, db.cursor(row_factory=tuple_row) as cursor:
             await cursor.execute(statement(wanted), parameters, binary=True)
             found: list[tuple[Any, ...]] = await cursor.fetchall()
         return found

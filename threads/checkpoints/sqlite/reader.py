@@ -14,6 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.listing import Listing, Write, decoded
 from threads.db.json import SQLITE_FUNCTION, contains_text
+from threads.db.time_limits import limited
 
 # A single statement sees a consistent snapshot: no checkpoint without its writes.
 LIST = f"""
@@ -72,4 +73,5 @@ class SqliteReader(AsyncSqliteSaver):
         }
         async with self.lock:
             await self.conn.create_function(SQLITE_FUNCTION, 2, contains_text, deterministic=True)
-            return await self.conn.execute_fetchall(LIST, parameters)
+            async with limited(self.conn.interrupt):
+                return await self.conn.execute_fetchall(LIST, parameters)

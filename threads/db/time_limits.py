@@ -1,0 +1,124 @@
+"""A time limit for searches, lists and counts of clients, on both databases.
+
+Inside `time_limit()`, each call on a database thread and each read of checkpoints is interrupted
+after `LONGEST` seconds. No statement is sent for it: only what is too slow costs anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from django.db import DatabaseError, connections
+
+T = TypeVar("T")
+
+#: How long a query may take, in seconds. What an index finds takes milliseconds.
+LONGEST = 5.0
+#: Pause between interruptions, in seconds, because one may find no statement to interrupt.
+AGAIN = 0.1
+
+_limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
+
+
+class QueryTooSlow(Exception):
+    """A query was interrupted."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"The search was stopped after {seconds:g} s. Narrow it by other conditions, such as metadata, status or ids."
+        )
+
+
+@contextmanager
+def time_limit(seconds: float | None = None) -> Iterator[None]:
+    """Limit the queries that are started in the block, by default to `LONGEST`."""
+    token = _limit.set(LONGEST if seconds is None else seconds)
+    try:
+        yield
+    finally:
+        _limit.reset(token)
+
+
+def current_limit() -> float | None:
+    """The limit that applies here, in seconds; None if none does."""
+    return _limit.get()
+
+
+class LimitedCall(Generic[T]):
+    """A call on a database thread, which other threads may interrupt."""
+
+    def __init__(self, call: Callable[[], T], seconds: float) -> None:
+        self._call, self._seconds = call, seconds
+        self._guard = threading.Lock()
+        self._connection: Any = None
+        self._began: float | None = None
+        self._interrupted = self._over = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __call__(self) -> T:
+        """Raises QueryTooSlow if it was interrupted."""
+        with self._guard:
+            self._connection, self._began = connections["default"], time.monotonic()
+        try:
+            return self._call()
+        except DatabaseError as error:
+            if not self._interrupted:
+                raise
+            raise QueryTooSlow(self._seconds) from error
+        finally:
+            # Nothing may interrupt the next call on this connection.
+            with self._guard:
+                self._connection, self._over = None, True
+
+    def watch(self) -> None:
+        """Interrupt the call when its time is over. Called in the event loop."""
+        if self._over:
+            return
+        left = self._seconds if self._began is None else self._began + self._seconds - time.monotonic()
+        if left <= 0:
+            # The request to cancel goes over the network.
+            threading.Thread(target=self._interrupt, name="interrupt", daemon=True).start()
+        self._timer = asyncio.get_running_loop().call_later(max(left, AGAIN), self.watch)
+
+    def left(self) -> None:
+        """Watch no longer, if the call is over; one whose caller was cancelled may be executed still."""
+        if self._over and self._timer is not None:
+            self._timer.cancel()
+
+    def _interrupt(self) -> None:
+        with self._guard:
+            raw = self._connection.connection if self._connection is not None else None
+            if raw is None:
+                return
+            self._interrupted = True
+            with suppress(Exception):  # the connection is lost, or was closed
+                if self._connection.vendor == "postgresql":
+                    raw.cancel_safe(timeout=self._seconds)
+                else:
+                    raw.interrupt()
+
+
+@asynccontextmanager
+async def limited(interrupt: Callable[[], Awaitable[None]] | None = None) -> AsyncIterator[None]:
+    """Apply the current limit to an asynchronous read. Raises QueryTooSlow.
+
+    Args:
+        interrupt: Ends the statement of a driver that continues it when its caller is cancelled.
+    """
+    seconds = current_limit()
+    if seconds is None:
+        yield
+        return
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        if interrupt is not None:
+            await interrupt()
+        raise QueryTooSlow(seconds) from None
