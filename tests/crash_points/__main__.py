@@ -29,8 +29,8 @@ def play(label: str, graphs: int, points: int, seed: int, database: str = "") ->
         }
         environment.pop("DATABASE_URL", None)
         if database:
-            # Each part has its own database.
-            environment |= {"DATABASE_URL": database, "PYTEST_XDIST_WORKER": f"part{first}"}
+            # Each part has a database of its own: Django makes one of this name for its tests.
+            environment["DATABASE_URL"] = f"{database.rpartition('/')[0]}/part{first}"
         command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:logging", TEST]
         running.append(subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL))
     return max(each.wait() for each in running)

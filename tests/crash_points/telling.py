@@ -36,8 +36,12 @@ class Shown:
 
     @property
     def facts(self) -> tuple[Any, ...]:
-        """The parts that do not depend on ids."""
-        return self.status, self.thread, tuple(sorted(self.waiting.values())), repr(self.values)
+        """The parts that do not depend on ids.
+
+        A run that failed leaves no interrupts that its subgraphs have used the answers of; LangGraph shows them again.
+        """
+        waiting = () if self.status == "error" else tuple(sorted(self.waiting.values()))
+        return self.status, self.thread, waiting, repr(self.values)
 
     @property
     def log(self) -> list[str]:

@@ -20,7 +20,7 @@ from tests.crash_points.trying import Counts, Finding, accidents, attempt, play,
 from tests.support.driving import Driver
 
 #: The number of cases in the suite, and of accidents of each.
-GRAPHS, POINTS = 25, 8
+GRAPHS, POINTS = 25, 12
 #: Cases that failed once, played at every point, with the durability in which they failed.
 KNOWN = [
     # Breakpoints were passed after a crash: a run's, a compiled one, after the last node of a called subgraph.
