@@ -18,7 +18,7 @@ from runs.events.hub import EventHub
 from runs.graphs import store_settings
 from runs.process import forks, startup
 from runs.process.current import Runtime, make_current
-from runs.process.leases import executing_alone
+from runs.process.executor_lock import executing_alone
 from runs.process.notifications import notifications
 from runs.process.options import WorkerOptions
 from runs.process.wakeups import Wakeups
