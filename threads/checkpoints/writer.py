@@ -91,7 +91,6 @@ class ThreadWriter(LoopBound):
         self._failed = False
         self._sealed = False
         self._in_flight: set[asyncio.Future[None]] = set()
-        self._puts: set[asyncio.Future[None]] = set()
         self._largest = 0
 
     # --- track and seal
@@ -112,11 +111,6 @@ class ThreadWriter(LoopBound):
         """
         while self._in_flight:
             await asyncio.wait(self._in_flight)
-
-    async def caught_up(self) -> None:
-        """Wait until every checkpoint put so far has landed or failed."""
-        if self._puts:
-            await asyncio.wait(self._puts)
 
     # --- writes
 
@@ -215,14 +209,11 @@ class ThreadWriter(LoopBound):
         self._wrote = True
         future = self._storage.commits.submit(rows)
         self._in_flight.add(future)
-        if rows.checkpoints:
-            self._puts.add(future)
         future.add_done_callback(self._landed)
         await self._shielded(future)
 
     def _landed(self, future: asyncio.Future[None]) -> None:
         self._in_flight.discard(future)
-        self._puts.discard(future)
         error = future.exception()
         if isinstance(error, Exception):
             self._fail(error)
