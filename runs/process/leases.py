@@ -3,31 +3,27 @@
 A lease is the time until which a silent worker counts as alive, by the database's clock. The worker
 itself trusts its lease for a shorter time, by its monotonic clock. A dead process is found at once,
 before its lease ends. On PostgreSQL a worker holds a session advisory lock, which the server frees
-with the connection. On SQLite the one executing process holds an OS lock on a file beside the
-database; a process that gets this lock knows that all earlier workers are dead.
+with the connection; for SQLite see `executor_lock`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.db import connection
 
 from runs.conf import settings
-from runs.exceptions import StartupError
 from runs.models import Worker
 from runs.process import forks
 from threads.checkpoints.postgres.storage import connection_string
@@ -54,38 +50,6 @@ LOCK_KEY = "('x' || right(replace(id::text, '-', ''), 16))::bit(64)::bigint & 92
 def lock_key(worker_id: UUID) -> int:
     """A worker's PostgreSQL advisory lock: 63 bits of its id."""
     return worker_id.int & (2**63 - 1)
-
-
-def lock_path() -> Path:
-    """The file beside the SQLite database whose lock the executing process holds."""
-    name = Path(str(connection.settings_dict["NAME"]))
-    return name.with_name(name.name + ".lock")
-
-
-@contextmanager
-def sole_executor() -> Iterator[bool]:
-    """On SQLite, hold the lock of the one executing process; yields whether it was free."""
-    path = lock_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        _note_holder(file)
-        try:
-            with forks.not_inherited(file.fileno()):
-                yield True
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _note_holder(file: IO[str]) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(f"{os.getpid()}\n")
-    file.flush()
 
 
 def mark_stopped(worker_ids: Collection[UUID]) -> None:
@@ -272,24 +236,4 @@ def renew(worker_id: UUID) -> bool:
             heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)
         )
         == 1
-    )
-
-
-@asynccontextmanager
-async def executing_alone() -> AsyncIterator[None]:
-    """On SQLite, be the one process that executes runs on this database, or refuse to start (exit code 3)."""
-    if connection.vendor == "postgresql":
-        yield
-        return
-    for _ in range(20):
-        # A reconciliation holds the lock for a moment.
-        with sole_executor() as sole:
-            if sole:
-                yield
-                return
-        await asyncio.sleep(0.1)
-    raise StartupError(
-        f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
-        "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
-        exit_code=3,
     )
