@@ -21,6 +21,7 @@ from runs import deletion
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, Step, turn
 from runs.models import Assistant, Run, RunEvent, Worker
+from runs.requests.idempotency import forgotten
 from runs.retention.expired import ended_before, old_events, old_runs, removable
 from runs.webhooks import outbox
 from threads.checkpoints import CheckpointStorage
@@ -93,6 +94,8 @@ class Report:
     assistants: int = 0
     #: Webhooks that were delivered or abandoned long ago.
     webhooks: int = 0
+    #: Clients' Idempotency-Keys that are forgotten.
+    keys: int = 0
     #: False when the time limit was reached before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -157,6 +160,7 @@ def survey(policy: Policy) -> Report:
     if policy.webhooks_before is not None:
         report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = old_workers(now).count()
+    report.keys = forgotten().count()
     report.assistants = unnamed_assistants(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
@@ -176,6 +180,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
     if policy.webhooks_before is not None:
         yield from outbox.removal(policy.webhooks_before)
     yield from _stopped_workers()
+    yield from _forgotten_keys(policy.rows)
     yield from _deleted_assistants()
 
 
@@ -282,6 +287,16 @@ def _stopped_workers() -> Iterator[Step]:
             count, _ = Worker.objects.filter(id__in=worker_ids).delete()
         if count:
             yield "workers", count
+
+
+# --- keys of repeated requests
+
+
+def _forgotten_keys(rows: int) -> Iterator[Step]:
+    while ids := list(forgotten().values_list("id", flat=True)[:rows]):
+        with turn():
+            count, _ = forgotten().filter(id__in=ids).delete()
+        yield "keys", count
 
 
 # --- assistants
