@@ -25,6 +25,7 @@ from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.standing import Standing
 from runs.requests import limits
 from runs.requests.idempotency import of_request
+from runs.requests.mount import path_of, route_of
 from threads.db.database import in_database
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
@@ -88,7 +89,7 @@ def _authenticator(
     available = {
         "request": request,
         "method": request.method,
-        "path": request.path,
+        "path": path_of(request),
         "path_params": dict(match.kwargs) if match else {},
         "query_params": request.GET.dict(),
     }
@@ -105,8 +106,8 @@ def credentials_of(request: HttpRequest) -> Credentials:
 
 
 def rule_of(request: HttpRequest) -> Rule | None:
-    match = request.resolver_match
-    return rule_for(request.method or "", match.route) if match is not None else None
+    route = route_of(request.resolver_match)
+    return rule_for(request.method or "", route) if route is not None else None
 
 
 async def limit(request: HttpRequest, principal: Principal, rule: Rule | None) -> None:

@@ -22,6 +22,7 @@ from django.http import HttpRequest
 from runs.conf import settings
 from runs.exceptions import CreationDeleted, InvalidRequest, KeyReused
 from runs.models import IdempotencyKey
+from runs.requests.mount import path_of
 from runs.requests.parsing import parse
 from threads.db import clock, statements
 
@@ -109,7 +110,7 @@ def of_request(request: HttpRequest, user_id: Any) -> Once | None:
     if key is None:
         return None
     body = parse(request.body, depth=settings.JSON_DEPTH) if request.body else None
-    return Once.of(user_id, key, request.method, request.path_info, body)
+    return Once.of(user_id, key, request.method, path_of(request), body)
 
 
 def _all_of(ids: list[UUID], rows: QuerySet[M]) -> list[M]:
