@@ -49,6 +49,8 @@ class RunSettings:
     USER_CONNECTIONS: int = 100
     #: Connections that may be open to one process of `manage.py serve`; 0 for as many as it may open files.
     CONNECTIONS: int = 10_000
+    #: How long an `Idempotency-Key` is remembered: a repeated request gets the first one's answer meanwhile.
+    IDEMPOTENCY_RETENTION: float = 86_400.0
     #: Messages that the input of one run may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
     #: Largest write of a checkpoint; 0 for no limit.

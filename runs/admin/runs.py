@@ -38,9 +38,6 @@ from runs.models import Assistant, Run, RunStatus, Worker
 from threads.admin.base import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id, without_secrets
 
-admin.site.site_header = admin.site.site_title = "Runs"
-admin.site.index_title = "Runs, threads and workers"
-
 
 @admin.register(Run)
 class RunAdmin(RunActions, ReadOnlyAdmin):

@@ -5,6 +5,7 @@ from runs.models.assistant_version import AssistantVersion
 from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
+from runs.models.idempotency import IdempotencyKey
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -18,6 +19,7 @@ __all__ = [
     "Cron",
     "DeliveryState",
     "Durability",
+    "IdempotencyKey",
     "MultitaskStrategy",
     "Run",
     "RunEvent",

@@ -199,4 +199,4 @@ def application() -> Any:
     async def site(scope: Any, receive: Any, send: Any) -> None:
         await (lean if scope["path"].startswith("/api/") else http)(scope, receive, send)
 
-    return Site(lifespan, api=site, site=site, websocket=websocket)
+    return Site(lifespan, api=site, site=site, websocket=websocket, is_of_api=lambda scope: True)
