@@ -8,6 +8,8 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -161,13 +163,9 @@ def test_a_client_that_answers_no_ping_is_dropped(server: Process) -> None:
 
 def test_a_client_that_answers_pings_stays(server: Process) -> None:
     with Raw(server, "/echo") as client:
-        answered = 0
-        for opcode, payload in client.frames():
+        for opcode, payload in islice(client.frames(), 3):
             assert opcode == PING
             client.send(frame(payload, opcode=PONG))
-            answered += 1
-            if answered == 3:
-                break
         client.send(frame(b"still there?"))
         assert (TEXT, b"still there?") in (next(client.frames()), next(client.frames()))
 
@@ -233,7 +231,9 @@ def test_compression_is_not_accepted_so_that_nothing_small_becomes_large(server:
         (frame(b"x", final=False) + frame(b"y"), 1002),  # a message within a message
     ],
 )
-def test_what_is_no_websocket_message_is_closed_with_its_code(server: Process, data: bytes, code: int) -> None:
+def test_what_is_no_websocket_message_is_closed_with_its_code(
+    server: Process, data: bytes, code: int
+) -> None:
     with Raw(server, "/echo") as client:
         client.send(data)
         assert client.close_code()[0] == code
@@ -251,10 +251,8 @@ def test_many_small_messages_of_one_client_do_not_block_the_others(server: Proce
         waits: list[float] = []
         small = frame(b"") * 10_000
         for _ in range(20):
-            try:
+            with suppress(BlockingIOError):
                 flooding.socket.send(small)
-            except BlockingIOError:
-                pass
             began = time.monotonic()
             other.send(frame(b"echo"))
             answer: Any = next(each for each in other.frames() if each[0] == TEXT)
