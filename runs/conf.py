@@ -51,6 +51,8 @@ class RunSettings:
     CONNECTIONS: int = 10_000
     #: How long an `Idempotency-Key` is remembered: a repeated request gets the first one's answer meanwhile.
     IDEMPOTENCY_RETENTION: float = 86_400.0
+    #: Websockets that may be open to one process; 0 for no limit.
+    SOCKETS: int = 5000
     #: Messages that the input of one run may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
     #: Largest write of a checkpoint; 0 for no limit.
@@ -120,6 +122,12 @@ class RunSettings:
 
     #: Largest message of a client on a websocket.
     SOCKET_MESSAGE_LIMIT: int = 1024 * 1024
+    #: How often `manage.py serve` pings a client of a websocket that sends nothing.
+    SOCKET_PING: float = 20.0
+    #: How long `manage.py serve` waits for the answer to a ping before it drops the connection.
+    SOCKET_PONG: float = 30.0
+    #: How long a client of `manage.py serve` may read nothing of what was sent to it before it is disconnected.
+    SOCKET_STALL: float = 30.0
     #: How often the server checks that the user of an open stream or websocket is still valid and still has
     #: access.
     IDENTITY_CHECK: float = 30.0

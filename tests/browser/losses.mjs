@@ -55,7 +55,7 @@ test("after a drain the run goes on with its next step", async () => {
   await page.send("march 30 0.2");
   await page.has(".md", "step 3");
   await fault("stop");
-  await page.has(".banner", "Connection lost");
+  await page.has(".banner", "The server restarts");
   await fault("start");
   await page.has(".md", "step 30");
   await page.idle();

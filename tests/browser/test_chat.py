@@ -38,7 +38,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Pa
 
 
 @pytest.mark.parametrize(
-    "script", ["thread", "losses", "questions", "versions", "threads", "markup", "access"]
+    "script", ["thread", "losses", "closings", "questions", "versions", "threads", "markup", "access"]
 )
 def test_chat(script: str, chat: Site) -> None:
     run_script(HERE / f"{script}.mjs", chat, timeout=240, CHROMIUM=chromium())

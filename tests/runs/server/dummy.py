@@ -133,6 +133,9 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
                 state["sent"] += len(CHUNK)
                 await measured(send({"type": "websocket.send", "bytes": CHUNK}))
             await send({"type": "websocket.close"})
+        case ["large", megabytes]:
+            await send({"type": "websocket.send", "bytes": b"x" * (int(megabytes) << 20)})
+            await send({"type": "websocket.close"})
         case ["deaf"]:
             await drained.wait()
         case ["busy"]:
