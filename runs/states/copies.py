@@ -27,6 +27,7 @@ from threads.db.ids import new_id
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
+from threads.texts.writing import write_of
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +110,10 @@ async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:
 
 def _show(thread_id: UUID, changes: dict[str, Any]) -> Thread:
     now = clock.now()
-    shown = Thread.objects.filter(id=thread_id, discarded_at__gt=now).update(discarded_at=None, **changes)
-    if not shown:
-        raise NotFound
-    return Thread.objects.get(id=thread_id)
+    with transaction.atomic():
+        shown = Thread.objects.filter(id=thread_id, discarded_at__gt=now).update(discarded_at=None, **changes)
+        if not shown:
+            raise NotFound
+        thread = Thread.objects.get(id=thread_id)
+        write_of([thread])
+    return thread
