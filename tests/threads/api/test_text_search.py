@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
@@ -14,6 +14,8 @@ from django.db import connection
 from runs.identity.local import local_user_id
 from tests.support.rows import make_thread, make_user
 from tests.threads.texts.nasty import NASTY
+from threads.api import searching
+from threads.api.schemas import ThreadSearch
 from threads.db.database import in_database
 from threads.models import Thread, ThreadText
 from threads.texts.writing import write_of
@@ -25,6 +27,11 @@ SAID = {
     "party": "It's a \"party\" 🎉 at O'Neil's",
     "long": "word " * 30 + "needle " + "word " * 30,
 }
+
+
+class Filtered(NamedTuple):
+    user_id: int
+    filters: dict[str, Any]
 
 
 def say(text: str, **fields: Any) -> Thread:
@@ -112,6 +119,12 @@ async def test_strangers_and_hidden_threads_are_not_found(
     assert await found(http, "heron") == ["herons"]
 
 
+async def test_the_filter_of_an_auth_file_applies(threads: dict[str, UUID]) -> None:
+    user = Filtered(await in_database(local_user_id), {"threads": {"name": "lake"}})
+    shown, _ = await in_database(searching.page, ThreadSearch(text="heron"), principal=user)
+    assert [each["thread_id"] for each in shown] == [str(threads["lake"])]
+
+
 async def test_a_deleted_thread_has_no_text(http: httpx.AsyncClient, threads: dict[str, UUID]) -> None:
     assert (await http.delete(f"/threads/{threads['lake']}")).status_code == 204
     assert await found(http, "heron") == ["herons"]
@@ -123,7 +136,9 @@ async def test_a_deleted_thread_has_no_text(http: httpx.AsyncClient, threads: di
 def check_index() -> None:
     """Raises an error of the database if the index differs from the table."""
     with connection.cursor() as cursor:
-        cursor.execute("INSERT INTO threads_threadtext_words(threads_threadtext_words) VALUES ('integrity-check')")
+        cursor.execute(
+            "INSERT INTO threads_threadtext_words(threads_threadtext_words) VALUES ('integrity-check')"
+        )
 
 
 @pytest.mark.parametrize("text", NASTY)
@@ -132,9 +147,13 @@ async def test_what_is_no_word_means_nothing(http: httpx.AsyncClient, url: str, 
     answer = await http.post("/threads/search", json={"text": text})
     assert answer.status_code == 200, answer.text
     # A text finds itself, if it has a word.
-    words = await in_database(lambda: ThreadText.objects.filter(thread=thread).values_list("words", flat=True).first())
+    words = await in_database(
+        lambda: ThreadText.objects.filter(thread=thread).values_list("words", flat=True).first()
+    )
     has_word = len((words or "").split()) > 1
-    assert [each["thread_id"] for each in answer.json()] == ([str(thread.id)] if has_word or not text.strip() else [])
+    assert [each["thread_id"] for each in answer.json()] == (
+        [str(thread.id)] if has_word or not text.strip() else []
+    )
 
 
 @pytest.mark.parametrize("text", ["x" * 257, "x " * 5000, 5, ["heron"], {"a": 1}, True])

@@ -52,7 +52,13 @@ def test_words_are_found(query: str, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("query", "text"),
-    [("eron", "The heron"), ("heron goose", "The heron"), ("がく", "かく"), ("京都", "東京の都"), ("🤖", "🎉")],
+    [
+        ("eron", "The heron"),
+        ("heron goose", "The heron"),
+        ("がく", "かく"),
+        ("京都", "東京の都"),
+        ("🤖", "🎉"),
+    ],
 )
 def test_other_words_are_not(query: str, text: str) -> None:
     assert not finds(query, text)
