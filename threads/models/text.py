@@ -8,7 +8,7 @@ from django.db import models
 class ThreadText(models.Model):
     """What a thread says, for searching: a thread without a title and messages has no row.
 
-    The databases index `words`: PostgreSQL by a generated column and a GIN index, SQLite by an FTS5
+    The databases index `words`: PostgreSQL by a GIN index, SQLite by an FTS5
     table that triggers keep (migration 0010).
     """
 

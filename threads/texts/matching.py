@@ -16,9 +16,9 @@ from threads.texts.writing import TABLE, mark_of
 
 #: The threads whose words match an expression of the database's query language.
 MATCHING = {
-    "postgresql": f"SELECT thread_id FROM {TABLE} WHERE vector @@ %s::tsquery",
+    "postgresql": "SELECT threads_saying(%s::tsquery)",
     "sqlite": (
-        f"SELECT thread_id FROM {TABLE} "
+        f"SELECT thread_id FROM {TABLE} INDEXED BY {TABLE}_ids "
         f"WHERE id IN (SELECT rowid FROM {TABLE}_words WHERE {TABLE}_words MATCH %s)"
     ),
 }
