@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from threads.models import ThreadText
+from threads.texts.content import LONGEST_TITLE
 from threads.texts.snippets import snippet
 from threads.texts.words import pattern_of, terms_of
 from threads.texts.writing import TABLE, mark_of
@@ -45,9 +46,9 @@ def saying(query: str, *, user_id: int) -> Q:
 
 
 def found_in(thread_ids: Sequence[UUID], query: str) -> Iterator[tuple[UUID, str, list[str]]]:
-    """Threads' ids and titles, and the parts of their texts that the query finds."""
+    """Threads' ids, their titles or first words, and the parts of their texts that the query finds."""
     wanted = pattern_of(query)
     for start in range(0, len(thread_ids), PAGE):
         rows = ThreadText.objects.filter(thread__in=thread_ids[start : start + PAGE])
         for thread_id, title, text in rows.values_list("thread_id", "title", "text"):
-            yield thread_id, title, snippet(text, wanted)
+            yield thread_id, title or text[:LONGEST_TITLE].partition("\n")[0], snippet(text, wanted)

@@ -94,6 +94,7 @@ async def test_the_part_that_matches_is_shown(http: httpx.AsyncClient, threads: 
     body = {"text": "NEEDLE", "select": ["thread_id"]}
     (thread,) = (await http.post("/threads/search", json=body)).json()
     assert thread["thread_id"] == str(threads["long"])
+    assert thread["found"]["title"].startswith("word word")
     before, match, after = thread["found"]["snippet"]
     assert (before[:1], match, after[-1:]) == ("…", "needle", "…")
     assert "found" not in (await http.post("/threads/search", json={})).json()[0]
