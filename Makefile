@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run test test-newest check house format bench chaos crash-points worst openapi vendor migrations clean
+.PHONY: help install run test test-newest check house format bench chaos chat-kills crash-points worst openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -24,6 +24,7 @@ help:
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
+	@echo "make chat-kills       kill the server 20 times in mid-answer, and compare the chat page with the state; ARGS=--seed=1"
 	@echo "make worst            send the worst to each route, and measure how long others wait; ARGS=--only=store"
 	@echo "make chaos            execute thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
@@ -80,6 +81,9 @@ bench: install
 
 crash-points: install
 	$(RUN) python -m tests.crash_points $(ARGS)
+
+chat-kills: install $(CLIENTS)
+	$(RUN) python -m tests.browser.kills $(ARGS)
 
 worst: install
 	$(RUN) python -m tests.worst $(ARGS)

@@ -13,6 +13,7 @@ from runs.models import Run, RunEvent
 from runs.protocols.agent.events import first_of
 from threads.models import Thread
 from threads.models.querysets import Principal
+from threads.texts.content import text_of
 
 
 def name_of(user_id: int) -> str:
@@ -62,14 +63,3 @@ AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
 def _message(message: dict[str, Any]) -> dict[str, str]:
     kind = str(message.get("type", ""))
     return {"author": AUTHORS.get(kind, kind), "text": text_of(message.get("content"))}
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content: a string, or the text blocks of a list."""
-    if isinstance(content, str):
-        return content
-    blocks = content if isinstance(content, list) else []
-    texts = [
-        each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)
-    ]
-    return "\n\n".join(str(each) for each in texts if each)

@@ -29,6 +29,7 @@ from threads.db.ids import new_id
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
+from threads.texts.writing import write_of
 
 logger = logging.getLogger(__name__)
 
@@ -129,4 +130,6 @@ def _show(thread_id: UUID, changes: dict[str, Any], *, once: Once | None, mine: 
         raise NotFound
     if once is not None:
         once.record([thread_id])
-    return Thread.objects.get(id=thread_id)
+    thread = Thread.objects.get(id=thread_id)
+    write_of([thread])
+    return thread
