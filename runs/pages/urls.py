@@ -14,6 +14,7 @@ urlpatterns = [
     path("chat/<uuid:thread_id>/", views.chat, name="thread"),
     path("chat/<uuid:thread_id>/plain/", views.plain, name="plain"),
     path("chat/<uuid:thread_id>/position/", views.position, name="position"),
+    path("chat/<uuid:thread_id>/runs/", views.runs, name="runs"),
     path(
         "login/",
         auth.LoginView.as_view(template_name="runs/login.html", next_page=reverse_lazy("pages:chat")),

@@ -72,8 +72,8 @@ export class Shell {
       next: () => this.step(1),
       previous: () => this.step(-1),
       write: () => page.composer.focus(),
-      newest: () => page.log?.toEnd({ smooth: true }),
-      escape: () => (document.body.classList.contains("side-open") ? this.side(false) : page.session?.model.active && page.stop()),
+      newest: () => page.stage.log?.toEnd({ smooth: true }),
+      escape: () => (document.body.classList.contains("side-open") ? this.side(false) : page.session?.model.active && page.acts.stop()),
     });
   }
 

@@ -75,8 +75,18 @@ function besides(model, messages, called) {
   return found;
 }
 
+/** The steps of messages that are complete and call nothing, and so never change. */
+const settled = new WeakMap();
+
 /** The steps of one message that is no person's. */
-export function stepsOf(message, { model, results, called }) {
+export function stepsOf(message, told) {
+  const isSettled = message.role === "ai" && !message.streaming && !message.lost && message.blocks.every(({ type }) => type === "text");
+  if (!isSettled) return stepsNow(message, told);
+  if (!settled.has(message)) settled.set(message, stepsNow(message, told));
+  return settled.get(message);
+}
+
+function stepsNow(message, { model, results, called }) {
   if (message.role === "tool") {
     return called.has(message.callId) ? [] : [{ kind: "tool", key: message.key, call: { id: message.callId, name: message.name ?? "Tool", args: null }, result: message, state: message.failed ? "failed" : "done" }];
   }
