@@ -16,7 +16,7 @@ export class Head {
     this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", hidden: true, on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
     this.runLink = h("a.b.b-q.no-phone", { hidden: true }, "Open run ", icon("out", "i-s"));
     this.moreButton = iconButton("more", "More about this thread", () => this.threadMenu(page.session?.thread ?? page.list.get(page.session?.id), this.moreButton), { "aria-haspopup": "menu", "aria-expanded": "false" });
-    $("head-acts").append(this.assistantButton, this.runLink, this.moreButton);
+    $("head-acts").append(page.panel.button, this.assistantButton, this.runLink, this.moreButton);
   }
 
   update() {
@@ -29,6 +29,8 @@ export class Head {
     const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
     setText($("subtitle"), session ? (session.versions.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
     this.assistantButton.hidden = !page.assistants.list.length;
+    // Where there is little room, a thread's menu has it; a thread that has not begun has no menu.
+    this.assistantButton.classList.toggle("no-phone", Boolean(session));
     setText(this.assistantWord, page.assistant?.name ?? "No assistant");
     set(this.assistantButton, "aria-label", `Assistant: ${page.assistant?.name ?? "none"}`);
     const run = page.runAddress(session?.model.run?.id ?? session?.versions.branches.newest);
@@ -64,7 +66,7 @@ export class Head {
     const phone = matchMedia("(max-width: 900px)").matches && anchor === this.moreButton;
     const run = !this.runLink.hidden && this.runLink.href;
     openMenu(anchor, [
-      ...(phone ? [{ label: `Assistant: ${page.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null] : []).filter(Boolean),
+      ...(phone ? [{ label: `Assistant: ${page.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null, page.panel.button.hidden ? null : { label: page.panel.button.textContent, glyph: "doc", act: () => page.panel.choose(anchor) }] : []).filter(Boolean),
       { label: "Rename…", glyph: "edit", act: async () => {
         const name = await askText("Rename the thread", "Title", title);
         if (name) change({ title: name, renamed: true });

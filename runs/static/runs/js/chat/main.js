@@ -8,6 +8,7 @@ import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
 import { Head } from "./head.js";
+import { Panel } from "./panel.js";
 import { Plan } from "./plan.js";
 import { Session } from "./session.js";
 import { Shell } from "./shell.js";
@@ -30,8 +31,9 @@ class Page {
     this.stage = new Stage(this);
     this.others = new BroadcastChannel("chat");
     this.context = {};
-    this.head = new Head(this);
     this.shell = new Shell(this);
+    this.panel = new Panel(this);
+    this.head = new Head(this);
   }
 
   /** The thread is what people wait for: what stands beside it is read after it. */
@@ -81,6 +83,7 @@ class Page {
     this.list.current = id;
     this.list.show();
     this.shell.side(false);
+    if (this.panel.isOpen) this.panel.close();
     if (id) this.follow(id, fresh);
     this.stage.clear();
     this.render();
@@ -124,6 +127,7 @@ class Page {
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
     if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
+    this.panel.update();
     this.head.update();
   }
 

@@ -8,6 +8,8 @@ import { Versions } from "./versions.js";
 
 /** Milliseconds between two looks at what waits while something runs. */
 const LOOK = 4000;
+/** States of the history in which older versions of files are looked for. */
+const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
 
 /**
@@ -147,8 +149,15 @@ export class Session extends EventTarget {
       this.read = { at: thread.state_updated_at, values };
     }
     this.model.setState(this.read.values);
+    this.model.artifacts.take(this.read.values);
     this.settle();
     this.outbox.forgetWithdrawn(this.versions.branches);
+  }
+
+  /** Files may have versions before the runs that were told again. */
+  readOlderFiles() {
+    if (!this.since || this.olderFiles) return;
+    this.olderFiles = this.quietly(async () => this.model.artifacts.extend(await this.api.post(`threads/${this.id}/history`, { limit: HISTORY })));
   }
 
   look() {

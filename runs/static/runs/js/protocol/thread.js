@@ -4,6 +4,7 @@
 // process was lost, what the lost attempt had streamed and not saved is marked lost, keeps its place on the page, and is
 // replaced by what the next attempt says in its stead.
 
+import { Artifacts } from "./artifacts.js";
 import { StreamedMessage } from "./messages.js";
 import { join, Scope } from "./scope.js";
 
@@ -17,6 +18,7 @@ export class ThreadModel {
     this.tools = new Map();
     this.runs = new Map();
     this.questions = new Map();
+    this.artifacts = new Artifacts();
     /** Which run brought a message, by the message's id, as far as it was told. */
     this.runOf = new Map();
     this.told = null;
@@ -74,6 +76,8 @@ export class ThreadModel {
     const ids = new Set(this.root.messages.map(({ id }) => id));
     // Of the first values that are told it is not known what of them is new.
     if (this.told && this.run) for (const id of ids) if (!this.told.has(id)) this.runOf.set(id, this.run.id);
+    // Nor which of the files are new: they stand nowhere in the log.
+    this.artifacts.take(data, this.told && this.run ? { run: this.run.id, anchor: this.anchor(), at: this.time } : {});
     this.told = ids;
   }
 
