@@ -13,4 +13,5 @@ urlpatterns = [
     path("chat/<uuid:thread_id>/", views.chat, name="thread"),
     path("chat/<uuid:thread_id>/plain/", views.plain, name="plain"),
     path("chat/<uuid:thread_id>/position/", views.position, name="position"),
+    path("chat/<uuid:thread_id>/runs/", views.runs, name="runs"),
 ]

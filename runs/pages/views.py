@@ -77,9 +77,21 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
     asked = request.GET.get("runs", "")
-    runs = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
-    since = await in_database(reading.position_of, thread_id, runs=max(runs, 1), principal=principal)
+    count = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
+    since = await in_database(reading.position_of, thread_id, runs=max(count, 1), principal=principal)
     return JsonResponse({"since": since})
+
+
+@never_cache
+@require_GET
+async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:
+    """The thread's last runs, and which message each of them brought: see `reading.runs_of`."""
+    try:
+        principal = await principal_of(request)
+    except HttpError as refusal:
+        return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
+    found = await in_database(reading.runs_of, thread_id, principal=principal)
+    return JsonResponse(found, safe=False)
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:

@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 GRAPHS = {
     "agent": "deerflow_site.graphs.agent:graph",
     "obeying": OBEYING["obeying"],
-    "echo": "tests.browser.graphs:echo",
-    "asking": "tests.browser.graphs:asking",
+    **{name: f"tests.browser.graphs:{name}" for name in ("echo", "asking", "configured", "titled")},
+    **{name: f"tests.browser.agents:{name}" for name in ("deep", "supervised", "swarm")},
 }
 
 
