@@ -32,8 +32,9 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.identity.requests import principal_of
 from runs.requests.parsing import JSONParser
+from runs.version import NAME, VERSION
 
-DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
+DESCRIPTION = f"""LangGraph agents that run durably: the API of LangGraph Server {system.API_VERSION}, for its stock clients, served by {NAME} {VERSION}.
 A request acts as the user of its API key, or as the logged-in user. Other users' objects are hidden."""
 
 
@@ -80,7 +81,7 @@ async def openapi_json(request: HttpRequest) -> HttpResponse:
 def build() -> API:
     api = API(
         title="Agents",
-        version=system.API_VERSION,
+        version=VERSION,
         description=DESCRIPTION,
         urls_namespace="api",
         auth=principal_of,

@@ -30,6 +30,7 @@ from runs.conf import settings
 from runs.exceptions import StartupError
 from runs.models import Worker
 from runs.process import forks
+from runs.version import VERSION
 from threads.checkpoints.postgres.storage import connection_string
 from threads.db import clock
 from threads.db.database import in_database
@@ -37,7 +38,6 @@ from threads.db.ids import new_id
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 #: How long free locks are ignored after a start of the database, or after the end of one's own connection, in
 #: seconds.
 SETTLED = 3.0
