@@ -23,7 +23,7 @@ from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
 from runs.requests import limits
 from runs.requests.answers import is_plain_answer
-from runs.requests.run import RunRequest
+from runs.requests.run import RunRequest, with_headers
 from threads import expiry
 from threads.db import clock, statements
 from threads.db.database import in_database
@@ -76,6 +76,7 @@ async def create_run(
         InvalidRequest: An unknown graph name, or a plain answer while several interrupts wait.
     """
     limits.check_input(request)
+    request = with_headers(request, principal)
     await limits.take_runs(principal.user_id)
     # A separate task: if the client disconnects between the commit and the start, the claimed run is still
     # executed.

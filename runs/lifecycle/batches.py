@@ -14,7 +14,7 @@ from runs.lifecycle.cancellation import cancel
 from runs.models import Run
 from runs.process.current import current
 from runs.requests import limits
-from runs.requests.run import RunRequest
+from runs.requests.run import RunRequest, with_headers
 from threads.db.database import in_database
 from threads.models.querysets import Principal
 
@@ -29,6 +29,7 @@ async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -
     """
     for request in requests:
         limits.check_input(request)
+    requests = [with_headers(request, principal) for request in requests]
     await limits.take_runs(principal.user_id, len(requests))
     details = getattr(principal, "details", None)
     admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
