@@ -60,7 +60,9 @@ volumes: {{database: {{}}}}
 
 def dockerfile(arguments: Sequence[str]) -> int:
     """Write the files; return the exit code. Raises ProjectError."""
-    parser = argparse.ArgumentParser(prog="deerflow dockerfile", description="Write a Dockerfile for this project.")
+    parser = argparse.ArgumentParser(
+        prog="deerflow dockerfile", description="Write a Dockerfile for this project."
+    )
     parser.add_argument("--config", default=NAME, help="the project's file (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
     options = parser.parse_args(arguments)
@@ -106,7 +108,7 @@ def lines(project: Project) -> Iterator[str]:
     yield "STOPSIGNAL SIGTERM"
     yield (
         "HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \\\n"
-        "    CMD [\"python\", \"-c\", \"import urllib.request as u; u.urlopen('http://127.0.0.1:8000/ok', timeout=3)\"]"
+        '    CMD ["python", "-c", "import urllib.request as u; u.urlopen(\'http://127.0.0.1:8000/ok\', timeout=3)"]'
     )
     yield 'CMD ["sh", "-c", "deerflow migrate --verbosity 0 && exec deerflow serve --host 0.0.0.0"]'
 
@@ -118,7 +120,9 @@ def image(project: Project) -> str:
     if given and given.startswith("langchain/"):
         raise ProjectError(f"{where}: 'base_image' {given} is LangGraph's own server: leave it out.")
     if distro == "wolfi":
-        raise ProjectError(f"{where}: 'image_distro' wolfi has no public image of Python: name a 'base_image'.")
+        raise ProjectError(
+            f"{where}: 'image_distro' wolfi has no public image of Python: name a 'base_image'."
+        )
     suffix = "-bookworm" if distro == "bookworm" else ""
     return given or f"python:{project.content.get('python_version') or PYTHON}-slim{suffix}"
 
@@ -157,6 +161,8 @@ def _folders(project: Project) -> list[Path]:
         if each.startswith((".", "/")):
             folder = (project.folder / each).resolve()
             if not folder.is_relative_to(project.folder):
-                raise ProjectError(f"{project.file.name}: 'dependencies' names {each}, which is outside of the project.")
+                raise ProjectError(
+                    f"{project.file.name}: 'dependencies' names {each}, which is outside of the project."
+                )
             found.append(folder.relative_to(project.folder))
     return found

@@ -18,7 +18,9 @@ T = TypeVar("T")
 
 def doctor(arguments: Sequence[str]) -> int:
     """Print what works and what does not; return 1 if anything does not."""
-    argparse.ArgumentParser(prog="deerflow doctor", description="Check the project of this folder.").parse_args(arguments)
+    argparse.ArgumentParser(
+        prog="deerflow doctor", description="Check the project of this folder."
+    ).parse_args(arguments)
     # Imported here because `command_line` imports this module.
     from deerflow_site.command_line import find_project
 
@@ -48,13 +50,16 @@ def _checked(terminal: Terminal, works: str, check: Callable[[], T]) -> T | None
 
 
 def _project_works(terminal: Terminal, project: Project) -> bool:
-    return all(
-        _checked(terminal, works, check) is not None
-        for works, check in (
-            (f"env: {len(project.content.get('env') or '') and 'read' or 'none'}", lambda: project.env),
-            ("dependencies: all are installed", lambda: (dependencies.require(project), True)),
-        )
-    )
+    env = project.content.get("env")
+    named = env if isinstance(env, str) else "given" if env else "none"
+    read_env = _checked(terminal, f"env: {named}", lambda: project.env)
+    installed = _checked(terminal, "dependencies: all are installed", lambda: _required(project))
+    return read_env is not None and installed is not None
+
+
+def _required(project: Project) -> bool:
+    dependencies.require(project)
+    return True
 
 
 def _site_works(terminal: Terminal, has_project: bool) -> int:
@@ -69,12 +74,13 @@ def _site_works(terminal: Terminal, has_project: bool) -> int:
 
     from deerflow_site.development.loading import problems
 
-    failed = problems(settings.PROJECT) if has_project else []
+    project: Project | None = settings.PROJECT if has_project else None
+    failed = problems(project) if project is not None else []
     for message in failed:
         terminal.bad(message)
-    if has_project and not failed:
-        terminal.good(f"graphs: {', '.join(settings.PROJECT.graphs)} can be imported")
-        if path := settings.PROJECT.part("auth", "path"):
+    if project is not None and not failed:
+        terminal.good(f"graphs: {', '.join(project.graphs)} can be imported")
+        if path := project.part("auth", "path"):
             terminal.good(f"auth: {path} can be used")
     if "agents" in get_commands():
         try:

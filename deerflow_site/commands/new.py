@@ -24,7 +24,9 @@ FILES = {
 
 def new(arguments: Sequence[str]) -> int:
     """Write the project; return the exit code. Raises ProjectError."""
-    parser = argparse.ArgumentParser(prog="deerflow new", description="Make a small agent with tools and a test.")
+    parser = argparse.ArgumentParser(
+        prog="deerflow new", description="Make a small agent with tools and a test."
+    )
     parser.add_argument("path", type=Path, help="the new folder")
     folder: Path = parser.parse_args(arguments).path
     write(folder)

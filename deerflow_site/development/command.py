@@ -24,10 +24,13 @@ BACKLOG = 1024
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="deerflow dev", description="Serve the project of this folder, and reload it when its files change."
+        prog="deerflow dev",
+        description="Serve the project of this folder, and reload it when its files change.",
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=PORT, help="port to listen on, 0 for any (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help="port to listen on, 0 for any (default: %(default)s)"
+    )
     parser.add_argument("--config", default=NAME, help="the project's file (default: %(default)s)")
     parser.add_argument(
         "--include",
@@ -56,7 +59,9 @@ def dev(arguments: Sequence[str]) -> int:
             host=options.host,
             environ=environment(project),
             terminal=terminal,
-            announce=lambda loaded: announce(terminal, project, address(listener), loaded, began, options.reload),
+            announce=lambda loaded: announce(
+                terminal, project, address(listener), loaded, began, options.reload
+            ),
             patterns=(*PATTERNS, *options.include),
             reload=options.reload,
         )
@@ -85,7 +90,9 @@ def listening(host: str, port: int) -> socket.socket:
         made.listen(BACKLOG)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise ProjectError(f"Cannot listen on {host}:{port}: {reason}. Choose another port with --port.") from None
+        raise ProjectError(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another port with --port."
+        ) from None
     return made
 
 
@@ -112,7 +119,9 @@ def announce(
         if path:
             rows.append((name, path, ""))
     terminal.say()
-    terminal.say(f"  {terminal.paint('deerflow', 'bold', 'cyan')} {VERSION}  {terminal.paint(project.folder.name, 'dim')}")
+    terminal.say(
+        f"  {terminal.paint('deerflow', 'bold', 'cyan')} {VERSION}  {terminal.paint(project.folder.name, 'dim')}"
+    )
     terminal.say()
     terminal.table(rows)
     terminal.say()

@@ -16,7 +16,9 @@ from runs import graphs
 from runs.graphs.loading import describe
 
 #: Packages that are imported in a certain order, or only after Django's set-up.
-OURS = frozenset({"autobahn", "channels", "daphne", "deerflow_site", "django", "ninja", "runs", "threads", "twisted"})
+OURS = frozenset(
+    {"autobahn", "channels", "daphne", "deerflow_site", "django", "ninja", "runs", "threads", "twisted"}
+)
 
 
 def problems(project: Project) -> list[str]:
@@ -59,7 +61,8 @@ def installed_modules() -> list[str]:
     return [
         name
         for name, module in list(sys.modules.items())
-        if name.partition(".")[0] not in OURS and (getattr(module, "__file__", None) or "").startswith(installed)
+        if name.partition(".")[0] not in OURS
+        and (getattr(module, "__file__", None) or "").startswith(installed)
     ]
 
 

@@ -202,7 +202,9 @@ class Supervisor:
         if (env := self.project.env_file) is not None:
             files.add(env)
         return files | {
-            folder / name for folder in (self.project.folder, *dependencies.folders(self.project)) for name in PREPARED
+            folder / name
+            for folder in (self.project.folder, *dependencies.folders(self.project))
+            for name in PREPARED
         }
 
     def _concerns_preparation(self, changed: set[Path]) -> bool:

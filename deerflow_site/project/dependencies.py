@@ -28,13 +28,17 @@ class Missing:
     installed: str | None
 
     def __str__(self) -> str:
-        return f"{self.requirement} (installed is {self.installed})" if self.installed else str(self.requirement)
+        return (
+            f"{self.requirement} (installed is {self.installed})" if self.installed else str(self.requirement)
+        )
 
 
 def folders(project: Project) -> list[Path]:
     """The local folders among the dependencies. Raises ProjectError if there is no such folder."""
     given = [
-        each for each in project.content.get("dependencies") or () if each.startswith((".", "/")) or each == ""
+        each
+        for each in project.content.get("dependencies") or ()
+        if each.startswith((".", "/")) or each == ""
     ]
     if project.part("source", "kind") == "uv":
         given.append(project.part("source", "root") or ".")
@@ -86,7 +90,9 @@ def find_missing(project: Project) -> Iterator[Missing]:
     """What the dependencies require and the environment lacks."""
     seen: set[str] = set()
     for requirement in requirements(project):
-        if requirement.name in seen or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+        if requirement.name in seen or (
+            requirement.marker and not requirement.marker.evaluate({"extra": ""})
+        ):
             continue
         seen.add(requirement.name)
         try:

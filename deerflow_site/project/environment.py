@@ -38,9 +38,7 @@ def variables(env: str | Mapping[str, Any] | None, *, file: Path) -> dict[str, s
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         example = path.with_name(path.name + ".example")
         hint = f" Copy {example.name} to it and fill it in." if example.is_file() else ""
-        raise ProjectError(
-            f"{file.name}: 'env' names {env}, which cannot be read: {reason}.{hint}"
-        ) from None
+        raise ProjectError(f"{file.name}: 'env' names {env}, which cannot be read: {reason}.{hint}") from None
     return parsed(lines, where=f"{file.name}: 'env' names {env}, whose line")
 
 

@@ -36,9 +36,7 @@ def an_object(*required: str, **inside: Key) -> Key:
     return Key(("object",), inside, required=required)
 
 
-TEXT, TEXTS, FLAG, NUMBER, INTEGER = (
-    Key((kind,)) for kind in ("text", "texts", "flag", "number", "integer")
-)
+TEXT, TEXTS, FLAG, NUMBER, INTEGER = (Key((kind,)) for kind in ("text", "texts", "flag", "number", "integer"))
 ANY_OBJECT, LIST = Key(("object",)), Key(("list",))
 HEADERS = an_object(includes=TEXTS, excludes=TEXTS, include=TEXTS, exclude=TEXTS)
 

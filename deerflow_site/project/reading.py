@@ -69,7 +69,9 @@ def read(path: str | Path) -> Project:
     except ValueError as error:
         raise ProjectError(f"{file.name} is not valid JSON: {error}.") from None
     if not isinstance(content, dict):
-        raise ProjectError(f'{file.name} is not an object like {{"graphs": {{"agent": "./agent.py:graph"}}}}.')
+        raise ProjectError(
+            f'{file.name} is not an object like {{"graphs": {{"agent": "./agent.py:graph"}}}}.'
+        )
     Checked(file.name).check_object(content, KEYS)
     _check_graphs(file.name, content.get("graphs"))
     _check_prefix(file.name, (content.get("http") or {}).get("mount_prefix"))
@@ -89,4 +91,6 @@ def _check_graphs(name: str, graphs: dict[str, Any] | None) -> None:
 
 def _check_prefix(name: str, prefix: str | None) -> None:
     if prefix and (not prefix.startswith("/") or prefix.endswith("/") or "//" in prefix):
-        raise ProjectError(f"{name}: 'http.mount_prefix' must begin with a slash and not end with one: \"/api\".")
+        raise ProjectError(
+            f"{name}: 'http.mount_prefix' must begin with a slash and not end with one: \"/api\"."
+        )

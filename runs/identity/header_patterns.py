@@ -9,7 +9,9 @@ from functools import lru_cache
 from runs.conf import settings
 
 #: Headers with credentials. They are stored with each checkpoint, so a pattern must name them exactly.
-SECRET = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key", "x-service-key", "x-tenant-id"})
+SECRET = frozenset(
+    {"authorization", "cookie", "proxy-authorization", "x-api-key", "x-service-key", "x-tenant-id"}
+)
 
 
 def configurable_headers(headers: Mapping[str, str]) -> dict[str, str]:
@@ -19,7 +21,9 @@ def configurable_headers(headers: Mapping[str, str]) -> dict[str, str]:
         headers: Names are in lower case.
     """
     given = settings.CONFIGURABLE_HEADERS
-    includes, excludes = (tuple(each.lower() for each in given.get(name) or ()) for name in ("includes", "excludes"))
+    includes, excludes = (
+        tuple(each.lower() for each in given.get(name) or ()) for name in ("includes", "excludes")
+    )
     if not includes:
         return {}
     return {name: value for name, value in headers.items() if _passes(name, includes, excludes)}

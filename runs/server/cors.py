@@ -44,7 +44,10 @@ class CrossOrigin:
 
         async def readable(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = [*permission(origin), (b"access-control-expose-headers", listed(EXPOSED, settings.CORS_EXPOSED))]
+                more = [
+                    *permission(origin),
+                    (b"access-control-expose-headers", listed(EXPOSED, settings.CORS_EXPOSED)),
+                ]
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 

@@ -1,7 +1,7 @@
 """Save a project's code many times, with a run in the middle, on both databases; and measure beside `langgraph dev`.
 
-    python -m tests.reloads --times 50
-    python -m tests.reloads --times 5 --beside path/to/langgraph
+python -m tests.reloads --times 50
+python -m tests.reloads --times 5 --beside path/to/langgraph
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def broken(project: Project, dev: Dev, name: str) -> None:
     """Save a syntax error, then repair it."""
     project.save("\ndef broken(:\n")
     time.sleep(6)
-    print(f"{name}: after a syntax error, /ok answers {dev.get('/ok')!r}, the process {'has ended' if dev.ended else 'lives'}")
+    print(
+        f"{name}: after a syntax error, /ok answers {dev.get('/ok')!r}, the process {'has ended' if dev.ended else 'lives'}"
+    )
     if not dev.ended:
         since = time.monotonic()
         print(f"{name}: repaired after {dev.serves(project.save(), since=since):.1f} s", flush=True)

@@ -17,7 +17,14 @@ from tests.processes.harness import eventually, free_port
 
 OURS = (sys.executable, "-m", "deerflow_site")
 ROOT = Path(__file__).resolve().parents[2]
-OWN = ("LANGGRAPH_JSON", "DATA_DIR", "DJANGO_SETTINGS_MODULE", "DATABASE_URL", "SECRET_KEY", "PYTHONDONTWRITEBYTECODE")
+OWN = (
+    "LANGGRAPH_JSON",
+    "DATA_DIR",
+    "DJANGO_SETTINGS_MODULE",
+    "DATABASE_URL",
+    "SECRET_KEY",
+    "PYTHONDONTWRITEBYTECODE",
+)
 
 
 class Dev:
@@ -56,7 +63,9 @@ class Dev:
 
     def says(self, text: str, *, timeout: float = 60) -> None:
         """Wait until the output has a text."""
-        eventually(lambda: text in self.output or self.ended, timeout=timeout, what=f"{text!r} in\n{self.output}")
+        eventually(
+            lambda: text in self.output or self.ended, timeout=timeout, what=f"{text!r} in\n{self.output}"
+        )
         assert text in self.output, self.output
 
     @property
@@ -80,7 +89,11 @@ class Dev:
 
     def serves(self, version: int, *, since: float, timeout: float = 90) -> float:
         """Wait until it serves a version of the project; return the seconds since then."""
-        eventually(lambda: self.get("/version") == str(version), timeout=timeout, what=f"version {version}\n{self.output}")
+        eventually(
+            lambda: self.get("/version") == str(version),
+            timeout=timeout,
+            what=f"version {version}\n{self.output}",
+        )
         return time.monotonic() - since
 
     # --- runs
