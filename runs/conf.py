@@ -151,6 +151,18 @@ class RunSettings:
     #: Sites whose pages may use the API and its websockets from a browser, with an API key. Each is an origin
     #: (`https://example.com`), "loopback" for development servers on this machine, or "*" for all.
     CORS_ORIGINS: tuple[str, ...] = ()
+    #: Methods, and request headers, that these pages may use; an empty list allows all.
+    CORS_METHODS: tuple[str, ...] = ()
+    CORS_HEADERS: tuple[str, ...] = ()
+    #: Response headers that these pages may read, in addition to those of the API.
+    CORS_EXPOSED: tuple[str, ...] = ()
+    #: How long a browser may cache what it may do.
+    CORS_MAX_AGE: int = 600
+    #: Patterns ("x-tenant-*") of request headers that a run gets in its `configurable`: {"includes": […],
+    #: "excludes": […]}. Credentials are left out unless they are named.
+    CONFIGURABLE_HEADERS: dict[str, Any] = {}
+    #: Whether webhooks are sent.
+    WEBHOOKS: bool = True
     #: Schemes that the URL of a webhook may have.
     WEBHOOK_SCHEMES: tuple[str, ...] = ("https",)
     #: Hosts that the URL of a webhook may have. `*.example.com` allows all hosts below it; an empty list
@@ -158,6 +170,12 @@ class RunSettings:
     WEBHOOK_HOSTS: tuple[str, ...] = ()
     #: Private networks that webhooks may reach, such as "10.1.0.0/16".
     WEBHOOK_NETWORKS: tuple[str, ...] = ()
+    #: Ports that the URL of a webhook may have; an empty list allows any.
+    WEBHOOK_PORTS: tuple[int, ...] = ()
+    #: Longest URL of a webhook, in characters.
+    WEBHOOK_URL_LENGTH: int = 65_536
+    #: Headers that each webhook is sent with, such as an authorization.
+    WEBHOOK_HEADERS: dict[str, str] = {}
     #: Secrets that sign webhooks, each `whsec_` followed by base64. Two are set while one replaces the other.
     WEBHOOK_SECRETS: tuple[str, ...] = ()
     #: How long one attempt to deliver a webhook may take.

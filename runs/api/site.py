@@ -33,10 +33,11 @@ from runs.encoding import encode
 from runs.identity.requests import principal_of
 from runs.requests import mount
 from runs.requests.parsing import JSONParser
+from runs.version import NAME, VERSION
 
 #: Not "api", which sites use for their own.
 NAMESPACE = "runs_api"
-DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
+DESCRIPTION = f"""LangGraph agents that run durably: the API of LangGraph Server {system.API_VERSION}, for its stock clients, served by {NAME} {VERSION}.
 A request acts as the user of its API key, or as the logged-in user. Other users' objects are hidden."""
 
 
@@ -88,7 +89,7 @@ async def openapi_json(request: HttpRequest) -> HttpResponse:
 def build() -> API:
     api = API(
         title="Agents",
-        version=system.API_VERSION,
+        version=VERSION,
         description=DESCRIPTION,
         urls_namespace=NAMESPACE,
         auth=principal_of,

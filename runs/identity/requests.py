@@ -93,6 +93,20 @@ async def identify(request: HttpRequest) -> None:
     await identified(credentials, _authenticator(configured.current(), credentials, request))
 
 
+async def principal_elsewhere(request: HttpRequest) -> Principal:
+    """Return the principal of a request for a route that is not the API's, of which the Auth file's rules
+    know nothing. Raises like `principal_of`.
+    """
+    request.get_host()
+    credentials = credentials_of(request)
+    principal, proof = await identified(
+        credentials, _authenticator(configured.current(), credentials, request)
+    )
+    refuse_other_sites(request, Proof.LOCAL if principal.details is STUDIO_DETAILS else proof)
+    require_scope(principal, needed_scope(request, None))
+    return principal
+
+
 def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
     """Checks whether an authenticated request's principal is still valid during a long response."""
     credentials = credentials_of(request)

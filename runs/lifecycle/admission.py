@@ -24,7 +24,7 @@ from runs.process.current import current
 from runs.requests import limits
 from runs.requests.answers import is_plain_answer
 from runs.requests.idempotency import Once
-from runs.requests.run import RunRequest
+from runs.requests.run import RunRequest, with_headers
 from runs.serializers import run_columns
 from threads import expiry
 from threads.db import clock, statements
@@ -83,6 +83,7 @@ async def create_run(
     if once is not None and (earlier := await in_database(once.found, earlier_runs(principal))):
         return earlier[0]
     limits.check_input(request)
+    request = with_headers(request, principal)
     await limits.take_runs(principal.user_id)
     # A separate task: if the client disconnects between the commit and the start, the claimed run is still
     # executed.

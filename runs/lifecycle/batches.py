@@ -16,7 +16,7 @@ from runs.models import Run
 from runs.process.current import current
 from runs.requests import limits
 from runs.requests.idempotency import Once
-from runs.requests.run import RunRequest
+from runs.requests.run import RunRequest, with_headers
 from threads.db.database import in_database
 from threads.models.querysets import Principal
 
@@ -36,6 +36,7 @@ async def create_runs(
         return found
     for request in requests:
         limits.check_input(request)
+    requests = [with_headers(request, principal) for request in requests]
     await limits.take_runs(principal.user_id, len(requests))
     details = getattr(principal, "details", None)
     runs = await in_database(

@@ -26,6 +26,7 @@ from django.db import connection
 from runs.conf import settings
 from runs.models import Worker
 from runs.process import forks
+from runs.version import VERSION
 from threads.checkpoints.postgres.storage import connection_string
 from threads.db import clock
 from threads.db.database import in_database
@@ -33,7 +34,6 @@ from threads.db.ids import new_id
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 #: How long free locks are ignored after a start of the database, or after the end of one's own connection, in
 #: seconds.
 SETTLED = 3.0

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -53,7 +55,21 @@ class ListenError(OSError):
 class Server(daphne.server.Server):
     """Serves `application` between the start and the end of `lifespan`."""
 
-    def __init__(self, application: Application, lifespan: Lifespan, *, host: str, port: int, **options: Any):
+    def __init__(
+        self,
+        application: Application,
+        lifespan: Lifespan,
+        *,
+        host: str,
+        port: int,
+        listener: socket.socket | None = None,
+        on_listening: Callable[[], None] | None = None,
+        **options: Any,
+    ):
+        """Args:
+        listener: A socket that listens already; it is used instead of a new one, and stays open.
+        on_listening: Called when the server accepts requests; by default the address is printed.
+        """
         for limit in ("websocket_max_message_size", "websocket_max_frame_size"):
             options.setdefault(limit, getattr(settings, f"DAPHNE_{limit.upper()}", 1024 * 1024))
         options.setdefault("ping_interval", run_settings.SOCKET_PING)
@@ -61,6 +77,7 @@ class Server(daphne.server.Server):
         super().__init__(application, endpoints=[f"tcp:{port}:interface={host}"], **options)
         self.lifespan = lifespan
         self.host, self.port = host, port
+        self._given, self._on_listening = listener, on_listening or self._print_address
         self._listener: Any = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -112,11 +129,20 @@ class Server(daphne.server.Server):
 
     def _listen(self) -> None:
         try:
-            self._listener = reactor.listenTCP(self.port, self.http_factory, BACKLOG, self.host)
+            if self._given is not None:
+                self._given.setblocking(False)
+                self._listener = reactor.adoptStreamPort(
+                    self._given.fileno(), self._given.family, self.http_factory
+                )
+            else:
+                self._listener = reactor.listenTCP(self.port, self.http_factory, BACKLOG, self.host)
         except CannotListenError as error:
             cause = error.socketError
             reason = cause.strerror or str(cause)
             raise ListenError(cause.errno, f"Cannot listen on {self.host}:{self.port}: {reason}.") from error
+        self._on_listening()
+
+    def _print_address(self) -> None:
         host = f"[{self.host}]" if ":" in self.host else self.host
         print(f"Listening on http://{host}:{self._listener.getHost().port}", flush=True)
 

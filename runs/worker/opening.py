@@ -84,6 +84,7 @@ async def open_runtime(
         await stack.enter_async_context(notifications(wakeups))
         stack.callback(opened.hub.close)
         await in_database(create_system_assistants, graphs.names())
+        await stack.enter_async_context(startup.surroundings())
         if execute:
             manager = RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
             await stack.enter_async_context(manager)

@@ -16,6 +16,7 @@ from runs.encoding import encode
 from runs.process.current import current
 from runs.process.metrics import Family, exposition, gauge, loop_lag, requests
 from runs.process.queue_state import QueueState, queue_state
+from runs.version import NAME, VERSION
 from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ async def info(request: HttpRequest) -> dict[str, Any]:
     return {
         "version": API_VERSION,
         "langgraph_py_version": version("langgraph"),
+        "server": {"name": NAME, "version": VERSION},
         "flags": {
             "assistants": True,
             "crons": True,
