@@ -73,7 +73,7 @@ DEBUG = env_bool("DEBUG", default=LOCAL_DEVELOPMENT)
 ALLOWED_HOSTS = [host.strip() for host in env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 
 INSTALLED_APPS = [
-    # Its templates precede those of other apps.
+    # In the wheel its templates precede those of other apps.
     "deerflow_site",
     # Before "daphne" and "django.contrib.staticfiles": the first app that has a `runserver` command wins.
     "runs",
@@ -104,7 +104,8 @@ ASGI_APPLICATION = "deerflow_site.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
+        # The wheel has these in the package, where the application's own templates are found.
+        "DIRS": [BASE_DIR / "templates"] if IN_CHECKOUT else [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
