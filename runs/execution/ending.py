@@ -29,6 +29,7 @@ def decide(
     finished: bool,
     limit: str = "",
     write_error: Exception | None = None,
+    requeued: bool = False,
 ) -> Outcome:
     """Return how an attempt ended. A graph that finished before a stop took effect counts as
     finished.
@@ -39,13 +40,14 @@ def decide(
         finished: Whether the graph was executed to its end.
         limit: The time limit that was reached, in words.
         write_error: The checkpoint storage's failure, if there was one.
+        requeued: Whether a person asked that the run goes back to `pending` at its next step.
     """
     if stopped is Stop.LOST or isinstance(error, Fenced):
         return Outcome(Ending.LOST)
     if finished:
         return Outcome(Ending.SUCCESS)
     if isinstance(error, GraphDrained):
-        return _drained()
+        return Outcome(Ending.DRAINED) if requeued else _drained()
     match stopped:
         case Stop.CANCEL:
             rollback = run.cancel_action == CancelAction.ROLLBACK

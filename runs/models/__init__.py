@@ -5,6 +5,7 @@ from runs.models.assistant_version import AssistantVersion
 from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
+from runs.models.history import Attempt, RunAction
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -13,6 +14,7 @@ __all__ = [
     "ApiKey",
     "Assistant",
     "AssistantVersion",
+    "Attempt",
     "AuthIdentity",
     "CancelAction",
     "Cron",
@@ -20,6 +22,7 @@ __all__ = [
     "Durability",
     "MultitaskStrategy",
     "Run",
+    "RunAction",
     "RunEvent",
     "RunStatus",
     "WebhookDelivery",
