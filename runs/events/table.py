@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from runs.events.deltas import MOST_BASES, base_of, whole
 from runs.models import Run, RunEvent
+from runs.protocols.agent.items import PACK
 from threads.db import statements
 from threads.models import Thread
 
@@ -174,6 +175,12 @@ def bounded(events: Iterable[Event], most: int) -> Iterator[Event]:
             return
         size += len(event.data)
         yield event
+
+
+def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
+    """The rows (name, JSON) of a run's items among which are some of a mode, in their order."""
+    found = RunEvent.objects.filter(run_id=run_id, event=PACK, data__contains=f'["{containing}",')
+    yield from found.order_by("epoch", "seq").values_list("event", "data").iterator(100)
 
 
 def _id(run_id: UUID) -> UUID | str:

@@ -11,7 +11,7 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import CancelAction, Run
-from runs.protocols.errors import describe
+from runs.protocols.errors import describe, failure_of
 from threads.checkpoints import Fenced, StorageFailed, StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,9 @@ def decide(
 def failure(error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
     """Return the outcome of a failed attempt, with the error event for the run's readers."""
     shown, detail = describe(error)
-    return Outcome(ending, error=shown, detail=detail, events=[("error", encode(shown))])
+    return Outcome(
+        ending, error=shown, detail=detail, failure=failure_of(error), events=[("error", encode(shown))]
+    )
 
 
 def _drained() -> Outcome:

@@ -125,7 +125,7 @@ class Run(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     #: {"error": class, "message": …} of a run that ended in `error` or `timeout`.
     error = TextJSONField(null=True)
-    #: {"node", "namespace", "traceback"} of that error, for operators, without secrets.
+    #: {"node", "tasks", "traceback"} of that error, for operators, without secrets.
     failure = TextJSONField(null=True)
     #: When a person asked that it stops at its next step and goes back to `pending`.
     requeue_requested_at = models.DateTimeField(null=True)
