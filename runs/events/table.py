@@ -144,7 +144,7 @@ def read(run_id: UUID, after: Position) -> list[Event]:
     return list(bounded(_whole(run_id, found), READ_SIZE))
 
 
-def _whole(run_id: UUID, stored: Sequence[Event]) -> Iterator[Event]:
+def _whole(run_id: UUID, stored: Iterable[Event]) -> Iterator[Event]:
     """Events as they were told (`runs.events.deltas`), up to one that is like an event which is being removed."""
     bases: dict[Position, str] = {}
     for event in stored:
@@ -180,7 +180,22 @@ def bounded(events: Iterable[Event], most: int) -> Iterator[Event]:
 def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
     """The rows (name, JSON) of a run's items among which are some of a mode, in their order."""
     found = RunEvent.objects.filter(run_id=run_id, event=PACK, data__contains=f'["{containing}",')
-    yield from found.order_by("epoch", "seq").values_list("event", "data").iterator(100)
+    rows = found.order_by("epoch", "seq").values_list("epoch", "seq", "event", "data").iterator(100)
+    for event in _whole(run_id, (Event._make(row) for row in rows)):
+        yield event.name, event.data
+
+
+def timed(run_id: UUID, after: Position, *, most: int = READ_EVENTS) -> list[tuple[Event, datetime]]:
+    """The next events after a position, as `read` returns them, each with the time of its row."""
+    events = read(run_id, after)[:most]
+    if not events:
+        return []
+    last = events[-1].position
+    rows = RunEvent.objects.filter(run_id=run_id).extra(
+        where=["(epoch, seq) > (%s, %s) AND (epoch, seq) <= (%s, %s)"], params=[*after, *last]
+    )
+    times = {(epoch, seq): at for epoch, seq, at in rows.values_list("epoch", "seq", "created_at")}
+    return [(event, times[event.position]) for event in events if event.position in times]
 
 
 def _id(run_id: UUID) -> UUID | str:
