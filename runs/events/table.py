@@ -185,17 +185,11 @@ def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
         yield event.name, event.data
 
 
-def timed(run_id: UUID, after: Position, *, most: int = READ_EVENTS) -> list[tuple[Event, datetime]]:
-    """The next events after a position, as `read` returns them, each with the time of its row."""
-    events = read(run_id, after)[:most]
-    if not events:
-        return []
-    last = events[-1].position
-    rows = RunEvent.objects.filter(run_id=run_id).extra(
-        where=["(epoch, seq) > (%s, %s) AND (epoch, seq) <= (%s, %s)"], params=[*after, *last]
-    )
-    times = {(epoch, seq): at for epoch, seq, at in rows.values_list("epoch", "seq", "created_at")}
-    return [(event, times[event.position]) for event in events if event.position in times]
+def times(run_id: UUID, first: Position, last: Position) -> dict[Position, datetime]:
+    """When the events between two positions were written, both included."""
+    rows = RunEvent.objects.filter(run_id=run_id, epoch__gte=first[0], epoch__lte=last[0])
+    found = rows.values_list("epoch", "seq", "created_at").order_by("epoch", "seq")
+    return {(epoch, seq): at for epoch, seq, at in found if first <= (epoch, seq) <= last}
 
 
 def _id(run_id: UUID) -> UUID | str:
@@ -205,7 +199,11 @@ def _id(run_id: UUID) -> UUID | str:
 
 def before(run_id: UUID, epoch: int) -> Iterator[Event]:
     """The events of a run's earlier attempts, the newest first, a few of them in memory at a time."""
-    position: Position = (epoch, 0)
+    return backwards(run_id, (epoch, 0))
+
+
+def backwards(run_id: UUID, position: Position) -> Iterator[Event]:
+    """The events before a position, the newest first, a few of them in memory at a time."""
     while True:
         with connection.cursor() as cursor:
             cursor.execute(BEFORE, {"run": _id(run_id), "epoch": position[0], "seq": position[1]})

@@ -63,7 +63,7 @@ def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = Fa
     """
     kind = "roll_back" if roll_back else "cancel"
     with transaction.atomic():
-        _ensure(run_id, kind)
+        ensure(run_id, kind)
         action = CancelAction.ROLLBACK if roll_back else CancelAction.INTERRUPT
         try:
             found = cancellation.cancel(run_id, action=action)
@@ -79,7 +79,7 @@ def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = Fa
 def requeue(run_id: UUID, by: Operator, *, reason: str = "") -> str:
     """Ask a running run to stop at its next step and go back to `pending`. No attempt is charged."""
     with transaction.atomic():
-        _ensure(run_id, "requeue")
+        ensure(run_id, "requeue")
         if not Run.objects.request_requeue(run_id, now=clock.now()):
             raise Refused("The run had ended meanwhile.")
         outcome = "asked to stop at its next step"
@@ -93,7 +93,7 @@ def set_priority(run_id: UUID, by: Operator, priority: int, *, reason: str = "")
     if not LOWEST <= priority <= HIGHEST:
         raise InvalidRequest(f"priority must be between {LOWEST} and {HIGHEST}.")
     with transaction.atomic():
-        run, _ = _ensure(run_id, "priority")
+        run, _ = ensure(run_id, "priority")
         if not Run.objects.filter(id=run_id, status=RunStatus.PENDING).update(priority=priority):
             raise Refused("The run was claimed meanwhile.")
         outcome = f"priority {run.priority} became {priority}"
@@ -169,7 +169,7 @@ def _anew(
 ) -> Run:
     """Admit a run that repeats or continues another one; both get a record."""
     with transaction.atomic():
-        run, thread = _ensure(run_id, kind)
+        run, thread = ensure(run_id, kind)
         assert thread is not None
         admitted = admit(request(run, thread), user_id=run.user_id, thread_id=thread.id)
         Run.objects.filter(id=admitted.run.id).update(parent=run.id)
@@ -181,9 +181,15 @@ def _anew(
     return admitted.run
 
 
-def _ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
-    """The run and its locked thread. Raises NotFound, and Refused if the action cannot be taken."""
-    thread = Thread.objects.filter(runs=run_id).locked().first()
+def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
+    """The run, and its thread, locked within a transaction, if the action can be taken.
+
+    Args:
+        kind: One of `runs.lifecycle.offers.ACTIONS`.
+    """
+    threads = Thread.objects.filter(runs=run_id)
+    in_transaction = transaction.get_connection().in_atomic_block
+    thread = (threads.locked() if in_transaction else threads).first()
     run = Run.objects.select_related("assistant").filter(id=run_id).first()
     if run is None:
         raise NotFound(f"Run {run_id} not found")

@@ -117,6 +117,15 @@ class Migration(migrations.Migration):
             model_name="runaction",
             index=models.Index(fields=["run", "id"], name="runs_actions_of_run"),
         ),
+        migrations.AlterModelOptions(
+            name="run",
+            options={
+                "permissions": [
+                    ("operate_run", "Can cancel and reconcile runs"),
+                    ("view_run_payload", "Can read inputs, outputs and logs of runs"),
+                ]
+            },
+        ),
         migrations.RunPython(
             threads.db.triggers.still_only_grows("runs_run", "attempt", "epoch"),
             threads.db.triggers.still_only_grows("runs_run", "attempt", "epoch"),

@@ -147,7 +147,10 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
-        permissions = [("operate_run", "Can cancel and reconcile runs")]
+        permissions = [
+            ("operate_run", "Can cancel and reconcile runs"),
+            ("view_run_payload", "Can read inputs, outputs and logs of runs"),
+        ]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
             models.Index(

@@ -48,12 +48,11 @@ class Try:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a run was due and ended, and when its questions were answered."""
+    """When a run was due and ended, and until when a question that it left waited for a person."""
 
     due: int
     ended: int | None = None
-    #: From when a question waited for a person, and until when; None if none did, or still does.
-    asked: int | None = None
+    #: None if it still waits.
     answered: int | None = None
 
 
@@ -109,9 +108,9 @@ def timeline(times: Times, tries: Sequence[Try], entries: Iterable[Entry]) -> Ti
             building.take(entry, number, mode, namespace, at, data)
     building.close(tries)
     spans = [*_queue(times, tries), *building.spans.values()]
-    if times.asked is not None:
+    if times.ended is not None and any(span.status == "asked" for span in spans):
         status = "asked" if times.answered is None else "done"
-        spans.append(Span("wait", "", "wait", "Waits for a person", times.asked, times.answered, status))
+        spans.append(Span("wait", "", "wait", "Waits for a person", times.ended, times.answered, status))
     return Timeline(_nested(spans), building.dropped)
 
 
@@ -283,7 +282,8 @@ class _Building:
         """The open node of this name in a graph, else the one that began last."""
         here = list(self._open.get((attempt, namespace), {}).values())
         named = [span for span in here if span.name == name]
-        return (named or here or [None])[-1]
+        found = named or here
+        return found[-1] if found else None
 
     def _add(self, span: Span) -> bool:
         if span.id in self.spans:
