@@ -30,6 +30,8 @@ from threads.redaction import redacted
 
 View = Callable[..., HttpResponse]
 VIEW, READ, OPERATE = "runs.view_run", "runs.view_run_payload", "runs.operate_run"
+#: The namespace of the root graph in a query.
+ROOT = "."
 #: How long one record covers a person's reading of a run's payloads.
 READING = timedelta(hours=1)
 #: The statuses of refusals.
@@ -139,7 +141,11 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
                 return refused(f"{name} must be an event's id, such as 3-17.", 400)
     kinds = [kind for kind in asked.get("kind", "").split(",") if kind]
     found = logs.page(
-        run.id, **places, kinds=kinds, namespace=asked.get("namespace"), data=asked.get("data") == "1"
+        run.id,
+        **places,
+        kinds=kinds,
+        namespace="" if asked.get("namespace") == ROOT else asked.get("namespace"),
+        data=asked.get("data") == "1",
     )
     return answered({**found, "status": run.status})
 

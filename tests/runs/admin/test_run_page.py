@@ -146,6 +146,7 @@ def test_events_are_unpacked_filtered_and_paged(root: Client) -> None:
     assert not part(root, run, "events", after=found["last"])["lines"]
     assert not part(root, run, "events", before=found["first"])["lines"]
     assert not part(root, run, "events", namespace="other:1")["lines"]
+    assert len(part(root, run, "events", namespace=".")["lines"]) == 2
     assert root.get(f"/admin/runs/run/{run.pk}/page/events/", {"after": "x"}).status_code == 400
 
 
@@ -211,7 +212,7 @@ async def test_a_fork_with_an_edited_state_and_a_comparison(driver: Driver) -> N
     new = Run(id=response.json()["run"])
     row = await driver.finish(new)
     assert row.status == "success"
-    assert row.thread.values["log"][-2:] == ["edited", "s9"]
+    assert row.thread.values["log"][-3:] == ["edited", "s8", "s9"]
     compared = await in_database(part, client, run, "compare", **{"with": str(new.id)})
     assert [each["key"] for each in compared["difference"]] == ["log"]
     again = await in_database(part, client, row, "facts")
