@@ -12,6 +12,7 @@ from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.urls import reverse
 
 from runs.exceptions import NothingToCancel
 from runs.lifecycle.cancellation import Outcome, cancel
@@ -43,6 +44,14 @@ class RunActions(admin.ModelAdmin):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> Any:
         run = kwargs.get("obj")
+        user: Any = request.user
+        if run is not None:
+            context["run_page"] = {
+                "data": f"{reverse('admin:runs_run_changelist')}{run.pk}/page/",
+                "runs": reverse("admin:runs_run_changelist"),
+                "reads": user.has_perm("runs.view_run_payload"),
+                "operates": user.has_perm("runs.operate_run"),
+            }
         if run is not None and self.has_operate_permission(request):
             context["run_actions"] = [(name, getattr(self, name).short_description) for name in _offered(run)]
         return super().render_change_form(request, context, *args, **kwargs)

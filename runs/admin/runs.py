@@ -34,9 +34,13 @@ from runs.admin.filters import (
     WorkerFilter,
     WorkerStateFilter,
 )
+from runs.admin.run_page import views
 from runs.models import Assistant, Run, RunStatus, Worker
 from threads.admin.base import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id, without_secrets
+
+#: The fieldsets of a run that show what people and graphs wrote.
+PAYLOAD = frozenset({"Request", "Checkpoint before the run"})
 
 
 @admin.register(Run)
@@ -100,6 +104,16 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("assistant", "worker")
+
+    def get_urls(self) -> list[Any]:
+        return [*views.urls(self.admin_site.admin_view), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without inputs and outputs for those who may not read them."""
+        found = super().get_fieldsets(request, obj)
+        if request.user.has_perm(views.READ):  # type: ignore[union-attr]
+            return found
+        return [each for each in found if each[0] not in PAYLOAD]
 
     @admin.display(description="thread")
     def thread_link(self, run: Run) -> str:

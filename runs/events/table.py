@@ -12,6 +12,7 @@ from django.db import connection, transaction
 
 from runs.events.deltas import MOST_BASES, base_of, whole
 from runs.models import Run, RunEvent
+from runs.protocols.agent.items import PACK
 from threads.db import statements
 from threads.models import Thread
 
@@ -143,7 +144,7 @@ def read(run_id: UUID, after: Position) -> list[Event]:
     return list(bounded(_whole(run_id, found), READ_SIZE))
 
 
-def _whole(run_id: UUID, stored: Sequence[Event]) -> Iterator[Event]:
+def _whole(run_id: UUID, stored: Iterable[Event]) -> Iterator[Event]:
     """Events as they were told (`runs.events.deltas`), up to one that is like an event which is being removed."""
     bases: dict[Position, str] = {}
     for event in stored:
@@ -176,6 +177,21 @@ def bounded(events: Iterable[Event], most: int) -> Iterator[Event]:
         yield event
 
 
+def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
+    """The rows (name, JSON) of a run's items among which are some of a mode, in their order."""
+    found = RunEvent.objects.filter(run_id=run_id, event=PACK, data__contains=f'["{containing}",')
+    rows = found.order_by("epoch", "seq").values_list("epoch", "seq", "event", "data").iterator(100)
+    for event in _whole(run_id, (Event._make(row) for row in rows)):
+        yield event.name, event.data
+
+
+def times(run_id: UUID, first: Position, last: Position) -> dict[Position, datetime]:
+    """When the events between two positions were written, both included."""
+    rows = RunEvent.objects.filter(run_id=run_id, epoch__gte=first[0], epoch__lte=last[0])
+    found = rows.values_list("epoch", "seq", "created_at").order_by("epoch", "seq")
+    return {(epoch, seq): at for epoch, seq, at in found if first <= (epoch, seq) <= last}
+
+
 def _id(run_id: UUID) -> UUID | str:
     """A run's id in the database's format."""
     return run_id if connection.vendor == "postgresql" else run_id.hex
@@ -183,7 +199,11 @@ def _id(run_id: UUID) -> UUID | str:
 
 def before(run_id: UUID, epoch: int) -> Iterator[Event]:
     """The events of a run's earlier attempts, the newest first, a few of them in memory at a time."""
-    position: Position = (epoch, 0)
+    return backwards(run_id, (epoch, 0))
+
+
+def backwards(run_id: UUID, position: Position) -> Iterator[Event]:
+    """The events before a position, the newest first, a few of them in memory at a time."""
     while True:
         with connection.cursor() as cursor:
             cursor.execute(BEFORE, {"run": _id(run_id), "epoch": position[0], "seq": position[1]})

@@ -47,6 +47,7 @@ class Execution:
     def __init__(self, run: Run, *, storage: CheckpointStorage, stream: RunStream) -> None:
         self.run = run
         self.stopped: Stop | None = None
+        self._requeued = False
         self._stream = stream
         self._control = RunControl()
         self._abandoned = asyncio.Event()
@@ -70,6 +71,11 @@ class Execution:
     def request_drain(self) -> None:
         """Ask the graph to stop before its next step; running nodes finish first."""
         self._control.request_drain("shutdown")
+
+    def request_requeue(self) -> None:
+        """Ask the graph to stop before its next step, so that the run goes back to `pending`."""
+        self._requeued = True
+        self._control.request_drain("requeue")
 
     def stop(self, reason: Stop) -> None:
         """Cancel the graph's task, once. `LOST` replaces an earlier reason."""
@@ -154,7 +160,7 @@ class Execution:
             finished = error is None and self._graph.invoked
         outcome = decide(
             self.run, stopped=self.stopped, error=error, finished=finished, limit=self._limit,
-            write_error=self._write_error,
+            write_error=self._write_error, requeued=self._requeued,
         )  # fmt: skip
         recorded = self._graph.recorded
         match outcome.ending:

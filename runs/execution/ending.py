@@ -11,7 +11,7 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import CancelAction, Run
-from runs.protocols.errors import describe
+from runs.protocols.errors import describe, failure_of
 from threads.checkpoints import Fenced, StorageFailed, StorageUnavailable
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def decide(
     finished: bool,
     limit: str = "",
     write_error: Exception | None = None,
+    requeued: bool = False,
 ) -> Outcome:
     """Return how an attempt ended. A graph that finished before a stop took effect counts as
     finished.
@@ -39,13 +40,14 @@ def decide(
         finished: Whether the graph was executed to its end.
         limit: The time limit that was reached, in words.
         write_error: The checkpoint storage's failure, if there was one.
+        requeued: Whether a person asked that the run goes back to `pending` at its next step.
     """
     if stopped is Stop.LOST or isinstance(error, Fenced):
         return Outcome(Ending.LOST)
     if finished:
         return Outcome(Ending.SUCCESS)
     if isinstance(error, GraphDrained):
-        return _drained()
+        return Outcome(Ending.DRAINED) if requeued else _drained()
     match stopped:
         case Stop.CANCEL:
             rollback = run.cancel_action == CancelAction.ROLLBACK
@@ -74,7 +76,9 @@ def decide(
 def failure(error: BaseException, ending: Ending = Ending.ERROR) -> Outcome:
     """Return the outcome of a failed attempt, with the error event for the run's readers."""
     shown, detail = describe(error)
-    return Outcome(ending, error=shown, detail=detail, events=[("error", encode(shown))])
+    return Outcome(
+        ending, error=shown, detail=detail, failure=failure_of(error), events=[("error", encode(shown))]
+    )
 
 
 def _drained() -> Outcome:

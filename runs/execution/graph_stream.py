@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.outputs import LLMResult
 from langgraph.runtime import RunControl
 from langgraph.types import StateSnapshot
 
@@ -27,45 +25,27 @@ from runs.execution.invocation import (
 )
 from runs.execution.loops import AttemptWriter
 from runs.execution.model_events import MessagesHandler  # noqa: F401 (which installs itself)
+from runs.execution.notes import Notes, lines_in, noting
 from runs.execution.recording import Chunk, Recording
 from runs.execution.resume import Landed, Resumption, landed, source
 from runs.execution.told import Told
+from runs.execution.usage import Usage
 from runs.graphs.compatibility import ensure_goes_on, root_of
 from runs.graphs.runtimes import execution_runtime
 from runs.graphs.stores import store_of_run
 from runs.identity.principals import auth_user
 from runs.models import Durability, Run
-from runs.protocols.agent.items import MODES
+from runs.protocols.agent.items import LOG, MODES
 from runs.requests.answers import is_answer_map, is_plain_answer
 from threads.db.database import in_database
 
 
-class Usage(BaseCallbackHandler):
-    """Counts a run's tokens, including those of models without a name, which LangChain's own
-    counter skips.
-
-    Called in the event loop, because LangChain would otherwise use a thread for each token.
+def _earlier(run: Run) -> tuple[Told, tuple[int, int]]:
+    """What earlier attempts have streamed since their last whole state; and how many log lines they
+    have, with how many characters.
     """
-
-    run_inline = True
-    ignore_chain = ignore_retriever = ignore_agent = ignore_retry = ignore_custom_event = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.input = self.output = 0
-
-    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
-        for generation in response.generations[0] if response.generations else ():
-            used = getattr(getattr(generation, "message", None), "usage_metadata", None)
-            if used:
-                self.input += used["input_tokens"]
-                self.output += used["output_tokens"]
-                return
-
-
-def _told(run: Run) -> Told:
-    """What earlier attempts have streamed since their last whole state."""
-    return Told((event.name, event.data) for event in table.before(run.id, run.epoch))
+    told = Told((event.name, event.data) for event in table.before(run.id, run.epoch))
+    return told, lines_in(table.packs(run.id, containing=LOG))
 
 
 class GraphStream:
@@ -101,8 +81,11 @@ class GraphStream:
         Raises NodeGone, and whatever the graph raises.
         """
         self.invoked = True
+        # The task's own context, which what the graph starts inherits.
+        noting.set(notes := Notes(self._stream))
         if self._run.attempt > 1:
-            self.recorded.told = await in_database(_told, self._run)
+            self.recorded.told, lines = await in_database(_earlier, self._run)
+            notes.count(*lines)
         begun = await self._begun()
         if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:
             await self._writer.remove_leftovers(self._run)

@@ -12,7 +12,7 @@ import functools
 import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -156,7 +156,17 @@ def _room() -> int | None:
     return settings.TOTAL_CONCURRENCY - Run.objects.filter(status="running").count()
 
 
-def owned(worker_id: UUID) -> dict[UUID, tuple[int, str]]:
-    """The running runs of a worker: their epochs and their cancel actions."""
-    rows = Run.objects.owned_by([worker_id]).values_list("id", "epoch", "cancel_action")
-    return {run_id: (epoch, action) for run_id, epoch, action in rows}
+class Owned(NamedTuple):
+    """A running run of a worker, and what was asked of it."""
+
+    epoch: int
+    cancel_action: str = ""
+    requeue: bool = False
+
+
+def owned(worker_id: UUID) -> dict[UUID, Owned]:
+    """The running runs of a worker."""
+    rows = Run.objects.owned_by([worker_id]).values_list(
+        "id", "epoch", "cancel_action", "requeue_requested_at"
+    )
+    return {run_id: Owned(epoch, action, asked is not None) for run_id, epoch, action, asked in rows}

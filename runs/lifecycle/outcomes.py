@@ -58,6 +58,8 @@ class Outcome:
     error: dict[str, str] | None = None
     #: The same, for operators.
     detail: dict[str, str] | None = None
+    #: Where the error came from, for operators (`runs.protocols.errors.failure_of`).
+    failure: dict[str, Any] | None = None
     input_tokens: int = 0
     output_tokens: int = 0
     #: Events (name, JSON) that become visible with the commit of this outcome.

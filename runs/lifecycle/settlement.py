@@ -183,6 +183,7 @@ def _final(ended: Ended) -> dict[str, Any]:
         "epoch": ended.run.epoch,
         "status": STATUS[outcome.ending],
         "error": outcome.detail,
+        "failure": outcome.failure,
         "event_count": ended.event_count,
         "input_tokens": outcome.input_tokens,
         "output_tokens": outcome.output_tokens,

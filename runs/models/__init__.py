@@ -6,6 +6,7 @@ from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.idempotency import IdempotencyKey
+from runs.models.history import Attempt, RunAction
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -14,6 +15,7 @@ __all__ = [
     "ApiKey",
     "Assistant",
     "AssistantVersion",
+    "Attempt",
     "AuthIdentity",
     "CancelAction",
     "Cron",
@@ -22,6 +24,7 @@ __all__ = [
     "IdempotencyKey",
     "MultitaskStrategy",
     "Run",
+    "RunAction",
     "RunEvent",
     "RunStatus",
     "WebhookDelivery",

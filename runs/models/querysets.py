@@ -151,7 +151,13 @@ class RunQuerySet(models.QuerySet["Run"]):
     def requeue(self, run_id: uuid.UUID, *, epoch: int, now: datetime, lost: bool, **changes: Any) -> bool:
         """Requeue a running run; `lost` charges the attempt, a drain does not."""
         return self.filter(id=run_id, epoch=epoch).move(
-            RUNNING, PENDING, now=now, worker=None, lost_attempts=F("lost_attempts") + int(lost), **changes
+            RUNNING,
+            PENDING,
+            now=now,
+            worker=None,
+            requeue_requested_at=None,
+            lost_attempts=F("lost_attempts") + int(lost),
+            **changes,
         )
 
     def requeue_all(self, *, now: datetime, lost: bool) -> int:
@@ -160,7 +166,11 @@ class RunQuerySet(models.QuerySet["Run"]):
         """
         check_arrow(RUNNING, PENDING)
         return self.filter(status=RUNNING).update(
-            status=PENDING, updated_at=now, worker=None, lost_attempts=F("lost_attempts") + int(lost)
+            status=PENDING,
+            updated_at=now,
+            worker=None,
+            requeue_requested_at=None,
+            lost_attempts=F("lost_attempts") + int(lost),
         )
 
     def request_cancel(self, run_id: uuid.UUID, action: str, *, now: datetime) -> bool:
@@ -171,3 +181,8 @@ class RunQuerySet(models.QuerySet["Run"]):
             )
             == 1
         )
+
+    def request_requeue(self, run_id: uuid.UUID, *, now: datetime) -> bool:
+        """Ask the owner of a running run to stop it at its next step, so that it is claimed again."""
+        asked = self.filter(id=run_id, status=RUNNING, cancel_action="", requeue_requested_at=None)
+        return asked.update(requeue_requested_at=now) == 1

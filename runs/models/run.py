@@ -125,6 +125,19 @@ class Run(models.Model):
     cancel_requested_at = models.DateTimeField(null=True)
     #: {"error": class, "message": …} of a run that ended in `error` or `timeout`.
     error = TextJSONField(null=True)
+    #: {"node", "tasks", "traceback"} of that error, for operators, without secrets.
+    failure = TextJSONField(null=True)
+    #: When a person asked that it stops at its next step and goes back to `pending`.
+    requeue_requested_at = models.DateTimeField(null=True)
+    #: The run that it repeats or continues, if a person asked for that.
+    parent = models.ForeignKey(
+        "self",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="children",
+        db_constraint=False,
+        db_index=False,
+    )
     #: The thread's checkpoint before the run, with its writes, for a rollback.
     base = TextJSONField(null=True)
     event_count = models.PositiveIntegerField(default=0)
@@ -134,7 +147,10 @@ class Run(models.Model):
     objects = RunQuerySet.as_manager()
 
     class Meta:
-        permissions = [("operate_run", "Can cancel and reconcile runs")]
+        permissions = [
+            ("operate_run", "Can cancel and reconcile runs"),
+            ("view_run_payload", "Can read inputs, outputs and logs of runs"),
+        ]
         indexes = [
             models.Index(fields=["due_at", "id"], condition=Q(status="pending"), name="runs_claimable"),
             models.Index(
@@ -148,6 +164,7 @@ class Run(models.Model):
                 fields=["thread"], condition=Q(status__in=("pending", "running")), name="runs_in_flight"
             ),
             models.Index(fields=["worker"], condition=Q(worker__isnull=False), name="runs_owned_by"),
+            models.Index(fields=["parent"], condition=Q(parent__isnull=False), name="runs_children"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
 from runs.process.notifications import notify_after_commit
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from threads.checkpoints import CheckpointStorage
     from threads.db.executors import NodeThreads
 
+T = TypeVar("T")
 _current: Runtime | None = None
 
 
@@ -120,3 +121,12 @@ def ring(key: str) -> None:
     if (opened := _current) is not None:
         with suppress(RuntimeError):  # the loop closed meanwhile
             opened.loop.call_soon_threadsafe(opened.wakeups.ring, key)
+
+
+def call(coroutine: Coroutine[Any, Any, T], *, timeout: float = 30.0) -> T:
+    """The result of a coroutine, for synchronous code in a thread: in the runtime's loop, if there is
+    a runtime.
+    """
+    if (opened := _current) is None:
+        return asyncio.run(coroutine)
+    return asyncio.run_coroutine_threadsafe(coroutine, opened.loop).result(timeout)

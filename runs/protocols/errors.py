@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 from threads.disclosure import HIDDEN, is_shown
-from threads.redaction import redacted_text
+from threads.redaction import RedactingFormatter, redacted_text
+
+#: The most characters of a stored traceback; its end says most.
+LONGEST_TRACEBACK = 16 * 1024
+#: The note that LangGraph adds to a task's exception, once for each graph around the task.
+TASK_NOTE = re.compile(r"During task with name '([^']{0,200})' and id '([^']{0,100})'")
 
 
 def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
@@ -20,3 +27,21 @@ def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
 def shown_message(detail: Mapping[str, str]) -> str:
     """The part of an operator's error description that clients may read."""
     return detail.get("shown", detail["message"])
+
+
+def failure_of(error: BaseException) -> dict[str, Any]:
+    """Where an exception came from, for operators: its traceback without secrets, and its tasks.
+
+    `tasks` are the graph's task that failed and those of subgraphs within it, outermost first, each
+    as {"name", "id"}; `node` is the innermost one's name, None if no task raised it.
+    """
+    text = RedactingFormatter().formatException((type(error), error, error.__traceback__))
+    if len(text) > 4 * LONGEST_TRACEBACK:
+        text = text[-4 * LONGEST_TRACEBACK :]
+    text = redacted_text(text)
+    if len(text) > LONGEST_TRACEBACK:
+        text = "…" + text[-LONGEST_TRACEBACK:]
+    notes = [str(each)[:500] for each in getattr(error, "__notes__", ())]
+    found = [match for note in notes if (match := TASK_NOTE.search(note))]
+    tasks = [{"name": match[1], "id": match[2]} for match in reversed(found)]
+    return {"node": tasks[-1]["name"] if tasks else None, "tasks": tasks, "traceback": text}

@@ -1,4 +1,4 @@
-"""Watches the rows of a worker's runs for cancellations, takeovers and deletions by other
+"""Watches the rows of a worker's runs for cancellations, requeues, takeovers and deletions by other
 processes.
 """
 
@@ -51,11 +51,13 @@ class CancelWatch:
                 self._look.set()
                 continue
             for run_id, each in active.items():
-                epoch, action = rows.get(run_id, (0, ""))
-                if epoch != each.execution.run.epoch:
+                row = rows.get(run_id, claims.Owned(0))
+                if row.epoch != each.execution.run.epoch:
                     # This is also the case when the run has just been settled; stopping an execution that
                     # ended has no effect.
                     each.execution.stop(Stop.LOST)
-                elif action:
-                    each.execution.run.cancel_action = action
+                elif row.cancel_action:
+                    each.execution.run.cancel_action = row.cancel_action
                     each.execution.stop(Stop.CANCEL)
+                elif row.requeue:
+                    each.execution.request_requeue()

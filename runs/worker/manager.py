@@ -13,6 +13,7 @@ from uuid import UUID
 from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events.hub import EventHub, RunStream
+from runs.execution import notes
 from runs.execution.attempt import Execution
 from runs.execution.ending import failure
 from runs.execution.settler import NOT_SETTLED, Settler
@@ -107,6 +108,7 @@ class RunManager:
 
     async def __aenter__(self) -> Self:
         await self._heartbeat.begin()
+        notes.install()
         return self
 
     async def __aexit__(self, *exc: object) -> None:

@@ -146,7 +146,7 @@ class Executing(Base):
         with self.doing():
             rows = claims.owned(process.worker_id)
             for attempt in process.attempts.values():
-                epoch, action = rows.get(attempt.run.id, (0, ""))
+                epoch, action, _ = rows.get(attempt.run.id, claims.Owned(0))
                 if attempt.ended or attempt.execution.stopped is not None:
                     continue
                 if epoch != attempt.run.epoch:

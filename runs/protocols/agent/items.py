@@ -21,7 +21,12 @@ PACK: Final = "+"
 #: The reference to a task's input: these keys of the latest values of its namespace.
 OF_VALUES: Final = "__of_values__"
 #: Stream modes that are kept as items if the run's creator did not request them.
-MODES: Final = frozenset({"values", "updates", "messages", "custom", "tasks", "checkpoints", "tools"})
+MODES: Final = frozenset(
+    {"values", "updates", "messages", "custom", "tasks", "checkpoints", "tools"}
+)  #: Items for operators, which projections skip: a log line of the graph's code, and the begin or the end of a
+#: model's call, with the namespace of its node.
+LOG: Final = "log"
+MODEL: Final = "model"
 
 #: The fields of a message, or of a chunk of one, that a projection needs.
 MESSAGE_FIELDS = (

@@ -1,0 +1,1 @@
+"""The page of one run: its data as JSON, and its actions."""

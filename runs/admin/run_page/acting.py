@@ -1,0 +1,73 @@
+"""The actions of a run's page, from a request's JSON to the functions that operators share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from runs.admin.run_page.facts import page
+from runs.exceptions import InvalidRequest
+from runs.lifecycle import operations
+from runs.lifecycle.operations import Operator
+from runs.models import Run
+from runs.process.current import call
+from runs.states.edits import edit_as_operator
+
+Body = Mapping[str, Any]
+
+
+def act(run: Run, by: Operator, body: Body) -> dict[str, Any]:
+    """Take the action that a request names; return its outcome in words, and the address of a new run.
+
+    Raises what `runs.lifecycle.operations` raises, and InvalidRequest.
+    """
+    reason = body.get("reason") or ""
+    if not isinstance(reason, str):
+        raise InvalidRequest("reason must be text.")
+    match body.get("action"):
+        case "cancel":
+            return {"outcome": operations.cancel(run.id, by, reason=reason)}
+        case "roll_back":
+            return {"outcome": operations.cancel(run.id, by, reason=reason, roll_back=True)}
+        case "requeue":
+            return {"outcome": operations.requeue(run.id, by, reason=reason)}
+        case "priority":
+            priority = body.get("priority")
+            if not isinstance(priority, int) or isinstance(priority, bool):
+                raise InvalidRequest("priority must be a whole number.")
+            return {"outcome": operations.set_priority(run.id, by, priority, reason=reason)}
+        case "answer":
+            answers = body.get("answers")
+            if not isinstance(answers, Mapping):
+                raise InvalidRequest("answers must be an object.")
+            return _became(operations.answer(run.id, by, answers, reason=reason))
+        case "retry":
+            return _became(operations.retry(run.id, by, reason=reason))
+        case "fork":
+            return _became(_fork(run, by, body, reason))
+    raise InvalidRequest("Unknown action.")
+
+
+def _fork(run: Run, by: Operator, body: Body, reason: str) -> Run:
+    """Continue from a checkpoint, after an edit of its state if there is one."""
+    checkpoint = body.get("checkpoint")
+    if not isinstance(checkpoint, Mapping):
+        raise InvalidRequest("checkpoint must be an object.")
+    if body.get("values") is None:
+        return operations.fork(run.id, by, checkpoint, reason=reason, kind="replay")
+    operations.ensure(run.id, "fork")
+    as_node = body.get("as_node") or None
+    if as_node is not None and not isinstance(as_node, str):
+        raise InvalidRequest("as_node must be the name of a node.")
+    place = _edited(run.thread_id, body["values"], as_node, checkpoint)
+    return operations.fork(run.id, by, {"checkpoint_id": place["checkpoint_id"]}, reason=reason)
+
+
+def _edited(thread_id: UUID, values: Any, as_node: str | None, checkpoint: Body) -> dict[str, Any]:
+    kept = {name: checkpoint[name] for name in ("checkpoint_id",) if name in checkpoint}
+    return call(edit_as_operator(thread_id, values, as_node=as_node, checkpoint=kept))
+
+
+def _became(new: Run) -> dict[str, Any]:
+    return {"outcome": "A new run began.", "run": str(new.id), "url": page("run", new.id)}

@@ -1,0 +1,217 @@
+"""What operators do with runs, on record: the admin, the API and the commands call these functions.
+
+Each acts on a user's run as the operator, not as the user, and adds a `RunAction` with the reason and
+the outcome in the same transaction. They are synchronous, and wake the processes concerned after the
+commit. All raise NotFound for an unknown run, and `Refused` with the reason if the action cannot be
+taken now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+
+from runs.events import table
+from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, RunsError
+from runs.lifecycle import cancellation
+from runs.lifecycle.admission import admit
+from runs.lifecycle.offers import Standing, offers
+from runs.lifecycle.repeating import beginning, request_of
+from runs.models import CancelAction, Run, RunAction, RunStatus
+from runs.process.current import notify_cancelled
+from runs.requests.run import RunRequest, sanitised_checkpoint
+from threads.db import clock
+from threads.models import Thread
+
+#: The most characters of a reason.
+LONGEST_REASON = 2000
+#: The bounds of a priority.
+LOWEST, HIGHEST = -32_768, 32_767
+CANCELLED = {
+    cancellation.ASKED: "asked to stop",
+    cancellation.ENDED: "cancelled before it was executing",
+    cancellation.REMOVED: "removed before it began",
+}
+
+
+class Refused(RunsError):
+    """The action cannot be taken now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who acts, and from where.
+
+    Args:
+        user_id: The user of this site; None for a command, whose `name` is the system's user.
+    """
+
+    name: str
+    origin: Literal["admin", "api", "command"]
+    user_id: int | None = None
+
+
+def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = False) -> str:
+    """Cancel a pending run, or ask the owner of a running one to stop it; return the outcome in words.
+
+    Args:
+        roll_back: Remove the run and its checkpoints. Its record then goes with it.
+    """
+    kind = "roll_back" if roll_back else "cancel"
+    with transaction.atomic():
+        ensure(run_id, kind)
+        action = CancelAction.ROLLBACK if roll_back else CancelAction.INTERRUPT
+        try:
+            found = cancellation.cancel(run_id, action=action)
+        except NothingToCancel as error:
+            raise Refused("The run had ended meanwhile.") from error
+        outcome = CANCELLED[found]
+        if found is not cancellation.REMOVED:
+            _record(run_id, kind, by, reason, outcome)
+    notify_cancelled(run_id)
+    return outcome
+
+
+def requeue(run_id: UUID, by: Operator, *, reason: str = "") -> str:
+    """Ask a running run to stop at its next step and go back to `pending`. No attempt is charged."""
+    with transaction.atomic():
+        ensure(run_id, "requeue")
+        if not Run.objects.request_requeue(run_id, now=clock.now()):
+            raise Refused("The run had ended meanwhile.")
+        outcome = "asked to stop at its next step"
+        _record(run_id, "requeue", by, reason, outcome)
+    notify_cancelled(run_id)
+    return outcome
+
+
+def set_priority(run_id: UUID, by: Operator, priority: int, *, reason: str = "") -> str:
+    """Change the place of a pending run in its queue; higher ones are claimed first."""
+    if not LOWEST <= priority <= HIGHEST:
+        raise InvalidRequest(f"priority must be between {LOWEST} and {HIGHEST}.")
+    with transaction.atomic():
+        run, _ = ensure(run_id, "priority")
+        if not Run.objects.filter(id=run_id, status=RunStatus.PENDING).update(priority=priority):
+            raise Refused("The run was claimed meanwhile.")
+        outcome = f"priority {run.priority} became {priority}"
+        _record(run_id, "priority", by, reason, outcome)
+    notify_cancelled(run_id)
+    return outcome
+
+
+def answer(run_id: UUID, by: Operator, answers: Mapping[str, Any], *, reason: str = "") -> Run:
+    """Answer questions that wait on the run's thread; return the new run, which continues there.
+
+    Args:
+        answers: Values by the interrupts' ids.
+    """
+
+    def request(run: Run, thread: Thread) -> RunRequest:
+        waiting = {each["id"] for asked in thread.interrupts.values() for each in asked}
+        if not answers or not answers.keys() <= waiting:
+            raise Refused(f"These questions wait for an answer: {', '.join(sorted(waiting))}.")
+        return replace(
+            request_of(run), input=None, command={"resume": dict(answers)}, checkpoint=None,
+            interrupt_before=None, interrupt_after=None,
+        )  # fmt: skip
+
+    return _anew(run_id, "answer", by, reason, request)
+
+
+def retry(run_id: UUID, by: Operator, *, reason: str = "") -> Run:
+    """Repeat an ended run as a new one, from where it began; return the new run."""
+    return _anew(run_id, "retry", by, reason, lambda run, thread: beginning(run, _checkpoints(run)))
+
+
+def fork(
+    run_id: UUID, by: Operator, checkpoint: Mapping[str, Any], *, reason: str = "", kind: str = "fork"
+) -> Run:
+    """Continue from a checkpoint of the run's thread as a new run; return the new run.
+
+    Args:
+        checkpoint: `checkpoint_id`, and for a subgraph `checkpoint_ns` and `checkpoint_map`.
+        kind: What the record calls it: `fork`, or `replay`.
+    """
+    place = sanitised_checkpoint(checkpoint)
+    if place is None:
+        raise InvalidRequest("checkpoint_id is required.")
+
+    def request(run: Run, thread: Thread) -> RunRequest:
+        return replace(request_of(run), input=None, command=None, checkpoint=place)
+
+    return _anew(run_id, "fork", by, reason, request, recorded=kind)
+
+
+def standing(run: Run, thread: Thread | None) -> Standing:
+    """What decides about the actions on a run, read from its thread."""
+    gone = thread is None or thread.discarded_at is not None
+    return Standing(
+        run.status,
+        cancel_requested=bool(run.cancel_action),
+        requeue_requested=run.requeue_requested_at is not None,
+        asked=thread is not None and any(thread.interrupts.values()),
+        thread_busy=Run.objects.in_flight().filter(thread=run.thread_id).exists(),
+        thread_gone=gone,
+    )
+
+
+def _anew(
+    run_id: UUID,
+    kind: str,
+    by: Operator,
+    reason: str,
+    request: Callable[[Run, Thread], RunRequest],
+    *,
+    recorded: str = "",
+) -> Run:
+    """Admit a run that repeats or continues another one; both get a record."""
+    with transaction.atomic():
+        run, thread = ensure(run_id, kind)
+        assert thread is not None
+        admitted = admit(request(run, thread), user_id=run.user_id, thread_id=thread.id)
+        Run.objects.filter(id=admitted.run.id).update(parent=run.id)
+        admitted.run.parent_id = run.id
+        kind, new = recorded or kind, str(admitted.run.id)
+        _record(run.id, kind, by, reason, f"became run {new}", run=new)
+        _record(admitted.run.id, kind, by, reason, f"from run {run.id}", run=str(run.id))
+    notify_cancelled(admitted.run.id)
+    return admitted.run
+
+
+def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
+    """The run, and its thread, locked within a transaction, if the action can be taken.
+
+    Args:
+        kind: One of `runs.lifecycle.offers.ACTIONS`.
+    """
+    threads = Thread.objects.filter(runs=run_id)
+    in_transaction = transaction.get_connection().in_atomic_block
+    thread = (threads.locked() if in_transaction else threads).first()
+    run = Run.objects.select_related("assistant").filter(id=run_id).first()
+    if run is None:
+        raise NotFound(f"Run {run_id} not found")
+    why = offers(standing(run, thread))[kind]
+    if why:
+        raise Refused(f"This cannot be done: {why}.")
+    return run, thread
+
+
+def _checkpoints(run: Run) -> list[tuple[str, str]]:
+    return [(event.name, event.data) for event in table.read(run.id, table.START)]
+
+
+def _record(run_id: UUID, kind: str, by: Operator, reason: str, outcome: str, **detail: Any) -> None:
+    RunAction.objects.create(
+        run_id=run_id,
+        kind=kind,
+        reason=reason.strip()[:LONGEST_REASON],
+        user_id=by.user_id,
+        who=by.name[:255],
+        origin=by.origin,
+        outcome=outcome,
+        detail=detail,
+        created_at=clock.now(),
+    )

@@ -1,0 +1,303 @@
+"""A run as spans of time: waits in the queue, attempts, nodes, subgraphs, calls of models and tools, and
+waits for a person. Pure: no Django, no database.
+
+Spans are derived from the event log and the attempts alone, so that a run that another process
+executes, and one that ended long ago, show the same. Times are milliseconds since the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from runs.encoding import decode
+from runs.protocols.agent.items import MODEL, PACK
+
+Namespace = tuple[str, ...]
+#: The most spans of a run; later ones are counted only.
+MOST_SPANS = 10_000
+#: The modes of rows whose data is needed; other rows may be large, and are not decoded.
+MODES = frozenset({"tasks", "tools", "messages"})
+
+
+class Entry(NamedTuple):
+    """An entry of the run's log, and when it was written."""
+
+    epoch: int
+    seq: int
+    name: str
+    data: str
+    at: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.epoch}-{self.seq}"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """An attempt: when it began and ended, and why."""
+
+    number: int
+    epoch: int
+    began: int
+    ended: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When a run was due and ended, and until when a question that it left waited for a person."""
+
+    due: int
+    ended: int | None = None
+    #: None if it still waits.
+    answered: int | None = None
+
+
+@dataclass(slots=True)
+class Span:
+    """One bar of the waterfall. `parent` is the id of the span that it lies in, "" for none."""
+
+    id: str
+    parent: str
+    #: queue, attempt, node, subgraph, model, tool or wait.
+    kind: str
+    name: str
+    begin: int
+    end: int | None = None
+    #: running, done, failed, asked, or how it was cut off: lost, cancelled, timeout, stopped.
+    status: str = "running"
+    attempt: int = 0
+    #: The ids of the entries in the log between which it happened.
+    first: str = ""
+    last: str = ""
+    namespace: list[str] = field(default_factory=list)
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Timeline:
+    """The spans of a run, each after its parent, and how many more there were."""
+
+    spans: list[Span]
+    dropped: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {"spans": [asdict(span) for span in self.spans], "dropped": self.dropped}
+
+
+#: How the end of an attempt cuts off what was open in it.
+CUT = {
+    "lost": "lost", "interrupted": "cancelled", "timeout": "timeout", "drained": "stopped",
+    "requeued": "stopped", "error": "failed", "success": "done", "": "running",
+}  # fmt: skip
+
+
+def timeline(times: Times, tries: Sequence[Try], entries: Iterable[Entry]) -> Timeline:
+    """The spans of a run from its attempts and its log, in the order in which they began."""
+    building = _Building()
+    epochs = {each.epoch: each for each in tries}
+    for each in tries:
+        building.attempt(each)
+    for entry in entries:
+        owner = epochs.get(entry.epoch)
+        number = owner.number if owner is not None else 0
+        for mode, namespace, at, data in _items(entry):
+            building.take(entry, number, mode, namespace, at, data)
+    building.close(tries)
+    spans = [*_queue(times, tries), *building.spans.values()]
+    if times.ended is not None and any(span.status == "asked" for span in spans):
+        status = "asked" if times.answered is None else "done"
+        spans.append(Span("wait", "", "wait", "Waits for a person", times.ended, times.answered, status))
+    return Timeline(_nested(spans), building.dropped)
+
+
+def _items(entry: Entry) -> Iterator[tuple[str, Namespace, int, Any]]:
+    if entry.name == PACK:
+        for mode, namespace, at, data in decode(entry.data):
+            yield mode, tuple(namespace), at, data
+        return
+    mode, *names = entry.name.split("|")
+    if mode in MODES:
+        data = decode(entry.data)
+        if mode == "messages":
+            message, metadata = data
+            data = {**message, "node": metadata.get("langgraph_node")}
+        yield mode, tuple(names), entry.at, data
+
+
+def _queue(times: Times, tries: Sequence[Try]) -> Iterator[Span]:
+    """The waits before the attempts, and after the last one if it did not end the run."""
+    since, again = times.due, ""
+    for each in tries:
+        if each.began > since:
+            name = f"In queue{again}"
+            yield Span(f"q{each.number}", "", "queue", name, since, each.began, "done", each.number)
+        if each.ended is None:
+            return
+        since, again = each.ended, " again"
+    waits = not tries or tries[-1].reason in ("lost", "drained", "requeued")
+    if waits and (times.ended is None or times.ended > since):
+        status = "running" if times.ended is None else "done"
+        yield Span("q", "", "queue", f"In queue{again}", since, times.ended, status)
+
+
+def _nested(spans: list[Span]) -> list[Span]:
+    """Spans in the order of their begins, each below its parent."""
+    below: dict[str, list[Span]] = {}
+    known = {span.id for span in spans}
+    for span in sorted(spans, key=lambda each: each.begin):
+        below.setdefault(span.parent if span.parent in known else "", []).append(span)
+    ordered: list[Span] = []
+    waiting = below.pop("", [])[::-1]
+    while waiting:
+        ordered.append(span := waiting.pop())
+        waiting += below.pop(span.id, [])[::-1]
+    return ordered
+
+
+class _Building:
+    def __init__(self) -> None:
+        self.spans: dict[str, Span] = {}
+        self.dropped = 0
+        #: The graphs whose models' calls are noted, so that their messages are no calls.
+        self._noted: set[tuple[int, Namespace]] = set()
+        #: The open nodes of each graph.
+        self._open: dict[tuple[int, Namespace], dict[str, Span]] = {}
+
+    def attempt(self, each: Try) -> None:
+        status = CUT.get(each.reason, each.reason)
+        self._add(
+            Span(
+                f"a{each.number}", "", "attempt", f"Attempt {each.number}", each.began, each.ended, status,
+                each.number,
+            )
+        )  # fmt: skip
+
+    def take(self, entry: Entry, attempt: int, mode: str, namespace: Namespace, at: int, data: Any) -> None:
+        if not isinstance(data, Mapping):
+            return
+        match mode:
+            case "tasks" if "input" in data and "result" not in data:
+                self._begin_task(entry, attempt, namespace, at, data)
+            case "tasks":
+                self._end_task(entry, attempt, at, data)
+            case "tools":
+                self._tool(entry, attempt, namespace, at, data)
+            case str() if mode == MODEL:
+                self._model(entry, attempt, namespace, at, data)
+            case "messages" if str(data.get("type", "")).lower().startswith("ai"):
+                self._message(entry, attempt, namespace, at, data)
+
+    def _begin_task(
+        self, entry: Entry, attempt: int, namespace: Namespace, at: int, task: Mapping[str, Any]
+    ) -> None:
+        name = str(task.get("name", ""))
+        parent = self._owner(attempt, namespace)
+        if namespace and (owner := self.spans.get(parent)) is not None and owner.kind == "node":
+            owner.kind = "subgraph"
+        key = _task(attempt, task.get("id"))
+        span = Span(key, parent, "node", name, at, attempt=attempt, first=entry.id, last=entry.id)
+        span.namespace = list(namespace)
+        if self._add(span):
+            self._open.setdefault((attempt, namespace), {})[key] = span
+
+    def _end_task(self, entry: Entry, attempt: int, at: int, task: Mapping[str, Any]) -> None:
+        if (span := self.spans.get(_task(attempt, task.get("id")))) is None:
+            return
+        error = task.get("error")
+        if error:
+            span.detail["error"] = error
+        self._open.get((attempt, tuple(span.namespace)), {}).pop(span.id, None)
+        status = "failed" if error else "asked" if task.get("interrupts") else "done"
+        self._end(span, entry, at, status)
+
+    def _tool(
+        self, entry: Entry, attempt: int, namespace: Namespace, at: int, data: Mapping[str, Any]
+    ) -> None:
+        key = f"t{attempt}:{data.get('tool_call_id')}"
+        if data.get("event") == "tool-started":
+            # The namespace is the graph's, without the node that calls the tool.
+            node = self._open_node(attempt, namespace, "tools")
+            parent = node.id if node is not None else self._owner(attempt, namespace)
+            span = Span(key, parent, "tool", str(data.get("tool_name") or "tool"), at, attempt=attempt)
+            span.first = span.last = entry.id
+            span.detail["call"] = data.get("tool_call_id")
+            self._add(span)
+        elif (known := self.spans.get(key)) is not None and known.end is None:
+            if data.get("event") == "tool-finished":
+                self._end(known, entry, at, "done")
+            elif data.get("event") == "tool-error":
+                known.detail["error"] = data.get("message")
+                self._end(known, entry, at, "failed")
+
+    def _model(
+        self, entry: Entry, attempt: int, namespace: Namespace, at: int, data: Mapping[str, Any]
+    ) -> None:
+        key = f"m{attempt}:{data.get('id')}"
+        if data.get("event") == "start":
+            span = Span(key, self._owner(attempt, namespace), "model", str(data.get("name") or "model"), at)
+            span.attempt, span.first, span.last = attempt, entry.id, entry.id
+            self._noted.add((attempt, namespace[:-1]))
+            self._add(span)
+        elif (known := self.spans.get(key)) is not None and known.end is None:
+            known.detail |= {name: data[name] for name in ("usage", "error") if data.get(name)}
+            self._end(known, entry, at, "failed" if data.get("event") == "error" else "done")
+
+    def _message(
+        self, entry: Entry, attempt: int, namespace: Namespace, at: int, data: Mapping[str, Any]
+    ) -> None:
+        """A message of a model whose calls the log does not have, as of older code."""
+        if (attempt, namespace) in self._noted:
+            return
+        key = f"s{attempt}:{data.get('id')}"
+        span = self.spans.get(key)
+        if span is None:
+            parent = self._open_node(attempt, namespace, data.get("node"))
+            if parent is None:
+                return
+            span = Span(key, parent.id, "model", "model", at, attempt=attempt, first=entry.id)
+            self._add(span)
+        span.detail |= {"usage": data["usage_metadata"]} if data.get("usage_metadata") else {}
+        self._end(span, entry, at, "done")
+
+    def close(self, tries: Sequence[Try]) -> None:
+        """End what was open when its attempt ended."""
+        ends = {each.number: each for each in tries}
+        for span in self.spans.values():
+            if span.end is None and (owner := ends.get(span.attempt)) is not None and owner.ended is not None:
+                span.end, span.status = max(owner.ended, span.begin), CUT.get(owner.reason, owner.reason)
+
+    def _owner(self, attempt: int, namespace: Namespace) -> str:
+        """The id of the task that a namespace's last segment names; of the attempt for the root."""
+        for segment in reversed(namespace):
+            key = _task(attempt, segment.partition(":")[2].split(":")[0])
+            if key in self.spans:
+                return key
+        return f"a{attempt}"
+
+    def _open_node(self, attempt: int, namespace: Namespace, name: object) -> Span | None:
+        """The open node of this name in a graph, else the one that began last."""
+        here = list(self._open.get((attempt, namespace), {}).values())
+        named = [span for span in here if span.name == name]
+        found = named or here
+        return found[-1] if found else None
+
+    def _add(self, span: Span) -> bool:
+        if span.id in self.spans:
+            return False
+        if len(self.spans) >= MOST_SPANS:
+            self.dropped += 1
+            return False
+        self.spans[span.id] = span
+        return True
+
+    @staticmethod
+    def _end(span: Span, entry: Entry, at: int, status: str) -> None:
+        span.end, span.status, span.last = max(at, span.begin), status, entry.id
+
+
+def _task(attempt: int, task_id: object) -> str:
+    return f"n{attempt}:{task_id}"

@@ -1,0 +1,57 @@
+// The data of a run's page, from the admin's own endpoints.
+
+import { Refused, Unreachable } from "../protocol/api.js";
+
+export class RunData {
+  /** @param settings.data The address below which the parts are. */
+  constructor({ data }, token) {
+    this.root = new URL(data, location.href);
+    this.token = token;
+  }
+
+  address(part, query = {}) {
+    const url = new URL(`${part}/`, this.root);
+    for (const [name, value] of Object.entries(query)) if (value != null && value !== "") url.searchParams.set(name, value);
+    return url;
+  }
+
+  get(part, query) {
+    return this.#ask(this.address(part, query), {});
+  }
+
+  act(body) {
+    return this.#ask(this.address("act"), { method: "POST", headers: { "Content-Type": "application/json", "X-CSRFToken": this.token }, body: JSON.stringify(body) });
+  }
+
+  async #ask(url, options) {
+    let response;
+    try {
+      response = await fetch(url, { ...options, headers: { Accept: "application/json", ...options.headers } });
+    } catch {
+      throw new Unreachable();
+    }
+    const json = response.headers.get("content-type")?.includes("json");
+    const body = json ? await response.json() : null;
+    if (!response.ok) throw new Refused(response.status, body?.detail ?? `The server answers ${response.status}.`);
+    if (!json) throw new Refused(401, "You are logged out. Load the page again.");
+    return body;
+  }
+}
+
+export const IN_FLIGHT = ["pending", "running"];
+
+/** How a run, a span or an attempt stands: the state's name of the look, and its word. */
+const STATES = {
+  pending: ["queued", "Queued"], running: ["running", "Running"], success: ["done", "Done"], done: ["done", "Done"], error: ["failed", "Failed"], failed: ["failed", "Failed"],
+  timeout: ["timeout", "Timed out"], interrupted: ["stopped", "Cancelled"], cancelled: ["stopped", "Cancelled"], asked: ["ask", "Waits for a person"], lost: ["lost", "Worker lost"],
+  drained: ["stopped", "Drained"], requeued: ["stopped", "Requeued"], stopped: ["stopped", "Stopped"],
+};
+
+export const stateOf = (name) => STATES[name] ?? ["stopped", name];
+
+export function clock(milliseconds) {
+  const date = new Date(milliseconds);
+  return `${date.toLocaleTimeString("en-GB")}.${String(date.getMilliseconds()).padStart(3, "0").slice(0, 1)}`;
+}
+
+export const short = (id) => id.replaceAll("-", "").slice(-8);

@@ -1,0 +1,108 @@
+// The chosen step: its input, output, difference, messages, errors and log lines.
+
+import { h, icon, state } from "../parts/dom.js";
+import { tree } from "../parts/json.js";
+import { Markdown } from "../parts/markdown.js";
+import { count, seconds } from "../parts/words.js";
+import { clock, stateOf } from "./data.js";
+import { badge } from "./head.js";
+
+export class Pane {
+  constructor(data, { reads, fork }) {
+    this.data = data;
+    this.reads = reads;
+    this.fork = fork;
+    this.body = h("div", {}, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
+    this.element = h("section.mod.pane", { "aria-labelledby": "pane-title" }, h("h2", { id: "pane-title" }, "Step"), this.body);
+  }
+
+  async show(span, parent, now) {
+    this.span = span;
+    const took = seconds((span.end ?? now) - span.begin);
+    const usage = span.detail.usage;
+    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, took, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null].filter(Boolean).join(" · ");
+    const head = h("div.ph", {}, h("h3", {}, h("span", { dir: "auto" }, span.name), badge(span.status)), h("p.num", {}, about));
+    const rest = h("div", { role: "status" }, h("p.empty-note.quiet", {}, "Loading…"));
+    this.body.replaceChildren(head, rest);
+    if (!["node", "subgraph", "model", "tool"].includes(span.kind)) return rest.replaceChildren();
+    if (!this.reads) return rest.replaceChildren(h("p.empty-note.quiet", {}, "You may not read inputs and outputs of runs."));
+    const place = ["model", "tool"].includes(span.kind) ? parent : span;
+    const query = { span: span.id, namespace: (place?.namespace ?? []).join("|"), node: place?.name, begin: span.begin, end: span.end ?? now + 60_000 };
+    try {
+      const found = await this.data.get("step", query);
+      if (this.span === span) rest.replaceChildren(...this.parts(found, span));
+    } catch (error) {
+      if (this.span === span) rest.replaceChildren(h("p.problem-line", { role: "alert" }, error.message));
+    }
+  }
+
+  parts(found, span) {
+    const messages = messagesIn(found.output);
+    return [
+      found.error ? fold("Error", errorElement(found.error), true) : null,
+      found.traceback ? fold("Traceback", h("pre.code.trace", { tabindex: "0" }, ...traceLines(found.traceback)), true) : null,
+      messages.length ? fold("Messages", h("div.said", {}, messages.map(messageElement)), true) : null,
+      found.questions ? fold("Question", tree(found.questions), true) : null,
+      found.difference ? fold("State, against the step before", differenceElement(found.difference), true) : null,
+      fold("Input", value(found.input), !messages.length),
+      fold("Output", value(found.output, span.status === "failed" ? "None, the step failed." : "None (yet)."), !messages.length && !found.difference),
+      found.usage ? fold("Tokens", tree(found.usage)) : null,
+      found.log?.length ? fold(`Log, ${count(found.log.length, "line")}`, logElement(found.log), true) : null,
+    ].filter(Boolean);
+  }
+}
+
+function fold(title, content, open = false) {
+  return h("details", { open }, h("summary", {}, icon("right", "i-s"), title), h("div.in-b", {}, content));
+}
+
+function value(given, nothing = "None.") {
+  if (given == null) return h("p.quiet", {}, nothing);
+  if (typeof given === "string") return h("pre.code.wrap", { tabindex: "0", dir: "auto" }, given);
+  return tree(given);
+}
+
+function errorElement(error) {
+  return typeof error === "object" ? h("p.mono.e-text", {}, `${error.error}: ${error.message}`) : h("p.mono.e-text", {}, String(error));
+}
+
+/** The lines of a traceback; the error itself stands out, and the frames of libraries step back. */
+function traceLines(text) {
+  let library = false;
+  return text.split("\n").map((line) => {
+    if (/^\s+File "/.test(line)) library = /site-packages|lib\/python/.test(line);
+    const kind = /^\S/.test(line) && !/^Traceback|^During|^The above/.test(line) ? "hl" : library ? "lib" : "";
+    return h(`span${kind ? `.${kind}` : ""}`, {}, `${line}\n`);
+  });
+}
+
+function messagesIn(output) {
+  const lists = output && typeof output === "object" && !Array.isArray(output) ? Object.values(output) : Array.isArray(output) ? output.map((each) => (Array.isArray(each) ? each[1] : null)) : [];
+  return lists.flatMap((each) => (Array.isArray(each) ? each : [each])).filter((each) => each && typeof each === "object" && typeof each.type === "string" && "content" in each).slice(0, 50);
+}
+
+const AUTHORS = { human: "Person", ai: "Model", tool: "Tool", system: "System", AIMessageChunk: "Model" };
+
+/** A message as the chat shows it: text as markdown, and its calls of tools. */
+function messageElement(message) {
+  const blocks = typeof message.content === "string" ? [{ type: "text", text: message.content }] : Array.isArray(message.content) ? message.content : [];
+  const text = blocks.map((block) => (typeof block === "string" ? block : block.type === "text" ? block.text : "")).join("");
+  const markdown = new Markdown();
+  if (text) markdown.update(text, false);
+  const calls = (message.tool_calls ?? []).map((call) => h("details.card", {}, h("summary", {}, icon("tool"), h("b", {}, call.name)), h("div.card-b", {}, tree(call.args))));
+  return h("article.msg", {}, h("h4", {}, AUTHORS[message.type] ?? message.type, message.name ? ` · ${message.name}` : ""), text ? markdown.element : null, calls);
+}
+
+const SIGNS = { add: "+", remove: "−", change: "±" };
+
+export function differenceElement(changes) {
+  if (!changes.length) return h("p.quiet", {}, "Nothing changed.");
+  return h("dl.df", {}, changes.map((change) => h("div", {}, h("dt", {}, `${SIGNS[change.op]} ${change.key}`), (change.items ?? [change]).map((item) => [
+    item.before != null ? h("dd.del", {}, h("span.vh", {}, "before: "), `− ${item.type ? `${item.type}: ` : ""}${item.before}`) : null,
+    item.after != null ? h("dd.add", {}, h("span.vh", {}, "after: "), `+ ${item.type ? `${item.type}: ` : ""}${item.after}`) : null,
+  ]))));
+}
+
+export function logElement(lines) {
+  return h("div.tail.lines", {}, lines.map((line) => h(`div${/ERROR|CRITICAL/.test(line.level) ? ".e" : ""}`, {}, h("span", {}, clock(line.at)), h("span", {}, line.level), h("span", {}, `${line.logger}: ${line.message}`, line.fields ? h("span.quiet", {}, ` ${Object.entries(line.fields).map(([name, each]) => `${name}=${each}`).join(" ")}`) : null))));
+}
