@@ -6,6 +6,7 @@ from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.history import Attempt, RunAction
+from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -21,6 +22,7 @@ __all__ = [
     "DeliveryState",
     "Durability",
     "MultitaskStrategy",
+    "PausedQueue",
     "Run",
     "RunAction",
     "RunEvent",
