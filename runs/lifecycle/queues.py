@@ -57,7 +57,7 @@ def overview() -> list[Queue]:
     """All queues by name."""
     now = clock.now()
     waits = Q(status=RunStatus.PENDING)
-    counts = {
+    counts: dict[str, Any] = {
         row["queue"]: row
         for row in Run.objects.in_flight()
         .order_by()
