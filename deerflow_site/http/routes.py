@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from django.urls import Resolver404, resolve
+from runs.routing import websocket_urlpatterns
 
 from runs.api.site import not_found
-from runs.routing import websocket_urlpatterns
 from runs.server.types import Scope
 
 _PARAMETER = re.compile(r"{[^}]*}")

@@ -19,6 +19,7 @@ from runs.assistants import find_assistant
 from runs.exceptions import NotFound, ThreadBusy
 from runs.lifecycle import cancellation, thread_rest
 from runs.lifecycle.new_run import compose, taken_up
+from runs.lifecycle.queues import is_paused
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
 from runs.requests import limits
@@ -185,6 +186,7 @@ def admit(
             and not in_flight
             and (queues is None or run.queue in queues)
             and assistant.graph_id in graphs.names()
+            and not is_paused(run.queue)
         )
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)

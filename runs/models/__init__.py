@@ -5,8 +5,9 @@ from runs.models.assistant_version import AssistantVersion
 from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
-from runs.models.idempotency import IdempotencyKey
 from runs.models.history import Attempt, RunAction
+from runs.models.idempotency import IdempotencyKey
+from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -23,6 +24,7 @@ __all__ = [
     "Durability",
     "IdempotencyKey",
     "MultitaskStrategy",
+    "PausedQueue",
     "Run",
     "RunAction",
     "RunEvent",

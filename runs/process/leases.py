@@ -22,6 +22,7 @@ from uuid import UUID
 
 import psycopg
 from django.db import connection
+from django.db.models.functions import Coalesce
 
 from runs.conf import settings
 from runs.models import Worker
@@ -60,6 +61,12 @@ def mark_draining(worker_id: UUID) -> None:
     Worker.objects.filter(id=worker_id).update(draining=True)
 
 
+def request_drain(worker_id: UUID) -> bool:
+    """Ask a live worker to drain; return whether there was one. It reads this at its next heartbeat."""
+    alive = Worker.objects.alive(clock.now()).filter(id=worker_id)
+    return alive.update(drain_requested_at=Coalesce("drain_requested_at", clock.now())) == 1
+
+
 class Lease:
     """This process's worker row, and how long its lease is trusted.
 
@@ -74,6 +81,8 @@ class Lease:
         #: Set when the connection that holds the lock breaks, so that the lease is renewed at once.
         self.broken = asyncio.Event()
         self.shaken_at = shaken_at
+        #: Whether an operator has asked this worker to drain; read at each renewal.
+        self.drain_requested = False
         self._on_expiry = on_expiry
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
@@ -136,12 +145,14 @@ class Lease:
         began = asyncio.get_running_loop().time()
         self.broken.clear()
         if connection.vendor == "postgresql":
-            alive = await self._renew_postgres()
+            found = await self._renew_postgres()
         else:
-            alive = await in_database(renew, self.worker_id)
-        if alive:
-            self._trust(began + settings.LEASE * TRUSTED)
-        return alive
+            found = await in_database(renew, self.worker_id)
+        if found is None:
+            return False
+        self.drain_requested = found
+        self._trust(began + settings.LEASE * TRUSTED)
+        return True
 
     def _trust(self, until: float) -> None:
         self._trusted_until = until
@@ -150,7 +161,8 @@ class Lease:
         if connection.vendor == "postgresql":
             self._expiry = asyncio.get_running_loop().call_at(until, self._on_expiry)
 
-    async def _renew_postgres(self) -> bool:
+    async def _renew_postgres(self) -> bool | None:
+        """As `renew` below."""
         try:
             async with asyncio.timeout(settings.HEARTBEAT):
                 if self._db is None or self._db.closed:
@@ -160,14 +172,16 @@ class Lease:
                 asked = time.monotonic()
                 cursor = await self._db.execute(
                     f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), lease_expires_at = now() + "
-                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL RETURNING clock_timestamp()",
+                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL "
+                    "RETURNING clock_timestamp(), drain_requested_at IS NOT NULL",
                     [settings.LEASE, self.worker_id],
                 )
                 row = await cursor.fetchone()
-                if row is not None:
-                    clock.note(row[0], asked=asked)
-                    self._notice_end()
-                return row is not None
+                if row is None:
+                    return None
+                clock.note(row[0], asked=asked)
+                self._notice_end()
+                return bool(row[1])
         except (psycopg.Error, OSError, TimeoutError):
             self.shaken_at = time.monotonic()
             await self._disconnect()
@@ -228,12 +242,13 @@ def register(worker_id: UUID, concurrency: int, queues: Collection[str] | None =
     )
 
 
-def renew(worker_id: UUID) -> bool:
-    """Renew a worker's lease by the ORM; PostgreSQL's workers renew it on a separate connection."""
+def renew(worker_id: UUID) -> bool | None:
+    """Renew a worker's lease by the ORM; PostgreSQL's workers renew it on a separate connection.
+
+    Returns whether an operator has asked it to drain; None if others have declared it dead.
+    """
     now = clock.now()
-    return (
-        Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(
-            heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)
-        )
-        == 1
-    )
+    own = Worker.objects.filter(id=worker_id, stopped_at__isnull=True)
+    own.update(heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE))
+    asked = own.values_list("drain_requested_at", flat=True)
+    return next((moment is not None for moment in asked), None)

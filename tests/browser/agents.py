@@ -36,13 +36,21 @@ class Playing(Scripted):
         return self
 
     def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
-        asked = max((place for place, each in enumerate(messages) if isinstance(each, HumanMessage)), default=0)
-        mine = [each for each in messages[asked:] if isinstance(each, AIMessage) and each.name in (None, self.name)]
+        asked = max(
+            (place for place, each in enumerate(messages) if isinstance(each, HumanMessage)), default=0
+        )
+        mine = [
+            each
+            for each in messages[asked:]
+            if isinstance(each, AIMessage) and each.name in (None, self.name)
+        ]
         line = self.script[min(len(mine), len(self.script) - 1)]
         if isinstance(line, str):
             return [AIMessageChunk(word) for word in words(line)]
         calls = [
-            tool_call_chunk(name=name, args=json.dumps(given), id=f"{self.name}-{len(messages)}-{place}", index=place)
+            tool_call_chunk(
+                name=name, args=json.dumps(given), id=f"{self.name}-{len(messages)}-{place}", index=place
+            )
             for place, (name, given) in enumerate(line)
         ]
         return [AIMessageChunk("", tool_call_chunks=[call]) for call in calls]
@@ -61,7 +69,8 @@ NOTE = "# Leases\n\nA lease ends **by itself**.\n\n| Sign | Do |\n|---|---|\n| O
 TODOS = [("Look it up", "completed"), ("Write the note", "in_progress"), ("Check it", "pending")]
 
 researcher = Playing(
-    name="researcher", script=([("look_up", {"subject": "leases"})], "Leases end by themselves, the notes say.")
+    name="researcher",
+    script=([("look_up", {"subject": "leases"})], "Leases end by themselves, the notes say."),
 )
 deep = create_deep_agent(
     model=Playing(
@@ -101,6 +110,8 @@ alice = create_agent(
     name="alice",
 )
 bob = create_agent(
-    Playing(name="bob", script=([("look_up", {"subject": "fences"})], "Bob has looked it up.")), [look_up], name="bob"
+    Playing(name="bob", script=([("look_up", {"subject": "fences"})], "Bob has looked it up.")),
+    [look_up],
+    name="bob",
 )
 swarm = create_swarm([alice, bob], default_active_agent="alice").compile(name="swarm")

@@ -10,13 +10,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OWN = ("PYTHONPATH", "VIRTUAL_ENV", "DJANGO_SETTINGS_MODULE", "LANGGRAPH_JSON", "DATA_DIR", "DATABASE_URL", "SECRET_KEY")
+OWN = (
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "DJANGO_SETTINGS_MODULE",
+    "LANGGRAPH_JSON",
+    "DATA_DIR",
+    "DATABASE_URL",
+    "SECRET_KEY",
+)
 
 
 def uv() -> str:
     """The path of uv: this machine's, or the one that `make` has installed."""
     common = subprocess.run(
-        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"], cwd=ROOT, capture_output=True, text=True
+        ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
     ).stdout.strip()
     checkout = Path(common).parent if common else ROOT
     for path in (os.environ.get("UV"), shutil.which("uv"), ROOT / ".uv/bin/uv", checkout / ".uv/bin/uv"):
@@ -37,7 +48,9 @@ class Environment:
         [self.wheel] = (folder / "dist").glob("*.whl")
         self._run(uv(), "venv", "--quiet", "--python", sys.executable, str(self.folder))
         # The versions of the lock, which the rest of the suite tests too.
-        locked = self._run(uv(), "export", "--frozen", "--quiet", "--no-hashes", "--no-emit-project", cwd=ROOT)
+        locked = self._run(
+            uv(), "export", "--frozen", "--quiet", "--no-hashes", "--no-emit-project", cwd=ROOT
+        )
         (folder / "constraints.txt").write_text(locked)
         self._run(
             uv(), "pip", "install", "--quiet", "--python", str(self.bin / "python"),

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]
 
 #: What users' agents need.
 PACKAGES = ("langchain", "deepagents", "langgraph-supervisor", "langgraph-swarm", "fastapi", "pytest")
-APPLICATION = '''
+APPLICATION = """
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI, Request
@@ -44,8 +44,8 @@ async def mark(request: Request, call_next):
 @app.get("/hello")
 async def hello(request: Request):
     return {"pool": request.state.pool, "user": request.user.identity}
-'''
-AUTH = '''
+"""
+AUTH = """
 from langgraph_sdk import Auth
 
 auth = Auth()
@@ -55,9 +55,9 @@ async def authenticate(authorization: str | None):
     if authorization != "Bearer right":
         raise Auth.exceptions.HTTPException(status_code=401, detail="Say who you are.")
     return {"identity": "ada"}
-'''
+"""
 AGENTS = ("gated", "deep", "supervised", "swarm", "structured", "template", "functional")
-FUNCTIONAL = '''
+FUNCTIONAL = """
 from langgraph.func import entrypoint, task
 
 @task
@@ -65,7 +65,7 @@ def twice(text): return text * 2
 
 @entrypoint()
 def functional(state): return {"messages": [("ai", twice("hi").result())]}
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,9 @@ def converse(dev: Dev, graph: str, text: str) -> dict[str, Any]:
     thread = dev.http.post("/threads", json={}).json()["thread_id"]
     asked: dict[str, Any] = {"input": {"messages": [{"role": "user", "content": text}]}}
     for _ in range(4):
-        answer = dev.http.post(f"/threads/{thread}/runs/wait", json={"assistant_id": graph, **asked}, timeout=60)
+        answer = dev.http.post(
+            f"/threads/{thread}/runs/wait", json={"assistant_id": graph, **asked}, timeout=60
+        )
         state: dict[str, Any] = answer.json()
         assert answer.status_code == 200 and "__error__" not in state, (graph, state)
         if "__interrupt__" not in state:
@@ -111,18 +113,32 @@ def test_a_new_project_works_offline(installed: Environment, tmp_path: Path) -> 
         state = converse(dev, "agent", "What is the weather in Oslo?")
         assert "sunny in Oslo" in state["messages"][-1]["content"]
         assert dev.http.get("/info").json()["server"] == {"name": "deerflow-django", "version": VERSION}
-        for path in ("/chat/", "/docs", "/admin/login/", "/static/runs/css/base.css", "/static/admin/css/base.css"):
+        for path in (
+            "/chat/",
+            "/docs",
+            "/admin/login/",
+            "/static/runs/css/base.css",
+            "/static/admin/css/base.css",
+        ):
             assert dev.http.get(path).status_code == 200, path
         found = re.search(r"Admin .* user (\S+), password (\S+)", dev.output)
         assert found is not None, dev.output
         page = dev.http.get("/admin/login/")
         token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', page.text)
         assert token is not None
-        form = {"username": found[1], "password": found[2], "csrfmiddlewaretoken": token[1], "next": "/admin/"}
+        form = {
+            "username": found[1],
+            "password": found[2],
+            "csrfmiddlewaretoken": token[1],
+            "next": "/admin/",
+        }
         headers = {"Referer": dev.url}
         assert dev.http.post("/admin/login/", data=form, headers=headers).headers["Location"] == "/admin/"
         assert f"deerflow-django {VERSION}" in dev.http.get("/admin/").text
-    assert sorted(path.name for path in (folder / ".deerflow").iterdir())[:2] == ["admin.json", "checkpoints.sqlite3"]
+    assert sorted(path.name for path in (folder / ".deerflow").iterdir())[:2] == [
+        "admin.json",
+        "checkpoints.sqlite3",
+    ]
     assert (folder / ".deerflow/admin.json").stat().st_mode & 0o077 == 0
 
 
@@ -137,7 +153,12 @@ def test_graphs_of_popular_packages_and_an_application(installed: Environment, t
     content = {
         "graphs": graphs,
         "dependencies": ["."],
-        "http": {"app": "./web.py:app", "enable_custom_route_auth": True, "disable_store": True, "mount_prefix": "/api"},
+        "http": {
+            "app": "./web.py:app",
+            "enable_custom_route_auth": True,
+            "disable_store": True,
+            "mount_prefix": "/api",
+        },
         "auth": {"path": "./auth.py:auth"},
     }
     (folder / "langgraph.json").write_text(json.dumps(content))

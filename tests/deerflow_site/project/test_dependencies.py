@@ -33,7 +33,9 @@ def test_what_is_missing_is_said_with_one_command(tmp_path: Path) -> None:
 
 
 def test_what_is_installed_is_not_missing(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\ndependencies = ["httpx=={version("httpx")}"]\n')
+    (tmp_path / "pyproject.toml").write_text(
+        f'[project]\nname = "x"\ndependencies = ["httpx=={version("httpx")}"]\n'
+    )
     found = project(tmp_path, ".", "langgraph")
     assert [each.name for each in requirements(found)] == ["langgraph", "httpx"]
     assert list(find_missing(found)) == []

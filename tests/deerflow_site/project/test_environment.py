@@ -35,7 +35,9 @@ def test_lines_of_a_file() -> None:
 
 def test_a_wrong_line_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1\nnothing\n")
-    with pytest.raises(ProjectError, match=r"langgraph.json: 'env' names .env, whose line 2 is not NAME=value."):
+    with pytest.raises(
+        ProjectError, match=r"langgraph.json: 'env' names .env, whose line 2 is not NAME=value."
+    ):
         variables(".env", file=tmp_path / "langgraph.json")
 
 

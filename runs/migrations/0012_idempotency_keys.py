@@ -9,7 +9,7 @@ import threads.db.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0009_webhooks_of_a_thread"),
+        ("runs", "0011_pauses_and_drains"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
