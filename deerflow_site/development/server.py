@@ -62,7 +62,8 @@ def load(channel: Channel, *, first: bool) -> None:
 
     from deerflow_site.development.loading import installed_modules, problems, project_files
 
-    found = problems(settings.PROJECT)
+    project: Any = settings.PROJECT
+    found = problems(project)
     if found:
         fail(channel, found)
     user = migrate() if first else None

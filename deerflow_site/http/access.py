@@ -16,8 +16,9 @@ from runs.exceptions import RunsError
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_elsewhere
 from runs.identity.sockets import principal_of_scope
-from runs.server.application import API_PREFIXES
+from runs.requests.mount import route_of
 from runs.server.limits import refuse
+from runs.server.paths import match_of
 from runs.server.types import Receive, Scope, Send
 
 
@@ -28,8 +29,7 @@ class Refused(NamedTuple):
 
 def needs_authentication(scope: Scope) -> bool:
     """Whether the route of the site's API refuses requests without credentials."""
-    path = path_of(scope)
-    return path not in PUBLIC and "/" + path[1:].partition("/")[0] in API_PREFIXES
+    return path_of(scope) not in PUBLIC and route_of(match_of(scope)) is not None
 
 
 async def authenticate(scope: Scope) -> Refused | None:

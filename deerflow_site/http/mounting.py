@@ -86,4 +86,5 @@ class SiteRoute:
         if refused := await authenticate(scope):
             return await turn_away(refused, scope, receive, send)
         scope[PASSED] = True
-        return await self.router.app(scope, receive, send)
+        await self.router.app(scope, receive, send)
+        return None

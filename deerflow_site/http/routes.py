@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from django.urls import Resolver404, resolve
-from runs.routing import websocket_urlpatterns
 
 from runs.api.site import not_found
+from runs.server.paths import socket_parameters
 from runs.server.types import Scope
 
 _PARAMETER = re.compile(r"{[^}]*}")
@@ -21,10 +21,9 @@ def path_of(scope: Scope) -> str:
 
 def is_ours(scope: Scope) -> bool:
     """Whether the site itself has a route for the request."""
-    path = path_of(scope)
     if scope["type"] == "websocket":
-        return any(each.pattern.match(path[1:]) for each in websocket_urlpatterns)
-    return has_route(path)
+        return socket_parameters(scope) is not None
+    return has_route(path_of(scope))
 
 
 def has_route(path: str) -> bool:

@@ -23,7 +23,7 @@ from runs.management.agents.output import Output
 from runs.management.agents.parsing import by_id, by_username, verb
 from runs.models import Run, Worker
 from runs.process.current import Runtime
-from runs.process.leases import sole_executor
+from runs.process.executor_lock import sole_executor
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.database import in_database
@@ -94,7 +94,7 @@ def _nobody_executes() -> bool:
     if connections["default"].vendor == "postgresql":
         return not Worker.objects.alive(clock.now()).filter(draining=False).exists()
     with sole_executor() as sole:
-        return sole
+        return bool(sole)
 
 
 class Talk:

@@ -122,7 +122,9 @@ async def test_strangers_and_hidden_threads_are_not_found(
 
 async def test_the_filter_of_an_auth_file_applies(threads: dict[str, UUID]) -> None:
     user = Filtered(await in_database(local_user_id), {"threads": {"name": "lake"}})
-    shown, _ = await in_database(searching.page, ThreadSearch(text="heron"), principal=user)
+    shown, _ = await in_database(
+        searching.page, ThreadSearch.model_validate({"text": "heron"}), principal=user
+    )
     assert [each["thread_id"] for each in shown] == [str(threads["lake"])]
 
 
