@@ -162,7 +162,7 @@ def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
         return {row[0]: Held(*row) for row in statements.among(Thread, Held._fields, thread_ids)}
     with connection.cursor() as cursor:
         cursor.execute(LOCK if wait else LOCK + " SKIP LOCKED", [list(thread_ids)])
-        return {row[0]: Held(*row[:-1], orjson.loads(row[-1])) for row in cursor.fetchall()}
+        return {row[0]: Held(*row)._replace(metadata=orjson.loads(row[-1])) for row in cursor.fetchall()}
 
 
 def _busy(thread_ids: Sequence[UUID]) -> set[UUID]:
