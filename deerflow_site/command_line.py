@@ -40,8 +40,8 @@ def main() -> None:
 
 def own_command(name: str) -> Command | None:
     """A command that is not one of Django's."""
-    # Imported here so that each command loads only what it needs.
     if name == "dev":
+        # Imported here, and below, so that each command loads only what it needs.
         from deerflow_site.development.command import dev
 
         return dev
@@ -91,6 +91,7 @@ def manage(*, program: str = "manage.py") -> None:
 
 def dispatched(arguments: list[str]) -> list[str]:
     """`deerflow runs list` as `deerflow agents runs list`: what Django does not know is for `agents`."""
+    # Imported here: only this needs Django before Django itself runs the command.
     import django
     from django.conf import settings
     from django.core.management import get_commands

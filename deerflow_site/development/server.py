@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> None:
 
 def prepare(modules: Iterable[str]) -> None:
     """Import everything that is not the project's."""
+    # Imported here because the settings read the project, and this module is loaded before.
     import django
 
     django.setup()
@@ -58,6 +59,7 @@ def prepare(modules: Iterable[str]) -> None:
 
 def load(channel: Channel, *, first: bool) -> None:
     """Import the project, and at the first start migrate the database; tell the supervisor."""
+    # Imported here because the settings read the project, and this module is loaded before.
     from django.conf import settings
 
     from deerflow_site.development.loading import installed_modules, problems, project_files
@@ -72,6 +74,7 @@ def load(channel: Channel, *, first: bool) -> None:
 
 def migrate() -> tuple[str, str] | None:
     """Migrate the database, and return its first user."""
+    # Imported here because the settings read the project, and this module is loaded before.
     from django.conf import settings
     from django.core.management import CommandError, call_command
     from django.db import DatabaseError, connections
@@ -90,6 +93,7 @@ def migrate() -> tuple[str, str] | None:
 
 def serve(channel: Channel, *, listener: socket.socket, host: str) -> None:
     """Serve on the supervisor's socket until SIGTERM, or until the supervisor has gone."""
+    # Imported here because the settings read the project, and this module is loaded before.
     from deerflow_site.asgi import application
     from runs.process.options import WorkerOptions
     from runs.server.daphne import Server
