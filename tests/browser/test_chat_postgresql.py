@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.server, pytest.mark.postgresql, pytest.mark.timeout(30
 
 
 def test_kills_and_drains(chat: Site) -> None:
-    run_script(HERE / "losses.mjs", chat, timeout=240, CHROMIUM=chromium())
+    run_script(HERE / "losses.mjs", chat, timeout=240, only="^after a (kill|drain)", CHROMIUM=chromium())
 
 
 class Balancer:

@@ -76,21 +76,29 @@ def no_packages(folder: Path) -> str | None:
 
 
 def run_script(
-    script: Path, site: Site, *, timeout: float = 60, more: Faults | None = None, **environment: str
+    script: Path,
+    site: Site,
+    *,
+    timeout: float = 60,
+    more: Faults | None = None,
+    only: str | None = None,
+    **environment: str,
 ) -> str:
     """Run the tests of a script with Node's own test runner against a site's server; they must pass.
 
     Args:
         more: Faults in addition to the server's.
+        only: A pattern of the names of the tests to run; all by default.
 
     Returns:
         What it printed.
     """
     require(no_packages(script.parent))
+    chosen = () if only is None else ("--test-name-pattern", only)
     with control({**faults(site), **(more or {})}) as address:
         done = subprocess.run(
             # The last resort: keep the script's output so far.
-            ["timeout", str(timeout), "node", *NODE_OPTIONS, script.name],
+            ["timeout", str(timeout), "node", *NODE_OPTIONS, *chosen, script.name],
             cwd=script.parent,
             env={
                 **{name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ},

@@ -15,6 +15,8 @@ from unicodedata import normalize
 
 #: A word's most characters; longer ones are found by their beginning.
 LONGEST = 64
+#: The most words of a query that are looked for in a text to show them.
+MOST_SHOWN = 16
 
 #: Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana and Chinese characters.
 UNSPACED = (
@@ -30,7 +32,7 @@ _LETTER = rf"[^\W_{UNSPACED}]"
 _TOKEN = re.compile(rf"[{UNSPACED}]+|[{EMOJI}]|{_LETTER}+(?:[{MARKS}]+{_LETTER}*)*")
 _ASCII_TOKEN = re.compile("[a-z0-9]+")
 _UNSPACED, _DIACRITICS = re.compile(f"[{UNSPACED}]"), re.compile(f"[{DIACRITICS}]")
-_PART_OF_WORD = rf"(?<!{_LETTER})"
+_BEGINNING = rf"(?<!{_LETTER})"
 
 
 class _Folding(dict[int, str]):
@@ -86,16 +88,13 @@ def terms_of(query: str) -> list[str]:
 
 
 def pattern_of(query: str) -> re.Pattern[str] | None:
-    """A pattern that finds the query's words in a folded text, the longest first; None without words."""
+    """A pattern that finds the longest of a query's words in a folded text; None without words."""
     wanted = {*tokens(normalize("NFC", query)), *terms_of(query)}
-    if not wanted:
-        return None
-    return re.compile("|".join(map(_place_of, sorted(wanted, key=lambda word: (-len(word), word)))))
-
-
-def _place_of(word: str) -> str:
-    inside = is_unspaced(word) or not word[0].isalnum()
-    return ("" if inside else _PART_OF_WORD) + re.escape(word)
+    longest = sorted(wanted, key=lambda word: (-len(word), word))[:MOST_SHOWN]
+    anywhere = [re.escape(word) for word in longest if is_unspaced(word) or not word[0].isalnum()]
+    beginnings = [re.escape(word) for word in longest if not is_unspaced(word) and word[0].isalnum()]
+    parts = [*anywhere, *([f"{_BEGINNING}(?:{'|'.join(beginnings)})"] if beginnings else [])]
+    return re.compile("|".join(parts)) if parts else None
 
 
 def is_unspaced(word: str) -> bool:
