@@ -3,12 +3,12 @@ import { mkdirSync } from "node:fs";
 import { chat, fault, person, test, url } from "./site.mjs";
 
 const FOLDER = process.env.PICTURES;
-const only = process.env.ONLY?.split(",");
+const only = process.env.ONLY?.split(",").filter(Boolean);
 mkdirSync(FOLDER, { recursive: true });
 
 /** Take a picture of one state. */
 function picture(name, { assistant, theme = "light", width = 1280, height = 800, ...more }, reach) {
-  if (only && !only.includes(name)) return;
+  if (only?.length && !only.includes(name)) return;
   test(name, async () => {
     const context = await person({ theme, width, height, ...more });
     // A caret that blinks makes each picture another one.
@@ -17,7 +17,6 @@ function picture(name, { assistant, theme = "light", width = 1280, height = 800,
     await reach(page);
     await page.tab.evaluate(() => document.fonts.ready);
     await page.tab.screenshot({ path: `${FOLDER}/chat-${name}.png`, animations: "disabled", caret: "hide" });
-    await context.close();
   });
 }
 
@@ -52,9 +51,7 @@ picture("sub-agents", { ...deep, height: 1000 }, async (page) => {
 picture("phone", { ...desk, ...phone }, research);
 picture("phone-file", { ...deep, ...phone }, note);
 picture("settings", { assistant: "configured" }, async (page) => {
-  await page.tab.getByRole("button", { name: /^Assistant/ }).click();
-  await page.tab.getByRole("menuitem", { name: "Settings…" }).click();
-  await page.has("dialog");
+  await page.settings();
 });
 picture("answer", desk, async (page) => {
   await research(page);
