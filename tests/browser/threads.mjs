@@ -125,7 +125,7 @@ test("settings are asked by the schema of the assistant, sent with each message,
   await field("Words").fill("7");
   await field("Tone").selectOption("formal");
   await field("Sources").check();
-  await field("Topics").fill("leases\nfences");
+  await page.tab.locator("dialog").getByLabel("Topics").fill("leases\nfences");
   await page.button("Use these").click();
   await page.gone("dialog");
   const chosen = { tone: "formal", words: 7, sources: true, topics: ["leases", "fences"] };
