@@ -28,7 +28,13 @@ def serving(folder: Path, template: Template, cache: Path, **environment: str) -
     with template.copy(folder) as database:
         site = Site(folder, database, cache=cache, graphs=GRAPHS, env=environment)
         try:
-            command(site, "createsuperuser", "--noinput", f"--username={ADA['username']}", "--email=ada@example.com")
+            command(
+                site,
+                "createsuperuser",
+                "--noinput",
+                f"--username={ADA['username']}",
+                "--email=ada@example.com",
+            )
             site.start()
             yield site
         finally:
