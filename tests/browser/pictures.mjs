@@ -59,15 +59,21 @@ picture("answer", desk, async (page) => {
   await page.has(".md", "Sources");
   await page.idle();
 });
-picture("queue", { assistant: "obeying" }, async (page) => {
-  await page.send("talk 400 0.05");
-  await page.has(".md", "w20 ");
-  await page.send("And then say it again, in fewer words.");
+const QUESTION = "How do leases and fencing keep a run from being executed twice?";
+
+async function tell(page) {
+  await page.send(QUESTION);
+  await page.has(".md.growing", "the other looks");
+}
+
+picture("queue", { assistant: "telling" }, async (page) => {
+  await tell(page);
+  await page.send("And then a line about clocks that differ between hosts.");
   await page.has(".tray");
 });
-picture("connection-lost", { assistant: "obeying" }, async (page) => {
-  await page.send("talk 120 0.05");
-  await page.has(".md", "w60 ");
+// The last one: it leaves no server.
+picture("connection-lost", { assistant: "telling" }, async (page) => {
+  await tell(page);
   await fault("kill");
   await page.has(".banner", "Connection lost");
 });

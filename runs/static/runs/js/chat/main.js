@@ -129,6 +129,7 @@ class Page {
     if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
     this.panel.update();
     this.head.update();
+    if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
   }
 
   ended(run) {

@@ -44,6 +44,7 @@ export class ThreadList {
     this.hits = null;
     this.archived = false;
     this.current = null;
+    this.marked = null;
   }
 
   async refresh() {
@@ -104,6 +105,13 @@ export class ThreadList {
     this.show();
   }
 
+  /** Show what the open thread is doing, of which the page knows more than the list. */
+  mark(id, state) {
+    if (this.marked?.id === id && this.marked.state === state) return;
+    this.marked = { id, state };
+    if (this.threads) this.show();
+  }
+
   forget(id) {
     this.hits = this.hits?.filter((each) => each.thread_id !== id) ?? null;
     this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
@@ -144,11 +152,12 @@ export class ThreadList {
 
   entry(thread) {
     const id = thread.thread_id;
+    const doing = this.marked?.id === id ? this.marked.state : stateOf(thread);
     const link = h("a", { href: this.acts.address(id), "aria-current": id === this.current ? "page" : null, on: { click: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.acts.open(id);
-    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null, thread.snippet?.length ? h("small.snippet", { dir: "auto" }, thread.snippet.map((piece, place) => (place % 2 ? h("mark", {}, piece) : piece))) : null);
+    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), doing ? state(doing, { quiet: true }) : null, thread.snippet?.length ? h("small.snippet", { dir: "auto" }, thread.snippet.map((piece, place) => (place % 2 ? h("mark", {}, piece) : piece))) : null);
     const more = iconButton("more", `Menu of ${titleOf(thread)}`, () => this.acts.menu(thread, more), { "aria-haspopup": "menu", "aria-expanded": "false" });
     return h("li", { "data-thread": id }, link, more);
   }
