@@ -81,6 +81,7 @@ class Page {
     if (!fresh) this.context = {};
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
+    this.list.marked = null;
     this.list.show();
     this.shell.side(false);
     if (this.panel.isOpen) this.panel.close();
