@@ -17,7 +17,8 @@ const FOUND = { ...WANTED, limit: 50, extract: {} };
 const REST = 150;
 
 /** What a thread's status means to people; one that was stopped asks nothing. */
-function stateOf({ status, interrupts }) {
+function stateOf({ status, interrupts, doing }) {
+  if (doing !== undefined) return doing;
   if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
   return { busy: "running", error: "failed" }[status] ?? null;
 }
@@ -125,6 +126,8 @@ export class ThreadList {
   show() {
     const focused = document.activeElement?.closest?.("[data-thread]")?.dataset.thread;
     const top = this.place.scrollTop;
+    const marked = this.marked && this.get(this.marked.id);
+    if (marked) marked.doing = this.marked.state;
     this.place.replaceChildren(...this.contents());
     this.place.scrollTop = top;
     if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] a`)?.focus();
@@ -152,12 +155,11 @@ export class ThreadList {
 
   entry(thread) {
     const id = thread.thread_id;
-    const doing = this.marked?.id === id ? this.marked.state : stateOf(thread);
     const link = h("a", { href: this.acts.address(id), "aria-current": id === this.current ? "page" : null, on: { click: (event) => {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.acts.open(id);
-    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), doing ? state(doing, { quiet: true }) : null, thread.snippet?.length ? h("small.snippet", { dir: "auto" }, thread.snippet.map((piece, place) => (place % 2 ? h("mark", {}, piece) : piece))) : null);
+    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null, thread.snippet?.length ? h("small.snippet", { dir: "auto" }, thread.snippet.map((piece, place) => (place % 2 ? h("mark", {}, piece) : piece))) : null);
     const more = iconButton("more", `Menu of ${titleOf(thread)}`, () => this.acts.menu(thread, more), { "aria-haspopup": "menu", "aria-expanded": "false" });
     return h("li", { "data-thread": id }, link, more);
   }
