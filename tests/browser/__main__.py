@@ -37,7 +37,7 @@ def main(name: str, arguments: list[str]) -> int:
                     "PICTURES": str(PICTURES),
                     "ONLY": ",".join(arguments),
                 }
-                script = ["node", "--no-warnings", f"{name}.mjs"]
+                script = ["node", "--test-reporter=spec", "--no-warnings", f"{name}.mjs"]
                 return subprocess.run(script, cwd=HERE, env={**os.environ, **environment}).returncode
         finally:
             template.drop()
