@@ -37,8 +37,9 @@ class Echo(Scripted):
         return 0.005
 
 
-PROSE = """A **lease** says who may work on a run, and until when. A **fencing token** makes sure that a worker that has lost its
-lease cannot write any more.
+PROSE = """\
+A **lease** says who may work on a run, and until when. A **fencing token** makes sure that a worker that \
+has lost its lease cannot write any more.
 
 ### What the person on call should know
 
@@ -48,9 +49,9 @@ lease cannot write any more.
 
 ### What to do
 
-Wait for one heartbeat before you look into a worker that is overdue: most of them come back by themselves. If none does,
-another process finds the run by its lock within two seconds and resumes it from its last checkpoint. What the dead process had
-streamed and not saved is said anew, in the same place.
+Wait for one heartbeat before you look into a worker that is overdue: most of them come back by themselves. \
+If none does, another process finds the run by its lock within two seconds and resumes it from its last \
+checkpoint. What the dead process had streamed and not saved is said anew, in the same place.
 """
 
 

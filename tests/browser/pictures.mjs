@@ -6,10 +6,20 @@ const FOLDER = process.env.PICTURES;
 const only = process.env.ONLY?.split(",").filter(Boolean);
 mkdirSync(FOLDER, { recursive: true });
 
+/** What the list of threads shows beside the one of a picture. */
+const THREADS = ["Postgres upgrade checklist", "Idempotency keys for webhooks", "Why did the slow queue stall?", "Clock skew between two hosts", "Migrating the nightly batch", "On-call handbook: worker loss"];
+
+async function tidy() {
+  const call = async (method, path, body) => (await fetch(`${url}/${path}`, { method, body: body && JSON.stringify(body) })).json().catch(() => null);
+  for (const { thread_id: id } of await call("POST", "threads/search", { limit: 100 })) await call("DELETE", `threads/${id}`);
+  for (const title of THREADS) await call("POST", "threads", { metadata: { title, renamed: true, pinned: title === THREADS.at(-1) } });
+}
+
 /** Take a picture of one state. */
 function picture(name, { assistant, theme = "light", width = 1280, height = 800, ...more }, reach) {
   if (only?.length && !only.includes(name)) return;
   test(name, async () => {
+    await tidy();
     const context = await person({ theme, width, height, ...more });
     // A caret that blinks makes each picture another one.
     await context.addInitScript(() => addEventListener("DOMContentLoaded", () => document.documentElement.classList.add("still")));

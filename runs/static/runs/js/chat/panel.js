@@ -92,7 +92,7 @@ export class Panel {
     const file = versions[place];
     this.pick.hidden = versions.length < 2;
     setText(this.at, `v${place + 1} of ${versions.length}`);
-    setText(this.version, versions.length > 1 ? `v${place + 1} of ${versions.length} · ` : "");
+    setText(this.version, versions.length > 1 ? `v${place + 1} of ${versions.length} ·\u00a0` : "");
     set(this.older, "aria-disabled", place === 0 ? "true" : null);
     set(this.newer, "aria-disabled", place === versions.length - 1 ? "true" : null);
     if (file === this.file) return;
