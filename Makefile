@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run build test test-newest check house format bench chaos chat-kills crash-points reloads worst openapi vendor migrations clean
+.PHONY: help install run build test test-newest check house format bench chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -23,6 +23,8 @@ help:
 	@echo "make house            report large modules, misplaced names and archaic wording; ARGS=prose lists the phrases"
 	@echo "make openapi          update the API's document, docs/openapi.json"
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
+	@echo "make traces           measure the chat page by Chromium's traces: tokens, long tasks, shifts, long threads"
+	@echo "make pictures         take the pictures of the documentation again; ARGS are the names of some"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
 	@echo "make chat-kills       kill the server 20 times in mid-answer, and compare the chat page with the state; ARGS=--seed=1"
@@ -78,6 +80,12 @@ openapi: install
 
 vendor: install
 	$(RUN) python -m tests.browser.vendor
+
+traces: install $(CLIENTS)
+	$(RUN) python -m tests.browser traces
+
+pictures: install $(CLIENTS)
+	$(RUN) python -m tests.browser pictures $(ARGS)
 
 format: install
 	$(RUN) ruff check --fix .

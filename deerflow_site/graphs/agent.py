@@ -143,7 +143,8 @@ async def report(state: State, config: RunnableConfig) -> State:
     )
     message = await chat_model().ainvoke(request)
     todos = todo_list(state["plan"], done=len(state["plan"]) + 3)
-    return {"messages": [message], "report": str(message.text), "todos": todos}
+    text = str(message.text)
+    return {"messages": [message], "report": text, "todos": todos, "files": {"report.md": text}}
 
 
 def build() -> CompiledStateGraph[Any, Any, Any, Any]:

@@ -61,6 +61,8 @@ class State(TypedDict, total=False):
     feedback: list[str]
     review_hint: str
     report: str
+    #: Texts by their names; chat pages show them as files.
+    files: dict[str, str]
 
 
 class ResearchState(TypedDict, total=False):

@@ -19,6 +19,7 @@ from ninja.errors import AuthenticationError, HttpError
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_of
 from runs.pages import reading
+from runs.pages.modules import modules_of
 from threads.db.database import in_database
 
 #: How many runs a page replays when it opens a thread, and the maximum that it may request.
@@ -45,6 +46,7 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
     inspects = await in_database(reading.may_inspect, user_id)
     return {
         "thread_id": thread_id,
+        "modules": modules_of("runs/js/chat/main.js"),
         "logout": _reversed("runs_accounts:logout"),
         "username": await in_database(reading.name_of, user_id),
         "settings": {

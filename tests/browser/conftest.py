@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.conftest import OBEYING, cache, template
+from tests.browser.serving import ADA, command, serving
+from tests.clients.conftest import cache, template
 from tests.processes.databases import Template
 from tests.processes.harness import Site, free_port
 
@@ -27,29 +28,13 @@ class Pages:
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Path) -> Iterator[Pages]:
     """A site with a running server; a script that kills it must start another one."""
-    folder, port = tmp_path_factory.mktemp("pages"), free_port()
+    port = free_port()
     allowed = {"CORS_ORIGINS": f"http://front.localhost:{port}", "ALLOWED_HOSTS": "127.0.0.1"}
-    with template.copy(folder) as database:
-        site = Site(folder, database, cache=cache, graphs=OBEYING, env=allowed)
-        try:
-            key = make_key(site)
-            site.start()
-            yield Pages(site, port, key)
-        finally:
-            site.close()
+    with serving(tmp_path_factory.mktemp("pages"), template, cache, **allowed) as site:
+        yield Pages(site, port, make_key(site))
 
 
 def make_key(site: Site) -> str:
-    user = site.spawn(
-        "manage.py",
-        "createsuperuser",
-        "--noinput",
-        "--username=ada",
-        "--email=ada@example.com",
-        DJANGO_SUPERUSER_PASSWORD="a good password",
-    )
-    assert user.wait() == 0, user.tail
-    made = site.spawn("manage.py", "create_api_key", "ada", "--name=front end")
-    assert made.wait() == 0, made.tail
+    made = command(site, "create_api_key", ADA["username"], "--name=front end")
     # The list shows only its first characters.
-    return max((word for word in made.output.split() if word.startswith("dfk_")), key=len)
+    return max((word for word in made.split() if word.startswith("dfk_")), key=len)

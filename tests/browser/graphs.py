@@ -37,6 +37,38 @@ class Echo(Scripted):
         return 0.005
 
 
+PROSE = """\
+A **lease** says who may work on a run, and until when. A **fencing token** makes sure that a worker that \
+has lost its lease cannot write any more.
+
+### What the person on call should know
+
+- A paused worker does not know that its lease has ended, so it tries to go on when it wakes up.
+- Each claim raises the run's epoch. Every write carries it, and the database refuses an older one.
+- If two workers claim at once, a unique constraint lets one of them through; the other looks for another run.
+
+### What to do
+
+Wait for one heartbeat before you look into a worker that is overdue: most of them come back by themselves. \
+If none does, another process finds the run by its lock within two seconds and resumes it from its last \
+checkpoint. What the dead process had streamed and not saved is said anew, in the same place.
+"""
+
+
+class Telling(Scripted):
+    """Tells how leases work, at the pace of a large model."""
+
+    def pieces(self, messages: list[BaseMessage]) -> list[AIMessageChunk]:
+        return [AIMessageChunk(word) for word in words(PROSE)]
+
+    def pause(self, messages: list[BaseMessage]) -> float:
+        return 0.06
+
+
+async def tell(state: MessagesState, config: RunnableConfig) -> dict[str, Any]:
+    return {"messages": [await Telling().ainvoke(state["messages"], config)]}
+
+
 def words(text: str) -> list[str]:
     return re.findall(r"\s*\S+\s*", text)
 
@@ -60,6 +92,7 @@ def of_one(node: Any, state: Any = MessagesState, **options: Any) -> Any:
 
 
 echo = of_one(say)
+telling = of_one(tell)
 asking = of_one(ask)
 
 

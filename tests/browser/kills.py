@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 
 from tests.__main__ import postgres
-from tests.browser.test_chat import GRAPHS, HERE
+from tests.browser.serving import GRAPHS
+from tests.browser.test_chat import HERE
 from tests.browser.test_pages import chromium
 from tests.clients.control import run_script
 from tests.processes.databases import Template

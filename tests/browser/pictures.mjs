@@ -3,13 +3,23 @@ import { mkdirSync } from "node:fs";
 import { chat, fault, person, test, url } from "./site.mjs";
 
 const FOLDER = process.env.PICTURES;
-const only = process.env.ONLY?.split(",");
+const only = process.env.ONLY?.split(",").filter(Boolean);
 mkdirSync(FOLDER, { recursive: true });
+
+/** What the list of threads shows beside the one of a picture. */
+const THREADS = ["Postgres upgrade checklist", "Idempotency keys for webhooks", "Why did the slow queue stall?", "Clock skew between two hosts", "Migrating the nightly batch", "On-call handbook: worker loss"];
+
+async function tidy() {
+  const call = async (method, path, body) => (await fetch(`${url}/${path}`, { method, body: body && JSON.stringify(body) })).json().catch(() => null);
+  for (const { thread_id: id } of await call("POST", "threads/search", { limit: 100 })) await call("DELETE", `threads/${id}`);
+  for (const title of THREADS) await call("POST", "threads", { metadata: { title, renamed: true, pinned: title === THREADS.at(-1) } });
+}
 
 /** Take a picture of one state. */
 function picture(name, { assistant, theme = "light", width = 1280, height = 800, ...more }, reach) {
-  if (only && !only.includes(name)) return;
+  if (only?.length && !only.includes(name)) return;
   test(name, async () => {
+    await tidy();
     const context = await person({ theme, width, height, ...more });
     // A caret that blinks makes each picture another one.
     await context.addInitScript(() => addEventListener("DOMContentLoaded", () => document.documentElement.classList.add("still")));
@@ -17,7 +27,6 @@ function picture(name, { assistant, theme = "light", width = 1280, height = 800,
     await reach(page);
     await page.tab.evaluate(() => document.fonts.ready);
     await page.tab.screenshot({ path: `${FOLDER}/chat-${name}.png`, animations: "disabled", caret: "hide" });
-    await context.close();
   });
 }
 
@@ -52,9 +61,7 @@ picture("sub-agents", { ...deep, height: 1000 }, async (page) => {
 picture("phone", { ...desk, ...phone }, research);
 picture("phone-file", { ...deep, ...phone }, note);
 picture("settings", { assistant: "configured" }, async (page) => {
-  await page.tab.getByRole("button", { name: /^Assistant/ }).click();
-  await page.tab.getByRole("menuitem", { name: "Settings…" }).click();
-  await page.has("dialog");
+  await page.settings();
 });
 picture("answer", desk, async (page) => {
   await research(page);
@@ -62,15 +69,21 @@ picture("answer", desk, async (page) => {
   await page.has(".md", "Sources");
   await page.idle();
 });
-picture("queue", { assistant: "obeying" }, async (page) => {
-  await page.send("talk 400 0.05");
-  await page.has(".md", "w20 ");
-  await page.send("And then say it again, in fewer words.");
+const QUESTION = "How do leases and fencing keep a run from being executed twice?";
+
+async function tell(page) {
+  await page.send(QUESTION);
+  await page.has(".md.growing", "the other looks");
+}
+
+picture("queue", { assistant: "telling" }, async (page) => {
+  await tell(page);
+  await page.send("And then a line about clocks that differ between hosts.");
   await page.has(".tray");
 });
-picture("connection-lost", { assistant: "obeying" }, async (page) => {
-  await page.send("talk 120 0.05");
-  await page.has(".md", "w60 ");
+// The last one: it leaves no server.
+picture("connection-lost", { assistant: "telling" }, async (page) => {
+  await tell(page);
   await fault("kill");
   await page.has(".banner", "Connection lost");
 });

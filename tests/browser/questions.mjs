@@ -7,9 +7,13 @@ const langchain = (...actions) => ({ action_requests: actions.map(({ request }) 
 /** A field of the card on the shown tab. */
 const field = (page, label, options) => page.tab.locator(".q").getByLabel(label, options).locator("visible=true");
 
+let shared;
+
 /** Start an interrupt, act on its card, and return the answer that the graph got. */
 async function answered(question, act) {
-  const page = await chat(await person(), { assistant: "asking" });
+  shared ??= chat(await person({ kept: true }));
+  const page = await shared;
+  await page.fresh("asking");
   await page.send(JSON.stringify(question));
   await page.has(".q");
   await act(page);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import os from "node:os";
-import { after, test } from "node:test";
+import { after, afterEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
@@ -24,6 +24,10 @@ export function launch() {
 }
 after(async () => (await launched)?.close());
 
+/** The contexts of the test that runs: pages that stay open would keep the server busy during the next one. */
+const contexts = [];
+afterEach(() => Promise.all(contexts.splice(0).map((each) => each.close())));
+
 /** The limit here for what takes `milliseconds` on an idle machine. */
 export const within = (milliseconds) => milliseconds * Math.max(1, os.loadavg()[0] / os.cpus().length);
 
@@ -34,11 +38,12 @@ export async function long(count, assistant) {
   return (await made.json()).thread_id;
 }
 
-/** The browser of one user: its pages share their storage. */
-export async function person({ width = 1280, height = 900, theme = "light", ...more } = {}) {
+/** The browser of one user: its pages share their storage. It is closed after the test, unless it is kept. */
+export async function person({ width = 1280, height = 900, theme = "light", kept = false, ...more } = {}) {
   const browser = await launch();
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ...more });
   context.setDefaultTimeout(PATIENCE);
+  if (!kept) contexts.push(context);
   await context.addInitScript(() => {
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));
@@ -74,6 +79,20 @@ export class Chat {
   async choose(assistant) {
     await this.tab.getByRole("button", { name: /^Assistant/ }).click();
     await this.tab.getByRole("menuitemradio", { name: new RegExp(`^${assistant}`) }).click();
+  }
+
+  /** Begin another thread, on the same page. */
+  async fresh(assistant) {
+    await this.tab.getByRole("link", { name: "New thread" }).click();
+    await this.has(".empty h1", "What should I look into?");
+    if (assistant) await this.choose(assistant);
+  }
+
+  /** Open the settings of the assistant. */
+  async settings() {
+    await this.tab.getByRole("button", { name: /^Assistant/ }).click();
+    await this.tab.getByRole("menuitem", { name: "Settings…" }).click();
+    await this.has("dialog");
   }
 
   async send(text) {

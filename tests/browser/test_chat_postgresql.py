@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.test_chat import GRAPHS, HERE, chat
+from tests.browser.conftest import Pages
+from tests.browser.serving import GRAPHS
+from tests.browser.test_chat import HERE
 from tests.browser.test_pages import chromium
 from tests.clients.control import Faults, run_script
 from tests.processes.databases import Template
 from tests.processes.harness import Process, Site
 from tests.processes.proxy import Proxy
 
-__all__ = ["chat"]
-
 pytestmark = [pytest.mark.server, pytest.mark.postgresql, pytest.mark.timeout(300)]
 
 
-def test_kills_and_drains(chat: Site) -> None:
-    run_script(HERE / "losses.mjs", chat, timeout=240, only="^after a (kill|drain)", CHROMIUM=chromium())
+def test_kills_and_drains(pages: Pages) -> None:
+    run_script(HERE / "losses.mjs", pages.site, timeout=240, only="^after a (kill|drain)", CHROMIUM=chromium())
 
 
 class Balancer:

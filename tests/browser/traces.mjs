@@ -32,7 +32,8 @@ async function traced(page, act) {
   return mine.filter(({ pid }) => pid === busiest);
 }
 
-const tasks = (events) => events.filter(({ name, ph }) => name === "RunTask" && ph === "X").map(({ dur }) => dur / 1000);
+/** The milliseconds of each task; of a processor, where Chromium tells them, because a busy machine makes others wait. */
+const tasks = (events) => events.filter(({ name, ph }) => name === "RunTask" && ph === "X").map(({ dur, tdur }) => (tdur ?? dur) / 1000);
 const shifts = (events) => events.filter(({ name, args }) => name === "LayoutShift" && !args.data.had_recent_input).map(({ args }) => args.data.score);
 const sum = (numbers) => numbers.reduce((all, each) => all + each, 0);
 

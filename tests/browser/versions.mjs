@@ -1,5 +1,5 @@
 // Versions of a message: regenerated or edited, picked, kept over a reload, continued.
-import { assert, chat, person, plain, test } from "./site.mjs";
+import { assert, chat, person, plain, test, url } from "./site.mjs";
 
 async function edit(page, place, text) {
   await page.tab.locator(".me").nth(place).getByRole("button", { name: "Edit" }).click();
@@ -57,4 +57,23 @@ test("the last message is edited with the arrow from an empty field", async () =
   await page.tab.keyboard.press("Enter");
   await page.tab.locator(".md", { hasText: "new" }).waitFor();
   assert.deepEqual(await page.said(), ["new"]);
+});
+
+test("messages of other clients have versions too, also those that waited for each other", async () => {
+  const post = async (path, body) => (await fetch(`${url}/${path}`, { method: "POST", body: JSON.stringify(body) })).json();
+  const { thread_id: thread } = await post("threads", { metadata: { graph_id: "echo" } });
+  const say = (content) => post(`threads/${thread}/runs`, { assistant_id: "echo", input: { messages: [{ role: "user", content }] }, multitask_strategy: "enqueue" });
+  const runs = [await say("one"), await say("two"), await say("one")];
+  await fetch(`${url}/threads/${thread}/runs/${runs.at(-1).run_id}/join`);
+  const page = await chat(await person(), { thread });
+  await page.has(".md", "two");
+  await page.idle();
+  await page.tab.locator(".me").nth(1).getByRole("button", { name: "Edit" }).waitFor();
+  await edit(page, 1, "two again");
+  assert.deepEqual(await page.said(), ["one", "two again"]);
+  assert.deepEqual(await picks(page), ["2 / 2"]);
+  await pick(page, 1, "Previous version");
+  await page.tab.locator(".bubble", { hasText: /^two$/ }).waitFor();
+  assert.deepEqual(await page.said(), ["one", "two", "one"]);
+  await page.done();
 });

@@ -28,11 +28,9 @@ export class Branches {
     this.unknown = [];
     const siblings = new Map();
     for (const run of this.runs.values()) {
-      if (!run.message) {
-        if (run.said) this.unknown.push(run);
-        continue;
-      }
-      if (!this.byMessage.has(run.message)) this.byMessage.set(run.message, run);
+      if (!run.message && !run.said) continue;
+      if (!run.message) this.unknown.push(run);
+      else if (!this.byMessage.has(run.message)) this.byMessage.set(run.message, run);
       siblings.set(run.parent, [...(siblings.get(run.parent) ?? []), run]);
     }
     this.places = new Map();

@@ -81,6 +81,7 @@ class Page {
     if (!fresh) this.context = {};
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
+    this.list.marked = null;
     this.list.show();
     this.shell.side(false);
     if (this.panel.isOpen) this.panel.close();
@@ -129,6 +130,7 @@ class Page {
     if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
     this.panel.update();
     this.head.update();
+    if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
   }
 
   ended(run) {

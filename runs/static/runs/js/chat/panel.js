@@ -14,15 +14,16 @@ export class Panel {
     this.place = $("panel");
     this.button = h("button.b.b-q.no-phone", { type: "button", hidden: true, on: { click: () => this.choose(this.button) } }, icon("doc"), (this.number = h("span")));
     this.title = h("h2", { dir: "auto", tabindex: "-1" });
-    this.facts = h("p.num");
+    this.version = h("span.only-phone");
+    this.words = h("span");
     this.older = iconButton("left", "Older version", () => this.step(-1));
     this.newer = iconButton("right", "Newer version", () => this.step(1));
-    this.at = h("span.num");
+    this.at = h("span.num.no-phone");
     this.pick = h("span.pick", { role: "group", "aria-label": "Versions of this file" }, this.older, this.at, this.newer);
     this.copyButton = iconButton("copy", "Copy the file", () => copy(this.file.content, this.copyButton));
     const save = iconButton("dl", "Download", () => download(this.file.name.split("/").at(-1), contentOf(this.file), mimeOf(this.file)));
     this.body = h("div.panel-b", { tabindex: "0", role: "region", "aria-label": "Content of the file" });
-    this.place.append(h("header.head", {}, h("div.sp", {}, this.title, this.facts), this.pick, this.copyButton, save, iconButton("x", "Close the file", () => this.close())), this.body);
+    this.place.append(h("header.head", {}, h("div.sp", {}, this.title, h("p.num", {}, this.version, this.words)), this.pick, this.copyButton, save, iconButton("x", "Close the file", () => this.close())), this.body);
     $("stage").addEventListener("file", ({ detail }) => this.open(detail.name, detail.place));
   }
 
@@ -91,13 +92,14 @@ export class Panel {
     const file = versions[place];
     this.pick.hidden = versions.length < 2;
     setText(this.at, `v${place + 1} of ${versions.length}`);
+    setText(this.version, versions.length > 1 ? `v${place + 1} of ${versions.length} ·\u00a0` : "");
     set(this.older, "aria-disabled", place === 0 ? "true" : null);
     set(this.newer, "aria-disabled", place === versions.length - 1 ? "true" : null);
     if (file === this.file) return;
     this.file = file;
     setText(this.title, file.name);
     set(this.place, "aria-label", file.name);
-    setText(this.facts, describeFile(file));
+    setText(this.words, describeFile(file));
     this.copyButton.hidden = file.binary;
     this.body.replaceChildren(fileElement(file));
     this.body.scrollTop = 0;

@@ -17,7 +17,8 @@ const FOUND = { ...WANTED, limit: 50, extract: {} };
 const REST = 150;
 
 /** What a thread's status means to people; one that was stopped asks nothing. */
-function stateOf({ status, interrupts }) {
+function stateOf({ status, interrupts, doing }) {
+  if (doing !== undefined) return doing;
   if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
   return { busy: "running", error: "failed" }[status] ?? null;
 }
@@ -44,6 +45,7 @@ export class ThreadList {
     this.hits = null;
     this.archived = false;
     this.current = null;
+    this.marked = null;
   }
 
   async refresh() {
@@ -104,6 +106,13 @@ export class ThreadList {
     this.show();
   }
 
+  /** Show what the open thread is doing, of which the page knows more than the list. */
+  mark(id, state) {
+    if (this.marked?.id === id && this.marked.state === state) return;
+    this.marked = { id, state };
+    if (this.threads) this.show();
+  }
+
   forget(id) {
     this.hits = this.hits?.filter((each) => each.thread_id !== id) ?? null;
     this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
@@ -117,6 +126,8 @@ export class ThreadList {
   show() {
     const focused = document.activeElement?.closest?.("[data-thread]")?.dataset.thread;
     const top = this.place.scrollTop;
+    const marked = this.marked && this.get(this.marked.id);
+    if (marked) marked.doing = this.marked.state;
     this.place.replaceChildren(...this.contents());
     this.place.scrollTop = top;
     if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] a`)?.focus();

@@ -57,7 +57,7 @@ export class ToolStep extends Card {
     this.stepView = stepView;
     this.args = h("div");
     this.result = h("div");
-    this.agents = h("div");
+    this.agents = h("div.rows.agents");
     this.views = new Map();
     this.body.append(this.args, this.agents, this.result);
     this.arg.classList.add("mono");

@@ -66,13 +66,19 @@ export class Scope {
     return now.message;
   }
 
-  /** All messages in order, streamed ones last. */
+  /** All messages in order, streamed ones last; those that `keep` has kept stand where they stood. */
   all() {
     const ids = new Set(this.messages.map(({ id }) => id));
-    const rest = [...this.streamed.values()].filter(({ id, replaced }) => !ids.has(id) && !replaced);
-    const kept = Map.groupBy(rest.filter(({ after }) => after !== undefined), ({ after }) => after);
-    const shown = (messages = []) => messages.map((message) => message.shown());
-    return [...shown(kept.get(null)), ...this.messages.flatMap((message) => [message, ...shown(kept.get(message.key))]), ...shown(rest.filter(({ after }) => after === undefined))];
+    const kept = new Map();
+    const last = [];
+    for (const streamed of this.streamed.values()) {
+      if (ids.has(streamed.id) || streamed.replaced) continue;
+      if (streamed.after === undefined) last.push(streamed.shown());
+      else kept.set(streamed.after, [...(kept.get(streamed.after) ?? []), streamed.shown()]);
+    }
+    const found = [...(kept.get(null) ?? [])];
+    for (const message of this.messages) found.push(message, ...(kept.get(message.key) ?? []));
+    return [...found, ...last];
   }
 
   /** A run was stopped, or failed: what it has said and nothing has saved stays where it stands. */

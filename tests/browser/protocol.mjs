@@ -1,0 +1,120 @@
+// The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
+import assert from "node:assert/strict";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+
+// Node takes them for modules only in a package that says so.
+const folder = mkdtempSync(join(tmpdir(), "pages-"));
+cpSync(new URL("../../runs/static/runs/js", import.meta.url), folder, { recursive: true });
+writeFileSync(join(folder, "package.json"), '{"type": "module"}');
+after(() => rmSync(folder, { recursive: true }));
+const load = (name) => import(join(folder, name));
+
+const { Artifacts, filesOf } = await load("protocol/artifacts.js");
+const { ThreadModel } = await load("protocol/thread.js");
+const { Branches } = await load("chat/branches.js");
+
+/** Feeds a model with events, numbered within an epoch. */
+class Teller {
+  constructor() {
+    this.model = new ThreadModel();
+    this.epoch = 0;
+    this.count = 0;
+  }
+
+  event(method, data, { namespace = [], node = "node", id = `${this.epoch}-${this.count}` } = {}) {
+    this.count += 1;
+    this.model.apply({ type: "event", method, event_id: id, seq: this.epoch * 2 ** 32 + this.count, params: { namespace, data, node, timestamp: this.count * 10 } });
+  }
+
+  lifecycle = (run, event, more = {}) => this.event("lifecycle", { event, ...more }, { id: `synth:${run}:lc||${event}` });
+  values = (messages, more = {}) => this.event("values", { messages, ...more });
+
+  say(id, ...pieces) {
+    this.event("messages", { event: "message-start", id, role: "ai" });
+    this.event("messages", { event: "content-block-start", id, index: 0, content: { type: "text", text: "" } });
+    for (const text of pieces) this.event("messages", { event: "content-block-delta", id, index: 0, delta: { type: "text-delta", text } });
+  }
+
+  texts = () => this.model.root.all().map(({ blocks }) => blocks.map(({ text }) => text).join(""));
+}
+
+const human = (id, content = id) => ({ type: "human", id, content });
+const ai = (id, content = id) => ({ type: "ai", id, content });
+
+test("a message grows, and the state's takes its place", () => {
+  const teller = new Teller();
+  teller.lifecycle("r1", "running");
+  teller.values([human("h")]);
+  teller.say("a", "one ", "two");
+  assert.deepEqual(teller.texts(), ["h", "one two"]);
+  assert.ok(teller.model.root.all()[1].streaming);
+  teller.event("messages", { event: "message-finish", id: "a" });
+  teller.values([human("h"), ai("a", "one two")]);
+  teller.lifecycle("r1", "completed");
+  assert.deepEqual(teller.texts(), ["h", "one two"]);
+  assert.equal(teller.model.active, null);
+});
+
+test("what a lost attempt has said stays until the next one has said as much", () => {
+  const teller = new Teller();
+  teller.lifecycle("r1", "running");
+  teller.values([human("h")]);
+  teller.say("a", "one ", "two ", "three ");
+  teller.epoch = 1;
+  teller.say("b", "one ");
+  assert.deepEqual(teller.texts(), ["h", "one two three "]);
+  assert.equal(teller.model.breaks.length, 1);
+  for (const text of ["two ", "three ", "four"]) teller.event("messages", { event: "content-block-delta", id: "b", index: 0, delta: { type: "text-delta", text } });
+  assert.deepEqual(teller.texts(), ["h", "one two three four"]);
+});
+
+test("messages that have not changed stay the same objects, and know their runs", () => {
+  const teller = new Teller();
+  teller.lifecycle("r1", "running");
+  teller.values([human("h1")]);
+  teller.values([human("h1"), ai("a1")]);
+  teller.lifecycle("r1", "completed");
+  const [first] = teller.model.root.messages;
+  teller.lifecycle("r2", "running");
+  teller.values([human("h1"), ai("a1", "changed"), human("h2")]);
+  assert.equal(teller.model.root.messages[0], first);
+  assert.deepEqual(teller.texts(), ["h1", "changed", "h2"]);
+  assert.deepEqual([...teller.model.runOf], [["a1", "r1"], ["h2", "r2"]]);
+});
+
+test("files are read in every form in which graphs keep them", () => {
+  const found = filesOf({
+    files: { "/a.md": "text", "b.md": { content: ["one", "two"] }, "c.png": { content: "aGk=", encoding: "base64", mime_type: "image/png" }, odd: 3 },
+    artifacts: [{ title: "d.py", text: "pass" }, "/a/path", null],
+  });
+  assert.deepEqual([...found.values()].map(({ name, content, binary }) => [name, content, binary]), [["a.md", "text", false], ["b.md", "one\ntwo", false], ["c.png", "aGk=", true], ["d.py", "pass", false]]);
+  assert.equal(filesOf(null).size, 0);
+});
+
+test("a file's versions are its different contents, also those of a longer history", () => {
+  const artifacts = new Artifacts();
+  for (const text of ["three", "three", "four"]) artifacts.take({ files: { a: text } }, { run: "r" });
+  const contents = () => artifacts.files.get("a").map(({ content }) => content);
+  assert.deepEqual(contents(), ["three", "four"]);
+  artifacts.extend(["four", "three", "two", "two", "one"].map((text) => ({ values: { files: { a: text } } })));
+  assert.deepEqual(contents(), ["one", "two", "three", "four"]);
+  assert.equal(artifacts.files.get("a").at(-1).run, "r");
+  artifacts.extend([{ values: { files: { a: "four" } } }]);
+  assert.deepEqual(contents(), ["one", "two", "three", "four"]);
+});
+
+test("runs of other clients are found by their texts, in order, and are versions of each other", () => {
+  const run = (id, more = {}) => ({ run_id: id, status: "success", parent: null, message: null, said: null, ...more });
+  const branches = new Branches([run("r4", { parent: "r1", message: "m4" }), run("r3", { said: "one" }), run("r2", { said: "two" }), run("r1", { said: "one" })]);
+  const message = (id, text) => ({ id, role: "human", blocks: [{ type: "text", text }] });
+  branches.recognise([message("m1", "one"), message("m4", "two, again")]);
+  assert.equal(branches.ofMessage("m1").id, "r1");
+  assert.deepEqual({ ...branches.versions("m4"), runs: null }, { place: 2, total: 2, runs: null });
+  assert.equal(branches.leaf("r2"), "r3");
+  branches.recognise([message("m1", "one"), message("m2", "two"), message("m3", "one")]);
+  assert.deepEqual(["m2", "m3"].map((id) => branches.ofMessage(id).id), ["r2", "r3"]);
+  assert.equal(branches.versions("unknown"), undefined);
+});
