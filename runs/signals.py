@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings as django_settings
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models.signals import post_migrate, pre_delete
 from django.dispatch import receiver
 
@@ -43,5 +43,6 @@ def create_checkpoint_tables(sender: Any, using: str, **kwargs: Any) -> None:
     """`migrate` also creates LangGraph's tables, so that servers that start at the same time need
     not.
     """
-    if getattr(sender, "name", "") == "runs" and connections[using].vendor == "postgresql":
+    ours = getattr(sender, "name", "") == "runs" and using == DEFAULT_DB_ALIAS
+    if ours and connections[using].vendor == "postgresql":
         create_tables(using)

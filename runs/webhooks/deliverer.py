@@ -16,6 +16,7 @@ from runs.webhooks import outbox
 from runs.webhooks.sending import lookups_left, open_client, send
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import UserId
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ AT_ONCE, PER_HOST = 32, 4
 RETRY = 1.0
 
 
-def crowding(busy: Mapping[int, int], room: int) -> list[int]:
+def crowding(busy: Mapping[UserId, int], room: int) -> list[UserId]:
     """The users who have at least as many deliveries under way as there is room for."""
     return [user_id for user_id, count in busy.items() if count >= room]
 
