@@ -138,7 +138,9 @@ class Template:
         self._name = f"template_{os.getpid()}_{next(numbers)}"
         if self._server:
             self._on_server(f"CREATE DATABASE {self._name}")
-        migrate(folder, cache, **settings, **({"DATABASE_URL": self._url(self._name)} if self._server else {}))
+        migrate(
+            folder, cache, **settings, **({"DATABASE_URL": self._url(self._name)} if self._server else {})
+        )
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator[Database]:

@@ -223,7 +223,9 @@ class Site:
             **self.database.settings,
             **self._env,
         )
-        process = Process(command or SERVE, port=port or self.port, log=log, env={**settings, **env}, prefix=self.prefix)
+        process = Process(
+            command or SERVE, port=port or self.port, log=log, env={**settings, **env}, prefix=self.prefix
+        )
         self.processes.append(process)
         return process
 
