@@ -23,7 +23,7 @@ INSTALLED_APPS = [
     "runs",
     "threads",
     "tests.host.people",
-    "tests.host.shop",
+    "tests.host.shop.apps.Shop",
     "tests.host.apps.Backoffice",
     "django.contrib.auth",
     "django.contrib.contenttypes",

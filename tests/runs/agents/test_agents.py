@@ -35,7 +35,7 @@ from threads.db.database import in_database
 from threads.models import Thread
 
 T = TypeVar("T")
-LOG = {"log": []}
+LOG: dict[str, Any] = {"log": []}
 STEPS = [f"s{number}" for number in range(10)]
 
 
