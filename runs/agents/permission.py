@@ -13,7 +13,7 @@ from ninja.errors import HttpError
 from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.auth_file import configured
 from runs.identity.auth_file.named import ask_about_assistants
-from runs.identity.auth_file.permission import permit
+from runs.identity.auth_file.permission import Permitted, permit
 from runs.identity.auth_file.rules import RULES, Rule
 from runs.identity.authentication import known_details
 from runs.identity.principals import Principal
@@ -29,27 +29,27 @@ CREATE_RUN = RULES["POST", "/threads/{}/runs"]
 
 def permitted(
     user: Any, rule: Rule, path: Mapping[str, Any], body: dict[str, Any], *, assistants: Iterable[str] = ()
-) -> Principal:
-    """The principal of a user who may do this. The Auth file's handler may change the body.
+) -> Permitted:
+    """The principal of a user who may do this, and the body as the Auth file's handler left it.
 
     Raises PermissionDenied, NotFound for what is hidden, or InvalidRequest.
     """
     principal = _principal(user)
     if configured.current() is None:
-        return principal
+        return Permitted(principal, body)
     principal = Principal(user.pk, details=known_details(user.pk))
-    asked = async_to_sync(_asked)(principal, rule, path, body, assistants)
-    hide(asked, path.get("thread_id"))
-    return asked
+    allowed = async_to_sync(_asked)(principal, rule, path, body, assistants)
+    hide(allowed.principal, path.get("thread_id"))
+    return allowed
 
 
 async def apermitted(
     user: Any, rule: Rule, path: Mapping[str, Any], body: dict[str, Any], *, assistants: Iterable[str] = ()
-) -> Principal:
+) -> Permitted:
     """Like `permitted`."""
     principal = _principal(user)
     if configured.current() is None:
-        return principal
+        return Permitted(principal, body)
     principal = Principal(user.pk, details=await in_database(known_details, user.pk))
     return await _asked(principal, rule, path, body, assistants)
 
@@ -66,13 +66,13 @@ async def _asked(
     path: Mapping[str, Any],
     body: dict[str, Any],
     assistants: Iterable[str],
-) -> Principal:
+) -> Permitted:
     try:
-        asked = await permit(principal, rule, path, body)
-        await ask_about_assistants(asked, assistants)
+        allowed = await permit(principal, rule, path, body)
+        await ask_about_assistants(allowed.principal, assistants)
     except HttpError as error:
         _refuse(error)
-    return asked
+    return allowed
 
 
 def _refuse(error: HttpError) -> NoReturn:

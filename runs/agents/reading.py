@@ -139,13 +139,13 @@ async def astream(
 
 def state(thread_id: UUID, *, user: Any) -> ThreadState:
     """A thread's state. Raises NotFound."""
-    return _state(thread_id, permitted(user, READ_STATE, {"thread_id": thread_id}, {}))
+    return _state(thread_id, permitted(user, READ_STATE, {"thread_id": thread_id}, {}).principal)
 
 
 async def astate(thread_id: UUID, *, user: Any) -> ThreadState:
     """Like `state`."""
-    principal = await apermitted(user, READ_STATE, {"thread_id": thread_id}, {})
-    return await in_database(_state, thread_id, principal)
+    allowed = await apermitted(user, READ_STATE, {"thread_id": thread_id}, {})
+    return await in_database(_state, thread_id, allowed.principal)
 
 
 # --- what is common
@@ -164,12 +164,12 @@ def _reader(run_id: UUID, user: Any) -> Principal:
             "A run is executed after the commit: wait for it, or follow it, outside of a transaction."
         )
     path = {"thread_id": _thread_of(run_id, user), "run_id": run_id}
-    return permitted(user, READ_RUN, path, {})
+    return permitted(user, READ_RUN, path, {}).principal
 
 
 async def _areader(run_id: UUID, user: Any) -> Principal:
     path = {"thread_id": await in_database(_thread_of, run_id, user), "run_id": run_id}
-    return await apermitted(user, READ_RUN, path, {})
+    return (await apermitted(user, READ_RUN, path, {})).principal
 
 
 def _looks(timeout: float | None) -> Iterator[None]:

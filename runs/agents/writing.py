@@ -96,8 +96,9 @@ def start(
     body = _body(assistant, input, options)
     once = _once(user, idempotency_key, thread_id, body)
     path = {} if thread_id is None else {"thread_id": thread_id}
-    principal = permitted(user, CREATE_RUN, path, body, assistants=[assistant])
-    return _admitted(_request(body, thread_id), principal, thread_id, once, lock_timeout)
+    allowed = permitted(user, CREATE_RUN, path, body, assistants=[assistant])
+    request = _request(allowed.body, thread_id)
+    return _admitted(request, allowed.principal, thread_id, once, lock_timeout)
 
 
 async def astart(
@@ -113,8 +114,8 @@ async def astart(
     body = _body(assistant, input, options)
     once = _once(user, idempotency_key, thread_id, body)
     path = {} if thread_id is None else {"thread_id": thread_id}
-    principal = await apermitted(user, CREATE_RUN, path, body, assistants=[assistant])
-    request = _request(body, thread_id)
+    allowed = await apermitted(user, CREATE_RUN, path, body, assistants=[assistant])
+    request, principal = _request(allowed.body, thread_id), allowed.principal
     if not is_open():
         return await in_database(_admitted, request, principal, thread_id, once, LOCK_TIMEOUT)
     # This process may execute it at once.
@@ -169,15 +170,15 @@ def cancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "rollback"] 
 
     Raises NothingToCancel if it has ended, ThreadLocked, and PermissionDenied.
     """
-    principal = permitted(user, CANCEL, _path_of(run_id, user), {"action": action})
-    _cancelled(run_id, principal, action)
+    allowed = permitted(user, CANCEL, _path_of(run_id, user), {"action": action})
+    _cancelled(run_id, allowed.principal, action)
 
 
 async def acancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "rollback"] = "interrupt") -> None:
     """Like `cancel`, in a transaction of its own."""
     path = await in_database(_path_of, run_id, user)
-    principal = await apermitted(user, CANCEL, path, {"action": action})
-    await in_database(_cancelled, run_id, principal, action)
+    allowed = await apermitted(user, CANCEL, path, {"action": action})
+    await in_database(_cancelled, run_id, allowed.principal, action)
 
 
 def create_thread(
@@ -185,8 +186,8 @@ def create_thread(
 ) -> UUID:
     """Create a thread, in the present transaction; return its id. Raises like `start`."""
     body: dict[str, Any] = {"metadata": dict(metadata or {})}
-    principal = permitted(user, CREATE_THREAD, {}, body)
-    return _thread(principal, body["metadata"], thread_id)
+    allowed = permitted(user, CREATE_THREAD, {}, body)
+    return _thread(allowed.principal, allowed.body["metadata"], thread_id)
 
 
 async def acreate_thread(
@@ -194,8 +195,8 @@ async def acreate_thread(
 ) -> UUID:
     """Like `create_thread`, in a transaction of its own."""
     body: dict[str, Any] = {"metadata": dict(metadata or {})}
-    principal = await apermitted(user, CREATE_THREAD, {}, body)
-    return await in_database(_thread, principal, body["metadata"], thread_id)
+    allowed = await apermitted(user, CREATE_THREAD, {}, body)
+    return await in_database(_thread, allowed.principal, allowed.body["metadata"], thread_id)
 
 
 # --- what is common
