@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Error, Warning, register
-from django.db import DEFAULT_DB_ALIAS, models, router
+from django.db import DEFAULT_DB_ALIAS, connections, models, router
 
 from runs.checks.configuration import TAG, Apps
 
@@ -47,4 +47,17 @@ def check_order(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
             f"INSTALLED_APPS lists {before[0]!r} before 'runs', so that `runserver` cannot execute runs.",
             hint="List 'runs' first.",
             id="runs.W011",
+        )
+
+
+@register(TAG)
+def check_sqlite(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E022: with SQLite's deferred transactions, two of them can take over the same thread."""
+    database = connections.settings[DEFAULT_DB_ALIAS]
+    mode = str(database.get("OPTIONS", {}).get("transaction_mode", "")).upper()
+    if database["ENGINE"] == "django.db.backends.sqlite3" and mode not in ("IMMEDIATE", "EXCLUSIVE"):
+        yield Error(
+            "The SQLite database 'default' has deferred transactions, which do not lock what they read.",
+            hint='Add "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30}.',
+            id="runs.E022",
         )
