@@ -22,9 +22,8 @@ from runs.agents.reading import (
     stream,
     wait,
 )
+from runs.agents.types import Options, Started
 from runs.agents.writing import (
-    Options,
-    Started,
     aanswer,
     acancel,
     acreate_thread,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Unpack
+from collections.abc import Mapping
+from typing import Any, Literal, Unpack
 from uuid import UUID
 
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
+from runs.agents.locks import bounded_locks
 from runs.agents.permission import CANCEL, CREATE_RUN, CREATE_THREAD, apermitted, permitted
+from runs.agents.types import Options, Started
 from runs.encoding import decode, encode
-from runs.exceptions import InvalidRequest, NotFound, ThreadLocked
+from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.principals import Principal
 from runs.lifecycle import admission, cancellation
 from runs.lifecycle.interrupts import waiting
@@ -27,44 +27,11 @@ from runs.requests.run import RunRequest
 from threads import expiry
 from threads.db import clock, statements
 from threads.db.database import in_database
-from threads.db.errors import sqlstate
 from threads.db.ids import new_id
 from threads.models import Thread
 
 #: How long to wait for a locked thread, in seconds.
 LOCK_TIMEOUT = 5.0
-#: PostgreSQL's code of a lock that was not available in time.
-NOT_AVAILABLE = "55P03"
-
-
-class Options(TypedDict, total=False):
-    """Further properties of a run, as over HTTP (docs/openapi.json, `RunCreate`)."""
-
-    command: dict[str, Any]
-    checkpoint: dict[str, Any]
-    metadata: dict[str, Any]
-    config: dict[str, Any]
-    context: dict[str, Any]
-    interrupt_before: list[str] | Literal["*"]
-    interrupt_after: list[str] | Literal["*"]
-    stream_mode: str | list[str]
-    stream_subgraphs: bool
-    multitask_strategy: Literal["enqueue", "reject", "interrupt", "rollback"]
-    if_not_exists: Literal["create", "reject"]
-    after_seconds: float
-    durability: Literal["sync", "async", "exit"]
-    #: For a run without a thread: whether its thread is kept (the default) or deleted.
-    on_completion: Literal["delete", "keep"]
-    webhook: str
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A run that was created."""
-
-    id: UUID
-    thread_id: UUID
-    assistant_id: UUID
 
 
 def start(
@@ -291,26 +258,3 @@ def _thread(principal: Principal, metadata: dict[str, Any], thread_id: UUID | No
     except IntegrityError:
         raise InvalidRequest(f"Thread with ID {thread.id} already exists") from None
     return thread.id
-
-
-@contextmanager
-def bounded_locks(seconds: float) -> Iterator[None]:
-    """Wait for locks of other transactions at most so long, and leave the caller's limit as it was.
-
-    Raises ThreadLocked. On SQLite the transaction has locked the whole database.
-    """
-    if connection.vendor != "postgresql":
-        yield
-        return
-    try:
-        # An error rolls this savepoint back, with the setting.
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("SELECT current_setting('lock_timeout')")
-            [before] = cursor.fetchone()
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [f"{round(seconds * 1000)}ms"])
-            yield
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", [before])
-    except OperationalError as error:
-        if sqlstate(error) != NOT_AVAILABLE:
-            raise
-        raise ThreadLocked from error

@@ -53,15 +53,9 @@ def announce(
         left = Thread.objects.filter(id=run.thread_id).values_list("values", flat=True).first()
     else:
         left = decode(values)
-    payload = {
-        **run_json(run),
-        "status": status,
-        "updated_at": timestamp(now),
-        "run_started_at": timestamp(run.started_at) if run.started_at else None,
-        "run_ended_at": timestamp(now),
-        "values": left,
-        "error": error,
-    }
+    changed = {"status": status, "updated_at": timestamp(now), "run_ended_at": timestamp(now)}
+    began = timestamp(run.started_at) if run.started_at else None
+    payload = {**run_json(run), **changed, "run_started_at": began, "values": left, "error": error}
     WebhookDelivery.objects.create(
         user_id=run.user_id,
         run_id=run.id,
