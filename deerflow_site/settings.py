@@ -200,6 +200,7 @@ RUNS: dict[str, Any] = {
     "LOCAL_USER": LOCAL_DEVELOPMENT,
     "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),
     "BODY_LIMIT": BODY_LIMIT,
+    "SITE_BODY_LIMIT": BODY_LIMIT,
 }
 #: Identifiers of system checks that do not apply here.
 SILENCED_SYSTEM_CHECKS: list[str] = []

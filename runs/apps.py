@@ -18,8 +18,8 @@ class RunsConfig(AppConfig):
 
     def ready(self) -> None:
         # Imported here because Django imports this module before models can be imported.
-        from runs import signals  # noqa: F401
-        from runs.checks import configuration, exposure  # noqa: F401
+        from runs import receivers  # noqa: F401
+        from runs.checks import configuration, exposure, site  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401
         from runs.lifecycle.reconcile import recover_at_startup
         from runs.process import startup

@@ -185,8 +185,10 @@ class RunSettings:
     #: How long a webhook is kept after it was delivered or abandoned; 0 for no limit.
     WEBHOOK_RETENTION: float = 7 * 86_400.0
 
-    #: Largest request body.
+    #: Largest request body of the API.
     BODY_LIMIT: int = 8 * 1024 * 1024
+    #: Largest request body of the site's other pages, in addition to Django's own limits; 0 for no limit.
+    SITE_BODY_LIMIT: int = 0
     #: Deepest nesting of a JSON body.
     JSON_DEPTH: int = 64
     #: Whether a request without credentials acts as the built-in local user.

@@ -22,6 +22,10 @@ class ThreadBusy(RunsError):
     """Thread is already running a task. Wait for it to finish or choose a different multitask strategy."""
 
 
+class ThreadLocked(RunsError):
+    """Another transaction holds the thread; try again."""
+
+
 class NotFound(RunsError):
     """Not Found"""
 

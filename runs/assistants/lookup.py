@@ -11,9 +11,10 @@ from runs.exceptions import InvalidRequest, NotFound
 from runs.graphs.system_assistants import system_assistant_id
 from runs.models import Assistant, AssistantVersion
 from threads.db import clock, statements
+from threads.db.ids import UserId
 
 
-def find_assistant(name: str, *, user_id: int) -> Assistant:
+def find_assistant(name: str, *, user_id: UserId) -> Assistant:
     """The assistant with this id, or a graph's system assistant by the graph's name."""
     try:
         assistant_id = UUID(name)

@@ -19,7 +19,7 @@ from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils.version import get_version_tuple
 
 from runs import conf, graphs
@@ -33,7 +33,7 @@ MAY_BE_ZERO = {
     "RUN_TIMEOUT", "CANCEL_GRACE", "DRAIN_SECONDS", "EVENT_FLUSH", "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "LOOP_ALARM",
     "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS",
     "USER_CRONS", "USER_CONNECTIONS", "CONNECTIONS", "SOCKETS",
-    "MESSAGES_PER_INPUT", "PAGE_LIMIT", "ITEM_LIMIT", "ASSISTANT_LIMIT", "EDIT_LIMIT", "USER_STORE", "STATE_LIMIT", "EVENT_LIMIT", "EVENTS_PER_RUN", "IDLE_TIMEOUT", "WEBHOOK_RETENTION",
+    "MESSAGES_PER_INPUT", "PAGE_LIMIT", "ITEM_LIMIT", "ASSISTANT_LIMIT", "EDIT_LIMIT", "USER_STORE", "STATE_LIMIT", "EVENT_LIMIT", "EVENTS_PER_RUN", "IDLE_TIMEOUT", "WEBHOOK_RETENTION", "SITE_BODY_LIMIT",
 }  # fmt: skip
 #: Fixes CVE-2026-44545 (unbounded websocket messages) and CVE-2026-44546 (header smuggling).
 MINIMAL_DAPHNE = (4, 2, 2)
@@ -185,17 +185,19 @@ def _contradictions() -> Iterator[CheckMessage]:
 
 @register(TAG)
 def check_persistent_connections(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E006: under ASGI, requests run in different threads, whose connections stay open unused."""
-    if not getattr(django_settings, "ASGI_APPLICATION", None):
+    """W010: under ASGI, requests run in different threads, whose connections stay open unused.
+
+    Only the pages outside the API use them. Other databases are the site's own business.
+    """
+    age = connections.settings[DEFAULT_DB_ALIAS]["CONN_MAX_AGE"]
+    if not getattr(django_settings, "ASGI_APPLICATION", None) or age == 0:
         return []
     return [
-        Error(
-            f"DATABASES[{alias!r}]['CONN_MAX_AGE'] is {age}: under ASGI, persistent connections pile up.",
+        Warning(
+            f"DATABASES['default']['CONN_MAX_AGE'] is {age}: under ASGI, persistent connections pile up.",
             hint="Set it to 0; on PostgreSQL use OPTIONS['pool'] to keep connections.",
-            id="runs.E006",
+            id="runs.W010",
         )
-        for alias, database in connections.settings.items()
-        if (age := database["CONN_MAX_AGE"]) != 0
     ]
 
 

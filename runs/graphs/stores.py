@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from django.contrib.auth import get_user_model
 from langchain_core.runnables import RunnableConfig
 
 from runs.graphs.store_settings import configuration
 from runs.models import Run
+from threads.db.ids import UserId
 from threads.models.querysets import Principal
 from threads.store.user_store import UserStore
 from threads.store.writes import Fence
@@ -22,7 +24,7 @@ def store_of(principal: Principal) -> UserStore:
 class Owner:
     """The user of a thread, as the owner of a store."""
 
-    user_id: int
+    user_id: UserId
 
 
 def store_of_thread(config: RunnableConfig) -> UserStore | None:
@@ -30,7 +32,7 @@ def store_of_thread(config: RunnableConfig) -> UserStore | None:
     None if the configuration names no user.
     """
     user_id = (config.get("metadata") or {}).get("user_id")
-    return store_of(Owner(int(user_id))) if user_id is not None else None
+    return store_of(Owner(get_user_model()._meta.pk.to_python(user_id))) if user_id is not None else None
 
 
 def store_of_run(run: Run) -> UserStore:

@@ -22,6 +22,7 @@ from runs.identity.principals import Principal
 from runs.models import AuthIdentity
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import UserId
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ def _jsonable(value: Any) -> Any:
     return list(value) if isinstance(value, set | frozenset | tuple) else str(value)
 
 
-def user_id_of(identity: str) -> int | None:
+def user_id_of(identity: str) -> UserId | None:
     """The id of the site's user for an identity; None if that user is not active.
 
     The user is created on first use, and cannot log in. It is never an existing account: the
@@ -117,7 +118,7 @@ def user_id_of(identity: str) -> int | None:
     return user.pk if user.is_active else None
 
 
-def known_details(user_id: int) -> dict[str, str] | None:
+def known_details(user_id: UserId) -> dict[str, str] | None:
     """The details of an Auth file's user for a run without a client; None for other users."""
     identity = AuthIdentity.objects.filter(user_id=user_id).values_list("identity", flat=True).first()
     return {"identity": identity} if identity is not None else None

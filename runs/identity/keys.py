@@ -18,6 +18,7 @@ from runs.identity.principals import Principal
 from runs.models import ApiKey
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import UserId
 from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def touch(key_id: UUID) -> None:
 
 
 def create(
-    user_id: int, *, scopes: frozenset[str], name: str = "", expires_at: datetime | None = None
+    user_id: UserId, *, scopes: frozenset[str], name: str = "", expires_at: datetime | None = None
 ) -> tuple[ApiKey, str]:
     """Create a key; return its row and the key itself, which cannot be shown again."""
     key = MARK + secrets.token_urlsafe(32)

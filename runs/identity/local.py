@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from ipaddress import ip_address
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from django.contrib.auth import get_user_model
+from django.db.models import EmailField
 
 from runs.conf import settings
 from runs.identity.origins import is_named_host
 from runs.identity.principals import Principal
 from threads.db.database import in_database
+from threads.db.ids import UserId
 
 LOCAL_USERNAME = "local"
 #: A proxy adds one of these headers; the peer's address is then the proxy's.
@@ -25,7 +28,7 @@ FORWARDED = frozenset({
 FORWARDED_PREFIXES = ("x-forwarded", "x-original-", "x-envoy-", "x-amzn-", "x-amz-cf-", "x-arr-", "x-vercel-")
 
 #: The built-in user's id, per event loop, of which a serving process has one.
-_local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, int] = WeakKeyDictionary()
+_local_user: WeakKeyDictionary[asyncio.AbstractEventLoop, UserId] = WeakKeyDictionary()
 
 
 def may_be_local(peer: str | None, headers: Mapping[str, str]) -> bool:
@@ -63,9 +66,17 @@ async def local_principal() -> Principal:
     return Principal(user_id)
 
 
-def local_user_id() -> int:
-    users = get_user_model().objects
-    user, created = users.get_or_create(username=LOCAL_USERNAME)
+def username_of(name: str) -> str:
+    """A username for a name, which is an address if users log in by e-mail."""
+    model = get_user_model()
+    mail = isinstance(model._meta.get_field(model.USERNAME_FIELD), EmailField)
+    return f"{name}@localhost" if mail and "@" not in name else name
+
+
+def local_user_id() -> UserId:
+    model = get_user_model()
+    named: dict[str, Any] = {model.USERNAME_FIELD: username_of(LOCAL_USERNAME)}
+    user, created = model._default_manager.get_or_create(**named)
     if created:
         user.set_unusable_password()
         user.save(update_fields=["password"])

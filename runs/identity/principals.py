@@ -1,6 +1,6 @@
 """Principals: the authenticated callers, each as one user of the site.
 
-Pure: no Django, no database.
+Pure: no database.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.identity.auth_file.users import AuthUser
+from threads.db.ids import UserId
 
 READ, WRITE = "read", "write"
 #: The scopes of API keys. A user who is logged in has all of them.
@@ -20,7 +21,7 @@ SCOPES = frozenset({READ, WRITE})
 class Principal:
     """An authenticated caller: one user of the site."""
 
-    user_id: int
+    user_id: UserId
     scopes: frozenset[str] = SCOPES
     #: The Auth file's details of the user; None if it was not asked. Not for logs: they may hold secrets.
     details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
@@ -42,7 +43,7 @@ class Principal:
         return replace(self, filters={**self.filters, resource: both})
 
 
-def auth_user(user_id: int, details: Mapping[str, Any] | None) -> AuthUser:
+def auth_user(user_id: UserId, details: Mapping[str, Any] | None) -> AuthUser:
     """A user as graphs see it. Without an Auth file, the identity is the site's user id."""
     return AuthUser(details if details is not None else {"identity": str(user_id)})
 

@@ -17,9 +17,10 @@ from django.contrib.auth import (
 from django.utils.crypto import constant_time_compare
 
 from threads.db.database import in_database
+from threads.db.ids import UserId
 
 
-async def logged_in_user_id(cookies: Mapping[str, str]) -> int | None:
+async def logged_in_user_id(cookies: Mapping[str, str]) -> UserId | None:
     """The id of the active user of the cookies' session."""
     session_key = cookies.get(django_settings.SESSION_COOKIE_NAME)
     # A quoted cookie may hold any character, and some databases refuse some of them.
@@ -28,7 +29,7 @@ async def logged_in_user_id(cookies: Mapping[str, str]) -> int | None:
     return await in_database(session_user_id, session_key)
 
 
-def session_user_id(session_key: str) -> int | None:
+def session_user_id(session_key: str) -> UserId | None:
     """The id of the active user of a session. Only reads: the session is not renewed or rotated."""
     session: Mapping[str, Any] = import_module(django_settings.SESSION_ENGINE).SessionStore(session_key)
     backend_path = session.get(BACKEND_SESSION_KEY, "")

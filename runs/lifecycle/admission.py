@@ -30,7 +30,7 @@ from runs.serializers import run_columns
 from threads import expiry
 from threads.db import clock, statements
 from threads.db.database import in_database
-from threads.db.ids import new_id
+from threads.db.ids import UserId, new_id
 from threads.db.tasks import spawn
 from threads.models import StateEdit, Thread, ThreadStatus
 from threads.models.querysets import Principal
@@ -150,7 +150,7 @@ async def _create_run(
 def admit(
     request: RunRequest,
     *,
-    user_id: int,
+    user_id: UserId,
     thread_id: UUID | None,
     worker_id: UUID | None = None,
     queues: Collection[str] | None = None,
@@ -206,7 +206,7 @@ def admit(
 
 
 def _thread(
-    request: RunRequest, assistant: Assistant, *, user_id: int, thread_id: UUID | None
+    request: RunRequest, assistant: Assistant, *, user_id: UserId, thread_id: UUID | None
 ) -> tuple[Thread, dict[str, Any]]:
     """The run's locked thread and its changes; created if the run is stateless, or if the request
     says so.

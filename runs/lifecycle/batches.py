@@ -18,6 +18,7 @@ from runs.requests import limits
 from runs.requests.idempotency import Once
 from runs.requests.run import RunRequest, with_headers
 from threads.db.database import in_database
+from threads.db.ids import UserId
 from threads.models.querysets import Principal
 
 #: Runs that are cancelled in one call, one transaction each, before other work gets the database thread.
@@ -49,7 +50,7 @@ async def create_runs(
 def admit_all(
     requests: Sequence[RunRequest],
     *,
-    user_id: int,
+    user_id: UserId,
     auth_details: Mapping[str, Any] | None = None,
     once: Once | None = None,
     earlier: QuerySet[Run],
@@ -90,7 +91,7 @@ async def cancel_runs(
 
 
 def _cancel_page(
-    run_ids: Sequence[UUID], thread_id: UUID | None, user_id: int, action: str
+    run_ids: Sequence[UUID], thread_id: UUID | None, user_id: UserId, action: str
 ) -> tuple[list[UUID], NothingToCancel | None]:
     done: list[UUID] = []
     refused: NothingToCancel | None = None

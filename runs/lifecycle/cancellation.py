@@ -25,6 +25,7 @@ from runs.states.refresh import refresh_state
 from runs.webhooks import announcements
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import UserId
 from threads.models import Thread
 from threads.models.querysets import Principal
 
@@ -55,7 +56,7 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
 
 
 def cancel(
-    run_id: UUID, *, action: str, thread_id: UUID | None = None, user_id: int | None = None
+    run_id: UUID, *, action: str, thread_id: UUID | None = None, user_id: UserId | None = None
 ) -> Outcome:
     """Cancel one run, in one transaction that locks its thread.
 
@@ -149,7 +150,7 @@ async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> 
     await refresh_state(thread_id)
 
 
-def _delete(run_id: UUID, *, thread_id: UUID, user_id: int) -> None:
+def _delete(run_id: UUID, *, thread_id: UUID, user_id: UserId) -> None:
     with transaction.atomic():
         thread = Thread.objects.filter(id=thread_id, user=user_id).locked().first()
         run = Run.objects.filter(id=run_id, thread=thread_id).first() if thread is not None else None

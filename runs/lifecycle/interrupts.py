@@ -16,6 +16,7 @@ from runs.conf import settings
 from runs.models import Run
 from runs.requests.answers import answered
 from threads.models import Thread
+from threads.models.querysets import Principal
 from threads.state.interrupts import read_interrupts
 
 logger = logging.getLogger(__name__)
@@ -48,3 +49,13 @@ def unanswered(thread_id: UUID, asked: Collection[str]) -> set[str]:
         for kwargs in Run.objects.in_flight().filter(thread=thread_id).values_list("kwargs", flat=True):
             left -= answered(left, kwargs.get("command"))
     return left
+
+
+def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
+    """The assistant that ran last on a thread, and the ids of the unanswered interrupts."""
+    owned = Thread.objects.for_principal(principal).visible()
+    thread = owned.only("interrupts", "metadata").filter(id=thread_id).first()
+    if thread is None:
+        return None
+    asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}
+    return str(thread.metadata.get("assistant_id", "")), unanswered(thread.id, asked)

@@ -14,7 +14,7 @@ from runs.models import Assistant, Run
 from runs.models.run import DEFAULT_QUEUE
 from runs.requests.answers import is_plain_answer
 from runs.requests.run import RunRequest
-from threads.db.ids import new_id
+from threads.db.ids import UserId, new_id
 from threads.models import Thread
 from threads.redaction import restored
 
@@ -24,7 +24,7 @@ def compose(
     assistant: Assistant,
     thread: Thread,
     *,
-    user_id: int,
+    user_id: UserId,
     now: datetime,
     edited: bool = False,
 ) -> Run:

@@ -131,6 +131,7 @@ def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]
             now=now,
             error=ended.outcome.error,
             values=ended.outcome.values,
+            waits=ended.outcome.ending is Ending.SUCCESS and thread_rest.waits(ended.outcome),
         )
     busy = _busy([ended.run.thread_id for ended in settled])
     rows = [_left(ended, held[ended.run.thread_id], busy=busy, now=now) for ended in settled]

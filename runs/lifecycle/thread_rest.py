@@ -69,6 +69,11 @@ def executed(outcome: Outcome) -> Rest:
     )
 
 
+def waits(outcome: Outcome) -> bool:
+    """Whether the thread waits for a person after this attempt."""
+    return _status(outcome) == ThreadStatus.INTERRUPTED
+
+
 def rolled_back(outcome: Outcome) -> Rest:
     """The end of a run whose checkpoints were removed: the thread is where it was before."""
     return Rest(interrupts=outcome.interrupts, values=outcome.values, stale=outcome.interrupts is None)

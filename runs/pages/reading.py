@@ -11,19 +11,20 @@ from django.http import Http404
 
 from runs.models import Run, RunEvent
 from runs.protocols.agent.events import first_of
+from threads.db.ids import UserId
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.texts.content import text_of
 
 
-def name_of(user_id: int) -> str:
+def name_of(user_id: UserId) -> str:
     """A user's name on the page."""
-    return str(get_user_model().objects.get(pk=user_id))
+    return str(get_user_model()._default_manager.get(pk=user_id))
 
 
-def may_inspect(user_id: int) -> bool:
+def may_inspect(user_id: UserId) -> bool:
     """Whether a user may open a run's page in the admin."""
-    user: Any = get_user_model().objects.get(pk=user_id)
+    user: Any = get_user_model()._default_manager.get(pk=user_id)
     return bool(user.is_active and user.is_staff and user.has_perm("runs.view_run"))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
+
+from django.db import transaction
 
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK, Wakeups
@@ -112,6 +114,31 @@ def notify_cancelled(run_id: UUID) -> None:
         return
     with suppress(RuntimeError):  # the loop closed meanwhile
         opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
+
+
+def is_open() -> bool:
+    """Whether this code runs in the event loop of an open runtime."""
+    try:
+        return _current is not None and _current.loop is asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+
+
+def tell_after_commit(keys: Iterable[UUID | str]) -> None:
+    """Wake the waiters for keys in every process when the present transaction commits; from any
+    thread, in a process with or without a runtime.
+    """
+    told, opened = list(dict.fromkeys(keys)), _current
+    if opened is None:
+        notify_after_commit(told)
+        return
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop closed meanwhile
+            for key in told:
+                opened.loop.call_soon_threadsafe(opened.wakeups.tell, key)
+
+    transaction.on_commit(tell)
 
 
 def ring(key: str) -> None:

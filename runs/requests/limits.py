@@ -28,7 +28,7 @@ from runs.models import Cron, Run
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.database import in_database
-from threads.db.ids import first_id, made_at
+from threads.db.ids import UserId, first_id, made_at, user_parameter
 from threads.models import Thread
 
 #: Maximum number of remembered users; the least recently active one is dropped first.
@@ -39,20 +39,20 @@ SHARES = 8
 MINUTE = 60.0
 
 #: For each user: how many runs could be created at once, and when that was computed (monotonic).
-_allowances: dict[int, tuple[float, float]] = {}
+_allowances: dict[UserId, tuple[float, float]] = {}
 #: For each user: how many runs may be created without a count, and until when (monotonic). None: no runs at
 #: all.
-_shares: dict[int, tuple[int | None, float]] = {}
+_shares: dict[UserId, tuple[int | None, float]] = {}
 #: For each user: how many threads may be created without a count, and the limit at the last count.
-_room: dict[int, tuple[int, int]] = {}
+_room: dict[UserId, tuple[int, int]] = {}
 #: Connections that each user has open, and the tasks that serve them.
-_open: Counter[int] = Counter()
+_open: Counter[UserId] = Counter()
 _serving: WeakSet[asyncio.Task[Any]] = WeakSet()
 #: The tasks that serve the websockets of this process.
 _sockets: set[asyncio.Task[Any]] = set()
 
 
-async def take_runs(user_id: int, count: int = 1) -> None:
+async def take_runs(user_id: UserId, count: int = 1) -> None:
     """Count new runs of a user.
 
     Raises LimitReached. The runs of a minute may be created all at once.
@@ -64,7 +64,15 @@ async def take_runs(user_id: int, count: int = 1) -> None:
         await in_database(check_rate, user_id, count)
 
 
-def take_allowance(user_id: int, count: int = 1) -> None:
+def take_runs_now(user_id: UserId, count: int = 1) -> None:
+    """Like `take_runs`, on the present connection."""
+    if settings.USER_RUNS_PER_MINUTE:
+        take_allowance(user_id, count)
+        if not take_share(user_id, count):
+            check_rate(user_id, count)
+
+
+def take_allowance(user_id: UserId, count: int = 1) -> None:
     """Apply this process's own rate limit, which also counts deleted runs. Raises LimitReached."""
     limit = settings.USER_RUNS_PER_MINUTE
     now = time.monotonic()
@@ -78,7 +86,7 @@ def take_allowance(user_id: int, count: int = 1) -> None:
         raise too_many_runs((count - has) * MINUTE / limit)
 
 
-def take_share(user_id: int, count: int) -> bool:
+def take_share(user_id: UserId, count: int) -> bool:
     """Whether this process's share allows the runs without a count; no query.
 
     Raises LimitReached while a recent count shows that the user may create none.
@@ -95,7 +103,7 @@ def take_share(user_id: int, count: int) -> bool:
     return True
 
 
-def check_rate(user_id: int, count: int) -> None:
+def check_rate(user_id: UserId, count: int) -> None:
     """Raise LimitReached if a user's runs of the last minute, in all processes, reach the limit."""
     limit = settings.USER_RUNS_PER_MINUTE
     since = first_id(clock.now() - timedelta(seconds=MINUTE))
@@ -120,7 +128,7 @@ def too_many_runs(wait: float) -> LimitReached:
     )
 
 
-def _remember(user_id: int, left: int | None, until: float) -> None:
+def _remember(user_id: UserId, left: int | None, until: float) -> None:
     if len(_shares) >= REMEMBERED and user_id not in _shares:
         _shares.clear()
     _shares[user_id] = (left, until)
@@ -141,7 +149,7 @@ def check_input(request: RunRequest) -> None:
         )
 
 
-def check_queue(user_id: int) -> None:
+def check_queue(user_id: UserId) -> None:
     """Raise LimitReached if a user's queue is full. Reads at most `USER_QUEUE` index entries."""
     limit = settings.USER_QUEUE
     if not limit:
@@ -150,7 +158,7 @@ def check_queue(user_id: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT 1 FROM {table} WHERE user_id = %s AND status = 'pending' LIMIT 1 OFFSET {int(limit) - 1}",
-            [user_id],
+            [user_parameter(user_id)],
         )
         if cursor.fetchone() is not None:
             raise LimitReached(
@@ -158,7 +166,7 @@ def check_queue(user_id: int) -> None:
             )
 
 
-def has_room(user_id: int) -> bool:
+def has_room(user_id: UserId) -> bool:
     """Whether this process's share allows one more thread; no query."""
     limit = settings.USER_THREADS
     left, counted_for = _room.get(user_id, (0, limit))
@@ -169,7 +177,7 @@ def has_room(user_id: int) -> bool:
     return True
 
 
-def check_threads(user_id: int) -> None:
+def check_threads(user_id: UserId) -> None:
     """Raise LimitReached if a user has the maximum of threads.
 
     Far from the limit, counts are rare.
@@ -186,14 +194,14 @@ def check_threads(user_id: int) -> None:
     _room[user_id] = ((limit - count - 1) // 4, limit)
 
 
-def check_crons(user_id: int) -> None:
+def check_crons(user_id: UserId) -> None:
     """Raise LimitReached if a user has the maximum of crons."""
     limit = settings.USER_CRONS
     if limit and Cron.objects.filter(user_id=user_id)[:limit].count() >= limit:
         raise LimitReached(f"You have {limit} crons, and may have no more; delete some.", retry_after=60)
 
 
-def hold_connection(user_id: int) -> None:
+def hold_connection(user_id: UserId) -> None:
     """Count the current task as an open connection until the task ends. Raises LimitReached."""
     limit = settings.USER_CONNECTIONS
     task = asyncio.current_task()
@@ -222,7 +230,7 @@ def open_sockets() -> int:
     return len(_sockets)
 
 
-def _release(user_id: int) -> None:
+def _release(user_id: UserId) -> None:
     _open[user_id] -= 1
     if _open[user_id] <= 0:
         del _open[user_id]

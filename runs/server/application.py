@@ -37,8 +37,8 @@ class Site:
     ) -> None:
         self.lifespan = lifespan
         self._is_of_api = is_of_api
-        self.api = CrossOrigin(self._while_serving(PlainPaths(BodyLimit(api))))
-        self.site = self._while_serving(BodyLimit(site))
+        self.api = CrossOrigin(self._while_serving(PlainPaths(BodyLimit(api, of_api=True))))
+        self.site = self._while_serving(BodyLimit(site, of_api=False))
         self.websocket = websocket
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,15 +7,16 @@ import asyncio
 import socket
 import time
 from typing import Any
+from urllib.parse import unquote
 
 from daphne import http_protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from runs.conf import settings
 from runs.server.channels import Channel, Refusal, is_full
 from runs.server.lifespan import State
-from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
+from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, body_limit, detail_json, too_large
+from runs.server.paths import is_of_api
 from runs.server.types import Message
 
 #: Bytes of a stream that the kernel stores unsent.
@@ -83,6 +84,7 @@ class Request(http_protocol.WebRequest):
 
     gate: Gate | None = None
     _received = 0
+    _limit = 0
     _refused = False
     _lingering: asyncio.TimerHandle | None = None
 
@@ -93,16 +95,17 @@ class Request(http_protocol.WebRequest):
         self._progress = Progress()
 
     def gotLength(self, length: int | None) -> None:
-        if length is not None and length > settings.BODY_LIMIT:
+        self._limit = body_limit(of_api=is_of_api({"path": path_in(self.channel._path)}))
+        if length is not None and length > self._limit:
             self._refuse()
         else:
             super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
-        if self._refused and self._received > settings.BODY_LIMIT + LINGER_BYTES:
+        if self._refused and self._received > self._limit + LINGER_BYTES:
             self._hang_up()
-        if not self._refused and self._received > settings.BODY_LIMIT:
+        if not self._refused and self._received > self._limit:
             self._refuse()
         if not self._refused:
             super().handleContentChunk(data)
@@ -119,7 +122,7 @@ class Request(http_protocol.WebRequest):
         self._refused = True
         waits = self.requestHeaders.hasHeader(b"Expect")
         self.requestHeaders.removeHeader(b"Expect")  # or "100 Continue" would follow
-        body = detail_json(too_large(settings.BODY_LIMIT))
+        body = detail_json(too_large(self._limit))
         head = b"HTTP/1.1 413 Content Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
         self.channel.write(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
         if waits:
@@ -179,6 +182,11 @@ class Request(http_protocol.WebRequest):
         """Report a disconnect to the application, although the client is still connected."""
         if self.application_queue is not None and not self.finished:
             self.send_disconnect()
+
+
+def path_in(target: bytes) -> str:
+    """The decoded path of a request's first line."""
+    return unquote(target.partition(b"?")[0].decode("latin-1"), errors="replace")
 
 
 class HTTPFactory(http_protocol.HTTPFactory):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from contextlib import suppress
 
 from runs.conf import settings
@@ -69,14 +70,24 @@ class PlainPaths:
         return await self.application(scope, receive, send)
 
 
-class BodyLimit:
-    """Answers 413 to a body above `BODY_LIMIT`, before reading it if its length is declared."""
+def body_limit(*, of_api: bool) -> int:
+    """The largest request body, in bytes."""
+    return int(settings.BODY_LIMIT if of_api else settings.SITE_BODY_LIMIT or sys.maxsize)
 
-    def __init__(self, application: Application) -> None:
+
+class BodyLimit:
+    """Answers 413 to a larger body, before reading it if its length is declared.
+
+    Args:
+        of_api: Whether the application is the API, or the rest of the site.
+    """
+
+    def __init__(self, application: Application, *, of_api: bool) -> None:
         self.application = application
+        self._of_api = of_api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        limit = settings.BODY_LIMIT
+        limit = body_limit(of_api=self._of_api)
         headers = dict(scope["headers"])
         declared = headers.get(b"content-length")
         # A client that sends `Expect` has not started to send the body.

@@ -12,6 +12,7 @@ from runs.models import Run, WebhookDelivery
 from runs.process.current import ring
 from runs.process.wakeups import WEBHOOKS
 from runs.serializers import run_json
+from runs.webhooks.notices import note
 from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import host_of, parse_url
 from threads.api.wire import timestamp
@@ -26,14 +27,17 @@ def announce(
     now: datetime,
     error: dict[str, str] | None = None,
     values: Encoded | None = None,
+    waits: bool = False,
 ) -> None:
-    """Put a run's end into the outbox, if the run has a webhook.
+    """Put a run's end into the outbox: its webhook, if it has one, and its signal.
 
     Args:
         run: The run before its end.
         error: The error as clients may read it.
         values: The run's final state; None for the values of its thread's row.
+        waits: Whether the run has stopped to wait for a person.
     """
+    note("run_interrupted" if waits else "run_finished", run, status=status, now=now, error=error)
     url = run.kwargs.get("webhook")
     if not url or not settings.WEBHOOKS:
         return
@@ -49,15 +53,9 @@ def announce(
         left = Thread.objects.filter(id=run.thread_id).values_list("values", flat=True).first()
     else:
         left = decode(values)
-    payload = {
-        **run_json(run),
-        "status": status,
-        "updated_at": timestamp(now),
-        "run_started_at": timestamp(run.started_at) if run.started_at else None,
-        "run_ended_at": timestamp(now),
-        "values": left,
-        "error": error,
-    }
+    changed = {"status": status, "updated_at": timestamp(now), "run_ended_at": timestamp(now)}
+    began = timestamp(run.started_at) if run.started_at else None
+    payload = {**run_json(run), **changed, "run_started_at": began, "values": left, "error": error}
     WebhookDelivery.objects.create(
         user_id=run.user_id,
         run_id=run.id,

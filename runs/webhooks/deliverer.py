@@ -13,9 +13,12 @@ from runs.conf import settings
 from runs.models import WebhookDelivery
 from runs.process.wakeups import WEBHOOKS, Wakeups
 from runs.webhooks import outbox
+from runs.webhooks.notices import is_notice, receivers, send_signal
 from runs.webhooks.sending import lookups_left, open_client, send
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.executors import in_thread
+from threads.db.ids import UserId
 
 logger = logging.getLogger(__name__)
 
@@ -25,9 +28,11 @@ logger = logging.getLogger(__name__)
 AT_ONCE, PER_HOST = 32, 4
 #: Pause after a failure to read the outbox, in seconds.
 RETRY = 1.0
+#: How long a shutdown waits for receivers of signals, in seconds.
+CLOSE = 1.0
 
 
-def crowding(busy: Mapping[int, int], room: int) -> list[int]:
+def crowding(busy: Mapping[UserId, int], room: int) -> list[UserId]:
     """The users who have at least as many deliveries under way as there is room for."""
     return [user_id for user_id, count in busy.items() if count >= room]
 
@@ -54,6 +59,7 @@ class Deliverer:
             finally:
                 # Before the connections close, because that would look like failures of the receivers.
                 await self._break_off()
+                await in_thread(receivers.close, CLOSE)
 
     async def _break_off(self) -> None:
         broken_off = dict(self._sending)
@@ -102,10 +108,13 @@ class Deliverer:
         self._wakeups.ring(WEBHOOKS)
 
     async def _deliver(self, client: httpx.AsyncClient, delivery: WebhookDelivery) -> None:
-        result = await send(client, delivery)
+        result = await (send_signal(delivery) if is_notice(delivery) else send(client, delivery))
         await in_database(outbox.conclude, delivery, result)
         if result.error is not None:
-            logger.info(
-                "Webhook %s of run %s, attempt %s: %s",
-                delivery.id, delivery.run_id, delivery.attempts, result.error,
+            # A webhook's receiver is someone else's; a signal's is this site's own code.
+            own = is_notice(delivery)
+            logger.log(
+                logging.WARNING if own else logging.INFO,
+                "%s %s of run %s, attempt %s: %s",
+                "Signal" if own else "Webhook", delivery.id, delivery.run_id, delivery.attempts, result.error,
             )  # fmt: skip

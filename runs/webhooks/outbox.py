@@ -16,6 +16,7 @@ from runs.conf import settings
 from runs.deletion import Step, turn
 from runs.models import DeliveryState, WebhookDelivery
 from threads.db import clock
+from threads.db.ids import UserId
 
 #: Pause before the second attempt, in seconds; the factor for each further pause; the longest pause; and the
 #: random variation, so that a recovering receiver does not get all deliveries at once.
@@ -46,7 +47,7 @@ class Avoid:
     """The hosts and the users whose concurrent deliveries are as many as they may be."""
 
     hosts: Collection[str] = ()
-    users: Collection[int] = ()
+    users: Collection[UserId] = ()
 
     def others(self) -> QuerySet[WebhookDelivery]:
         """The pending deliveries of the others."""

@@ -24,6 +24,7 @@ from runs.webhooks.targets import Policy, TargetRefused, address_of, check_addre
 from threads.api.wire import timestamp
 from threads.db import clock
 from threads.db.executors import resolvers
+from threads.db.ids import UserId
 
 #: Timeout of connecting, in seconds. WEBHOOK_TIMEOUT limits the whole attempt.
 CONNECT_TIMEOUT = 5.0
@@ -104,15 +105,15 @@ def decode_payload(payload: Any) -> dict[str, Any]:
 
 
 #: Lookups whose deliveries have given up, and their users. A lookup cannot be interrupted and occupies a thread.
-_left: dict[Future[Any], int] = {}
+_left: dict[Future[Any], UserId] = {}
 
 
-def lookups_left() -> Counter[int]:
+def lookups_left() -> Counter[UserId]:
     """How many lookups of each user outlive their deliveries."""
     return Counter(list(_left.values()))
 
 
-async def resolve(url: httpx.URL, policy: Policy, *, user_id: int) -> str:
+async def resolve(url: httpx.URL, policy: Policy, *, user_id: UserId) -> str:
     """The address to connect to: the host's first one, if all of its addresses are allowed.
 
     Raises TargetRefused, and gaierror for an unknown name.

@@ -24,6 +24,7 @@ from runs.process.leases import Lease, mark_draining
 from runs.process.options import WorkerOptions
 from runs.process.wakeups import WORK, Wakeups, owner_of
 from runs.webhooks.deliverer import Deliverer
+from runs.webhooks.notices import note_start
 from runs.worker.active import Active, ActiveRuns
 from runs.worker.cancel_watch import CancelWatch
 from runs.worker.drain import drain_runs
@@ -214,6 +215,7 @@ class RunManager:
         run = execution.run
         settled = NOT_SETTLED
         try:
+            await note_start(run)
             with self.wakeups.calling(owner_of(run.id), self._cancel_watch.look):
                 outcome = await self._drive(execution)
             settled = await self._settler.settle(run, outcome, stream)

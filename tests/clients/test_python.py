@@ -19,8 +19,8 @@ FUNCTIONS = list(dict.fromkeys(CALLS.values()))
 
 
 @pytest.fixture(params=[True, False], ids=["sync", "async"])
-def client(request: pytest.FixtureRequest, obeying: Site) -> Iterator[Both]:
-    made = Both(obeying.process.url, sync=request.param)
+def client(request: pytest.FixtureRequest, either: Site) -> Iterator[Both]:
+    made = Both(either.process.url, sync=request.param)
     yield made
     made.close()
     assert ENDS[made.sync] in made.calls

@@ -17,7 +17,7 @@ MOST_MODULES, MOST_LINES, MOST_LINES_OF_FUNCTION = 14, 300, 50
 MAY_GROW = ("runs.management.commands",)
 #: Modules that Django, Channels or every layer looks for at the root of an application.
 KNOWN = {
-    "__init__", "apps", "models", "admin", "urls", "asgi", "wsgi", "settings", "signals", "routing", "consumers", "tests",
+    "__init__", "apps", "models", "admin", "urls", "asgi", "wsgi", "settings", "signals", "receivers", "consumers", "tests",
     "conf", "exceptions", "encoding", "serializers", "deletion",
     "disclosure", "display", "expiry", "filters", "metadata", "redaction",
 }  # fmt: skip

@@ -132,13 +132,15 @@ class Postgres(Database):
 class Template:
     """A migrated database of this session, and copies of it."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
+    def __init__(self, folder: Path, cache: Path, **settings: str) -> None:
         self.folder, self.cache = folder, cache
         self._server = os.environ.get("DATABASE_URL", "")
         self._name = f"template_{os.getpid()}_{next(numbers)}"
         if self._server:
             self._on_server(f"CREATE DATABASE {self._name}")
-        migrate(folder, cache, **({"DATABASE_URL": self._url(self._name)} if self._server else {}))
+        migrate(
+            folder, cache, **settings, **({"DATABASE_URL": self._url(self._name)} if self._server else {})
+        )
 
     @contextmanager
     def copy(self, folder: Path) -> Iterator[Database]:

@@ -86,8 +86,10 @@ def moment(written: datetime | str) -> float:
 class Process:
     """One server process; its output goes to a file."""
 
-    def __init__(self, command: tuple[str, ...], *, port: int, log: Path, env: dict[str, str]) -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(
+        self, command: tuple[str, ...], *, port: int, log: Path, env: dict[str, str], prefix: str = ""
+    ) -> None:
+        self.url = f"http://127.0.0.1:{port}{prefix}"
         self.log = log
         arguments = [each.format(port=port) for each in command]
         log.touch()
@@ -190,8 +192,11 @@ class Site:
         cache: Path,
         graphs: dict[str, str] | None = None,
         env: dict[str, str] | None = None,
+        prefix: str = "",
     ) -> None:
         self.folder, self.database = folder, database
+        #: The path below which the site has the API.
+        self.prefix = prefix
         self.port = free_port()
         self.processes: list[Process] = []
         self._cache = cache
@@ -218,7 +223,9 @@ class Site:
             **self.database.settings,
             **self._env,
         )
-        process = Process(command or SERVE, port=port or self.port, log=log, env={**settings, **env})
+        process = Process(
+            command or SERVE, port=port or self.port, log=log, env={**settings, **env}, prefix=self.prefix
+        )
         self.processes.append(process)
         return process
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from django.db import models
 
+from threads.db.ids import UserId
 from threads.filters import narrowing
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ class Principal(Protocol):
     """The requester: one user of the site."""
 
     @property
-    def user_id(self) -> int: ...
+    def user_id(self) -> UserId: ...
 
 
 class ThreadQuerySet(models.QuerySet["Thread"]):

@@ -14,6 +14,7 @@ from django.db.models.functions import StrIndex
 from langgraph.store.base import Item
 
 from threads.db import clock
+from threads.db.ids import user_parameter
 from threads.db.namespaces import Namespace, below, decode, encode
 from threads.models import StoreItem
 from threads.models.item import StoreItemQuerySet
@@ -140,7 +141,7 @@ def namespaces(principal: Principal, prefix: Sequence[str], *, after: str = "") 
                 SELECT ({following} > each_one.namespace) FROM each_one WHERE each_one.namespace IS NOT NULL
             ) SELECT namespace FROM each_one WHERE namespace IS NOT NULL LIMIT {PAGE}""",
             {
-                "user": principal.user_id,
+                "user": user_parameter(principal.user_id),
                 "now": connection.ops.adapt_datetimefield_value(clock.now()),
                 "start": bounds[0] if bounds else "",
                 "end": bounds[1] if bounds else "",

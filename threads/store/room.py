@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from django.db import connection
 
+from threads.db.ids import UserId, user_parameter
 from threads.models import StoreItem
 from threads.models.querysets import Principal
 from threads.store.exceptions import TooLarge
@@ -24,7 +25,7 @@ SIZE = {
 }
 
 #: For each user: bytes that may be written before the items are summed up again, and the limit then in force.
-_left: dict[int, tuple[int, int]] = {}
+_left: dict[UserId, tuple[int, int]] = {}
 
 
 def take_room(principal: Principal, values: Iterable[str], *, limit: int) -> None:
@@ -54,5 +55,5 @@ def held(principal: Principal) -> int:
     """Bytes of all items of a user, as JSON."""
     table = StoreItem._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(SIZE[connection.vendor].format(table=table), [principal.user_id])
+        cursor.execute(SIZE[connection.vendor].format(table=table), [user_parameter(principal.user_id)])
         return int(cursor.fetchone()[0])

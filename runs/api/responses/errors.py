@@ -24,6 +24,7 @@ from runs.exceptions import (
     RequestTooLarge,
     ServerClosing,
     ThreadBusy,
+    ThreadLocked,
 )
 from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests.run import ContradictoryRequest
@@ -48,7 +49,7 @@ STATUSES: dict[type[Exception], int] = {
     NotFound: 404,
     GraphNotFound: 404,
     NothingToCancel: 404,
-    **dict.fromkeys((ThreadBusy, KeyReused, CreationDeleted), 409),
+    **dict.fromkeys((ThreadBusy, ThreadLocked, KeyReused, CreationDeleted), 409),
     AssistantExists: 409,
     SystemAssistant: 403,
     InvalidNamespaceError: 400,

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
+from threads.db.ids import UserId
+
 #: How long a run's end waits for the content before it, in seconds.
 PATIENCE = 2.0
 
@@ -73,7 +75,7 @@ _readers: dict[Key, Readers] = {}
 
 
 @contextmanager
-def delivering(user_id: int, thread_id: UUID, *, since: int, owner: object) -> Iterator[Delivery]:
+def delivering(user_id: UserId, thread_id: UUID, *, since: int, owner: object) -> Iterator[Delivery]:
     """Register a connection that carries content after event `since`, while the context lasts."""
     key = (user_id, thread_id)
     readers = _readers.setdefault(key, Readers())
@@ -88,7 +90,7 @@ def delivering(user_id: int, thread_id: UUID, *, since: int, owner: object) -> I
         readers.moved()
 
 
-async def delivered(user_id: int, thread_id: UUID, position: int, *, owner: object) -> None:
+async def delivered(user_id: UserId, thread_id: UUID, position: int, *, owner: object) -> None:
     """Wait, at most for `PATIENCE`, until the user's readers have the content before an event.
 
     Args:

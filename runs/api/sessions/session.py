@@ -22,7 +22,7 @@ from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import COMMANDS
 from runs.identity.principals import Principal
 from runs.lifecycle.admission import earlier_runs
-from runs.lifecycle.interrupts import unanswered
+from runs.lifecycle.interrupts import waiting
 from runs.models import MultitaskStrategy, Run, RunEvent
 from runs.protocols.agent.commands import Command, ProtocolError
 from runs.protocols.agent.events import last_of
@@ -237,13 +237,3 @@ def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
     """The unanswered interrupts of a thread, as its row stores them."""
     state = waiting(thread_id, principal=principal)
     return dict.fromkeys(state[1]) if state is not None else {}
-
-
-def waiting(thread_id: UUID, *, principal: Principal) -> tuple[str, set[str]] | None:
-    """The assistant that ran last on a thread, and the ids of the unanswered interrupts."""
-    owned = Thread.objects.for_principal(principal).visible()
-    thread = owned.only("interrupts", "metadata").filter(id=thread_id).first()
-    if thread is None:
-        return None
-    asked = {question["id"] for of_task in thread.interrupts.values() for question in of_task}
-    return str(thread.metadata.get("assistant_id", "")), unanswered(thread.id, asked)

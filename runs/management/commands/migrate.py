@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 from django.core.management.commands import migrate
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from threads.checkpoints.postgres.storage import connection_string
 
@@ -22,8 +22,14 @@ PAUSE = 0.1
 
 @contextmanager
 def migrating_alone(alias: str) -> Iterator[None]:
-    """Hold the database's lock of migrations, for which other processes wait."""
+    """Hold the database's lock of migrations, for which other processes wait.
+
+    Only for the database of the runs; a site's other databases are migrated as without this command.
+    """
     database = connections[alias]
+    if alias != DEFAULT_DB_ALIAS or database.vendor not in ("postgresql", "sqlite"):
+        yield
+        return
     # Removes `lock_timeout`: a server gives up on locks within seconds, but a migration waits for them.
     database.settings_dict["OPTIONS"].pop("options", None)
     if database.vendor == "postgresql":

@@ -6,9 +6,11 @@ import logging
 import os
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
+from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
+from django.contrib.staticfiles.management.commands import runserver
 from django.core.management.base import CommandError
-from django.core.management.commands import runserver
 
 from runs.management.arguments import require_migrated_database, site_application
 
@@ -55,7 +57,11 @@ class Command(runserver.Command):
         super().handle(*args, **{**options, "use_threading": False})
 
     def get_handler(self, *args: Any, **options: Any) -> Any:
-        return site_application()
+        application = site_application()
+        if not apps.is_installed("django.contrib.staticfiles"):
+            return application
+        wanted = options["use_static_handler"] and (settings.DEBUG or options["insecure_serving"])
+        return ASGIStaticFilesHandler(application) if wanted else application
 
     def on_bind(self, server_port: int) -> None:
         # Replaces Django's message, which is about WSGI. The server itself prints its address when it

@@ -184,7 +184,7 @@ def test_a_lease_must_outlast_two_heartbeats(lease: float, heartbeat: float, exp
         assert ids() == expected
 
 
-@pytest.mark.parametrize(("age", "expected"), [(0, []), (60, ["runs.E006"]), (None, ["runs.E006"])])
+@pytest.mark.parametrize(("age", "expected"), [(0, []), (60, ["runs.W010"]), (None, ["runs.W010"])])
 def test_persistent_connections_are_an_error_under_asgi(
     monkeypatch: pytest.MonkeyPatch, age: int | None, expected: list[str]
 ) -> None:

@@ -91,7 +91,7 @@ def test_without_options_the_settings_say_what_is_old(
     assert result.out.startswith(
         "Removed 6 events, 0 runs, 1 expired threads, 1 threads of stateless runs, 0 rows of checkpoints, "
         "0 items of the store, 1 workers, "
-        "0 webhooks; 1 threads left with their present state only, in "
+        "0 webhooks, 0 idempotency keys; 1 threads left with their present state only, in "
     )
     assert set(RunEvent.objects.values_list("run", flat=True)) == {young.id}
     assert set(Thread.objects.values_list("id", flat=True)) == {young.thread_id, kept.id}

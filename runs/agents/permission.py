@@ -1,0 +1,92 @@
+"""What a user of the site may do by Python: the same as over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+from uuid import UUID
+
+from asgiref.sync import async_to_sync
+from django.core.exceptions import PermissionDenied
+from ninja.errors import HttpError
+
+from runs.exceptions import InvalidRequest, NotFound
+from runs.identity.auth_file import configured
+from runs.identity.auth_file.named import ask_about_assistants
+from runs.identity.auth_file.permission import Permitted, permit
+from runs.identity.auth_file.rules import RULES, Rule
+from runs.identity.authentication import known_details
+from runs.identity.principals import Principal
+from threads.db.database import in_database
+from threads.models import Thread
+
+READ_RUN = RULES["GET", "/threads/{}/runs/{}"]
+READ_STATE = RULES["GET", "/threads/{}/state"]
+CANCEL = RULES["POST", "/threads/{}/runs/{}/cancel"]
+CREATE_THREAD = RULES["POST", "/threads"]
+CREATE_RUN = RULES["POST", "/threads/{}/runs"]
+
+
+def permitted(
+    user: Any, rule: Rule, path: Mapping[str, Any], body: dict[str, Any], *, assistants: Iterable[str] = ()
+) -> Permitted:
+    """The principal of a user who may do this, and the body as the Auth file's handler left it.
+
+    Raises PermissionDenied, NotFound for what is hidden, or InvalidRequest.
+    """
+    principal = _principal(user)
+    if configured.current() is None:
+        return Permitted(principal, body)
+    principal = Principal(user.pk, details=known_details(user.pk))
+    allowed = async_to_sync(_asked)(principal, rule, path, body, assistants)
+    hide(allowed.principal, path.get("thread_id"))
+    return allowed
+
+
+async def apermitted(
+    user: Any, rule: Rule, path: Mapping[str, Any], body: dict[str, Any], *, assistants: Iterable[str] = ()
+) -> Permitted:
+    """Like `permitted`."""
+    principal = _principal(user)
+    if configured.current() is None:
+        return Permitted(principal, body)
+    principal = Principal(user.pk, details=await in_database(known_details, user.pk))
+    return await _asked(principal, rule, path, body, assistants)
+
+
+def _principal(user: Any) -> Principal:
+    if user.pk is None or not user.is_active:
+        raise PermissionDenied("This user is not active.")
+    return Principal(user.pk)
+
+
+async def _asked(
+    principal: Principal,
+    rule: Rule,
+    path: Mapping[str, Any],
+    body: dict[str, Any],
+    assistants: Iterable[str],
+) -> Permitted:
+    try:
+        allowed = await permit(principal, rule, path, body)
+        await ask_about_assistants(allowed.principal, assistants)
+    except HttpError as error:
+        _refuse(error)
+    return allowed
+
+
+def _refuse(error: HttpError) -> NoReturn:
+    if error.status_code in (401, 403):
+        raise PermissionDenied(str(error)) from None
+    raise (NotFound if error.status_code == 404 else InvalidRequest)(str(error)) from None
+
+
+def hide(principal: Principal, thread_id: UUID | None) -> None:
+    """Raise NotFound for a thread that a filter hides, also one that the present transaction has
+    created.
+    """
+    if thread_id is None or not principal.filters.get("threads"):
+        return
+    own = Thread.objects.filter(id=thread_id, user_id=principal.user_id)
+    if own.exists() and not own.for_principal(principal).exists():
+        raise NotFound(f"Thread with ID {thread_id} not found")

@@ -1,0 +1,48 @@
+"""Receivers, connected when the application is ready."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models.signals import post_migrate, pre_delete
+from django.dispatch import receiver
+
+from runs.conf import settings
+from runs.deletion import ROWS, THREADS, parts, turn
+from runs.models import Run, RunEvent
+from threads.checkpoints.opening import open_pruning
+from threads.checkpoints.postgres.setup import create_tables
+from threads.models import Thread
+
+
+@receiver(pre_delete, sender=Run, dispatch_uid="runs.delete_events")
+def delete_events(instance: Run, **kwargs: Any) -> None:
+    """Events have no foreign key in the database, so they are deleted here."""
+    RunEvent.objects.filter(run_id=instance.pk).delete()
+
+
+@receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.delete_checkpoints")
+def delete_checkpoints(instance: Any, **kwargs: Any) -> None:
+    """Checkpoints have no foreign key either, so a user's are deleted here. Django finds the user's
+    other rows itself.
+    """
+    threads = Thread.objects.filter(user=instance.pk)
+    with turn():
+        # A concurrent writer waits for the end of this transaction, and then finds no thread.
+        thread_ids = list(threads.order_by("id").locked().values_list("id", flat=True))
+        pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+        for part in parts(thread_ids, THREADS):
+            while pruning.delete(part, limit=ROWS):
+                pass
+
+
+@receiver(post_migrate, dispatch_uid="runs.create_checkpoint_tables")
+def create_checkpoint_tables(sender: Any, using: str, **kwargs: Any) -> None:
+    """`migrate` also creates LangGraph's tables, so that servers that start at the same time need
+    not.
+    """
+    ours = getattr(sender, "name", "") == "runs" and using == DEFAULT_DB_ALIAS
+    if ours and connections[using].vendor == "postgresql":
+        create_tables(using)

@@ -1,0 +1,43 @@
+"""System checks of a site that includes the applications. `tests.host` has the one about routers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from runs.checks.site import check_databases, check_order, check_sqlite
+
+
+def ids(found: Any) -> list[str]:
+    return [each.id for each in found]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, ["runs.E022"]),
+        ({"transaction_mode": "DEFERRED"}, ["runs.E022"]),
+        ({"transaction_mode": "IMMEDIATE"}, []),
+    ],
+)
+def test_deferred_transactions_of_sqlite_are_an_error(
+    monkeypatch: pytest.MonkeyPatch, options: dict[str, str], expected: list[str]
+) -> None:
+    database = {**connections.settings["default"], "ENGINE": "django.db.backends.sqlite3", "OPTIONS": options}
+    monkeypatch.setitem(connections.settings, "default", database)
+    assert ids(check_sqlite(None)) == expected
+
+
+def test_this_projects_own_site_is_in_order(settings: Any) -> None:
+    assert ids(check_databases(None)) == ids(check_order(None)) == []
+
+
+def test_another_runserver_before_ours_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.apps import apps
+
+    configs = {name: config for name, config in apps.app_configs.items() if name != "staticfiles"}
+    before = {"staticfiles": apps.app_configs["staticfiles"], **configs}
+    monkeypatch.setattr(apps, "app_configs", before)
+    assert ids(check_order(None)) == ["runs.W011"]
