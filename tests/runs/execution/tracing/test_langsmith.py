@@ -1,0 +1,116 @@
+"""LangSmith by LangGraph Server's variables, and an exit that a dead receiver does not hold up: in real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.postgres import free_port
+
+ROOT = Path(__file__).resolve().parents[4]
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def requests() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    """A server that records what it is sent."""
+    found: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(b'{"version": "0.10.0", "batch_ingest_config": {"use_multipart_endpoint": true}}')
+
+        def do_POST(self) -> None:
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                body = b""
+                while size := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+            else:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            found.append((self.path, body))
+            self._answer(b"{}")
+
+        def do_PATCH(self) -> None:
+            self.do_POST()
+
+        def _answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *arguments: Any) -> None:
+            """Not to stderr."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}", found
+    server.shutdown()
+    server.server_close()
+
+
+def chat(data: Path, **environment: str) -> tuple[subprocess.CompletedProcess[str], float]:
+    """One exchange with the demo agent in a process of its own; and how long its last part took."""
+    kept = {
+        name: value for name, value in os.environ.items() if not name.startswith(("LANG", "DATABASE_URL"))
+    }
+    variables = {
+        **kept,
+        "DATA_DIR": str(data),
+        "DEMO_DELAY": "0",
+        "DJANGO_SETTINGS_MODULE": "deerflow_site.settings",
+        **environment,
+    }
+    manage = [sys.executable, "manage.py"]
+    subprocess.run([*manage, "migrate", "-v0"], cwd=ROOT, env=variables, check=True, timeout=100)
+    began = time.monotonic()
+    done = subprocess.run(
+        [*manage, "agents", "chat", "--once", "hi"],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    return done, time.monotonic() - began
+
+
+def test_langsmith_is_sent_the_run(tmp_path: Path, requests: tuple[str, list[tuple[str, bytes]]]) -> None:
+    url, found = requests
+    done, _ = chat(
+        tmp_path,
+        LANGSMITH_TRACING="true",
+        LANGSMITH_ENDPOINT=url,
+        LANGSMITH_API_KEY="lsv2-sesame",
+        LANGSMITH_PROJECT="site",
+    )
+    assert done.stdout.strip(), done.stderr
+    assert {path for path, _ in found} & {"/runs/multipart", "/runs/batch"}, [path for path, _ in found]
+
+
+def test_a_dead_langfuse_and_a_dead_langsmith_do_not_hold_up_the_exit(tmp_path: Path) -> None:
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    healthy, usual = chat(tmp_path)
+    done, took = chat(
+        tmp_path, LANGFUSE_PUBLIC_KEY="pk", LANGFUSE_SECRET_KEY="sk", LANGFUSE_BASE_URL=nowhere,
+        LANGSMITH_TRACING="true", LANGSMITH_ENDPOINT=nowhere, LANGSMITH_API_KEY="lsv2",
+    )  # fmt: skip
+    assert healthy.stdout.strip()
+    assert done.stdout.strip(), done.stderr
+    # The drain sends for five seconds at most; what is left is lost.
+    assert took < usual + 20, (usual, took)
