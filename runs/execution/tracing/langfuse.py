@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 RECEIVER = "/api/public/otel/v1/traces"
 #: How long a span waits for others of its batch, in seconds.
 INTERVAL = 1.0
+#: The number of spans that do not wait.
+EARLY = 64
 NOT_INSTALLED = "LANGFUSE_PUBLIC_KEY is set, but langfuse is not installed: pip install 'langfuse>=5'."
 
 _lock = threading.Lock()
@@ -90,49 +92,8 @@ class Client:
         # Not above: the package is optional, and takes half a second to import.
         from langfuse import Langfuse
         from langfuse.langchain import CallbackHandler
-        from opentelemetry.exporter.otlp.proto.http import Compression
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 
         from runs.execution.tracing.outbox import Outbox
-
-        key, secret = os.environ["LANGFUSE_PUBLIC_KEY"], os.environ["LANGFUSE_SECRET_KEY"]
-        timeout = int(os.environ.get("LANGFUSE_TIMEOUT", "5"))
-        credentials = base64.b64encode(f"{key}:{secret}".encode()).decode()
-        headers = {
-            "Authorization": f"Basic {credentials}",
-            "x-langfuse-sdk-name": "python",
-            "x-langfuse-sdk-version": version("langfuse"),
-            "x-langfuse-public-key": key,
-            "x-langfuse-ingestion-version": "4",
-        }
-        receiver = OTLPSpanExporter(
-            endpoint=base_url() + RECEIVER, headers=headers, timeout=timeout, compression=Compression.Gzip
-        )
-        self.outbox = Outbox(receiver)
-        # A provider of its own, so that Langfuse gets no spans of the site's other instrumentation.
-        resource = {"langfuse.environment": environment()}
-        if release := os.environ.get("LANGFUSE_RELEASE"):
-            resource["langfuse.release"] = release
-        rate = float(os.environ.get("LANGFUSE_SAMPLE_RATE", "1"))
-        provider = TracerProvider(
-            resource=Resource.create(resource), sampler=TraceIdRatioBased(rate), shutdown_on_exit=False
-        )
-        self._langfuse = Langfuse(
-            public_key=key,
-            secret_key=secret,
-            base_url=base_url(),
-            environment=environment(),
-            timeout=timeout,
-            flush_interval=INTERVAL,
-            flush_at=64,
-            tracer_provider=provider,
-            span_exporter=self.outbox,
-        )
-        self._provider = provider
-        self._key = key
 
         class Handler(CallbackHandler):
             """Called in the event loop, because LangChain would otherwise use a thread for each token."""
@@ -140,6 +101,17 @@ class Client:
             run_inline = True
 
         self._handler = Handler
+        self._key = os.environ["LANGFUSE_PUBLIC_KEY"]
+        self._provider = _provider()
+        self.outbox = Outbox(_receiver())
+        self._langfuse = Langfuse(
+            base_url=base_url(),
+            environment=environment(),
+            flush_interval=INTERVAL,
+            flush_at=EARLY,
+            tracer_provider=self._provider,
+            span_exporter=self.outbox,
+        )
 
     def handler(self, run_id: UUID) -> Any:
         """A handler for one attempt of a run."""
@@ -149,6 +121,43 @@ class Client:
         """Send what waits, for at most so long; return whether all of it was sent."""
         self._provider.force_flush()
         return self.outbox.flush(seconds)
+
+
+def _provider() -> Any:
+    """A provider of its own, so that Langfuse gets no spans of the site's other instrumentation."""
+    # Not above, as the package.
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+
+    resource = {"langfuse.environment": environment()}
+    if release := os.environ.get("LANGFUSE_RELEASE"):
+        resource["langfuse.release"] = release
+    rate = float(os.environ.get("LANGFUSE_SAMPLE_RATE", "1"))
+    return TracerProvider(
+        resource=Resource.create(resource), sampler=TraceIdRatioBased(rate), shutdown_on_exit=False
+    )
+
+
+def _receiver() -> Any:
+    """The exporter that Langfuse's client would make; it is given one instead, so that it can be bounded."""
+    # Not above, as the package.
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+    key, secret = os.environ["LANGFUSE_PUBLIC_KEY"], os.environ["LANGFUSE_SECRET_KEY"]
+    credentials = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    headers = {
+        "Authorization": f"Basic {credentials}",
+        "x-langfuse-sdk-name": "python",
+        "x-langfuse-sdk-version": version("langfuse"),
+        "x-langfuse-public-key": key,
+        "x-langfuse-ingestion-version": "4",
+    }
+    timeout = int(os.environ.get("LANGFUSE_TIMEOUT", "5"))
+    return OTLPSpanExporter(
+        endpoint=base_url() + RECEIVER, headers=headers, timeout=timeout, compression=Compression.Gzip
+    )
 
 
 def metadata(run: Run) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -28,7 +29,11 @@ def requests() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._answer(b'{"version": "0.10.0", "batch_ingest_config": {"use_multipart_endpoint": true}}')
+            batches = {
+                "use_multipart_endpoint": True, "size_limit": 100, "size_limit_bytes": 20_000_000,
+                "scale_up_nthreads_limit": 1, "scale_up_qsize_trigger": 1000,
+            }  # fmt: skip
+            self._answer(json.dumps({"version": "0.10.0", "batch_ingest_config": batches}).encode())
 
         def do_POST(self) -> None:
             if self.headers.get("Transfer-Encoding") == "chunked":
