@@ -31,6 +31,10 @@ class RunSettings:
     #: The separate file for checkpoints when the database is SQLite.
     CHECKPOINTS_FILE: str | Path = "var/checkpoints.sqlite3"
 
+    #: LangChain callback handlers for every run, each "package.module.name": a handler, its class, or a function
+    #: that is called with the run and makes one. They are called within the run.
+    CALLBACKS: tuple[str, ...] = ()
+
     #: Runs that one process executes at once.
     CONCURRENCY: int = 100
     #: Runs of one user that all processes together execute at once; 0 for no limit.

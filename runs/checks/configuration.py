@@ -24,6 +24,7 @@ from django.utils.version import get_version_tuple
 
 from runs import conf, graphs
 from runs.graphs import store_settings
+from runs.graphs.handlers import NotUsable, named
 from runs.identity.auth_file import configured
 from runs.identity.origins import ANY, LOOPBACK, is_origin
 
@@ -65,6 +66,21 @@ def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
             Error(str(error), hint="Correct it, or remove 'auth' from the langgraph.json.", id="runs.E012")
         ]
     return []
+
+
+@register(TAG)
+def check_callbacks(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E021: the callback handlers. Imports them."""
+    if sys.argv[1:2] == ["migrate"] or not _are_a_dict() or check_settings(None):
+        return []
+    problems: list[CheckMessage] = []
+    for path in conf.settings.CALLBACKS:
+        try:
+            named(path)
+        except NotUsable as error:
+            hint = "Correct RUNS['CALLBACKS']; its runs go on without it."
+            problems.append(Error(f"RUNS['CALLBACKS']: {error}", hint=hint, id="runs.E021"))
+    return problems
 
 
 @register(TAG)

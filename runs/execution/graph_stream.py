@@ -15,6 +15,7 @@ from langgraph.types import StateSnapshot
 from runs import graphs
 from runs.events import table
 from runs.events.hub import RunStream
+from runs.execution import tracing
 from runs.execution.invocation import (
     fitting,
     goes_on,
@@ -104,7 +105,7 @@ class GraphStream:
             self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             resumption = await self._resumption()
             self._writer.resumption = resumption
-            config = {**self._config, "callbacks": [self._usage]}
+            config = {**self._config, "callbacks": [self._usage, *tracing.handlers(self._run)]}
             await self._stream_all(
                 source(kwargs, begun=begun, waiting=waiting, found=resumption.found), config
             )
@@ -190,7 +191,7 @@ class GraphStream:
             user_id=str(run.user_id),
             auth_user=auth_user(run.user_id, run.auth_details),
             attempt=run.attempt,
-            metadata=run.metadata,
+            metadata={**run.metadata, **tracing.metadata(run)},
             begun=begun,
         )
 

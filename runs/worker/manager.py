@@ -13,7 +13,7 @@ from uuid import UUID
 from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events.hub import EventHub, RunStream
-from runs.execution import notes
+from runs.execution import notes, tracing
 from runs.execution.attempt import Execution
 from runs.execution.ending import failure
 from runs.execution.settler import NOT_SETTLED, Settler
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 #: Runs claimed in one transaction at most.
 CLAIM_BATCH = 20
+#: How long a shutdown sends traces at most, in seconds, if its own time allows it.
+FLUSH = 5.0
 
 
 @dataclass(slots=True)
@@ -270,7 +272,7 @@ class RunManager:
         self.enough.set()
 
     async def drain(self) -> None:
-        """Stop the runs (`drain_runs`) and end the lease. Ends within DRAIN_SECONDS."""
+        """Stop the runs (`drain_runs`), end the lease, and send traces. Ends within DRAIN_SECONDS."""
         loop = asyncio.get_running_loop()
         began, budget = loop.time(), self.drain_seconds
         self.stop_claiming()
@@ -289,6 +291,7 @@ class RunManager:
                 await self.lease.end()
         except Exception as error:
             logger.warning("The lease could not be ended; it expires by itself: %s", error)
+        await tracing.flush(min(FLUSH, max(0.0, began + budget - loop.time())))
 
     async def _mark_draining(self) -> None:
         """Record the drain in the worker's row. This is only informative, because the lease ends

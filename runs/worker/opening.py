@@ -15,6 +15,7 @@ from runs import graphs
 from runs.assistants import create_system_assistants
 from runs.conf import settings
 from runs.events.hub import EventHub
+from runs.execution import tracing
 from runs.graphs import store_settings
 from runs.process import forks, startup
 from runs.process.current import Runtime, make_current
@@ -86,6 +87,7 @@ async def open_runtime(
         await in_database(create_system_assistants, graphs.names())
         await stack.enter_async_context(startup.surroundings())
         if execute:
+            await in_thread(tracing.prepare)
             manager = RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
             await stack.enter_async_context(manager)
             opened.manager = manager

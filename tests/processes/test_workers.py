@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -63,6 +64,32 @@ def test_a_client_creates_on_one_process_streams_from_a_second_and_cancels_throu
     assert site.client(first).runs.join(done["thread_id"], done["run_id"])["log"] == STEPS
     read_everything(site, done, Reader(site, done, process=second).finish())
     stop(first, second, third, worker)
+    sound(site)
+
+
+def test_a_worker_that_a_command_drains_hands_over_its_runs_and_exits(site: Site, cache: Path) -> None:
+    serving = front(site)
+    worker = site.worker()
+    run = site.create("gated", process=serving)
+    site.executing(run, "gate")
+    other = site.worker()
+    name = f"{socket.gethostname()}:{worker.pid}"
+    drain = subprocess.Popen(
+        [sys.executable, "manage.py", "agents", "workers", "drain", name, "--wait", "--json"],
+        cwd=ROOT,
+        env=environment(cache, DATA_DIR=str(site.folder), **site.database.settings),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    eventually(lambda: httpx.get(worker.url + "/ok").status_code == 503, timeout=100, what="the worker drains")
+    site.open_gate()
+    out, _ = drain.communicate(timeout=60)
+    assert (drain.returncode, json.loads(out)["drained"]) == (0, True)
+    assert worker.wait() == 0
+    done = site.finish(run)
+    assert (done["status"], done["attempt"], done["lost_attempts"]) == ("success", 2, 0)
+    assert site.executed(run) == GATED
+    stop(serving, other)
     sound(site)
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from runs.admin.run_page.reading import milliseconds
+from runs.execution import tracing
 from runs.lifecycle.offers import offers
 from runs.lifecycle.operations import standing
 from runs.models import Attempt, Run, RunAction, Worker
@@ -47,6 +48,7 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "tokens": [run.input_tokens, run.output_tokens],
         "queue": run.queue,
         "priority": run.priority,
+        "trace": tracing.trace_url(run.id),
         "error": run.error,
         "failure": run.failure if reads else None,
         "attempts": attempts(run),

@@ -13,8 +13,9 @@ from ninja import Router
 
 from runs.api.responses.errors import refusal
 from runs.encoding import encode
+from runs.execution import tracing
 from runs.process.current import current
-from runs.process.metrics import Family, exposition, gauge, loop_lag, requests
+from runs.process.metrics import Family, Sample, exposition, gauge, loop_lag, requests
 from runs.process.queue_state import QueueState, queue_state
 from runs.version import NAME, VERSION
 from threads.db.database import in_database
@@ -142,6 +143,11 @@ def _families(queue: QueueState | None) -> Iterator[Family]:
     yield gauge(
         "event_loop_lag_longest_seconds", "Longest measured delay of the event loop.", loop_lag.longest
     )
+    if (spans := tracing.counts()) is not None:
+        samples: list[Sample] = [
+            ("", {"state": state}, getattr(spans, state)) for state in ("sent", "failed", "dropped")
+        ]
+        yield "trace_spans_total", "counter", "Spans for Langfuse, by what became of them.", samples
     yield from requests.families()
 
 

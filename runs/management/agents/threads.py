@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections import Counter
 from contextlib import aclosing
 from typing import Any
 
@@ -13,6 +14,7 @@ from runs.conf import settings
 from runs.deletion import ROWS, remove_threads
 from runs.encoding import encode
 from runs.identity.principals import Principal
+from runs.management.agents.event_lines import summary
 from runs.management.agents.output import Column, Output, fitting
 from runs.management.agents.parsing import Noun, by_id, confirmed
 from runs.management.agents.rows import thread_details, thread_row
@@ -145,8 +147,10 @@ def history(given: Namespace, out: Output) -> None:
             "checkpoint_id": each["checkpoint_id"],
             "step": (each["metadata"] or {}).get("step"),
             "source": (each["metadata"] or {}).get("source"),
-            "next": ", ".join(each["next"]),
-            "values": fitting(json.dumps(each["values"], ensure_ascii=False), width=80),
+            "next": ", ".join(
+                f"{node} ×{count}" if count > 1 else node for node, count in Counter(each["next"]).items()
+            ),
+            "values": summary("values", each["values"]),
         }
         for each in states
     ]

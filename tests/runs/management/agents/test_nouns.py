@@ -13,7 +13,7 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections
 
 from runs.identity import keys
-from runs.models import ApiKey, Assistant, AssistantVersion, Cron, PausedQueue, Run, RunEvent, Worker
+from runs.models import ApiKey, Assistant, AssistantVersion, Attempt, Cron, PausedQueue, Run, RunEvent, Worker
 from runs.process.leases import mark_stopped
 from tests.support.commands import Agents
 from tests.support.rows import make_assistant, make_events, make_run, make_thread, make_user, make_worker
@@ -193,6 +193,7 @@ def test_deleting_a_user_deletes_everything_of_theirs_and_nothing_else(agents: A
     assert not get_user_model().objects.filter(pk=user.pk).exists()
     assert of_users([other.pk]) == before
     assert set(RunEvent.objects.values_list("run", flat=True)) == {spared.id}
+    assert set(Attempt.objects.values_list("run__user", flat=True)) == {other.pk}
     assert checkpoint_rows(run.thread_id) == 0
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from runs.admin.run_page import logs
 from runs.models import Run, RunEvent
 from tests.support.commands import Agents
 from tests.support.rows import make_assistant, make_run, make_thread, make_user
@@ -246,6 +247,17 @@ def test_a_run_is_exported_and_imported_elsewhere(agents: Agents, executed: Any,
     assert (copy.id, copy.status, copy.user_id, copy.attempt) == (run.id, "success", user.pk, 1)
     assert copy.thread.values == run.thread.values
     assert agents("runs", "tail", run.id, "--json").out == before
+
+
+def test_what_the_runs_page_exports_is_imported_too(agents: Agents, executed: Any, tmp_path: Path) -> None:
+    run = executed("talking", {"messages": ["hello"]})
+    before = agents("runs", "tail", run.id, "--json").lines
+    file = tmp_path / "run.jsonl"
+    file.write_text("".join(logs.exported(run)))
+    Thread.objects.all().delete()
+    assert agents("runs", "import", file, "--user", make_user().username).code == 0, agents.err
+    after = agents("runs", "tail", run.id, "--json").lines
+    assert [(line["id"], line["event"]) for line in after] == [(line["id"], line["event"]) for line in before]
 
 
 @pytest.mark.parametrize("content", ["", "no json", "[]", '{"type": "event"}', '{"type": "run", "id": "x"}'])

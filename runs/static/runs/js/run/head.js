@@ -35,7 +35,7 @@ export class Head {
     }));
   }
 
-  items({ assistant, thread, by, attempts, times, tokens, queue, priority, parent, children, cancel, status }, now) {
+  items({ assistant, thread, by, attempts, times, tokens, trace, queue, priority, parent, children, cancel, status }, now) {
     const worker = attempts.at(-1);
     const related = (run) => h("a", { href: run.url }, short(run.id));
     return [
@@ -46,6 +46,7 @@ export class Head {
       worker && !worker.ended ? ["Worker ", worker.url ? h("a", { href: worker.url }, worker.process) : h("b", {}, worker.process)] : null,
       status === "pending" ? ["Queue ", h("b", {}, queue), `, priority ${priority}`] : null,
       tokens[0] + tokens[1] ? [h("b", {}, (tokens[0] + tokens[1]).toLocaleString("en")), " tokens"] : null,
+      trace && times.started ? h("a", { href: trace, rel: "noreferrer" }, "Trace") : null,
       cancel && IN_FLIGHT.includes(status) ? "Cancel requested" : null,
       parent.length ? ["From ", related(parent[0])] : null,
       children.length ? [children.length === 1 ? "Repeated as " : "Continued as ", children.map((run, place) => [place ? ", " : "", related(run)])] : null,
