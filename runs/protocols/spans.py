@@ -164,6 +164,8 @@ class _Building:
         self.dropped = 0
         #: The graphs whose models' calls are noted, so that their messages are no calls.
         self._noted: set[tuple[int, Namespace]] = set()
+        #: The namespaces of noted calls. A call may be noted before its node's begin.
+        self._places: dict[str, Namespace] = {}
         #: The open nodes of each graph.
         self._open: dict[tuple[int, Namespace], dict[str, Span]] = {}
 
@@ -238,7 +240,8 @@ class _Building:
     ) -> None:
         key = f"m{attempt}:{data.get('id')}"
         if data.get("event") == "start":
-            span = Span(key, self._owner(attempt, namespace), "model", str(data.get("name") or "model"), at)
+            span = Span(key, f"a{attempt}", "model", str(data.get("name") or "model"), at)
+            self._places[key] = namespace
             span.attempt, span.first, span.last = attempt, entry.id, entry.id
             self._noted.add((attempt, namespace[:-1]))
             self._add(span)
@@ -264,7 +267,10 @@ class _Building:
         self._end(span, entry, at, "done")
 
     def close(self, tries: Sequence[Try]) -> None:
-        """End what was open when its attempt ended."""
+        """Put calls into their nodes, and end what was open when its attempt ended."""
+        for key, namespace in self._places.items():
+            if (call := self.spans.get(key)) is not None:
+                call.parent = self._owner(call.attempt, namespace)
         ends = {each.number: each for each in tries}
         for span in self.spans.values():
             if span.end is None and (owner := ends.get(span.attempt)) is not None and owner.ended is not None:
