@@ -16,7 +16,7 @@ from uuid import UUID
 
 from runs.events.agent_stream_runs import StreamedRun, graph_of, latest_of, run_of, runs_of
 from runs.events.table import START
-from runs.events.thread_changes import changes
+from runs.events.turns import turns
 from runs.models import RunStatus
 from runs.process.current import current
 from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
@@ -58,17 +58,13 @@ class AgentStream:
         An empty batch means that all present events were yielded, or that nothing happened for a
         heartbeat's time. Raises ServerClosing when this server shuts down.
         """
-        async with aclosing(changes(self._thread_id, self._look, every=LOOK)) as looks:
-            async for _ in looks:
-                while runs := await current().hub.read(self._next_runs):
-                    for run in runs:
-                        async for batch in self._run(run):
-                            yield batch
-                        if not run.terminal:
-                            # The run may have moved to later epochs meanwhile, together with the runs that
-                            # ended while waiting for it.
-                            break
-                yield []
+        async with aclosing(turns(self._thread_id, self._next_runs, self._look, every=LOOK)) as runs:
+            async for run in runs:
+                if run is None:
+                    yield []
+                    continue
+                async for batch in self._run(run):
+                    yield batch
 
     async def read(self) -> AsyncGenerator[list[ProtocolEvent]]:
         """Yield the present events after `since`, in batches."""

@@ -19,9 +19,9 @@ from uuid import UUID
 from runs.encoding import encode
 from runs.events import table
 from runs.events.table import Event, Position
-from runs.events.thread_changes import changes
+from runs.events.turns import turns
 from runs.models import Run
-from runs.models.querysets import IN_FLIGHT
+from runs.models.querysets import IN_FLIGHT, TERMINAL
 from runs.process.current import current
 from threads.models import StateEdit, Thread
 
@@ -56,6 +56,7 @@ class Turn:
 
     epoch: int
     run_id: UUID | None
+    terminal: bool = True
     checkpoint_id: str = ""
 
 
@@ -68,16 +69,25 @@ async def follow_thread(thread_id: UUID, after: Position | None) -> AsyncGenerat
     An empty batch means that there are no more entries now, or that nothing happened for a
     heartbeat's time. Raises ServerClosing when this server shuts down first.
     """
-    hub = current().hub
     position = await _tail(thread_id) if after is None else after
-    async with aclosing(changes(thread_id, partial(_epoch, thread_id))) as looks:
-        async for _ in looks:
-            for turn in await hub.read(turns_after, thread_id, position):
-                async with aclosing(_entries(turn, position)) as batches:
-                    async for batch in batches:
-                        yield batch
-                        position = batch[-1].position if batch else position
-            yield []
+    finished: set[tuple[UUID | None, int]] = set()
+
+    def following() -> list[Turn]:
+        found = turns_after(thread_id, position)
+        return [turn for turn in found if (turn.run_id, turn.epoch) not in finished]
+
+    async with aclosing(turns(thread_id, following, partial(_epoch, thread_id))) as read:
+        async for turn in read:
+            if turn is None:
+                yield []
+                continue
+            async with aclosing(_entries(turn, position)) as batches:
+                async for batch in batches:
+                    yield batch
+                    position = batch[-1].position if batch else position
+            finished = {each for each in finished if each[1] >= position[0]}
+            if turn.terminal:
+                finished.add((turn.run_id, turn.epoch))
 
 
 async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], None]:
@@ -111,10 +121,12 @@ def turns_after(thread_id: UUID, position: Position) -> list[Turn]:
     A run that ended while pending has no turn: its epoch, if any, is that of the run before it.
     """
     runs = Run.objects.filter(thread=thread_id, attempt__gt=0, epoch__gte=max(1, position[0]))
-    turns = [Turn(epoch, run_id) for epoch, run_id in runs.values_list("epoch", "id")]
+    rows = runs.values_list("epoch", "id", "status")
+    found = [Turn(epoch, run_id, status in TERMINAL) for epoch, run_id, status in rows]
     edits = StateEdit.objects.filter(thread=thread_id, epoch__gte=position[0] + bool(position[1]))
-    turns += [Turn(epoch, None, made) for epoch, made in edits.values_list("epoch", "checkpoint_id")]
-    return sorted(turns, key=lambda turn: turn.epoch)
+    made = edits.values_list("epoch", "checkpoint_id")
+    found += [Turn(epoch, None, checkpoint_id=checkpoint_id) for epoch, checkpoint_id in made]
+    return sorted(found, key=lambda turn: turn.epoch)
 
 
 def _end(run_id: UUID) -> tuple[Position | None, str]:

@@ -7,7 +7,7 @@ header, and CSRF for requests whose credentials the browser has added.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -15,7 +15,13 @@ from ninja.errors import HttpError
 
 from runs.conf import settings
 from runs.identity.auth_file import configured
-from runs.identity.auth_file.permission import SAFE_METHODS, body_of, permitted, require_scope
+from runs.identity.auth_file.permission import (
+    SAFE_METHODS,
+    body_of,
+    permitted,
+    query_with,
+    require_scope,
+)
 from runs.identity.auth_file.rules import Rule, rule_for
 from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
@@ -24,6 +30,7 @@ from runs.identity.origins import may_borrow
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.standing import Standing
 from runs.requests import limits
+from runs.requests.parsing import BODY
 from threads.db.database import in_database
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
@@ -60,7 +67,21 @@ async def principal_of(request: HttpRequest) -> Principal:
         return principal
     require_scope(principal, needed_scope(request, rule))
     await limit(principal, rule)
-    return principal if file is None else await permitted(request, principal, rule)
+    if file is None:
+        return principal
+    allowed = await permitted(request, principal, rule)
+    _bring_to_view(request, allowed.body)
+    return allowed.principal
+
+
+def _bring_to_view(request: HttpRequest, body: Any) -> None:
+    """Give the view the query or the body that the Auth file's handlers left."""
+    if request.method not in SAFE_METHODS:
+        # An absent body stays absent: the view decides whether it needs one.
+        if request.body:
+            setattr(request, BODY, body)
+    elif body != request.GET.dict():
+        request.GET = query_with(request.GET, body)  # type: ignore[assignment]
 
 
 async def identify(request: HttpRequest) -> None:

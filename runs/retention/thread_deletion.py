@@ -12,7 +12,7 @@ from django.db.models import F
 from runs.deletion import ROWS, Step, remove_threads
 from runs.models import Run, RunStatus
 from runs.process.current import current
-from runs.retention.policy import trim
+from runs.retention.expired_threads import trim
 from runs.webhooks import outbox
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock

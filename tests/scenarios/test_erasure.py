@@ -15,7 +15,7 @@ from django.db import connection
 from runs.conf import settings
 from runs.deletion import in_turns
 from runs.models import Run, WebhookDelivery
-from runs.retention.policy import trim
+from runs.retention.expired_threads import trim
 from tests.support.api import http, logged_in, url
 from tests.support.retention import pruning
 from threads.db.database import in_database

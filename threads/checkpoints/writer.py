@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from random import SystemRandom
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -16,12 +15,13 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
-from langgraph.checkpoint.base import id as ids
 
+from threads.checkpoints.in_flight import InFlight, shielded
 from threads.checkpoints.loop_bound import LoopBound
 from threads.checkpoints.reads import read_again
-from threads.checkpoints.rows import Rows, Sealed, StateTooLarge
+from threads.checkpoints.rows import Rows, StateTooLarge
 from threads.checkpoints.storage import CheckpointStorage, Snapshot, addressed
+from threads.checkpoints.versions import go_on_after, version_after
 from threads.db.executors import in_thread
 
 T = TypeVar("T")
@@ -29,22 +29,6 @@ T = TypeVar("T")
 #: Values from this size in bytes are serialised off the event loop; below it, a thread hop costs more than
 #: the work.
 LARGE = 256 * 1024
-
-
-#: Not Python's own generator, which graphs may seed.
-random = SystemRandom()
-
-
-def go_on_after(checkpoint_id: str) -> None:
-    """Make later checkpoints of this process sort after this one, independent of its clock.
-
-    A thread's state is its checkpoint with the greatest id, and LangGraph's ids begin with the wall
-    clock's time. A clock behind that of the previous process, even by the second that a takeover
-    takes, would make all new checkpoints sort before the old one and be lost.
-    """
-    made = ids.UUID(hex=checkpoint_id.replace("-", ""))
-    if made.version == 6:
-        ids._last_v6_timestamp = max(ids._last_v6_timestamp or 0, made.time)  # type: ignore[assignment]
 
 
 class ThreadWriter(LoopBound):
@@ -89,34 +73,28 @@ class ThreadWriter(LoopBound):
         self._found: set[tuple[str, str]] = set()
         self._wrote = False
         self._failed = False
-        self._sealed = False
-        self._in_flight: set[asyncio.Future[None]] = set()
-        self._puts: set[asyncio.Future[None]] = set()
+        self._in_flight = InFlight()
         self._largest = 0
-
-    # --- track and seal
 
     def seal(self) -> None:
         """Refuse every later write."""
-        self._sealed = True
+        self._in_flight.sealed = True
 
     @property
     def busy(self) -> bool:
         """Whether a write is in flight."""
-        return bool(self._in_flight)
+        return self._in_flight.busy
 
     async def quiesce(self) -> None:
         """Wait until no write is in flight.
 
         Unless the writer is sealed, a new one may begin meanwhile.
         """
-        while self._in_flight:
-            await asyncio.wait(self._in_flight)
+        await self._in_flight.quiesce()
 
     async def caught_up(self) -> None:
         """Wait until every checkpoint put so far has landed or failed."""
-        if self._puts:
-            await asyncio.wait(self._puts)
+        await self._in_flight.caught_up()
 
     # --- writes
 
@@ -127,19 +105,9 @@ class ThreadWriter(LoopBound):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        return await self._here(lambda: self._begun(self._put(config, checkpoint, metadata, new_versions)))
-
-    async def _begun(self, write: Coroutine[Any, Any, T]) -> T:
-        """Count a write as in flight before it is submitted: its task may be cancelled while the
-        write waits for the base.
-        """
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._in_flight.add(ended)
-        try:
-            return await write
-        finally:
-            self._in_flight.discard(ended)
-            ended.set_result(None)
+        return await self._here(
+            lambda: self._in_flight.begun(self._put(config, checkpoint, metadata, new_versions))
+        )
 
     async def _put(
         self,
@@ -172,7 +140,7 @@ class ThreadWriter(LoopBound):
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        await self._here(lambda: self._begun(self._put_writes(config, writes, task_id, task_path)))
+        await self._here(lambda: self._in_flight.begun(self._put_writes(config, writes, task_id, task_path)))
 
     async def _put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
@@ -187,12 +155,11 @@ class ThreadWriter(LoopBound):
     async def _keep_base(self) -> None:
         async with self._base_lock:
             if self._on_base is not None:
-                await self._shielded(asyncio.ensure_future(self._read(self._on_base)))
+                await shielded(asyncio.ensure_future(self._read(self._on_base)))
                 self._on_base = None
 
     def _rows(self) -> Rows:
-        if self._sealed:
-            raise Sealed
+        self._in_flight.require_open()
         return Rows(thread_id=self._thread_id, epoch=self._epoch)
 
     async def _encode(self, encode: Callable[..., int], rows: Rows, *args: Any) -> None:
@@ -201,7 +168,7 @@ class ThreadWriter(LoopBound):
                 size = encode(rows, *args)
                 self._largest = max(self._largest, size)
             else:
-                size = await self._shielded(asyncio.ensure_future(in_thread(encode, rows, *args)))
+                size = await shielded(asyncio.ensure_future(in_thread(encode, rows, *args)))
             rows.size = size
             if 0 < self._limit < size:
                 raise StateTooLarge(f"A step's state has {size} bytes; at most {self._limit} are allowed.")
@@ -210,43 +177,15 @@ class ThreadWriter(LoopBound):
             raise
 
     async def _land(self, rows: Rows) -> None:
-        if self._sealed:
-            raise Sealed
+        self._in_flight.require_open()
         self._wrote = True
         future = self._storage.commits.submit(rows)
-        self._in_flight.add(future)
-        if rows.checkpoints:
-            self._puts.add(future)
-        future.add_done_callback(self._landed)
-        await self._shielded(future)
-
-    def _landed(self, future: asyncio.Future[None]) -> None:
-        self._in_flight.discard(future)
-        self._puts.discard(future)
-        error = future.exception()
-        if isinstance(error, Exception):
-            self._fail(error)
+        await self._in_flight.landed(future, checkpoint=bool(rows.checkpoints), on_failure=self._fail)
 
     def _fail(self, error: Exception) -> None:
-        if not self._failed and not self._sealed:
+        if not self._failed and not self._in_flight.sealed:
             self._failed = True
             self._on_failure(error)
-
-    async def _shielded(self, future: asyncio.Future[T]) -> T:
-        """Wait for a future without cancelling it.
-
-        A cancellation of the caller is delivered afterwards.
-        """
-        cancelled: asyncio.CancelledError | None = None
-        while not future.done():
-            try:
-                await asyncio.wait([future])
-            except asyncio.CancelledError as error:
-                cancelled = error
-        if cancelled is not None:
-            future.exception()
-            raise cancelled
-        return future.result()
 
     # --- reads
 
@@ -260,7 +199,6 @@ class ThreadWriter(LoopBound):
         found = await self._read(lambda: self._reader.aget_tuple(config))
         if found is not None:
             go_on_after(found.checkpoint["id"])
-        if found is not None:
             self.note(found)
         return found
 
@@ -328,11 +266,5 @@ class ThreadWriter(LoopBound):
         return self
 
     def get_next_version(self, current: str | int | None, channel: None) -> str:
-        """The version after `current`, in the stock savers' format.
-
-        Its random part distinguishes the values of two branches. It comes from the system's
-        generator: with Python's own, a graph that seeds it would give both branches the same
-        versions.
-        """
-        number = int(str(current).split(".", 1)[0]) if current is not None else 0
-        return f"{number + 1:032}.{random.random():016}"
+        """The version after `current`, for LangGraph."""
+        return version_after(current)

@@ -91,11 +91,11 @@ class Session:
             raise ProtocolError("invalid_argument", "params must be an object.")
         params = dict(command.params)
         try:
-            return params, await permit(
-                self.principal, COMMANDS[command.method], {"thread_id": self.thread_id}, params
-            )
+            path = {"thread_id": self.thread_id}
+            allowed = await permit(self.principal, COMMANDS[command.method], path, params)
         except HttpError as error:
             raise refused(error) from None
+        return allowed.body, allowed.principal
 
     async def _start_run(self, params: Mapping[str, Any], principal: Principal) -> Json:
         if not isinstance(params.get("assistant_id"), str) or not params["assistant_id"]:

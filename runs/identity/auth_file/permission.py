@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from runs.exceptions import InvalidRequest
 from runs.identity.auth_file import configured
 from runs.identity.auth_file.authorization import authorize
 from runs.identity.auth_file.rules import Rule
-from runs.identity.auth_file.values import bring_back, copied, handled, identifier
+from runs.identity.auth_file.values import changed, copied, handled, identifier
 from runs.identity.principals import Principal
 from runs.requests.parsing import BODY, parse
 from threads.db.database import in_database
@@ -29,48 +30,63 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 MOST_PARTS = 200
 
 
-async def permitted(request: HttpRequest, principal: Principal, rule: Rule | None) -> Principal:
-    """Check a request against the Auth file, whose handler may change the body."""
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """A request that may be answered, as the Auth file's handlers leave it.
+
+    Attributes:
+        principal: The principal with the filters.
+        body: The request's body, or the parameters of its query, with the handlers' changes.
+    """
+
+    principal: Principal
+    body: Any
+
+
+async def permitted(request: HttpRequest, principal: Principal, rule: Rule | None) -> Permitted:
+    """Check a request against the Auth file. Raises as `permit` does."""
     if rule is None:
         raise HttpError(403, "The site's Auth file cannot decide about this route: it has no rule.")
     match = request.resolver_match
     path = match.kwargs if match else {}
-    reads = request.method in SAFE_METHODS
-    body = request.GET.dict() if reads else body_of(request)
-    asked = dict(body) if reads else body
-    # One check per part of a batch. Any other body gets one check, because the view may ignore the body.
-    parts = body[:MOST_PARTS] if rule.batch and isinstance(body, list) else []
-    for part in parts or [body]:
-        principal = await permit(principal, rule, path, part if isinstance(part, dict) else {})
-    if reads and body != asked:
-        request.GET = _query(request.GET, asked, body)  # type: ignore[assignment]
-    return principal
+    body = request.GET.dict() if request.method in SAFE_METHODS else body_of(request)
+    if not (rule.batch and isinstance(body, list)):
+        # The view may ignore a body that is no object.
+        allowed = await permit(principal, rule, path, body if isinstance(body, dict) else {})
+        return allowed if isinstance(body, dict) else Permitted(allowed.principal, body)
+    if not body:
+        principal = (await permit(principal, rule, path, {})).principal
+    parts: list[Any] = []
+    for part in body[:MOST_PARTS]:
+        allowed = await permit(principal, rule, path, part if isinstance(part, dict) else {})
+        principal = allowed.principal
+        parts.append(allowed.body if isinstance(part, dict) else part)
+    return Permitted(principal, [*parts, *body[MOST_PARTS:]])
 
 
-def _query(query: QueryDict, asked: Mapping[str, Any], wanted: Mapping[str, Any]) -> QueryDict:
+def query_with(query: QueryDict, wanted: Mapping[str, Any]) -> QueryDict:
     """A query with a handler's changes.
 
     Of a repeated parameter, the handler has seen the last value.
     """
-    changed = query.copy()
+    asked, made = query.dict(), query.copy()
     for name in asked.keys() | wanted.keys():
         value = wanted.get(name)
         if value is None:
-            changed.pop(name, None)
+            made.pop(name, None)
         elif value != asked.get(name):
-            changed[name] = ".".join(value) if isinstance(value, list) else str(value)
-    return changed
+            made[name] = ".".join(value) if isinstance(value, list) else str(value)
+    return made
 
 
 async def permit(
     principal: Principal, rule: Rule, path: Mapping[str, Any], body: dict[str, Any]
-) -> Principal:
-    """Check a request or a protocol command; return the principal with its filters.
+) -> Permitted:
+    """Check a request or a protocol command.
 
     Args:
         path: The parameters of the route's path: `{"thread_id": …}`.
-        body: The request's body or a command's parameters; a handler of the Auth file may change
-            it.
+        body: The request's body or a command's parameters.
 
     Raises:
         HttpError: 403, the key's scopes or the Auth file do not allow it; 404, a filter hides the
@@ -80,7 +96,7 @@ async def permit(
     require_scope(principal, rule.scope)
     if configured.current() is None:
         # Copying the body for nobody takes as long as parsing it.
-        return principal
+        return Permitted(principal, body)
     try:
         value = handled(rule, path, body)
     except InvalidRequest as error:
@@ -88,7 +104,7 @@ async def permit(
     shown = copied(value)
     principal = await authorize(principal, rule.resource, rule.action, value)
     try:
-        bring_back(rule, path.keys(), shown, value, body)
+        body = changed(rule, path.keys(), shown, value, body)
     except ValueError as error:
         logger.error(
             "The Auth file's handler for %s %s made an invalid change: %s.",
@@ -100,7 +116,7 @@ async def permit(
     if rule.resource == "threads" and rule.action not in ("create", "search"):
         named = shown if "thread_id" in path else value
         await hide_thread(principal, identifier(named.get("thread_id")))
-    return principal
+    return Permitted(principal, body)
 
 
 def require_scope(principal: Principal, scope: str) -> None:
@@ -111,7 +127,7 @@ def require_scope(principal: Principal, scope: str) -> None:
 
 
 def body_of(request: HttpRequest) -> Any:
-    """The request's body, parsed once, so that the view receives a handler's changes."""
+    """The request's body, parsed once."""
     if not hasattr(request, BODY):
         if not request.body or request.method in SAFE_METHODS:
             return {}

@@ -1,8 +1,8 @@
-"""A request in the form of an Auth file's handlers, and their changes applied to the request."""
+"""A request in the form of an Auth file's handlers, and the request with their changes."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -63,7 +63,7 @@ def handled(rule: Rule, path: Mapping[str, Any], body: dict[str, Any]) -> dict[s
 def copied(value: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a handler's value, to compare with the value after the call.
 
-    Deeper objects are shared with the body, so a handler changes the body directly there.
+    Deeper objects are shared with the body: copying them all takes as long as parsing it.
     """
     return {
         name: dict(each) if name in ("kwargs", "payload") and isinstance(each, dict) else each
@@ -78,14 +78,14 @@ def _nested(rule: Rule) -> str | None:
     return "payload" if rule.resource == "crons" and rule.action in ("create", "update") else None
 
 
-def bring_back(
+def changed(
     rule: Rule,
     path: Collection[str],
     shown: Mapping[str, Any],
     value: Mapping[str, Any],
-    body: dict[str, Any],
-) -> None:
-    """Apply a handler's changes of its value to the body; removed fields are removed there too.
+    body: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The body with a handler's changes of its value; fields that it removed are absent.
 
     Args:
         path: The names of the path's parameters, which no handler can change.
@@ -99,51 +99,41 @@ def bring_back(
             raise ValueError(f"{name} is an object, and not {value[name]!r}")
     nested = _nested(rule)
     fields = set(OUTSIDE) if nested == "kwargs" else set(body)
-    # All changes are computed before the first is applied, because `shown` shares objects with the body.
     others = {*path, "metadata", "namespace", *NAMESPACES.values(), nested}
-    changes = [*_changes(shown, value, fields - others)]
+    made = {**body, **_changes(shown, value, fields - others)}
     if nested is not None:
         before, after = shown[nested], value.get(nested) or {}
-        changes += _changes(before, after, before.keys() | after.keys())
-    for name, new in changes:
-        _put(body, name, new)
-    if "metadata" in shown and rule.resource != "store":
-        _put_metadata(body, value.get("metadata"))
+        made |= _changes(before, after, before.keys() | after.keys())
     if rule.resource == "store":
         namespace = value.get("namespace") or ()
         if not isinstance(namespace, list | tuple):
             raise ValueError(f"a namespace is a tuple of labels, and not {namespace!r}")
-        body[NAMESPACES.get(rule.action, "namespace")] = list(namespace)
+        made[NAMESPACES.get(rule.action, "namespace")] = list(namespace)
+    elif "metadata" in shown:
+        made["metadata"] = _metadata(made, value.get("metadata"))
+    return {name: each for name, each in made.items() if each is not _GONE}
 
 
-def _changes(
-    before: Mapping[str, Any], after: Mapping[str, Any], names: Collection[str]
-) -> Iterator[tuple[str, Any]]:
-    for name in names:
-        was, now = before.get(name, _GONE), after.get(name, _GONE)
-        if was is not now and was != now:
-            yield name, now
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The fields that differ, with their new values; `_GONE` for a removed field."""
+    now = {name: after.get(name, _GONE) for name in names}
+    differ = {name: each for name, each in now.items() if _differs(before.get(name, _GONE), each)}
+    return {name: str(each) if isinstance(each, UUID) else each for name, each in differ.items()}
 
 
-def _put(body: dict[str, Any], name: str, value: Any) -> None:
-    if value is _GONE:
-        body.pop(name, None)
-    else:
-        body[name] = str(value) if isinstance(value, UUID) else value
+def _differs(was: Any, now: Any) -> bool:
+    return was is not now and bool(was != now)
 
 
-def _put_metadata(body: dict[str, Any], metadata: dict[str, Any] | None) -> None:
-    """Absent metadata stays absent unless a handler adds some.
+def _metadata(body: Mapping[str, Any], metadata: dict[str, Any] | None) -> Any:
+    """The metadata of a body; `_GONE` if it has none.
 
-    The view refuses invalid metadata.
+    Absent metadata stays absent unless a handler adds some. The view refuses invalid metadata.
     """
-    if isinstance(body.get("metadata"), dict):
-        if metadata is None:
-            del body["metadata"]
-        else:
-            body["metadata"] = metadata
-    elif metadata and body.get("metadata") is None:
-        body["metadata"] = metadata
+    given = body.get("metadata", _GONE)
+    if isinstance(given, dict):
+        return _GONE if metadata is None else metadata
+    return metadata if metadata and (given is None or given is _GONE) else given
 
 
 def identifier(value: Any) -> Any:

@@ -21,7 +21,7 @@ from runs.identity.auth_file import configured as auth_file
 from runs.identity.auth_file.authorization import _say_once, authorize
 from runs.identity.auth_file.permission import WRONG_VALUE
 from runs.identity.auth_file.rules import Rule, rule_for
-from runs.identity.auth_file.values import bring_back, copied, handled
+from runs.identity.auth_file.values import changed, copied, handled
 from runs.identity.authentication import details_of, user_id_of, username_for
 from runs.identity.credentials import Proof
 from runs.identity.principals import Principal
@@ -564,8 +564,9 @@ def test_a_handler_may_move_a_namespace(
     assert value["namespace"] == shown
     before = copied(value)
     value["namespace"] = ("me", *shown)
-    bring_back(rule, (), before, value, body)
-    assert body == back
+    given = dict(body)
+    assert changed(rule, (), before, value, body) == back
+    assert body == given
 
 
 def popped(name: str, *parts: str) -> Any:
@@ -600,9 +601,9 @@ def test_what_a_handler_takes_out_is_not_asked_for(
     value = handled(rule, {}, body)
     before = copied(value)
     change(value)
-    bring_back(rule, (), before, value, body)
-    body.pop("metadata", None)
-    assert body == back
+    made = changed(rule, (), before, value, body)
+    made.pop("metadata", None)
+    assert made == back
 
 
 def test_a_path_is_no_handlers_to_change() -> None:
@@ -612,5 +613,4 @@ def test_a_path_is_no_handlers_to_change() -> None:
     value = handled(rule, {"thread_id": str(UUID(int=1))}, body)
     before = copied(value)
     value["thread_id"] = UUID(int=2)
-    bring_back(rule, ("thread_id",), before, value, body)
-    assert body["thread_id"] == "x"
+    assert changed(rule, ("thread_id",), before, value, body)["thread_id"] == "x"

@@ -18,7 +18,7 @@ from runs.exceptions import NotFound
 from runs.lifecycle import claims
 from runs.lifecycle.reconcile import Caller, reconcile
 from runs.models import Run
-from runs.retention import policy
+from runs.retention import expired_threads, policy
 from runs.retention.policy import Policy, prune, steps
 from tests.support.driving import Driver
 from tests.support.retention import (
@@ -236,7 +236,7 @@ async def test_an_admission_that_comes_first_wins(
     await in_database(expire, run.thread_id, strategy=strategy)
     before = await in_database(places, run.thread_id)
     begun: list[Run] = []
-    real, loop = policy.turn, asyncio.get_running_loop()
+    real, loop = expired_threads.turn, asyncio.get_running_loop()
 
     @contextmanager
     def after_an_admission() -> Iterator[None]:
@@ -246,7 +246,7 @@ async def test_an_admission_that_comes_first_wins(
         with real():
             yield
 
-    monkeypatch.setattr(policy, "turn", after_an_admission)
+    monkeypatch.setattr(expired_threads, "turn", after_an_admission)
     report = await asyncio.to_thread(closing_connection, report_of, Policy())
     assert (report.threads_deleted, report.threads_trimmed) == (0, 0)
     row = await driver.finish(begun[0])
@@ -262,7 +262,7 @@ def test_a_run_is_noticed_that_did_not_put_the_expiry_off(
     """As admitted by an earlier version's server, between the query and the lock."""
     thread = make_thread()
     expire(thread.id, strategy=strategy)
-    real, due = policy.turn, policy.due
+    real, due = expired_threads.turn, expired_threads.due
 
     @contextmanager
     def after_an_insertion() -> Iterator[None]:
@@ -271,14 +271,14 @@ def test_a_run_is_noticed_that_did_not_put_the_expiry_off(
         with real():
             yield
 
-    monkeypatch.setattr(policy, "turn", after_an_insertion)
+    monkeypatch.setattr(expired_threads, "turn", after_an_insertion)
     # As seen by a statement that began before the insertion.
     monkeypatch.setattr(
-        policy, "due", lambda now, way: Thread.objects.filter(expiry.expired(now), ttl_strategy=way)
+        expired_threads, "due", lambda now, way: Thread.objects.filter(expiry.expired(now), ttl_strategy=way)
     )
     report = report_of(Policy())
     assert (report.threads_deleted, report.threads_trimmed) == (0, 0)
-    monkeypatch.setattr(policy, "due", due)
+    monkeypatch.setattr(expired_threads, "due", due)
     assert Thread.objects.visible().filter(id=thread.id, expires_at__lt=clock.now()).exists()
 
 

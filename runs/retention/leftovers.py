@@ -1,0 +1,53 @@
+"""Rows that nothing refers to any more: stopped workers and deleted assistants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from django.db.models import Exists, OuterRef, QuerySet
+
+from runs import deletion
+from runs.deletion import THREADS, Step, turn
+from runs.models import Assistant, Run, Worker
+from threads.db import clock
+
+#: How long the row of a worker that has stopped is kept, in days.
+WORKER_DAYS = 7
+
+
+def old_workers(now: datetime) -> QuerySet[Worker]:
+    """Workers that stopped long ago, and to which no run refers."""
+    before = now - timedelta(days=WORKER_DAYS)
+    return Worker.objects.filter(~Exists(Run.objects.filter(worker=OuterRef("pk"))), stopped_at__lt=before)
+
+
+def stopped_workers() -> Iterator[Step]:
+    count = THREADS
+    while count == THREADS:
+        with turn():
+            worker_ids = list(old_workers(clock.now()).values_list("id", flat=True)[:THREADS])
+            count, _ = Worker.objects.filter(id__in=worker_ids).delete()
+        if count:
+            yield "workers", count
+
+
+def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:
+    """Assistants to which no run refers, deleted so long ago that no admission of theirs can be in
+    progress.
+    """
+    named = Exists(Run.objects.filter(assistant=OuterRef("pk")))
+    before = now - timedelta(seconds=deletion.DISCARD_AFTER)
+    return Assistant.objects.deleted().filter(~named, deleted_at__lt=before)
+
+
+def deleted_assistants() -> Iterator[Step]:
+    count = THREADS
+    while count == THREADS:
+        with turn():
+            # Locked, because their users may be creating them again at this moment.
+            found = unnamed_assistants(clock.now()).select_for_update(skip_locked=True, of=("self",))
+            assistant_ids = list(found.values_list("id", flat=True)[:THREADS])
+            count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()
+        if count:
+            yield "assistants", count
