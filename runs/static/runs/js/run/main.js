@@ -53,6 +53,9 @@ class Page {
     this.records.update(facts);
     this.actions.update(facts);
     this.graph.update(timeline.spans);
+    const before = this.pane.span;
+    const span = before && this.waterfall.byId.get(before.id);
+    if (span && span.status !== before.status) this.pane.show(span, this.waterfall.byId.get(span.parent), timeline.now);
   }
 
   follow() {

@@ -25,6 +25,7 @@ export class Waterfall {
     this.choose = choose;
     this.spans = [];
     this.shown = [];
+    this.scale = [];
     this.closed = new Set();
     this.opened = new Set();
     this.window = [0, 1];
@@ -92,6 +93,7 @@ export class Waterfall {
   draw() {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - SPARE);
     const last = Math.min(this.shown.length, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / ROW) + SPARE);
+    this.ticks = ticks(this.scale, this.window);
     const focused = this.rows.contains(document.activeElement);
     this.rows.style.top = `${first * ROW}px`;
     this.rows.replaceChildren(...this.shown.slice(first, last).map((row, number) => this.row(row, first + number)));
@@ -122,7 +124,7 @@ export class Waterfall {
     const end = where(span.end ?? this.now);
     const svg = s("svg", { class: "t", "aria-hidden": "true" });
     for (const piece of this.scale) if (piece.folded) svg.append(s("rect", { class: "gap", x: percent((piece.at - left) / (right - left)), y: 0, width: percent(piece.width / (right - left)), height: "100%" }));
-    for (const { at } of ticks(this.scale, this.window)) svg.append(s("line", { class: "gl", x1: percent(at), x2: percent(at), y1: 0, y2: "100%" }));
+    for (const { at } of this.ticks) svg.append(s("line", { class: "gl", x1: percent(at), x2: percent(at), y1: 0, y2: "100%" }));
     if (end >= 0 && begin <= 1) {
       const kind = span.kind === "attempt" ? "att" : span.kind === "queue" || span.kind === "wait" ? span.kind : failed ? "err" : span.kind === "subgraph" ? "node" : span.kind;
       const from = Math.max(-0.01, begin);
