@@ -112,7 +112,7 @@ test("events are sentences, filtered, opened, and exported", async () => {
 test("a run in flight grows, is followed, paused, and cancelled with a reason", async () => {
   const page = await open(() => slow());
   await page.has(".rh .st", "Running");
-  await page.has(".wf .now");
+  await page.tab.locator(".wf .now").first().waitFor({ state: "attached" });
   await page.has(".g .act");
   await page.has("#ev-title .t", "following");
   await page.button("Pause").click();
@@ -227,12 +227,11 @@ for (const theme of ["light", "dark"]) {
       await page.tab.locator("[data-action=fork]").click();
       await page.has("#act-point");
       await look(page, "dialog");
-      await page.done();
       const asked = await open(asking, { theme, width });
       await asked.has(".q");
       await look(asked, "question");
       const live = await open(() => slow(), { theme, width });
-      await live.has(".wf .now");
+      await live.tab.locator(".wf .now").first().waitFor({ state: "attached" });
       await look(live, "running");
       assert.deepEqual(found, []);
     });
