@@ -36,7 +36,9 @@ def _change(key: str, op: str, before: Any, after: Any) -> Json:
         return {"key": key, "op": op, "items": _items(before or [], after or [])}
     if isinstance(before, list) and isinstance(after, list) and before and after[: len(before)] == before:
         new = enumerate(after[len(before) :], start=len(before))
-        items = [{"id": str(at), "op": "add", "type": "", "before": None, "after": _text(each)} for at, each in new]
+        items = [
+            {"id": str(at), "op": "add", "type": "", "before": None, "after": _text(each)} for at, each in new
+        ]
         return {"key": key, "op": op, "items": items}
     return {"key": key, "op": op, "before": _text(before), "after": _text(after)}
 

@@ -34,7 +34,7 @@ export class Compare {
     const rows = names.slice(0, 500).map((name) => h("tr", {}, h("th", { scope: "row" }, name), steps.map((each) => h("td.num", {}, cell(each.get(name))))));
     const errors = runs.map((run) => (run.error ? `${run.error.error}: ${run.error.message}` : "none"));
     const failed = errors.some((each) => each !== "none") ? h("tr", {}, h("th", { scope: "row" }, "Error"), errors.map((each) => h("td", {}, each))) : null;
-    return [h("div.wide", { tabindex: "0", role: "region", "aria-labelledby": "cmp-title" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
+    return [h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps of both runs" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
   }
 }
 

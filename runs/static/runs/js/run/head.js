@@ -88,7 +88,7 @@ const REASONS = { success: "the graph ended", error: "the graph failed", timeout
 export class Attempts {
   constructor() {
     this.body = h("tbody");
-    this.element = h("section.mod", { "aria-labelledby": "attempts-title" }, h("h2", { id: "attempts-title" }, "Attempts"), h("div.wide", { tabindex: "0", role: "region", "aria-labelledby": "attempts-title" }, h("table", {}, h("thead", {}, h("tr", {}, ["No.", "Process", "Began", "Took", "Ended because", "Repeated"].map((name) => h("th", { scope: "col" }, name)))), this.body)));
+    this.element = h("section.mod", { "aria-labelledby": "attempts-title" }, h("h2", { id: "attempts-title" }, "Attempts"), h("div.wide", { tabindex: "0", role: "region", "aria-label": "Table of attempts" }, h("table", {}, h("thead", {}, h("tr", {}, ["No.", "Process", "Began", "Took", "Ended because", "Repeated"].map((name) => h("th", { scope: "col" }, name)))), this.body)));
   }
 
   update({ attempts }, spans, now) {

@@ -12,7 +12,7 @@ export class Pane {
     this.data = data;
     this.reads = reads;
     this.fork = fork;
-    this.body = h("div.pane-b", { tabindex: "0", role: "region", "aria-labelledby": "pane-title" }, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
+    this.body = h("div.pane-b", { tabindex: "0", role: "region", "aria-label": "Details of the step" }, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
     this.element = h("section.mod.pane", { "aria-labelledby": "pane-title" }, h("h2", { id: "pane-title" }, "Step"), this.body);
   }
 
