@@ -12,10 +12,11 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run test test-newest check house format bench chaos crash-points worst openapi vendor migrations clean
+.PHONY: help install run build test test-newest check house format bench chaos chat-kills crash-points reloads worst openapi vendor migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
+	@echo "make build            make the wheel and the sdist, in dist"
 	@echo "make test             run the whole test suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make test-newest      the same with the newest releases of all packages"
 	@echo "make check            lint, format check, types, Django's checks, layers"
@@ -24,6 +25,8 @@ help:
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
+	@echo "make chat-kills       kill the server 20 times in mid-answer, and compare the chat page with the state; ARGS=--seed=1"
+	@echo "make reloads          save a project's code while a run executes, many times; ARGS=--times=50"
 	@echo "make worst            send the worst to each route, and measure how long others wait; ARGS=--only=store"
 	@echo "make chaos            execute thousands of runs while processes and the database fail; SECONDS=600, ARGS=--seed=1"
 
@@ -31,8 +34,9 @@ help:
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv
 
+# `--inexact`: packages that the user's agent needs stay installed.
 install: $(filter .uv/bin/uv,$(UV))
-	$(UV) sync --frozen --quiet --python "$(PYTHON)"
+	$(UV) sync --frozen --inexact --quiet --python "$(PYTHON)"
 
 run: install
 	$(RUN) python manage.py migrate --verbosity 0
@@ -43,6 +47,10 @@ CLIENTS := $(if $(shell command -v npm 2>/dev/null),tests/clients/node_modules t
 
 %/node_modules: %/package-lock.json
 	cd $* && npm ci --silent --ignore-scripts --no-audit --no-fund && touch node_modules || echo "npm ci failed in $*"
+
+build: $(filter .uv/bin/uv,$(UV))
+	$(UV) build --quiet --clear --out-dir dist
+	@ls dist/*
 
 test: install $(CLIENTS)
 	$(RUN) python -m tests $(ARGS)
@@ -80,6 +88,13 @@ bench: install
 
 crash-points: install
 	$(RUN) python -m tests.crash_points $(ARGS)
+
+chat-kills: install $(CLIENTS)
+	$(RUN) python -m tests.browser.kills $(ARGS)
+
+# A save of the project's code with a run in the middle, many times, on both databases.
+reloads: install
+	$(RUN) python -m tests.reloads $(ARGS)
 
 worst: install
 	$(RUN) python -m tests.worst $(ARGS)

@@ -1,16 +1,7 @@
 #!/usr/bin/env python
 """Run a management command of the site."""
 
-import os
-import sys
-
-
-def main() -> None:
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
-    from django.core.management import execute_from_command_line
-
-    execute_from_command_line(sys.argv)
-
+from deerflow_site.command_line import manage
 
 if __name__ == "__main__":
-    main()
+    manage()

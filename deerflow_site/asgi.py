@@ -1,4 +1,4 @@
-"""The site's ASGI application."""
+"""The site's ASGI application: the site itself, inside what `http` of a project's langgraph.json says."""
 
 from __future__ import annotations
 
@@ -7,4 +7,9 @@ import os
 from runs.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
-application = get_asgi_application()
+site = get_asgi_application()
+
+# Imported here because it needs the apps, which the call above loads.
+from deerflow_site.http.application import with_project  # noqa: E402
+
+application = with_project(site)

@@ -1,6 +1,9 @@
 """The site's settings, from the environment; without any variables, safe for local development.
 
-Local development means that `SECRET_KEY` is not set. Then `DEBUG` is on, a generated secret is
+If LANGGRAPH_JSON names a project's file, its `env` is read first, and its keys are the defaults of variables that
+are not set.
+
+Local development means that `SECRET_KEY` is not set, or that `deerflow dev` serves. Then `DEBUG` is on, a generated secret is
 stored in `DATA_DIR`, only loopback hosts are served, and requests without credentials act as one
 built-in local user.
 """
@@ -13,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+
+from deerflow_site.project import Project, dependencies, environment, read
+from deerflow_site.project.run_settings import cors_settings, run_settings
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -54,13 +60,21 @@ def local_secret(path: Path) -> str:
     return path.read_text().strip()
 
 
-DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / "var"))).resolve()
-LOCAL_DEVELOPMENT = not env("SECRET_KEY")
+PROJECT: Project | None = read(env("LANGGRAPH_JSON")) if env("LANGGRAPH_JSON") else None
+if PROJECT is not None:
+    environment.apply(PROJECT.env)
+    dependencies.make_importable(PROJECT)
+
+IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()
+DATA_DIR = Path(env("DATA_DIR") or (BASE_DIR / "var" if IN_CHECKOUT else ".deerflow")).resolve()
+LOCAL_DEVELOPMENT = not env("SECRET_KEY") or env_bool("DEERFLOW_DEV", default=False)
 SECRET_KEY = env("SECRET_KEY") or local_secret(DATA_DIR / "secret_key")
 DEBUG = env_bool("DEBUG", default=LOCAL_DEVELOPMENT)
 ALLOWED_HOSTS = [host.strip() for host in env("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")]
 
 INSTALLED_APPS = [
+    # In the wheel its templates precede those of other apps.
+    "deerflow_site",
     # Before "daphne" and "django.contrib.staticfiles": the first app that has a `runserver` command wins.
     "runs",
     "threads",
@@ -90,7 +104,8 @@ ASGI_APPLICATION = "deerflow_site.asgi.application"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "templates"],
+        # The wheel has these in the package, where the application's own templates are found.
+        "DIRS": [BASE_DIR / "templates"] if IN_CHECKOUT else [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -104,6 +119,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+LOGIN_URL = "runs_accounts:login"
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"
 # WhiteNoise warns of a missing folder. In development, files are served from their source folders.
@@ -185,7 +201,14 @@ RUNS: dict[str, Any] = {
     "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),
     "BODY_LIMIT": BODY_LIMIT,
 }
-if not RUNS["LANGGRAPH_JSON"]:
+#: Identifiers of system checks that do not apply here.
+SILENCED_SYSTEM_CHECKS: list[str] = []
+if PROJECT is not None:
+    given = {**run_settings(PROJECT), **cors_settings(PROJECT, local=LOCAL_DEVELOPMENT)}
+    RUNS |= {name: value for name, value in given.items() if not env(name)}
+    # All keys of the file were checked above.
+    SILENCED_SYSTEM_CHECKS.append("runs.W002")
+else:
     RUNS["GRAPHS"]["agent"] = {
         "path": "deerflow_site.graphs.agent:graph",
         "description": "Research over a bundled document collection, with a human review of the draft.",
@@ -225,4 +248,4 @@ if not LOCAL_DEVELOPMENT and not DEBUG:
     SECURE_SSL_REDIRECT = env_bool("SSL_REDIRECT", default=BEHIND_PROXY)
     SECURE_HSTS_SECONDS = int(env_number("HSTS_SECONDS", 3600))
     # The domain's other hosts and browsers' preload lists are outside of this site's control.
-    SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+    SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]

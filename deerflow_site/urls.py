@@ -9,7 +9,12 @@ from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
 from django.urls import include, path, re_path
 
-from runs.api.site import api, not_found
+from runs.api.site import not_found
+from runs.identity.logins import LimitedLoginForm
+
+admin.site.site_header = admin.site.site_title = "Runs"
+admin.site.index_title = "Runs, threads and workers"
+admin.site.login_form = LimitedLoginForm
 
 
 def _view_on_site(request: HttpRequest, content_type_id: str, object_id: str) -> HttpResponseBase:
@@ -23,8 +28,8 @@ def _view_on_site(request: HttpRequest, content_type_id: str, object_id: str) ->
 urlpatterns = [
     path("admin/r/<path:content_type_id>/<path:object_id>/", admin.site.admin_view(_view_on_site)),
     path("admin/", admin.site.urls),
-    path("", api.urls),
-    path("", include("runs.pages.urls")),
+    path("", include("runs.urls")),
+    path("", include("runs.pages.accounts")),
     # "/admin" without a slash is excluded, because Django redirects it.
     re_path(r"^(?!admin$)", not_found),
 ]

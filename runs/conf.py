@@ -49,6 +49,10 @@ class RunSettings:
     USER_CONNECTIONS: int = 100
     #: Connections that may be open to one process of `manage.py serve`; 0 for as many as it may open files.
     CONNECTIONS: int = 10_000
+    #: How long an `Idempotency-Key` is remembered: a repeated request gets the first one's answer meanwhile.
+    IDEMPOTENCY_RETENTION: float = 86_400.0
+    #: Websockets that may be open to one process; 0 for no limit.
+    SOCKETS: int = 5000
     #: Messages that the input of one run may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
     #: Largest write of a checkpoint; 0 for no limit.
@@ -118,6 +122,12 @@ class RunSettings:
 
     #: Largest message of a client on a websocket.
     SOCKET_MESSAGE_LIMIT: int = 1024 * 1024
+    #: How often `manage.py serve` pings a client of a websocket that sends nothing.
+    SOCKET_PING: float = 20.0
+    #: How long `manage.py serve` waits for the answer to a ping before it drops the connection.
+    SOCKET_PONG: float = 30.0
+    #: How long a client of `manage.py serve` may read nothing of what was sent to it before it is disconnected.
+    SOCKET_STALL: float = 30.0
     #: How often the server checks that the user of an open stream or websocket is still valid and still has
     #: access.
     IDENTITY_CHECK: float = 30.0
@@ -141,6 +151,18 @@ class RunSettings:
     #: Sites whose pages may use the API and its websockets from a browser, with an API key. Each is an origin
     #: (`https://example.com`), "loopback" for development servers on this machine, or "*" for all.
     CORS_ORIGINS: tuple[str, ...] = ()
+    #: Methods, and request headers, that these pages may use; an empty list allows all.
+    CORS_METHODS: tuple[str, ...] = ()
+    CORS_HEADERS: tuple[str, ...] = ()
+    #: Response headers that these pages may read, in addition to those of the API.
+    CORS_EXPOSED: tuple[str, ...] = ()
+    #: How long a browser may cache what it may do.
+    CORS_MAX_AGE: int = 600
+    #: Patterns ("x-tenant-*") of request headers that a run gets in its `configurable`: {"includes": […],
+    #: "excludes": […]}. Credentials are left out unless they are named.
+    CONFIGURABLE_HEADERS: dict[str, Any] = {}
+    #: Whether webhooks are sent.
+    WEBHOOKS: bool = True
     #: Schemes that the URL of a webhook may have.
     WEBHOOK_SCHEMES: tuple[str, ...] = ("https",)
     #: Hosts that the URL of a webhook may have. `*.example.com` allows all hosts below it; an empty list
@@ -148,6 +170,12 @@ class RunSettings:
     WEBHOOK_HOSTS: tuple[str, ...] = ()
     #: Private networks that webhooks may reach, such as "10.1.0.0/16".
     WEBHOOK_NETWORKS: tuple[str, ...] = ()
+    #: Ports that the URL of a webhook may have; an empty list allows any.
+    WEBHOOK_PORTS: tuple[int, ...] = ()
+    #: Longest URL of a webhook, in characters.
+    WEBHOOK_URL_LENGTH: int = 65_536
+    #: Headers that each webhook is sent with, such as an authorization.
+    WEBHOOK_HEADERS: dict[str, str] = {}
     #: Secrets that sign webhooks, each `whsec_` followed by base64. Two are set while one replaces the other.
     WEBHOOK_SECRETS: tuple[str, ...] = ()
     #: How long one attempt to deliver a webhook may take.

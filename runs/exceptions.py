@@ -30,6 +30,14 @@ class InvalidRequest(RunsError):
     """The request is not valid."""
 
 
+class KeyReused(RunsError):
+    """This Idempotency-Key was used for another request; use a new key."""
+
+
+class CreationDeleted(RunsError):
+    """What this Idempotency-Key created has been deleted since; use a new key."""
+
+
 class LimitReached(RunsError):
     """A limit is reached; try again later."""
 

@@ -25,7 +25,6 @@ class Given:
 
 #: Tests that use no database, or always SQLite, and run once.
 WITHOUT_DATABASE = (
-    "tests/browser",
     "tests/deerflow_site",
     "tests/runs/graphs",
     "tests/runs/protocols",

@@ -56,4 +56,4 @@ def worker_state(worker: Worker) -> str:
         return "stopped"
     if worker.lease_expires_at <= clock.now():
         return "expired"
-    return "draining" if worker.draining else "alive"
+    return "draining" if worker.draining or worker.drain_requested_at else "alive"

@@ -14,15 +14,11 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from runs.identity import keys
-from runs.identity.logins import LimitedLoginForm
 from runs.identity.principals import READ, WRITE
 from runs.models import ApiKey, AuthIdentity
 from threads.admin.base import BY_USERNAME, ReadOnlyAdmin, column
 from threads.db import clock
 from threads.display import ago, badge, moment
-
-# A host site's own form stays.
-admin.site.login_form = admin.site.login_form or LimitedLoginForm
 
 
 class ApiKeyForm(forms.ModelForm):

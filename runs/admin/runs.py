@@ -42,9 +42,6 @@ from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, sh
 #: The fieldsets of a run that show what people and graphs wrote.
 PAYLOAD = frozenset({"Request", "Checkpoint before the run"})
 
-admin.site.site_header = admin.site.site_title = "Runs"
-admin.site.index_title = "Runs, threads and workers"
-
 
 @admin.register(Run)
 class RunAdmin(RunActions, ReadOnlyAdmin):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -31,9 +31,13 @@ from runs.api.routes import (
 from runs.conf import settings
 from runs.encoding import encode
 from runs.identity.requests import principal_of
+from runs.requests import mount
 from runs.requests.parsing import JSONParser
+from runs.version import NAME, VERSION
 
-DESCRIPTION = """LangGraph agents that run durably: LangGraph Server's API, for its stock clients.
+#: Not "api", which sites use for their own.
+NAMESPACE = "runs_api"
+DESCRIPTION = f"""LangGraph agents that run durably: the API of LangGraph Server {system.API_VERSION}, for its stock clients, served by {NAME} {VERSION}.
 A request acts as the user of its API key, or as the logged-in user. Other users' objects are hidden."""
 
 
@@ -56,19 +60,24 @@ class API(NinjaAPI):
     def get_openapi_schema(self, **_: Any) -> Any:
         return document(self)
 
-    @cached_property
-    def document(self) -> tuple[str, str]:
-        """The document as JSON, and its entity tag. It takes 60 ms to make and never changes."""
-        text = encode(self.get_openapi_schema())
-        return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
-
     def _get_urls(self) -> list[Any]:
         # Before Ninja's own view, which makes the document each time.
-        return [path("openapi.json", require_GET(openapi_json)), *super()._get_urls()]
+        found: list[Any] = [path("openapi.json", require_GET(openapi_json)), *super()._get_urls()]
+        for pattern in found:
+            mount.mark(pattern.callback, str(pattern.pattern))
+        return found
+
+
+@lru_cache(maxsize=8)
+def rendered(prefix: str) -> tuple[str, str]:
+    """The document as JSON for an API below a prefix, and its entity tag. It takes 60 ms to make."""
+    servers = {"servers": [{"url": prefix}]} if prefix else {}
+    text = encode({**api.get_openapi_schema(), **servers})
+    return text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
 async def openapi_json(request: HttpRequest) -> HttpResponse:
-    text, tag = api.document
+    text, tag = rendered(mount.prefix_of(request))
     known = tag in request.headers.get("If-None-Match", "")
     response = HttpResponse(
         b"" if known else text, status=304 if known else 200, content_type="application/json"
@@ -80,9 +89,9 @@ async def openapi_json(request: HttpRequest) -> HttpResponse:
 def build() -> API:
     api = API(
         title="Agents",
-        version=system.API_VERSION,
+        version=VERSION,
         description=DESCRIPTION,
-        urls_namespace="api",
+        urls_namespace=NAMESPACE,
         auth=principal_of,
         renderer=JSON(),
         parser=JSONParser(depth=lambda: settings.JSON_DEPTH),
@@ -116,3 +125,6 @@ api = build()
 async def not_found(request: HttpRequest) -> HttpResponse:
     """The answer to unknown paths."""
     return errors.refusal(404, "Not Found")
+
+
+mount.mark(not_found, None)

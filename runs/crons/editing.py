@@ -14,6 +14,7 @@ from runs.crons.schedules import InvalidSchedule, check
 from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Cron
 from runs.requests import limits
+from runs.requests.idempotency import Once
 from runs.requests.run import sanitised_config, sanitised_metadata
 from threads.db import clock
 from threads.db.ids import new_id
@@ -30,19 +31,29 @@ TIMING = ("schedule", "timezone", "end_time", "enabled")
 
 
 def create_cron(
-    payload: Mapping[str, Any], columns: Mapping[str, Any], *, thread_id: UUID | None, principal: Principal
+    payload: Mapping[str, Any],
+    columns: Mapping[str, Any],
+    *,
+    thread_id: UUID | None,
+    principal: Principal,
+    once: Once | None = None,
 ) -> Cron:
     """Create a cron.
 
     Args:
         payload: The client's checked body.
         columns: The parts of the body that have a column.
+        once: The client's key; a cron that it has created before is returned instead.
 
     Raises:
+        KeyReused, CreationDeleted: The key cannot be used for this request.
         NotFound: No such assistant or thread.
         InvalidRequest: No such schedule or time zone, or a run that is not allowed.
         LimitReached: The user has the maximum of crons.
     """
+    crons = Cron.objects.for_principal(principal)
+    if once is not None and (found := once.found(crons)):
+        return found[0]
     user_id, now = principal.user_id, clock.now()
     limits.check_crons(user_id)
     assistant = find_assistant(payload["assistant_id"], user_id=user_id)
@@ -56,7 +67,11 @@ def create_cron(
     cron.next_run_date = date_after(cron, now)
     try:
         with transaction.atomic():
+            if once is not None and (found := once.taken(crons)):
+                return found[0]
             cron.save(force_insert=True)
+            if once is not None:
+                once.record([cron.id])
     except IntegrityError:
         # The thread or the assistant was deleted meanwhile.
         raise NotFound("Thread or assistant not found.") from None

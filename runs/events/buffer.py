@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Protocol
 from uuid import UUID
 
@@ -59,6 +60,7 @@ class RunStream:
         self._buffer: deque[Event] = deque()
         self._bytes = 0
         self._written = 0
+        self._unwritten_bytes = 0
         self._shortener = Shortener()
         #: How unwritten events are stored that repeat earlier ones, by their numbers.
         self._short: dict[int, str] = {}
@@ -106,13 +108,15 @@ class RunStream:
             self._short[self.count] = short
         self._buffer.append(Event(self.epoch, self.count, name, data))
         self._bytes += len(data)
+        self._unwritten_bytes += len(data)
+        self.forget()
         self._notify()
 
     async def room(self) -> None:
         """Wait while more is unwritten than memory should hold, so that a slow log slows the run
         and does not fill memory.
         """
-        while not self.closed and self.full and self._written < self.count:
+        while not self.closed and self.full:
             written = self._written
             try:
                 await self._hub.flush()
@@ -122,7 +126,6 @@ class RunStream:
             except Exception as error:
                 logger.warning("Events could not be written, the run waits: %s", error)
                 await asyncio.sleep(0.5)
-            self.forget()
 
     def unwritten(self) -> Part:
         """The events that the log does not have yet."""
@@ -148,11 +151,14 @@ class RunStream:
         self._buffer.extend(last)
         self._bytes += sum(len(event.data) for event in last)
         self.count += len(last)
-        self._written = self.count
+        self._written, self._unwritten_bytes = self.count, 0
 
     def wrote(self, count: int) -> None:
         """Note that the log has the first `count` events."""
-        self._written = max(self._written, count)
+        if count > self._written:
+            new = islice(reversed(self._buffer), self.count - count, self.count - self._written)
+            self._unwritten_bytes -= sum(len(event.data) for event in new)
+            self._written = count
         self._short = {seq: short for seq, short in self._short.items() if seq > self._written}
         self.urgent = False
         self.forget()
@@ -161,13 +167,15 @@ class RunStream:
         """Drop the oldest written events beyond the buffer's size; slow readers read the log
         instead.
         """
-        while self.full and self._buffer and self._buffer[0].seq <= self._written:
+        while (len(self._buffer) > self._limit or self._bytes > BUFFER_BYTES) and (
+            self._buffer[0].seq <= self._written
+        ):
             self._bytes -= len(self._buffer.popleft().data)
 
     @property
     def full(self) -> bool:
-        """Whether the buffer exceeds its size."""
-        return len(self._buffer) > self._limit or self._bytes > BUFFER_BYTES
+        """Whether more is unwritten than memory should hold."""
+        return self.count - self._written > self._limit or self._unwritten_bytes > BUFFER_BYTES
 
     def close(self, *, finished: bool) -> None:
         """End the attempt's stream; `finished` when its terminal status is committed."""

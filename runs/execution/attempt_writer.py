@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,8 +31,6 @@ class AttemptWriter(ThreadWriter):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._edits: set[str] = set()
-        #: LangGraph's loop of the root graph.
-        self.root: Any = None
 
     def edited(self, checkpoint_id: str) -> bool:
         """Whether a checkpoint that was read was made by an edit of the state."""
@@ -89,16 +86,6 @@ class AttemptWriter(ThreadWriter):
         if found and found.parent_config and (found.metadata or {}).get("source") in ("update", "fork"):
             return str(found.parent_config["configurable"]["checkpoint_id"])
         return str(checkpoint_id)
-
-    async def caught_up(self) -> None:
-        """Wait until every checkpoint that the graph has come to has been saved, or has failed.
-
-        LangGraph hands one over only when the one before it was saved.
-        """
-        saving = getattr(self.root, "_put_checkpoint_fut", None)
-        if saving is not None:
-            await asyncio.wait([saving])
-        await super().caught_up()
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""

@@ -129,11 +129,6 @@ class GraphStream:
         try:
             async for namespace, mode, data in self._chunks(given, config):
                 self.recorded.take(namespace, mode, data)
-                if mode == "updates" and not namespace:
-                    # A step has ended. LangGraph's `async` durability would run ahead of slow storage by any
-                    # number of steps; a crash may repeat only one. The graph continues only when the next
-                    # chunk is requested.
-                    await self._writer.caught_up()
                 if self._stream.full:
                     await self._stream.room()
         finally:

@@ -20,7 +20,7 @@ from langgraph.pregel._algo import prepare_next_tasks, should_interrupt
 from langgraph.pregel._loop import PregelLoop
 from langgraph.types import Command, _interrupt_id
 
-from runs.execution import channels
+from runs.execution import channels, pace
 from runs.execution.attempt_writer import AttemptWriter
 from runs.execution.resume import INTERRUPT, NULL_TASK, RESUME, Resumption, Task
 from runs.requests.answers import is_answer_map
@@ -45,8 +45,6 @@ def _first(loop: Any, **arguments: Any) -> Any:
     writer = loop.checkpointer
     if not isinstance(writer, AttemptWriter):
         return _original_first(loop, **arguments)
-    if not loop.is_nested:
-        writer.root = loop
     _start_over(loop, writer)
     _correct_answers(loop, writer.resumption)
     keep = writer.resumption.later and loop._loaded_latest and writer.made(loop.checkpoint["id"])
@@ -154,6 +152,7 @@ def install() -> None:
     """Correct LangGraph's loop in this process."""
     PregelLoop._first = _first  # type: ignore[method-assign, assignment]
     channels.install()
+    pace.install()
 
 
 install()

@@ -144,6 +144,8 @@ def load_all() -> dict[str, Exception]:
     registry = _current()
     failures = registry.load_all()
     for note in registry.notes():
+        if note.is_silenced():
+            continue
         logger.log(note.level, "%s (%s)", note.msg, note.id)
     return dict(failures)
 

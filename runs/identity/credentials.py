@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from ninja.errors import AuthenticationError
 
 from runs.identity import keys, local
+from runs.identity.header_patterns import configurable_headers
 from runs.identity.principals import Principal
 from runs.identity.sessions import logged_in_user_id
 
@@ -39,6 +40,16 @@ class Credentials:
 
 async def identified(
     credentials: Credentials, ask_auth_file: Callable[[], Awaitable[Principal]] | None = None
+) -> tuple[Principal, Proof]:
+    """Return the principal of credentials (see `_identified`), with the headers that its runs get."""
+    principal, proof = await _identified(credentials, ask_auth_file)
+    if offered := configurable_headers(credentials.headers):
+        principal = replace(principal, headers=offered)
+    return principal, proof
+
+
+async def _identified(
+    credentials: Credentials, ask_auth_file: Callable[[], Awaitable[Principal]] | None
 ) -> tuple[Principal, Proof]:
     """Return the principal of credentials. A key takes precedence over a browser's session.
 

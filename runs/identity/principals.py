@@ -27,6 +27,9 @@ class Principal:
     #: For a resource ("threads", "assistants", …), a condition on its rows' metadata (`threads.filters`).
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
 
+    #: Headers of its request that the runs it creates get (`CONFIGURABLE_HEADERS`).
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
     @property
     def auth_user(self) -> AuthUser:
         """The user as Auth handlers and graphs see it."""

@@ -30,6 +30,8 @@ from runs.identity.origins import may_borrow
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.standing import Standing
 from runs.requests import limits
+from runs.requests.idempotency import of_request
+from runs.requests.mount import path_of, route_of
 from runs.requests.parsing import BODY
 from threads.db.database import in_database
 
@@ -66,7 +68,7 @@ async def principal_of(request: HttpRequest) -> Principal:
         # The session checks each command by its own rule (`runs.api.sessions.session`).
         return principal
     require_scope(principal, needed_scope(request, rule))
-    await limit(principal, rule)
+    await limit(request, principal, rule)
     if file is None:
         return principal
     allowed = await permitted(request, principal, rule)
@@ -91,6 +93,20 @@ async def identify(request: HttpRequest) -> None:
     await identified(credentials, _authenticator(configured.current(), credentials, request))
 
 
+async def principal_elsewhere(request: HttpRequest) -> Principal:
+    """Return the principal of a request for a route that is not the API's, of which the Auth file's rules
+    know nothing. Raises like `principal_of`.
+    """
+    request.get_host()
+    credentials = credentials_of(request)
+    principal, proof = await identified(
+        credentials, _authenticator(configured.current(), credentials, request)
+    )
+    refuse_other_sites(request, Proof.LOCAL if principal.details is STUDIO_DETAILS else proof)
+    require_scope(principal, needed_scope(request, None))
+    return principal
+
+
 def standing_of(request: HttpRequest, thread_id: UUID | None = None) -> Standing:
     """Checks whether an authenticated request's principal is still valid during a long response."""
     credentials = credentials_of(request)
@@ -108,7 +124,7 @@ def _authenticator(
     available = {
         "request": request,
         "method": request.method,
-        "path": request.path,
+        "path": path_of(request),
         "path_params": dict(match.kwargs) if match else {},
         "query_params": request.GET.dict(),
     }
@@ -125,16 +141,19 @@ def credentials_of(request: HttpRequest) -> Credentials:
 
 
 def rule_of(request: HttpRequest) -> Rule | None:
-    match = request.resolver_match
-    return rule_for(request.method or "", match.route) if match is not None else None
+    route = route_of(request.resolver_match)
+    return rule_for(request.method or "", route) if route is not None else None
 
 
-async def limit(principal: Principal, rule: Rule | None) -> None:
+async def limit(request: HttpRequest, principal: Principal, rule: Rule | None) -> None:
     """Raise LimitReached if a new thread or open stream would exceed the principal's limit."""
     if rule is None:
         return
     if rule.makes_thread and not limits.has_room(principal.user_id):
-        await in_database(limits.check_threads, principal.user_id)
+        again = of_request(request, principal.user_id)
+        # A repeated request creates nothing.
+        if again is None or not await in_database(again.known):
+            await in_database(limits.check_threads, principal.user_id)
     if rule.stays:
         limits.hold_connection(principal.user_id)
 

@@ -12,18 +12,21 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 
 from runs import graphs
 from runs.assistants import find_assistant
 from runs.exceptions import NotFound, ThreadBusy
 from runs.lifecycle import cancellation, thread_rest
 from runs.lifecycle.new_run import compose, taken_up
+from runs.lifecycle.queues import is_paused
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
 from runs.requests import limits
 from runs.requests.answers import is_plain_answer
-from runs.requests.run import RunRequest
+from runs.requests.idempotency import Once
+from runs.requests.run import RunRequest, with_headers
+from runs.serializers import run_columns
 from threads import expiry
 from threads.db import clock, statements
 from threads.db.database import in_database
@@ -61,12 +64,14 @@ async def create_run(
     principal: Principal,
     thread_id: UUID | None,
     left: Callable[[Run], None] = lambda run: None,
+    once: Once | None = None,
 ) -> Run:
     """Create a run on a thread, or on a temporary one; return after the commit.
 
     Cancelling the caller does not interrupt the admission.
 
     Args:
+        once: The client's key; a run that it has created before is returned instead.
         left: Called with the run if the caller was cancelled before it received the run.
 
     Raises:
@@ -74,12 +79,16 @@ async def create_run(
         LimitReached: The user has created too many runs recently, or has too many pending ones.
         ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
         InvalidRequest: An unknown graph name, or a plain answer while several interrupts wait.
+        KeyReused, CreationDeleted: The key cannot be used for this request.
     """
+    if once is not None and (earlier := await in_database(once.found, earlier_runs(principal))):
+        return earlier[0]
     limits.check_input(request)
+    request = with_headers(request, principal)
     await limits.take_runs(principal.user_id)
     # A separate task: if the client disconnects between the commit and the start, the claimed run is still
     # executed.
-    admission = spawn(_create_run(request, principal=principal, thread_id=thread_id))
+    admission = spawn(_create_run(request, principal=principal, thread_id=thread_id, once=once))
     try:
         return await asyncio.shield(admission)
     except asyncio.CancelledError:
@@ -96,13 +105,22 @@ def _nobody_waits(admission: asyncio.Task[Run], *, left: Callable[[Run], None]) 
         logger.warning("A run whose client has left could not be created: %s", error)
 
 
-async def _create_run(request: RunRequest, *, principal: Principal, thread_id: UUID | None) -> Run:
+def earlier_runs(principal: Principal) -> QuerySet[Run]:
+    """The runs that a repeated request may return."""
+    return Run.objects.for_principal(principal).only(*run_columns())
+
+
+async def _create_run(
+    request: RunRequest, *, principal: Principal, thread_id: UUID | None, once: Once | None
+) -> Run:
     runtime = current()
     manager = runtime.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
     arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
     if details := getattr(principal, "details", None):
         arguments["auth_details"] = details
+    if once is not None:
+        arguments |= {"once": once, "earlier": earlier_runs(principal)}
     if slot is not None:
         arguments |= {"worker_id": slot.worker_id, "queues": slot.queues}
     try:
@@ -137,10 +155,13 @@ def admit(
     worker_id: UUID | None = None,
     queues: Collection[str] | None = None,
     auth_details: Mapping[str, Any] | None = None,
+    once: Once | None = None,
+    earlier: QuerySet[Run] | None = None,
 ) -> Admitted:
     """Insert a pending run, in one transaction that locks its thread.
 
     Args:
+        once: The client's key. A run among the `earlier` ones that it has created is returned.
         auth_details: The user's details from the Auth file, for the graph.
         worker_id: A worker with a free slot. If the thread is free, it claims the run in the same
             transaction, so the run starts without a queue's delay.
@@ -148,6 +169,8 @@ def admit(
     """
     assistant = find_assistant(request.assistant_id, user_id=user_id)
     with transaction.atomic():
+        if once is not None and earlier is not None and (found := once.taken(earlier)):
+            return Admitted(found[0], False, [], [], [])
         thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id)
         # Read under the thread's lock, so that a later admission gets a later place in the queue.
         now = clock.now()
@@ -163,6 +186,7 @@ def admit(
             and not in_flight
             and (queues is None or run.queue in queues)
             and assistant.graph_id in graphs.names()
+            and not is_paused(run.queue)
         )
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
@@ -174,6 +198,8 @@ def admit(
         if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
             changes |= _supersede(thread, in_flight, request.multitask_strategy, admitted, now)
         statements.update(Thread, changes, {"id": thread.id})
+        if once is not None:
+            once.record([run.id])
     run.thread = thread
     run.assistant = assistant
     return admitted

@@ -7,14 +7,16 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from runs.exceptions import NothingToCancel
-from runs.lifecycle.admission import Admitted, admit
+from runs.lifecycle.admission import admit, earlier_runs
 from runs.lifecycle.cancellation import cancel
 from runs.models import Run
 from runs.process.current import current
 from runs.requests import limits
-from runs.requests.run import RunRequest
+from runs.requests.idempotency import Once
+from runs.requests.run import RunRequest, with_headers
 from threads.db.database import in_database
 from threads.models.querysets import Principal
 
@@ -22,30 +24,49 @@ from threads.models.querysets import Principal
 PAGE = 50
 
 
-async def create_runs(requests: Sequence[RunRequest], *, principal: Principal) -> list[Run]:
+async def create_runs(
+    requests: Sequence[RunRequest], *, principal: Principal, once: Once | None = None
+) -> list[Run]:
     """Create runs on threads of their own, all or none; raises like `admission.create_run`.
 
     Cancelling the caller does not change that.
     """
+    earlier = earlier_runs(principal)
+    if once is not None and (found := await in_database(once.found, earlier)):
+        return found
     for request in requests:
         limits.check_input(request)
+    requests = [with_headers(request, principal) for request in requests]
     await limits.take_runs(principal.user_id, len(requests))
     details = getattr(principal, "details", None)
-    admitted = await in_database(admit_all, requests, user_id=principal.user_id, auth_details=details)
+    runs = await in_database(
+        admit_all, requests, user_id=principal.user_id, auth_details=details, once=once, earlier=earlier
+    )
     current().work_added()
-    return [each.run for each in admitted]
+    return runs
 
 
 def admit_all(
-    requests: Sequence[RunRequest], *, user_id: int, auth_details: Mapping[str, Any] | None = None
-) -> list[Admitted]:
+    requests: Sequence[RunRequest],
+    *,
+    user_id: int,
+    auth_details: Mapping[str, Any] | None = None,
+    once: Once | None = None,
+    earlier: QuerySet[Run],
+) -> list[Run]:
     """Admit stateless runs in one transaction. None is claimed here, so that all processes share
     them.
     """
     with transaction.atomic():
-        return [
-            admit(request, user_id=user_id, thread_id=None, auth_details=auth_details) for request in requests
+        if once is not None and (found := once.taken(earlier)):
+            return found
+        runs = [
+            admit(request, user_id=user_id, thread_id=None, auth_details=auth_details).run
+            for request in requests
         ]
+        if once is not None:
+            once.record(run.id for run in runs)
+    return runs
 
 
 async def cancel_runs(

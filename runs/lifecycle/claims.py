@@ -3,7 +3,7 @@
 The order is: priority, then the user with the fewest running runs (a user's second candidate counts
 as if the first one were running), then age. Within a thread only age counts, after a run that has
 started. A locked thread is skipped, not waited for. A thread whose first run cannot be claimed does
-not block other threads.
+not block other threads. Runs of a paused queue are not claimed, except to finish their cancellation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.db import connection, transaction
 
 from runs import graphs
 from runs.conf import settings
-from runs.models import Assistant, Run
+from runs.models import Assistant, PausedQueue, Run
 from threads.db import clock
 from threads.models import Thread
 
@@ -44,8 +44,15 @@ DUE = {
 #: that has its graph. After GRAPH_WAIT any worker claims it, and the run fails with an error that says so.
 GRAPHS = f""" AND (r.updated_at < %(nobody)s OR EXISTS (
         SELECT 1 FROM {Assistant._meta.db_table} s WHERE s.id = r.assistant_id AND s.graph_id = ANY(%(graphs)s)))"""
+#: The paused queues are read once for a claim, not for each of its candidates. CASE hides the comparison from
+#: PostgreSQL's planner, which otherwise expects hardly any run to pass it, and then sorts all waiting runs.
+PAUSED = f"SELECT name FROM {PausedQueue._meta.db_table}"
+NOT_PAUSED = {
+    "postgresql": f"(r.cancel_action <> '' OR CASE WHEN r.queue = ANY(ARRAY({PAUSED})) THEN false ELSE true END)",
+    "sqlite": f"(r.cancel_action <> '' OR r.queue NOT IN ({PAUSED}))",
+}
 #: A run `r` that is due, first in its thread's queue, and on a thread without a running run.
-RUNNABLE = f"""r.status = 'pending' AND {{due_r}}{{queues}}{{graphs}}
+RUNNABLE = f"""r.status = 'pending' AND {{due_r}} AND {{not_paused}}{{queues}}{{graphs}}
     AND NOT EXISTS (SELECT 1 FROM {RUNS} b WHERE b.thread_id = r.thread_id AND b.status = 'running')
     AND NOT EXISTS (SELECT 1 FROM {RUNS} a WHERE a.thread_id = r.thread_id AND a.status = 'pending'
         AND {{due_a}} AND {IN_THREAD.format("a")} < {IN_THREAD.format("r")})"""
@@ -138,7 +145,11 @@ def _query(template: str, some_queues: bool) -> str:
     queues = f" AND r.queue {ONE_OF[vendor]}" if some_queues else ""
     some_graphs = GRAPHS if vendor == "postgresql" else ""
     return template.format(
-        queues=queues, graphs=some_graphs, due_r=DUE[vendor].format("r"), due_a=DUE[vendor].format("a")
+        queues=queues,
+        graphs=some_graphs,
+        not_paused=NOT_PAUSED[vendor],
+        due_r=DUE[vendor].format("r"),
+        due_a=DUE[vendor].format("a"),
     )
 
 

@@ -75,6 +75,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited
     configurable = {
         **inherited,
         **restored(request.config.get("configurable", {}), inherited),
+        **request.headers,
         "graph_id": assistant.graph_id,
     }
     return {

@@ -21,7 +21,8 @@ from runs.conf import settings
 from runs.lifecycle import orphan_settlement
 from runs.models import Run, RunStatus
 from runs.process.dead_workers import dead_workers
-from runs.process.leases import mark_stopped, sole_executor
+from runs.process.executor_lock import sole_executor
+from runs.process.leases import mark_stopped
 from threads.db import clock
 from threads.db.database import in_database
 from threads.db.errors import is_passing

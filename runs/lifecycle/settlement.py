@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from django.db import connection, transaction
 
 from runs.deletion import remove_run
@@ -20,6 +22,8 @@ from runs.models import Run, RunStatus
 from runs.webhooks import announcements
 from threads.db import clock, statements
 from threads.models import Thread
+from threads.texts import writing as texts
+from threads.texts.content import Content, content_of
 
 STATUS = {
     Ending.SUCCESS: RunStatus.SUCCESS,
@@ -31,7 +35,8 @@ STATUS = {
 Attempt = tuple[UUID, int]
 RUNS, THREADS = Run._meta.db_table, Thread._meta.db_table
 LOCK = (
-    f"SELECT id, epoch, resting_status, ttl_minutes FROM {THREADS} WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
+    f"SELECT id, epoch, resting_status, ttl_minutes, user_id, metadata FROM {THREADS} "
+    "WHERE id = ANY(%b) ORDER BY id FOR UPDATE"
 )
 IN_FLIGHT = "status IN ('pending', 'running')"
 BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
@@ -49,9 +54,11 @@ class Held(NamedTuple):
     epoch: int
     resting_status: str
     ttl_minutes: float | None
+    user_id: int
+    metadata: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ended:
     """An attempt that has ended, and what settlement writes about it.
 
@@ -70,6 +77,12 @@ class Ended:
         """Whether the run gets a final status, and is not deleted."""
         return self.outcome.ending in STATUS
 
+    @cached_property
+    def content(self) -> Content | None:
+        """What the thread's values say; None if they stay, or if the thread is discarded."""
+        values = self.outcome.values
+        return None if values is None or self.run.temporary else content_of(values)
+
 
 def settle(ended: Ended) -> bool:
     """Write the final status, the last events, and what the run leaves on its thread.
@@ -79,6 +92,7 @@ def settle(ended: Ended) -> bool:
     Returns whether other runs wait on the thread. Raises RunLost, and writes nothing, if this
     process no longer owns the run.
     """
+    _read([ended])
     with transaction.atomic():
         busy = _settle([ended]).get((ended.run.id, ended.run.epoch)) if ended.final else _take_back(ended)
         if busy is None:
@@ -92,6 +106,7 @@ def settle_together(batch: Sequence[Ended]) -> dict[Attempt, bool]:
     Returns by attempt whether other runs wait on its thread. Attempts missing from the result were
     not written: their threads were locked, so they were skipped, or their runs are lost.
     """
+    _read(batch)
     with transaction.atomic():
         return _settle(batch, wait=False)
 
@@ -120,7 +135,24 @@ def _settle(batch: Sequence[Ended], *, wait: bool = True) -> dict[Attempt, bool]
     busy = _busy([ended.run.thread_id for ended in settled])
     rows = [_left(ended, held[ended.run.thread_id], busy=busy, now=now) for ended in settled]
     statements.update_each(Thread, rows, {"updated_at": now}, kept=KEPT)
+    _write_texts([(ended, held[ended.run.thread_id]) for ended in settled])
     return {(ended.run.id, ended.run.epoch): ended.run.thread_id in busy for ended in settled}
+
+
+def _read(batch: Sequence[Ended]) -> None:
+    """Read what the values say, before anything is locked."""
+    for ended in batch:
+        _ = ended.content
+
+
+def _write_texts(settled: Sequence[tuple[Ended, Held | Thread]]) -> None:
+    texts.write(
+        [
+            texts.text(thread.id, user_id=thread.user_id, metadata=thread.metadata, content=ended.content)
+            for ended, thread in settled
+            if ended.content is not None
+        ]
+    )
 
 
 def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
@@ -130,7 +162,7 @@ def _lock(thread_ids: Sequence[UUID], *, wait: bool) -> dict[UUID, Held]:
         return {row[0]: Held(*row) for row in statements.among(Thread, Held._fields, thread_ids)}
     with connection.cursor() as cursor:
         cursor.execute(LOCK if wait else LOCK + " SKIP LOCKED", [list(thread_ids)])
-        return {row[0]: Held(*row) for row in cursor.fetchall()}
+        return {row[0]: Held(*row)._replace(metadata=orjson.loads(row[-1])) for row in cursor.fetchall()}
 
 
 def _busy(thread_ids: Sequence[UUID]) -> set[UUID]:
@@ -193,4 +225,6 @@ def _take_back(ended: Ended) -> bool | None:
     if not written:
         raise RunLost
     statements.update(Thread, changes, {"id": thread.id})
+    if outcome.ending is not Ending.DRAINED:
+        _write_texts([(ended, thread)])
     return busy

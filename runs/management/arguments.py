@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -61,6 +62,14 @@ def warn_of_empty_queues(command: Any, queues: frozenset[str] | None) -> None:
     known = {graphs.registration(name).queue for name in graphs.names()}
     for queue in sorted((queues or frozenset()) - known):
         command.stderr.write(f"No graph is registered for the queue {queue!r}, so it has no runs.")
+
+
+def require_existing_database() -> None:
+    """Raise CommandError if the file of the SQLite database is absent; connecting would create an empty one."""
+    name = str(connection.settings_dict["NAME"])
+    in_memory = name.startswith("file:") or ":memory:" in name
+    if connection.vendor == "sqlite" and not in_memory and not Path(name).exists():
+        raise CommandError(f"There is no database {name}: run `python manage.py migrate` first.")
 
 
 def require_migrated_database() -> None:

@@ -6,6 +6,8 @@ from runs.models.credential import ApiKey, AuthIdentity
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.history import Attempt, RunAction
+from runs.models.idempotency import IdempotencyKey
+from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -20,7 +22,9 @@ __all__ = [
     "Cron",
     "DeliveryState",
     "Durability",
+    "IdempotencyKey",
     "MultitaskStrategy",
+    "PausedQueue",
     "Run",
     "RunAction",
     "RunEvent",

@@ -23,6 +23,8 @@ class Worker(models.Model):
     heartbeat_at = models.DateTimeField()
     lease_expires_at = models.DateTimeField(db_index=True)
     draining = models.BooleanField(default=False)
+    #: When an operator asked it to stop. It reads this at each heartbeat.
+    drain_requested_at = models.DateTimeField(null=True)
     #: When it ended its lease, or was found dead.
     stopped_at = models.DateTimeField(null=True)
 

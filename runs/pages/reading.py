@@ -13,6 +13,7 @@ from runs.models import Run, RunEvent
 from runs.protocols.agent.events import first_of
 from threads.models import Thread
 from threads.models.querysets import Principal
+from threads.texts.content import text_of
 
 
 def name_of(user_id: int) -> str:
@@ -42,6 +43,47 @@ def position_of(thread_id: UUID, *, runs: int, principal: Principal) -> int:
     return first_of(first or epoch)
 
 
+#: The most runs whose versions a page knows, and the characters of a message by which it is recognised.
+MOST_RUNS, SAID = 200, 200
+
+
+def runs_of(thread_id: UUID, *, principal: Principal) -> list[dict[str, Any]]:
+    """A thread's last runs, newest first, with what a page needs for versions of messages.
+
+    A run of the chat page names in its metadata the message that it brought (`message_id`) and the
+    run that it follows (`parent_run_id`). Of runs of other clients there is the id of their last
+    message, if they gave one, or else the beginning of its text.
+    """
+    owned = Run.objects.filter(thread__in=Thread.objects.for_principal(principal).visible(), thread=thread_id)
+    runs = list(owned.order_by("-created_at", "-id").only("id", "status", "metadata")[:MOST_RUNS])
+    others = [run.id for run in runs if not run.metadata.get("message_id")]
+    requests = dict(owned.filter(id__in=others).values_list("id", "kwargs"))
+    return [
+        {
+            "run_id": str(run.id),
+            "status": run.status,
+            "parent": run.metadata.get("parent_run_id"),
+            **_brought(run.metadata.get("message_id"), requests.get(run.id)),
+        }
+        for run in runs
+    ]
+
+
+def _brought(message_id: Any, request: dict[str, Any] | None) -> dict[str, Any]:
+    """The message that a run brought: its id, or else how it begins."""
+    if message_id:
+        return {"message": message_id, "said": None}
+    given = (request or {}).get("input")
+    messages = given.get("messages") if isinstance(given, dict) else None
+    last = messages[-1] if isinstance(messages, list) and messages else messages
+    if isinstance(last, list | tuple) and len(last) == 2:
+        last = {"content": last[1]}
+    if isinstance(last, dict) and last.get("id"):
+        return {"message": last["id"], "said": None}
+    text = text_of(last.get("content") if isinstance(last, dict) else last)
+    return {"message": None, "said": text[:SAID] or None}
+
+
 def plain_thread(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
     """A thread's title and messages, for a page without scripts. Raises Http404."""
     threads = Thread.objects.for_principal(principal).visible()
@@ -62,14 +104,3 @@ AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
 def _message(message: dict[str, Any]) -> dict[str, str]:
     kind = str(message.get("type", ""))
     return {"author": AUTHORS.get(kind, kind), "text": text_of(message.get("content"))}
-
-
-def text_of(content: Any) -> str:
-    """The text of a message's content: a string, or the text blocks of a list."""
-    if isinstance(content, str):
-        return content
-    blocks = content if isinstance(content, list) else []
-    texts = [
-        each if isinstance(each, str) else each.get("text") for each in blocks if isinstance(each, str | dict)
-    ]
-    return "\n\n".join(str(each) for each in texts if each)

@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.middleware.csrf import get_token
-from django.shortcuts import render
-from django.urls import reverse
+from django.shortcuts import render, resolve_url
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from ninja.errors import AuthenticationError, HttpError
@@ -43,12 +45,13 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
     inspects = await in_database(reading.may_inspect, user_id)
     return {
         "thread_id": thread_id,
+        "logout": _reversed("runs_accounts:logout"),
         "username": await in_database(reading.name_of, user_id),
         "settings": {
-            "api": reverse("api:api-root"),
-            "chat": reverse("pages:chat"),
-            "login": reverse("pages:login"),
-            "inspect": reverse("admin:runs_run_changelist") if inspects else None,
+            "api": reverse("runs_api:api-root"),
+            "chat": reverse("runs_pages:chat"),
+            "login": resolve_url(settings.LOGIN_URL),
+            "inspect": _reversed("admin:runs_run_changelist") if inspects else None,
         },
     }
 
@@ -74,10 +77,31 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
     asked = request.GET.get("runs", "")
-    runs = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
-    since = await in_database(reading.position_of, thread_id, runs=max(runs, 1), principal=principal)
+    count = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
+    since = await in_database(reading.position_of, thread_id, runs=max(count, 1), principal=principal)
     return JsonResponse({"since": since})
 
 
+@never_cache
+@require_GET
+async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:
+    """The thread's last runs, and which message each of them brought: see `reading.runs_of`."""
+    try:
+        principal = await principal_of(request)
+    except HttpError as refusal:
+        return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
+    found = await in_database(reading.runs_of, thread_id, principal=principal)
+    return JsonResponse(found, safe=False)
+
+
 def _to_login(request: HttpRequest) -> HttpResponse:
-    return HttpResponseRedirect(f"{reverse('pages:login')}?{urlencode({'next': request.get_full_path()})}")
+    query = urlencode({REDIRECT_FIELD_NAME: request.get_full_path()})
+    return HttpResponseRedirect(f"{resolve_url(settings.LOGIN_URL)}?{query}")
+
+
+def _reversed(name: str) -> str | None:
+    """The path of a page, or None if the site does not have it."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runs.events.hub import EventHub
     from runs.models import Run
     from threads.checkpoints import CheckpointStorage
+    from threads.db.executors import NodeThreads
 
 T = TypeVar("T")
 _current: Runtime | None = None
@@ -58,6 +59,8 @@ class Runtime:
     storage: CheckpointStorage
     hub: EventHub
     wakeups: Wakeups
+    #: The threads of synchronous nodes.
+    nodes: NodeThreads
     #: None in a process that only serves.
     manager: Manager | None = None
     draining: bool = False

@@ -3,33 +3,31 @@
 A lease is the time until which a silent worker counts as alive, by the database's clock. The worker
 itself trusts its lease for a shorter time, by its monotonic clock. A dead process is found at once,
 before its lease ends. On PostgreSQL a worker holds a session advisory lock, which the server frees
-with the connection. On SQLite the one executing process holds an OS lock on a file beside the
-database; a process that gets this lock knows that all earlier workers are dead.
+with the connection; for SQLite see `executor_lock`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
 import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import ExitStack, suppress
 from datetime import timedelta
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 from uuid import UUID
 
 import psycopg
 from django.db import connection
+from django.db.models.functions import Coalesce
 
 from runs.conf import settings
-from runs.exceptions import StartupError
 from runs.models import Worker
 from runs.process import forks
+from runs.version import VERSION
 from threads.checkpoints.postgres.storage import connection_string
 from threads.db import clock
 from threads.db.database import in_database
@@ -37,7 +35,6 @@ from threads.db.ids import new_id
 
 logger = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 #: How long free locks are ignored after a start of the database, or after the end of one's own connection, in
 #: seconds.
 SETTLED = 3.0
@@ -56,44 +53,18 @@ def lock_key(worker_id: UUID) -> int:
     return worker_id.int & (2**63 - 1)
 
 
-def lock_path() -> Path:
-    """The file beside the SQLite database whose lock the executing process holds."""
-    name = Path(str(connection.settings_dict["NAME"]))
-    return name.with_name(name.name + ".lock")
-
-
-@contextmanager
-def sole_executor() -> Iterator[bool]:
-    """On SQLite, hold the lock of the one executing process; yields whether it was free."""
-    path = lock_path()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        _note_holder(file)
-        try:
-            with forks.not_inherited(file.fileno()):
-                yield True
-        finally:
-            fcntl.flock(file, fcntl.LOCK_UN)
-
-
-def _note_holder(file: IO[str]) -> None:
-    file.seek(0)
-    file.truncate()
-    file.write(f"{os.getpid()}\n")
-    file.flush()
-
-
 def mark_stopped(worker_ids: Collection[UUID]) -> None:
     Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=clock.now())
 
 
 def mark_draining(worker_id: UUID) -> None:
     Worker.objects.filter(id=worker_id).update(draining=True)
+
+
+def request_drain(worker_id: UUID) -> bool:
+    """Ask a live worker to drain; return whether there was one. It reads this at its next heartbeat."""
+    alive = Worker.objects.alive(clock.now()).filter(id=worker_id)
+    return alive.update(drain_requested_at=Coalesce("drain_requested_at", clock.now())) == 1
 
 
 class Lease:
@@ -110,6 +81,8 @@ class Lease:
         #: Set when the connection that holds the lock breaks, so that the lease is renewed at once.
         self.broken = asyncio.Event()
         self.shaken_at = shaken_at
+        #: Whether an operator has asked this worker to drain; read at each renewal.
+        self.drain_requested = False
         self._on_expiry = on_expiry
         self._trusted_until = 0.0
         self._expiry: asyncio.TimerHandle | None = None
@@ -172,12 +145,14 @@ class Lease:
         began = asyncio.get_running_loop().time()
         self.broken.clear()
         if connection.vendor == "postgresql":
-            alive = await self._renew_postgres()
+            found = await self._renew_postgres()
         else:
-            alive = await in_database(renew, self.worker_id)
-        if alive:
-            self._trust(began + settings.LEASE * TRUSTED)
-        return alive
+            found = await in_database(renew, self.worker_id)
+        if found is None:
+            return False
+        self.drain_requested = found
+        self._trust(began + settings.LEASE * TRUSTED)
+        return True
 
     def _trust(self, until: float) -> None:
         self._trusted_until = until
@@ -186,7 +161,8 @@ class Lease:
         if connection.vendor == "postgresql":
             self._expiry = asyncio.get_running_loop().call_at(until, self._on_expiry)
 
-    async def _renew_postgres(self) -> bool:
+    async def _renew_postgres(self) -> bool | None:
+        """As `renew` below."""
         try:
             async with asyncio.timeout(settings.HEARTBEAT):
                 if self._db is None or self._db.closed:
@@ -196,14 +172,16 @@ class Lease:
                 asked = time.monotonic()
                 cursor = await self._db.execute(
                     f"UPDATE {Worker._meta.db_table} SET heartbeat_at = now(), lease_expires_at = now() + "
-                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL RETURNING clock_timestamp()",
+                    "make_interval(secs => %s) WHERE id = %s AND stopped_at IS NULL "
+                    "RETURNING clock_timestamp(), drain_requested_at IS NOT NULL",
                     [settings.LEASE, self.worker_id],
                 )
                 row = await cursor.fetchone()
-                if row is not None:
-                    clock.note(row[0], asked=asked)
-                    self._notice_end()
-                return row is not None
+                if row is None:
+                    return None
+                clock.note(row[0], asked=asked)
+                self._notice_end()
+                return bool(row[1])
         except (psycopg.Error, OSError, TimeoutError):
             self.shaken_at = time.monotonic()
             await self._disconnect()
@@ -264,32 +242,13 @@ def register(worker_id: UUID, concurrency: int, queues: Collection[str] | None =
     )
 
 
-def renew(worker_id: UUID) -> bool:
-    """Renew a worker's lease by the ORM; PostgreSQL's workers renew it on a separate connection."""
+def renew(worker_id: UUID) -> bool | None:
+    """Renew a worker's lease by the ORM; PostgreSQL's workers renew it on a separate connection.
+
+    Returns whether an operator has asked it to drain; None if others have declared it dead.
+    """
     now = clock.now()
-    return (
-        Worker.objects.filter(id=worker_id, stopped_at__isnull=True).update(
-            heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE)
-        )
-        == 1
-    )
-
-
-@asynccontextmanager
-async def executing_alone() -> AsyncIterator[None]:
-    """On SQLite, be the one process that executes runs on this database, or refuse to start (exit code 3)."""
-    if connection.vendor == "postgresql":
-        yield
-        return
-    for _ in range(20):
-        # A reconciliation holds the lock for a moment.
-        with sole_executor() as sole:
-            if sole:
-                yield
-                return
-        await asyncio.sleep(0.1)
-    raise StartupError(
-        f"Another process executes runs on this SQLite database (it holds {lock_path()}). Stop it, start "
-        "this one with --no-execute, or use PostgreSQL by setting DATABASE_URL.",
-        exit_code=3,
-    )
+    own = Worker.objects.filter(id=worker_id, stopped_at__isnull=True)
+    own.update(heartbeat_at=now, lease_expires_at=now + timedelta(seconds=settings.LEASE))
+    asked = own.values_list("drain_requested_at", flat=True)
+    return next((moment is not None for moment in asked), None)

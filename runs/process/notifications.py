@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -26,6 +27,7 @@ from runs.process.wakeups import WORK, Wakeups
 from threads.checkpoints.postgres.storage import connection_string
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import new_id
 from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -190,6 +192,22 @@ def notify_after_commit(keys: Iterable[UUID | str]) -> None:
             notify(told)
 
     transaction.on_commit(tell)
+
+
+def round_trip(*, timeout: float) -> float | None:
+    """The seconds after which a notification of this process comes back; None if it does not (PostgreSQL)."""
+    key = new_id()
+    with psycopg.connect(
+        connection_string(), autocommit=True, connect_timeout=math.ceil(timeout)
+    ) as listener:
+        listener.execute(f"LISTEN {CHANNEL}")
+        began = time.monotonic()
+        notify([key])
+        while (left := began + timeout - time.monotonic()) > 0:
+            for heard in listener.notifies(timeout=left, stop_after=1):
+                if key.hex in heard.payload:
+                    return time.monotonic() - began
+    return None
 
 
 @asynccontextmanager

@@ -48,6 +48,8 @@ _room: dict[int, tuple[int, int]] = {}
 #: Connections that each user has open, and the tasks that serve them.
 _open: Counter[int] = Counter()
 _serving: WeakSet[asyncio.Task[Any]] = WeakSet()
+#: The tasks that serve the websockets of this process.
+_sockets: set[asyncio.Task[Any]] = set()
 
 
 async def take_runs(user_id: int, count: int = 1) -> None:
@@ -202,6 +204,22 @@ def hold_connection(user_id: int) -> None:
     _open[user_id] += 1
     _serving.add(task)
     task.add_done_callback(lambda _: _release(user_id))
+
+
+def hold_socket() -> None:
+    """Count the current task as a websocket until the task ends. Raises LimitReached."""
+    limit = settings.SOCKETS
+    task = asyncio.current_task()
+    assert task is not None
+    if limit and len(_sockets) >= limit:
+        raise LimitReached("This server has too many open websockets.", retry_after=5)
+    _sockets.add(task)
+    task.add_done_callback(_sockets.discard)
+
+
+def open_sockets() -> int:
+    """The number of websockets that this process has open."""
+    return len(_sockets)
 
 
 def _release(user_id: int) -> None:

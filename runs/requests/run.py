@@ -91,11 +91,20 @@ class RunRequest:
     on_disconnect: str = "continue"
     feedback_keys: list[str] | None = None
     webhook: str | None = None
+    #: Headers of the creating request that the graph gets in `configurable`, and no later run of the thread.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def temporary(self) -> bool:
         """Whether the thread is deleted when the run ends."""
         return self.on_completion == "delete"
+
+
+def with_headers(request: RunRequest, principal: object) -> RunRequest:
+    """The request with the headers that its principal offers, without reserved names."""
+    offered: Mapping[str, str] = getattr(principal, "headers", None) or {}
+    kept = {name: value for name, value in offered.items() if not _reserved(name, RESERVED_CONFIGURABLE)}
+    return replace(request, headers=kept) if kept else request
 
 
 def sanitised(request: RunRequest, *, stateless: bool) -> RunRequest:

@@ -1,4 +1,4 @@
-"""Rows that nothing refers to any more: stopped workers and deleted assistants."""
+"""Rows that nothing refers to any more: stopped workers, deleted assistants, and old keys of requests."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
 from runs.models import Assistant, Run, Worker
+from runs.requests.idempotency import forgotten
 from threads.db import clock
 
 #: How long the row of a worker that has stopped is kept, in days.
@@ -51,3 +52,10 @@ def deleted_assistants() -> Iterator[Step]:
             count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()
         if count:
             yield "assistants", count
+
+
+def forgotten_keys(rows: int) -> Iterator[Step]:
+    while ids := list(forgotten().values_list("id", flat=True)[:rows]):
+        with turn():
+            count, _ = forgotten().filter(id__in=ids).delete()
+        yield "keys", count

@@ -16,6 +16,7 @@ from runs import deletion
 from runs.conf import settings
 from runs.deletion import ROWS, Step
 from runs.models import RunEvent
+from runs.requests.idempotency import forgotten
 from runs.retention import expired_threads, leftovers
 from runs.retention.old_runs import ended_before, old_events, old_runs, removable
 from runs.webhooks import outbox
@@ -80,6 +81,8 @@ class Report:
     assistants: int = 0
     #: Webhooks that were delivered or abandoned long ago.
     webhooks: int = 0
+    #: Clients' Idempotency-Keys that are forgotten.
+    keys: int = 0
     #: False when the time limit was reached before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -145,6 +148,7 @@ def survey(policy: Policy) -> Report:
         report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = leftovers.old_workers(now).count()
     report.assistants = leftovers.unnamed_assistants(now).count()
+    report.keys = forgotten().count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
 
@@ -164,3 +168,4 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from outbox.removal(policy.webhooks_before)
     yield from leftovers.stopped_workers()
     yield from leftovers.deleted_assistants()
+    yield from leftovers.forgotten_keys(policy.rows)

@@ -1,41 +1,20 @@
-"""The ASGI application: lifespan, websockets, the API on a lean handler, the rest on Django's.
-
-Importing this module needs the apps loaded: `runs.asgi` sees to that.
+"""The ASGI application: dispatches to the API, its websocket and the rest of the site, while the
+runtime is open.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any, cast
+from collections.abc import Callable
 
-from channels.routing import URLRouter
-from django.urls import URLPattern, re_path
-
-from runs.api.http.middleware import MIDDLEWARE
-from runs.conf import settings
-from runs.identity.origins import may_connect
-from runs.routing import websocket_urlpatterns
-from runs.server.cors import CrossOrigin, header
-from runs.server.handler import LeanHandler
-from runs.server.lifespan import Lifespan, State, lifespan
-from runs.server.limits import BodyLimit, PlainPaths, has_encoded_slash, refuse
+from runs.server.cors import CrossOrigin
+from runs.server.lifespan import Lifespan, State
+from runs.server.limits import BodyLimit, PlainPaths, refuse
+from runs.server.paths import is_of_api
 from runs.server.types import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
-
-#: The API's paths with all paths below them; the root itself belongs to the API too.
-API_PREFIXES = (
-    "/assistants",
-    "/docs",
-    "/info",
-    "/metrics",
-    "/ok",
-    "/openapi.json",
-    "/runs",
-    "/store",
-    "/threads",
-)
 
 
 async def reject(scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,29 +23,20 @@ async def reject(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close"})
 
 
-def websocket_application(routes: list[URLPattern]) -> Application:
-    # No authentication here: the consumer does it (`runs.identity.sockets`).
-    router: Any = URLRouter([*routes, re_path("", cast(Any, reject))])
-
-    async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        # Only a browser sends a user's cookies with a socket of another site's page, and it sends an Origin.
-        origin, host = (
-            each.decode("latin-1") if each is not None else None
-            for each in (header(scope, b"origin"), header(scope, b"host"))
-        )
-        allowed = may_connect(origin, settings.CORS_ORIGINS, host=host) and not has_encoded_slash(scope)
-        await (router if allowed else reject)(scope, receive, send)
-
-    return application
-
-
 class Site:
     """Dispatches by scope type and path, once the runtime is open."""
 
     def __init__(
-        self, lifespan: Lifespan, *, api: Application, site: Application, websocket: Application
+        self,
+        lifespan: Lifespan,
+        *,
+        api: Application,
+        site: Application,
+        websocket: Application,
+        is_of_api: Callable[[Scope], bool] = is_of_api,
     ) -> None:
         self.lifespan = lifespan
+        self._is_of_api = is_of_api
         self.api = CrossOrigin(self._while_serving(PlainPaths(BodyLimit(api))))
         self.site = self._while_serving(BodyLimit(site))
         self.websocket = websocket
@@ -78,9 +48,7 @@ class Site:
             await self._open()
         if scope["type"] == "websocket":
             return await (self.websocket if self._serving else reject)(scope, receive, send)
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        api = path == "/" or "/" + path[1:].partition("/")[0] in API_PREFIXES
-        return await (self.api if api else self.site)(scope, receive, send)
+        return await (self.api if self._is_of_api(scope) else self.site)(scope, receive, send)
 
     @property
     def _serving(self) -> bool:
@@ -111,17 +79,3 @@ class Site:
             return "The server is shutting down."
         error = self.lifespan.error
         return str(error) if hasattr(error, "exit_code") else "The server could not start: its log says why."
-
-
-def site_application(django_site: Application) -> Site:
-    """Return the application of this process.
-
-    Args:
-        django_site: Django's own ASGI application, for all that is not the API's.
-    """
-    return Site(
-        lifespan,
-        api=LeanHandler(MIDDLEWARE),
-        site=django_site,
-        websocket=websocket_application(websocket_urlpatterns),
-    )

@@ -1,12 +1,14 @@
-"""A client's connection in Daphne: back-pressure both ways, the body limit, and close codes."""
+"""A client's request in Daphne: back-pressure, and the body limit."""
 
-# ruff: noqa: N802, N803 (the names that Twisted calls)
+# ruff: noqa: N802 (the names that Twisted calls)
 from __future__ import annotations
 
 import asyncio
+import socket
+import time
 from typing import Any
 
-from daphne import http_protocol, ws_protocol
+from daphne import http_protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
@@ -16,8 +18,8 @@ from runs.server.lifespan import State
 from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, detail_json, too_large
 from runs.server.types import Message
 
-#: Maximum messages of one websocket that wait for the application; then the socket is not read any more.
-INBOX = 32
+#: Bytes of a stream that the kernel stores unsent.
+UNSENT = 128 * 1024
 
 
 @implementer(IPushProducer)
@@ -37,29 +39,43 @@ class Gate:
     def resumeProducing(self) -> None:
         self._open.set()
 
+    @property
+    def is_open(self) -> bool:
+        return self._open.is_set()
+
     def stopProducing(self) -> None:
         """Open for good: a transport that has closed does not call `resumeProducing`."""
         self._open.set()
 
 
-class Inbox(asyncio.Queue[Message]):
-    """A websocket's received messages that the application has not read.
+class Progress:
+    """Whether a client reads what is sent to it. Asked every few seconds.
 
-    While full, the socket is not read.
+    A large event may take a slow client minutes; each of them, some of it leaves.
     """
 
-    transport: Any = None
+    def __init__(self) -> None:
+        self._left = 0
+        self._moved = time.monotonic()
 
-    def put_nowait(self, item: Message) -> None:
-        super().put_nowait(item)
-        if self.transport is not None and self.qsize() == INBOX:
-            self.transport.pauseProducing()
+    def stalled(self, transport: Any) -> bool:
+        """Whether nothing of what waits to be sent has left for `SOCKET_STALL` seconds."""
+        left, now = unsent(transport), time.monotonic()
+        if not left or not self._left or left < self._left:
+            self._moved = now
+        self._left = left
+        return now - self._moved > settings.SOCKET_STALL
 
-    async def get(self) -> Message:
-        item = await super().get()
-        if self.transport is not None and self.qsize() == INBOX - 1:
-            self.transport.resumeProducing()
-        return item
+
+def unsent(transport: Any) -> int:
+    """Bytes that the kernel has not taken."""
+    return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+
+
+def bound_kernel_buffer(transport: Any) -> None:
+    """Keep what a client has not read out of the kernel's buffer, which grows to megabytes."""
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        transport.getHandle().setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
 
 
 class Request(http_protocol.WebRequest):
@@ -74,6 +90,7 @@ class Request(http_protocol.WebRequest):
         # Django parses the body. Twisted would parse it too, for unused arguments, and its check of the
         # content type takes longer than the rest of a request.
         super().__init__(*arguments, **options, parsePOSTFormSubmission=False)
+        self._progress = Progress()
 
     def gotLength(self, length: int | None) -> None:
         if length is not None and length > settings.BODY_LIMIT:
@@ -121,6 +138,7 @@ class Request(http_protocol.WebRequest):
         if self.channel is not None and message.get("more_body") and self.gate is None:
             self.gate = Gate()
             self.registerProducer(self.gate, True)
+            bound_kernel_buffer(self.channel.transport)
         if message.get("type") == "http.response.start" and self.server.lifespan.state is not State.READY:
             # A client or proxy with persistent connections then sends its next request to another server.
             self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
@@ -140,6 +158,15 @@ class Request(http_protocol.WebRequest):
         if self.gate is not None:
             self.gate.stopProducing()
         super().connectionLost(reason)
+
+    def check_timeouts(self) -> None:
+        super().check_timeouts()
+        if (
+            self.gate is not None
+            and self.channel is not None
+            and self._progress.stalled(self.channel.transport)
+        ):
+            self.channel.transport.abortConnection()
 
     def handle_exception(self, exception: BaseException) -> None:
         if self._response_started:
@@ -168,40 +195,3 @@ class HTTPFactory(http_protocol.HTTPFactory):
 
     def log(self, request: Any) -> None:
         """Log nothing: Twisted would format an access log line that is not used."""
-
-
-class WebSocketProtocol(ws_protocol.WebSocketProtocol):
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.gate = Gate()
-        # The HTTP channel of the handshake is still the transport's producer.
-        self.transport.unregisterProducer()
-        self.transport.registerProducer(self.gate, True)
-
-    def connectionLost(self, reason: Any) -> None:
-        # The HTTP channel will not hear of it.
-        self.factory.server_class.http_factory.opened -= 1
-        self.gate.stopProducing()
-        super().connectionLost(reason)
-
-    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
-        # `onConnect`, which sets the attribute, is not called for a refused handshake.
-        if hasattr(self, "server"):
-            super().onClose(wasClean, code, reason)
-
-    def handle_reply(self, message: Message) -> None:
-        if message.get("type") == "websocket.close" and self.state != self.STATE_CONNECTING:
-            self.close_with(message.get("code") or 1000, message.get("reason"))
-        else:
-            super().handle_reply(message)
-
-    def close_with(self, code: int, reason: str | None = None) -> None:
-        """Close with any code, because `sendClose` refuses servers' codes 1001 and 1011 to 1014."""
-        if self.state == self.STATE_OPEN:
-            # A control frame holds 125 bytes, two of them are the code (RFC 6455, 5.5).
-            text = (reason or "").encode()[:123].decode(errors="ignore").encode()
-            self.sendCloseFrame(code=code, reasonUtf8=text)
-
-
-class WebSocketFactory(ws_protocol.WebSocketFactory):
-    protocol = WebSocketProtocol

@@ -9,6 +9,8 @@ sent, so that pages of other sites cannot read responses to a user's cookies
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from runs.conf import settings
 from runs.identity.origins import ANY, is_allowed
 from runs.server.limits import refuse
@@ -17,8 +19,6 @@ from runs.server.types import Application, Message, Receive, Scope, Send
 #: Response headers that pages may read, in addition to the standard ones.
 EXPOSED = b"location, content-location, x-pagination-total, x-pagination-next, retry-after"
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-#: How long a browser may cache the answer to a preflight request, in seconds.
-MAX_AGE = 600
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -44,7 +44,10 @@ class CrossOrigin:
 
         async def readable(message: Message) -> None:
             if message["type"] == "http.response.start":
-                more = [*permission(origin), (b"access-control-expose-headers", EXPOSED)]
+                more = [
+                    *permission(origin),
+                    (b"access-control-expose-headers", listed(EXPOSED, settings.CORS_EXPOSED)),
+                ]
                 message = {**message, "headers": [*message.get("headers", ()), *more]}
             await send(message)
 
@@ -52,13 +55,16 @@ class CrossOrigin:
 
 
 async def preflight(scope: Scope, origin: bytes, send: Send) -> None:
-    """Allow the request with any headers, because none of them is dangerous without cookies."""
+    """Allow the request; with any headers by default, because none of them is dangerous without cookies."""
+    methods = listed(b"", settings.CORS_METHODS) or METHODS
     headers = [
         *permission(origin),
-        (b"access-control-allow-methods", METHODS),
-        (b"access-control-max-age", b"%d" % MAX_AGE),
+        (b"access-control-allow-methods", methods),
+        (b"access-control-max-age", b"%d" % settings.CORS_MAX_AGE),
     ]
-    if (wanted := header(scope, b"access-control-request-headers")) is not None:
+    if settings.CORS_HEADERS and "*" not in settings.CORS_HEADERS:
+        headers.append((b"access-control-allow-headers", listed(b"", settings.CORS_HEADERS)))
+    elif (wanted := header(scope, b"access-control-request-headers")) is not None:
         headers.append((b"access-control-allow-headers", wanted))
     if header(scope, b"access-control-request-private-network") == b"true":
         # A public page that is allowed by name, such as LangGraph Studio, accesses a server on this machine.
@@ -72,6 +78,11 @@ def permission(origin: bytes) -> Headers:
     if ANY in settings.CORS_ORIGINS:
         return [(b"access-control-allow-origin", b"*")]
     return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+
+
+def listed(always: bytes, more: Sequence[str]) -> bytes:
+    """The value of a header that is a list."""
+    return b", ".join([*([always] if always else []), *(each.encode("latin-1") for each in more)])
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

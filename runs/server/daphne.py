@@ -1,13 +1,15 @@
 """Daphne with a lifespan, an orderly shutdown, back-pressure, body limits and close codes.
 
-Only this module, `connections.py` and `channels.py` import Daphne or Twisted.
+Only this module, `connections.py`, `sockets.py` and `channels.py` import Daphne or Twisted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -24,8 +26,11 @@ from twisted.logger import (
     globalLogBeginner,
 )
 
-from runs.server.connections import HTTPFactory, Inbox, Request, WebSocketFactory, WebSocketProtocol
+from runs.conf import settings as run_settings
+from runs.protocols.agent.closing import RESTARTING, Code, reason, return_after_restart
+from runs.server.connections import HTTPFactory, Request
 from runs.server.lifespan import STOP_SIGNALS, Lifespan, State, Stopped, exit_anyway
+from runs.server.sockets import CLOSE_ANSWER, Inbox, WebSocketFactory, WebSocketProtocol
 from runs.server.types import Application, Message, Scope
 from threads.db.tasks import spawn
 
@@ -36,7 +41,6 @@ reactor: Any = twisted_reactor
 BACKLOG = 1024
 #: Seconds after the drain in which responses may end by themselves, and seconds until the rest is killed.
 FINISH, CLOSE = 2.0, 5.0
-SERVICE_RESTART = 1012
 
 
 class ListenError(OSError):
@@ -51,12 +55,29 @@ class ListenError(OSError):
 class Server(daphne.server.Server):
     """Serves `application` between the start and the end of `lifespan`."""
 
-    def __init__(self, application: Application, lifespan: Lifespan, *, host: str, port: int, **options: Any):
+    def __init__(
+        self,
+        application: Application,
+        lifespan: Lifespan,
+        *,
+        host: str,
+        port: int,
+        listener: socket.socket | None = None,
+        on_listening: Callable[[], None] | None = None,
+        **options: Any,
+    ):
+        """Args:
+        listener: A socket that listens already; it is used instead of a new one, and stays open.
+        on_listening: Called when the server accepts requests; by default the address is printed.
+        """
         for limit in ("websocket_max_message_size", "websocket_max_frame_size"):
             options.setdefault(limit, getattr(settings, f"DAPHNE_{limit.upper()}", 1024 * 1024))
+        options.setdefault("ping_interval", run_settings.SOCKET_PING)
+        options.setdefault("ping_timeout", run_settings.SOCKET_PONG)
         super().__init__(application, endpoints=[f"tcp:{port}:interface={host}"], **options)
         self.lifespan = lifespan
         self.host, self.port = host, port
+        self._given, self._on_listening = listener, on_listening or self._print_address
         self._listener: Any = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -100,6 +121,7 @@ class Server(daphne.server.Server):
             openHandshakeTimeout=self.websocket_handshake_timeout,
             maxMessagePayloadSize=self.websocket_max_message_size,
             maxFramePayloadSize=self.websocket_max_frame_size,
+            closeHandshakeTimeout=CLOSE_ANSWER,
             failByDrop=False,  # so that the client gets a close code, such as 1009 for a large message
         )
         reactor.callLater(1, self.application_checker)
@@ -107,11 +129,20 @@ class Server(daphne.server.Server):
 
     def _listen(self) -> None:
         try:
-            self._listener = reactor.listenTCP(self.port, self.http_factory, BACKLOG, self.host)
+            if self._given is not None:
+                self._given.setblocking(False)
+                self._listener = reactor.adoptStreamPort(
+                    self._given.fileno(), self._given.family, self.http_factory
+                )
+            else:
+                self._listener = reactor.listenTCP(self.port, self.http_factory, BACKLOG, self.host)
         except CannotListenError as error:
             cause = error.socketError
             reason = cause.strerror or str(cause)
             raise ListenError(cause.errno, f"Cannot listen on {self.host}:{self.port}: {reason}.") from error
+        self._on_listening()
+
+    def _print_address(self) -> None:
         host = f"[{self.host}]" if ":" in self.host else self.host
         print(f"Listening on http://{host}:{self._listener.getHost().port}", flush=True)
 
@@ -156,9 +187,10 @@ class Server(daphne.server.Server):
     async def _close_connections(self) -> None:
         now = asyncio.get_running_loop().time
         start = now()
-        for protocol in list(self.connections):
-            if isinstance(protocol, WebSocketProtocol):
-                protocol.close_with(SERVICE_RESTART, "The server is restarting.")
+        sockets = [each for each in self.connections if isinstance(each, WebSocketProtocol)]
+        for protocol in sockets:
+            back = return_after_restart(len(sockets))
+            protocol.close_with(Code.RESTART, reason(RESTARTING, retry_after=back))
         await self._quiet(until=start + FINISH)
         for protocol in list(self.connections):
             if isinstance(protocol, Request):

@@ -11,10 +11,11 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import set_script_prefix
+from django.urls import ResolverMatch, set_script_prefix
 
 from runs.exceptions import ReaderRefused, ServerClosing
 from runs.pages.content_policy import NOTHING, content_policy
+from runs.server.paths import match_of
 from runs.server.types import Receive, Scope, Send
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -63,10 +64,15 @@ class LeanHandler(ASGIHandler):
             if request is None:
                 assert refusal is not None
                 return await self.send_response(refusal, send)
+            # Before the middleware, which goes by the route.
+            request.resolver_match = match_of(scope)
             try:
                 await self._respond(request, receive, send)
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from None
+
+    def resolve_request(self, request: HttpRequest) -> ResolverMatch:
+        return request.resolver_match or super().resolve_request(request)  # type: ignore[misc, no-any-return]
 
     async def _respond(self, request: ASGIRequest, receive: Receive, send: Send) -> None:
         """Respond.

@@ -14,10 +14,12 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from runs.conf import settings
 from runs.encoding import encode
 from runs.exceptions import NotFound
+from runs.requests.idempotency import Once
 from runs.states.reads import readable_by
 from threads.checkpoints.opening import copy_checkpoints
 from threads.db import clock
@@ -27,6 +29,7 @@ from threads.db.ids import new_id
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
+from threads.texts.writing import write_of
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +38,27 @@ HIDDEN_FOR = timedelta(hours=1)
 
 
 async def copy_thread(
-    thread_id: UUID, *, metadata: Mapping[str, Any] | None = None, principal: Principal
+    thread_id: UUID,
+    *,
+    metadata: Mapping[str, Any] | None = None,
+    principal: Principal,
+    once: Once | None = None,
 ) -> Thread:
     """Copy a thread, its metadata and its checkpoints; its runs stay its own.
 
     Args:
         metadata: Additional metadata of the copy.
+        once: The client's key; a copy that it has created before is returned instead.
 
-    Raises NotFound.
+    Raises NotFound, and KeyReused and CreationDeleted for a key that cannot be used.
     """
+    mine = Thread.objects.for_principal(principal).visible()
+    if once is not None and (found := await in_database(once.found, mine)):
+        return found[0]
     copy = await in_database(_hidden_copy, thread_id, metadata or {}, principal=principal)
     await in_database(_fill, thread_id, copy.id)
-    return await in_database(_show, copy.id, await _standing(copy, principal))
+    changes = await _standing(copy, principal)
+    return await in_database(_show, copy.id, changes, once=once, mine=mine)
 
 
 def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Principal) -> Thread:
@@ -107,9 +119,17 @@ async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:
     return {**changes, "values": Encoded(encode(changes["values"]))}
 
 
-def _show(thread_id: UUID, changes: dict[str, Any]) -> Thread:
+@transaction.atomic
+def _show(thread_id: UUID, changes: dict[str, Any], *, once: Once | None, mine: QuerySet[Thread]) -> Thread:
+    # A concurrent copy with the same key leaves this one hidden, and the sweep removes it.
+    if once is not None and (found := once.taken(mine)):
+        return found[0]
     now = clock.now()
     shown = Thread.objects.filter(id=thread_id, discarded_at__gt=now).update(discarded_at=None, **changes)
     if not shown:
         raise NotFound
-    return Thread.objects.get(id=thread_id)
+    if once is not None:
+        once.record([thread_id])
+    thread = Thread.objects.get(id=thread_id)
+    write_of([thread])
+    return thread

@@ -40,6 +40,8 @@ from threads.db.fields import Encoded
 from threads.models import StateEdit, Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
+from threads.texts import writing as texts
+from threads.texts.content import content_of
 
 logger = logging.getLogger(__name__)
 
@@ -243,6 +245,7 @@ def commit(thread: Thread, prepared: Prepared) -> bool:
     """Commit an edit in one transaction; return False if another writer has changed the thread
     since it was read.
     """
+    content = content_of(prepared.changes["values"]) if prepared.changes else None
     with transaction.atomic():
         now = clock.now()
         found = Thread.objects.visible().filter(id=thread.id).locked().first()
@@ -257,5 +260,8 @@ def commit(thread: Thread, prepared: Prepared) -> bool:
             StateEdit.objects.create(thread=found, epoch=found.epoch + 1, checkpoint_id=place, created_at=now)
             changes |= {"state_updated_at": now, **expiry.extended(found, now=now)}
         Thread.objects.filter(id=found.id).update(**changes)
+        if content is not None:
+            about = {"user_id": found.user_id, "metadata": found.metadata}
+            texts.write([texts.text(found.id, **about, content=content)])
         land(prepared.batch, file=settings.CHECKPOINTS_FILE)
     return True

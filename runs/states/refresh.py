@@ -12,6 +12,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
+
 from runs.conf import settings
 from runs.encoding import encode
 from runs.graphs import GraphNotFound
@@ -23,6 +25,7 @@ from threads.db.errors import is_passing
 from threads.db.fields import Encoded
 from threads.models import Thread
 from threads.state.read import address
+from threads.texts.writing import write_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +69,14 @@ async def _refresh(thread: Thread) -> None:
                 thread.id,
                 exc_info=True,
             )
-    await in_database(Thread.objects.stale().filter(id=thread.id, epoch=thread.epoch).update, **changes)
+    await in_database(_write, thread, changes)
+
+
+def _write(thread: Thread, changes: dict[str, Any]) -> None:
+    with transaction.atomic():
+        unchanged = Thread.objects.stale().filter(id=thread.id, epoch=thread.epoch)
+        if unchanged.update(**changes) and "values" in changes:
+            write_of(Thread.objects.filter(id=thread.id))
 
 
 def _may_succeed_later(error: Exception, thread: Thread) -> bool:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from runs.conf import settings
 from runs.encoding import decode, encode
 from runs.models import Run, WebhookDelivery
 from runs.process.current import ring
@@ -34,7 +35,7 @@ def announce(
         values: The run's final state; None for the values of its thread's row.
     """
     url = run.kwargs.get("webhook")
-    if not url:
+    if not url or not settings.WEBHOOKS:
         return
     if run.get_deferred_fields():
         run = Run.objects.get(id=run.id)

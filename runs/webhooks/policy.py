@@ -12,6 +12,8 @@ def current_policy() -> Policy:
         schemes=settings.WEBHOOK_SCHEMES,
         hosts=settings.WEBHOOK_HOSTS,
         networks=settings.WEBHOOK_NETWORKS,
+        ports=settings.WEBHOOK_PORTS,
+        longest=settings.WEBHOOK_URL_LENGTH,
     )
 
 

@@ -86,7 +86,12 @@ async def _request(client: httpx.AsyncClient, delivery: WebhookDelivery) -> http
         "POST",
         url.copy_with(host=address),
         content=body,
-        headers={**signed, "Content-Type": "application/json", "Host": url.netloc.decode("ascii")},
+        headers={
+            **settings.WEBHOOK_HEADERS,
+            **signed,
+            "Content-Type": "application/json",
+            "Host": url.netloc.decode("ascii"),
+        },
         timeout=httpx.Timeout(settings.WEBHOOK_TIMEOUT, connect=CONNECT_TIMEOUT),
         # The certificate is checked against the host name, although the connection goes to an address.
         extensions={"sni_hostname": url.raw_host.decode("ascii")},

@@ -77,21 +77,35 @@ class Policy:
     hosts: Sequence[str] = ()
     #: Networks that are allowed although they are not public.
     networks: Sequence[Network] = field(default=())
+    #: Ports; empty for any.
+    ports: Sequence[int] = ()
+    #: Longest URL, in characters.
+    longest: int = LONGEST_URL
 
     @classmethod
-    def of(cls, *, schemes: Iterable[str], hosts: Iterable[str], networks: Iterable[str]) -> Policy:
+    def of(
+        cls,
+        *,
+        schemes: Iterable[str],
+        hosts: Iterable[str],
+        networks: Iterable[str],
+        ports: Iterable[int] = (),
+        longest: int = LONGEST_URL,
+    ) -> Policy:
         """Raises ValueError for an invalid network."""
         return cls(
             tuple(scheme.lower() for scheme in schemes),
             tuple(host.lower() for host in hosts),
             tuple(ip_network(network) for network in networks),
+            tuple(ports),
+            longest,
         )
 
 
 def parse_url(text: str, policy: Policy) -> httpx.URL:
     """Parse and check a webhook's URL without resolving its host. Raises TargetRefused."""
-    if len(text) > LONGEST_URL:
-        raise TargetRefused(f"webhook is longer than {LONGEST_URL} characters.")
+    if len(text) > policy.longest:
+        raise TargetRefused(f"webhook is longer than {policy.longest} characters.")
     if not text.isprintable() or " " in text:
         raise TargetRefused("webhook is not a valid URL.")
     try:
@@ -107,6 +121,8 @@ def parse_url(text: str, policy: Policy) -> httpx.URL:
         raise TargetRefused("webhook must not hold a username or a password.")
     if not 0 < port < 65_536:
         raise TargetRefused("webhook has no valid port.")
+    if policy.ports and port not in policy.ports:
+        raise TargetRefused(f"webhook must have one of the ports {', '.join(map(str, policy.ports))}.")
     _check_host(host.rstrip(".").lower(), policy)
     return url
 

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 from runs.encoding import encode
+from runs.process.current import current
 from runs.worker.manager import RunManager
 
 #: How long a client may take to send its request, in seconds.
@@ -32,6 +33,7 @@ def worker_health(manager: RunManager) -> tuple[bool, dict[str, Any]]:
         "concurrency": manager.concurrency,
         "queues": sorted(queues) if queues is not None else None,
         "listening": manager.wakeups.connected,
+        "abandoned_threads": current().nodes.abandoned,
     }
 
 

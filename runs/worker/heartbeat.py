@@ -25,15 +25,22 @@ class Heartbeat:
     Args:
         active: The worker's runs, which are stopped when the lease is lost.
         on_new_lease: Called once the worker continues under a new identity.
+        on_drain: Called at each heartbeat once an operator has asked this worker to drain.
     """
 
     def __init__(
-        self, options: WorkerOptions, active: ActiveRuns, *, on_new_lease: Callable[[], None] = lambda: None
+        self,
+        options: WorkerOptions,
+        active: ActiveRuns,
+        *,
+        on_new_lease: Callable[[], None] = lambda: None,
+        on_drain: Callable[[], None] = lambda: None,
     ) -> None:
         self.lease = Lease()
         self._options = options
         self._active = active
         self._on_new_lease = on_new_lease
+        self._on_drain = on_drain
         self._expired = False
         #: Whether the last renewal failed.
         self._failing = False
@@ -57,6 +64,8 @@ class Heartbeat:
                 if self._expired or not await lease.renew():
                     await self._begin_again()
                 pause, self._failing = RETRY, False
+                if lease.drain_requested:
+                    self._on_drain()
             except Exception as error:
                 self._failing = True
                 logger.warning("The lease could not be renewed, trying again: %s", error)

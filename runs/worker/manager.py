@@ -78,16 +78,19 @@ class RunManager:
         self.active: ActiveRuns = {}
         self.reserved = 0
         self.draining = False
-        #: Set when `max_runs` runs have been executed.
+        #: Set when `max_runs` runs have been executed, or when an operator's drain has ended.
         self.enough = asyncio.Event()
         self._hub = hub
         self._started = 0
-        self._heartbeat = Heartbeat(self.options, self.active, on_new_lease=self._begin_again)
+        self._heartbeat = Heartbeat(
+            self.options, self.active, on_new_lease=self._begin_again, on_drain=self._retire
+        )
         self._cancel_watch = CancelWatch(self._heartbeat, self.active)
         self._sweeps = Sweeps(self._heartbeat, self.active, storage=storage, wakeups=wakeups)
         self._settler = Settler()
         self._loops: list[asyncio.Task[None]] = []
         self._marking: asyncio.Task[None] | None = None
+        self._retiring: asyncio.Task[None] | None = None
 
     @property
     def lease(self) -> Lease:
@@ -112,7 +115,10 @@ class RunManager:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self.drain()
+        if self._retiring is not None:
+            await asyncio.wait([self._retiring])
+        else:
+            await self.drain()
 
     def begin(self) -> None:
         """Start claiming. Called after the startup steps, which include recovery."""
@@ -250,6 +256,16 @@ class RunManager:
         """Take no more runs; those in progress continue until the drain."""
         self.draining = True
         self.wakeups.ring(WORK)
+
+    def _retire(self) -> None:
+        """Drain because an operator asked for it. A process that also serves goes on serving."""
+        if self._retiring is None and not self.draining:
+            logger.info("An operator has asked this worker to drain.")
+            self._retiring = spawn(self._retired(), "retire")
+
+    async def _retired(self) -> None:
+        await self.drain()
+        self.enough.set()
 
     async def drain(self) -> None:
         """Stop the runs (`drain_runs`) and end the lease. Ends within DRAIN_SECONDS."""

@@ -18,7 +18,7 @@ from runs.events.hub import EventHub
 from runs.graphs import store_settings
 from runs.process import forks, startup
 from runs.process.current import Runtime, make_current
-from runs.process.leases import executing_alone
+from runs.process.executor_lock import executing_alone
 from runs.process.notifications import notifications
 from runs.process.options import WorkerOptions
 from runs.process.wakeups import Wakeups
@@ -28,7 +28,7 @@ from runs.worker.manager import RunManager
 from threads.checkpoints import open_checkpoints
 from threads.db import clock
 from threads.db.database import in_database, threads
-from threads.db.executors import DaemonThreads, in_thread
+from threads.db.executors import NodeThreads, in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ async def open_runtime(
         stack.enter_context(watched_loop(_others_handed_back(worker_id)))
         stack.enter_context(forks.network_not_inherited())
         # Synchronous nodes execute here, on one thread for each run.
-        nodes = DaemonThreads(options.concurrency or settings.CONCURRENCY, "nodes")
+        nodes = NodeThreads(options.concurrency or settings.CONCURRENCY, "nodes")
         stack.callback(nodes.shutdown)
         asyncio.get_running_loop().set_default_executor(nodes)
         if execute:
@@ -79,11 +79,12 @@ async def open_runtime(
             )
         )
         wakeups = Wakeups()
-        opened = Runtime(storage, EventHub(wakeups), wakeups)
+        opened = Runtime(storage, EventHub(wakeups), wakeups, nodes)
         await in_database(clock.ask)
         await stack.enter_async_context(notifications(wakeups))
         stack.callback(opened.hub.close)
         await in_database(create_system_assistants, graphs.names())
+        await stack.enter_async_context(startup.surroundings())
         if execute:
             manager = RunManager(storage=storage, hub=opened.hub, wakeups=wakeups, options=options)
             await stack.enter_async_context(manager)

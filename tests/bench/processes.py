@@ -64,7 +64,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         self._process = process
-        self._log = log
+        self.log = log
 
     @classmethod
     async def start(cls, *arguments: str, log: Path, environment: dict[str, str] | None = None) -> Self:
@@ -94,7 +94,7 @@ class Child:
         async with asyncio.timeout(timeout):
             line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"A process has ended:\n{self._log.read_text()[-4000:]}")
+            raise RuntimeError(f"A process has ended:\n{self.log.read_text()[-4000:]}")
         return line.decode().strip()
 
     async def send(self, line: str) -> None:
@@ -124,6 +124,8 @@ class Server(Child):
     """`manage.py serve`."""
 
     port: int
+    #: Its site's, for other processes on its database.
+    environment: dict[str, str]
 
 
 @asynccontextmanager
@@ -142,6 +144,7 @@ async def serving(
     if await migration.ended():
         raise RuntimeError(f"The migration failed:\n{log.read_text()[-4000:]}")
     server = await Server.start(*python, "manage.py", "serve", "--port", "0", log=log, environment=site)
+    server.environment = {**site, "DJANGO_SETTINGS_MODULE": "deerflow_site.settings"}
     try:
         server.port = int((await server.line()).rpartition(":")[2])
         yield server

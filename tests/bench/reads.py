@@ -12,9 +12,10 @@ from typing import Any
 
 import orjson
 
+from tests.bench import texts
 from tests.bench.client import Connection, connected
 from tests.bench.loops import repeat
-from tests.bench.processes import Server
+from tests.bench.processes import Child, Server
 from tests.bench.rates import new_thread
 
 Say = Callable[[str], None]
@@ -30,6 +31,7 @@ GOALS = {
     "search": 8,
     "search-metadata": 8,
     "search-updated": 8,
+    **dict.fromkeys(("search-text", "search-text-common", "search-text-two", "search-text-letters"), 50),
 }
 TITLES = {
     "read-state": "state read",
@@ -38,6 +40,22 @@ TITLES = {
     "search": f"search among {THREADS:,} threads, newest first",
     "search-metadata": "the same, by what few have in their metadata",
     "search-updated": "the same, by their last change",
+    "search-text": "the same, by a word that few have",
+    "search-text-common": "the same, by a word that all have",
+    "search-text-two": "the same, by two words",
+    "search-text-letters": "the same, by two letters",
+}
+#: As the chat page asks.
+SHOWN = {
+    "limit": 50,
+    "sort_by": "state_updated_at",
+    "select": ["thread_id", "status", "interrupts", "metadata", "created_at", "state_updated_at"],
+}
+TEXTS = {
+    "search-text": texts.RARE_WORD,
+    "search-text-common": texts.COMMON_WORD,
+    "search-text-two": f"ba {texts.COMMON_WORD}",
+    "search-text-letters": "ba",
 }
 CREATION = "create-thread"
 NAMES = [*GOALS, CREATION]
@@ -69,6 +87,13 @@ async def many_threads(server: Server) -> None:
             await repeat(create, workers=8, seconds=1)
 
 
+async def with_texts(server: Server) -> None:
+    """Give the threads a text."""
+    child = await Child.start("-m", "tests.bench.texts", log=server.log, environment=server.environment)
+    await child.line(timeout=600)
+    await child.ended()
+
+
 def request_of(name: str, thread: str) -> tuple[str, str, bytes]:
     """A case's method, path and body."""
     match name:
@@ -81,6 +106,8 @@ def request_of(name: str, thread: str) -> tuple[str, str, bytes]:
             return "POST", "/threads/search", orjson.dumps({"metadata": {"project": "rare"}})
         case "search-updated":
             return "POST", "/threads/search", orjson.dumps({"sort_by": "updated_at"})
+    if name in TEXTS:
+        return "POST", "/threads/search", orjson.dumps({**SHOWN, "text": TEXTS[name]})
     return "POST", "/threads/search", b"{}"
 
 
@@ -118,6 +145,8 @@ async def measure(
     wanted = [name for name in GOALS if name in names]
     if any(name.startswith("search") for name in wanted):
         await many_threads(server)
+    if any(name in TEXTS for name in wanted):
+        await with_texts(server)
     async with connected(server.port, 1) as (connection,):
         thread = await deep_thread(connection) if wanted else ""
         for name in wanted:

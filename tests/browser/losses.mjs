@@ -1,31 +1,13 @@
 // The server is killed during an answer, and the text continues, without repeated or lost words.
 import { afterEach } from "node:test";
 import { assert, chat, fault, person, plain, test, url } from "./site.mjs";
+import { agrees, check, steps, watch, words } from "./words.mjs";
 
 // A test that failed early leaves the next one without a server.
 afterEach(() => fetch(`${url}/ok`).catch(() => fault("start")));
 
 const COUNT = 150;
-const WORDS = Array.from({ length: COUNT }, (_, place) => `w${place}`);
-
-/** Record the page's content at each change. */
-const watch = (page) => page.tab.evaluate(() => {
-  window.seen = [];
-  const look = () => window.seen.push([...document.querySelectorAll(".turn > .step > .md")].map((element) => element.innerText).join(" "));
-  new MutationObserver(look).observe(document.querySelector("#stage"), { childList: true, subtree: true, characterData: true });
-});
-
-/** Every shown text is a prefix of the answer, and none is shorter than the previous one. */
-async function check(page) {
-  const seen = await page.tab.evaluate(() => window.seen);
-  let before = [];
-  for (const text of seen.map((each) => plain(each).split(" ").filter(Boolean))) {
-    assert.deepEqual(text, WORDS.slice(0, text.length));
-    assert.ok(text.length >= before.length, `The text shrank from ${before.length} to ${text.length} words.`);
-    before = text;
-  }
-  assert.equal(before.length, COUNT);
-}
+const WORDS = words(COUNT);
 
 test("after a kill in mid-answer the text goes on", async () => {
   const context = await person();
@@ -40,8 +22,8 @@ test("after a kill in mid-answer the text goes on", async () => {
   await fault("start");
   await page.has(".banner", "Connected again");
   await page.idle();
-  await check(page);
-  assert.deepEqual((await page.texts()).map(plain), (await page.state()).map(plain));
+  await check(page, WORDS);
+  await agrees(page, [WORDS.join(" ")]);
   await page.has(".step.break", "The server stopped");
   // A page that opens later shows the same.
   const later = await chat(context, { thread: page.thread });
@@ -55,11 +37,11 @@ test("after a drain the run goes on with its next step", async () => {
   await page.send("march 30 0.2");
   await page.has(".md", "step 3");
   await fault("stop");
-  await page.has(".banner", "Connection lost");
+  await page.has(".banner", "The server restarts");
   await fault("start");
   await page.has(".md", "step 30");
   await page.idle();
-  assert.deepEqual((await page.texts()).map(plain), Array.from({ length: 30 }, (_, place) => `step ${place + 1}`));
+  assert.deepEqual((await page.texts()).map(plain), steps(30));
   await page.has(".step.break", "The server stopped");
   await page.done();
 });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { after, before, test } from "node:test";
+import os from "node:os";
+import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { chromium } from "playwright-core";
 
@@ -12,18 +13,30 @@ export const PATIENCE = 30_000;
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
-let browser;
+let launched;
 
-before(async () => {
-  browser = await chromium.launch({
+/** The script's browser. */
+export function launch() {
+  return (launched ??= chromium.launch({
     executablePath: process.env.CHROMIUM,
     args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-  });
-});
-after(() => browser?.close());
+  }));
+}
+after(async () => (await launched)?.close());
+
+/** The limit here for what takes `milliseconds` on an idle machine. */
+export const within = (milliseconds) => milliseconds * Math.max(1, os.loadavg()[0] / os.cpus().length);
+
+/** Make a thread of so many messages; returns its id. */
+export async function long(count, assistant) {
+  const messages = Array.from({ length: count }, (_, place) => ({ type: place % 2 ? "ai" : "human", content: place % 2 ? `Answer ${place} with **words**, a list:\n\n- one\n- two` : `Question ${place}` }));
+  const made = await fetch(`${url}/threads`, { method: "POST", body: JSON.stringify({ metadata: { graph_id: assistant }, supersteps: [{ updates: [{ values: { messages }, as_node: assistant === "obeying" ? "talk" : "node" }] }] }) });
+  return (await made.json()).thread_id;
+}
 
 /** The browser of one user: its pages share their storage. */
 export async function person({ width = 1280, height = 900, theme = "light", ...more } = {}) {
+  const browser = await launch();
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme, ...more });
   context.setDefaultTimeout(PATIENCE);
   await context.addInitScript(() => {
@@ -33,12 +46,12 @@ export async function person({ width = 1280, height = 900, theme = "light", ...m
   return context;
 }
 
-/** Open the chat, at a thread if one is given. */
-export async function chat(context, { thread = "", assistant = "" } = {}) {
+/** Open the chat, at a thread if one is given; it is ready when there is an element of the selector. */
+export async function chat(context, { thread = "", assistant = "", ready = "#message" } = {}) {
   const tab = await context.newPage();
   const page = new Chat(tab);
   await tab.goto(`${url}/chat/${thread ? `${thread}/` : ""}`);
-  await tab.locator("#message").waitFor();
+  await tab.locator(ready).first().waitFor();
   if (assistant) await page.choose(assistant);
   return page;
 }

@@ -19,8 +19,8 @@ HERE = Path(__file__).parent
 GRAPHS = {
     "agent": "deerflow_site.graphs.agent:graph",
     "obeying": OBEYING["obeying"],
-    "echo": "tests.browser.graphs:echo",
-    "asking": "tests.browser.graphs:asking",
+    **{name: f"tests.browser.graphs:{name}" for name in ("echo", "asking", "configured", "titled")},
+    **{name: f"tests.browser.agents:{name}" for name in ("deep", "supervised", "swarm")},
 }
 
 
@@ -38,7 +38,7 @@ def chat(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: Pa
 
 
 @pytest.mark.parametrize(
-    "script", ["thread", "losses", "questions", "versions", "threads", "markup", "access"]
+    "script", ["thread", "losses", "closings", "questions", "versions", "threads", "markup", "access"]
 )
 def test_chat(script: str, chat: Site) -> None:
     run_script(HERE / f"{script}.mjs", chat, timeout=240, CHROMIUM=chromium())

@@ -38,6 +38,28 @@ test("a thread is named, found, pinned, archived and deleted, in all tabs", asyn
   await other.done();
 });
 
+test("a thread is found by its messages, which are shown", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("Tell me of <b>bitterns</b>.\n\nThey boom in the reeds at night, and 鳥は夜に鳴く.");
+  await page.tab.locator("#new-thread").click();
+  const found = async (words, snippet) => {
+    await page.tab.locator("#find").fill(words);
+    await entry(page, "bitterns").locator(".snippet mark", { hasText: snippet }).first().waitFor();
+    assert.equal(await page.tab.locator("[data-thread]").count(), 1);
+  };
+  await found("REEDS boo", "reeds");
+  await found("夜に", "夜に");
+  assert.equal(await page.tab.locator(".snippet b").count(), 0);
+  await page.tab.locator("#find").fill("reeds xyzzy");
+  await page.has(".none", "Nothing is found for “reeds xyzzy”.");
+  await page.tab.locator("#find").fill("x".repeat(300));
+  await page.has("[role=alert]", "at most 256");
+  assert.deepEqual(await page.axe(), []);
+  await page.tab.locator("#find").fill("");
+  await page.has("h2", "Today");
+  await page.done();
+});
+
 test("a thread that is deleted elsewhere says so", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("Not for long");

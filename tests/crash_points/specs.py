@@ -169,12 +169,16 @@ def _draw_story(rng: random.Random, graph: Graph, functional: bool) -> Story:
 
     # Two parallel tasks would share the memory.
     memory = any(node.graph and node.graph.memory for _, node in named_nodes(graph))
+    # Of several tasks that ask at once, a plain answer reaches the first one, and a synchronous node asks on a thread:
+    # plain LangGraph gives it to either.
+    races = any(node.kind == "sync" and node.asks for _, node in named_nodes(graph))
+    answers = rng.choice(("all", "one", "plain"))
     return Story(
-        answers=rng.choice(("all", "one", "plain")),
+        answers=answers,
         turns=rng.choice((1, 1, 2)),
         update=not functional and rng.random() < 0.2,
-        goto="" if memory else one_of(0.15, "node", "send"),
-        edit=one_of(0.2, "plain", "none", "node"),
+        goto="" if memory or (races and answers == "plain") else one_of(0.15, "node", "send"),
+        edit=one_of(0.2, "none" if races else "plain", "none", "node"),
         fork=one_of(0.2, "start", "answer", "inside"),
         before=layers(),
         after=layers(),

@@ -57,6 +57,8 @@ KNOWN = [
     # A node that waits for several others was not executed: a checkpoint was saved with a later arrival.
     ("async", '{"graph":{"layers":[[{"kind":"work"}],[{"kind":"work"},{"kind":"fan"}],[{"kind":"work"}]]},"story":{}}'),
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"parent","goto":true}]]}},{"kind":"fan"}],[{"kind":"ask","asks":1}]]},"story":{}}'),
+    # Three steps of a subgraph were executed again: it ran ahead of the storage.
+    ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"fan"}],[{"kind":"work"}]]}}]]}}]]},"story":{}}'),
     # The interrupt of a command's target node was not shown.
     ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip

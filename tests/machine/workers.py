@@ -20,6 +20,7 @@ from runs.execution.settler import Settler
 from runs.lifecycle.outcomes import Outcome, Stop
 from runs.models import Run
 from runs.process import leases
+from runs.process.executor_lock import executing_alone
 from runs.process.leases import Lease
 from tests.machine.commits import Commits
 from tests.machine.graph import Gate, gates
@@ -141,7 +142,7 @@ class Process:
     @classmethod
     async def start(cls, storage: CheckpointStorage) -> Process:
         process = cls(storage)
-        await process._alone.enter_async_context(leases.executing_alone())
+        await process._alone.enter_async_context(executing_alone())
         await process.lease.begin(concurrency=10)
         return process
 

@@ -57,6 +57,8 @@ def after_commit(call: Callable[..., Any]) -> Callable[..., Any]:
 POINTS = {
     #: A run was claimed but has not started.
     "claimed": (("claim", "claim_candidates"), after_commit),
+    #: A run is being admitted: the process freezes before the commit.
+    "admitting": (("claim",), freezing),
     #: All checkpoints have landed; the transaction with the final status is open and will not be committed.
     "settling": (("settle_each",), before),
     #: The same, but the process freezes there, with the thread's row locked.

@@ -106,6 +106,17 @@ def test_a_slow_client_misses_nothing_and_does_not_slow_the_run(shared: Site) ->
         assert told(slow.until_end()) == told(whole(process, thread))
 
 
+@pytest.mark.parametrize("server", UNDER)
+def test_an_event_may_be_larger_than_a_message_of_a_client(site: Site, server: str) -> None:
+    process, thread, long = site.start(*UNDER[server]), new_thread(), "x" * 3_000_000
+    with socket(process, thread) as client:
+        client.command("subscription.subscribe", channels=["values", "lifecycle"])
+        said = {"messages": [{"role": "user", "content": long}], "tokens": 1}
+        command(process, thread, "run.start", assistant_id="talking", input=said)
+        values = [each for each in client.until_end() if each["method"] == "values"]
+        assert values[-1]["params"]["data"]["messages"][0]["content"] == long
+
+
 def test_a_question_is_answered_over_a_socket(shared: Site) -> None:
     process, thread = shared.process, new_thread()
     with socket(process, thread) as client:

@@ -60,6 +60,22 @@ def test_a_second_executing_server_on_one_sqlite_file_says_why_not(site: Site) -
     sound(site)
 
 
+@pytest.mark.sqlite
+def test_deleting_the_lock_lets_no_second_executing_server_in(site: Site) -> None:
+    first = site.start()
+    run = site.create("gated")
+    site.executing(run, "gate")
+    (site.folder / "db.sqlite3.lock").unlink()
+    second = site.spawn(port=free_port())
+    assert second.wait() == 3
+    assert "db.sqlite3.lock was deleted" in second.output
+    site.open_gate()
+    row = site.finish(run)
+    assert (row["status"], row["attempt"]) == ("success", 1)
+    assert first.stop() == 0
+    sound(site)
+
+
 @pytest.mark.postgresql
 def test_one_of_two_servers_takes_over_what_the_other_had_when_it_was_killed(site: Site) -> None:
     first = site.start()

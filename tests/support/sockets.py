@@ -9,8 +9,7 @@ from typing import Any
 
 from channels.testing import WebsocketCommunicator
 
-from runs.routing import websocket_urlpatterns
-from runs.server.application import websocket_application
+from runs.server.site import websocket_application
 
 Json = dict[str, Any]
 TIMEOUT = 20
@@ -60,7 +59,7 @@ async def socket(
     """
     sent = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     path = f"/threads/{thread}/stream/events"
-    communicator = WebsocketCommunicator(websocket_application(websocket_urlpatterns), path, headers=sent)
+    communicator = WebsocketCommunicator(websocket_application(), path, headers=sent)
     communicator.scope["raw_path"] = raw_path or path.encode()
     connected, _ = await communicator.connect(TIMEOUT)
     if not connected:

@@ -1,4 +1,7 @@
-"""`make worst`: everything that is tried, on both databases. A seed that is printed draws the same share in the same order."""
+"""`make worst`: everything that is tried, on both databases, and on SQLite with an Auth file too.
+
+A seed that is printed draws the same share in the same order.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from tests.support.postgres import server
 TESTS = "tests/worst/test_worst.py"
 
 
-def play(label: str, share: float, seed: int, only: str, database: str = "") -> int:
+def play(label: str, share: float, seed: int, only: str, database: str = "", auth: str = "") -> int:
     print(f"=== {label}: WORST_SEED={seed}", flush=True)
     environment = {
         **os.environ, "WORST_SEED": str(seed), "WORST_SHARE": str(share), "WORST_ONLY": only, "WORST_SECONDS": "7200",
     }  # fmt: skip
     environment.pop("DATABASE_URL", None)
+    environment["WORST_AUTH"] = auth
     if database:
         environment["DATABASE_URL"] = database
     command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider", "-o", "timeout=0", TESTS]
@@ -33,6 +37,7 @@ def main() -> int:
     parser.add_argument("--sqlite", action="store_true", help="on SQLite alone")
     given = parser.parse_args()
     failed = play("SQLite", given.share, given.seed, given.only)
+    failed |= play("SQLite, with an Auth file", given.share, given.seed, given.only, auth="permissive")
     if not given.sqlite:
         with server(fsync=False) as database:
             failed |= play("PostgreSQL", given.share, given.seed, given.only, database.url)

@@ -25,6 +25,7 @@ from threads.db.database import in_database
 from threads.db.ids import new_id
 from threads.models import Thread
 from threads.models.querysets import Principal
+from threads.texts.writing import write_of
 
 #: Routes with a thread's id in their paths, and those without. Those without come first: else `search` would
 #: match as an id. `runs.api.routes.threads` adds its routes to them, because all methods of a path must be in
@@ -77,12 +78,14 @@ def insert_thread(
         along: Called in the same transaction for further writes.
     """
     try:
-        if along is None:
+        if along is None and "title" not in thread.metadata:
             statements.insert(thread)
         else:
             with transaction.atomic():
                 statements.insert(thread)
-                along()
+                write_of([thread])
+                if along is not None:
+                    along()
     except IntegrityError:
         existing = Thread.objects.for_principal(principal).visible().filter(id=thread.id).first()
         if existing is None or if_exists == "raise":
@@ -142,4 +145,6 @@ def change_thread(thread_id: UUID, body: ThreadPatch, *, principal: Principal) -
         for name, value in changes.items():
             setattr(thread, name, value)
         thread.save(update_fields=list(changes))
+        if {"title", "renamed"} & body.metadata.keys():
+            write_of([thread])
     return thread

@@ -61,6 +61,8 @@ def _parsed(paths: dict[str, str]) -> dict[str, str]:
     return paths
 
 
+#: The most characters of a text to search for.
+LONGEST_TEXT = 256
 #: The most values and names in a condition on JSON. Each is searched in each row that matches all other
 #: conditions.
 MOST_WANTED = 100
@@ -138,6 +140,11 @@ class ThreadFilter(Schema):
     metadata: Wanted = Field({}, description="Their metadata must contain this.")
     values: Wanted = Field({}, description="The values of their state must contain this.")
     status: Status | None = None
+    text: Annotated[str, Field(max_length=LONGEST_TEXT)] = Field(
+        "",
+        description="Words of their titles and messages, or the beginnings of words; all must be there. "
+        "Each result has `found`: its `title`, and a `snippet` in pieces, of which every second one is a match.",
+    )
 
 
 class ThreadSearch(ThreadFilter):

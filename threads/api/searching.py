@@ -11,6 +11,7 @@ from threads.api.wire import thread_columns, thread_json
 from threads.db.conditions import containing, text_containing
 from threads.models import Thread
 from threads.models.querysets import Principal, ThreadQuerySet
+from threads.texts.matching import found_in, saying
 
 #: Columns that graphs and clients fill.
 LARGE = ("values", "interrupts", "config", "error")
@@ -25,6 +26,8 @@ def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
         threads = threads.filter(containing("metadata", wanted.metadata))
     if wanted.values:
         threads = threads.filter(text_containing("values", wanted.values))
+    if wanted.text.strip():
+        threads = threads.filter(saying(wanted.text, user_id=principal.user_id))
     return threads
 
 
@@ -48,7 +51,15 @@ def page(search: ThreadSearch, *, principal: Principal) -> tuple[list[dict[str, 
             fields["extracted"] = {
                 alias: extract(_shown(thread, root), steps) for alias, (root, steps) in paths.items()
             }
+    if search.text.strip():
+        _add_findings(found, shown, search.text)
     return shown, headers
+
+
+def _add_findings(found: list[Thread], shown: list[dict[str, Any]], text: str) -> None:
+    by_id = {thread.id: fields for thread, fields in zip(found, shown, strict=True)}
+    for thread_id, title, snippet in found_in(list(by_id), text):
+        by_id[thread_id]["found"] = {"title": title, "snippet": snippet}
 
 
 def _shown(thread: Thread, root: str) -> Any:

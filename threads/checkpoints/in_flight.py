@@ -17,7 +17,6 @@ class InFlight:
     def __init__(self) -> None:
         self.sealed = False
         self._writes: set[asyncio.Future[None]] = set()
-        self._checkpoints: set[asyncio.Future[None]] = set()
 
     @property
     def busy(self) -> bool:
@@ -34,11 +33,6 @@ class InFlight:
         while self._writes:
             await asyncio.wait(self._writes)
 
-    async def caught_up(self) -> None:
-        """Wait until every checkpoint put so far has landed or failed."""
-        if self._checkpoints:
-            await asyncio.wait(self._checkpoints)
-
     async def begun(self, write: Coroutine[Any, Any, T]) -> T:
         """Count a write before it is submitted: its task may be cancelled while it waits."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -49,20 +43,15 @@ class InFlight:
             self._writes.discard(ended)
             ended.set_result(None)
 
-    async def landed(
-        self, future: asyncio.Future[None], *, checkpoint: bool, on_failure: Callable[[Exception], None]
-    ) -> None:
+    async def landed(self, future: asyncio.Future[None], *, on_failure: Callable[[Exception], None]) -> None:
         """Wait for a submitted write, which lands even if the caller is cancelled."""
 
         def ended(future: asyncio.Future[None]) -> None:
             self._writes.discard(future)
-            self._checkpoints.discard(future)
             if isinstance(error := future.exception(), Exception):
                 on_failure(error)
 
         self._writes.add(future)
-        if checkpoint:
-            self._checkpoints.add(future)
         future.add_done_callback(ended)
         await shielded(future)
 

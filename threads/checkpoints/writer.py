@@ -92,10 +92,6 @@ class ThreadWriter(LoopBound):
         """
         await self._in_flight.quiesce()
 
-    async def caught_up(self) -> None:
-        """Wait until every checkpoint put so far has landed or failed."""
-        await self._in_flight.caught_up()
-
     # --- writes
 
     async def aput(
@@ -179,8 +175,7 @@ class ThreadWriter(LoopBound):
     async def _land(self, rows: Rows) -> None:
         self._in_flight.require_open()
         self._wrote = True
-        future = self._storage.commits.submit(rows)
-        await self._in_flight.landed(future, checkpoint=bool(rows.checkpoints), on_failure=self._fail)
+        await self._in_flight.landed(self._storage.commits.submit(rows), on_failure=self._fail)
 
     def _fail(self, error: Exception) -> None:
         if not self._failed and not self._in_flight.sealed:

@@ -3,25 +3,61 @@
 Synchronous nodes, tools and model clients run in the event loop's default executor. Python's
 default has a few more threads than processors and waits for all of them at exit. There a few
 hanging nodes would block all other nodes, the server's own work, and the shutdown.
+
+A thread cannot be stopped. One whose caller was cancelled is abandoned: another takes its place, up
+to a bound, until its call ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
-import queue
+import logging
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
+#: The most abandoned threads of a pool that are replaced.
+MOST_ABANDONED = 256
+
+
+class _Call(Future[Any]):
+    """A call that may be executing. Its future notices that nobody waits for it any more."""
+
+    def __init__(self, function: Callable[[], Any], abandoned: Callable[[_Call], None]) -> None:
+        super().__init__()
+        self._function: Callable[[], Any] | None = function
+        self._abandoned = abandoned
+
+    def execute(self) -> None:
+        assert self._function is not None
+        if not self.set_running_or_notify_cancel():
+            return
+        try:
+            self.set_result(self._function())
+        except BaseException as error:
+            self.set_exception(error)
+        finally:
+            self._function = None
+
+    def cancel(self) -> bool:
+        cancelled = super().cancel()
+        if not cancelled:
+            self._abandoned(self)
+        return cancelled
+
 
 class DaemonThreads(ThreadPoolExecutor):
-    """Up to `size` daemon threads, started when there is work and none of them is idle.
+    """Up to `size` daemon threads, and one for each abandoned one, started when no idle one is left.
 
     A `ThreadPoolExecutor` because event loops accept no other default; its implementation is not
     used.
@@ -30,50 +66,110 @@ class DaemonThreads(ThreadPoolExecutor):
     def __init__(self, size: int, name: str) -> None:
         super().__init__(max_workers=size, thread_name_prefix=name)
         self._size, self._name = size, name
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._guard = threading.Lock()
+        self._calls: deque[_Call] = deque()
+        self._changed = threading.Condition()
+        self._numbers = 0
         self._started = 0
         self._idle = 0
+        self._abandoned: set[_Call] = set()
         self._over = False
 
+    @property
+    def busy(self) -> int:
+        """How many threads execute a call, abandoned ones included."""
+        return self._started - self._idle
+
+    @property
+    def abandoned(self) -> int:
+        """How many threads execute a call whose caller was cancelled."""
+        return len(self._abandoned)
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for a thread."""
+        return len(self._calls)
+
     def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-
-        def job() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(function(*args, **kwargs))
-            except BaseException as error:
-                future.set_exception(error)
-
-        with self._guard:
+        call = _Call(partial(function, *args, **kwargs), self._abandon)
+        with self._changed:
             if self._over:
                 raise RuntimeError("This process is shutting down and starts no more synchronous work.")
-            if self._idle:
-                self._idle -= 1
-            elif self._started < self._size:
-                self._started += 1
-                threading.Thread(target=self._work, name=f"{self._name}-{self._started}", daemon=True).start()
-            self._jobs.put(job)
-        return future
+            self._calls.append(call)
+            self._start_if_needed()
+            self._changed.notify()
+        return call
+
+    def _start_if_needed(self) -> None:
+        if len(self._calls) > self._idle and self._started < self._most():
+            self._started += 1
+            self._numbers += 1
+            name = f"{self._name}-{self._numbers}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def _most(self) -> int:
+        return self._size + min(len(self._abandoned), MOST_ABANDONED)
+
+    def _abandon(self, call: _Call) -> None:
+        with self._changed:
+            if self._over or not call.running() or call in self._abandoned:
+                return
+            self._abandoned.add(call)
+            self._start_if_needed()
+            full = len(self._abandoned) == MOST_ABANDONED
+        if full:
+            logger.error(
+                "%s threads (%r) execute synchronous calls whose callers were cancelled, and do not end. "
+                "No more of them are replaced: restart this process.", MOST_ABANDONED, self._name,
+            )  # fmt: skip
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-            del job
-            with self._guard:
-                if self._over:
-                    return
+        while (call := self._next()) is not None:
+            call.execute()
+            with self._changed:
+                self._abandoned.discard(call)
+            del call
+
+    def _next(self) -> _Call | None:
+        """Wait for a call; None if this thread is needed no more."""
+        with self._changed:
+            while True:
+                if self._over or self._started > self._most():
+                    self._started -= 1
+                    return None
+                if self._calls:
+                    return self._calls.popleft()
                 self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Start nothing more. Waits for no thread, because a hanging one would delay the exit."""
-        with self._guard:
+        with self._changed:
             self._over = True
-            started, self._started = self._started, 0
-        for _ in range(started):
-            self._jobs.put(None)
+            self._changed.notify_all()
+
+
+#: Where synchronous work is executed that would otherwise be a node's.
+_instead: contextvars.ContextVar[DaemonThreads | None] = contextvars.ContextVar("executor", default=None)
+
+
+class NodeThreads(DaemonThreads):
+    """The event loop's default executor: threads for synchronous nodes, tools and models."""
+
+    def submit(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        if (other := _instead.get()) is not None:
+            return other.submit(function, *args, **kwargs)
+        return super().submit(function, *args, **kwargs)
+
+
+@contextmanager
+def executed_by(pool: DaemonThreads) -> Iterator[None]:
+    """Let a pool execute what the block would give to the event loop's default executor."""
+    token = _instead.set(pool)
+    try:
+        yield
+    finally:
+        _instead.reset(token)
 
 
 #: For the server's own work, which a graph's hanging threads must not block: large checkpoints, drawings,
@@ -81,6 +177,8 @@ class DaemonThreads(ThreadPoolExecutor):
 own = DaemonThreads(4, "own")
 #: For resolving host names of webhooks: a resolver that does not answer takes up to half a minute.
 resolvers = DaemonThreads(32, "resolver")
+#: For embeddings of the store. A synchronous node that puts an item waits for one on a thread of the nodes.
+embedders = DaemonThreads(8, "embedding")
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,7 +1,8 @@
-"""Tables: threads, edits of their state, and store items."""
+"""Tables: threads, edits of their state, their texts, and store items."""
 
 from threads.models.edit import StateEdit
 from threads.models.item import StoreItem
+from threads.models.text import ThreadText
 from threads.models.thread import Thread, ThreadStatus, TtlStrategy
 
 __all__ = [
@@ -9,5 +10,6 @@ __all__ = [
     "StoreItem",
     "Thread",
     "ThreadStatus",
+    "ThreadText",
     "TtlStrategy",
 ]

@@ -9,6 +9,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import get_text_at_path, tokenize_path
 
+from threads.db.executors import embedders, executed_by
 from threads.store.exceptions import EmbeddingFailed, InvalidIndex
 from threads.store.namespaces import is_text
 from threads.store.vectors import pack, unit
@@ -55,7 +56,8 @@ class Index:
         if not distinct:
             return [b""] * len(texts_of_items)
         try:
-            answer = await self.embeddings.aembed_documents(distinct)
+            with executed_by(embedders):
+                answer = await self.embeddings.aembed_documents(distinct)
             made = dict(zip(distinct, self._checked(answer), strict=True))
             return [pack(made[text] for text in texts) for texts in texts_of_items]
         except Exception as error:
@@ -64,7 +66,9 @@ class Index:
     async def query(self, text: str) -> tuple[float, ...]:
         """The vector of a query. Raises EmbeddingFailed."""
         try:
-            (vector,) = self._checked([await self.embeddings.aembed_query(text)])
+            with executed_by(embedders):
+                answer = await self.embeddings.aembed_query(text)
+            (vector,) = self._checked([answer])
             return unit(vector)
         except Exception as error:
             raise self._failure(error) from error

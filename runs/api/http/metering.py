@@ -6,11 +6,11 @@ import re
 import time
 from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
 
 from runs.process.metrics import LEFT, NO_ROUTE, requests
+from runs.requests.mount import route_of
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -37,9 +37,6 @@ def metered(get_response: GetResponse) -> GetResponse:
 
 
 def route(request: HttpRequest) -> str:
-    """The template of the request's path: "/threads/{thread_id}"."""
-    match: Any = request.resolver_match
-    # The last pattern, the fallback for unknown paths, is a regular expression.
-    if match is None or match.route.startswith("^"):
-        return NO_ROUTE
-    return "/" + _PARAMETER.sub(r"{\1}", match.route)
+    """The template of the request's path within the API: "/threads/{thread_id}"."""
+    found = route_of(request.resolver_match)
+    return NO_ROUTE if found is None else "/" + _PARAMETER.sub(r"{\1}", found)

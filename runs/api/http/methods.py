@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from ninja.errors import HttpError
 
 from runs.encoding import encode
+from runs.requests.mount import route_of
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
@@ -41,8 +42,8 @@ async def unidentified(request: HttpRequest) -> HttpResponse | None:
     from runs.identity.auth_file.rules import is_known
     from runs.identity.requests import identify
 
-    match = request.resolver_match
-    if match is None or not is_known(match.route):
+    route = route_of(request.resolver_match)
+    if route is None or not is_known(route):
         return None
     try:
         await identify(request)

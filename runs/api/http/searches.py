@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
+from runs.requests.mount import path_of
 from threads.db.time_limits import time_limit
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
@@ -19,7 +20,7 @@ def limited(get_response: GetResponse) -> GetResponse:
     """Limit the time of queries whose cost depends on what the client asks for."""
 
     async def answered(request: HttpRequest) -> HttpResponseBase:
-        if not SEARCHES.fullmatch(f"{request.method} {request.path_info}"):
+        if not SEARCHES.fullmatch(f"{request.method} {path_of(request)}"):
             return await get_response(request)
         with time_limit():
             return await get_response(request)

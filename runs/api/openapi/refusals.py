@@ -28,10 +28,7 @@ CONTRADICTED = frozenset({
 #: Routes whose bodies name an assistant, a graph or runs.
 NAMING = frozenset({"POST /assistants", "POST /threads", "POST /runs/cancel"})
 #: Routes that create an object that may exist already, or change a thread that may be busy.
-CONFLICTING = frozenset({
-    "POST /assistants", "POST /threads", "POST /threads/{}/state", "PATCH /threads/{}/state", "POST /threads/{}/runs",
-    "POST /threads/{}/runs/stream", "POST /threads/{}/runs/wait",
-})  # fmt: skip
+CONFLICTING = frozenset({"POST /assistants", "POST /threads/{}/state", "PATCH /threads/{}/state"})
 #: Public health checks; they answer 503 when the server cannot take requests.
 HEALTH = frozenset({"GET /", "GET /ok"})
 
@@ -56,7 +53,7 @@ def refusals(name: str, operation: dict[str, Any], *, public: bool) -> list[str]
         "401": True,
         "403": True,
         "404": "{}" in path or name in NAMING or runs,
-        "409": name in CONFLICTING,
+        "409": name in CONFLICTING or creates or rule.makes_thread,
         "413": "requestBody" in operation,
         "422": takes,
         "429": creates or rule.makes_thread or rule.stays or rule.command,

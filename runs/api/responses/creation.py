@@ -9,15 +9,22 @@ from runs.identity.auth_file.named import ask_about_assistants
 from runs.lifecycle.admission import create_run
 from runs.models import Run
 from runs.requests.bodies import RunCreate
+from runs.requests.idempotency import Once
 from threads.models.querysets import Principal
 
 
 async def admit(
-    body: RunCreate, *, thread_id: UUID | None, principal: Principal, attended: bool = False
+    body: RunCreate,
+    *,
+    thread_id: UUID | None,
+    principal: Principal,
+    attended: bool = False,
+    once: Once | None = None,
 ) -> Run:
     """Create the run that a body asks for. A disconnect does not interrupt the admission.
 
     Args:
+        once: The client's key, if it has sent one.
         attended: Whether the request lasts until the run's end, so that `on_disconnect` applies.
     """
     wanted = body.request(stateless=thread_id is None)
@@ -27,4 +34,4 @@ async def admit(
         if attended and wanted.on_disconnect == "cancel":
             cancel_left(run.id, principal=principal)
 
-    return await create_run(wanted, principal=principal, thread_id=thread_id, left=left)
+    return await create_run(wanted, principal=principal, thread_id=thread_id, left=left, once=once)

@@ -15,7 +15,9 @@ from runs.assistants.writing import AssistantExists, SystemAssistant
 from runs.conf import settings
 from runs.encoding import encode
 from runs.exceptions import (
+    CreationDeleted,
     InvalidRequest,
+    KeyReused,
     LimitReached,
     NotFound,
     NothingToCancel,
@@ -46,7 +48,7 @@ STATUSES: dict[type[Exception], int] = {
     NotFound: 404,
     GraphNotFound: 404,
     NothingToCancel: 404,
-    ThreadBusy: 409,
+    **dict.fromkeys((ThreadBusy, KeyReused, CreationDeleted), 409),
     AssistantExists: 409,
     SystemAssistant: 403,
     InvalidNamespaceError: 400,

@@ -6,12 +6,13 @@ from uuid import UUID
 
 from django.http import HttpRequest
 
+from runs.requests.mount import prefix_of
+
 
 def run_path(request: HttpRequest, run_id: UUID, thread_id: UUID | None) -> str:
     """The path of a run as clients reach it, including a prefix of the site."""
-    prefix = str(request.META.get("SCRIPT_NAME", "")).rstrip("/")
     thread = f"/threads/{thread_id}" if thread_id is not None else ""
-    return f"{prefix}{thread}/runs/{run_id}"
+    return f"{prefix_of(request)}{thread}/runs/{run_id}"
 
 
 def contents(request: HttpRequest, run_id: UUID, thread_id: UUID | None) -> dict[str, str]:

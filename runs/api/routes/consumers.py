@@ -12,26 +12,21 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from ninja.errors import HttpError
 
 from runs.api.sessions.session import Session
-from runs.api.sessions.websocket import SocketSession
+from runs.api.sessions.websocket import MOST_BAD, SocketSession, TooManyBadFrames
 from runs.conf import settings
 from runs.exceptions import LimitReached, NotFound, ServerClosing
 from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import SOCKET
 from runs.identity.principals import Principal
 from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope
+from runs.protocols.agent.closing import HTTP, RESTARTING, Code, reason, return_after_restart
 from runs.requests import limits
 from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
 
-#: Close codes. Codes from 4000 on carry HTTP statuses; stock clients do not reconnect after 4400 to 4499.
-RESTART, FAILED, TOO_BIG = 1012, 1011, 1009
-HTTP = 4000
-GONE, INVALID, TOO_MANY = HTTP + 404, HTTP + 422, HTTP + 429
-#: Bytes of a reason that fit into a close frame.
-REASON = 123
-#: Frames of a client that may wait for the previous one to be answered.
-INBOX = 8
+#: Messages of a client that may wait for the previous one to be answered, and their characters.
+INBOX, ROOM = 8, 256 * 1024
 #: How old a client's last authentication may be when it sends a command, in seconds.
 ASKED_AGAIN = 1.0
 
@@ -51,6 +46,24 @@ class Refused(Exception):
         self.code = code
 
 
+class Inbox(asyncio.Queue[str | None]):
+    """A client's messages that were not answered yet, bounded by number and size."""
+
+    _size = 0
+
+    def _put(self, item: str | None) -> None:
+        super()._put(item)  # type: ignore[misc]
+        self._size += len(item or "")
+
+    def _get(self) -> str | None:
+        item: str | None = super()._get()  # type: ignore[misc]
+        self._size -= len(item or "")
+        return item
+
+    def full(self) -> bool:
+        return super().full() or self._size >= ROOM
+
+
 class ThreadConsumer(AsyncWebsocketConsumer):
     """A client's socket on one thread.
 
@@ -58,19 +71,18 @@ class ThreadConsumer(AsyncWebsocketConsumer):
     """
 
     _session: SocketSession | None = None
+    _counted = False
     _closed = False
 
     async def connect(self) -> None:
         self._tasks: list[asyncio.Task[None]] = []
-        self._inbox: asyncio.Queue[str | None] = asyncio.Queue(INBOX)
+        self._inbox = Inbox(INBOX)
         await self.accept(subprotocol_of_scope(self.scope))
         try:
-            thread_id = self._thread_id()
-            self._principal = await self._identified(thread_id)
-            # This task lives as long as the socket.
-            limits.hold_connection(self._principal.user_id)
+            await self._open(thread_id := self._thread_id())
         except LimitReached as error:
-            await self._end(TOO_MANY, str(error))
+            code = Code.LIMIT if self._counted else Code.TRY_LATER
+            await self._end(code, str(error), retry_after=error.retry_after)
             return
         except Refused as refusal:
             await self._end(refusal.code, str(refusal))
@@ -91,7 +103,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         if self._session is None or self._closed:
             return
         if size_of(text_data, bytes_data) > settings.SOCKET_MESSAGE_LIMIT:
-            await self._end(TOO_BIG, "The message is too large.")
+            await self._end(Code.TOO_BIG, "The message is too large.")
         else:
             # Back-pressure: while the inbox is full, the socket is not read.
             await self._inbox.put(text_data)
@@ -109,7 +121,14 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         try:
             return UUID(self.scope["url_route"]["kwargs"]["thread_id"])
         except ValueError:
-            raise Refused(INVALID, "Invalid thread ID: must be a UUID") from None
+            raise Refused(Code.NO_THREAD_ID, "Invalid thread ID: must be a UUID") from None
+
+    async def _open(self, thread_id: UUID) -> None:
+        """Count the socket, and authenticate its client. This task lives as long as the socket."""
+        limits.hold_socket()
+        self._counted = True
+        self._principal = await self._identified(thread_id)
+        limits.hold_connection(self._principal.user_id)
 
     async def _identified(self, thread_id: UUID) -> Principal:
         """The principal of the handshake's credentials, if it may read the thread.
@@ -146,6 +165,8 @@ class ThreadConsumer(AsyncWebsocketConsumer):
                     await self._refuse(refusal)
                 else:
                     await self._session.receive(text)
+        except TooManyBadFrames:
+            await self._end(Code.BAD_FRAMES, f"{MOST_BAD} messages in a row were no commands.")
         except Exception as error:
             # Without this task the socket would never answer again, so it is closed.
             await self._failed(error)
@@ -160,17 +181,18 @@ class ThreadConsumer(AsyncWebsocketConsumer):
 
     async def _failed(self, error: BaseException) -> None:
         if isinstance(error, ServerClosing):
-            await self._end(RESTART, "The server is restarting.")
+            back = return_after_restart(limits.open_sockets())
+            await self._end(Code.RESTART, RESTARTING, retry_after=back)
         elif isinstance(error, NotFound):
-            await self._end(GONE, str(error))
+            await self._end(Code.GONE, str(error))
         elif not self._closed:
             logger.error("A socket's thread could not be read.", exc_info=error)
-            await self._end(FAILED, "The thread could not be read; connect again.")
+            await self._end(Code.FAILED, "The thread could not be read; connect again.")
 
-    async def _end(self, code: int, reason: str) -> None:
+    async def _end(self, code: int, why: str, *, retry_after: float | None = None) -> None:
         if not self._closed:
             self._closed = True
-            await self.close(code, reason.encode()[:REASON].decode(errors="ignore"))
+            await self.close(int(code), reason(why, retry_after=retry_after))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         # A fresh context: the consumer's own is bound to one of Django's threads.

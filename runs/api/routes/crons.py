@@ -10,6 +10,7 @@ from django.http import HttpResponse
 from ninja import Router
 from ninja.errors import HttpError
 
+from runs.api.http.idempotency import IdempotencyKey, once
 from runs.api.schemas.crons import CronCreate, CronFilter, CronSearch, CronUpdate, cron_json
 from runs.crons import editing
 from runs.encoding import encode
@@ -30,23 +31,32 @@ CronBody = Annotated[CronCreate, JSONBody(...)]
 
 
 @router.post("/runs/crons", summary="Create a cron whose runs each get a thread of their own")
-async def create_cron(request: Request, body: CronBody) -> dict[str, Any]:
-    return await _create(request, body, thread_id=None)
+async def create_cron(request: Request, body: CronBody, key: IdempotencyKey) -> dict[str, Any]:
+    return await _create(request, body, key, thread_id=None)
 
 
 @router.post("/threads/{thread_id}/runs/crons", summary="Create a cron on a thread")
-async def create_thread_cron(request: Request, thread_id: UUID, body: CronBody) -> dict[str, Any]:
-    return await _create(request, body, thread_id=thread_id)
+async def create_thread_cron(
+    request: Request, thread_id: UUID, body: CronBody, key: IdempotencyKey
+) -> dict[str, Any]:
+    return await _create(request, body, key, thread_id=thread_id)
 
 
-async def _create(request: Request, body: CronCreate, *, thread_id: UUID | None) -> dict[str, Any]:
+async def _create(
+    request: Request, body: CronCreate, key: str | None, *, thread_id: UUID | None
+) -> dict[str, Any]:
     # Reports an invalid run before anything is looked up.
     body.request(stateless=thread_id is None)
     await ask_about_assistants(request.auth, [body.assistant_id])
     if thread_id is not None:
         await ask_about_thread(request.auth, thread_id)
     cron = await in_database(
-        editing.create_cron, body.payload(), body.columns(), thread_id=thread_id, principal=request.auth
+        editing.create_cron,
+        body.payload(),
+        body.columns(),
+        thread_id=thread_id,
+        principal=request.auth,
+        once=once(request, key),
     )
     current().wakeups.ring(CRONS)
     return cron_json(cron)

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from ninja import Header, Router
 
+from runs.api.http.idempotency import IdempotencyKey, once
 from runs.api.responses.errors import refusal
 from runs.api.responses.following import PIECE, response
 from runs.api.sessions.ordering import Delivery, delivered, delivering
@@ -36,7 +37,7 @@ ONLY_ON_SOCKETS = "Subscriptions belong to a websocket; over HTTP, POST to …/s
 
 
 @router.post("/threads/{thread_id}/commands", summary="Send a protocol command")
-async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
+async def send_command(request: Request, thread_id: UUID, key: IdempotencyKey) -> HttpResponse:
     """`run.start`, `input.respond`, `agent.getTree`, `state.get`, `state.listCheckpoints` or `state.fork`.
 
     The status is 200 with `"type": "success"` or `"type": "error"`; 400 if the body is no command.
@@ -49,7 +50,8 @@ async def send_command(request: Request, thread_id: UUID) -> HttpResponse:
         command = parse_command(payload)
     except ProtocolError as error:
         return _json(failure(error), status=400)
-    return _json(await answer(Session(thread_id, cast(Principal, request.auth)), command))
+    session = Session(thread_id, cast(Principal, request.auth), once=once(request, key))
+    return _json(await answer(session, command))
 
 
 async def answer(session: Session, command: Command) -> dict[str, Any]:

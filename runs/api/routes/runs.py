@@ -8,6 +8,7 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Query, Router
 
+from runs.api.http.idempotency import IdempotencyKey, once
 from runs.api.responses.creation import admit
 from runs.api.responses.locations import contents, locations
 from runs.encoding import encode
@@ -23,6 +24,7 @@ from runs.serializers import RUN_FIELDS, run_columns, run_json
 from threads.api.http import JSONBody, Request
 from threads.api.pages import page_headers, rows_of_page
 from threads.api.routes import NAMED, find_thread
+from threads.api.wire import timestamp
 from threads.db.database import in_database
 from threads.models.querysets import Principal
 
@@ -59,22 +61,24 @@ def list_of_runs(
 
 
 @router.post("/threads/{thread_id}/runs", summary="Create a run in the background")
-async def create_run(request: Request, thread_id: UUID, body: RunBody) -> HttpResponse:
-    return await _create(request, body, thread_id=thread_id)
+async def create_run(request: Request, thread_id: UUID, body: RunBody, key: IdempotencyKey) -> HttpResponse:
+    return await _create(request, body, key, thread_id=thread_id)
 
 
 @stateless.post("/runs", summary="Create a run on a thread of its own")
-async def create_stateless_run(request: Request, body: RunBody) -> HttpResponse:
-    return await _create(request, body, thread_id=None)
+async def create_stateless_run(request: Request, body: RunBody, key: IdempotencyKey) -> HttpResponse:
+    return await _create(request, body, key, thread_id=None)
 
 
 @stateless.post("/runs/batch", summary="Create several runs, each on a thread of its own")
-async def create_batch(request: Request, body: Annotated[RunBatch, JSONBody(...)]) -> HttpResponse:
+async def create_batch(
+    request: Request, body: Annotated[RunBatch, JSONBody(...)], key: IdempotencyKey
+) -> HttpResponse:
     """If one run is refused, none is created."""
     wanted = [each.request(stateless=True) for each in body]
     await ask_about_assistants(request.auth, [each.assistant_id for each in wanted])
-    runs = await create_runs(wanted, principal=request.auth)
-    return HttpResponse(encode([run_json(run) for run in runs]), content_type="application/json")
+    runs = await create_runs(wanted, principal=request.auth, once=once(request, key))
+    return HttpResponse(encode([accepted(run) for run in runs]), content_type="application/json")
 
 
 @stateless.post("/runs/cancel", summary="Cancel several runs", response={204: None})
@@ -93,12 +97,17 @@ async def cancel_several(
     return HttpResponse(status=204)
 
 
-async def _create(request: Request, body: RunCreate, *, thread_id: UUID | None) -> HttpResponse:
-    run = await admit(body, thread_id=thread_id, principal=request.auth)
-    # Clients rely on the status at acceptance; the run may be executing already.
-    accepted = run_json(run) | {"status": RunStatus.PENDING}
+async def _create(
+    request: Request, body: RunCreate, key: str | None, *, thread_id: UUID | None
+) -> HttpResponse:
+    run = await admit(body, thread_id=thread_id, principal=request.auth, once=once(request, key))
     headers = contents(request, run.id, thread_id)
-    return HttpResponse(encode(accepted), content_type="application/json", headers=headers)
+    return HttpResponse(encode(accepted(run)), content_type="application/json", headers=headers)
+
+
+def accepted(run: Run) -> dict[str, Any]:
+    """A run as it was at its acceptance, on which clients rely; it may be executing or over."""
+    return run_json(run) | {"status": RunStatus.PENDING, "updated_at": timestamp(run.created_at)}
 
 
 @router.get("/threads/{thread_id}/runs", summary="List a thread's runs, newest first")

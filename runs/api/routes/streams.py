@@ -10,6 +10,7 @@ from uuid import UUID
 from django.http import StreamingHttpResponse
 from ninja import Header, Query, Router
 
+from runs.api.http.idempotency import IdempotencyKey, once
 from runs.api.responses.creation import admit
 from runs.api.responses.following import (
     cancel_left,
@@ -48,29 +49,39 @@ def _left(request: Request, run: Run, *, cancel: bool) -> Callable[[], None] | N
 
 
 @router.post("/threads/{thread_id}/runs/stream", summary="Create a run and stream its events")
-async def create_and_stream(request: Request, thread_id: UUID, body: RunBody) -> StreamingHttpResponse:
-    return await _create_and_stream(request, body, thread_id=thread_id)
+async def create_and_stream(
+    request: Request, thread_id: UUID, body: RunBody, key: IdempotencyKey
+) -> StreamingHttpResponse:
+    return await _create_and_stream(request, body, key, thread_id=thread_id)
 
 
 @stateless.post("/runs/stream", summary="Create a run on a thread of its own and stream its events")
-async def create_and_stream_stateless(request: Request, body: RunBody) -> StreamingHttpResponse:
-    return await _create_and_stream(request, body, thread_id=None)
+async def create_and_stream_stateless(
+    request: Request, body: RunBody, key: IdempotencyKey
+) -> StreamingHttpResponse:
+    return await _create_and_stream(request, body, key, thread_id=None)
 
 
 @router.post("/threads/{thread_id}/runs/wait", summary="Create a run and wait for its result")
-async def create_and_wait(request: Request, thread_id: UUID, body: RunBody) -> StreamingHttpResponse:
-    return await _create_and_wait(request, body, thread_id=thread_id)
+async def create_and_wait(
+    request: Request, thread_id: UUID, body: RunBody, key: IdempotencyKey
+) -> StreamingHttpResponse:
+    return await _create_and_wait(request, body, key, thread_id=thread_id)
 
 
 @stateless.post("/runs/wait", summary="Create a run on a thread of its own and wait for its result")
-async def create_and_wait_stateless(request: Request, body: RunBody) -> StreamingHttpResponse:
-    return await _create_and_wait(request, body, thread_id=None)
+async def create_and_wait_stateless(
+    request: Request, body: RunBody, key: IdempotencyKey
+) -> StreamingHttpResponse:
+    return await _create_and_wait(request, body, key, thread_id=None)
 
 
 async def _create_and_stream(
-    request: Request, body: RunCreate, *, thread_id: UUID | None
+    request: Request, body: RunCreate, key: str | None, *, thread_id: UUID | None
 ) -> StreamingHttpResponse:
-    run = await admit(body, thread_id=thread_id, principal=request.auth, attended=True)
+    run = await admit(
+        body, thread_id=thread_id, principal=request.auth, attended=True, once=once(request, key)
+    )
     return event_stream(
         run.id,
         START,
@@ -82,9 +93,11 @@ async def _create_and_stream(
 
 
 async def _create_and_wait(
-    request: Request, body: RunCreate, *, thread_id: UUID | None
+    request: Request, body: RunCreate, key: str | None, *, thread_id: UUID | None
 ) -> StreamingHttpResponse:
-    run = await admit(body, thread_id=thread_id, principal=request.auth, attended=True)
+    run = await admit(
+        body, thread_id=thread_id, principal=request.auth, attended=True, once=once(request, key)
+    )
     # The client reconnects with the run's thread, even if it did not name one.
     headers = locations(request, run.id, run.thread_id, "join") | contents(request, run.id, thread_id)
     left = _left(request, run, cancel=body.on_disconnect == "cancel")

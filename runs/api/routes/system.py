@@ -16,6 +16,7 @@ from runs.encoding import encode
 from runs.process.current import current
 from runs.process.metrics import Family, exposition, gauge, loop_lag, requests
 from runs.process.queue_state import QueueState, queue_state
+from runs.version import NAME, VERSION
 from threads.db.database import in_database
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ async def info(request: HttpRequest) -> dict[str, Any]:
     return {
         "version": API_VERSION,
         "langgraph_py_version": version("langgraph"),
+        "server": {"name": NAME, "version": VERSION},
         "flags": {
             "assistants": True,
             "crons": True,
@@ -135,11 +137,24 @@ def _families(queue: QueueState | None) -> Iterator[Family]:
             yield gauge(which.replace("_secs", "_seconds"), meaning, waited or 0.0)
     yield gauge("runs_slots", "Runs that this process may execute at once.", most)
     yield gauge("runs_slots_used", "Runs that this process is executing.", active)
+    yield from _thread_families()
     yield gauge("event_loop_lag_seconds", "Last measured delay of the event loop.", loop_lag.last)
     yield gauge(
         "event_loop_lag_longest_seconds", "Longest measured delay of the event loop.", loop_lag.longest
     )
     yield from requests.families()
+
+
+def _thread_families() -> Iterator[Family]:
+    """The threads of synchronous nodes."""
+    try:
+        nodes = current().nodes
+    except RuntimeError:
+        return
+    yield gauge("node_threads_busy", "Threads that execute synchronous nodes.", nodes.busy)
+    meaning = "Those of them that do not end although their run was cancelled."
+    yield gauge("node_threads_abandoned", meaning, nodes.abandoned)
+    yield gauge("node_calls_waiting", "Synchronous calls that wait for a thread.", nodes.waiting)
 
 
 def _ask_database() -> None:

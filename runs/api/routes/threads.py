@@ -5,16 +5,20 @@ The routes belong to the routers of `threads.api.routes`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
+from django.db import transaction
 from django.http import HttpResponse
 from langgraph.types import StateUpdate
 
+from runs.api.http.idempotency import IdempotencyKey, once
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
 from runs.identity.auth_file.named import ask_about_copy
+from runs.requests.idempotency import Once
 from runs.requests.run import sanitised_command
 from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
@@ -26,22 +30,49 @@ from threads.api.schemas import ThreadCreate, ThreadPrune
 from threads.api.wire import thread_json
 from threads.checkpoints.sizes import measure
 from threads.db.database import in_database
+from threads.models import Thread
+from threads.models.querysets import Principal
 
 __all__ = ["collection", "router"]
 
 
 @collection.post("/threads", summary="Create a thread")
-async def create_thread(request: Request, body: Annotated[ThreadCreate, JSONBody(...)]) -> dict[str, Any]:
+async def create_thread(
+    request: Request, body: Annotated[ThreadCreate, JSONBody(...)], key: IdempotencyKey
+) -> dict[str, Any]:
     """`supersteps` give the thread an initial state."""
+    wanted, mine = once(request, key), Thread.objects.for_principal(request.auth).visible()
+    if wanted is not None and (found := await in_database(wanted.found, mine)):
+        return thread_json(found[0])
     thread = new_thread(body, principal=request.auth)
-    options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists}
+    options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists, "once": wanted}
     if not body.supersteps:
-        made, _ = await in_database(insert_thread, thread, **options)
-        return thread_json(made)
+        return thread_json(await in_database(_insert, thread, **options))
     steps = [[_update(each) for each in step.updates] for step in body.supersteps]
     beginning = await begin(thread, steps, principal=request.auth)
-    made, _ = await in_database(insert_thread, thread, **options, along=beginning)
+    made = await in_database(_insert, thread, **options, along=beginning)
     return thread_json(await in_database(find_thread, made.id, principal=request.auth))
+
+
+def _insert(
+    thread: Thread,
+    *,
+    principal: Principal,
+    if_exists: str,
+    once: Once | None,
+    along: Callable[[], None] | None = None,
+) -> Thread:
+    """Insert a thread, with its client's key if there is one. Raises like `insert_thread`."""
+    if once is None:
+        return insert_thread(thread, principal=principal, if_exists=if_exists, along=along)[0]
+    with transaction.atomic():
+        if found := once.taken(Thread.objects.for_principal(principal).visible()):
+            return found[0]
+        # With further writes the insertion has a savepoint, which an existing thread rolls back.
+        further = along or (lambda: None)
+        made, _ = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
+        once.record([made.id])
+    return made
 
 
 def _update(body: UpdateBody) -> StateUpdate:
@@ -66,10 +97,11 @@ async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(
 
 
 @router.post("/threads/{thread_id}/copy", summary="Copy a thread")
-async def copy(request: Request, thread_id: UUID) -> dict[str, Any]:
+async def copy(request: Request, thread_id: UUID, key: IdempotencyKey) -> dict[str, Any]:
     """Copies its metadata and all its checkpoints, but not its runs."""
     metadata = await ask_about_copy(request.auth)
-    return thread_json(await copy_thread(thread_id, metadata=metadata, principal=request.auth))
+    wanted = once(request, key)
+    return thread_json(await copy_thread(thread_id, metadata=metadata, principal=request.auth, once=wanted))
 
 
 @router.get("/threads/{thread_id}/storage", summary="Get the stored size of a thread's state")

@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Min
 from ninja.errors import HttpError
 from pydantic import ValidationError
 
@@ -20,11 +21,13 @@ from runs.graphs import GraphLoadError
 from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import COMMANDS
 from runs.identity.principals import Principal
+from runs.lifecycle.admission import earlier_runs
 from runs.lifecycle.interrupts import unanswered
-from runs.models import MultitaskStrategy
+from runs.models import MultitaskStrategy, Run, RunEvent
 from runs.protocols.agent.commands import Command, ProtocolError
 from runs.protocols.agent.events import last_of
 from runs.requests.bodies import RunCreate, StreamMode
+from runs.requests.idempotency import Once
 from runs.requests.run import ContradictoryRequest
 from threads.db.database import in_database
 from threads.db.time_limits import QueryTooSlow, time_limit
@@ -46,11 +49,15 @@ class Session:
     """One client's commands to one thread. Another user's thread is treated as missing.
 
     Each command is authorised before it is executed (`permitted`).
+
+    Args:
+        once: The key of a session of one command, if its client has sent one.
     """
 
-    def __init__(self, thread_id: UUID, principal: Principal) -> None:
+    def __init__(self, thread_id: UUID, principal: Principal, *, once: Once | None = None) -> None:
         self.thread_id = thread_id
         self.principal = principal
+        self._once = once
         #: An upper bound of the thread's event numbers before the last command that started a run.
         self.before = 0
         self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
@@ -73,6 +80,11 @@ class Session:
         if command.method in STARTING:
             self.before = last_of(await in_database(_epoch, self.thread_id, principal=principal))
         try:
+            if (
+                command.method in STARTING
+                and (earlier := await self._earlier(command, principal)) is not None
+            ):
+                return earlier
             with time_limit() if command.method == "state.listCheckpoints" else nullcontext():
                 return await method(params, principal)
         except ProtocolError:
@@ -81,6 +93,17 @@ class Session:
             raise refused(error) from None
         except (RunsError, QueryTooSlow) as error:
             raise as_protocol_error(error) from error
+
+    async def _earlier(self, command: Command, principal: Principal) -> Json | None:
+        """The result of the same command with the same key, if it was executed before."""
+        if self._once is None:
+            return None
+        found = await in_database(self._once.found, earlier_runs(principal))
+        if not found:
+            return None
+        self.before = last_of(await in_database(_epoch_before, found[0].id))
+        created = {"run_id": str(found[0].id)}
+        return created | ({"thread_id": str(self.thread_id)} if command.method == "state.fork" else {})
 
     async def permitted(self, command: Command) -> tuple[Json, Principal]:
         """A command's parameters with an Auth file's changes, and the principal with its filters.
@@ -146,7 +169,7 @@ class Session:
             raise ProtocolError("invalid_argument", sentence(found)) from None
         except InvalidRequest as error:
             raise ProtocolError("invalid_argument", str(error)) from None
-        run = await admit(body, thread_id=self.thread_id, principal=principal)
+        run = await admit(body, thread_id=self.thread_id, principal=principal, once=self._once)
         return {"run_id": str(run.id)}
 
     async def _get_tree(self, params: Mapping[str, Any], principal: Principal) -> Json:
@@ -175,6 +198,12 @@ def refused(error: HttpError) -> ProtocolError:
 def _epoch(thread_id: UUID, *, principal: Principal) -> int:
     epoch = Thread.objects.for_principal(principal).filter(id=thread_id).values_list("epoch", flat=True)
     return epoch.first() or 0
+
+
+def _epoch_before(run_id: UUID) -> int:
+    """The thread's epoch before the first attempt of a run."""
+    first = RunEvent.objects.filter(run_id=run_id).aggregate(epoch=Min("epoch"))["epoch"]
+    return (first or Run.objects.values_list("epoch", flat=True).get(id=run_id) or 1) - 1
 
 
 def as_protocol_error(error: Exception) -> ProtocolError:

@@ -26,7 +26,13 @@ logger = logging.getLogger(__name__)
 JOINING = frozenset({"subscription.subscribe", "subscription.reconnect"})
 #: A longer command of this kind, in characters, does block the client's next commands.
 SMALL = 16 * 1024
+#: Messages in a row that are no commands, after which the socket is closed.
+MOST_BAD = 100
 RECONNECT_WITHOUT_CHANNELS = "subscription.reconnect requires a non-empty channels array."
+
+
+class TooManyBadFrames(Exception):
+    """The client has sent too many messages that are no commands."""
 
 
 class SocketSession:
@@ -49,14 +55,22 @@ class SocketSession:
         self._subscriptions = Subscriptions(session.thread_id, session.principal, send=send, failed=failed)
         #: Subscriptions that are catching up; the client's next commands do not wait for them.
         self._joining: set[asyncio.Task[None]] = set()
+        self._bad = 0
 
     async def receive(self, text: str | None) -> None:
-        """Answer one frame of the client; None stands for a frame that is not text."""
+        """Answer one frame of the client; None stands for a frame that is not text.
+
+        Raises TooManyBadFrames.
+        """
         try:
             command = parse_command(self._parsed(text))
         except ProtocolError as error:
             await self._send(encode(failure(error)))
+            self._bad += 1
+            if self._bad >= MOST_BAD:
+                raise TooManyBadFrames from None
             return
+        self._bad = 0
         # Bounds the memory for a client that sends but never reads: at most MOST small answers are pending.
         if command.method in JOINING and len(self._joining) < MOST and len(text or "") <= SMALL:
             task = spawn(self._answer(command))

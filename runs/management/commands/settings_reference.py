@@ -58,7 +58,9 @@ KINDS = {
     "str": "text",
     "str | Path": "path",
     "tuple[str, ...]": "list of texts",
+    "tuple[int, ...]": "list of numbers",
     "dict[str, Any]": "dictionary",
+    "dict[str, str]": "dictionary",
 }
 
 

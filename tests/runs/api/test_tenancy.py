@@ -31,7 +31,7 @@ from runs.identity.auth_file.rules import RULES, rule_for
 from runs.identity.principals import READ, SCOPES, WRITE
 from runs.models import Assistant, Cron, Run
 from runs.protocols.sse import HEARTBEAT
-from runs.routing import websocket_urlpatterns
+from runs.server.paths import SOCKET
 from tests.runs.api import auth_everything
 from tests.support.api import http, logged_in, url
 from tests.support.rows import make_assistant, make_run, make_thread
@@ -477,8 +477,7 @@ def test_the_admin_is_for_staff(caller: str, run_settings: Any) -> None:
 
 def test_the_websockets_are_those_whose_commands_are_tested() -> None:
     """`test_command_tenancy` has a line for each command that they take."""
-    [path] = [str(each.pattern) for each in websocket_urlpatterns]
-    assert path == "^threads/(?P<thread_id>[^/]+)/stream/events/?$"
+    assert SOCKET == "threads/<thread_id>/stream/events"
 
 
 @pytest.mark.parametrize("path", [

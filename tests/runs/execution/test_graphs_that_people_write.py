@@ -11,6 +11,8 @@ import orjson
 import pytest
 
 from runs.api.responses.results import wait_for_result
+from runs.conf import settings
+from runs.lifecycle.cancellation import cancel_run
 from tests.runs.execution import graphs
 from tests.support.driving import Driver
 
@@ -69,6 +71,22 @@ async def test_nodes_that_hang_hold_up_neither_others_nor_large_states(people: D
         assert (await people.finish(await people.start("quick", large))).status == "success"
     for run in stuck:
         assert (await people.row(run)).status == "running"
+
+
+async def test_nodes_that_hang_after_a_cancel_leave_their_threads_to_others(
+    people: Driver, held: None, run_settings: Any
+) -> None:
+    nodes = people.runtime.nodes
+    hanging = []
+    async with asyncio.timeout(60):
+        for _ in range(2 * settings.CONCURRENCY):
+            hanging.append(run := await people.start("hangs"))
+            while nodes.busy < len(hanging):
+                await asyncio.sleep(0.005)
+            await cancel_run(run.id, thread_id=run.thread_id, principal=people.principal, action="interrupt")
+            assert (await people.finish(run)).status == "interrupted"
+        assert (await people.finish(await people.start("quick"))).status == "success"
+    assert nodes.abandoned == len(hanging)
 
 
 async def test_a_new_answer_takes_the_place_of_one_that_a_failed_node_took(people: Driver) -> None:

@@ -26,7 +26,7 @@ from threads.models import Thread
 
 KEYS = [
     "schema", "dry_run", "events", "runs", "threads_deleted", "threads_trimmed", "threads_discarded",
-    "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "complete", "duration_s",
+    "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "keys", "complete", "duration_s",
 ]  # fmt: skip
 ROOT = Path(__file__).resolve().parents[3]
 DAY = 86_400.0

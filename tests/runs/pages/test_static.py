@@ -49,3 +49,18 @@ def test_files_can_be_collected_under_names_of_their_content(tmp_path: Path) -> 
         call_command("collectstatic", interactive=False, verbosity=0)
     names = json.loads((tmp_path / "staticfiles.json").read_text())["paths"]
     assert {"runs/js/chat/main.js", "runs/css/chat.css"} <= names.keys()
+
+
+def test_a_page_names_every_module_that_it_loads() -> None:
+    """A module that the page does not name is only requested after those that import it."""
+    static = re.compile(r"""^import (?:[^;]*? from )?["'](\.[^"']+)["']""", re.MULTILINE)
+    loaded: set[Path] = set()
+    found = [STATIC / "js" / "chat" / "main.js"]
+    while found:
+        path = found.pop()
+        if path not in loaded:
+            loaded.add(path)
+            found += [(path.parent / target).resolve() for target in static.findall(path.read_text())]
+    template = Path(pages.__file__).parents[1] / "templates" / "runs" / "chat_modules.html"
+    named = re.findall(r"\{% static 'runs/([^']+)' %\}", template.read_text())
+    assert sorted(named) == sorted(str(path.relative_to(STATIC)) for path in loaded if path.name != "main.js")

@@ -179,3 +179,33 @@ async def test_the_position_needs_somebody_who_asks(visitor: AsyncClient, run_se
 )
 def test_the_text_of_a_content(content: Any, text: str) -> None:
     assert text_of(content) == text
+
+
+async def test_the_runs_say_which_message_each_of_them_brought(visitor: AsyncClient, ada: Any) -> None:
+    def make() -> Thread:
+        thread = make_thread(ada)
+        given: list[tuple[dict[str, Any], Any]] = [
+            ({"message_id": "m1", "parent_run_id": ""}, [{"type": "human", "id": "m1", "content": "one"}]),
+            ({}, [{"type": "human", "id": "m2", "content": "two"}]),
+            ({}, [{"role": "user", "content": [{"type": "text", "text": "x" * 300}]}]),
+            ({}, [["user", "four"]]),
+            ({}, "five"),
+            ({}, None),
+        ]
+        for metadata, messages in given:
+            run = make_run(thread, 1)
+            Run.objects.filter(id=run.id).update(metadata=metadata, kwargs={"input": {"messages": messages}})
+        return thread
+
+    thread = await in_database(make)
+    answer = await visitor.get(f"/chat/{thread.id}/runs/")
+    told = [(run["parent"], run["message"], run["said"]) for run in reversed(json.loads(answer.content))]
+    assert told == [
+        ("", "m1", None), (None, "m2", None), (None, None, "x" * 200), (None, None, "four"), (None, None, "five"),
+        (None, None, None),
+    ]  # fmt: skip
+    other = await in_database(get_user_model().objects.create_user, "bob", password=PASSWORD)
+    await visitor.aforce_login(other)
+    assert json.loads((await visitor.get(f"/chat/{thread.id}/runs/")).content) == []
+    await visitor.alogout()
+    assert (await visitor.get(f"/chat/{thread.id}/runs/")).status_code == 401

@@ -133,6 +133,9 @@ async def websocket(scope: Any, receive: Any, send: Any) -> None:
                 state["sent"] += len(CHUNK)
                 await measured(send({"type": "websocket.send", "bytes": CHUNK}))
             await send({"type": "websocket.close"})
+        case ["large", megabytes]:
+            await send({"type": "websocket.send", "bytes": b"x" * (int(megabytes) << 20)})
+            await send({"type": "websocket.close"})
         case ["deaf"]:
             await drained.wait()
         case ["busy"]:
@@ -199,4 +202,4 @@ def application() -> Any:
     async def site(scope: Any, receive: Any, send: Any) -> None:
         await (lean if scope["path"].startswith("/api/") else http)(scope, receive, send)
 
-    return Site(lifespan, api=site, site=site, websocket=websocket)
+    return Site(lifespan, api=site, site=site, websocket=websocket, is_of_api=lambda scope: True)

@@ -16,7 +16,8 @@ def main() -> None:
 
     channels.ARRIVAL = float(os.environ.get("ARRIVAL", channels.ARRIVAL))
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    Server(site, site.lifespan, host="127.0.0.1", port=port).run()
+    age = float(os.environ.get("SOCKET_AGE", "86400"))
+    Server(site, site.lifespan, host="127.0.0.1", port=port, websocket_timeout=age).run()
     dummy.say("returned")
     sys.exit(site.lifespan.exit_code)
 

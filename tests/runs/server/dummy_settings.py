@@ -16,7 +16,15 @@ ROOT_URLCONF = "tests.runs.server.dummy"
 ASGI_APPLICATION = "deerflow_site.asgi.application"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 USE_TZ = True
-RUNS = {"BODY_LIMIT": 200_000, "CONNECTIONS": int(os.environ.get("CONNECTIONS", "1000"))}
+RUNS = {
+    "BODY_LIMIT": 200_000,
+    "CONNECTIONS": int(os.environ.get("CONNECTIONS", "1000")),
+    **{
+        name: float(os.environ[name])
+        for name in ("SOCKET_STALL", "SOCKET_PING", "SOCKET_PONG")
+        if name in os.environ
+    },
+}
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

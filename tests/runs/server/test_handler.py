@@ -11,9 +11,10 @@ import pytest
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 
-from runs.server.application import API_PREFIXES, Site
+from runs.server.application import Site
 from runs.server.handler import GetResponse, LeanHandler
 from runs.server.lifespan import Lifespan
+from runs.server.site import dispatched
 from tests.runs.server import dummy
 from tests.runs.server.processes import OURS, UVICORN, Process, running
 
@@ -120,13 +121,27 @@ async def test_it_leaves_the_database_connection_of_its_thread_alone(
 @pytest.mark.parametrize(
     ("path", "handler"),
     [
-        *((prefix, "api") for prefix in API_PREFIXES),
+        *(
+            (path, "api")
+            for path in (
+                "/assistants",
+                "/docs",
+                "/info",
+                "/metrics",
+                "/ok",
+                "/openapi.json",
+                "/runs",
+                "/store/items",
+            )
+        ),
         ("/threads/search", "api"),
-        ("/threadsafe", "site"),
-        ("/okay", "site"),
+        ("/threads/nothing/here/at/all", "api"),
+        ("/threadsafe", "api"),  # the site's answer to unknown paths is the API's
         ("/", "api"),
-        ("/admin/threads", "site"),
-        ("//threads", "site"),
+        ("/admin/threads/", "site"),
+        ("/admin", "site"),
+        ("/chat/", "site"),
+        ("/login/", "site"),
     ],
 )
 async def test_the_api_has_its_paths_and_the_site_the_rest(path: str, handler: str) -> None:
@@ -139,7 +154,7 @@ async def test_the_api_has_its_paths_and_the_site_the_rest(path: str, handler: s
     lifespan = Lifespan(dummy.runtime)
     await lifespan.startup()
     try:
-        application = Site(lifespan, api=api, site=site, websocket=dummy.websocket)
+        application = Site(lifespan, api=api, site=site, websocket=dummy.websocket, is_of_api=dispatched)
         assert (await exchange(application, path))[1] == handler.encode()
     finally:
         await lifespan.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,21 @@ async def test_the_queue_is_what_waits_and_runs(http: httpx.AsyncClient) -> None
     found = await scraped(http)
     assert (found["runs_pending"], found["runs_running"], found["runs_live_workers"]) == (4, 1, 1)
     assert (found["runs_slots_used"], found["runs_database_up"]) == (1, 1)
+
+
+async def test_threads_of_synchronous_nodes_are_counted(http: httpx.AsyncClient) -> None:
+    release = threading.Event()
+    loop = asyncio.get_running_loop()
+    left, kept = (loop.run_in_executor(None, release.wait, 30) for _ in range(2))
+    try:
+        left.cancel()
+        await asyncio.sleep(0)
+        found = await scraped(http)
+        names = ("node_threads_busy", "node_threads_abandoned", "node_calls_waiting")
+        assert [found[name] for name in names] == [2, 1, 0]
+    finally:
+        release.set()
+        await kept
 
 
 async def test_the_queue_is_read_once_in_a_while(

@@ -8,11 +8,13 @@ export class Assistants {
   constructor(api) {
     this.api = api;
     this.list = [];
+    this.isLoaded = false;
     this.schemas = new Map();
   }
 
   async load() {
     this.list = await this.api.post("assistants/search", { limit: 100, sort_by: "name", sort_order: "asc" });
+    this.isLoaded = true;
     return this.list;
   }
 

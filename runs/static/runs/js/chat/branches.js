@@ -1,34 +1,68 @@
-// The versions of a thread's messages. Each run says, in its metadata, which run it follows and which message it brought; runs
-// of other clients follow the one before. Pure.
+// The versions of a thread's messages. Each run says which run it follows and which message it brought; runs of other clients
+// follow the one before, and their messages are known by their texts. Pure.
 
-/** A run's place: {id, parent, message, created}. */
+import { textOf } from "../protocol/messages.js";
+
+/** Characters of a message that the server tells for a run of another client. */
+const SAID = 200;
+
+/** A run's place: {id, parent, message, said}. */
 export class Branches {
-  /** @param runs The thread's runs as the API lists them, newest first. */
+  /** @param runs The thread's runs as the page's server lists them, newest first: {run_id, status, parent, message, said}. */
   constructor(runs = []) {
     this.runs = new Map();
     let before = null;
-    for (const run of [...runs].reverse()) {
-      if (run.status === "pending") continue;
-      const told = run.metadata ?? {};
-      const parent = told.parent_run_id;
+    for (const { run_id: id, status, parent, message, said } of [...runs].reverse()) {
+      if (status === "pending") continue;
       // One that is not there was taken back while it waited.
       const follows = parent === "" ? null : this.runs.has(parent) ? parent : before;
-      this.runs.set(run.run_id, { id: run.run_id, parent: follows, message: told.message_id ?? null, status: run.status });
-      before = run.run_id;
+      this.runs.set(id, { id, parent: follows, message, said });
+      before = id;
     }
     this.newest = before;
+    this.index();
+  }
+
+  index() {
+    this.byMessage = new Map();
+    this.unknown = [];
+    const siblings = new Map();
+    for (const run of this.runs.values()) {
+      if (!run.message) {
+        if (run.said) this.unknown.push(run);
+        continue;
+      }
+      if (!this.byMessage.has(run.message)) this.byMessage.set(run.message, run);
+      siblings.set(run.parent, [...(siblings.get(run.parent) ?? []), run]);
+    }
+    this.places = new Map();
+    for (const runs of siblings.values()) runs.forEach((run, place) => this.places.set(run.id, { place: place + 1, total: runs.length, runs }));
+  }
+
+  /** Find which messages the runs of other clients brought without naming them: by their texts, in their order. */
+  recognise(messages) {
+    if (!this.unknown.length) return;
+    const open = [...this.unknown];
+    let found = false;
+    for (const message of messages) {
+      if (message.role !== "human" || !message.id || this.byMessage.has(message.id)) continue;
+      const said = [...textOf(message)].slice(0, SAID).join("");
+      const place = open.findIndex((run) => run.said === said);
+      if (place < 0) continue;
+      open[place].message = message.id;
+      open.splice(0, place + 1);
+      found = true;
+    }
+    if (found) this.index();
   }
 
   ofMessage(id) {
-    return id ? [...this.runs.values()].find(({ message }) => message === id) : undefined;
+    return this.byMessage.get(id);
   }
 
   /** The versions of a message: {place, total, runs}; undefined if it is not known which run brought it. */
   versions(messageId) {
-    const run = this.ofMessage(messageId);
-    if (!run) return undefined;
-    const runs = [...this.runs.values()].filter((each) => each.message && each.parent === run.parent);
-    return { place: runs.indexOf(run) + 1, total: runs.length, runs };
+    return this.places.get(this.byMessage.get(messageId)?.id);
   }
 
   /** The newest run that follows a run, and its followers. */

@@ -14,8 +14,8 @@ export class Empty {
     this.element = h("div.empty", {}, h("div", {}, h("h1", {}, "What should I look into?"), this.about, this.slot, this.tries, h("div.opts", {}, h("span", {}, `${LIMITS[0].toUpperCase()}${LIMITS.slice(1)}`), h("span.no-phone", {}, h("kbd", {}, "?"), " shows the keys"))));
   }
 
-  update({ assistant, waiting }) {
-    setText(this.about, assistant?.description ?? (assistant ? `${assistant.name} answers.` : "There is no assistant yet: the site registers its graphs in its settings."));
+  update({ assistant, waiting, loading }) {
+    setText(this.about, assistant?.description ?? (assistant ? `${assistant.name} answers.` : loading ? "\u00a0" : "There is no assistant yet: the site registers its graphs in its settings."));
     const questions = Array.isArray(assistant?.metadata?.questions) ? assistant.metadata.questions.filter((each) => typeof each === "string") : assistant?.graph_id === "agent" ? TRIES : [];
     this.tries.replaceChildren(
       ...(waiting ? [h("button.try", { type: "button", on: { click: () => this.acts.open(waiting.id) } }, icon("right", "i-s"), h("span.sp", { dir: "auto" }, `Go on with “${waiting.title}”, which waits for you`), state("ask", { quiet: true }))] : []),

@@ -16,7 +16,7 @@ export class Head {
     this.assistantButton = h("button.b.b-q.no-phone", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", "aria-label": "Assistant", hidden: true, on: { click: () => this.assistantMenu(this.assistantButton) } }, this.assistantWord, icon("down", "i-s"));
     this.runLink = h("a.b.b-q.no-phone", { hidden: true }, "Open run ", icon("out", "i-s"));
     this.moreButton = iconButton("more", "More about this thread", () => this.threadMenu(page.session?.thread ?? page.list.get(page.session?.id), this.moreButton), { "aria-haspopup": "menu", "aria-expanded": "false" });
-    $("head-acts").append(this.assistantButton, this.runLink, this.moreButton);
+    $("head-acts").append(page.panel.button, this.assistantButton, this.runLink, this.moreButton);
   }
 
   update() {
@@ -27,13 +27,15 @@ export class Head {
     setText($("title"), title);
     document.title = session ? `${title} · Chat` : "Chat";
     const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
-    setText($("subtitle"), session ? (session.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
+    setText($("subtitle"), session ? (session.versions.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
     this.assistantButton.hidden = !page.assistants.list.length;
+    // Where there is little room, a thread's menu has it; a thread that has not begun has no menu.
+    this.assistantButton.classList.toggle("no-phone", Boolean(session));
     setText(this.assistantWord, page.assistant?.name ?? "No assistant");
     set(this.assistantButton, "aria-label", `Assistant: ${page.assistant?.name ?? "none"}`);
-    const run = session?.model.run?.id ?? session?.branches.newest;
-    this.runLink.hidden = !(page.settings.inspect && run);
-    if (!this.runLink.hidden) set(this.runLink, "href", `${page.settings.inspect}${run}/change/`);
+    const run = page.runAddress(session?.model.run?.id ?? session?.versions.branches.newest);
+    this.runLink.hidden = !run;
+    if (run) set(this.runLink, "href", run);
     this.moreButton.hidden = !session;
   }
 
@@ -42,14 +44,11 @@ export class Head {
     const entries = page.assistants.list.map((assistant) => ({ label: assistant.name, hint: assistant.description ?? (assistant.name === assistant.graph_id ? null : assistant.graph_id), checked: assistant === page.assistant, act: () => {
       page.chosen = assistant;
       page.assistants.choose(assistant);
-      if (page.session) page.attempt(() => page.session.patch({ assistant_id: assistant.assistant_id, graph_id: assistant.graph_id }));
-      else page.showEmpty();
+      if (page.session) page.acts.attempt(() => page.session.patch({ assistant_id: assistant.assistant_id, graph_id: assistant.graph_id }));
+      else page.stage.showEmpty();
       page.render();
     } }));
-    openMenu(anchor, [...entries, null, { label: "Settings…", glyph: "sliders", act: () => page.attempt(async () => {
-      const context = await page.assistants.askContext(page.assistant, page.context);
-      if (context) page.context = context;
-    }) }]);
+    openMenu(anchor, [...entries, null, { label: "Settings…", glyph: "sliders", act: () => page.acts.settings() }]);
   }
 
   threadMenu(thread, anchor) {
@@ -58,7 +57,7 @@ export class Head {
     const id = thread.thread_id;
     const { metadata = {} } = thread;
     const open = page.session?.id === id;
-    const change = (changes) => page.attempt(async () => {
+    const change = (changes) => page.acts.attempt(async () => {
       const changed = open ? (await page.session.patch(changes), page.session.thread) : await page.api.patch(`threads/${id}`, { metadata: changes });
       page.list.note({ thread_id: id, metadata: changed.metadata });
       page.tellOthers();
@@ -67,7 +66,7 @@ export class Head {
     const phone = matchMedia("(max-width: 900px)").matches && anchor === this.moreButton;
     const run = !this.runLink.hidden && this.runLink.href;
     openMenu(anchor, [
-      ...(phone ? [{ label: `Assistant: ${page.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null] : []).filter(Boolean),
+      ...(phone ? [{ label: `Assistant: ${page.assistant?.name ?? "none"}`, glyph: "agent", act: () => this.assistantMenu(anchor) }, run ? { label: "Open run", glyph: "out", act: () => location.assign(run) } : null, page.panel.button.hidden ? null : { label: page.panel.button.textContent, glyph: "doc", act: () => page.panel.choose(anchor) }] : []).filter(Boolean),
       { label: "Rename…", glyph: "edit", act: async () => {
         const name = await askText("Rename the thread", "Title", title);
         if (name) change({ title: name, renamed: true });
@@ -79,7 +78,7 @@ export class Head {
       null,
       { label: "Delete…", glyph: "trash", danger: true, act: async () => {
         if (!(await confirm("Delete this thread?", `“${title}”, with its runs and its state. This cannot be undone.`, "Delete"))) return;
-        page.attempt(async () => {
+        page.acts.attempt(async () => {
           if (open) page.session.close();
           await page.api.delete(`threads/${id}`);
           page.list.forget(id);
@@ -92,7 +91,7 @@ export class Head {
 
   export(id, title, kind) {
     const { page } = this;
-    page.attempt(async () => {
+    page.acts.attempt(async () => {
       const state = await page.api.get(`threads/${id}/state`);
       if (kind === "json") download(fileName(title, "json"), JSON.stringify({ thread_id: id, title, ...state }, null, 2), "application/json");
       else download(fileName(title, "md"), toMarkdown(title, (state.values?.messages ?? []).map(fromState)), "text/markdown");

@@ -1,19 +1,20 @@
 // The log of a thread: people's messages and the agent's turns, which grow where they stand.
 
-import { copy, h, icon, iconButton, reconcile, setText } from "../parts/dom.js";
+import { copy, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
 import { blockElement, stepView } from "../parts/steps.js";
 import { count } from "../parts/words.js";
 import { textOf } from "../protocol/messages.js";
 
-/** Entries that are shown at once; older ones follow when the page has nothing else to do. */
-const FIRST = 60;
+/** Entries that are shown at once; older ones follow, a few at a time, when the page has nothing else to do. */
+const FIRST = 40;
+const MORE = 12;
 /** Pixels from the end within which the page follows what is added. */
 const NEAR = 60;
 
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
 export class Log {
-  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step). */
+  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step); and a run's address(id). */
   constructor(acts) {
     this.acts = acts;
     this.views = new Map();
@@ -34,8 +35,8 @@ export class Log {
   update(entries) {
     this.entries = entries;
     const shown = entries.slice(-this.limit);
+    // The observer of its size follows what is added: to ask for the size here would lay out the page twice.
     reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
-    this.follow();
     if (entries.length > this.limit && !this.waiting) {
       this.waiting = true;
       idle(() => this.more());
@@ -44,8 +45,8 @@ export class Log {
 
   more() {
     this.waiting = false;
-    const height = this.scroller.scrollHeight - this.scroller.scrollTop;
-    this.limit += FIRST;
+    const height = this.follows ? 0 : this.scroller.scrollHeight - this.scroller.scrollTop;
+    this.limit += MORE;
     this.update(this.entries);
     if (!this.follows) this.scroller.scrollTop = this.scroller.scrollHeight - height;
   }
@@ -55,7 +56,6 @@ export class Log {
     const found = elements.filter(Boolean);
     if (found.length === this.extra.childElementCount && found.every((each, place) => this.extra.children[place] === each)) return;
     this.extra.replaceChildren(...found);
-    this.follow();
   }
 
   scrolled() {
@@ -120,8 +120,11 @@ class HumanView {
   }
 
   update(entry) {
+    const before = this.entry;
     this.entry = entry;
     const { message } = entry;
+    const status = message.problem ?? (message.sending ? "Sending…" : "");
+    if (before?.message === message && before.versions === entry.versions && before.editable === entry.editable && this.status.textContent === status) return;
     const shown = message.blocks;
     if (JSON.stringify(this.shown) !== JSON.stringify(shown)) {
       this.shown = shown;
@@ -130,7 +133,7 @@ class HumanView {
     this.pick.update(entry.versions);
     // It keeps its room, so that nothing moves when a run begins or ends.
     this.editButton.classList.toggle("away", !entry.editable);
-    setText(this.status, message.problem ?? (message.sending ? "Sending…" : ""));
+    setText(this.status, status);
   }
 
   edit() {
@@ -161,6 +164,11 @@ class HumanView {
   }
 }
 
+/** Whether two entries of a turn look the same: steps that have not changed are the same objects. */
+function isSame(one, other) {
+  return one.live === other.live && one.asks === other.asks && one.repeatable === other.repeatable && one.tokens === other.tokens && one.run === other.run && one.steps.length === other.steps.length && one.steps.every((step, place) => step === other.steps[place]);
+}
+
 class TurnView {
   constructor(acts) {
     this.views = new Map();
@@ -168,17 +176,25 @@ class TurnView {
     this.tokens = h("span.num");
     this.copyButton = iconButton("copy", "Copy the answer", () => copy(this.entry.text, this.copyButton));
     this.againButton = iconButton("retry", "Answer again", () => acts.again(this.entry));
-    this.bar = h("div.acts", {}, this.copyButton, this.againButton, this.tokens);
+    this.runLink = h("a.b.b-q.run-link", { title: "Look into the run of this answer" }, "Run", icon("out", "i-s"));
+    this.bar = h("div.acts", {}, this.copyButton, this.againButton, this.runLink, this.tokens);
+    this.address = acts.address;
     this.element = h("article.answer", {}, h("h2.vh", {}, "Answer"), this.turn, this.bar);
   }
 
   update(entry) {
+    const before = this.entry;
     this.entry = entry;
+    if (before && isSame(before, entry)) return;
     reconcile(this.turn, this.views, entry.steps, { make: stepView });
     this.turn.classList.toggle("over", !entry.live);
     // It takes its room from the start, so that nothing moves when the answer is complete.
-    this.bar.classList.toggle("away", entry.live || !entry.text || entry.asks);
+    const address = this.address(entry.run);
+    this.bar.classList.toggle("away", entry.live || entry.asks || !(entry.text || address));
+    this.copyButton.classList.toggle("away", !entry.text);
     this.againButton.classList.toggle("away", !entry.repeatable);
+    this.runLink.hidden = !address;
+    set(this.runLink, "href", address);
     setText(this.tokens, entry.tokens ? count(entry.tokens, "token") : "");
   }
 }

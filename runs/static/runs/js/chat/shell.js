@@ -20,6 +20,13 @@ export class Shell {
     if (open) $("find").focus();
   }
 
+  /** Show or hide the file beside the thread; where it covers the thread, that is out of reach meanwhile. */
+  panel(open) {
+    document.body.classList.toggle("with-panel", open);
+    $("panel").hidden = !open;
+    $("main").inert = open && matchMedia("(max-width: 900px)").matches;
+  }
+
   step(by) {
     const ids = [...document.querySelectorAll("[data-thread]")].map(({ dataset }) => dataset.thread);
     const next = ids[ids.indexOf(this.page.session?.id) + by];
@@ -72,9 +79,16 @@ export class Shell {
       next: () => this.step(1),
       previous: () => this.step(-1),
       write: () => page.composer.focus(),
-      newest: () => page.log?.toEnd({ smooth: true }),
-      escape: () => (document.body.classList.contains("side-open") ? this.side(false) : page.session?.model.active && page.stop()),
+      newest: () => page.stage.log?.toEnd({ smooth: true }),
+      escape: () => this.escape(),
     });
+  }
+
+  escape() {
+    const { page } = this;
+    if (document.body.classList.contains("side-open")) this.side(false);
+    else if (page.panel.isOpen && $("panel").contains(document.activeElement)) page.panel.close();
+    else if (page.session?.model.active) page.acts.stop();
   }
 
   dropFiles() {

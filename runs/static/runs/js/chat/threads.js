@@ -1,4 +1,4 @@
-// The list of threads: by day, pinned ones first, found by their titles.
+// The list of threads: by day, pinned ones first, found by the words of their titles and messages.
 
 import { h, icon, iconButton, state } from "../parts/dom.js";
 import { dayOf, shorten } from "../parts/words.js";
@@ -11,6 +11,11 @@ const WANTED = {
   extract: { title: "values.title", first: "values.messages[0].content" },
 };
 
+/** What is found by words; `found` has the title and the part that matches. */
+const FOUND = { ...WANTED, limit: 50, extract: {} };
+/** Milliseconds of rest in typing before the server is asked. */
+const REST = 150;
+
 /** What a thread's status means to people; one that was stopped asks nothing. */
 function stateOf({ status, interrupts }) {
   if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
@@ -22,6 +27,7 @@ export function titleOf(thread, values) {
   const { metadata = {}, extracted = {} } = thread ?? {};
   const first = values?.messages?.[0]?.content ?? extracted.first;
   const named = metadata.renamed ? metadata.title : (values?.title ?? extracted.title ?? metadata.title);
+  if (extracted.found) return shorten(extracted.found, 70);
   const text = typeof first === "string" ? first : Array.isArray(first) ? first.find(({ type }) => type === "text")?.text : "";
   return shorten((typeof named === "string" && named) || text || "Untitled", 70);
 }
@@ -34,6 +40,8 @@ export class ThreadList {
     this.acts = acts;
     this.threads = null;
     this.words = "";
+    /** Threads that the server found by the words, or null before its answer. */
+    this.hits = null;
     this.archived = false;
     this.current = null;
   }
@@ -48,9 +56,43 @@ export class ThreadList {
     this.show();
   }
 
+  /** Show at once what is called so, and soon what the server finds. */
   find(words) {
-    this.words = words.trim().toLowerCase();
+    this.words = words.trim();
+    this.hits = null;
+    this.unfound = null;
+    clearTimeout(this.asking);
+    if (this.words) this.asking = setTimeout(() => this.ask(this.words), REST);
     this.show();
+  }
+
+  async ask(words) {
+    let hits = [], problem = null;
+    try {
+      hits = await this.api.post("threads/search", { ...FOUND, text: words });
+    } catch (error) {
+      problem = error;
+    }
+    if (words !== this.words) return;
+    this.hits = hits.map(({ found, ...thread }) => ({ ...thread, snippet: found?.snippet, extracted: { found: found?.title } }));
+    this.unfound = problem;
+    this.show();
+  }
+
+  /** The threads to show: all, or those that the words find. */
+  get wanted() {
+    const called = this.words.toLowerCase();
+    const known = this.threads.filter((thread) => titleOf(thread).toLowerCase().includes(called));
+    if (!this.words || !this.hits) return known;
+    const hits = this.hits.map((hit) => ({ ...hit, ...this.get(hit.thread_id) }));
+    const found = new Set(hits.map(({ thread_id: id }) => id));
+    return [...hits, ...known.filter(({ thread_id: id }) => !found.has(id))];
+  }
+
+  /** What the list says when it shows nothing. */
+  get nothing() {
+    if (this.words) return this.hits ? `Nothing is found for “${this.words}”.` : "Searching…";
+    return this.archived ? "Nothing is archived. A thread’s menu puts it here." : "Threads appear here. Write a message to begin the first.";
   }
 
   /** Show a thread that is new, or has changed, before the server is asked again. */
@@ -63,6 +105,7 @@ export class ThreadList {
   }
 
   forget(id) {
+    this.hits = this.hits?.filter((each) => each.thread_id !== id) ?? null;
     this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
     this.show();
   }
@@ -81,9 +124,10 @@ export class ThreadList {
 
   contents() {
     if (!this.threads) return this.problem ? [this.failed()] : [h("p.loading.quiet", { role: "status" }, "Loading the threads…")];
-    const wanted = this.threads.filter((thread) => Boolean(thread.metadata?.archived) === this.archived && titleOf(thread).toLowerCase().includes(this.words));
+    const wanted = this.wanted.filter((thread) => Boolean(thread.metadata?.archived) === this.archived);
     const parts = this.problem ? [this.failed()] : [];
-    if (!wanted.length) parts.push(h("p.none.quiet", {}, this.words ? `No thread is called “${this.words}”.` : this.archived ? "Nothing is archived. A thread’s menu puts it here." : "Threads appear here. Write a message to begin the first."));
+    if (this.unfound) parts.push(h("p.none", { role: "alert" }, `The messages could not be searched: ${this.unfound.message}`));
+    else if (!wanted.length) parts.push(h("p.none.quiet", { role: this.words ? "status" : null }, this.nothing));
     const groups = new Map();
     for (const thread of wanted) {
       const day = thread.metadata?.pinned ? "Pinned" : dayOf(thread.state_updated_at ?? thread.created_at);
@@ -104,7 +148,7 @@ export class ThreadList {
       if (event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
       event.preventDefault();
       this.acts.open(id);
-    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null);
+    } } }, thread.metadata?.pinned ? icon("pin", "i-s") : null, h("span", { dir: "auto" }, titleOf(thread)), stateOf(thread) ? state(stateOf(thread), { quiet: true }) : null, thread.snippet?.length ? h("small.snippet", { dir: "auto" }, thread.snippet.map((piece, place) => (place % 2 ? h("mark", {}, piece) : piece))) : null);
     const more = iconButton("more", `Menu of ${titleOf(thread)}`, () => this.acts.menu(thread, more), { "aria-haspopup": "menu", "aria-expanded": "false" });
     return h("li", { "data-thread": id }, link, more);
   }

@@ -66,6 +66,7 @@ function besides(model, messages, called) {
   for (const scope of model.below()) {
     if (!scope.callId || !called.has(scope.callId)) add(scope.anchor, { ...agentStep(model, scope), at: scope.startedAt }, scope.runId);
   }
+  for (const file of newestByRun(model)) add(file.anchor, { kind: "file", key: `file-${file.run}-${file.name}`, ...file }, file.run);
   for (const each of model.breaks) add(each.anchor, { kind: "break", ...each }, each.runId);
   for (const run of model.runs.values()) {
     if (run.status === "failed") add(run.anchor, { kind: "failed", key: `failed-${run.id}`, run, at: run.endedAt }, run.id);
@@ -75,8 +76,27 @@ function besides(model, messages, called) {
   return found;
 }
 
+/** Of each file the newest version that each run has made, with its place among all of them. */
+function newestByRun(model) {
+  const found = new Map();
+  for (const versions of model.artifacts.files.values()) {
+    versions.forEach((file, place) => file.run && found.set(`${file.run} ${file.name}`, { ...file, place, total: versions.length }));
+  }
+  return [...found.values()];
+}
+
+/** The steps of messages that are complete and call nothing, and so never change. */
+const settled = new WeakMap();
+
 /** The steps of one message that is no person's. */
-export function stepsOf(message, { model, results, called }) {
+export function stepsOf(message, told) {
+  const isSettled = message.role === "ai" && !message.streaming && !message.lost && message.blocks.every(({ type }) => type === "text");
+  if (!isSettled) return stepsNow(message, told);
+  if (!settled.has(message)) settled.set(message, stepsNow(message, told));
+  return settled.get(message);
+}
+
+function stepsNow(message, { model, results, called }) {
   if (message.role === "tool") {
     return called.has(message.callId) ? [] : [{ kind: "tool", key: message.key, call: { id: message.callId, name: message.name ?? "Tool", args: null }, result: message, state: message.failed ? "failed" : "done" }];
   }
@@ -122,9 +142,12 @@ function agentStep(model, scope) {
   if (!scope.messages.length) steps.sort((one, other) => (other.kind === "task") - (one.kind === "task"));
   const nested = model.below(scope.namespace).map((each) => agentStep(model, each));
   const state = { completed: "done", failed: "failed", interrupted: "ask", running: "running" }[scope.status] ?? "running";
+  const took = scope.endedAt ? scope.endedAt - scope.startedAt : null;
+  // All that it has said and done is the thread's own by now: only its name is left to be told.
+  if (state === "done" && !steps.length && !nested.length) return { kind: "speaker", key: `speaker-${scope.key}`, name: scope.name, took };
   const last = messages.findLast((message) => textOf(message));
   return {
     kind: "agent", key: `agent-${scope.key}`, name: scope.name, state, error: scope.error, steps: [...steps, ...nested],
-    live: state === "running", took: scope.endedAt ? scope.endedAt - scope.startedAt : null, last: last ? textOf(last) : "", tools: called.size,
+    live: state === "running", took, last: last ? textOf(last) : "", tools: called.size,
   };
 }

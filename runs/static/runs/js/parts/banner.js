@@ -5,6 +5,8 @@ import { button, h, icon } from "./dom.js";
 const BACK = 4000;
 /** A reconnect that is quicker than this is not worth a word. */
 const GRACE = 400;
+/** What happened, by the code with which the server closed the connection. */
+const HAPPENED = { 1012: "The server restarts.", 1013: "The server is busy.", 4429: "You have too many connections open: close other tabs." };
 
 export class Banner {
   /** @param place A live region. */
@@ -24,7 +26,7 @@ export class Banner {
     clearInterval(this.clock);
     switch (state.name) {
       case "lost":
-        if (this.lost) this.tell(state, running);
+        if (this.lost || state.told) this.tell(state, running);
         else this.timer = setTimeout(() => this.tell(state, running), GRACE);
         break;
       case "connecting":
@@ -50,7 +52,7 @@ export class Banner {
   tell(state, running) {
     this.lost = true;
     const offline = navigator.onLine === false;
-    const what = h("b", {}, offline ? "You are offline." : "Connection lost.");
+    const what = h("b", {}, offline ? "You are offline." : (HAPPENED[state.code] ?? "Connection lost."));
     const left = () => Math.max(1, Math.round((state.retryAt - Date.now()) / 1000));
     const next = h("span", {}, "");
     const say = () => (next.textContent = offline ? " It goes on when you are back." : ` Trying again in ${left()} s.`);
@@ -60,7 +62,7 @@ export class Banner {
   }
 
   refused({ code, reason }, login) {
-    if (code === 4401) this.put("err", [h("b", {}, "You are logged out.")], h("a.b", { href: login() }, "Log in"));
+    if (code === 4401) this.put("err", [h("b", {}, "You have been logged out elsewhere."), " Log in to go on."], h("a.b", { href: login() }, "Log in"));
     else if (code === 4404) this.put("err", [h("b", {}, "This thread is gone."), " It was deleted, or it is somebody else’s."], null);
     else this.put("err", [h("b", {}, "The server refuses this connection."), ` ${reason}`], button("Try again", () => location.reload()));
   }

@@ -71,7 +71,7 @@ export class FieldError extends Error {}
 function fieldOf(name, schema, value, { root, required }) {
   const id = `field-${++names}`;
   const start = value ?? schema.default;
-  const label = (target = id) => h("label", { for: target }, schema.title ?? name, required ? null : h("span.hint", {}, " optional"));
+  const label = (target = id) => h("label", { for: target }, schema.title ?? name, required || schema.default !== undefined ? null : h("span.hint", {}, " optional"));
   const hint = schema.description ? h("p.hint", { id: `${id}-hint` }, schema.description) : null;
   const described = hint ? { "aria-describedby": `${id}-hint` } : {};
   const made = control(schema, start, { id, described, root, required, name });

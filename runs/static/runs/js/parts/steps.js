@@ -1,27 +1,11 @@
 // One step of an agent on the rail: text, thought, tool, sub-agent, and what befell its run.
 
-import { h, icon, reconcile, setText, state } from "./dom.js";
-import { brief, pretty, tree } from "./json.js";
+import { AgentStep, Step, ToolStep } from "./cards.js";
+import { h, icon, setText, state } from "./dom.js";
+import { describeFile } from "./files.js";
+import { brief, tree } from "./json.js";
 import { Markdown } from "./markdown.js";
-import { count, seconds, shorten } from "./words.js";
-
-/** Most characters of a result that are shown at once. */
-const MOST = 6000;
-
-/** A step's view: {element, update(step)}. */
-export function stepView(step) {
-  return new (VIEWS[step.kind] ?? NoteStep)(step);
-}
-
-class Step {
-  constructor() {
-    this.element = h("div.step");
-  }
-
-  update(step) {
-    this.element.classList.toggle("live", Boolean(step.live));
-  }
-}
+import { seconds, shorten } from "./words.js";
 
 class TextStep extends Step {
   constructor() {
@@ -98,92 +82,38 @@ function hostOf(url) {
   }
 }
 
-/** A card that opens: a summary with a state and a time, and a body that is made when it is first opened. */
-class Card extends Step {
-  constructor(glyph) {
+/** Whose part of a thread begins. */
+class SpeakerStep extends Step {
+  constructor() {
+    super();
+    this.name = h("span", { dir: "auto" });
+    this.took = h("span.quiet.num");
+    this.element.append(h("div.note", {}, icon("agent"), this.name, this.took));
+  }
+
+  update(step) {
+    super.update(step);
+    setText(this.name, step.name);
+    setText(this.took, step.took == null ? "" : seconds(step.took));
+  }
+}
+
+/** A file that the graph has made; who shows files hears it by the event "file". */
+class FileStep extends Step {
+  constructor() {
     super();
     this.name = h("b", { dir: "auto" });
-    this.arg = h("span.arg");
-    this.state = h("span.state");
-    this.took = h("span.quiet.num.took");
-    this.summary = h("summary", {}, icon(glyph), this.name, this.arg, this.state, this.took, icon("right", "i-s turn-arrow"));
-    this.body = h("div.card-b");
-    this.details = h("details.card", { on: { toggle: () => this.toggled() } }, this.summary, this.body);
-    this.element.append(this.details);
+    this.facts = h("span.quiet.num");
+    const open = ({ currentTarget }) => currentTarget.dispatchEvent(new CustomEvent("file", { bubbles: true, detail: this.step }));
+    this.element.append(h("button.artlink", { type: "button", on: { click: open } }, icon("doc"), h("span.sp", {}, this.name, this.facts), icon("right", "i-s")));
   }
 
   update(step) {
     super.update(step);
     this.step = step;
-    setText(this.took, step.took != null ? seconds(step.took) : "");
-    if (this.shown !== step.state) {
-      this.shown = step.state;
-      this.state.replaceChildren(state(step.state));
-      this.details.classList.toggle("cut", step.state === "lost");
-      if (step.state === "failed") this.details.open = true;
-    }
-    if (this.details.open) this.fill();
+    setText(this.name, step.name);
+    setText(this.facts, `${step.total > 1 ? `Version ${step.place + 1} · ` : ""}${describeFile(step)}`);
   }
-
-  toggled() {
-    if (this.details.open) this.fill();
-  }
-}
-
-class ToolStep extends Card {
-  constructor() {
-    super("tool");
-    this.args = h("div");
-    this.result = h("div");
-    this.agents = h("div");
-    this.views = new Map();
-    this.body.append(this.args, this.agents, this.result);
-    this.arg.classList.add("mono");
-  }
-
-  update(step) {
-    super.update(step);
-    setText(this.name, step.call.name || "Tool");
-    const { call } = step;
-    setText(this.arg, call.whole ? brief(call.args) : call.argsText || (step.known ? brief(step.known.input) : ""));
-    reconcile(this.agents, this.views, step.agents ?? [], { make: stepView });
-  }
-
-  fill() {
-    const { call, result, known } = this.step;
-    const args = call.whole ? call.args : call.argsText || known?.input;
-    if (this.argsShown !== args) {
-      this.argsShown = args;
-      const nothing = args == null || args === "" || (typeof args === "object" && !Object.keys(args).length);
-      this.args.replaceChildren(h("p.label", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
-    }
-    const told = result ? textOrBlocks(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
-    if (this.told !== told) {
-      this.told = told;
-      this.result.replaceChildren(...(told ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), resultElement(told)] : []));
-    }
-  }
-}
-
-function textOrBlocks(message) {
-  const texts = message.blocks.map((block) => (block.type === "text" ? block.text : block.type === "other" ? pretty(block.value) : ""));
-  return texts.filter(Boolean).join("\n\n");
-}
-
-function resultElement(told) {
-  let value = told;
-  if (typeof told === "string" && /^\s*[[{]/.test(told)) {
-    try {
-      value = JSON.parse(told);
-    } catch {
-      value = told;
-    }
-  }
-  if (typeof value !== "string") return tree(value);
-  if (value.length <= MOST) return h("pre.code.wrap", { dir: "auto", tabindex: "0" }, value);
-  const short = h("pre.code.wrap", { dir: "auto", tabindex: "0" }, value.slice(0, MOST));
-  const more = h("button.b.b-q", { type: "button", on: { click: () => { short.textContent = value; more.remove(); } } }, `Show all ${count(value.length, "character")}`);
-  return h("div", {}, short, more);
 }
 
 /** A text that is JSON, in one line for people. */
@@ -193,26 +123,6 @@ function briefText(text) {
     return brief(JSON.parse(text));
   } catch {
     return text;
-  }
-}
-
-class AgentStep extends Card {
-  constructor() {
-    super("agent");
-    this.views = new Map();
-    this.rows = h("div.rows");
-    this.body.append(this.rows);
-  }
-
-  update(step) {
-    super.update(step);
-    setText(this.name, step.name);
-    const told = step.live && step.last ? shorten(step.last.slice(-160), 90) : shorten(step.last, 90);
-    setText(this.arg, told || "Sub-agent");
-  }
-
-  fill() {
-    reconcile(this.rows, this.views, this.step.steps, { make: stepView });
   }
 }
 
@@ -261,5 +171,9 @@ class StoppedStep extends NoteStep {
   }
 }
 
-const VIEWS = { text: TextStep, note: NoteStep, waiting: WaitingStep, reasoning: ReasoningStep, block: BlockStep, tool: ToolStep, agent: AgentStep, task: TaskStep, break: BreakStep, failed: FailedStep, stopped: StoppedStep };
+const VIEWS = { text: TextStep, note: NoteStep, waiting: WaitingStep, reasoning: ReasoningStep, block: BlockStep, tool: ToolStep, agent: AgentStep, file: FileStep, speaker: SpeakerStep, task: TaskStep, break: BreakStep, failed: FailedStep, stopped: StoppedStep };
 
+/** A step's view: {element, update(step)}. */
+export function stepView(step) {
+  return new (VIEWS[step.kind] ?? NoteStep)(stepView);
+}

@@ -8,7 +8,9 @@ export function seconds(milliseconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.round(minutes / 6) / 10} h`;
 }
 
-export const count = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+const digits = new Intl.NumberFormat("en");
+
+export const count = (number, one, many = `${one}s`) => `${digits.format(number)} ${number === 1 ? one : many}`;
 
 export function bytes(number) {
   return number < 1e6 ? `${Math.max(1, Math.round(number / 1e3))} kB` : `${(number / 1e6).toFixed(1)} MB`;

@@ -4,10 +4,10 @@
 // names the last number gets what follows, and nothing twice. What is not events (commands) is answered once or fails: whoever
 // sent one when the connection broke asks the server what became of it.
 
+import { isFinal, told } from "./closing.js";
+
 /** Milliseconds before the first, second, … try to come back; the last one holds for all that follow. */
 const PAUSES = [250, 500, 1000, 2000, 3000, 5000];
-/** Close codes after which there is no point in trying again: they stand for HTTP's statuses (4401 is 401). */
-const isFinal = (code) => code >= 4400 && code < 4500 && code !== 4429;
 /** A connection that was silent for so long is asked whether it is still there, and given up if it says nothing. */
 const SILENCE = 20_000;
 const PATIENCE = 8_000;
@@ -34,8 +34,8 @@ export class CommandFailed extends Error {
 /**
  * Dispatches:
  * - "event", whose `detail` is the protocol's event, in the order of the thread, each once;
- * - "state", whose `detail` is {name, …}: "connecting"; "open", all that there was has been told; "lost" with `retryAt` in
- *   milliseconds of the clock; "refused" with `code` and `reason`, for good; "closed", by `close()`.
+ * - "state", whose `detail` is {name, …}: "connecting"; "open", all that there was has been told; "lost" with `code`, and `retryAt` in
+ *   milliseconds of the clock, which is the server's wish if it told one; "refused" with `code` and `reason`, for good; "closed", by `close()`.
  */
 export class Connection extends EventTarget {
   /**
@@ -143,8 +143,10 @@ export class Connection extends EventTarget {
       this.become({ name: "refused", code, reason });
       return;
     }
-    const pause = PAUSES[Math.min(this.failures++, PAUSES.length - 1)] * (1 + Math.random() / 4);
-    this.become({ name: "lost", retryAt: Date.now() + pause, code });
+    const wish = told(reason);
+    const usual = PAUSES[Math.min(this.failures++, PAUSES.length - 1)] * (1 + Math.random() / 4);
+    const pause = wish ?? usual;
+    this.become({ name: "lost", retryAt: Date.now() + pause, code, told: wish !== null });
     this.after(pause, () => this.connect());
   }
 
@@ -172,7 +174,7 @@ export class Connection extends EventTarget {
 
   /** Any answer proves that the other end is there, also the one that there is no such command. */
   look() {
-    if (this.state.name !== "open") return this.retry();
+    if (this.state.name !== "open") return this.state.told || this.retry();
     const asked = performance.now();
     this.command("ping").catch(() => {});
     this.after(PATIENCE, () => this.heard < asked && this.drop());

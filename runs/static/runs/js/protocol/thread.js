@@ -4,83 +4,12 @@
 // process was lost, what the lost attempt had streamed and not saved is marked lost, keeps its place on the page, and is
 // replaced by what the next attempt says in its stead.
 
-import { fromState, StreamedMessage } from "./messages.js";
+import { Artifacts } from "./artifacts.js";
+import { StreamedMessage } from "./messages.js";
+import { join, Scope } from "./scope.js";
 
 const EPOCH = 2 ** 32;
 const ENDINGS = new Set(["completed", "interrupted", "failed"]);
-const join = (namespace) => namespace.join("|");
-
-/** A graph's own state and messages: the root, or a subgraph. */
-class Scope {
-  constructor(namespace) {
-    this.namespace = namespace;
-    this.key = join(namespace);
-    this.values = {};
-    /** Messages of the values, as pages show them. */
-    this.messages = [];
-    this.streamed = new Map();
-    this.status = null;
-    this.name = namespace.at(-1)?.split(":")[0] ?? "";
-    this.callId = null;
-    this.anchor = null;
-    this.runId = null;
-    this.startedAt = null;
-    this.endedAt = null;
-    this.error = null;
-  }
-
-  take(values) {
-    this.values = values ?? {};
-    const listed = this.values.messages;
-    // A state without messages says nothing about those that were streamed.
-    if (!Array.isArray(listed)) return;
-    const before = this.messages.length;
-    // Whoever goes on after a loss says once more which messages are withdrawn, by empty ones of their ids.
-    const kept = listed.filter((each) => each && typeof each === "object" && !this.streamed.get(each.id)?.lost);
-    this.messages = kept.map((each, place) => ({ ...fromState(each), key: each.id ?? `${this.key}#${place}` }));
-    const ids = new Set();
-    for (const message of this.messages) {
-      ids.add(message.id);
-      const streamed = this.streamed.get(message.id);
-      if (streamed) Object.assign(message, { key: streamed.key, startedAt: streamed.startedAt, endedAt: streamed.endedAt, node: streamed.node, timed: streamed.blocks });
-    }
-    for (const [id, message] of this.streamed) {
-      if (ids.has(id) || !message.done || message.after !== undefined) continue;
-      // The step is over, and its result does not have it. A lost one stays until something has taken its place.
-      if (!message.lost || this.messages.length > before) this.streamed.delete(id);
-    }
-  }
-
-  /** All messages in order, streamed ones last. */
-  all() {
-    const ids = new Set(this.messages.map(({ id }) => id));
-    const rest = [...this.streamed.values()].filter(({ id, replaced }) => !ids.has(id) && !replaced);
-    const kept = Map.groupBy(rest.filter(({ after }) => after !== undefined), ({ after }) => after);
-    const shown = (messages = []) => messages.map((message) => message.shown());
-    return [...shown(kept.get(null)), ...this.messages.flatMap((message) => [message, ...shown(kept.get(message.key))]), ...shown(rest.filter(({ after }) => after === undefined))];
-  }
-
-  /** A run was stopped, or failed: what it has said and nothing has saved stays where it stands. */
-  keep() {
-    const ids = new Set(this.messages.map(({ id }) => id));
-    const after = this.messages.at(-1)?.key ?? null;
-    for (const message of this.streamed.values()) {
-      if (!ids.has(message.id) && message.after === undefined && !message.replaced && message.blocks.some(Boolean)) Object.assign(message, { after, done: true });
-    }
-  }
-
-  lose() {
-    const ids = new Set(this.messages.map(({ id }) => id));
-    for (const message of this.streamed.values()) {
-      if (!ids.has(message.id)) Object.assign(message, { lost: true, done: true });
-    }
-  }
-
-  /** The lost message that a new one, of the same node, says anew. */
-  lostOf(node) {
-    return [...this.streamed.values()].find((message) => message.lost && !message.replaced && message.node === node);
-  }
-}
 
 export class ThreadModel {
   constructor() {
@@ -89,6 +18,10 @@ export class ThreadModel {
     this.tools = new Map();
     this.runs = new Map();
     this.questions = new Map();
+    this.artifacts = new Artifacts();
+    /** Which run brought a message, by the message's id, as far as it was told. */
+    this.runOf = new Map();
+    this.told = null;
     /** Where a process was lost and another went on: {anchor, key, at, seconds, runId}. */
     this.breaks = [];
     this.run = null;
@@ -125,7 +58,7 @@ export class ThreadModel {
       case "lifecycle":
         return namespace.length || data.namespace?.length ? this.subgraph(namespace, data) : this.lifecycle(event);
       case "values":
-        return this.scope(namespace).take(data);
+        return namespace.length ? this.scope(namespace).take(data) : this.takeValues(data);
       case "messages":
         return this.message(namespace, node, data);
       case "tools":
@@ -136,6 +69,16 @@ export class ThreadModel {
       case "custom":
         this.progress = data.payload;
     }
+  }
+
+  takeValues(data) {
+    this.root.take(data);
+    const ids = new Set(this.root.messages.map(({ id }) => id));
+    // Of the first values that are told it is not known what of them is new.
+    if (this.told && this.run) for (const id of ids) if (!this.told.has(id)) this.runOf.set(id, this.run.id);
+    // Nor which of the files are new: they stand nowhere in the log.
+    this.artifacts.take(data, this.told && this.run ? { run: this.run.id, anchor: this.anchor(), at: this.time } : {});
+    this.told = ids;
   }
 
   scope(namespace) {

@@ -1,0 +1,1 @@
+"""Commands of `deerflow` that are not Django's."""

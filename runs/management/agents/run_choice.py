@@ -1,0 +1,84 @@
+"""Which runs a command is about: by filters, and what their statuses mean as exit codes."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.core.management.base import CommandParser
+from django.db.models import Q, QuerySet
+
+from runs.management.agents.parsing import by_id
+from runs.management.agents.rows import waits
+from runs.management.commands.reconcile_runs import before_time
+from runs.models import Run, RunStatus
+from threads.db.ids import first_id
+from threads.models import Thread
+
+#: The exit codes of `--exit-status`, by a run's status.
+EXIT = {
+    RunStatus.SUCCESS: 0, RunStatus.ERROR: 10, RunStatus.INTERRUPTED: 12, RunStatus.TIMEOUT: 13,
+    RunStatus.PENDING: 14, RunStatus.RUNNING: 14,
+}  # fmt: skip
+#: The exit code of a run that waits for a person.
+WAITS = 11
+
+
+def add_filters(parser: CommandParser) -> None:
+    """The conditions by which runs are chosen."""
+    parser.add_argument(
+        "--status", action="append", choices=[*RunStatus.values, "waiting"], metavar="STATUS",
+        help=f"Only runs of this status; may be repeated. One of {', '.join(RunStatus.values)}, or waiting: for an answer.",
+    )  # fmt: skip
+    parser.add_argument(
+        "--assistant", metavar="NAME", help="Only runs of an assistant: its name, id or graph."
+    )
+    parser.add_argument("--thread", metavar="ID", help="Only runs of a thread.")
+    parser.add_argument("--user", metavar="NAME", help="Only a user's runs.")
+    parser.add_argument("--queue", metavar="NAME", help="Only runs of a queue.")
+    parser.add_argument(
+        "--since", type=before_time, metavar="TIME",
+        help="Only runs created after an ISO time, or within an age such as 90s, 30m, 2h or 1d.",
+    )  # fmt: skip
+
+
+def chosen(given: Namespace) -> QuerySet[Run]:
+    """The runs that the conditions choose, newest first."""
+    found: QuerySet[Run] = Run.objects.order_by("-id")
+    if given.status:
+        known = [each for each in given.status if each != "waiting"]
+        found = found.filter(_of_status(known, waiting="waiting" in given.status))
+    if given.assistant:
+        found = found.filter(_of_assistant(given.assistant))
+    if given.thread:
+        found = found.filter(thread=by_id(Thread.objects.all(), given.thread).pk)
+    if given.user:
+        found = found.filter(**{f"user__{get_user_model().USERNAME_FIELD}": given.user})
+    if given.queue:
+        found = found.filter(queue=given.queue)
+    if given.since:
+        found = found.filter(id__gte=first_id(given.since))
+    return found
+
+
+def _of_status(known: list[str], *, waiting: bool) -> Q:
+    wanted = Q(status__in=known)
+    return wanted | Q(status=RunStatus.SUCCESS, thread__status="interrupted") if waiting else wanted
+
+
+def _of_assistant(text: str) -> Q:
+    wanted = Q(assistant__name=text) | Q(assistant__graph_id=text)
+    try:
+        return wanted | Q(assistant=UUID(text))
+    except ValueError:
+        return wanted
+
+
+def loaded(found: QuerySet[Run]) -> QuerySet[Run]:
+    return found.select_related("assistant", "thread", "user", "worker")
+
+
+def exit_status(run: Run) -> int:
+    """The exit code for a run's status."""
+    return WAITS if waits(run) else EXIT[RunStatus(run.status)]

@@ -1,0 +1,17 @@
+"""Paused queues."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class PausedQueue(models.Model):
+    """A queue whose runs no worker claims. It is resumed by deleting the row."""
+
+    name = models.CharField(max_length=64, primary_key=True)
+    paused_at = models.DateTimeField()
+    #: Why, for the people who look at the queue.
+    reason = models.CharField(max_length=255, blank=True, default="")
+
+    def __str__(self) -> str:
+        return self.name

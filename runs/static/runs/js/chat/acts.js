@@ -1,0 +1,101 @@
+// What people do with an open thread, or with one that begins.
+
+import { shorten } from "../parts/words.js";
+import { textOf } from "../protocol/messages.js";
+import { contentOf } from "./files.js";
+
+export class Acts {
+  constructor(page) {
+    this.page = page;
+  }
+
+  async send(message, strategy) {
+    const { page } = this;
+    await page.loaded;
+    const { assistant } = page;
+    if (!assistant) throw new Error("There is no assistant to answer.");
+    if (!page.session) await this.begin(message, assistant);
+    page.stage.log.toEnd();
+    await page.session.outbox.send(contentOf(message), { ...this.options(), strategy });
+    page.tellOthers();
+  }
+
+  /** Who answers, and with which settings. */
+  options() {
+    const { assistant, context } = this.page;
+    return { assistant: assistant.assistant_id, context };
+  }
+
+  /** A thread for the first message, which names it until the graph does. */
+  async begin(message, assistant) {
+    const { page } = this;
+    const id = crypto.randomUUID();
+    const title = shorten(message.text || message.files[0]?.name || "", 80);
+    const context = Object.keys(page.context).length ? { context: page.context } : {};
+    const metadata = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id, title, ...context };
+    const thread = await page.api.post("threads", { thread_id: id, metadata });
+    page.go(id, { fresh: true });
+    page.session.thread = thread;
+    page.session.phase = "ready";
+    page.list.note(thread);
+    page.list.current = id;
+    page.list.show();
+  }
+
+  /** Do something; what went wrong is said at the composer. */
+  async attempt(act) {
+    const { page } = this;
+    try {
+      page.composer.say("");
+      await act();
+    } catch (error) {
+      page.problem(error);
+    }
+  }
+
+  stop = () => this.attempt(() => this.page.session?.stop());
+  remove = (queued) => this.attempt(() => this.page.session?.outbox.remove(queued));
+
+  edit(entry, text) {
+    const kept = entry.message.params?.input.messages[0].content ?? this.contentOfMessage(entry.message.id);
+    const blocks = Array.isArray(kept) ? kept.filter(({ type }) => type !== "text") : [];
+    const content = blocks.length ? [{ type: "text", text }, ...blocks] : text;
+    return this.attempt(() => this.page.session.versions.edit(entry.message.id, content, this.options()));
+  }
+
+  again(entry) {
+    const { entries } = this.page.stage.log;
+    const { id } = entries[entries.indexOf(entry) - 1].message;
+    return this.attempt(() => this.page.session.versions.edit(id, this.contentOfMessage(id), this.options()));
+  }
+
+  contentOfMessage(id) {
+    const { model, versions } = this.page.session;
+    const found = (versions.view?.values ?? model.values).messages?.find((message) => message.id === id);
+    return found?.content ?? "";
+  }
+
+  version(entry, step) {
+    const { place, total, runs } = entry.versions;
+    const next = place - 1 + step;
+    if (next < 0 || next >= total) return;
+    this.attempt(() => this.page.session.versions.show(runs[next].id));
+  }
+
+  editLast() {
+    const { log } = this.page.stage;
+    const last = log?.entries?.findLast(({ kind, editable }) => kind === "human" && editable);
+    if (last) log.views.get(last.key)?.edit();
+  }
+
+  /** Ask for the settings of the assistant; they are kept with the thread. */
+  settings() {
+    const { page } = this;
+    return this.attempt(async () => {
+      const context = await page.assistants.askContext(page.assistant, page.context);
+      if (!context) return;
+      page.context = context;
+      if (page.session) await page.session.patch({ context });
+    });
+  }
+}

@@ -1,0 +1,132 @@
+// What stands in the middle of the page: a thread that has not begun, the log of one, or why there is none.
+
+import { button, h } from "../parts/dom.js";
+import { QuestionCard } from "../parts/question.js";
+import { Empty } from "./empty.js";
+import { Log } from "./log.js";
+import { titleOf } from "./threads.js";
+import { timeline } from "./timeline.js";
+
+const $ = (id) => document.getElementById(id);
+
+export class Stage {
+  constructor(page) {
+    this.page = page;
+    this.place = $("stage");
+    this.composer = $("composer");
+    this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
+    this.log = null;
+  }
+
+  /** Begin with another thread, or with none. */
+  clear() {
+    this.card?.close();
+    this.card = this.asked = null;
+    const { session, acts } = this.page;
+    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), address: (run) => this.page.runAddress(run) }) : null;
+    if (!session) this.showEmpty();
+  }
+
+  render() {
+    const { session } = this.page;
+    const gone = session && (session.phase === "gone" || session.phase === "failed");
+    const shown = !session ? this.empty.element : gone ? this.goneElement(session) : this.log.element;
+    if (this.place.firstElementChild !== shown) this.place.replaceChildren(shown);
+    document.body.classList.toggle("is-empty", !session);
+    this.placeComposer(gone);
+    const questions = this.questions(session);
+    if (session && !gone) this.renderLog(session, questions);
+    return { asks: questions.length > 0 };
+  }
+
+  questions(session) {
+    return session && !session.model.active && !session.versions.view && !session.catchingUp ? [...session.model.questions.values()] : [];
+  }
+
+  /** It stands in the middle of an empty thread, and below any other. */
+  placeComposer(gone) {
+    const place = this.page.session ? $("main") : this.empty.slot;
+    this.composer.hidden = Boolean(gone);
+    if (this.composer.parentElement === place) return;
+    place.append(this.composer);
+    if (!gone) this.page.composer.focus();
+  }
+
+  renderLog(session, questions) {
+    const { model, versions, outbox } = session;
+    const { view } = versions;
+    const still = session.catchingUp;
+    const messages = view ? view.messages : still ? session.snapshot : model.root.all();
+    const loading = session.phase === "loading";
+    const waiting = still || (view && !outbox.sent.length) ? null : waitingFor(session, loading);
+    const entries = timeline(model, messages, { sent: outbox.sent, agents: !view && !still, waiting });
+    this.dress(entries, session, questions);
+    this.log.update(entries);
+    this.log.below(this.cardOf(questions));
+    this.log.element.classList.toggle("loading", loading);
+  }
+
+  /** Tell the entries which versions there are, what can be done with them, and by which run they came. */
+  dress(entries, { model, versions }, questions) {
+    const { branches } = versions;
+    branches.recognise((versions.view?.messages ?? model.root.messages));
+    const idle = !model.active;
+    entries.forEach((entry, place) => {
+      if (entry.kind === "human") {
+        entry.versions = branches.versions(entry.message.id);
+        entry.editable = idle && Boolean(entry.versions);
+        return;
+      }
+      const human = entries[place - 1];
+      const brought = human?.kind === "human" ? human.message.id : null;
+      entry.repeatable = idle && Boolean(brought && branches.versions(brought));
+      entry.asks = entry.last && questions.length > 0;
+      entry.run = model.runOf.get(entry.messages.at(-1)?.id) ?? branches.ofMessage(brought)?.id ?? (entry.last ? model.run?.id : null) ?? null;
+    });
+  }
+
+  /** The card of the questions, the same one as long as they are the same. */
+  cardOf(questions) {
+    const key = questions.map(({ id }) => id).join();
+    if (key === this.asked) return this.card?.element ?? null;
+    this.card?.close();
+    this.asked = key;
+    this.card = null;
+    if (!questions.length) return null;
+    const { session } = this.page;
+    const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
+    this.card = new QuestionCard(withSchemas, { send: (responses) => session.answer(responses), since: session.model.run?.endedAt ?? 0 });
+    if (session.live) this.page.announce(`A question waits: ${this.card.points[0].heading}`);
+    return this.card.element;
+  }
+
+  goneElement(session) {
+    if (this.goneOf === session) return this.goneShown;
+    this.goneOf = session;
+    const { page } = this;
+    const [title, text] = session.phase === "gone" ? ["This thread is not here", "It was deleted, or it is somebody else’s."] : ["The thread could not be read", session.problem?.message ?? ""];
+    const acts = h("div.row", {}, button("New thread", () => page.go(null), { kind: "b-p" }), session.phase === "failed" ? button("Try again", () => page.open(session.id)) : null);
+    return (this.goneShown = h("div.empty", {}, h("div", {}, h("h1", {}, title), h("p", {}, text), acts)));
+  }
+
+  showEmpty() {
+    const { assistants, list, assistant } = this.page;
+    const waiting = list.threads?.find(({ status, interrupts, metadata }) => status === "interrupted" && Object.keys(interrupts ?? {}).length && !metadata?.archived);
+    this.empty.update({ assistant: assistant ?? assistants.of(null), loading: !assistants.isLoaded, waiting: waiting && { id: waiting.thread_id, title: titleOf(waiting) } });
+  }
+}
+
+/** What is said while nothing on the page shows that something goes on. */
+function waitingFor(session, loading) {
+  const { model, outbox } = session;
+  if (loading) return { text: "Loading the thread…" };
+  if (model.active) {
+    if (session.connection?.state.name === "lost" && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
+    const isRunning = ({ status }) => status === "running";
+    const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);
+    if (busy) return null;
+    return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
+  }
+  if (outbox.sent.some(({ problem }) => !problem) || outbox.queued.length) return { text: "Waiting for a free worker…" };
+  return null;
+}

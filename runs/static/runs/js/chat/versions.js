@@ -1,0 +1,61 @@
+// The versions of an open thread: which one is looked at, and how another one is made.
+
+import { Refused } from "../protocol/api.js";
+import { fromState } from "../protocol/messages.js";
+import { Branches } from "./branches.js";
+
+export class Versions {
+  constructor(session) {
+    this.session = session;
+    this.branches = new Branches();
+    /** Another branch than the newest, if one is looked at: {run, messages, values, checkpoint}. */
+    this.view = null;
+  }
+
+  /** Take the thread's runs as the server lists them. */
+  take(runs) {
+    this.branches = new Branches(runs);
+  }
+
+  /** Look at the branch on which a run is. */
+  async show(runId) {
+    const leaf = this.branches.leaf(runId);
+    if (leaf === this.branches.newest) this.view = null;
+    else {
+      const state = await this.tip(leaf);
+      if (!state) throw new Refused(404, "This version is not there any more.");
+      const values = state.values ?? {};
+      const messages = (values.messages ?? []).map((each, place) => ({ ...fromState(each), key: each.id ?? `#${place}` }));
+      this.view = { run: leaf, messages, values, checkpoint: state.checkpoint.checkpoint_id };
+    }
+    this.session.dispatchEvent(new CustomEvent("branch", { detail: this.view?.run ?? null }));
+    this.session.changed();
+  }
+
+  /** Say something else in a message's place. */
+  async edit(messageId, content, options) {
+    const run = this.branches.ofMessage(messageId);
+    const checkpoint = (run.parent && (await this.tip(run.parent))?.checkpoint.checkpoint_id) || (await this.beginning(run.id));
+    await this.session.outbox.send(content, { ...options, from: run.parent, checkpoint, instead: messageId });
+  }
+
+  /** The state that a run has left, or the one before it that has left any: one that was cancelled early has none. */
+  async tip(runId) {
+    for (let id = runId; id; id = this.branches.runs.get(id)?.parent) {
+      const state = await this.newestState({ run_id: id });
+      if (state) return state;
+    }
+    return null;
+  }
+
+  /** Where a thread's first run began: the checkpoint of its input, which nothing stands before. */
+  async beginning(runId) {
+    return (await this.newestState({ run_id: runId, source: "input" }))?.checkpoint?.checkpoint_id;
+  }
+
+  async newestState(metadata) {
+    const { api, id } = this.session;
+    const [state] = await api.post(`threads/${id}/history`, { limit: 1, metadata });
+    return state;
+  }
+}

@@ -1,0 +1,78 @@
+// The server closes the page's socket for each reason: the page says it, and comes back when it should.
+import { assert, chat, person, test } from "./site.mjs";
+
+/** A page whose socket is closed with a code when it opens, `times` times. Returns when each attempt came. */
+async function closing(code, reason, { times = 1 } = {}) {
+  const attempts = [];
+  const context = await person();
+  await context.routeWebSocket(/stream\/events/, (socket) => {
+    attempts.push(performance.now());
+    if (attempts.length <= times) socket.close({ code, reason });
+    else socket.connectToServer();
+  });
+  const page = await chat(context, { assistant: "echo" });
+  await page.send("hello");
+  return { page, attempts };
+}
+
+for (const [code, reason, said] of [
+  [1012, "The server is restarting. Retry after 2.5 s.", "The server restarts"],
+  [1013, "This server has too many open websockets. Retry after 2.5 s.", "The server is busy"],
+  [4429, "You have 100 open streams; close some. Retry after 2.5 s.", "too many connections"],
+]) {
+  test(`${code}: the page says why, and comes back after the time told`, async () => {
+    const { page, attempts } = await closing(code, reason);
+    await page.has(".banner", said);
+    await page.has(".banner", "Trying again in");
+    await page.has(".banner", "Connected again");
+    assert.ok(attempts[1] - attempts[0] > 2300, `${attempts}`);
+    assert.ok(attempts[1] - attempts[0] < 6000, `${attempts}`);
+    await page.idle();
+    await page.done();
+  });
+}
+
+test("1012: a person need not wait", async () => {
+  const { page, attempts } = await closing(1012, "The server is restarting. Retry after 60 s.");
+  await page.has(".banner", "The server restarts");
+  await page.button("Try now").click();
+  await page.idle();
+  assert.equal(attempts.length, 2);
+  await page.done();
+});
+
+for (const code of [1001, 1006, 1011, 4408]) {
+  test(`${code}: the page comes back soon`, async () => {
+    const { page, attempts } = await closing(code === 1006 ? undefined : code, "", { times: 2 });
+    await page.idle();
+    assert.equal(attempts.length, 3);
+    await page.done();
+  });
+}
+
+test("4401: the person was logged out elsewhere, and can log in again", async () => {
+  const { page, attempts } = await closing(4401, "Authentication is required.", { times: 9 });
+  await page.has(".banner", "You have been logged out elsewhere");
+  const link = page.tab.getByRole("link", { name: "Log in" });
+  assert.match(await link.getAttribute("href"), /^\/login\/\?next=%2Fchat%2F/);
+  await page.tab.waitForTimeout(1500);
+  assert.equal(attempts.length, 1);
+  assert.deepEqual(await page.axe(), []);
+  await page.done();
+});
+
+for (const [code, said] of [
+  [4400, "refuses this connection"],
+  [4403, "refuses this connection"],
+  [4404, "This thread is gone"],
+  [4409, "refuses this connection"],
+  [4422, "refuses this connection"],
+]) {
+  test(`${code}: the page stays away`, async () => {
+    const { page, attempts } = await closing(code, "because", { times: 9 });
+    await page.has(".banner", said);
+    await page.tab.waitForTimeout(1200);
+    assert.equal(attempts.length, 1);
+    await page.done();
+  });
+}

@@ -1,0 +1,1 @@
+"""The text of threads, by which people find them: titles and messages."""
