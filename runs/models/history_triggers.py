@@ -46,6 +46,7 @@ def add(apps: Any, schema_editor: Any) -> None:
                 f"$$ BEGIN {statements} RETURN NULL; END $$",
                 params=None,
             )
+            schema_editor.execute(f"DROP TRIGGER IF EXISTS {ATTEMPTS}_{name} ON {RUNS}", params=None)
             action = f"EXECUTE FUNCTION {ATTEMPTS}_{name}()"
         else:
             action = f"BEGIN {statements} END"

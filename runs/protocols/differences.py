@@ -16,7 +16,8 @@ def differences(before: Any, after: Any) -> list[Json]:
     """The changed keys of two states, in the later one's order; then those that were removed.
 
     Each is {"key", "op", "before", "after"} with op `add`, `remove` or `change`, and values as short
-    text; a list of messages has `items` instead, each {"id", "op", "type", "before", "after"}.
+    text. A list of messages, or a list that grew at its end, has `items` instead, each {"id", "op",
+    "type", "before", "after"}.
     """
     old = before if isinstance(before, Mapping) else {}
     new = after if isinstance(after, Mapping) else {}
@@ -33,6 +34,12 @@ def differences(before: Any, after: Any) -> list[Json]:
 def _change(key: str, op: str, before: Any, after: Any) -> Json:
     if _messages(before or []) and _messages(after or []) and (before or after):
         return {"key": key, "op": op, "items": _items(before or [], after or [])}
+    if isinstance(before, list) and isinstance(after, list) and before and after[: len(before)] == before:
+        new = enumerate(after[len(before) :], start=len(before))
+        items = [
+            {"id": str(at), "op": "add", "type": "", "before": None, "after": _text(each)} for at, each in new
+        ]
+        return {"key": key, "op": op, "items": items}
     return {"key": key, "op": op, "before": _text(before), "after": _text(after)}
 
 

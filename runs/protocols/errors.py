@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from threads.redaction import RedactingFormatter, redacted_text
 
 #: The most characters of a stored traceback; its end says most.
 LONGEST_TRACEBACK = 16 * 1024
+#: A file's path in a traceback.
+PATH = re.compile(r'(?<=File ")[^"\n]{1,1000}(?=")')
 #: The note that LangGraph adds to a task's exception, once for each graph around the task.
 TASK_NOTE = re.compile(r"During task with name '([^']{0,200})' and id '([^']{0,100})'")
 
@@ -38,10 +41,20 @@ def failure_of(error: BaseException) -> dict[str, Any]:
     text = RedactingFormatter().formatException((type(error), error, error.__traceback__))
     if len(text) > 4 * LONGEST_TRACEBACK:
         text = text[-4 * LONGEST_TRACEBACK :]
-    text = redacted_text(text)
+    text = PATH.sub(lambda found: _short(found[0]), redacted_text(text))
     if len(text) > LONGEST_TRACEBACK:
         text = "…" + text[-LONGEST_TRACEBACK:]
     notes = [str(each)[:500] for each in getattr(error, "__notes__", ())]
     found = [match for note in notes if (match := TASK_NOTE.search(note))]
     tasks = [{"name": match[1], "id": match[2]} for match in reversed(found)]
     return {"node": tasks[-1]["name"] if tasks else None, "tasks": tasks, "traceback": text}
+
+
+def _short(path: str) -> str:
+    """A file's path without what is before its package: operators read the rest."""
+    for mark in ("/site-packages/", "/lib/python"):
+        if mark in path:
+            return path[path.rindex(mark) + 1 :]
+    folders = [f"{folder.rstrip('/')}/" for folder in sys.path if folder.strip("/")]
+    within = max((folder for folder in folders if path.startswith(folder)), key=len, default="")
+    return path[len(within) :]

@@ -1,24 +1,19 @@
-"""A run as spans of time: waits in the queue, attempts, nodes, subgraphs, calls of models and tools, and
-waits for a person. Pure: no Django, no database.
+"""Spans of time within a run's attempts: nodes, subgraphs, calls of models and tools. Pure.
 
-Spans are derived from the event log and the attempts alone, so that a run that another process
-executes, and one that ended long ago, show the same. Times are milliseconds since the epoch.
+`runs.protocols.timeline` puts them in order. Times are milliseconds since the epoch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from runs.encoding import decode
-from runs.protocols.agent.items import MODEL, PACK
+from runs.protocols.agent.items import MODEL
 
 Namespace = tuple[str, ...]
 #: The most spans of a run; later ones are counted only.
 MOST_SPANS = 10_000
-#: The modes of rows whose data is needed; other rows may be large, and are not decoded.
-MODES = frozenset({"tasks", "tools", "messages"})
 
 
 class Entry(NamedTuple):
@@ -95,75 +90,16 @@ CUT = {
 }  # fmt: skip
 
 
-def timeline(times: Times, tries: Sequence[Try], entries: Iterable[Entry]) -> Timeline:
-    """The spans of a run from its attempts and its log, in the order in which they began."""
-    building = _Building()
-    epochs = {each.epoch: each for each in tries}
-    for each in tries:
-        building.attempt(each)
-    for entry in entries:
-        owner = epochs.get(entry.epoch)
-        number = owner.number if owner is not None else 0
-        for mode, namespace, at, data in _items(entry):
-            building.take(entry, number, mode, namespace, at, data)
-    building.close(tries)
-    spans = [*_queue(times, tries), *building.spans.values()]
-    if times.ended is not None and any(span.status == "asked" for span in spans):
-        status = "asked" if times.answered is None else "done"
-        spans.append(Span("wait", "", "wait", "Waits for a person", times.ended, times.answered, status))
-    return Timeline(_nested(spans), building.dropped)
+class Building:
+    """Collects the spans of a log, entry by entry."""
 
-
-def _items(entry: Entry) -> Iterator[tuple[str, Namespace, int, Any]]:
-    if entry.name == PACK:
-        for mode, namespace, at, data in decode(entry.data):
-            yield mode, tuple(namespace), at, data
-        return
-    mode, *names = entry.name.split("|")
-    if mode in MODES:
-        data = decode(entry.data)
-        if mode == "messages":
-            message, metadata = data
-            data = {**message, "node": metadata.get("langgraph_node")}
-        yield mode, tuple(names), entry.at, data
-
-
-def _queue(times: Times, tries: Sequence[Try]) -> Iterator[Span]:
-    """The waits before the attempts, and after the last one if it did not end the run."""
-    since, again = times.due, ""
-    for each in tries:
-        if each.began > since:
-            name = f"In queue{again}"
-            yield Span(f"q{each.number}", "", "queue", name, since, each.began, "done", each.number)
-        if each.ended is None:
-            return
-        since, again = each.ended, " again"
-    waits = not tries or tries[-1].reason in ("lost", "drained", "requeued")
-    if waits and (times.ended is None or times.ended > since):
-        status = "running" if times.ended is None else "done"
-        yield Span("q", "", "queue", f"In queue{again}", since, times.ended, status)
-
-
-def _nested(spans: list[Span]) -> list[Span]:
-    """Spans in the order of their begins, each below its parent."""
-    below: dict[str, list[Span]] = {}
-    known = {span.id for span in spans}
-    for span in sorted(spans, key=lambda each: each.begin):
-        below.setdefault(span.parent if span.parent in known else "", []).append(span)
-    ordered: list[Span] = []
-    waiting = below.pop("", [])[::-1]
-    while waiting:
-        ordered.append(span := waiting.pop())
-        waiting += below.pop(span.id, [])[::-1]
-    return ordered
-
-
-class _Building:
     def __init__(self) -> None:
         self.spans: dict[str, Span] = {}
         self.dropped = 0
         #: The graphs whose models' calls are noted, so that their messages are no calls.
         self._noted: set[tuple[int, Namespace]] = set()
+        #: The namespaces of noted calls. A call may be noted before its node's begin.
+        self._places: dict[str, Namespace] = {}
         #: The open nodes of each graph.
         self._open: dict[tuple[int, Namespace], dict[str, Span]] = {}
 
@@ -238,7 +174,8 @@ class _Building:
     ) -> None:
         key = f"m{attempt}:{data.get('id')}"
         if data.get("event") == "start":
-            span = Span(key, self._owner(attempt, namespace), "model", str(data.get("name") or "model"), at)
+            span = Span(key, f"a{attempt}", "model", str(data.get("name") or "model"), at)
+            self._places[key] = namespace
             span.attempt, span.first, span.last = attempt, entry.id, entry.id
             self._noted.add((attempt, namespace[:-1]))
             self._add(span)
@@ -264,7 +201,10 @@ class _Building:
         self._end(span, entry, at, "done")
 
     def close(self, tries: Sequence[Try]) -> None:
-        """End what was open when its attempt ended."""
+        """Put calls into their nodes, and end what was open when its attempt ended."""
+        for key, namespace in self._places.items():
+            if (call := self.spans.get(key)) is not None:
+                call.parent = self._owner(call.attempt, namespace)
         ends = {each.number: each for each in tries}
         for span in self.spans.values():
             if span.end is None and (owner := ends.get(span.attempt)) is not None and owner.ended is not None:

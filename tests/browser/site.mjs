@@ -55,26 +55,46 @@ export async function person({ width = 1280, height = 900, theme = "light", kept
 export async function chat(context, { thread = "", assistant = "", ready = "#message" } = {}) {
   const tab = await context.newPage();
   const page = new Chat(tab);
-  tab.on("pageerror", (error) => page.complaints.push(error.stack));
-  tab.on("request", (request) => page.requests.push(request.url()));
   await tab.goto(`${url}/chat/${thread ? `${thread}/` : ""}`);
   await tab.locator(ready).first().waitFor();
   if (assistant) await page.choose(assistant);
   return page;
 }
 
-export class Chat {
+/** A page of the site, and what must not happen on it. */
+export class Page {
   constructor(tab) {
     this.tab = tab;
     this.complaints = [];
     this.requests = [];
-  }
-
-  get thread() {
-    return /\/chat\/([0-9a-f-]{36})\//.exec(this.tab.url())?.[1];
+    tab.on("pageerror", (error) => this.complaints.push(error.stack));
+    tab.on("request", (request) => this.requests.push(request.url()));
   }
 
   button = (name, options = {}) => this.tab.getByRole("button", { name, exact: true, ...options });
+  has = (selector, hasText) => this.tab.locator(selector, hasText === undefined ? {} : { hasText }).first().waitFor();
+  gone = (selector) => this.tab.locator(selector).first().waitFor({ state: "hidden" });
+
+  /** The violations of axe's rules. */
+  async axe() {
+    await this.tab.evaluate(AXE);
+    const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  }
+
+  /** Check for hidden problems: errors, violations of the policy, and requests to other hosts. */
+  async done() {
+    assert.deepEqual(this.complaints, []);
+    assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
+    const { host } = new URL(url);
+    assert.deepEqual(this.requests.filter((each) => /^(https?|wss?):/.test(each) && new URL(each).host !== host), []);
+  }
+}
+
+export class Chat extends Page {
+  get thread() {
+    return /\/chat\/([0-9a-f-]{36})\//.exec(this.tab.url())?.[1];
+  }
 
   async choose(assistant) {
     await this.tab.getByRole("button", { name: /^Assistant/ }).click();
@@ -116,29 +136,12 @@ export class Chat {
 
   texts = () => this.tab.locator(".turn > .step > .md").allInnerTexts();
   said = () => this.tab.locator(".bubble").allInnerTexts();
-  has = (selector, hasText) => this.tab.locator(selector, hasText === undefined ? {} : { hasText }).first().waitFor();
-  gone = (selector) => this.tab.locator(selector).first().waitFor({ state: "hidden" });
 
   /** The text of the state's messages of the agent. */
   async state() {
     const answer = await fetch(`${url}/threads/${this.thread}/state`);
     const { values } = await answer.json();
     return values.messages.filter(({ type }) => type === "ai").map(({ content }) => (typeof content === "string" ? content : content.map(({ text }) => text ?? "").join("")));
-  }
-
-  /** The violations of axe's rules. */
-  async axe() {
-    await this.tab.evaluate(AXE);
-    const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
-  }
-
-  /** Check for hidden problems: errors, violations of the policy, and requests to other hosts. */
-  async done() {
-    assert.deepEqual(this.complaints, []);
-    assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
-    const { host } = new URL(url);
-    assert.deepEqual(this.requests.filter((each) => /^(https?|wss?):/.test(each) && new URL(each).host !== host), []);
   }
 }
 

@@ -12,7 +12,8 @@ from runs.events import table
 from runs.events.table import Position
 from runs.models import Attempt, Run
 from runs.protocols.agent.items import PACK
-from runs.protocols.spans import Entry, Timeline, Times, Try, timeline
+from runs.protocols.spans import Entry, Timeline, Times, Try
+from runs.protocols.timeline import timeline
 from threads.models import Thread
 
 #: How much of a log is read for one answer, in characters.

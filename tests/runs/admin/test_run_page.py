@@ -190,7 +190,8 @@ async def test_the_page_of_a_real_run(driver: Driver) -> None:
     assert step["input"] == {"log": ["given"]}
     assert step["output"] == {"log": ["before"]}
     (changed,) = step["difference"]
-    assert (changed["key"], changed["op"], changed["after"]) == ("log", "change", '["given","before"]')
+    assert (changed["key"], changed["op"]) == ("log", "change")
+    assert [each["after"] for each in changed["items"]] == ["before"]
     failed = await in_database(part, client, run, "step", span=named["boom"]["id"])
     assert "kaboom" in failed["traceback"]
     graph = await in_database(part, client, run, "graph")
@@ -230,6 +231,8 @@ def test_differences_know_messages() -> None:
     assert found[0]["items"] == [
         {"id": "2", "op": "add", "type": "ai", "before": None, "after": '→ look({"q":1})'}
     ]
+    assert [each["after"] for each in differences({"n": [1]}, {"n": [1, 2, "x"]})[0]["items"]] == ["2", "x"]
+    assert differences({"n": [1]}, {"n": [2]})[0]["after"] == "[2]"
     assert differences(None, {"a": 1})[0]["op"] == "add"
     assert not differences({"a": 1}, {"a": 1})
 

@@ -96,6 +96,8 @@ async def test_a_failed_run_keeps_its_node_and_traceback(driver: Driver) -> None
     assert row.failure["node"] == "boom"
     assert 'raise ValueError("kaboom")' in row.failure["traceback"]
     assert "ValueError: kaboom" in row.failure["traceback"]
+    assert 'File "tests/support/graphs.py"' in row.failure["traceback"]
+    assert 'File "site-packages/langgraph/' in row.failure["traceback"]
 
 
 def test_a_traceback_is_bounded_and_has_no_secrets() -> None:

@@ -37,6 +37,6 @@ export function tree(value, depth = 0) {
     const fill = () => details.open && details.children.length === 1 && details.append(tree(each, depth + 1));
     details.addEventListener("toggle", fill);
     fill();
-    return h("div.nested", {}, details);
+    return h("div.nested", {}, h("dt.vh", {}, String(name)), h("dd", {}, details));
   }));
 }

@@ -19,9 +19,9 @@ export class Actions {
     this.data = data;
     this.done = done;
     this.points = points;
-    this.main = h("span.acts");
+    this.main = h("span.run-acts");
     this.more = h("button.b.b-i", { type: "button", "aria-haspopup": "menu", "aria-label": "More actions", title: "More actions", on: { click: () => this.menu() } }, h("span", { "aria-hidden": "true" }, "⋯"));
-    this.element = h("div.acts", {}, this.main, this.more);
+    this.element = h("div.run-acts", {}, this.main, this.more);
     this.questions = h("div.questions");
     this.asked = "";
   }

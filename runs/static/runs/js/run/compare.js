@@ -1,8 +1,7 @@
 // Two runs side by side: their steps in order, and the difference of their last states.
 
 import { h } from "../parts/dom.js";
-import { seconds } from "../parts/words.js";
-import { short } from "./data.js";
+import { short, took } from "./data.js";
 import { badge } from "./head.js";
 import { differenceElement } from "./pane.js";
 
@@ -30,12 +29,12 @@ export class Compare {
   show({ runs, spans, difference }) {
     const steps = spans.map((each) => counted(each));
     const names = [...new Set([...steps[0].keys(), ...steps[1].keys()])];
-    const cell = (step) => (step ? [badge(step.status, null, { pill: false }), ` ${seconds(step.took)}${step.runs > 1 ? `, ${step.runs} times` : ""}`] : h("span.quiet", {}, "did not run"));
+    const cell = (step) => (step ? [badge(step.status, null, { pill: false }), ` ${took(step.took)}${step.runs > 1 ? `, ${step.runs} times` : ""}`] : h("span.quiet", {}, "did not run"));
     const head = h("tr", {}, h("th", { scope: "col" }, "Step"), runs.map((run, place) => h("th", { scope: "col" }, place ? "The other, " : "This run, ", h("span.mono", {}, short(run.id)), " ", badge(run.status, null, { pill: false }))));
     const rows = names.slice(0, 500).map((name) => h("tr", {}, h("th", { scope: "row" }, name), steps.map((each) => h("td.num", {}, cell(each.get(name))))));
     const errors = runs.map((run) => (run.error ? `${run.error.error}: ${run.error.message}` : "none"));
     const failed = errors.some((each) => each !== "none") ? h("tr", {}, h("th", { scope: "row" }, "Error"), errors.map((each) => h("td", {}, each))) : null;
-    return [h("div.wide", { tabindex: "0", role: "region", "aria-labelledby": "cmp-title" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
+    return [h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps of both runs" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
   }
 }
 

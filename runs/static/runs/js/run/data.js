@@ -1,5 +1,6 @@
 // The data of a run's page, from the admin's own endpoints.
 
+import { seconds } from "../parts/words.js";
 import { Refused, Unreachable } from "../protocol/api.js";
 
 export class RunData {
@@ -55,3 +56,6 @@ export function clock(milliseconds) {
 }
 
 export const short = (id) => id.replaceAll("-", "").slice(-8);
+
+/** A length of time; steps are often shorter than a second. */
+export const took = (milliseconds) => (milliseconds < 950 ? `${Math.max(0, Math.round(milliseconds))} ms` : seconds(milliseconds));

@@ -108,8 +108,8 @@ export class Graph {
     const [x2, y2] = at.get(target);
     const ran = (id) => id === "__start__" || counted[id];
     const classes = [ran(source) && ran(target) ? "v" : "", conditional ? "cond" : ""].filter(Boolean).join(" ");
-    const from = [x1 + WIDE, y1 + HIGH / 2];
-    const to = [x2, y2 + HIGH / 2];
+    const from = [x1 + WIDE - (source in ENDS ? 24 : 0), y1 + HIGH / 2];
+    const to = [x2 + (target in ENDS ? 24 : 0), y2 + HIGH / 2];
     let path;
     if (source === target) path = `M${x1 + WIDE - 30} ${y1} c0 -18 24 -18 24 0`;
     else if (to[0] <= from[0]) path = `M${x1 + WIDE / 2} ${y1 + HIGH} C${x1 + WIDE / 2} ${height - 4} ${x2 + WIDE / 2} ${height - 4} ${x2 + WIDE / 2} ${y2 + HIGH}`;

@@ -1,8 +1,8 @@
 // The head of a run: its status, who and where, why it failed, its phases, its attempts, and what people did with it.
 
 import { h, icon, setText } from "../parts/dom.js";
-import { count, seconds } from "../parts/words.js";
-import { IN_FLIGHT, clock, short, stateOf } from "./data.js";
+import { count } from "../parts/words.js";
+import { clock, IN_FLIGHT, short, stateOf, took } from "./data.js";
 
 const LOOKS = { queued: ["queued", "idle"], running: ["running", "run"], ask: ["ask", "ask"], done: ["ok", "ok"], failed: ["error", "err"], timeout: ["timeout", "err"], lost: ["lost", "lost"], stopped: ["stopped", "idle"] };
 
@@ -67,15 +67,15 @@ export class Head {
 export function phases({ status, attempts, times }, spans, now) {
   const found = [];
   for (const span of spans.filter((each) => !each.parent).sort((one, other) => one.begin - other.begin)) {
-    const took = `${seconds((span.end ?? now) - span.begin)}${span.end == null ? ", goes on" : ""}`;
-    if (span.kind === "queue") found.push({ state: "pending", word: "Queued", note: took, kind: "short" });
+    const length = `${took((span.end ?? now) - span.begin)}${span.end == null ? ", goes on" : ""}`;
+    if (span.kind === "queue") found.push({ state: "pending", word: "Queued", note: length, kind: "short" });
     if (span.kind === "attempt") {
-      found.push({ state: "running", word: span.name, note: took });
+      found.push({ state: "running", word: span.name, note: length });
       const attempt = attempts.find((each) => each.number === span.attempt);
       if (attempt?.reason === "lost") found.push({ state: "lost", word: "Worker lost", note: attempt.process });
       if (["drained", "requeued"].includes(attempt?.reason)) found.push({ state: attempt.reason, note: attempt.process });
     }
-    if (span.kind === "wait") found.push({ state: "asked", word: span.end == null ? "Waits for a person" : "A person decided", note: took, kind: "wait" });
+    if (span.kind === "wait") found.push({ state: "asked", word: span.end == null ? "Waits for a person" : "A person decided", note: length, kind: "wait" });
   }
   const ends = !IN_FLIGHT.includes(status);
   const wait = found.findIndex(({ state }) => state === "asked");
@@ -89,7 +89,7 @@ const REASONS = { success: "the graph ended", error: "the graph failed", timeout
 export class Attempts {
   constructor() {
     this.body = h("tbody");
-    this.element = h("section.mod", { "aria-labelledby": "attempts-title" }, h("h2", { id: "attempts-title" }, "Attempts"), h("div.wide", { tabindex: "0", role: "region", "aria-labelledby": "attempts-title" }, h("table", {}, h("thead", {}, h("tr", {}, ["No.", "Process", "Began", "Took", "Ended because", "Repeated"].map((name) => h("th", { scope: "col" }, name)))), this.body)));
+    this.element = h("section.mod", { "aria-labelledby": "attempts-title" }, h("h2", { id: "attempts-title" }, "Attempts"), h("div.wide", { tabindex: "0", role: "region", "aria-label": "Table of attempts" }, h("table", {}, h("thead", {}, h("tr", {}, ["No.", "Process", "Began", "Took", "Ended because", "Repeated"].map((name) => h("th", { scope: "col" }, name)))), this.body)));
   }
 
   update({ attempts }, spans, now) {
@@ -97,7 +97,7 @@ export class Attempts {
     this.body.replaceChildren(...attempts.map((each) => {
       const mine = spans.filter((span) => span.attempt === each.number && ["node", "subgraph"].includes(span.kind));
       const repeated = mine.filter((span) => spans.some((other) => other.attempt < each.number && other.id.split(":")[1] === span.id.split(":")[1])).map((span) => span.name);
-      return h("tr", {}, h("td.num", {}, String(each.number)), h("td", {}, each.url ? h("a", { href: each.url }, each.process) : each.process), h("td.num", {}, clock(each.began)), h("td.num", {}, seconds((each.ended ?? now) - each.began)), h("td", {}, badge(each.reason || "running", REASONS[each.reason] ?? each.reason, { pill: false })), h("td", {}, each.number === 1 ? "–" : repeated.length ? repeated.join(", ") : "nothing"));
+      return h("tr", {}, h("td.num", {}, String(each.number)), h("td", {}, each.url ? h("a", { href: each.url }, each.process) : each.process), h("td.num", {}, clock(each.began)), h("td.num", {}, took((each.ended ?? now) - each.began)), h("td", {}, badge(each.reason || "running", REASONS[each.reason] ?? each.reason, { pill: false })), h("td", {}, each.number === 1 ? "–" : repeated.length ? repeated.join(", ") : "nothing"));
     }));
   }
 }

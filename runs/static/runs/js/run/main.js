@@ -32,17 +32,15 @@ class Page {
     this.graph = new Graph(this.data, { reveal });
     this.compare = new Compare(this.data);
     this.events = settings.reads ? new Events(this.data, { token }) : null;
-    const left = h("div.stack", {}, this.waterfall.element, this.graph.element);
-    const right = h("div.stack", {}, this.pane.element);
-    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, left, right), h("div.stack.below", {}, this.attempts.element, this.events?.element ?? "", this.records.element));
+    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.events?.element ?? "", this.records.element));
     this.left = AFTER;
   }
 
   async begin() {
     await Promise.all([this.look(), this.graph.load(), this.events?.again(), this.settings.reads ? this.compare.load() : null]);
-    const failed = this.waterfall.spans.findLast((span) => span.status === "failed" && ["node", "subgraph"].includes(span.kind));
-    if (failed) this.waterfall.reveal(failed.id);
-    if (failed) document.activeElement?.blur();
+    const steps = this.waterfall.spans.filter((span) => ["node", "subgraph"].includes(span.kind));
+    const first = steps.findLast((span) => span.status === "failed") ?? steps.findLast((span) => span.status === "asked") ?? steps.at(-1);
+    if (first) this.waterfall.reveal(first.id, { focus: false });
     this.follow();
   }
 
@@ -55,6 +53,9 @@ class Page {
     this.records.update(facts);
     this.actions.update(facts);
     this.graph.update(timeline.spans);
+    const before = this.pane.span;
+    const span = before && this.waterfall.byId.get(before.id);
+    if (span && span.status !== before.status) this.pane.show(span, this.waterfall.byId.get(span.parent), timeline.now);
   }
 
   follow() {

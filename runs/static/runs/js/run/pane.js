@@ -3,8 +3,8 @@
 import { h, icon, state } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
 import { Markdown } from "../parts/markdown.js";
-import { count, seconds } from "../parts/words.js";
-import { clock, stateOf } from "./data.js";
+import { count } from "../parts/words.js";
+import { clock, stateOf, took } from "./data.js";
 import { badge } from "./head.js";
 
 export class Pane {
@@ -12,15 +12,15 @@ export class Pane {
     this.data = data;
     this.reads = reads;
     this.fork = fork;
-    this.body = h("div", {}, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
+    this.body = h("div.pane-b", { tabindex: "0", role: "region", "aria-label": "Details of the step" }, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
     this.element = h("section.mod.pane", { "aria-labelledby": "pane-title" }, h("h2", { id: "pane-title" }, "Step"), this.body);
   }
 
   async show(span, parent, now) {
     this.span = span;
-    const took = seconds((span.end ?? now) - span.begin);
+    const length = took((span.end ?? now) - span.begin);
     const usage = span.detail.usage;
-    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, took, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null].filter(Boolean).join(" · ");
+    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, length, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null].filter(Boolean).join(" · ");
     const head = h("div.ph", {}, h("h3", {}, h("span", { dir: "auto" }, span.name), badge(span.status)), h("p.num", {}, about));
     const rest = h("div", { role: "status" }, h("p.empty-note.quiet", {}, "Loading…"));
     this.body.replaceChildren(head, rest);
@@ -30,7 +30,11 @@ export class Pane {
     const query = { span: span.id, namespace: (place?.namespace ?? []).join("|"), node: place?.name, begin: span.begin, end: span.end ?? now + 60_000 };
     try {
       const found = await this.data.get("step", query);
-      if (this.span === span) rest.replaceChildren(...this.parts(found, span));
+      if (this.span !== span) return;
+      rest.replaceChildren(...this.parts(found, span));
+      // The end of a traceback says most.
+      const trace = rest.querySelector(".trace");
+      if (trace) trace.scrollTop = trace.scrollHeight;
     } catch (error) {
       if (this.span === span) rest.replaceChildren(h("p.problem-line", { role: "alert" }, error.message));
     }
@@ -57,7 +61,7 @@ function fold(title, content, open = false) {
 }
 
 function value(given, nothing = "None.") {
-  if (given == null) return h("p.quiet", {}, nothing);
+  if (given == null || (typeof given === "object" && !Object.keys(given).length)) return h("p.quiet", {}, nothing);
   if (typeof given === "string") return h("pre.code.wrap", { tabindex: "0", dir: "auto" }, given);
   return tree(given);
 }

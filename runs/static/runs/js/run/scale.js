@@ -22,8 +22,8 @@ export function pieces(spans, now, fold = true) {
   let at = from;
   for (const [begin, end] of [...busy, [to, to]]) {
     if (begin - at > least) found.push({ from: at, to: begin, folded: true });
-    else if (begin > at) found.push({ from: at, to: begin, folded: false });
-    if (end > begin) found.push({ from: Math.max(begin, at), to: end, folded: false });
+    else extend(found, at, begin);
+    extend(found, Math.max(begin, at), end);
     at = Math.max(at, end);
   }
   const folds = found.filter((piece) => piece.folded).length;
@@ -38,6 +38,14 @@ export function pieces(spans, now, fold = true) {
     place += piece.width;
   }
   return found;
+}
+
+/** Add a time to the axis that is not folded: to its last piece, if that is not folded either. */
+function extend(found, from, to) {
+  if (to <= from) return;
+  const last = found.at(-1);
+  if (last && !last.folded) last.to = to;
+  else found.push({ from, to, folded: false });
 }
 
 function merged(intervals) {

@@ -1,8 +1,7 @@
 // The waterfall: one row a span, only the visible ones as elements, with zoom, folded gaps and the keyboard.
 
 import { button, h, icon, iconButton, set, setText } from "../parts/dom.js";
-import { seconds } from "../parts/words.js";
-import { stateOf } from "./data.js";
+import { stateOf, took } from "./data.js";
 import { pieces, place, ticks } from "./scale.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -26,6 +25,7 @@ export class Waterfall {
     this.choose = choose;
     this.spans = [];
     this.shown = [];
+    this.scale = [];
     this.closed = new Set();
     this.opened = new Set();
     this.window = [0, 1];
@@ -64,7 +64,7 @@ export class Waterfall {
     this.foldButton.hidden = this.fold && !folds;
     setText(this.foldButton, this.fold ? "Unfold" : "Fold idle time");
     const whole = this.scale.length ? this.scale.at(-1).to - this.scale[0].from : 0;
-    setText(this.about, `${seconds(whole)}${folds ? ", idle time folded" : ""}${this.dropped ? `, ${this.dropped.toLocaleString("en")} more steps are not shown` : ""}`);
+    setText(this.about, `${took(whole)}${folds ? ", idle time folded" : ""}${this.dropped ? `, ${this.dropped.toLocaleString("en")} more steps are not shown` : ""}`);
     const depths = new Map();
     const hidden = new Set();
     this.shown = [];
@@ -87,12 +87,13 @@ export class Waterfall {
   }
 
   drawAxis() {
-    this.axis.replaceChildren(...ticks(this.scale, this.window).map(({ at, time }) => s("text", { x: percent(at), y: "16" }, seconds(time))));
+    this.axis.replaceChildren(...ticks(this.scale, this.window).map(({ at, time }) => s("text", { x: percent(at), y: "16" }, took(time))));
   }
 
   draw() {
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - SPARE);
     const last = Math.min(this.shown.length, Math.ceil((this.scroller.scrollTop + this.scroller.clientHeight) / ROW) + SPARE);
+    this.ticks = ticks(this.scale, this.window);
     const focused = this.rows.contains(document.activeElement);
     this.rows.style.top = `${first * ROW}px`;
     this.rows.replaceChildren(...this.shown.slice(first, last).map((row, number) => this.row(row, first + number)));
@@ -102,18 +103,18 @@ export class Waterfall {
   row({ span, depth }, number) {
     const [glyph, word] = stateOf(span.status);
     const open = span.end == null;
-    const took = seconds((span.end ?? this.now) - span.begin);
+    const length = took((span.end ?? this.now) - span.begin);
     const failed = span.status === "failed" || span.status === "timeout";
     const mark = failed ? "error" : span.status === "lost" ? "lost" : ICONS[span.kind] ?? glyph;
     const parent = this.children.has(span.id);
     const closed = parent && this.isClosed(span.id, depth);
-    const name = [span.name, word.toLowerCase(), span.attempt && span.kind !== "attempt" ? `attempt ${span.attempt}` : null, open ? `${took} so far` : took].filter(Boolean).join(", ");
+    const name = [span.name, word.toLowerCase(), span.attempt && span.kind !== "attempt" ? `attempt ${span.attempt}` : null, open ? `${length} so far` : length].filter(Boolean).join(", ");
     const label = h(`button.l.d${Math.min(depth, 6)}`, {
       type: "button", "aria-label": name, tabindex: number === this.at ? "0" : "-1", "aria-expanded": parent ? String(!closed) : null, "aria-current": span.id === this.chosen ? "true" : null,
       on: { click: () => this.pick(number), focus: () => (this.at = number) },
     }, icon(mark), h("span.n", { dir: "auto" }, span.name), parent && closed ? h("span.quiet", {}, "…") : null);
     const classes = [span.kind === "attempt" ? "a" : "", failed ? "e" : "", span.id === this.chosen ? "sel" : ""].filter(Boolean);
-    return h(`li${classes.length ? `.${classes.join(".")}` : ""}`, { "aria-setsize": this.shown.length, "aria-posinset": number + 1, on: { click: (event) => event.target.closest("button") || this.pick(number) } }, label, this.bar(span, failed), h("span.d.num", { "aria-hidden": "true" }, span.status === "lost" ? "lost" : open ? `${took} …` : took));
+    return h(`li${classes.length ? `.${classes.join(".")}` : ""}`, { "aria-setsize": this.shown.length, "aria-posinset": number + 1, on: { click: (event) => event.target.closest("button") || this.pick(number) } }, label, this.bar(span, failed), h("span.d.num", { "aria-hidden": "true" }, span.status === "lost" ? "lost" : open ? `${length} …` : length));
   }
 
   bar(span, failed) {
@@ -123,7 +124,7 @@ export class Waterfall {
     const end = where(span.end ?? this.now);
     const svg = s("svg", { class: "t", "aria-hidden": "true" });
     for (const piece of this.scale) if (piece.folded) svg.append(s("rect", { class: "gap", x: percent((piece.at - left) / (right - left)), y: 0, width: percent(piece.width / (right - left)), height: "100%" }));
-    for (const { at } of ticks(this.scale, this.window)) svg.append(s("line", { class: "gl", x1: percent(at), x2: percent(at), y1: 0, y2: "100%" }));
+    for (const { at } of this.ticks) svg.append(s("line", { class: "gl", x1: percent(at), x2: percent(at), y1: 0, y2: "100%" }));
     if (end >= 0 && begin <= 1) {
       const kind = span.kind === "attempt" ? "att" : span.kind === "queue" || span.kind === "wait" ? span.kind : failed ? "err" : span.kind === "subgraph" ? "node" : span.kind;
       const from = Math.max(-0.01, begin);
@@ -139,25 +140,25 @@ export class Waterfall {
     return svg;
   }
 
-  pick(number, { show = true } = {}) {
+  pick(number, { focus = true } = {}) {
     this.at = number;
     const row = this.shown[number];
     if (!row) return;
     this.chosen = row.span.id;
     this.draw();
-    this.rows.querySelector("[tabindex='0']")?.focus({ preventScroll: true });
-    if (show) this.choose(row.span, this.byId.get(row.span.parent));
+    if (focus) this.rows.querySelector("[tabindex='0']")?.focus({ preventScroll: true });
+    this.choose(row.span, this.byId.get(row.span.parent));
   }
 
   /** Choose a span from elsewhere, and open what it lies in. */
-  reveal(id) {
+  reveal(id, { focus = true } = {}) {
     for (let span = this.byId.get(id); span?.parent; span = this.byId.get(span.parent)) this.open(span.parent, true);
     this.layout();
     const number = this.shown.findIndex(({ span }) => span.id === id);
     if (number < 0) return;
     this.scroller.scrollTop = Math.max(0, number * ROW - this.scroller.clientHeight / 2);
     this.draw();
-    this.pick(number);
+    this.pick(number, { focus });
   }
 
   open(id, yes) {
@@ -236,7 +237,7 @@ export class Waterfall {
   /** For readers, and for copying: every step in a table, made when it is opened. */
   fillTable() {
     if (!this.table.open) return;
-    const rows = this.spans.slice(0, 2000).map((span) => h("tr", {}, h("th", { scope: "row" }, span.name), [span.kind, stateOf(span.status)[1], span.attempt || "", new Date(span.begin).toISOString().slice(11, 23), seconds((span.end ?? this.now) - span.begin)].map((each) => h("td", {}, String(each)))));
+    const rows = this.spans.slice(0, 2000).map((span) => h("tr", {}, h("th", { scope: "row" }, span.name), [span.kind, stateOf(span.status)[1], span.attempt || "", new Date(span.begin).toISOString().slice(11, 23), took((span.end ?? this.now) - span.begin)].map((each) => h("td", {}, String(each)))));
     const head = h("thead", {}, h("tr", {}, ["Step", "Kind", "State", "Attempt", "Began (UTC)", "Took"].map((name) => h("th", { scope: "col" }, name))));
     this.table.replaceChildren(this.table.firstChild, h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps as a table" }, h("table", {}, head, h("tbody", {}, rows))));
   }

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from runs.encoding import encode
 from runs.protocols.agent.items import PACK
-from runs.protocols.spans import MOST_SPANS, Entry, Times, Try, timeline
+from runs.protocols.spans import MOST_SPANS, Entry, Times, Try
+from runs.protocols.timeline import timeline
 
 
 class Log:
