@@ -21,7 +21,9 @@ pytestmark = [pytest.mark.server, pytest.mark.postgresql, pytest.mark.timeout(30
 
 
 def test_kills_and_drains(pages: Pages) -> None:
-    run_script(HERE / "losses.mjs", pages.site, timeout=240, only="^after a (kill|drain)", CHROMIUM=chromium())
+    run_script(
+        HERE / "losses.mjs", pages.site, timeout=240, only="^after a (kill|drain)", CHROMIUM=chromium()
+    )
 
 
 class Balancer:

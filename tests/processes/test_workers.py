@@ -81,7 +81,9 @@ def test_a_worker_that_a_command_drains_hands_over_its_runs_and_exits(site: Site
         stdout=subprocess.PIPE,
         text=True,
     )
-    eventually(lambda: httpx.get(worker.url + "/ok").status_code == 503, timeout=100, what="the worker drains")
+    eventually(
+        lambda: httpx.get(worker.url + "/ok").status_code == 503, timeout=100, what="the worker drains"
+    )
     site.open_gate()
     out, _ = drain.communicate(timeout=60)
     assert (drain.returncode, json.loads(out)["drained"]) == (0, True)

@@ -71,7 +71,7 @@ def _user(name: str | None, thread: Thread | None) -> int:
     """The user who talks. Raises CommandError if the thread is another user's."""
     if name is None:
         if thread is not None:
-            return thread.user_id
+            return int(thread.user_id)
         if not settings.LOCAL_USER:
             raise CommandError("Say as whom you talk, with --user.", returncode=2)
         return local_user_id()
