@@ -67,15 +67,15 @@ def chat(given: Namespace, out: Output) -> int:
         loop.close()
 
 
-def _user(name: str | None, thread: Thread | None) -> int:
+def _user(name: str | None, thread: Thread | None) -> Any:
     """The user who talks. Raises CommandError if the thread is another user's."""
     if name is None:
         if thread is not None:
-            return int(thread.user_id)
+            return thread.user_id
         if not settings.LOCAL_USER:
             raise CommandError("Say as whom you talk, with --user.", returncode=2)
         return local_user_id()
-    user_id: int = by_username(name).pk
+    user_id = by_username(name).pk
     if thread is not None and thread.user_id != user_id:
         raise CommandError("The thread is another user's.")
     return user_id
