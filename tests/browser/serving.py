@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.clients.conftest import OBEYING
 from tests.processes.databases import Template
-from tests.processes.harness import Site
+from tests.processes.harness import STARTED_WITHIN, Site
 
 GRAPHS = {
     **OBEYING,
@@ -44,5 +44,5 @@ def serving(folder: Path, template: Template, cache: Path, **environment: str) -
 def command(site: Site, *arguments: str) -> str:
     """The output of a management command of the site."""
     process = site.spawn("manage.py", *arguments, DJANGO_SUPERUSER_PASSWORD=ADA["password"])
-    assert process.wait() == 0, process.tail
+    assert process.wait(STARTED_WITHIN) == 0, process.tail
     return process.output
