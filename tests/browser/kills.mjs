@@ -23,6 +23,7 @@ const shown = async (page) => plain((await page.texts()).join(" ")).split(" ").f
 test("kills at random moments", async () => {
   const draw = random(Number(SEED));
   const context = await person();
+  context.setDefaultTimeout(3 * PATIENCE);
   for (let number = 1; number <= Number(TIMES); number++) {
     const page = await chat(context, { assistant: "obeying" });
     await watch(page);
@@ -38,7 +39,7 @@ test("kills at random moments", async () => {
     const up = Date.now();
     // The last word may have been shown before the kill.
     const next = Math.min(before + 1, COUNT);
-    await page.tab.waitForFunction((count) => [...document.querySelectorAll(".turn > .step > .md")].map(({ innerText }) => innerText).join(" ").split(/\s+/).filter(Boolean).length >= count, next, { timeout: 3 * PATIENCE });
+    await page.tab.waitForFunction((count) => [...document.querySelectorAll(".turn > .step > .md")].map(({ innerText }) => innerText).join(" ").split(/\s+/).filter(Boolean).length >= count, next);
     const resumed = Date.now() - up;
     await page.idle();
     await check(page, WORDS);
