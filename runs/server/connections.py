@@ -13,6 +13,7 @@ from daphne import http_protocol
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from runs.conf import settings
 from runs.server.channels import Channel, Refusal, is_full
 from runs.server.lifespan import State
 from runs.server.limits import LINGER_BYTES, LINGER_SECONDS, body_limit, detail_json, too_large
