@@ -25,6 +25,7 @@ from runs.models import CancelAction, Run, RunAction, RunStatus
 from runs.process.current import notify_cancelled
 from runs.requests.run import RunRequest, sanitised_checkpoint
 from threads.db import clock
+from threads.db.ids import UserId
 from threads.models import Thread
 
 #: The most characters of a reason.
@@ -52,7 +53,7 @@ class Operator:
 
     name: str
     origin: Literal["admin", "api", "command"]
-    user_id: int | None = None
+    user_id: UserId | None = None
 
 
 def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = False) -> str:

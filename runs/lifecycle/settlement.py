@@ -21,6 +21,7 @@ from runs.lifecycle.outcomes import Ending, Outcome
 from runs.models import Run, RunStatus
 from runs.webhooks import announcements
 from threads.db import clock, statements
+from threads.db.ids import UserId
 from threads.models import Thread
 from threads.texts import writing as texts
 from threads.texts.content import Content, content_of
@@ -54,7 +55,7 @@ class Held(NamedTuple):
     epoch: int
     resting_status: str
     ttl_minutes: float | None
-    user_id: int
+    user_id: UserId
     metadata: Any
 
 

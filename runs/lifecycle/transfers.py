@@ -22,6 +22,7 @@ from runs.exceptions import InvalidRequest
 from runs.models import Assistant, Run, RunStatus
 from runs.models.querysets import TERMINAL
 from threads.db import clock
+from threads.db.ids import UserId
 from threads.metadata import MOST_METADATA, ensure_few
 from threads.models import Thread
 from threads.redaction import redacted
@@ -59,7 +60,7 @@ def exported(run: Run) -> Iterator[str]:
         after = batch[-1].position
 
 
-def imported(lines: Iterable[str], *, user_id: int) -> Run:
+def imported(lines: Iterable[str], *, user_id: UserId) -> Run:
     """Create a run of a file, on a thread of its own, for a user.
 
     Raises InvalidRequest if it is no such file, or if the run exists.
@@ -77,7 +78,7 @@ def imported(lines: Iterable[str], *, user_id: int) -> Run:
     return run
 
 
-def _create(head: dict[str, Any], *, user_id: int) -> Run:
+def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
     run_id, now = UUID(head["id"]), clock.now()
     if Run.objects.filter(id=run_id).exists():
         raise InvalidRequest(f"The run {run_id} exists already.")

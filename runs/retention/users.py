@@ -22,18 +22,19 @@ from runs.process.notifications import notify_after_commit
 from runs.retention.thread_deletion import hide
 from threads.checkpoints.opening import open_pruning
 from threads.db import clock
+from threads.db.ids import UserId
 from threads.models import StoreItem, Thread
 
 #: How often threads that others have locked are tried again.
 TRIES = 20
 
 
-def belongings(user_id: int) -> dict[str, int]:
+def belongings(user_id: UserId) -> dict[str, int]:
     """How many rows of each kind are a user's."""
     return {name: rows.count() for name, rows in _rows(user_id).items()}
 
 
-def _rows(user_id: int) -> dict[str, QuerySet[Any]]:
+def _rows(user_id: UserId) -> dict[str, QuerySet[Any]]:
     models: dict[str, Any] = {
         "threads": Thread, "runs": Run, "store_items": StoreItem, "crons": Cron, "assistants": Assistant,
         "webhooks": WebhookDelivery, "api_keys": ApiKey, "identities": AuthIdentity,
@@ -41,7 +42,7 @@ def _rows(user_id: int) -> dict[str, QuerySet[Any]]:
     return {name: model.objects.filter(user=user_id) for name, model in models.items()}
 
 
-def delete_user(user_id: int) -> Iterator[Step]:
+def delete_user(user_id: UserId) -> Iterator[Step]:
     """Delete a user; each `next` is one transaction.
 
     Their runs in flight end, and late writes of those are refused. Raises RuntimeError if others keep
@@ -66,7 +67,7 @@ def delete_user(user_id: int) -> Iterator[Step]:
     yield "users", 1
 
 
-def _threads(user_id: int) -> Iterator[Step]:
+def _threads(user_id: UserId) -> Iterator[Step]:
     pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
     mine = Thread.objects.filter(user=user_id)
     tries = TRIES

@@ -27,6 +27,7 @@ from runs.process.executor_lock import sole_executor
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import UserId
 from threads.models import Thread
 
 #: What ends the conversation.
@@ -67,7 +68,7 @@ def chat(given: Namespace, out: Output) -> int:
         loop.close()
 
 
-def _user(name: str | None, thread: Thread | None) -> Any:
+def _user(name: str | None, thread: Thread | None) -> int:
     """The user who talks. Raises CommandError if the thread is another user's."""
     if name is None:
         if thread is not None:
@@ -75,7 +76,7 @@ def _user(name: str | None, thread: Thread | None) -> Any:
         if not settings.LOCAL_USER:
             raise CommandError("Say as whom you talk, with --user.", returncode=2)
         return local_user_id()
-    user_id = by_username(name).pk
+    user_id: UserId = by_username(name).pk
     if thread is not None and thread.user_id != user_id:
         raise CommandError("The thread is another user's.")
     return user_id
@@ -100,7 +101,7 @@ def _nobody_executes() -> bool:
 class Talk:
     """A conversation on one thread."""
 
-    def __init__(self, out: Output, *, assistant: str, user_id: int, thread_id: UUID | None) -> None:
+    def __init__(self, out: Output, *, assistant: str, user_id: UserId, thread_id: UUID | None) -> None:
         self._out = out
         self._assistant = assistant
         self._principal = Principal(user_id)

@@ -18,6 +18,7 @@ DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memor
 USE_TZ = True
 RUNS = {
     "BODY_LIMIT": 200_000,
+    "SITE_BODY_LIMIT": 200_000,
     "CONNECTIONS": int(os.environ.get("CONNECTIONS", "1000")),
     **{
         name: float(os.environ[name])
