@@ -1,4 +1,4 @@
-"""Rows that nothing refers to any more: stopped workers and deleted assistants."""
+"""Rows that nothing refers to any more: stopped workers, deleted assistants, expired tickets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
-from runs.models import Assistant, Run, Worker
+from runs.models import Assistant, Run, SocketTicket, Worker
 from threads.db import clock
 
 #: How long the row of a worker that has stopped is kept, in days.
@@ -51,3 +51,17 @@ def deleted_assistants() -> Iterator[Step]:
             count, _ = Assistant.objects.filter(id__in=assistant_ids).delete()
         if count:
             yield "assistants", count
+
+
+def expired_tickets(now: datetime) -> QuerySet[SocketTicket]:
+    return SocketTicket.objects.filter(expires_at__lte=now)
+
+
+def old_tickets(*, rows: int) -> Iterator[Step]:
+    count = rows
+    while count == rows:
+        with turn():
+            digests = list(expired_tickets(clock.now()).values_list("digest", flat=True)[:rows])
+            count, _ = SocketTicket.objects.filter(digest__in=digests).delete()
+        if count:
+            yield "tickets", count

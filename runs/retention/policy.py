@@ -80,6 +80,8 @@ class Report:
     assistants: int = 0
     #: Webhooks that were delivered or abandoned long ago.
     webhooks: int = 0
+    #: Tickets of websockets that have expired.
+    tickets: int = 0
     #: False when the time limit was reached before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -145,6 +147,7 @@ def survey(policy: Policy) -> Report:
         report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = leftovers.old_workers(now).count()
     report.assistants = leftovers.unnamed_assistants(now).count()
+    report.tickets = leftovers.expired_tickets(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
 
@@ -164,3 +167,4 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from outbox.removal(policy.webhooks_before)
     yield from leftovers.stopped_workers()
     yield from leftovers.deleted_assistants()
+    yield from leftovers.old_tickets(rows=policy.rows)

@@ -15,6 +15,7 @@ from django.urls import URLPattern, re_path
 from runs.api.http.middleware import MIDDLEWARE
 from runs.conf import settings
 from runs.identity.origins import may_connect
+from runs.identity.sockets import take_ticket
 from runs.routing import websocket_urlpatterns
 from runs.server.cors import CrossOrigin, header
 from runs.server.handler import LeanHandler
@@ -55,6 +56,7 @@ def websocket_application(routes: list[URLPattern]) -> Application:
             for each in (header(scope, b"origin"), header(scope, b"host"))
         )
         allowed = may_connect(origin, settings.CORS_ORIGINS, host=host) and not has_encoded_slash(scope)
+        take_ticket(scope)
         await (router if allowed else reject)(scope, receive, send)
 
     return application
