@@ -7,7 +7,7 @@ import logging
 import sys
 from argparse import Namespace
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.core.management.base import CommandError, CommandParser
@@ -68,11 +68,11 @@ def chat(given: Namespace, out: Output) -> int:
         loop.close()
 
 
-def _user(name: str | None, thread: Thread | None) -> int:
+def _user(name: str | None, thread: Thread | None) -> UserId:
     """The user who talks. Raises CommandError if the thread is another user's."""
     if name is None:
         if thread is not None:
-            return thread.user_id
+            return cast(UserId, thread.user_id)
         if not settings.LOCAL_USER:
             raise CommandError("Say as whom you talk, with --user.", returncode=2)
         return local_user_id()
