@@ -29,10 +29,12 @@ def test_a_table_is_aligned_and_continues_names(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("NO_COLOR", "1")
     stream = StringIO()
     terminal = Terminal(stream)
-    terminal.table([("Chat", "http://a/chat/", ""), ("Graphs", "a", "./a.py:graph"), ("", "longer", "./b.py:graph")])
+    terminal.table(
+        [("Chat", "http://a/", ""), ("Graphs", "a", "./a.py:graph"), ("", "longer", "./b.py:graph")]
+    )
     terminal.bad("first\nsecond")
     assert stream.getvalue().splitlines() == [
-        "  Chat    http://a/chat/",
+        "  Chat    http://a/",
         "  Graphs  a       ./a.py:graph",
         "          longer  ./b.py:graph",
         "✗ first",

@@ -38,7 +38,9 @@ def test_only_the_projects_own_code_is_watched(folder: Path) -> None:
     assert watcher.changed() == set()
 
 
-def test_files_elsewhere_are_watched_from_now_on(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_files_elsewhere_are_watched_from_now_on(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     other = tmp_path_factory.mktemp("elsewhere") / "library.py"
     other.touch()
     watcher = Watcher([folder], [], ["*.py", "*.md"])
