@@ -37,7 +37,7 @@ class Dev:
         self.env = {**kept, **({} if command else {"PYTHONPATH": str(ROOT)}), **env}
         self.log = folder.parent / f"{folder.name}.log"
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
 
     def __enter__(self) -> Dev:
         self.began = time.monotonic()
