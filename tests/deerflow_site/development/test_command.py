@@ -13,7 +13,7 @@ import pytest
 
 from tests.reloads.dev import Dev
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 AGENT = """
 from langgraph.graph import START, MessagesState, StateGraph
@@ -39,7 +39,7 @@ def write(folder: Path, code: str = AGENT, **content: Any) -> Path:
 def refusal(folder: Path, *options: str) -> list[str]:
     """The lines that the command prints before it exits with 1."""
     with Dev(folder, options=options) as dev:
-        assert dev.process.wait(60) == 1, dev.output
+        assert dev.process.wait(200) == 1, dev.output
     assert "Traceback" not in dev.output
     assert not list(folder.glob(".deerflow/db.sqlite3*-wal")), "the database is not left open"
     return dev.output.splitlines()
