@@ -6,6 +6,7 @@ where it is needed, because `deerflow dev` itself does without.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,12 @@ WINDOWS = "deerflow needs Linux or macOS: on Windows, use it in WSL."
 EXECUTING = frozenset({"serve", "run_worker", "runserver"})
 
 Command = Callable[[Sequence[str]], int]
+COMMANDS = {
+    "dev": "deerflow_site.development.command:dev",
+    "doctor": "deerflow_site.commands.doctor:doctor",
+    "dockerfile": "deerflow_site.commands.dockerfile:dockerfile",
+    "new": "deerflow_site.commands.new:new",
+}
 
 
 def main() -> None:
@@ -39,25 +46,12 @@ def main() -> None:
 
 
 def own_command(name: str) -> Command | None:
-    """A command that is not one of Django's."""
-    if name == "dev":
-        # Imported here, and below, so that each command loads only what it needs.
-        from deerflow_site.development.command import dev
-
-        return dev
-    if name == "new":
-        from deerflow_site.commands.new import new
-
-        return new
-    if name == "dockerfile":
-        from deerflow_site.commands.dockerfile import dockerfile
-
-        return dockerfile
-    if name == "doctor":
-        from deerflow_site.commands.doctor import doctor
-
-        return doctor
-    return None
+    """A command that is not one of Django's. Each is imported only when it is executed."""
+    if name not in COMMANDS:
+        return None
+    module, _, function = COMMANDS[name].partition(":")
+    command: Command = getattr(importlib.import_module(module), function)
+    return command
 
 
 def find_project(file: str | None = None) -> Path | None:
@@ -91,7 +85,7 @@ def manage(*, program: str = "manage.py") -> None:
 
 def dispatched(arguments: list[str]) -> list[str]:
     """`deerflow runs list` as `deerflow agents runs list`: what Django does not know is for `agents`."""
-    # Imported here: only this needs Django before Django itself runs the command.
+    # Imported here because other commands do without Django.
     import django
     from django.conf import settings
     from django.core.management import get_commands

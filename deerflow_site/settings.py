@@ -66,7 +66,7 @@ if PROJECT is not None:
     dependencies.make_importable(PROJECT)
 
 IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()
-DATA_DIR = Path(env("DATA_DIR") or (BASE_DIR / "var" if IN_CHECKOUT else ".deerflow")).resolve()
+DATA_DIR = Path(env("DATA_DIR", str(BASE_DIR / "var" if IN_CHECKOUT else ".deerflow"))).resolve()
 LOCAL_DEVELOPMENT = not env("SECRET_KEY") or env_bool("DEERFLOW_DEV", default=False)
 SECRET_KEY = env("SECRET_KEY") or local_secret(DATA_DIR / "secret_key")
 DEBUG = env_bool("DEBUG", default=LOCAL_DEVELOPMENT)

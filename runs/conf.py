@@ -155,8 +155,9 @@ class RunSettings:
     #: Sites whose pages may use the API and its websockets from a browser, with an API key. Each is an origin
     #: (`https://example.com`), "loopback" for development servers on this machine, or "*" for all.
     CORS_ORIGINS: tuple[str, ...] = ()
-    #: Methods, and request headers, that these pages may use; an empty list allows all.
+    #: Methods that these pages may use; an empty list allows all.
     CORS_METHODS: tuple[str, ...] = ()
+    #: Request headers that these pages may send; an empty list allows all.
     CORS_HEADERS: tuple[str, ...] = ()
     #: Response headers that these pages may read, in addition to those of the API.
     CORS_EXPOSED: tuple[str, ...] = ()

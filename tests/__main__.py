@@ -26,6 +26,8 @@ class Given:
 #: Tests that use no database, or always SQLite, and run once.
 WITHOUT_DATABASE = (
     "tests/deerflow_site",
+    "tests/reloads",
+    "tests/stories",
     "tests/runs/graphs",
     "tests/runs/protocols",
     "tests/runs/server",
@@ -93,6 +95,7 @@ UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
 OWN_SETTINGS = {
     "DATABASE_URL", "DATA_DIR", "LANGGRAPH_JSON", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "AGENT_MODEL",
     "RUN_CONCURRENCY", "DRAIN_SECONDS", "RUN_RECOVERY", "ON_SHUTDOWN", "LOG_LEVEL", "DJANGO_SETTINGS_MODULE",
+    "DEERFLOW_DEV", "DEERFLOW_ENV_FILE",
     "USER_CONCURRENCY", "TOTAL_CONCURRENCY", "EVENT_RETENTION", "RUN_RETENTION", "THREAD_TTL", "THREAD_TTL_STRATEGY",
 }  # fmt: skip
 

@@ -107,23 +107,20 @@ def announce(
     """Print what a person needs to use the server."""
     base = url + (project.http.get("mount_prefix") or "")
     user = loaded["user"]
-    rows = [
+    places = [
         ("Chat", f"{base}/chat/", ""),
         ("API", base, ""),
         ("Docs", f"{base}/docs", ""),
         ("Admin", f"{base}/admin/", f"user {user[0]}, password {user[1]}" if user else ""),
     ]
-    graphs = list(project.graphs.items())
-    rows += [("Graphs" if number == 0 else "", name, path) for number, (name, path) in enumerate(graphs)]
-    for name, path in (("Auth", project.part("auth", "path")), ("Routes", project.http.get("app"))):
-        if path:
-            rows.append((name, path, ""))
     terminal.say()
     terminal.say(
         f"  {terminal.paint('deerflow', 'bold', 'cyan')} {VERSION}  {terminal.paint(project.folder.name, 'dim')}"
     )
     terminal.say()
-    terminal.table(rows)
+    terminal.table(places)
+    terminal.say()
+    terminal.table(code_of(project))
     terminal.say()
     for note in notes(project):
         terminal.say(f"  {terminal.paint('Note', 'yellow', 'bold')}  {note}")
@@ -134,6 +131,16 @@ def announce(
     terminal.good(f"Serving after {time.monotonic() - began:.1f} s.")
 
 
+def code_of(project: Project) -> list[tuple[str, str, str]]:
+    """Rows that say where the project's code is."""
+    graphs = enumerate(project.graphs.items())
+    rows = [("Graphs" if number == 0 else "", name, path) for number, (name, path) in graphs]
+    for name, path in (("Auth", project.part("auth", "path")), ("Routes", project.http.get("app"))):
+        if path:
+            rows.append((name, path, ""))
+    return rows
+
+
 def notes(project: Project) -> list[str]:
     """What the project's author may expect otherwise."""
     found = []
@@ -142,8 +149,6 @@ def notes(project: Project) -> list[str]:
             "'http.cors.allow_origins' has \"*\": here only pages of this machine are allowed, because requests "
             "without credentials act as the local user."
         )
-    if project.part("checkpointer", "serde", "allowed_msgpack_modules") is True:
-        found.append("'checkpointer.serde.allowed_msgpack_modules' must be a list here.")
     if project.part("http", "logging_headers", "includes"):
         found.append("'http.logging_headers': this server logs no headers.")
     return found

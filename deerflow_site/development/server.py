@@ -41,10 +41,15 @@ def main(arguments: list[str]) -> None:
 
 def prepare(modules: Iterable[str]) -> None:
     """Import everything that is not the project's."""
-    # Imported here because the settings read the project, and this module is loaded before.
+    # Imported here, after the supervisor's message: all of this is the preparation.
     import django
+    from django.core.exceptions import ImproperlyConfigured
 
-    django.setup()
+    try:
+        django.setup()
+    except (ValueError, ImproperlyConfigured) as error:
+        # A variable of the environment has a value that the settings refuse.
+        raise ProjectError(str(error)) from error
     # They need the apps.
     for name in ("runs.server.daphne", "runs.server.application", "runs.worker.opening", "runs.api.site"):
         importlib.import_module(name)
@@ -59,7 +64,7 @@ def prepare(modules: Iterable[str]) -> None:
 
 def load(channel: Channel, *, first: bool) -> None:
     """Import the project, and at the first start migrate the database; tell the supervisor."""
-    # Imported here because the settings read the project, and this module is loaded before.
+    # They need the settings and the apps, as do those below.
     from django.conf import settings
 
     from deerflow_site.development.loading import installed_modules, problems, project_files
@@ -74,7 +79,7 @@ def load(channel: Channel, *, first: bool) -> None:
 
 def migrate() -> tuple[str, str] | None:
     """Migrate the database, and return its first user."""
-    # Imported here because the settings read the project, and this module is loaded before.
+    # They need the apps.
     from django.conf import settings
     from django.core.management import CommandError, call_command
     from django.db import DatabaseError, connections
@@ -93,7 +98,7 @@ def migrate() -> tuple[str, str] | None:
 
 def serve(channel: Channel, *, listener: socket.socket, host: str) -> None:
     """Serve on the supervisor's socket until SIGTERM, or until the supervisor has gone."""
-    # Imported here because the settings read the project, and this module is loaded before.
+    # They need the apps.
     from deerflow_site.asgi import application
     from runs.process.options import WorkerOptions
     from runs.server.daphne import Server
@@ -133,7 +138,6 @@ def _end_with_supervisor(channel: Channel) -> None:
 
 def fail(channel: Channel, messages: list[str]) -> Any:
     channel.tell(event="failed", messages=messages)
-    asyncio.set_event_loop(None)
     sys.exit(1)
 
 

@@ -17,6 +17,10 @@ def has_colours(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool
     return bool(environ.get("FORCE_COLOR")) or (stream.isatty() and environ.get("TERM") != "dumb")
 
 
+#: The width of a table's first column, so that tables below each other are aligned.
+NAMES = 6
+
+
 class Terminal:
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream = stream or sys.stdout
@@ -42,9 +46,8 @@ class Terminal:
 
     def table(self, rows: list[tuple[str, str, str]]) -> None:
         """Rows of a name, a value and a remark; a row without a name continues the one above."""
-        names = max((len(name) for name, _, _ in rows), default=0)
         values = max((len(value) for _, value, remark in rows if remark), default=0)
         for name, value, remark in rows:
-            shown = self.paint(f"{name:<{names}}", "bold")
+            shown = self.paint(f"{name:<{NAMES}}", "bold")
             rest = f"{value:<{values}}  {self.paint(remark, 'dim')}" if remark else value
             self.say(f"  {shown}  {rest}")

@@ -64,7 +64,7 @@ KEYS: dict[str, Key] = {
             sweep_limit=INTEGER,
         ),
         serde=an_object(
-            allowed_msgpack_modules=Key(("list", "flag")),
+            allowed_msgpack_modules=LIST,
             allowed_json_modules=Key(("list", "flag")),
             pickle_fallback=FLAG,
         ),

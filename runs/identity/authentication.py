@@ -53,6 +53,19 @@ async def authenticated(file: AuthFile, credentials: Credentials, available: dic
         raise AuthenticationError(
             message="Studio needs no credentials on this machine itself, and only there."
         )
+    details = file.cache.find(credentials.headers) if file.cache is not None else None
+    if details is None:
+        details = await _asked(file, credentials, available)
+        if file.cache is not None:
+            file.cache.keep(credentials.headers, details)
+    user_id = await in_database(user_id_of, details["identity"])
+    if user_id is None:
+        raise HttpError(403, "This user is not active.")
+    return Principal(user_id, details=details)
+
+
+async def _asked(file: AuthFile, credentials: Credentials, available: dict[str, Any]) -> dict[str, Any]:
+    """What the Auth file's function says about a client. Raises like `authenticated`."""
     assert file.authenticator is not None
     encoded = {
         key.encode("latin-1"): each.encode("latin-1", "replace") for key, each in credentials.headers.items()
@@ -67,10 +80,7 @@ async def authenticated(file: AuthFile, credentials: Credentials, available: dic
         raise HttpError(403, "Authentication failed.") from None
     if not details.get("is_authenticated", True):
         raise AuthenticationError(message="Authentication is required.")
-    user_id = await in_database(user_id_of, details["identity"])
-    if user_id is None:
-        raise HttpError(403, "This user is not active.")
-    return Principal(user_id, details=details)
+    return details
 
 
 def details_of(user: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Dev:
         self.env = {**kept, **({} if command else {"PYTHONPATH": str(ROOT)}), **env}
         self.log = folder.parent / f"{folder.name}.log"
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
 
     def __enter__(self) -> Dev:
         self.began = time.monotonic()
@@ -61,7 +61,7 @@ class Dev:
     def output(self) -> str:
         return self.log.read_text(errors="replace")
 
-    def says(self, text: str, *, timeout: float = 60) -> None:
+    def says(self, text: str, *, timeout: float = 120) -> None:
         """Wait until the output has a text."""
         eventually(
             lambda: text in self.output or self.ended, timeout=timeout, what=f"{text!r} in\n{self.output}"
@@ -72,7 +72,7 @@ class Dev:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
-    def ready(self, *, timeout: float = 90) -> float:
+    def ready(self, *, timeout: float = 240) -> float:
         """Wait until it serves; return the seconds since its start."""
         eventually(lambda: self.ended or self.get("/ok") is not None, timeout=timeout, what=self.output)
         assert not self.ended, self.output
@@ -87,7 +87,7 @@ class Dev:
             return None
         return answer.text if answer.status_code == 200 else None
 
-    def serves(self, version: int, *, since: float, timeout: float = 90) -> float:
+    def serves(self, version: int, *, since: float, timeout: float = 240) -> float:
         """Wait until it serves a version of the project; return the seconds since then."""
         eventually(
             lambda: self.get("/version") == str(version),
@@ -104,7 +104,7 @@ class Dev:
         run: dict[str, Any] = self.http.post(f"/threads/{thread}/runs", json=body).json()
         return run
 
-    def end(self, run: dict[str, Any], *, timeout: float = 60) -> dict[str, Any]:
+    def end(self, run: dict[str, Any], *, timeout: float = 120) -> dict[str, Any]:
         """Wait for a run's end; return its row."""
         path = f"/threads/{run['thread_id']}/runs/{run['run_id']}"
 

@@ -13,7 +13,7 @@ from tests.reloads.dev import Dev
 from tests.reloads.playing import save_within_a_run
 from tests.reloads.project import Project
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 
 
 def test_a_save_in_the_middle_of_a_run_and_a_syntax_error(tmp_path: Path) -> None:

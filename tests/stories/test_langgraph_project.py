@@ -88,7 +88,7 @@ def converse(dev: Dev, graph: str, text: str) -> dict[str, Any]:
     asked: dict[str, Any] = {"input": {"messages": [{"role": "user", "content": text}]}}
     for _ in range(4):
         answer = dev.http.post(
-            f"/threads/{thread}/runs/wait", json={"assistant_id": graph, **asked}, timeout=60
+            f"/threads/{thread}/runs/wait", json={"assistant_id": graph, **asked}, timeout=120
         )
         state: dict[str, Any] = answer.json()
         assert answer.status_code == 200 and "__error__" not in state, (graph, state)
@@ -163,7 +163,7 @@ def test_graphs_of_popular_packages_and_an_application(installed: Environment, t
     }
     (folder / "langgraph.json").write_text(json.dumps(content))
     with Dev(folder, *installed.deerflow, PATH=installed.env["PATH"]) as dev:
-        eventually(lambda: dev.ended or "✓ Serving" in dev.output, timeout=90, what="it serves")
+        eventually(lambda: dev.ended or "✓ Serving" in dev.output, timeout=240, what="it serves")
         assert not dev.ended, dev.output
         assert "'http.app' also has /docs, /openapi.json: this server answers them." in dev.output
         dev.http.base_url = f"{dev.url}/api/"

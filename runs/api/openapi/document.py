@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from ninja import NinjaAPI
 
 from runs.api.openapi.answers import ANSWERS, BODIES, SCHEMAS, answer, ref
 from runs.api.openapi.refusals import MEANINGS, refusals
+from runs.identity.auth_file import configured
 
 #: Paths that need no authentication; all others need one of `SECURITY`.
 PUBLIC = frozenset({"/", "/docs", "/info", "/metrics", "/ok", "/openapi.json"})
@@ -46,6 +48,25 @@ def document(api: NinjaAPI) -> dict[str, Any]:
     }
     components["securitySchemes"] = security_schemes()
     made["security"] = SECURITY
+    return with_auth_file(made, _of_auth_file())
+
+
+def _of_auth_file() -> Mapping[str, Any]:
+    try:
+        file = configured.current()
+    except configured.AuthFileError:
+        return {}  # All requests are refused, and a system check says why.
+    return file.openapi if file is not None else {}
+
+
+def with_auth_file(made: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The document with `auth.openapi` of a langgraph.json: its schemes beside the site's own."""
+    made["components"]["securitySchemes"] |= given.get("securitySchemes") or {}
+    made["security"] = [*(given.get("security") or ()), *made["security"]]
+    for path, methods in (given.get("paths") or {}).items():
+        for method, security in methods.items():
+            if (operation := made["paths"].get(path, {}).get(method.lower())) is not None:
+                operation["security"] = security
     return made
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from langgraph_sdk import Auth
 from runs.conf import settings
 from runs.exceptions import RunsError
 from runs.graphs.loading import describe, import_object
+from runs.identity.auth_file.cache import AuthCache
 
 
 class AuthFileError(RunsError):
@@ -30,6 +31,10 @@ class AuthFile:
     auth: Auth
     #: Whether Studio on this machine may act as the local user.
     studio: bool
+    #: Whom it has authenticated, if the langgraph.json asks for that.
+    cache: AuthCache | None = None
+    #: Additions to the API's document: `securitySchemes`, `security` and `paths`.
+    openapi: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def authenticator(self) -> Callable[..., Any] | None:
@@ -72,7 +77,12 @@ def _load(path: str) -> AuthFile | None:
         ) from error
     if not isinstance(auth, Auth):
         raise AuthFileError(f"{entry['path']!r}, 'auth' of {file}, is no langgraph_sdk.Auth.")
-    return AuthFile(auth, studio=not entry.get("disable_studio_auth", False))
+    return AuthFile(
+        auth,
+        studio=not entry.get("disable_studio_auth", False),
+        cache=AuthCache.of(entry.get("cache")),
+        openapi=entry.get("openapi") or {},
+    )
 
 
 async def call(function: Callable[..., Any], available: dict[str, Any]) -> Any:

@@ -40,6 +40,7 @@ Read by [deerflow_site/settings.py](../deerflow_site/settings.py). Defaults are 
 #: Environment variables that set something other than an entry of `RUNS`.
 VARIABLES = {
     "DATA_DIR": "Folder of the SQLite files, the generated secret and the collected static files.",
+    "DEERFLOW_DEV": "Set by `deerflow dev`: local development, also with a `SECRET_KEY`.",
     "SECRET_KEY": "Django's secret key. Setting it ends local development: requests then need credentials.",
     "DEBUG": "Django's debug mode.",
     "ALLOWED_HOSTS": "Hosts that the site answers.",

@@ -15,6 +15,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from ninja.errors import HttpError
 
+from runs.api.openapi.document import with_auth_file
 from runs.checks.configuration import check_auth_file
 from runs.crons.firing import fire
 from runs.identity.auth_file import configured as auth_file
@@ -614,3 +615,43 @@ def test_a_path_is_no_handlers_to_change() -> None:
     before = copied(value)
     value["thread_id"] = UUID(int=2)
     assert changed(rule, ("thread_id",), before, value, body)["thread_id"] == "x"
+
+
+def test_the_document_has_the_files_security() -> None:
+    made = {
+        "components": {"securitySchemes": {"Key": {}}},
+        "security": [{"Key": []}],
+        "paths": {"/threads": {"post": {}, "get": {}}},
+    }
+    given = {
+        "securitySchemes": {"OAuth2": {"type": "oauth2"}},
+        "security": [{"OAuth2": ["me"]}],
+        "paths": {"/threads": {"POST": [{"OAuth2": ["write"]}]}, "/unknown": {"GET": []}},
+    }
+    found = with_auth_file(made, given)
+    assert set(found["components"]["securitySchemes"]) == {"Key", "OAuth2"}
+    assert found["security"] == [{"OAuth2": ["me"]}, {"Key": []}]
+    assert found["paths"] == {"/threads": {"post": {"security": [{"OAuth2": ["write"]}]}, "get": {}}}
+
+
+async def test_a_cache_asks_the_file_once_for_the_same_credentials(
+    configured: Any, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configured(cache={"cache_keys": ["x-team"], "ttl_seconds": 60, "max_size": 10})
+    file = auth_file.current()
+    assert file is not None and file.authenticator is not None
+    authenticate, times = file.authenticator, []
+
+    async def counted(headers: Any, authorization: str | None, **rest: Any) -> Any:
+        times.append(authorization)
+        return await auth_file.call(
+            authenticate, {"headers": headers, "authorization": authorization, **rest}
+        )
+
+    monkeypatch.setattr(file.auth, "_authenticate_handler", counted)
+    for headers in (ada(), ada(), BOB, {**BOB, "x-team": "1"}, BOB):
+        assert (await http.post("/threads/search", json={}, headers=headers)).status_code == 200
+    assert times == [ada()["Authorization"], BOB["Authorization"], BOB["Authorization"]]
+    nobody = {"Authorization": "Bearer nobody"}
+    assert [(await http.post("/threads", json={}, headers=nobody)).status_code for _ in "12"] == [401, 401]
+    assert times[3:] == ["Bearer nobody"] * 2

@@ -169,3 +169,24 @@ def test_the_setting_is_checked(
 async def test_a_path_with_an_encoded_slash_is_refused(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.get(path)).status_code == 400
     assert (await client.get("/threads/x/stream?next=a%2Fb")).status_code == 200
+
+
+async def test_what_pages_may_do_can_be_narrowed(client: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(
+        CORS_ORIGINS=[STUDIO],
+        CORS_METHODS=["GET"],
+        CORS_HEADERS=["x-mine"],
+        CORS_EXPOSED=["x-page"],
+        CORS_MAX_AGE=5,
+    )
+    answer = await client.options("/threads", headers={"Origin": STUDIO, **PREFLIGHT})
+    said = {
+        name: answer.headers[f"access-control-{name}"]
+        for name in ("allow-methods", "allow-headers", "max-age")
+    }
+    assert said == {"allow-methods": "GET", "allow-headers": "x-mine", "max-age": "5"}
+    exposed = (await client.get("/ok", headers={"Origin": STUDIO})).headers["access-control-expose-headers"]
+    assert exposed.endswith("retry-after, x-page")
+    run_settings(CORS_ORIGINS=[STUDIO], CORS_HEADERS=["*"])
+    answer = await client.options("/threads", headers={"Origin": STUDIO, **PREFLIGHT})
+    assert answer.headers["access-control-allow-headers"] == "content-type,x-api-key"

@@ -64,6 +64,18 @@ async def concluded(run: Run, state: str = "delivered") -> WebhookDelivery:
             await asyncio.sleep(0.01)
 
 
+async def test_webhooks_have_the_sites_headers_and_can_be_off(
+    driver: Driver, receiver: Receiver, run_settings: Any
+) -> None:
+    run_settings(**ALLOWED, WEBHOOK_SECRETS=[SECRET], WEBHOOK_HEADERS={"X-Key": "ours", "Host": "another"})
+    await concluded(await driver.start("steps", webhook=receiver.url))
+    [received] = receiver.received
+    assert (received.headers["x-key"], received.headers["host"]) == ("ours", f"127.0.0.1:{receiver.port}")
+    run_settings(**ALLOWED, WEBHOOKS=False)
+    run = await driver.finish(await driver.start("steps", webhook=receiver.url))
+    assert not await in_database(WebhookDelivery.objects.filter(run_id=run.id).exists)
+
+
 async def test_the_end_of_a_run_is_told_with_what_it_came_to(driver: Driver, receiver: Receiver) -> None:
     run = await driver.start("steps", metadata={"mine": 1}, webhook=receiver.url)
     await concluded(run)

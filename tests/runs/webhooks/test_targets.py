@@ -86,6 +86,19 @@ def test_a_url_that_can_never_be_allowed_is_refused_at_once(url: str, reason: st
     assert str(refused.value) == reason
 
 
+@pytest.mark.parametrize("url, reason", [
+    ("https://example.com:8443/", "webhook must have one of the ports 443, 444."),
+    ("https://example.com/" + "a" * 40, "webhook is longer than 40 characters."),
+])  # fmt: skip
+def test_ports_and_lengths_can_be_limited(url: str, reason: str) -> None:
+    policy = Policy.of(schemes=["https"], hosts=[], networks=[], ports=[443, 444], longest=40)
+    assert parse_url("https://example.com/", policy).port is None
+    assert parse_url("https://example.com:444/", policy).port == 444
+    with pytest.raises(TargetRefused) as refused:
+        parse_url(url, policy)
+    assert str(refused.value) == reason
+
+
 @pytest.mark.parametrize(
     ("url", "place"),
     [
