@@ -62,6 +62,8 @@ KNOWN = [
     # A fork inside a subgraph with a memory began it anew, when the root graph's checkpoint of the fork had landed.
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"memory":true}}]]},"story":{"update":true,"fork":"inside"}}'),
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}]],"memory":true}}]]},"story":{"update":true,"fork":"inside"}}'),
+    # An older checkpoint was answered, and a task that ended there asked for its second answer again: only the first was stored.
+    ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}],[{"kind":"ask","asks":1}]]},"story":{"fork":"answer"}}'),
     # The interrupt of a command's target node was not shown.
     ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip
