@@ -91,8 +91,8 @@ class GraphStream:
         if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:
             await self._writer.remove_leftovers(self._run)
         self._config = self._make_config(begun=begun)
-        if not begun and self._run.attempt > 1:
-            await self._leave_addresses()
+        if self._run.attempt > 1:
+            await self._address_subgraphs(begun=begun)
         async with self._opened():
             graph = self._graph
             kwargs = towards(graph.nodes, self._run.kwargs)
@@ -163,15 +163,16 @@ class GraphStream:
         latest = await self._writer.aget_tuple({"configurable": {"thread_id": str(self._run.thread_id)}})
         return has_begun(latest.metadata if latest else None, str(self._run.id))
 
-    async def _leave_addresses(self) -> None:
-        """Let subgraphs in which this run has made a checkpoint continue from it, not from the one
-        that the request names.
+    async def _address_subgraphs(self, *, begun: bool) -> None:
+        """Let subgraphs continue from the checkpoint that the request names until this run has made
+        one in them; also when the root graph has made its own, which is then its newest.
         """
         configurable = self._config["configurable"]
-        thread, places = configurable["thread_id"], dict(configurable.get("checkpoint_map") or {})
+        named = (self._run.kwargs.get("checkpoint") or {}).get("checkpoint_map") or {}
+        places = {namespace: each for namespace, each in named.items() if namespace or not begun}
         for namespace in [each for each in places if each]:
             head = await self._writer.aget_tuple(
-                {"configurable": {"thread_id": thread, "checkpoint_ns": namespace}}
+                {"configurable": {"thread_id": configurable["thread_id"], "checkpoint_ns": namespace}}
             )
             if head is not None and self._writer.is_ours(head):
                 del places[namespace]

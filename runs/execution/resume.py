@@ -30,6 +30,7 @@ What each graph and subgraph finds when it begins (`Resumption`, applied by `run
 | an older checkpoint is answered whose tasks have taken other answers since | the same |
 | a stored plain answer is an earlier run's, or was used since this run began | it is hidden, because LangGraph gives a stored plain answer to every interrupt |
 | the run continues from an earlier checkpoint, and a subgraph's head is another's | the subgraph's memory is the one from before that checkpoint |
+| the run continues from a subgraph's checkpoint, and the subgraph's head is another's | the subgraph continues from that checkpoint, also when the root's head is ours |
 | a subgraph's head is older than its parent's, and no edit made the parent's, or the subgraph is at its end | the task is new: the subgraph gets its input, and does not resume |
 """
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from django.db import connection
 
@@ -32,10 +33,26 @@ class Finding:
         return f"{self.case}\n    {connection.vendor}, {self.durability}, {self.accident or 'no accident'}: {self.problem}"
 
 
+#: What the kinds of accidents are called in the summary.
+CALLED = {
+    "before": "deaths", "after": "deaths", "lost": "deaths", "drain": "drains", "ask": "drains", "cancel": "cancels",
+    "timeout": "timeouts", "lease": "lost leases",
+}  # fmt: skip
+
+
 @dataclass
 class Counts:
     cases: int = 0
-    accidents: int = 0
+    #: How many runs the stories have in all, on plain LangGraph.
+    runs: int = 0
+    accidents: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        names = dict.fromkeys(CALLED.values(), 0)
+        for kind, count in self.accidents.items():
+            names[CALLED[kind]] += count
+        kinds = ", ".join(f"{count} {name}" for name, count in names.items())
+        return f"{self.cases} cases, {self.runs} runs, {self.accidents.total()} accidents ({kinds})"
 
 
 async def play(
@@ -95,19 +112,20 @@ async def attempt(driver: Driver, case: Case, seed: int, *, points: int, counts:
     rng = random.Random(seed)
     durability = rng.choice(durabilities(case))
     try:
-        await expected(case, durability)
+        plain = await expected(case, durability)
     except Exception as error:
         # Such as an update that plain LangGraph accepts and cannot read again.
         print(f"left out, plain LangGraph fails: {type(error).__name__}: {error}")
         return None
     possible, finding = await accidents(driver, case, durability)
     counts.cases += 1
+    counts.runs += len(plain.told.shown)
     if finding:
         return finding
     drawn = possible if case.graph.size <= SMALL else rng.sample(possible, min(points, len(possible)))
     for accident in drawn:
         problem, _, _, happened = await play(driver, case, durability, accident)
-        counts.accidents += happened
+        counts.accidents[accident.kind] += happened
         if problem:
             return Finding(case, durability, accident, problem)
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +12,7 @@ import orjson
 import pytest
 
 from runs.api.responses.results import wait_for_result
+from runs.conf import settings
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, ThreadBusy
 from runs.lifecycle.cancellation import cancel_run, delete_run
 from runs.models import Run
@@ -223,9 +226,25 @@ async def test_a_run_waits_for_its_time(driver: Driver) -> None:
     assert loop.time() - began >= 0.6
 
 
+@asynccontextmanager
+async def nothing_claimed(driver: Driver, run_settings: Any) -> AsyncIterator[None]:
+    """A block in which no run begins; those that it admits begin after it."""
+    concurrency = settings.CONCURRENCY
+    run_settings(CONCURRENCY=0)
+    manager: Any = driver.runtime.manager
+    async with asyncio.timeout(30):
+        while manager.reserved:
+            # A claim that began before still takes what it finds.
+            await asyncio.sleep(0.002)
+    yield
+    run_settings(CONCURRENCY=concurrency)
+    driver.runtime.work_added()
+
+
 async def test_no_more_runs_are_executed_at_once_than_the_limit(driver: Driver, run_settings: Any) -> None:
     run_settings(CONCURRENCY=2)
-    runs = [await driver.start("sleeping", {"log": [], "delay": 0.2}) for _ in range(5)]
+    async with nothing_claimed(driver, run_settings):
+        runs = [await driver.start("sleeping", {"log": [], "delay": 0.5}) for _ in range(5)]
     most = 0
     while True:
         statuses = await in_database(lambda: list(Run.objects.values_list("status", flat=True)))
@@ -246,10 +265,14 @@ async def test_a_static_breakpoint_stops_the_run_and_a_run_without_input_goes_on
     assert again.thread.values["log"] == ["a", "b1", "b2", "c"]
 
 
-async def test_an_answer_reaches_only_the_question_that_waited_when_it_was_given(driver: Driver) -> None:
+async def test_an_answer_reaches_only_the_question_that_waited_when_it_was_given(
+    driver: Driver, run_settings: Any
+) -> None:
     asked = await driver.finish(await driver.start("questions"))
     thread = asked.thread_id
-    twice = [await driver.resume("questions", answer, thread=thread) for answer in ("A", "stale")]
+    # Both are given while the first question waits.
+    async with nothing_claimed(driver, run_settings):
+        twice = [await driver.resume("questions", answer, thread=thread) for answer in ("A", "stale")]
     rows = [await driver.finish(run) for run in twice]
     assert [row.status for row in rows] == ["success", "success"]
     waiting = [each["value"] for found in rows[-1].thread.interrupts.values() for each in found]

@@ -46,8 +46,6 @@ class Rows:
     writes: dict[tuple[str, str, str, int], tuple[str, str, str, bytes]] = field(default_factory=dict)
     #: Size of the encoded values in bytes.
     size: int = 0
-    #: Whether `writes` replace existing ones; LangGraph replaces only errors, interrupts and answers.
-    replace: bool = False
 
 
 @dataclass(slots=True)
@@ -91,7 +89,9 @@ def merge(parts: list[Rows]) -> Batch:
             batch.checkpoints[thread, *key] = checkpoint
         for write_key, write in part.writes.items():
             full_key = (thread, *write_key)
-            if part.replace:
+            # LangGraph's numbers of errors, interrupts and answers are negative, and those are replaced. A task that
+            # ends writes all its answers again beside its results.
+            if write_key[-1] < 0:
                 batch.added.pop(full_key, None)
                 batch.replaced[full_key] = write
             elif full_key not in batch.replaced:

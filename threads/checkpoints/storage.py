@@ -66,7 +66,6 @@ class CheckpointStorage(ABC):
         """Add a task's pending writes; return their size in bytes."""
         configurable = config["configurable"]
         place = (str(configurable.get("checkpoint_ns", "")), str(configurable["checkpoint_id"]))
-        rows.replace = all(channel in REPLACED for channel, _ in writes)
         size = 0
         for index, (channel, value) in enumerate(writes):
             kind, blob = self.serde.dumps_typed(value)

@@ -355,17 +355,33 @@ async def test_what_shares_a_transaction_is_bounded_in_bytes(monkeypatch: pytest
 def test_merging_gives_each_key_once_as_if_written_in_order() -> None:
     thread = uuid.uuid4()
 
-    def write(value: bytes, *, replace: bool) -> Rows:
-        made = Rows(thread_id=thread, epoch=1, replace=replace)
-        made.writes["", "c", "t", 0] = ("", "channel", "kind", value)
+    def write(value: bytes, *indexes: int) -> Rows:
+        made = Rows(thread_id=thread, epoch=1)
+        for index in indexes:
+            made.writes["", "c", "t", index] = ("", "channel", "kind", value)
         return made
 
-    key = (thread, "", "c", "t", 0)
-    assert merge([write(b"1", replace=False), write(b"2", replace=False)]).added[key][-1] == b"1"
-    assert merge([write(b"1", replace=True), write(b"2", replace=True)]).replaced[key][-1] == b"2"
-    both = merge([write(b"1", replace=False), write(b"2", replace=True), write(b"3", replace=False)])
-    assert both.replaced[key][-1] == b"2"
-    assert not both.added
+    result, answers = (thread, "", "c", "t", 0), (thread, "", "c", "t", -4)
+    merged = merge([write(b"1", 0, -4), write(b"2", 0, -4)])
+    assert merged.added[result][-1] == b"1"
+    assert merged.replaced[answers][-1] == b"2"
+    assert (len(merged.added), len(merged.replaced)) == (1, 1)
+
+
+async def test_a_task_that_ends_leaves_all_its_answers(storage: CheckpointStorage) -> None:
+    """It writes them beside its results; the first one was stored when it asked again."""
+    thread = await in_database(make_thread)
+    writer = ThreadWriter(storage, thread_id=thread.id, epoch=2, run_id=uuid.uuid4())
+    found = await put(writer, thread, 1)
+    place: Any = {"configurable": {"thread_id": str(thread.id), "checkpoint_ns": "", "checkpoint_id": found}}
+    await writer.aput_writes(place, [("__resume__", ["one"])], "task")
+    await writer.aput_writes(place, [("__resume__", ["one", "two"]), ("text", "done")], "task")
+    saved = await writer.aget_tuple(place)
+    assert saved is not None
+    assert sorted(saved.pending_writes or ()) == [
+        ("task", "__resume__", ["one", "two"]),
+        ("task", "text", "done"),
+    ]
 
 
 async def test_what_a_run_overwrites_is_read_before_its_own_checkpoint_becomes_the_newest(

@@ -50,6 +50,26 @@ REPLACE = WRITES.format(
     conflict="DO UPDATE SET channel = EXCLUDED.channel, type = EXCLUDED.type, blob = EXCLUDED.blob",
 )
 ADD = WRITES.format(name="added", p="a", conflict="DO NOTHING")
+# Every part sees the rows as they were before the statement. Values are shared by checkpoints, also by those of
+# other branches.
+REMOVE_RUN = """
+WITH gone AS (
+    DELETE FROM checkpoints WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s
+    RETURNING checkpoint_ns, checkpoint_id, checkpoint
+), writes AS (
+    DELETE FROM checkpoint_writes w USING gone g
+    WHERE w.thread_id = %(thread)s AND (w.checkpoint_ns, w.checkpoint_id) = (g.checkpoint_ns, g.checkpoint_id)
+), unused AS (
+    SELECT g.checkpoint_ns, v.key, v.value
+    FROM gone g CROSS JOIN LATERAL jsonb_each_text(g.checkpoint -> 'channel_versions') v
+    EXCEPT
+    SELECT c.checkpoint_ns, v.key, v.value
+    FROM checkpoints c CROSS JOIN LATERAL jsonb_each_text(c.checkpoint -> 'channel_versions') v
+    WHERE c.thread_id = %(thread)s AND c.metadata ->> 'run_id' IS DISTINCT FROM %(run)s
+)
+DELETE FROM checkpoint_blobs b USING unused u
+WHERE b.thread_id = %(thread)s AND (b.checkpoint_ns, b.channel, b.version) = (u.checkpoint_ns, u.key, u.value)
+"""
 
 
 @functools.cache

@@ -29,7 +29,7 @@ from threads.checkpoints.commits import GroupCommit
 from threads.checkpoints.postgres.errors import LOCK_TIMEOUT, passing_fault
 from threads.checkpoints.postgres.pruning import PostgresPruning
 from threads.checkpoints.postgres.reader import PostgresReader
-from threads.checkpoints.postgres.statements import THREADS, columns, statement
+from threads.checkpoints.postgres.statements import REMOVE_RUN, THREADS, columns, statement
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.storage import CheckpointStorage, Places, Snapshot
 
@@ -164,15 +164,7 @@ class PostgresCheckpoints(CheckpointStorage):
             )
             if await fence.fetchone() is None:
                 raise Fenced
-            await db.execute(
-                """WITH gone AS (
-                    DELETE FROM checkpoints WHERE thread_id = %(thread)s AND metadata ->> 'run_id' = %(run)s
-                    RETURNING checkpoint_ns, checkpoint_id)
-                DELETE FROM checkpoint_writes w USING gone g
-                WHERE w.thread_id = %(thread)s AND (w.checkpoint_ns, w.checkpoint_id)
-                    = (g.checkpoint_ns, g.checkpoint_id)""",
-                {"thread": thread, "run": str(run_id)},
-            )
+            await db.execute(REMOVE_RUN, {"thread": thread, "run": str(run_id)})
             if writes is None:
                 return
             await db.execute(
