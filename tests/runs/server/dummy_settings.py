@@ -13,7 +13,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 ROOT_URLCONF = "tests.runs.server.dummy"
-ASGI_APPLICATION = "deerflow_site.asgi.application"
+ASGI_APPLICATION = "tests.runs.server.dummy_site.application"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}
 USE_TZ = True
 RUNS = {
