@@ -69,7 +69,13 @@ async def client(lifespan: Lifespan) -> AsyncIterator[httpx.AsyncClient]:
             return await send({"type": "http.response.body"})
         return await dummy.answer(send, status=404)
 
-    site = Site(lifespan, api=api, site=api, websocket=dummy.websocket, is_of_api=lambda scope: True)
+    site = Site(
+        lifespan,
+        api=api,
+        site=api,
+        websocket=dummy.websocket,
+        is_of_api=lambda scope: not scope["path"].startswith("/admin"),
+    )
     transport = httpx.ASGITransport(site)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
         yield client
