@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.handlers.asgi import get_script_prefix
@@ -41,9 +42,15 @@ def _resolved(path: str) -> ResolverMatch | None:
 
 
 def is_of_api(scope: Scope) -> bool:
-    """Whether a path is the API's."""
+    """Whether a path is the API's, also to refuse an unknown one."""
     match = match_of(scope)
-    return match is not None and is_api(match)
+    return match is not None and is_api(match) and (route_of(match) is not None or not is_static(scope))
+
+
+def is_static(scope: Scope) -> bool:
+    """Whether a path is a static file's. The site's middleware serves these; no pattern has them."""
+    prefix = urlsplit(settings.STATIC_URL or "").path
+    return bool(prefix) and (scope["path"].startswith(prefix) or _path(scope).startswith(prefix))
 
 
 def below_mount(scope: Scope) -> bool:
