@@ -30,6 +30,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("runs.urls")),
     path("", include("runs.pages.accounts")),
-    # "/admin" without a slash is excluded, because Django redirects it.
-    re_path(r"^(?!admin$)", not_found),
+    # "/admin" without a slash is excluded, because Django redirects it, and static files, because a middleware serves them.
+    re_path(r"^(?!admin$|static/)", not_found),
 ]

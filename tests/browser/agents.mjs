@@ -37,7 +37,7 @@ test("a deep agent: its plan, its sub-agent in the card of its call, its files w
   assert.equal(await panel.locator(".md h3").innerText(), "Leases");
   assert.match(await panel.locator(".md").innerText(), /A lease ends without its owner\./);
   await panel.getByRole("button", { name: "Older version" }).click();
-  await panel.getByText("v1 of 2").waitFor();
+  await panel.locator(".pick .num", { hasText: "v1 of 2" }).waitFor();
   assert.match(await panel.locator(".md").innerText(), /A lease ends by itself\./);
   const [file] = await Promise.all([page.tab.waitForEvent("download"), panel.getByRole("button", { name: "Download" }).click()]);
   assert.equal(file.suggestedFilename(), "lease-note.md");

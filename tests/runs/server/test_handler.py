@@ -142,6 +142,7 @@ async def test_it_leaves_the_database_connection_of_its_thread_alone(
         ("/admin", "site"),
         ("/chat/", "site"),
         ("/login/", "site"),
+        ("/static/runs/js/chat/main.js", "site"),  # a middleware of the site serves it
     ],
 )
 async def test_the_api_has_its_paths_and_the_site_the_rest(path: str, handler: str) -> None:

@@ -28,9 +28,9 @@ export class Outbox {
     return settled;
   }
 
-  /** Forget what waited and has no run any more: it was taken back elsewhere. */
-  forgetWithdrawn(branches) {
-    this.sent = this.sent.filter(({ id, problem, trying }) => problem || trying || branches.ofMessage(id));
+  /** Forget what waited and has no run any more: it was taken back elsewhere. What was sent since the runs were asked for has one. */
+  forgetWithdrawn(branches, asked) {
+    this.sent = this.sent.filter(({ id, problem, trying, arrived }) => problem || trying || arrived > asked || branches.ofMessage(id));
   }
 
   /**
@@ -61,8 +61,7 @@ export class Outbox {
     message.trying = true;
     try {
       await this.session.command("run.start", message.params);
-      message.sending = false;
-      message.problem = null;
+      Object.assign(message, { sending: false, problem: null, arrived: performance.now() });
     } catch (error) {
       if (error instanceof Unreachable) message.problem = "Sent when the connection is back.";
       else {
@@ -83,7 +82,7 @@ export class Outbox {
       message.trying = true;
       try {
         const runs = await this.session.listRuns();
-        if (runs.some((run) => run.message === message.id)) Object.assign(message, { problem: null, sending: false, trying: false });
+        if (runs.some((run) => run.message === message.id)) Object.assign(message, { problem: null, sending: false, trying: false, arrived: performance.now() });
         else await this.start(message);
       } catch (error) {
         message.trying = false;

@@ -130,17 +130,18 @@ export class Session extends EventTarget {
 
   /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. */
   async refresh() {
+    const asked = performance.now();
     await this.quietly(async () => {
       const [runs, thread] = await Promise.all([this.listRuns(), this.find(), this.look()]);
       if (this.closed) return;
       this.versions.take(runs);
       if (thread) this.thread = thread;
-      if (!this.model.active) await this.rest(thread);
+      if (!this.model.active) await this.rest(thread, asked);
     });
   }
 
   /** Nothing runs: the state is what holds, whatever changed it. */
-  async rest(thread) {
+  async rest(thread, asked) {
     if (!thread || thread.status === "busy") return;
     this.askFrom(thread);
     if (this.read?.at !== thread.state_updated_at) {
@@ -151,7 +152,7 @@ export class Session extends EventTarget {
     this.model.setState(this.read.values);
     this.model.artifacts.take(this.read.values);
     this.settle();
-    this.outbox.forgetWithdrawn(this.versions.branches);
+    this.outbox.forgetWithdrawn(this.versions.branches, asked);
   }
 
   /** Files may have versions before the runs that were told again. */
