@@ -20,12 +20,19 @@ from tests.reloads.playing import save_within_a_run
 from tests.reloads.project import Project
 from tests.support.postgres import server
 
+#: The time between two saves, in which the next process prepares itself, in seconds.
+PAUSE = 4.0
+
 
 def play(folder: Path, times: int, seed: int, **env: str) -> None:
     project, moment = Project(folder, seconds=0.2), random.Random(seed)
     with Dev(folder, **env) as dev:
         dev.ready()
-        took = [save_within_a_run(project, dev, moment, hold=number % 2 == 0) for number in range(times)]
+        took = []
+        for number in range(times):
+            # A person saves no faster than this; in every third save, they do.
+            time.sleep(0 if number % 3 == 2 else PAUSE)
+            took.append(save_within_a_run(project, dev, moment, hold=number % 2 == 0))
     tell("saves with a run in the middle", took)
 
 
