@@ -40,7 +40,7 @@ def manage(site: Site, *arguments: str, check: bool = True, **env: str) -> str:
     return done.stdout if check else done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def keys(host: Site) -> dict[str, str]:
     """API keys of a user by their scopes, and a password."""
     manage(
