@@ -31,7 +31,7 @@ IN_TEXT = re.compile(
     r"""(?P<value>(?:[^\s"',;)}\]\\]|\\(?!["']))+)"""
     r"""|(?P<scheme>\bBearer\s{1,8})(?P<token>[\w.~+/=-]{8,})"""
     r"""|(?P<url>://[^\s:/@]{0,64}:)(?P<password>[^\s/@]{1,256})(?=@)"""
-    r"""|(?P<key>\b(?:(?:dfk_|sk-|lsv2_|gh[pousr]_|xox[abeprs]-)[\w-]{8,}|AKIA[0-9A-Z]{16}\b|AIza[\w-]{35}))""",
+    r"""|(?P<key>\b(?:(?:df[kt]_|sk-|lsv2_|gh[pousr]_|xox[abeprs]-)[\w-]{8,}|AKIA[0-9A-Z]{16}\b|AIza[\w-]{35}))""",
     re.IGNORECASE,
 )
 

@@ -27,6 +27,7 @@ from runs.api.routes import (
     system,
     thread_stream,
     threads,
+    tickets,
 )
 from runs.conf import settings
 from runs.encoding import encode
@@ -106,6 +107,7 @@ def build() -> API:
         states.router,
         thread_stream.router,
         protocol.router,
+        tickets.router,
         # "/threads/{t}/runs/crons" and "/threads/{t}/runs/stream" before "/threads/{t}/runs/{r}".
         crons.router,
         streams.router,

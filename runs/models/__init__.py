@@ -2,7 +2,7 @@
 
 from runs.models.assistant import Assistant
 from runs.models.assistant_version import AssistantVersion
-from runs.models.credential import ApiKey, AuthIdentity
+from runs.models.credential import ApiKey, AuthIdentity, SocketTicket
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.history import Attempt, RunAction
@@ -29,6 +29,7 @@ __all__ = [
     "RunAction",
     "RunEvent",
     "RunStatus",
+    "SocketTicket",
     "WebhookDelivery",
     "Worker",
 ]

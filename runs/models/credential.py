@@ -1,4 +1,4 @@
-"""API keys, and the users whom a site's Auth file names."""
+"""API keys, tickets of websockets, and the users whom a site's Auth file names."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.prefix}… ({self.name})" if self.name else f"{self.prefix}…"
+
+
+class SocketTicket(models.Model):
+    """Lets a client open one websocket on one thread. The ticket itself is not stored."""
+
+    #: SHA-256 of the ticket, in hexadecimal digits.
+    digest = models.CharField(max_length=64, primary_key=True)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    #: No foreign key: a client may open the socket before it creates the thread.
+    thread_id = models.UUIDField()
+    #: The credentials that the ticket stands for (`runs.identity.tickets`); empty once it was used.
+    sealed = models.BinaryField()
+    expires_at = models.DateTimeField(db_index=True)
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"a ticket until {self.expires_at:%H:%M:%S}"
 
 
 class AuthIdentity(models.Model):

@@ -1,4 +1,4 @@
-"""Rows that nothing refers to any more: stopped workers, deleted assistants, and old keys of requests."""
+"""Rows that nothing refers to any more: stopped workers, deleted assistants, old keys of requests, and expired tickets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
-from runs.models import Assistant, Run, Worker
+from runs.models import Assistant, Run, SocketTicket, Worker
 from runs.requests.idempotency import forgotten
 from threads.db import clock
 
@@ -59,3 +59,17 @@ def forgotten_keys(rows: int) -> Iterator[Step]:
         with turn():
             count, _ = forgotten().filter(id__in=ids).delete()
         yield "keys", count
+
+
+def expired_tickets(now: datetime) -> QuerySet[SocketTicket]:
+    return SocketTicket.objects.filter(expires_at__lte=now)
+
+
+def old_tickets(*, rows: int) -> Iterator[Step]:
+    count = rows
+    while count == rows:
+        with turn():
+            digests = list(expired_tickets(clock.now()).values_list("digest", flat=True)[:rows])
+            count, _ = SocketTicket.objects.filter(digest__in=digests).delete()
+        if count:
+            yield "tickets", count

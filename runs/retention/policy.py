@@ -83,6 +83,8 @@ class Report:
     webhooks: int = 0
     #: Clients' Idempotency-Keys that are forgotten.
     keys: int = 0
+    #: Tickets of websockets that have expired.
+    tickets: int = 0
     #: False when the time limit was reached before everything was done.
     complete: bool = True
     duration_s: float = 0.0
@@ -149,6 +151,7 @@ def survey(policy: Policy) -> Report:
     report.workers = leftovers.old_workers(now).count()
     report.assistants = leftovers.unnamed_assistants(now).count()
     report.keys = forgotten().count()
+    report.tickets = leftovers.expired_tickets(now).count()
     report.duration_s = round(time.monotonic() - began, 3)
     return report
 
@@ -169,3 +172,4 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
     yield from leftovers.stopped_workers()
     yield from leftovers.deleted_assistants()
     yield from leftovers.forgotten_keys(policy.rows)
+    yield from leftovers.old_tickets(rows=policy.rows)

@@ -14,6 +14,7 @@ from runs.api.routes.consumers import ThreadConsumer
 from runs.api.site import not_found
 from runs.conf import settings
 from runs.identity.origins import may_connect
+from runs.identity.sockets import take_ticket
 from runs.server.application import Site, reject
 from runs.server.cors import header
 from runs.server.handler import LeanHandler
@@ -35,6 +36,7 @@ def websocket_application(other: Application = reject) -> Application:
         parameters = socket_parameters(scope)
         if parameters is None:
             return await other(scope, receive, send)
+        take_ticket(scope)
         # Only a browser sends a user's cookies with a socket of another site's page, and it sends an Origin.
         origin, host = (
             each.decode("latin-1") if each is not None else None

@@ -50,7 +50,11 @@ class Socket:
 
 @asynccontextmanager
 async def socket(
-    thread: str, headers: Mapping[str, str] | None = None, *, raw_path: bytes | None = None
+    thread: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    raw_path: bytes | None = None,
+    query: str = "",
 ) -> AsyncIterator[Socket]:
     """A websocket on a thread. Raises ConnectionRefusedError if its handshake is refused.
 
@@ -59,7 +63,8 @@ async def socket(
     """
     sent = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
     path = f"/threads/{thread}/stream/events"
-    communicator = WebsocketCommunicator(websocket_application(), path, headers=sent)
+    application = websocket_application()
+    communicator = WebsocketCommunicator(application, f"{path}?{query}" if query else path, headers=sent)
     communicator.scope["raw_path"] = raw_path or path.encode()
     connected, _ = await communicator.connect(TIMEOUT)
     if not connected:

@@ -109,6 +109,9 @@ SCHEMAS: JSON = {
         parent_checkpoint_id=maybe(TEXT),
     ),
     "StateUpdated": shape("The checkpoint of the new state.", {"checkpoint": CHECKPOINT}, checkpoint_id=maybe(TEXT)),
+    "Ticket": shape(
+        "Opens one websocket, within so many seconds.", {"ticket": TEXT, "expires_in": WHOLE}
+    ),
     "Pruned": shape("How many threads were pruned.", {"pruned_count": WHOLE}),
     "Storage": shape("How much a thread stores.", {"thread_id": UUID, "total_bytes": WHOLE}),
     "Run": shape(
@@ -227,6 +230,7 @@ ANSWERS: dict[str, JSON] = {
         "400": answer(OBJECT, "It is no command."),
     },
     "POST /threads/{}/stream/events": {"200": EVENTS},
+    "POST /threads/{}/ticket": {"200": answer(ref("Ticket"))},
     "POST /threads/{}/runs": {"200": located(RUN, WHERE)},
     "GET /threads/{}/runs": {"200": page("Run")},
     "POST /threads/{}/runs/stream": {"200": located(EVENTS, BACK, WHERE)},

@@ -18,7 +18,7 @@ from runs.exceptions import LimitReached, NotFound, ServerClosing
 from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import SOCKET
 from runs.identity.principals import Principal
-from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope
+from runs.identity.sockets import principal_of_scope, standing_of_scope, subprotocol_of_scope, with_ticket
 from runs.protocols.agent.closing import HTTP, RESTARTING, Code, reason, return_after_restart
 from runs.requests import limits
 from threads.db.tasks import spawn
@@ -93,7 +93,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         except Exception as error:
             await self._failed(error)
             return
-        self._standing = standing_of_scope(self.scope, self._principal, thread_id)
+        self._standing = standing_of_scope(self._handshake, self._principal, thread_id)
         session = Session(thread_id, self._principal)
         self._session = SocketSession(session, send=self._send_text, failed=self._failed)
         self._spawn(self._answer())
@@ -131,11 +131,12 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         limits.hold_connection(self._principal.user_id)
 
     async def _identified(self, thread_id: UUID) -> Principal:
-        """The principal of the handshake's credentials, if it may read the thread.
+        """The principal of the handshake's credentials or ticket, if it may read the thread.
 
         Raises HttpError.
         """
-        principal = await principal_of_scope(self.scope)
+        self._handshake = await with_ticket(self.scope, thread_id)
+        principal = await principal_of_scope(self._handshake)
         await permit(principal, SOCKET, {"thread_id": thread_id}, {})
         return principal
 

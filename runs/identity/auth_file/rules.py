@@ -51,6 +51,7 @@ TABLE = """
     GET    /threads/{}/storage                  threads read
     POST   /threads/{}/commands                 threads read
     POST   /threads/{}/stream/events            threads read
+    POST   /threads/{}/ticket                   threads read
 
     POST   /threads/{}/runs                     threads create_run
     POST   /threads/{}/runs/stream              threads create_run

@@ -4,7 +4,7 @@ The answers are for another user's objects, which must appear not to exist. `rea
 the scope that the route needs. `gone` is the answer for another user's object: mostly 404, or the
 literal answer; `listed` for a list without it; `error` for streams with status 200, which clients
 do not retry; `quiet` for a stream without events; `told` for commands, which report errors with
-status 200.
+status 200; `ticket` for a ticket whose socket shows the thread no more than it would otherwise.
 """
 
 from __future__ import annotations
@@ -109,6 +109,7 @@ MATRIX = """
     GET    /threads/{t}/stream                  read   404
     POST   /threads/{t}/stream/events           read   quiet
     POST   /threads/{t}/commands                read   told
+    POST   /threads/{t}/ticket                  read   ticket
     POST   /threads/{t}/runs                    write  404
     POST   /threads/{t}/runs/stream             write  404
     POST   /threads/{t}/runs/wait               write  404
@@ -336,6 +337,8 @@ async def test_what_is_not_the_callers_does_not_exist(world: World, caller: str)
             assert not any(world.ids[name] in answer.text for name in "tac"), label
         elif line.gone == "quiet":
             assert "event:" not in answer.text, label
+        elif line.gone == "ticket":
+            assert set(answer.json()) == {"ticket", "expires_in"}, label
         elif line.gone in ("error", "told"):
             assert ("Run not found" if line.gone == "error" else "404: Thread") in answer.text, label
         else:
@@ -355,7 +358,7 @@ async def test_asking_for_the_headers_alone_tells_no_more(world: World) -> None:
 
 
 def scrubbed(text: str) -> str:
-    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "ID", text)
+    return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}|dft_[\w-]+", "ID", text)
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "revoked", "expired"])

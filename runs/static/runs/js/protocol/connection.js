@@ -39,7 +39,7 @@ export class CommandFailed extends Error {
  */
 export class Connection extends EventTarget {
   /**
-   * @param url The thread's websocket.
+   * @param url The thread's websocket, or a function that returns it or promises it, called before each attempt: a ticket opens one socket.
    * @param options.since The number of the last event that is not wanted; 0 for all.
    * @param options.channels What to subscribe to.
    */
@@ -92,10 +92,19 @@ export class Connection extends EventTarget {
 
   // --- one socket
 
-  connect() {
+  async connect() {
     this.forget();
     this.become({ name: "connecting" });
-    const socket = (this.socket = new WebSocket(this.url));
+    if (typeof this.url !== "function") return this.use(this.url);
+    const connecting = this.state;
+    const url = await Promise.resolve().then(this.url).catch(() => null);
+    if (this.state !== connecting) return;
+    if (url === null) this.ended(1006, "");
+    else this.use(url);
+  }
+
+  use(url) {
+    const socket = (this.socket = new WebSocket(url));
     const mine = (handle) => (event) => socket === this.socket && handle(event);
     socket.addEventListener("open", mine(() => this.subscribe()));
     socket.addEventListener("message", mine((event) => this.receive(JSON.parse(event.data))));
