@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.bench import delays, memory, profiles, rates, reads, several
+from tests.bench import delays, memory, profiles, rates, reads, several, sockets
 from tests.bench.processes import bare_loop, postgres_databases, serving
 from tests.bench.rates import RATES, Rate
 from tests.bench.report import about_machine, print_table
 
-OTHERS = ("first-event", "readers", "sleepers", memory.NAME)
+OTHERS = ("first-event", "readers", "sleepers", memory.NAME, sockets.NAME)
 NAMES = [*(rate.name for rate in RATES), *OTHERS, *reads.NAMES, *several.NAMES]
 
 
@@ -48,6 +48,7 @@ class Place:
     bare_url: str | None = None
     sleepers_url: str | None = None
     store_url: str | None = None
+    sockets_url: str | None = None
     fleet_urls: tuple[str, ...] = ()
 
 
@@ -59,8 +60,8 @@ def place(database: str) -> Iterator[Place]:
             yield Place(Path(name))
         else:
             fleets = [each.replace("-", "_") for each in several.NAMES]
-            with postgres_databases("server", "bare", "sleepers", "store", *fleets) as urls:
-                yield Place(Path(name), *urls[:4], fleet_urls=tuple(urls[4:]))
+            with postgres_databases("server", "bare", "sleepers", "store", "sockets", *fleets) as urls:
+                yield Place(Path(name), *urls[:5], fleet_urls=tuple(urls[5:]))
 
 
 async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
@@ -72,7 +73,11 @@ async def measure(plan: Plan, where: Place) -> list[dict[str, Any]]:
             rows += await memory.measure(
                 where.folder / "store", where.store_url, rounds=plan.rounds, samples=plan.samples, say=say
             )
-        if not {*plan.names} - {*several.NAMES, memory.NAME}:
+        if sockets.NAME in plan.names:
+            rows += await sockets.measure(
+                where.folder / "sockets", where.sockets_url, rounds=plan.long_rounds, say=say
+            )
+        if not {*plan.names} - {*several.NAMES, memory.NAME, sockets.NAME}:
             return rows + await measure_several(plan, where)
         server = await stack.enter_async_context(serving(where.folder / "server", where.server_url))
         if wanted:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import operator
+import time
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypedDict
 
+from langchain_core.messages import AIMessageChunk
+from langchain_core.outputs import ChatGenerationChunk
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from tests.support.chat_models import Talker
@@ -51,6 +55,23 @@ async def talk(state: Talk) -> dict[str, Any]:
 tokens = StateGraph(Talk).add_node("talk", talk).add_edge(START, "talk").compile()
 
 
+class Stamper(Talker):
+    """Says when it says each word, by the machine's monotonic clock in nanoseconds."""
+
+    async def _astream(self, *arguments: Any, **options: Any) -> AsyncIterator[ChatGenerationChunk]:
+        async for chunk in super()._astream(*arguments, **options):
+            yield ChatGenerationChunk(message=AIMessageChunk(f"@{time.monotonic_ns()} ", id=chunk.message.id))
+
+
+async def stamp(state: Talk) -> dict[str, Any]:
+    """Say `tokens` words, with `pause` seconds before each."""
+    model = Stamper(tokens=state["tokens"], delay=state["pause"])
+    return {"messages": [await model.ainvoke(state["messages"])]}
+
+
+stamped = StateGraph(Talk).add_node("stamp", stamp).add_edge(START, "stamp").compile()
+
+
 class Nap(TypedDict, total=False):
     seconds: float
 
@@ -62,4 +83,4 @@ async def nap(state: Nap) -> dict[str, Any]:
 
 asleep = StateGraph(Nap).add_node("nap", nap).add_edge(START, "nap").compile()
 
-NAMES = ("one", "ten", "tokens", "asleep")
+NAMES = ("one", "ten", "tokens", "stamped", "asleep")
