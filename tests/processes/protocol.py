@@ -56,9 +56,9 @@ class Socket:
 
 
 @contextmanager
-def socket(process: Process, thread: str, **options: Any) -> Iterator[Socket]:
+def socket(process: Process, thread: str, *, query: str = "", **options: Any) -> Iterator[Socket]:
     """A websocket on a thread."""
-    url = process.url.replace("http", "ws") + f"/threads/{thread}/stream/events"
+    url = process.url.replace("http", "ws") + f"/threads/{thread}/stream/events{query}"
     with connect(url, proxy=None, max_size=None, **options) as connection:
         yield Socket(connection)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket as sockets
-import struct
 import time
 import zlib
 from collections.abc import Iterator
@@ -16,85 +15,9 @@ import pytest
 
 from tests.runs.server.processes import Process, running
 from tests.runs.server.test_daphne import eventually, state
+from tests.support.raw_sockets import CLOSE, CONTINUED, PING, PONG, TEXT, Raw, frame
 
 pytestmark = pytest.mark.server
-
-TEXT, CONTINUED, CLOSE, PING, PONG = 1, 0, 8, 9, 10
-HANDSHAKE = (
-    b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%b\r\n"
-)
-
-
-class Raw:
-    """A websocket whose client writes the bytes of its frames."""
-
-    def __init__(self, server: Process, path: str, *, headers: bytes = b"", receive_buffer: int = 0) -> None:
-        self.socket = sockets.socket()
-        if receive_buffer:
-            self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(20)
-        self.socket.connect(("127.0.0.1", server.port))
-        self.socket.sendall(HANDSHAKE % (path.encode(), headers))
-        self._buffer = b""
-        while b"\r\n\r\n" not in self._buffer:
-            self._buffer += self.socket.recv(4096)
-        self.answer, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
-        assert self.answer.startswith(b"HTTP/1.1 101"), self.answer
-
-    def send(self, data: bytes) -> None:
-        self.socket.sendall(data)
-
-    def frames(self) -> Iterator[tuple[int, bytes]]:
-        """The opcode and payload of what the server sends, until it ends the connection."""
-        while True:
-            try:
-                _, first, second = b"", *self._take(2)
-                length = second & 127
-                if length == 126:
-                    (length,) = struct.unpack("!H", self._take(2))
-                elif length == 127:
-                    (length,) = struct.unpack("!Q", self._take(8))
-                yield first & 15, self._take(length)
-            except (EOFError, ConnectionError):
-                return
-
-    def close_code(self) -> tuple[int, str]:
-        """The code and reason of the server's close frame; (1006, "") if it sends none."""
-        for opcode, payload in self.frames():
-            if opcode == CLOSE:
-                return struct.unpack("!H", payload[:2])[0], payload[2:].decode()
-        return 1006, ""
-
-    def receive(self, most: int = 1 << 16) -> None:
-        more = self.socket.recv(most)
-        if not more:
-            raise EOFError
-        self._buffer += more
-
-    def _take(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            self.receive()
-        taken, self._buffer = self._buffer[:count], self._buffer[count:]
-        return taken
-
-    def __enter__(self) -> Raw:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-
-def frame(payload: bytes = b"", *, opcode: int = TEXT, final: bool = True, reserved: int = 0) -> bytes:
-    """A client's frame, masked by zeros."""
-    head = bytes([(final << 7) | reserved | opcode])
-    if len(payload) < 126:
-        head += bytes([0x80 | len(payload)])
-    elif len(payload) < 65536:
-        head += struct.pack("!BH", 0x80 | 126, len(payload))
-    else:
-        head += struct.pack("!BQ", 0x80 | 127, len(payload))
-    return head + b"\0\0\0\0" + payload
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +35,7 @@ def resident(server: Process) -> int:
 
 def test_a_client_that_reads_nothing_is_closed_with_its_code_and_costs_little(server: Process) -> None:
     before, sent = resident(server), state(server)["sent"]
-    with Raw(server, "/flood/400", receive_buffer=65536) as client:
+    with Raw(server.port, "/flood/400", receive_buffer=65536) as client:
         eventually(lambda: state(server)["blocked"])
         assert state(server)["sent"] - sent < 2_000_000
         assert resident(server) - before < 2_000_000
@@ -126,7 +49,7 @@ def test_a_client_that_reads_nothing_is_closed_with_its_code_and_costs_little(se
 
 def test_a_client_that_never_reads_is_dropped_although_it_does_not_answer_the_close(server: Process) -> None:
     closings = server.output.count("websocket 1006")
-    with Raw(server, "/flood/400", receive_buffer=65536):
+    with Raw(server.port, "/flood/400", receive_buffer=65536):
         eventually(lambda: server.output.count("websocket 1006") > closings, timeout=15)
 
 
@@ -143,7 +66,7 @@ def test_a_response_whose_client_reads_nothing_is_cut_off(server: Process) -> No
 
 def test_a_slow_client_that_reads_a_little_is_not_closed(server: Process) -> None:
     """It takes longer than `SOCKET_STALL` for each message, and it sees no ping in `SOCKET_PONG`."""
-    with Raw(server, "/large/8", receive_buffer=65536) as client:
+    with Raw(server.port, "/large/8", receive_buffer=65536) as client:
         began = time.monotonic()
         while time.monotonic() - began < 8:
             client.receive(40_000)
@@ -155,14 +78,14 @@ def test_a_slow_client_that_reads_a_little_is_not_closed(server: Process) -> Non
 
 
 def test_a_client_that_answers_no_ping_is_dropped(server: Process) -> None:
-    with Raw(server, "/echo") as client:
+    with Raw(server.port, "/echo") as client:
         began = time.monotonic()
         assert [opcode for opcode, _ in client.frames()].count(PING) >= 1
         assert 2 < time.monotonic() - began < 9
 
 
 def test_a_client_that_answers_pings_stays(server: Process) -> None:
-    with Raw(server, "/echo") as client:
+    with Raw(server.port, "/echo") as client:
         for opcode, payload in islice(client.frames(), 3):
             assert opcode == PING
             client.send(frame(payload, opcode=PONG))
@@ -171,7 +94,7 @@ def test_a_client_that_answers_pings_stays(server: Process) -> None:
 
 
 def test_a_client_that_pings_and_never_reads_fills_no_buffer() -> None:
-    with running(SOCKET_STALL="30") as server, Raw(server, "/echo", receive_buffer=65536) as client:
+    with running(SOCKET_STALL="30") as server, Raw(server.port, "/echo", receive_buffer=65536) as client:
         before = resident(server)
         pings = frame(b"x" * 125, opcode=PING) * 400
         for _ in range(400):
@@ -184,7 +107,7 @@ def test_a_client_that_pings_and_never_reads_fills_no_buffer() -> None:
 @pytest.mark.parametrize("part", [b"", b"x"])
 def test_a_message_of_endless_frames_is_refused(server: Process, part: bytes) -> None:
     before = resident(server)
-    with Raw(server, "/echo") as client:
+    with Raw(server.port, "/echo") as client:
         client.send(frame(b"{", final=False))
         more = frame(part, opcode=CONTINUED, final=False) * 1000
         for _ in range(5):
@@ -195,7 +118,7 @@ def test_a_message_of_endless_frames_is_refused(server: Process, part: bytes) ->
 
 def test_a_frame_that_arrives_byte_by_byte_takes_its_size(server: Process) -> None:
     before = resident(server)
-    with Raw(server, "/echo") as client:
+    with Raw(server.port, "/echo") as client:
         client.socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         client.send(frame(b"x" * 1_000_000)[:-20_000])
         for _ in range(20_000):
@@ -208,7 +131,7 @@ def test_a_frame_that_arrives_byte_by_byte_takes_its_size(server: Process) -> No
 def test_compression_is_not_accepted_so_that_nothing_small_becomes_large(server: Process) -> None:
     offer = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
     before = resident(server)
-    with Raw(server, "/echo", headers=offer) as client:
+    with Raw(server.port, "/echo", headers=offer) as client:
         assert b"permessage-deflate" not in client.answer
         squeezer = zlib.compressobj(9, zlib.DEFLATED, -15)
         bomb = squeezer.compress(b"x" * 200_000_000) + squeezer.flush(zlib.Z_SYNC_FLUSH)
@@ -234,19 +157,19 @@ def test_compression_is_not_accepted_so_that_nothing_small_becomes_large(server:
 def test_what_is_no_websocket_message_is_closed_with_its_code(
     server: Process, data: bytes, code: int
 ) -> None:
-    with Raw(server, "/echo") as client:
+    with Raw(server.port, "/echo") as client:
         client.send(data)
         assert client.close_code()[0] == code
 
 
 def test_a_socket_that_is_open_for_long_is_told_to_come_back() -> None:
-    with running(SOCKET_AGE="2") as server, Raw(server, "/echo") as client:
+    with running(SOCKET_AGE="2") as server, Raw(server.port, "/echo") as client:
         code, reason = client.close_code()
         assert (code, reason) == (1001, "The socket was open for too long; connect again.")
 
 
 def test_many_small_messages_of_one_client_do_not_block_the_others(server: Process) -> None:
-    with Raw(server, "/echo") as flooding, Raw(server, "/echo") as other:
+    with Raw(server.port, "/echo") as flooding, Raw(server.port, "/echo") as other:
         flooding.socket.setblocking(False)
         waits: list[float] = []
         small = frame(b"") * 10_000
