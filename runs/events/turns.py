@@ -27,6 +27,9 @@ class Turn(Protocol):
 
 T = TypeVar("T", bound=Turn)
 
+#: By how much an idle reader's longest pause between looks exceeds the shortest.
+LONGER = 8
+
 
 async def turns(
     thread_id: UUID, following: Callable[[], list[T]], look: Callable[[], object], *, every: float = 0.0
@@ -43,8 +46,8 @@ async def turns(
     """
     hub = current().hub
     async with aclosing(changes(thread_id, look, every=every)) as looks:
-        async for _ in looks:
-            while found := await hub.read(following):
+        async for changed in looks:
+            while changed and (found := await hub.read(following)):
                 for turn in found:
                     yield turn
                     if not turn.terminal:
@@ -53,30 +56,40 @@ async def turns(
             yield None
 
 
-async def changes(thread_id: UUID, look: Callable[[], object], *, every: float = 0.0) -> AsyncGenerator[None]:
+async def changes(thread_id: UUID, look: Callable[[], object], *, every: float = 0.0) -> AsyncGenerator[bool]:
     """Yield at the start, whenever a thread may have changed, and at least once per heartbeat's
-    time.
+    time; whether it may have changed.
 
     Args:
         look: Reads from the database any value that differs once the thread has changed; None when
             the thread is deleted, which ends the iteration.
-        every: How often to look if no wake-up arrives, in seconds.
+        every: How often to look if no wake-up arrives, in seconds, for a look that tells every change:
+            while all wake-ups arrive and nothing changes, up to eight times less often. By default
+            always at the hub's pace, and each heartbeat counts as a change.
 
     Raises ServerClosing when this server shuts down.
     """
     runtime = current()
     now = asyncio.get_running_loop().time
     seen: object = None
-    told, quiet_until = True, 0.0
+    told, quiet_until, look_at = True, 0.0, 0.0
+    pause = 0.0
     with runtime.wakeups.bell(thread_id) as bell:
         while not runtime.hub.closed:
             bell.clear()
-            found = await runtime.hub.read(look)
-            if found is None:
-                return
-            if told or found != seen or now() >= quiet_until:
+            changed = told
+            if told or now() >= look_at:
+                found = await runtime.hub.read(look)
+                if found is None:
+                    return
+                changed = told or found != seen
                 seen = found
-                yield
+                shortest = max(runtime.hub.poll, every)
+                rests = bool(every) and not changed and runtime.hears_all
+                pause = min(pause * 2, shortest * LONGER) if rests else shortest
+                look_at = now() + pause
+            if changed or now() >= quiet_until:
+                yield changed or not every
                 quiet_until = now() + settings.STREAM_HEARTBEAT
-            told = await bell.wait(max(0.0, min(max(runtime.hub.poll, every), quiet_until - now())))
+            told = await bell.wait(max(0.0, min(look_at, quiet_until) - now()))
     raise ServerClosing

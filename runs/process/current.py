@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID
 
+from django.db import connection
+
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK, Wakeups
 
@@ -69,6 +71,14 @@ class Runtime:
     @property
     def executes(self) -> bool:
         return self.manager is not None
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether this process is woken whenever a run begins or ends.
+
+        On SQLite, one process executes all runs.
+        """
+        return self.wakeups.connected or (connection.vendor == "sqlite" and self.executes)
 
     def stop_claiming(self) -> None:
         """Take no more runs; called once a shutdown has begun."""

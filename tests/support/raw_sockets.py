@@ -20,7 +20,7 @@ class Raw:
         self.socket = sockets.socket()
         if receive_buffer:
             self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(20)
+        self.socket.settimeout(60)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(HANDSHAKE % (path.encode(), headers))
         self._buffer = b""
