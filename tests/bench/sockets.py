@@ -20,6 +20,8 @@ from tests.bench.processes import Server, serving
 
 NAME = "sockets"
 IDLE, STREAMING, DEAF = 1000, 200, 50
+#: Sockets that connect at the same time.
+AT_ONCE = 50
 #: Tokens of each streaming socket, and seconds between two of them.
 TOKENS, PAUSE = 100, 0.1
 #: Words for a reader that never reads: some megabytes of events.
@@ -105,21 +107,24 @@ async def connected(server: Server, thread: str) -> Socket:
     loop = asyncio.get_running_loop()
     _, made = await loop.create_connection(lambda: Socket(thread), "127.0.0.1", server.port)
     made.transport.write((HANDSHAKE % thread).encode())
-    async with asyncio.timeout(30):
-        await made.accepted.wait()
+    await made.accepted.wait()
     return made
 
 
 @asynccontextmanager
 async def opened(server: Server, count: int) -> AsyncIterator[list[Socket]]:
     """Subscribed sockets, each on a thread of its own."""
-    sockets = []
-    try:
-        for _ in range(count):
+    sockets: list[Socket] = []
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def add() -> None:
+        async with turn, asyncio.timeout(60):
             sockets.append(each := await connected(server, str(uuid4())))
             each.command("subscription.subscribe", channels=CHANNELS)
-            async with asyncio.timeout(30):
-                await each.answered.wait()
+            await each.answered.wait()
+
+    try:
+        await asyncio.gather(*(add() for _ in range(count)))
         yield sockets
     finally:
         for each in sockets:
