@@ -36,6 +36,7 @@ def websocket_application(other: Application = reject) -> Application:
         parameters = socket_parameters(scope)
         if parameters is None:
             return await other(scope, receive, send)
+        take_ticket(scope)
         # Only a browser sends a user's cookies with a socket of another site's page, and it sends an Origin.
         origin, host = (
             each.decode("latin-1") if each is not None else None

@@ -22,6 +22,8 @@ NAME = "sockets"
 IDLE, STREAMING, DEAF = 1000, 200, 50
 #: Sockets that connect at the same time.
 AT_ONCE = 50
+#: Seconds for all sockets to connect, or for all runs to end.
+PATIENCE = 300.0
 #: Tokens of each streaming socket, and seconds between two of them.
 TOKENS, PAUSE = 100, 0.1
 #: Words for a reader that never reads: some megabytes of events.
@@ -118,7 +120,7 @@ async def opened(server: Server, count: int) -> AsyncIterator[list[Socket]]:
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def add() -> None:
-        async with turn, asyncio.timeout(60):
+        async with turn, asyncio.timeout(PATIENCE):
             sockets.append(each := await connected(server, str(uuid4())))
             each.command("subscription.subscribe", channels=CHANNELS)
             await each.answered.wait()
@@ -138,7 +140,7 @@ async def stream(sockets: list[Socket]) -> list[float]:
         each.command("run.start", assistant_id="stamped", input=said)
         # People do not begin all at once.
         await asyncio.sleep(PAUSE / 10)
-    async with asyncio.timeout(150):
+    async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(each.ended.wait() for each in sockets))
     if missing := [len(each.delays) for each in sockets if len(each.delays) != TOKENS]:
         raise RequestError(f"{len(missing)} sockets did not get all {TOKENS} tokens: {missing[:5]}")
@@ -150,7 +152,7 @@ async def never_read(server: Server) -> tuple[float, int]:
     async with opened(server, 1) as (teller,):
         said = {"messages": [{"role": "user", "content": "hi"}], "tokens": WORDS, "pause": 0.0}
         teller.command("run.start", assistant_id="tokens", input=said)
-        async with asyncio.timeout(150):
+        async with asyncio.timeout(PATIENCE):
             await teller.ended.wait()
         before = most = resident_bytes(server.pid)
         deaf = [await connected(server, teller.thread) for _ in range(DEAF)]

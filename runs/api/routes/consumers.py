@@ -186,6 +186,10 @@ class ThreadConsumer(AsyncWebsocketConsumer):
             await self._end(Code.RESTART, RESTARTING, retry_after=back)
         elif isinstance(error, NotFound):
             await self._end(Code.GONE, str(error))
+        elif isinstance(error, OSError):
+            # Some servers raise it for a client that has disconnected.
+            logger.debug("A socket's client has disconnected: %s", error)
+            self._closed = True
         elif not self._closed:
             logger.error("A socket's thread could not be read.", exc_info=error)
             await self._end(Code.FAILED, "The thread could not be read; connect again.")
