@@ -165,12 +165,10 @@ class Request(http_protocol.WebRequest):
 
     def check_timeouts(self) -> None:
         super().check_timeouts()
-        if (
-            self.gate is not None
-            and self.channel is not None
-            and self._progress.stalled(self.channel.transport)
-        ):
-            self.channel.transport.abortConnection()
+        # Twisted removes the channel of a finished request.
+        channel = getattr(self, "channel", None)
+        if self.gate is not None and channel is not None and self._progress.stalled(channel.transport):
+            channel.transport.abortConnection()
 
     def handle_exception(self, exception: BaseException) -> None:
         if self._response_started:
