@@ -19,7 +19,7 @@ from tests.processes.databases import ROOT, Template, environment
 from tests.processes.harness import STEPS, Site, free_port
 from tests.processes.protocol import Socket
 
-EMAIL = "ada@example.com"
+EMAIL = "grace@example.com"
 BODY = {"assistant_id": "steps", "input": {"log": []}, "if_not_exists": "create"}
 UVICORN = ("-m", "uvicorn", "tests.host.asgi:application", "--port", "{port}", "--lifespan", "on")
 DAPHNE = ("-m", "daphne", "-p", "{port}", "tests.host.asgi:application")

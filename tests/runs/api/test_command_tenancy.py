@@ -200,7 +200,7 @@ async def test_a_socket_is_one_of_its_users_connections(world: World, run_settin
     run_settings(USER_CONNECTIONS=1)
     async with socket(world.ids["t"], world.callers["owner"]) as first:
         async with socket(world.ids["t"], world.callers["owner"]) as second:
-            assert await second.closed() == (4429, "You have 1 open streams; close some.")
+            assert await second.closed() == (4429, "You have 1 open streams; close some. Retry after 5 s.")
         stream = await world.http.post(
             f"/threads/{world.ids['t']}/stream/events", json=LIFECYCLE, headers=world.callers["owner"]
         )

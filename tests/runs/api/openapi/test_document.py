@@ -79,7 +79,7 @@ def test_generated_clients_get_a_name_for_every_route() -> None:
 
 
 def test_what_changes_something_says_what_it_takes() -> None:
-    without = {"copy", "cancel"}
+    without = {"copy", "cancel", "create_ticket"}
     assert not [
         (method, path)
         for method, path, operation in operations()

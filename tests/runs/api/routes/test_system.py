@@ -221,10 +221,18 @@ async def test_the_queue_is_what_waits_and_runs(http: httpx.AsyncClient) -> None
 
 
 async def test_threads_of_synchronous_nodes_are_counted(http: httpx.AsyncClient) -> None:
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Semaphore(0)
     loop = asyncio.get_running_loop()
-    left, kept = (loop.run_in_executor(None, release.wait, 30) for _ in range(2))
+
+    def node() -> None:
+        begun.release()
+        release.wait(30)
+
+    left, kept = (loop.run_in_executor(None, node) for _ in range(2))
     try:
+        # A call that has not begun is cancelled, and leaves no thread.
+        for _ in range(2):
+            await asyncio.to_thread(begun.acquire, timeout=30)
         left.cancel()
         await asyncio.sleep(0)
         found = await scraped(http)
