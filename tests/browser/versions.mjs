@@ -7,6 +7,8 @@ async function edit(page, place, text) {
   await page.button("Send again").click();
   await page.tab.locator(".bubble", { hasText: text }).waitFor();
   await page.idle();
+  // The runs are listed again once the answer is complete.
+  await page.tab.locator(".pick .num").locator("visible=true").first().waitFor();
 }
 
 const picks = (page) => page.tab.locator(".pick .num").locator("visible=true").allInnerTexts();
