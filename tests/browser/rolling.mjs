@@ -1,11 +1,13 @@
 // Two processes behind a balancer are replaced one after the other while two tabs, one at each, show an answer.
 import { agrees, check, steps, watch } from "./words.mjs";
-import { chat, fault, person, test } from "./site.mjs";
+import { chat, fault, PATIENCE, person, test, within } from "./site.mjs";
 
 const COUNT = 40;
 
 test("a rolling restart of two processes loses and repeats nothing", async () => {
   const context = await person();
+  // Four servers start beside the browser.
+  context.setDefaultTimeout(within(PATIENCE));
   const page = await chat(context, { assistant: "obeying" });
   await page.send(`march ${COUNT} 0.2`);
   await page.has(".md", "step 2");
