@@ -68,7 +68,7 @@ def chat(given: Namespace, out: Output) -> int:
         loop.close()
 
 
-def _user(name: str | None, thread: Thread | None) -> int:
+def _user(name: str | None, thread: Thread | None) -> UserId:
     """The user who talks. Raises CommandError if the thread is another user's."""
     if name is None:
         if thread is not None:
