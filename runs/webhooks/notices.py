@@ -85,7 +85,7 @@ async def send_signal(delivery: WebhookDelivery) -> Result:
 
 
 def _send(delivery: WebhookDelivery) -> str | None:
-    """Call the receivers; return the error of the first one that raised. Django logs each."""
+    """Call the receivers; return the error of the first one that raised."""
     payload: Any = delivery.payload
     payload = payload if isinstance(payload, dict) else decode(payload)
     ids = {name: UUID(payload[name]) for name in ("run_id", "thread_id", "assistant_id")}
@@ -93,4 +93,7 @@ def _send(delivery: WebhookDelivery) -> str | None:
         sender=Run, **{**payload, **ids, "user_id": delivery.user_id, "notice_id": delivery.id}
     )
     errors = [answer for _, answer in found if isinstance(answer, Exception)]
+    for error in errors:
+        # Django's own log of it goes nowhere by default, unless DEBUG is on.
+        logger.warning("A receiver of %s failed.", delivery.url.removeprefix(SCHEME), exc_info=error)
     return f"{type(errors[0]).__name__}: {errors[0]}"[:1000] if errors else None
