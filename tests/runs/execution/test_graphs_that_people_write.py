@@ -78,7 +78,7 @@ async def test_nodes_that_hang_after_a_cancel_leave_their_threads_to_others(
 ) -> None:
     nodes = people.runtime.nodes
     hanging = []
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(100):
         for _ in range(2 * settings.CONCURRENCY):
             hanging.append(run := await people.start("hangs"))
             while nodes.busy < len(hanging):
