@@ -45,4 +45,6 @@ def command(site: Site, *arguments: str) -> str:
     """The output of a management command of the site."""
     process = site.spawn("manage.py", *arguments, DJANGO_SUPERUSER_PASSWORD=ADA["password"])
     assert process.wait(STARTED_WITHIN) == 0, process.tail
+    # The newest process is the one that scripts kill: it must be a server.
+    site.processes.remove(process)
     return process.output
