@@ -43,6 +43,7 @@ test("1012: a person need not wait", async () => {
 for (const code of [1011, 4408]) {
   test(`${code}: the page comes back soon`, async () => {
     const { page, attempts } = await closing(code, "", { times: 2 });
+    while (attempts.length < 3) await page.tab.waitForTimeout(100);
     await page.idle();
     assert.equal(attempts.length, 3);
     await page.done();
