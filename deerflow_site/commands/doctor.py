@@ -70,9 +70,10 @@ def _site_works(terminal: Terminal, has_project: bool) -> int:
 
     django.setup()
     from django.conf import settings
-    from django.core.management import CommandError, call_command, get_commands
+    from django.core.management import CommandError, call_command
 
     from deerflow_site.development.loading import problems
+    from runs.management.arguments import require_existing_database
 
     project: Project | None = settings.PROJECT if has_project else None
     failed = problems(project) if project is not None else []
@@ -82,9 +83,13 @@ def _site_works(terminal: Terminal, has_project: bool) -> int:
         terminal.good(f"graphs: {', '.join(project.graphs)} can be imported")
         if path := project.part("auth", "path"):
             terminal.good(f"auth: {path} can be used")
-    if "agents" in get_commands():
-        try:
-            call_command("agents", "doctor")
-        except (CommandError, SystemExit) as error:
-            return int(getattr(error, "returncode", 0) or getattr(error, "code", 0) or 1)
+    try:
+        require_existing_database()
+    except CommandError:
+        terminal.note("There is no database yet: deerflow dev creates it.")
+        return 1 if failed else 0
+    try:
+        call_command("agents", "doctor")
+    except (CommandError, SystemExit) as error:
+        return int(getattr(error, "returncode", 0) or getattr(error, "code", 0) or 1)
     return 1 if failed else 0
