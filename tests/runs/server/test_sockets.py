@@ -167,8 +167,9 @@ def test_a_socket_that_is_open_for_long_is_told_to_come_back() -> None:
         assert (code, reason) == (1001, "The socket was open for too long; connect again.")
 
 
-def test_many_small_messages_of_one_client_do_not_block_the_others(server: Process) -> None:
-    with Raw(server.port, "/echo") as flooding, Raw(server.port, "/echo") as other:
+def test_many_small_messages_of_one_client_do_not_block_the_others() -> None:
+    # No client is late here, however busy the machine is.
+    with running() as server, Raw(server.port, "/echo") as flooding, Raw(server.port, "/echo") as other:
         flooding.socket.setblocking(False)
         waits: list[float] = []
         small = frame(b"") * 10_000
