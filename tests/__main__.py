@@ -83,7 +83,7 @@ def chaos() -> int:
 WORKERS = "4"
 
 #: With more failures than this, none is repeated.
-FEW = 4
+FEW = 8
 
 #: The length of the suite's chaos test; `make chaos` runs longer.
 CHAOS_SECONDS = 60

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from tests.support.driving import Driver
-from tests.support.emptying import empty_quickly
+from tests.support.emptying import drop_in_use, empty_quickly
 
 empty_quickly()
+drop_in_use()
 
 
 @pytest.fixture

@@ -112,8 +112,12 @@ class Source:
 
     @property
     def closed(self) -> bool:
-        """Whether this server shuts down."""
-        return self._hub.closed
+        """Whether this server shuts down, and the reader must continue elsewhere.
+
+        Not if this process has just ended the run: its last events are in memory, and its reader gets
+        them, and the end.
+        """
+        return self._hub.closed and not (self._stream is not None and self._stream.finished)
 
     async def begin(self, after: Position | None) -> None:
         """Begin after a position; None for after the newest event."""

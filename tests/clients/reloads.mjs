@@ -41,7 +41,10 @@ class Page {
   /** Wait until the messages are these and no run is active; check that no other messages were shown, and no interrupt waits. */
   async shows(expected) {
     const there = () => !this.state.isLoading && JSON.stringify(this.texts()) === JSON.stringify(expected);
-    await eventually(there, { what: `${expected}` }).catch((error) => assert.deepEqual(this.texts(), expected, error));
+    await eventually(there, { what: `${expected}` }).catch((error) => {
+      assert.deepEqual(this.texts(), expected);
+      throw error;
+    });
     assert.ok(this.shown.messages <= expected.length, `${this.shown.messages} messages were shown at once.`);
     assert.deepEqual(this.questions(), []);
     assert.equal(this.error ?? this.state.error, undefined);

@@ -64,9 +64,11 @@ class RunProjection:
         """The events of one entry of the log.
 
         Args:
-            timestamp: When it was logged, in milliseconds.
+            timestamp: The earliest time at which it was logged, in milliseconds. Items carry their own, and
+                what follows them is not older: stock clients drop what is older than the state that they
+                have read.
         """
-        self._source, self._count, self._time = event.id, 0, timestamp
+        self._source, self._count, self._time = event.id, 0, max(self._time, timestamp)
         mode, *namespace = event.name.split("|")
         if mode == "metadata":
             return list(self._begin())
@@ -87,7 +89,7 @@ class RunProjection:
             status: The run's final status.
             error: The clients' form of a failure that is not in the log.
         """
-        self._time = timestamp
+        self._time = max(self._time, timestamp)
         ending = ENDINGS[status]
         if self._asked and status == "success":
             ending = "interrupted"

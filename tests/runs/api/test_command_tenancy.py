@@ -199,6 +199,8 @@ async def test_a_key_that_is_revoked_ends_its_streams(world: World, path: str, r
 async def test_a_socket_is_one_of_its_users_connections(world: World, run_settings: Any) -> None:
     run_settings(USER_CONNECTIONS=1)
     async with socket(world.ids["t"], world.callers["owner"]) as first:
+        # A socket is accepted before it is counted.
+        assert outcome(await first.command("state.get")) == "success"
         async with socket(world.ids["t"], world.callers["owner"]) as second:
             assert await second.closed() == (4429, "You have 1 open streams; close some. Retry after 5 s.")
         stream = await world.http.post(

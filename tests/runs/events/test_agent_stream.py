@@ -65,3 +65,13 @@ async def test_who_follows_a_run_learns_of_the_one_that_waited_for_it_in_the_sam
     assert epoch_of(found[-1].seq) == (await driver.row(begun)).epoch
     replayed = [event for event in await told(driver, begun) if str(waiting.id) in event.event_id]
     assert [event.seq for event in replayed] == [event.seq for event in found[-len(replayed) :]]
+
+
+async def test_events_of_a_run_that_has_ended_are_dated_when_they_happened(driver: Driver) -> None:
+    run = await driver.finish(await driver.start("sleeping", {"log": [], "delay": 0.05}))
+    events = await told(driver, run)
+    times = [event.timestamp for event in events]
+    assert times == sorted(times)
+    assert {event.method for event in events} >= {"checkpoints", "values", "lifecycle"}
+    first, *_, last = [event.timestamp for event in events if event.method == "values"]
+    assert last - first >= 50

@@ -33,6 +33,8 @@ class State(TypedDict, total=False):
 
 #: Events that nodes wait for, and whether a tool is down.
 release = threading.Event()
+#: One entry for each execution of the node that hangs.
+hanging: list[None] = []
 down: list[bool] = []
 
 
@@ -65,7 +67,8 @@ def _own_loop(state: State, config: RunnableConfig) -> dict[str, Any]:
 
 
 def _hangs(state: State) -> dict[str, Any]:
-    release.wait(60)
+    hanging.append(None)
+    release.wait(150)
     return {"log": ["released"]}
 
 

@@ -45,6 +45,7 @@ async def people(transactional_db: None, run_settings: Any, trace_file: Path) ->
 def held() -> Iterator[None]:
     """Lets hanging nodes end after the test."""
     graphs.release.clear()
+    graphs.hanging.clear()
     yield
     graphs.release.set()
 
@@ -76,17 +77,16 @@ async def test_nodes_that_hang_hold_up_neither_others_nor_large_states(people: D
 async def test_nodes_that_hang_after_a_cancel_leave_their_threads_to_others(
     people: Driver, held: None, run_settings: Any
 ) -> None:
-    nodes = people.runtime.nodes
-    hanging = []
+    count = 2 * settings.CONCURRENCY
     async with asyncio.timeout(100):
-        for _ in range(2 * settings.CONCURRENCY):
-            hanging.append(run := await people.start("hangs"))
-            while nodes.busy < len(hanging):
+        for number in range(1, count + 1):
+            run = await people.start("hangs")
+            while len(graphs.hanging) < number:
                 await asyncio.sleep(0.005)
             await cancel_run(run.id, thread_id=run.thread_id, principal=people.principal, action="interrupt")
             assert (await people.finish(run)).status == "interrupted"
         assert (await people.finish(await people.start("quick"))).status == "success"
-    assert nodes.abandoned == len(hanging)
+    assert people.runtime.nodes.abandoned == count
 
 
 async def test_a_new_answer_takes_the_place_of_one_that_a_failed_node_took(people: Driver) -> None:

@@ -361,3 +361,15 @@ def test_the_next_attempt_tells_no_checkpoint_twice() -> None:
         log.attempt(number)
         log.item("checkpoints", checkpoint)
     assert log.data("checkpoints") == [{"id": "c2", "parent_id": "c1", "step": 3, "source": "loop"}]
+
+
+def test_nothing_is_dated_before_what_it_follows() -> None:
+    """Stock clients drop what is older than the state that they have read, and would miss a last state."""
+    log = Log()
+    log.attempt()
+    log.item("checkpoints", {"config": {"configurable": {"checkpoint_id": "c1"}}, "metadata": {"step": 1}})
+    log.row("values", {"messages": []})
+    log.end()
+    times = [each["params"]["timestamp"] for each in log.events]
+    assert [each["method"] for each in log.events] == ["lifecycle", "checkpoints", "values", "lifecycle"]
+    assert times == [2, 1000, 1000, 1000]

@@ -35,6 +35,7 @@ export class Session extends EventTarget {
     this.read = null;
     this.phase = "loading";
     this.live = false;
+    this.refreshes = 0;
   }
 
   async open() {
@@ -85,9 +86,14 @@ export class Session extends EventTarget {
     if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
   }
 
+  /** Whether what is told happens now, and was not there before the page. */
+  get isNews() {
+    return this.live || this.fresh;
+  }
+
   /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
   get catchingUp() {
-    return !this.live && !this.fresh && this.phase === "ready";
+    return !this.isNews && this.phase === "ready";
   }
 
   // --- events
@@ -102,7 +108,7 @@ export class Session extends EventTarget {
   }
 
   turned(data) {
-    if (!this.live) return;
+    if (!this.isNews) return;
     if (data.event !== "running") this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
@@ -131,22 +137,25 @@ export class Session extends EventTarget {
   /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. */
   async refresh() {
     const asked = performance.now();
+    const number = ++this.refreshes;
+    // An older answer is not looked at: since it was asked for, something has happened.
+    const isLast = () => !this.closed && number === this.refreshes;
     await this.quietly(async () => {
       const [runs, thread] = await Promise.all([this.listRuns(), this.find(), this.look()]);
-      if (this.closed) return;
+      if (!isLast()) return;
       this.versions.take(runs);
       if (thread) this.thread = thread;
-      if (!this.model.active) await this.rest(thread, asked);
+      if (!this.model.active) await this.rest(thread, asked, isLast);
     });
   }
 
   /** Nothing runs: the state is what holds, whatever changed it. */
-  async rest(thread, asked) {
+  async rest(thread, asked, isLast) {
     if (!thread || thread.status === "busy") return;
     this.askFrom(thread);
     if (this.read?.at !== thread.state_updated_at) {
       const { values } = await this.api.get(`threads/${this.id}/state`);
-      if (this.model.active || this.closed) return;
+      if (this.model.active || !isLast()) return;
       this.read = { at: thread.state_updated_at, values };
     }
     this.model.setState(this.read.values);

@@ -96,7 +96,7 @@ export class Stage {
     const { session } = this.page;
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
     this.card = new QuestionCard(withSchemas, { send: (responses) => session.answer(responses), since: session.model.run?.endedAt ?? 0 });
-    if (session.live) this.page.announce(`A question waits: ${this.card.points[0].heading}`);
+    if (session.isNews) this.page.announce(`A question waits: ${this.card.points[0].heading}`);
     return this.card.element;
   }
 
