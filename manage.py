@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Run a management command of the site."""
 
-from deerflow_site.command_line import manage
+from deerflow_site.commands.line import manage
 
 if __name__ == "__main__":
     manage()

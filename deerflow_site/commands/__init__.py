@@ -1,1 +1,1 @@
-"""Commands of `deerflow` that are not Django's."""
+"""The command line of `deerflow`, and its commands that are not Django's."""

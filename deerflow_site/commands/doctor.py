@@ -21,8 +21,8 @@ def doctor(arguments: Sequence[str]) -> int:
     argparse.ArgumentParser(
         prog="deerflow doctor", description="Check the project of this folder."
     ).parse_args(arguments)
-    # Imported here because `command_line` imports this module.
-    from deerflow_site.command_line import find_project
+    # Imported here because `line` imports this module.
+    from deerflow_site.commands.line import find_project
 
     terminal = Terminal()
     terminal.say(f"deerflow {VERSION}, Python {platform.python_version()}, {platform.system()}")
@@ -73,7 +73,7 @@ def _site_works(terminal: Terminal, has_project: bool) -> int:
     from django.core.management import CommandError, call_command
 
     from deerflow_site.development.loading import problems
-    from runs.management.arguments import require_existing_database
+    from runs.management.databases import require_existing_database
 
     project: Project | None = settings.PROJECT if has_project else None
     failed = problems(project) if project is not None else []

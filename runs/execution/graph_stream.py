@@ -24,13 +24,13 @@ from runs.execution.invocation import (
     langgraph_modes,
     towards,
 )
+from runs.execution.log.model_events import MessagesHandler  # noqa: F401 (which installs itself)
+from runs.execution.log.notes import Notes, lines_in, noting
+from runs.execution.log.recording import Chunk, Recording
+from runs.execution.log.told import Told
+from runs.execution.log.usage import Usage
 from runs.execution.loops import AttemptWriter
-from runs.execution.model_events import MessagesHandler  # noqa: F401 (which installs itself)
-from runs.execution.notes import Notes, lines_in, noting
-from runs.execution.recording import Chunk, Recording
 from runs.execution.resume import Landed, Resumption, landed, source
-from runs.execution.told import Told
-from runs.execution.usage import Usage
 from runs.graphs.compatibility import ensure_goes_on, root_of
 from runs.graphs.runtimes import execution_runtime
 from runs.graphs.stores import store_of_run

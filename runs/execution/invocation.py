@@ -16,6 +16,9 @@ from runs.identity.auth_file.users import AuthUser
 
 #: LangGraph's names of the client's stream modes, where they differ.
 LANGGRAPH_MODES = {"messages-tuple": "messages"}
+#: Keys of a client's configuration that are passed on, and those that name a checkpoint.
+PASSED_ON = ("tags", "recursion_limit", "max_concurrency")
+FORK = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
 
 
 def has_begun(checkpoint_metadata: Mapping[str, Any] | None, run_id: str) -> bool:
@@ -104,12 +107,7 @@ def graph_config(
         # A client may set its own `user_id`, because one key may serve many users. The keys above are set by
         # the server alone.
         configurable["user_id"] = auth_user.identity
-    checkpoint = kwargs.get("checkpoint") or {}
-    if not begun:
-        # Later attempts continue from the thread's newest checkpoint, which the fork has made.
-        for key in ("checkpoint_id", "checkpoint_ns", "checkpoint_map"):
-            if checkpoint.get(key) is not None:
-                configurable[key] = checkpoint[key]
+    configurable |= _fork(kwargs, begun=begun)
     config: dict[str, Any] = {
         "configurable": configurable,
         "metadata": {
@@ -122,7 +120,13 @@ def graph_config(
             "run_attempt": attempt,
         },
     }
-    for key in ("tags", "recursion_limit", "max_concurrency"):
-        if given.get(key) is not None:
-            config[key] = given[key]
-    return config
+    return config | {key: given[key] for key in PASSED_ON if given.get(key) is not None}
+
+
+def _fork(kwargs: Mapping[str, Any], *, begun: bool) -> dict[str, Any]:
+    """The checkpoint at which the run's first attempt begins, if the client named one.
+
+    Later attempts continue from the thread's newest checkpoint, which the fork has made.
+    """
+    checkpoint = kwargs.get("checkpoint") or {}
+    return {} if begun else {key: checkpoint[key] for key in FORK if checkpoint.get(key) is not None}

@@ -19,7 +19,7 @@ from runs.assistants import find_assistant
 from runs.exceptions import NotFound, ThreadBusy
 from runs.lifecycle import cancellation, thread_rest
 from runs.lifecycle.new_run import compose, taken_up
-from runs.lifecycle.queues import is_paused
+from runs.lifecycle.operators.queues import is_paused
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
 from runs.requests import limits
@@ -181,13 +181,7 @@ def admit(
         run = compose(request, assistant, thread, user_id=user_id, now=now, edited=edited)
         run.auth_details = auth_details
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
-        claimed = (
-            worker_id is not None
-            and not in_flight
-            and (queues is None or run.queue in queues)
-            and assistant.graph_id in graphs.names()
-            and not is_paused(run.queue)
-        )
+        claimed = worker_id is not None and not in_flight and _is_executed_here(run, assistant, queues)
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
             changes["epoch"] = run.epoch
@@ -203,6 +197,14 @@ def admit(
     run.thread = thread
     run.assistant = assistant
     return admitted
+
+
+def _is_executed_here(run: Run, assistant: Assistant, queues: Collection[str] | None) -> bool:
+    return (
+        (queues is None or run.queue in queues)
+        and assistant.graph_id in graphs.names()
+        and not is_paused(run.queue)
+    )
 
 
 def _thread(

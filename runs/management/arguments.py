@@ -1,19 +1,18 @@
-"""Options and checks of the commands that execute runs."""
+"""Options that several commands have."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from pathlib import Path
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connection, connections
-from django.db.migrations.executor import MigrationExecutor
 from django.utils.module_loading import import_string
 
 from runs import graphs
 from runs.graphs.sources import QUEUE
+from runs.lifecycle.reconcile import parse_before
 
 
 def port_number(text: str) -> int:
@@ -35,6 +34,15 @@ def seconds(text: str) -> float:
     except ValueError:
         pass
     raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
+
+
+def before_time(text: str) -> datetime:
+    try:
+        return parse_before(text).astimezone(UTC)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+    except OverflowError as error:
+        raise ArgumentTypeError(f"{text!r} is out of range.") from error
 
 
 def queue_names(text: str) -> frozenset[str]:
@@ -62,28 +70,6 @@ def warn_of_empty_queues(command: Any, queues: frozenset[str] | None) -> None:
     known = {graphs.registration(name).queue for name in graphs.names()}
     for queue in sorted((queues or frozenset()) - known):
         command.stderr.write(f"No graph is registered for the queue {queue!r}, so it has no runs.")
-
-
-def require_existing_database() -> None:
-    """Raise CommandError if the file of the SQLite database is absent; connecting would create an empty one."""
-    name = str(connection.settings_dict["NAME"])
-    in_memory = name.startswith("file:") or ":memory:" in name
-    if connection.vendor == "sqlite" and not in_memory and not Path(name).exists():
-        raise CommandError(f"There is no database {name}: run `python manage.py migrate` first.")
-
-
-def require_migrated_database() -> None:
-    """Raise CommandError if the database lacks migrations or cannot be reached."""
-    try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError as error:
-        raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
-    finally:
-        # The event loop will run in this thread, where Django forbids using or closing a connection.
-        connections.close_all()
-    if missing:
-        raise CommandError("The database is not migrated: run `python manage.py migrate` first.")
 
 
 def site_application() -> Any:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Self
 from uuid import UUID
 
 from runs.conf import settings
 from runs.crons.scheduler import Scheduler
 from runs.events.hub import EventHub, RunStream
-from runs.execution import notes, tracing
+from runs.execution import tracing
 from runs.execution.attempt import Execution
 from runs.execution.ending import failure
+from runs.execution.log import notes
 from runs.execution.settler import NOT_SETTLED, Settler
 from runs.lifecycle import claims
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
@@ -29,6 +29,7 @@ from runs.worker.active import Active, ActiveRuns
 from runs.worker.cancel_watch import CancelWatch
 from runs.worker.drain import drain_runs
 from runs.worker.heartbeat import Heartbeat
+from runs.worker.slots import Slot
 from runs.worker.sweeps import Sweeps
 from threads.checkpoints import CheckpointStorage
 from threads.db.database import in_database
@@ -40,26 +41,6 @@ logger = logging.getLogger(__name__)
 CLAIM_BATCH = 20
 #: How long a shutdown sends traces at most, in seconds, if its own time allows it.
 FLUSH = 5.0
-
-
-@dataclass(slots=True)
-class Slot:
-    """A place for one run, reserved before its admission so that it can be claimed in the same transaction."""
-
-    manager: RunManager
-    worker_id: UUID
-
-    @property
-    def queues(self) -> Collection[str] | None:
-        """The queues that this worker serves; None for all."""
-        return self.manager.options.queues
-
-    def start(self, run: Run) -> None:
-        self.release()
-        self.manager.start(run, asked_here=True)
-
-    def release(self) -> None:
-        self.manager.reserved -= 1
 
 
 class RunManager:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import FrameType
 from uuid import UUID
 
@@ -26,7 +26,7 @@ from runs.process.wakeups import Wakeups
 from runs.process.watchdog import watched_loop
 from runs.worker import blocked
 from runs.worker.manager import RunManager
-from threads.checkpoints import open_checkpoints
+from threads.checkpoints import CheckpointStorage, open_checkpoints
 from threads.db import clock
 from threads.db.database import in_database, threads
 from threads.db.executors import NodeThreads, in_thread
@@ -64,21 +64,11 @@ async def open_runtime(
         stack.push_async_callback(in_thread, threads.close, CLOSE_SECONDS)
         stack.enter_context(watched_loop(_others_handed_back(worker_id)))
         stack.enter_context(forks.network_not_inherited())
-        # Synchronous nodes execute here, on one thread for each run.
-        nodes = NodeThreads(options.concurrency or settings.CONCURRENCY, "nodes")
-        stack.callback(nodes.shutdown)
-        asyncio.get_running_loop().set_default_executor(nodes)
+        stack.callback((nodes := _node_threads(options)).shutdown)
         if execute:
             await stack.enter_async_context(executing_alone())
-        for name, error in graphs.load_all().items():
-            logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
-        store_settings.configuration()
-        serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
-        storage = await stack.enter_async_context(
-            open_checkpoints(
-                file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=settings.LEASE * 2 / 3
-            )
-        )
+        _load_graphs()
+        storage = await stack.enter_async_context(_checkpoints())
         wakeups = Wakeups()
         opened = Runtime(storage, EventHub(wakeups), wakeups, nodes)
         await in_database(clock.ask)
@@ -98,6 +88,26 @@ async def open_runtime(
             yield opened
         finally:
             opened.stop_claiming()
+
+
+def _node_threads(options: WorkerOptions) -> NodeThreads:
+    """Where synchronous nodes execute, on one thread for each run."""
+    nodes = NodeThreads(options.concurrency or settings.CONCURRENCY, "nodes")
+    asyncio.get_running_loop().set_default_executor(nodes)
+    return nodes
+
+
+def _load_graphs() -> None:
+    for name, error in graphs.load_all().items():
+        logger.error("Graph %r cannot be loaded; its runs will fail: %s", name, error)
+    store_settings.configuration()
+
+
+def _checkpoints() -> AbstractAsyncContextManager[CheckpointStorage]:
+    """The storage, for the types of the loaded graphs."""
+    serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
+    retry_seconds = settings.LEASE * 2 / 3
+    return open_checkpoints(file=settings.CHECKPOINTS_FILE, serde=serde, retry_seconds=retry_seconds)
 
 
 def _others_handed_back(worker_id: Callable[[], UUID | None]) -> Callable[[FrameType | None], None]:

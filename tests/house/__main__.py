@@ -15,10 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MOST_MODULES, MOST_LINES, MOST_LINES_OF_FUNCTION = 14, 300, 50
 #: Folders that may have any number of modules.
 MAY_GROW = ("runs.management.commands",)
-#: Modules that Django, Channels or every layer looks for at the root of an application.
+#: Modules that Python, Django, Channels or every layer looks for at the root of an application.
 KNOWN = {
-    "__init__", "apps", "models", "admin", "urls", "asgi", "wsgi", "settings", "signals", "receivers", "consumers", "tests",
-    "conf", "exceptions", "encoding", "serializers", "deletion",
+    "__init__", "__main__", "apps", "models", "admin", "urls", "asgi", "wsgi", "settings", "signals", "receivers", "consumers", "tests",
+    "conf", "version", "exceptions", "encoding", "serializers", "deletion",
     "disclosure", "display", "expiry", "filters", "metadata", "redaction",
 }  # fmt: skip
 #: The most lines of a section of the report.

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from runs.admin.run_page.facts import page
 from runs.exceptions import InvalidRequest
-from runs.lifecycle import operations
-from runs.lifecycle.operations import Operator
+from runs.lifecycle.operators import operations
+from runs.lifecycle.operators.operations import Operator
 from runs.models import Run
 from runs.process.current import call
 from runs.states.edits import edit_as_operator
@@ -20,7 +20,7 @@ Body = Mapping[str, Any]
 def act(run: Run, by: Operator, body: Body) -> dict[str, Any]:
     """Take the action that a request names; return its outcome in words, and the address of a new run.
 
-    Raises what `runs.lifecycle.operations` raises, and InvalidRequest.
+    Raises what `runs.lifecycle.operators.operations` raises, and InvalidRequest.
     """
     reason = body.get("reason") or ""
     if not isinstance(reason, str):

@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
-from runs.lifecycle.offers import offers
-from runs.lifecycle.operations import standing
+from runs.lifecycle.operators.offers import offers
+from runs.lifecycle.operators.operations import standing
 from runs.models import Attempt, Run, RunAction, Worker
 from threads.db import clock
 from threads.models import Thread

@@ -20,7 +20,7 @@ from runs.admin.run_page.steps import Step
 from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
-from runs.lifecycle.operations import Operator
+from runs.lifecycle.operators.operations import Operator
 from runs.models import Run, RunAction
 from runs.process.current import call
 from runs.protocols.differences import differences

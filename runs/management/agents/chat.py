@@ -18,9 +18,9 @@ from runs.conf import settings
 from runs.identity.local import local_user_id
 from runs.identity.principals import Principal
 from runs.management.agents.chat_answers import answer_to, question_lines
-from runs.management.agents.event_lines import message_text
-from runs.management.agents.output import Output
 from runs.management.agents.parsing import by_id, by_username, verb
+from runs.management.agents.printing.event_lines import message_text
+from runs.management.agents.printing.output import Output
 from runs.models import Run, Worker
 from runs.process.current import Runtime
 from runs.process.executor_lock import sole_executor

@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
-from runs.management.agents.output import fitting
+from runs.management.agents.printing.output import fitting
 
 #: The most characters of an argument that are shown; a draft was streamed before.
 LONGEST = 160

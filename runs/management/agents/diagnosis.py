@@ -13,10 +13,13 @@ from django.db import connection
 
 from runs import graphs
 from runs.checks.configuration import check_settings
-from runs.lifecycle import queues
+from runs.lifecycle.operators import queues
 from runs.lifecycle.reconcile import reconcile
-from runs.management.arguments import require_existing_database, require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.databases import (
+    require_existing_database,
+    require_migrated_database,
+    require_reachable_database,
+)
 from runs.models import ApiKey, Run, RunStatus, Worker
 from runs.process.notifications import round_trip
 from threads.db import clock

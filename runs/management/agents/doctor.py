@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from runs.management.agents.diagnosis import diagnose
-from runs.management.agents.output import Column, Output
 from runs.management.agents.parsing import verb
+from runs.management.agents.printing.output import Column, Output
 
 COLUMNS = (
     Column("", "state", state=True),

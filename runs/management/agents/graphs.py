@@ -9,8 +9,8 @@ from typing import Any
 
 from runs import graphs
 from runs.graphs.runtimes import introspection_runtime
-from runs.management.agents.output import Column, Output
 from runs.management.agents.parsing import Noun
+from runs.management.agents.printing.output import Column, Output
 
 COLUMNS = (
     Column("graph", "name"),

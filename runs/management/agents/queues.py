@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import Any
 
 from runs.graphs.sources import QUEUE
-from runs.lifecycle import queues
-from runs.management.agents.output import Column, Output
+from runs.lifecycle.operators import queues
 from runs.management.agents.parsing import Noun, age_in_seconds
+from runs.management.agents.printing.output import Column, Output
 from threads.display import seconds
 
 COLUMNS = (

@@ -1,4 +1,4 @@
-"""`agents runs`: list and show runs; the other verbs are in `run_actions`, `tail` and `transfers`."""
+"""`agents runs`: list and show runs; the other verbs are in `actions`, `tail` and `transfers`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from argparse import Namespace
 from typing import Any
 
-from runs.management.agents import run_actions, tail, transfers
 from runs.management.agents.chat_answers import question_lines
-from runs.management.agents.output import Column, Output, cell, fitting, plain
 from runs.management.agents.parsing import Noun, by_id
-from runs.management.agents.rows import LARGE, run_details, run_row, waits
-from runs.management.agents.run_choice import add_filters, chosen, exit_status, loaded
+from runs.management.agents.printing.output import Column, Output, cell, fitting, plain
+from runs.management.agents.printing.rows import LARGE, run_details, run_row, waits
+from runs.management.agents.run_verbs import actions, tail, transfers
+from runs.management.agents.run_verbs.choice import add_filters, chosen, exit_status, loaded
 from runs.management.arguments import positive
 from runs.models import Run, RunStatus
 from threads.display import EMPTY, seconds
@@ -40,7 +40,7 @@ def add(nouns: Any) -> None:
     shown.add_argument("run", help="The run's id, or the beginning or the end of it.")
     shown.add_argument("--exit-status", action="store_true", help="Exit with the run's status, see below.")
     tail.add(noun)
-    run_actions.add(noun)
+    actions.add(noun)
     transfers.add(noun)
 
 

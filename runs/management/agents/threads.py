@@ -14,13 +14,12 @@ from runs.conf import settings
 from runs.deletion import ROWS, remove_threads
 from runs.encoding import encode
 from runs.identity.principals import Principal
-from runs.management.agents.event_lines import summary
-from runs.management.agents.output import Column, Output, fitting
 from runs.management.agents.parsing import Noun, by_id, confirmed
-from runs.management.agents.rows import thread_details, thread_row
+from runs.management.agents.printing.event_lines import summary
+from runs.management.agents.printing.output import Column, Output, fitting
+from runs.management.agents.printing.rows import thread_details, thread_row
 from runs.management.agents.runtimes import in_runtime
-from runs.management.arguments import positive
-from runs.management.commands.reconcile_runs import before_time
+from runs.management.arguments import before_time, positive
 from runs.process.notifications import notify_after_commit
 from runs.retention.thread_deletion import hide
 from threads.checkpoints.opening import open_pruning

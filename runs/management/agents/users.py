@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from runs.management.agents.output import Output
 from runs.management.agents.parsing import Noun, by_username, confirmed
+from runs.management.agents.printing.output import Output
 from runs.retention.user_exports import exported_user
 from runs.retention.users import belongings, delete_user
 

@@ -16,9 +16,12 @@ from django.db import DatabaseError
 
 from runs.exceptions import RunsError
 from runs.management.agents import chat, doctor, graphs, queues, runs, threads, users, workers
-from runs.management.agents.output import Output
-from runs.management.arguments import require_existing_database, require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.agents.printing.output import Output
+from runs.management.databases import (
+    require_existing_database,
+    require_migrated_database,
+    require_reachable_database,
+)
 
 #: The exit code after Ctrl-C.
 STOPPED = 130

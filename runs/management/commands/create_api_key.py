@@ -11,8 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from runs.identity import keys
 from runs.identity.principals import SCOPES, known_scopes
-from runs.management.arguments import positive, require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.arguments import positive
+from runs.management.databases import require_migrated_database, require_reachable_database
 from threads.db import clock
 
 #: Ten years.

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from runs.management.arguments import positive, require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.arguments import positive
+from runs.management.databases import require_migrated_database, require_reachable_database
 from threads.texts.backfill import missing_texts
 
 

@@ -10,8 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandParser
 
 from runs.admin.identity import state_of
-from runs.management.arguments import require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.models import ApiKey
 
 #: The version of the JSON that `--json` prints.

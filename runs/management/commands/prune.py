@@ -15,8 +15,8 @@ from django.db import DatabaseError
 from runs.checks.configuration import check_settings
 from runs.conf import settings
 from runs.deletion import ROWS
-from runs.management.arguments import require_migrated_database, seconds
-from runs.management.commands.reconcile_runs import before_time, require_reachable_database
+from runs.management.arguments import before_time, seconds
+from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.retention import policy as retention
 from runs.retention.policy import Policy, Report
 from threads.checkpoints.opening import open_pruning

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import json
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
 from runs.conf import settings
-from runs.lifecycle.reconcile import Report, parse_before, reconcile
-from runs.management.arguments import require_migrated_database
+from runs.lifecycle.reconcile import Report, reconcile
+from runs.management.arguments import before_time
+from runs.management.databases import one_line, require_migrated_database, require_reachable_database
 from runs.models import Run
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
-from threads.checkpoints.postgres.storage import connection_string
 
 #: The version of the JSON that `--json` prints.
 SCHEMA = 1
@@ -40,29 +39,6 @@ while servers run, because each run is settled in a transaction that checks it a
 that executes runs holds a lock, which proves that earlier processes are dead, and settles their runs
 itself. Meanwhile this command finds only orphans of workers that are marked as stopped.
 """
-
-
-def before_time(text: str) -> datetime:
-    try:
-        return parse_before(text).astimezone(UTC)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
-    except OverflowError as error:
-        raise ArgumentTypeError(f"{text!r} is out of range.") from error
-
-
-def require_reachable_database() -> None:
-    """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
-    if connection.vendor != "postgresql":
-        return
-    try:
-        psycopg.connect(connection_string(), connect_timeout=5).close()
-    except psycopg.Error as error:
-        raise CommandError(f"The database cannot be reached: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 class Command(BaseCommand):
@@ -112,7 +88,7 @@ class Command(BaseCommand):
             lines = [json.dumps({"schema": SCHEMA, **asdict(report)})] if options["json"] else summary(report)
             self.stdout.write("\n".join(lines))
         except DatabaseError as error:
-            raise CommandError(f"The database cannot be used: {_one_line(error)}") from error
+            raise CommandError(f"The database cannot be used: {one_line(error)}") from error
         except OSError as error:
             raise CommandError(f"The lock file of this SQLite database cannot be used: {error}") from error
         if report.unsettled:

@@ -9,8 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from runs.identity import keys
-from runs.management.arguments import require_migrated_database
-from runs.management.commands.reconcile_runs import require_reachable_database
+from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.models import ApiKey
 
 

@@ -13,10 +13,10 @@ from runs.management.arguments import (
     add_worker_arguments,
     port_number,
     positive,
-    require_migrated_database,
     seconds,
     warn_of_empty_queues,
 )
+from runs.management.databases import require_migrated_database
 from runs.process.options import WorkerOptions
 
 

@@ -12,7 +12,8 @@ from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
 from django.contrib.staticfiles.management.commands import runserver
 from django.core.management.base import CommandError
 
-from runs.management.arguments import require_migrated_database, site_application
+from runs.management.arguments import site_application
+from runs.management.databases import require_migrated_database
 
 logger = logging.getLogger("django.server")
 

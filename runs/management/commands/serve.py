@@ -10,10 +10,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from runs.management.arguments import (
     add_worker_arguments,
     port_number,
-    require_migrated_database,
     site_application,
     warn_of_empty_queues,
 )
+from runs.management.databases import require_migrated_database
 from runs.process.options import WorkerOptions
 
 

@@ -11,10 +11,10 @@ from uuid import UUID
 from runs.events import table
 from runs.events.reading import is_settled
 from runs.events.table import Event, Position
-from runs.management.agents.event_lines import readable, unpacked
-from runs.management.agents.output import Output, fitting, terminal_width
 from runs.management.agents.parsing import Noun, by_id
-from runs.management.agents.run_choice import exit_status, loaded
+from runs.management.agents.printing.event_lines import readable, unpacked
+from runs.management.agents.printing.output import Output, fitting, terminal_width
+from runs.management.agents.run_verbs.choice import exit_status, loaded
 from runs.models import Run
 
 #: How often the log is read while nothing comes, in seconds.

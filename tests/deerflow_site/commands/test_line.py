@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.core import management
 
-from deerflow_site import command_line
+from deerflow_site.commands import line
 from tests.deerflow_site.project.test_reading import write
 from tests.reloads.dev import OWN, ROOT
 
@@ -46,15 +46,15 @@ def test_what_django_does_not_know_is_for_agents(monkeypatch: pytest.MonkeyPatch
         return {"serve": "runs", "agents": "runs"}
 
     monkeypatch.setattr(management, "get_commands", commands)
-    assert command_line.dispatched(["deerflow", "runs", "list"]) == ["deerflow", "agents", "runs", "list"]
+    assert line.dispatched(["deerflow", "runs", "list"]) == ["deerflow", "agents", "runs", "list"]
     for arguments in (["serve", "--port", "1"], ["agents", "runs"], ["--version"], ["help"]):
-        assert command_line.dispatched(["deerflow", *arguments]) == ["deerflow", *arguments]
+        assert line.dispatched(["deerflow", *arguments]) == ["deerflow", *arguments]
 
 
 def test_windows_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "win32")
     with pytest.raises(SystemExit, match="deerflow needs Linux or macOS"):
-        command_line.main()
+        line.main()
 
 
 def test_the_settings_module_can_be_another(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
-from runs.execution.notes import model_note
+from runs.execution.log.notes import model_note
 from runs.protocols.errors import describe
 
 

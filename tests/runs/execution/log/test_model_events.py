@@ -14,7 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.pregel._messages import StreamMessagesHandler
 
-from runs.execution.model_events import Chunks, MessagesHandler
+from runs.execution.log.model_events import Chunks, MessagesHandler
 from runs.protocols.agent.messages import Messages
 from tests.support.chat_models import Scripted
 

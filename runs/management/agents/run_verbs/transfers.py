@@ -8,9 +8,9 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from runs.lifecycle.transfers import exported, imported
-from runs.management.agents.output import Output
+from runs.lifecycle.operators.transfers import exported, imported
 from runs.management.agents.parsing import Noun, by_id, by_username
+from runs.management.agents.printing.output import Output
 from runs.models import Run
 
 

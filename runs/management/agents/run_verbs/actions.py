@@ -11,11 +11,11 @@ from uuid import UUID
 from django.core.management.base import CommandError, CommandParser
 
 from runs.exceptions import NotFound
-from runs.lifecycle import operations
-from runs.lifecycle.operations import Operator, Refused
-from runs.management.agents.output import Output
+from runs.lifecycle.operators import operations
+from runs.lifecycle.operators.operations import Operator, Refused
 from runs.management.agents.parsing import Noun, by_id, confirmed, json_value
-from runs.management.agents.run_choice import add_filters, chosen
+from runs.management.agents.printing.output import Output
+from runs.management.agents.run_verbs.choice import add_filters, chosen
 from runs.management.agents.runtimes import in_runtime
 from runs.models import Run
 

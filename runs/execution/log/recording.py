@@ -14,7 +14,7 @@ from runs.encoding import encode
 from runs.events.buffer import RunStream
 from runs.exceptions import RunTooLarge
 from runs.execution.invocation import langgraph_modes
-from runs.execution.told import Told
+from runs.execution.log.told import Told
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
 from runs.protocols.disclosure import discloses_interrupt, without_internals
 from runs.protocols.errors import describe

@@ -19,8 +19,8 @@ from runs.events import table
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, RunsError
 from runs.lifecycle import cancellation
 from runs.lifecycle.admission import admit
-from runs.lifecycle.offers import Standing, offers
-from runs.lifecycle.repeating import beginning, request_of
+from runs.lifecycle.operators.offers import Standing, offers
+from runs.lifecycle.operators.repeating import beginning, request_of
 from runs.models import CancelAction, Run, RunAction, RunStatus
 from runs.process.current import notify_cancelled
 from runs.requests.run import RunRequest, sanitised_checkpoint
@@ -186,7 +186,7 @@ def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
     """The run, and its thread, locked within a transaction, if the action can be taken.
 
     Args:
-        kind: One of `runs.lifecycle.offers.ACTIONS`.
+        kind: One of `runs.lifecycle.operators.offers.ACTIONS`.
     """
     threads = Thread.objects.filter(runs=run_id)
     in_transaction = transaction.get_connection().in_atomic_block

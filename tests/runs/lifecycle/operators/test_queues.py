@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from runs.lifecycle import queues
 from runs.lifecycle.claims import claim
+from runs.lifecycle.operators import queues
 from runs.models import Run, Worker
 from runs.process.leases import request_drain
 from tests.support.driving import Driver

@@ -9,9 +9,9 @@ import pytest
 from django.db import connection
 
 from runs.exceptions import InvalidRequest, NotFound
-from runs.lifecycle import operations
-from runs.lifecycle.offers import ACTIONS, Standing, offers
-from runs.lifecycle.operations import Operator, Refused
+from runs.lifecycle.operators import operations
+from runs.lifecycle.operators.offers import ACTIONS, Standing, offers
+from runs.lifecycle.operators.operations import Operator, Refused
 from runs.models import Attempt, Run, RunAction
 from tests.support.driving import Driver
 from tests.support.rows import make_run, make_thread, make_user

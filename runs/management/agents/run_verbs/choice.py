@@ -10,8 +10,8 @@ from django.core.management.base import CommandParser
 from django.db.models import Q, QuerySet
 
 from runs.management.agents.parsing import by_id
-from runs.management.agents.rows import waits
-from runs.management.commands.reconcile_runs import before_time
+from runs.management.agents.printing.rows import waits
+from runs.management.arguments import before_time
 from runs.models import Run, RunStatus
 from threads.db.ids import first_id
 from threads.models import Thread

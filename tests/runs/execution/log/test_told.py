@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from runs.execution.told import Told
+from runs.execution.log.told import Told
 from runs.lifecycle.outcomes import Stop
 from runs.protocols.agent.items import PACK, pack
 from tests.runs.lifecycle.test_reconcile import bury, settled

@@ -11,8 +11,8 @@ import pytest
 
 from runs.encoding import decode, encode
 from runs.events import table
-from runs.execution import notes
-from runs.execution.notes import MOST_LINES, Notes, described, lines_in, model_note, noting
+from runs.execution.log import notes
+from runs.execution.log.notes import MOST_LINES, Notes, described, lines_in, model_note, noting
 from runs.models import Run
 from runs.protocols.agent.items import LOG, MODEL, PACK
 from runs.protocols.errors import failure_of

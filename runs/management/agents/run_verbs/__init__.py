@@ -1,0 +1,1 @@
+"""The verbs of `agents runs` that do more than list and show."""

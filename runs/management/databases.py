@@ -1,0 +1,48 @@
+"""What a command needs of the database, checked before it begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from django.core.management.base import CommandError
+from django.db import DatabaseError, connection, connections
+from django.db.migrations.executor import MigrationExecutor
+
+from threads.checkpoints.postgres.storage import connection_string
+
+
+def require_reachable_database() -> None:
+    """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
+    if connection.vendor != "postgresql":
+        return
+    try:
+        psycopg.connect(connection_string(), connect_timeout=5).close()
+    except psycopg.Error as error:
+        raise CommandError(f"The database cannot be reached: {one_line(error)}") from error
+
+
+def require_existing_database() -> None:
+    """Raise CommandError if the file of the SQLite database is absent; connecting would create an empty one."""
+    name = str(connection.settings_dict["NAME"])
+    in_memory = name.startswith("file:") or ":memory:" in name
+    if connection.vendor == "sqlite" and not in_memory and not Path(name).exists():
+        raise CommandError(f"There is no database {name}: run `python manage.py migrate` first.")
+
+
+def require_migrated_database() -> None:
+    """Raise CommandError if the database lacks migrations or cannot be reached."""
+    try:
+        executor = MigrationExecutor(connection)
+        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
+    finally:
+        # The event loop will run in this thread, where Django forbids using or closing a connection.
+        connections.close_all()
+    if missing:
+        raise CommandError("The database is not migrated: run `python manage.py migrate` first.")
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
