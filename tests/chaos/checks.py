@@ -41,7 +41,7 @@ def check(found: Found, ledger: Ledger) -> list[str]:
     for reading in ledger.readings:
         run = by_id.get(reading.run_id)
         if run is not None and found.threads.get(run["thread_id"], {}).get("discarded_at"):
-            # Nobody sees it any more, and the sweep removes its events first.
+            # The run is hidden, and the sweep removes its events first.
             run = None
         wrong += read(reading, run, found)
     return [*wrong, *contradictions(ledger), *bulks(ledger)]
