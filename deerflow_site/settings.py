@@ -164,7 +164,7 @@ else:
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 15_000,
-        # A process that is frozen in a transaction must not block the process that takes over its runs. Nor
+        # A process that is frozen in a transaction must not block the process that takes over its runs. Neither
         # may one long-held lock block all database threads of a process.
         "options": "-c idle_in_transaction_session_timeout=10000 -c lock_timeout=5000",
     }

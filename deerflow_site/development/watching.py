@@ -1,4 +1,4 @@
-"""Finds the files of a project that changed, by looking at them again and again."""
+"""Finds the files of a project that changed, by polling."""
 
 from __future__ import annotations
 

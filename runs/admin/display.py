@@ -45,7 +45,7 @@ def worker_link(run: Run) -> str:
 
 
 def options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The client's options besides the input, without secrets; only those that were given."""
+    """The client's options other than the input, without secrets; only those that were given."""
     given = {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
     return dict(redacted(given))
 

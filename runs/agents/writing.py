@@ -46,7 +46,7 @@ def start(
 ) -> Started:
     """Create a run as a user, in the present transaction: it exists exactly if that commits.
 
-    Workers hear of it at the commit.
+    Workers are notified at the commit.
 
     Args:
         assistant: A graph's name, or an assistant's id.

@@ -55,7 +55,7 @@ class Scheduler:
         if due is None:
             return settings.SWEEP
         wait = (due - clock.now()).total_seconds()
-        # Crons that another process is firing count as due, hence the minimum pause.
+        # Crons that another process is firing count as due, so there is a minimum pause.
         return min(settings.SWEEP, max(RETRY if failed else 0.05, wait))
 
     async def _fire(self, cron_id: UUID) -> None:

@@ -66,7 +66,7 @@ def _first(loop: Any, **arguments: Any) -> Any:
 
 
 def _stop(loop: Any) -> bool:
-    """The first tick of a loop whose head stands at a breakpoint after its last step."""
+    """The first tick of a loop whose head is at a breakpoint after its last step."""
     loop.status = "interrupt_after"
     loop._prepare_tasks_and_emit_checkpoint()
     raise GraphInterrupt

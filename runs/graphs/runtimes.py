@@ -26,7 +26,7 @@ def introspection_runtime(user: Any = None) -> Any:
     empty.
 
     Args:
-        user: Who asks, if the site has an Auth file.
+        user: The caller, if the site has an Auth file.
     """
     return _ReadRuntime(access_context="assistants.read", user=user, store=InMemoryStore())
 
@@ -41,6 +41,6 @@ def read_runtime(
 
     Args:
         store: The store of the thread's user; an empty one if the thread has no user.
-        user: Who asks, if the site has an Auth file.
+        user: The caller, if the site has an Auth file.
     """
     return _ReadRuntime(access_context=access, user=user, store=store or InMemoryStore())

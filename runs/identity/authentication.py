@@ -40,7 +40,7 @@ async def authenticated(file: AuthFile, credentials: Credentials, available: dic
     """Authenticate a client by the Auth file.
 
     Args:
-        available: Arguments of the file's function by name, besides `headers` and `authorization`.
+        available: Arguments of the file's function by name, in addition to `headers` and `authorization`.
 
     Raises:
         HttpError: The function's own error; 403 for any other failure in it.

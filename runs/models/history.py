@@ -14,7 +14,7 @@ class Attempt(models.Model):
     """One try at executing a run.
 
     Only triggers of the database write it (`runs.models.history_triggers`): each change of a run's
-    status does so in its own transaction, whoever makes it.
+    status does so in the same transaction.
     """
 
     pk = models.CompositePrimaryKey("run_id", "number")
@@ -39,7 +39,7 @@ class Attempt(models.Model):
 
 
 class RunAction(models.Model):
-    """What a person asked of a run, why, and what came of it."""
+    """What a person asked of a run, why, and the result."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     #: No database constraint, as for attempts.

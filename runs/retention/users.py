@@ -76,7 +76,7 @@ def _threads(user_id: UserId) -> Iterator[Step]:
             raise RuntimeError("Some of the user's threads are locked by others.")
         hidden, stopped = hide(page, principal=Principal(user_id))
         notify_after_commit([*stopped, *hidden])
-        # A hidden copy has a later time; nobody will complete it.
+        # A hidden copy has a later time; it will not be completed.
         mine.filter(id__in=page, discarded_at__gt=clock.now()).update(discarded_at=clock.now())
         removed = 0
         for kind, count in remove_threads(page, pruning, rows=ROWS, kind="threads"):

@@ -73,7 +73,7 @@ class WebSocketProtocol(ws_protocol.WebSocketProtocol):
         bound_kernel_buffer(self.transport)
 
     def connectionLost(self, reason: Any) -> None:
-        # The HTTP channel will not hear of it.
+        # The HTTP channel is not told.
         self.factory.server_class.http_factory.opened -= 1
         self.gate.stopProducing()
         super().connectionLost(reason)

@@ -49,7 +49,7 @@ def events_table(run: Run) -> dict[str, Any]:
 
 
 def _named(name: str, start: str) -> str:
-    """What people read as an event's name; many items that nobody asked for by name share a row."""
+    """What people read as an event's name; items of no requested mode share a row."""
     if name != PACK:
         return name
     if base_of(start) is not None:

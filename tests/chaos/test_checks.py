@@ -182,6 +182,8 @@ def test_rows_of_a_deleted_thread_that_nobody_sees_any_more_are_the_sweeps() -> 
     assert any("has {'log'" in each for each in check(found, ledger))
     found.threads["thread"]["discarded_at"] = at(9)
     assert check(found, ledger) == []
+    found.events.clear()
+    assert check(found, ledger) == []
 
 
 def test_readers_of_a_run_saw_the_same() -> None:

@@ -62,7 +62,7 @@ KNOWN = [
     ("exit", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"parent","goto":true}]]}},{"kind":"fan"}],[{"kind":"ask","asks":1}]]},"story":{}}'),
     # Three steps of a subgraph were executed again: it ran ahead of the storage.
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"fan"}],[{"kind":"work"}]]}}]]}}]]},"story":{}}'),
-    # A fork inside a subgraph with a memory began it anew, when the root graph's checkpoint of the fork had landed.
+    # A fork inside a subgraph with a memory started it again, when the root graph's checkpoint of the fork had landed.
     ("sync", '{"graph":{"layers":[[{"kind":"call","graph":{"layers":[[{"kind":"ask","asks":1}]],"memory":true}}]]},"story":{"update":true,"fork":"inside"}}'),
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}]],"memory":true}}]]},"story":{"update":true,"fork":"inside"}}'),
     # An older checkpoint was answered, and a task that ended there asked for its second answer again: only the first was stored.

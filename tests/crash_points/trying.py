@@ -68,7 +68,7 @@ async def play(
     except Exception as error:
         return f"{type(error).__name__}: {error}", served.writes, served.entered, True
     kind = accident.kind if accident and served.happened else ""
-    # A node that fails once may fail once more when its task is another one.
+    # A node that fails once may fail again when its task is another one.
     kinds = {name: node.kind for name, node in named_nodes(case.graph)}
     before, now = (
         {name: count for name, count in each.items() if kinds.get(name) != "flaky"}
@@ -102,7 +102,7 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
 def durabilities(case: Case) -> tuple[str, ...]:
     """Those in which plain LangGraph goes on as in the others.
 
-    `exit` saves no earlier checkpoint to go on from, nor all of what is stored beside one.
+    `exit` saves no earlier checkpoint to go on from, and not all of what is stored beside one.
     """
     return ("sync", "async") if case.story.fork else ("sync", "async", "exit")
 

@@ -16,7 +16,7 @@ PHRASES = {
     "anew": r"\banew\b",
     "in vain": r"\bin vain\b",
     "let no": r"\blets? (no|nothing|nobody|none)\b",
-    "for it is": r"(?:^|[,;:.)] )for (?:it|they|there|he|nobody|nothing|none|each|all|these|those)\b(?! (?:of|to)\b)",
+    "for it is": r"(?:^|[,;:.)] )for (?:it|they|there|he|nobody|nothing|none|these|those)\b(?! (?:of|to)\b)",
     "is not to": r"\b(?:is|are|was|were) (?:not )?to (?!be\b.*\?)(?:be|have|hear|do|go|know|see|say)\b",
     "thereby": r"\b(?:thereby|therein|thereof|thereafter|whereby|wherein|hereby|henceforth|hence|thus|whence|upon|shall|lest)\b",
     "Who hears": r"(?:^|[.:;,] )who (?:\w+s|has|is|may)\b",
@@ -28,10 +28,10 @@ PHRASES = {
     "once more": r"\b(?:once more|again and again|ever again|for ever|at last|all the same|as yet)\b",
     "the former": r"\bthe (?:former|latter)\b",
     "give or take": r"\bgive or take\b",
-    "of no use": r"\b(?:of no use|no use|that is none|are none|is none)\b",
+    "of no use": r"\b(?:of no use|no use|that is none|(?<!there )(?:are|is) none)\b(?! (?:else|but|if))",
     "puts off": r"\bput(?:s|ting)? \w* ?off\b",
     "besides": r"\bbesides\b",
-    "nor": r"\bnor\b",
+    "nor": r"^(?!.*\bneither\b).*\bnor\b",
     "give up, gave up": r"\bgave (?:it )?up\b",
 }
 PATTERNS = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in PHRASES.items()}

@@ -59,7 +59,7 @@ def test_equal_requests_to_two_processes_create_one_run_each_time(site: Site) ->
 
 @pytest.mark.postgresql
 def test_a_repeated_request_waits_for_the_first_one(site: Site) -> None:
-    """The first process stands still in the transaction that creates the run."""
+    """The first process stops in the transaction that creates the run."""
     first = site.start(FAILPOINT="admitting")
     second = site.start(*SERVE_ONLY, port=free_port())
     with ThreadPoolExecutor(2) as pool:

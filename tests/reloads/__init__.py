@@ -1,1 +1,1 @@
-"""`deerflow dev` while its files change: what is served, what becomes of runs, and how long it takes."""
+"""`deerflow dev` while its files change: what is served, how runs continue, and how long it takes."""

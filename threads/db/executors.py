@@ -31,7 +31,7 @@ MOST_ABANDONED = 256
 
 
 class _Call(Future[Any]):
-    """A call that may be executing. Its future notices that nobody waits for it any more."""
+    """A call that may be executing. Its future notices when its caller is cancelled."""
 
     def __init__(self, function: Callable[[], Any], abandoned: Callable[[_Call], None]) -> None:
         super().__init__()

@@ -15,7 +15,7 @@ from threads.texts.words import words_of
 #: The most bytes of a thread's text; of a longer conversation the newest messages are kept.
 LARGEST = 64 * 1024
 LONGEST_TITLE = 500
-#: Who writes messages that people read: LangChain's types, and roles of messages in OpenAI's form.
+#: Writers of messages that people read: LangChain's types, and roles of messages in OpenAI's form.
 AUTHORS = frozenset({"human", "ai", "user", "assistant", "HumanMessageChunk", "AIMessageChunk"})
 
 

@@ -1,4 +1,4 @@
-"""What became of a process's spans. Pure."""
+"""How many spans of a process were sent, dropped or refused. Pure."""
 
 from __future__ import annotations
 

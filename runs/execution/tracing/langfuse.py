@@ -80,7 +80,7 @@ def client() -> Client | None:
 
 
 def forget() -> None:
-    """Use the environment anew; for tests."""
+    """Read the environment again; for tests."""
     global _client, _failed
     _client, _failed = None, False
 

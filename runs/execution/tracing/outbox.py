@@ -64,7 +64,7 @@ class Outbox(SpanExporter):
         return True
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Do nothing: whoever calls this would wait for a receiver that may be gone. See `flush`."""
+        """Do nothing: the caller would wait for a receiver that may be gone. See `flush`."""
         return True
 
     def shutdown(self) -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-#: Headers that are part of each key, so that nobody else's answer is found by a client without the credentials.
+#: Headers that are part of each key, so that a client without the credentials does not get the answer of another one.
 ALWAYS = ("authorization", "x-api-key", "cookie")
 TTL, SIZE = 60.0, 1000
 

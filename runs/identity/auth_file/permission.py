@@ -95,7 +95,7 @@ async def permit(
     """
     require_scope(principal, rule.scope)
     if configured.current() is None:
-        # Copying the body for nobody takes as long as parsing it.
+        # A copy that is not used takes as long as parsing the body.
         return Permitted(principal, body)
     try:
         value = handled(rule, path, body)

@@ -45,7 +45,7 @@ class Refused(RunsError):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Who acts, and from where.
+    """The person who acts, and the interface.
 
     Args:
         user_id: The user of this site; None for a command, whose `name` is the system's user.

@@ -31,7 +31,7 @@ class Queue:
 
 
 def pause(name: str, *, reason: str = "") -> bool:
-    """Let no worker claim runs of this queue; return whether it was not paused before.
+    """Stop the claims of this queue; return whether it was not paused before.
 
     Runs that execute continue. Every claim that begins after this call obeys the pause.
     """

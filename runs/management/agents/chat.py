@@ -154,7 +154,7 @@ class Talk:
         return ended
 
     async def _answers(self, run: Run) -> dict[str, Any]:
-        """The request that answers the thread's questions; empty if there are none, or nobody to ask."""
+        """The request that answers the thread's questions; empty if there are none, or no terminal to ask in."""
         asked = [each for questions in run.thread.interrupts.values() for each in questions]
         if not asked or run.status != "success":
             return {}

@@ -73,7 +73,7 @@ async def test_a_run_exists_exactly_if_the_transaction_commits(driver: Driver, a
                 assert not Run.objects.filter(id=run.id).exists()
             time.sleep(0.3)
             if not undone:
-                # Nobody executes it before the commit.
+                # No worker executes it before the commit.
                 assert Run.objects.get(id=run.id).status == "pending"
             if undone and not savepoint:
                 raise Undone

@@ -28,7 +28,7 @@ async def test_a_run_that_ended_while_another_one_was_between_attempts_comes_aft
     begun = await driver.finish(begun)
     before = await told(driver, begun)
     assert (await driver.row(waiting)).epoch == begun.epoch
-    # As if its process had died then: it was put back, and claimed anew.
+    # As if its process had died then: it was requeued, and claimed again.
     await in_database(Run.objects.filter(id=begun.id).update, attempt=F("attempt") + 1, epoch=F("epoch") + 2)
     after = await told(driver, begun)
     order = await in_database(runs_of, begun.thread_id, principal=driver.principal, epoch=0)
@@ -36,7 +36,7 @@ async def test_a_run_that_ended_while_another_one_was_between_attempts_comes_aft
     numbers = [event.seq for event in after]
     assert numbers == sorted(set(numbers))
     assert [event.event_id for event in after] == [event.event_id for event in before]
-    # Who has the first one's end still learns of the other's.
+    # A reader that has the first one's end still gets the other's.
     ends = [event for event in after if event.event_id.startswith(f"synth:{waiting.id}")]
     assert ends
     assert [event.seq for event in await told(driver, begun, since=ends[0].seq - 1)] == [

@@ -1,4 +1,4 @@
-"""A thread's text follows its values, whoever writes them."""
+"""A thread's text follows its values, for every writer."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ LARGE = ("kwargs", "metadata", "base", "auth_details", "assistant__config", "ass
 
 
 def waits(run: Run) -> bool:
-    """Whether the run stopped at a question that nobody has answered yet."""
+    """Whether the run stopped at an interrupt without an answer."""
     return run.status == RunStatus.SUCCESS and run.thread.status == ThreadStatus.INTERRUPTED
 
 

@@ -1,4 +1,4 @@
-"""Spans that wait to be sent: bounded, counted, and nobody waits for them."""
+"""Spans that wait to be sent: bounded and counted; no run waits for them."""
 
 from __future__ import annotations
 
