@@ -5,7 +5,7 @@ state.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,7 @@ from runs.models import Run
 from runs.requests.answers import answered
 from threads.models import Thread
 from threads.models.querysets import Principal
-from threads.state.interrupts import read_interrupts
+from threads.state.interrupts import asked_at, read_interrupts
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +29,30 @@ def waiting_interrupts(thread: Thread) -> dict[str, Any]:
     If they cannot be read, the thread keeps the interrupts that it showed.
     """
     try:
-        serde = JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
-        return read_interrupts(thread.id, file=settings.CHECKPOINTS_FILE, serde=serde)
+        return read_interrupts(thread.id, file=settings.CHECKPOINTS_FILE, serde=_serde())
     except Exception:
         logger.exception(
             "Thread %s: its interrupts could not be read; it keeps those that it showed.", thread.id
         )
         return dict(thread.interrupts)
+
+
+def asked_at_checkpoint(thread_id: UUID, checkpoint: Mapping[str, Any]) -> set[str]:
+    """The ids of the interrupts at a checkpoint of the thread's own graph that a client names; empty if
+    it is a subgraph's, or if they cannot be read.
+    """
+    checkpoint_id = checkpoint.get("checkpoint_id")
+    if not checkpoint_id or checkpoint.get("checkpoint_ns"):
+        return set()
+    try:
+        return asked_at(thread_id, checkpoint_id, file=settings.CHECKPOINTS_FILE, serde=_serde())
+    except Exception:
+        logger.exception("Thread %s: the interrupts of a checkpoint could not be read.", thread_id)
+        return set()
+
+
+def _serde() -> JsonPlusSerializer:
+    return JsonPlusSerializer(allowed_msgpack_modules=graphs.checkpoint_types())
 
 
 def unanswered(thread_id: UUID, asked: Collection[str]) -> set[str]:

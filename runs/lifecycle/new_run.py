@@ -10,6 +10,7 @@ from runs import graphs
 from runs.conf import settings
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest
+from runs.lifecycle.interrupts import asked_at_checkpoint
 from runs.models import Assistant, Run
 from runs.models.run import DEFAULT_QUEUE
 from runs.requests.answers import is_plain_answer
@@ -80,7 +81,7 @@ def _kwargs(request: RunRequest, assistant: Assistant, thread: Thread, *, edited
     }
     return {
         "input": request.input,
-        "command": _bind(request.command, thread, moved=edited or request.checkpoint is not None),
+        "command": _bind(request.command, thread, checkpoint=request.checkpoint, edited=edited),
         "checkpoint": request.checkpoint,
         "config": {**assistant.config, **request.config, "configurable": configurable},
         "context": {**assistant.context, **restored(request.context, assistant.context)},
@@ -123,7 +124,9 @@ def kept_config(before: Mapping[str, Any], given: Mapping[str, Any], *, most: in
     return dict(given) if most and len(encode(whole).encode()) > most else whole
 
 
-def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dict[str, Any] | None:
+def _bind(
+    command: dict[str, Any] | None, thread: Thread, *, checkpoint: Mapping[str, Any] | None, edited: bool
+) -> dict[str, Any] | None:
     """Bind a plain answer to the interrupt that waits now, so that no later interrupt can receive
     it.
 
@@ -131,12 +134,19 @@ def _bind(command: dict[str, Any] | None, thread: Thread, *, moved: bool) -> dic
     together with the end of the run that asked.
 
     Args:
-        moved: Whether the run continues from an edit, or from a checkpoint that it names, instead
-            of where the thread's last run stopped. Interrupts there have other ids than those that
-            the thread shows, or none yet. The answer then stays plain, and LangGraph gives it to
-            the first interrupt.
+        checkpoint: The checkpoint from which the run continues, if it names one. A plain answer is for
+            the interrupt there, if there is one only: a node beside it that is executed again might ask
+            first.
+        edited: Whether the run continues from an edit, instead of where the thread's last run
+            stopped. Interrupts there have other ids than those that the thread shows, or none yet.
+            The answer then stays plain, and LangGraph gives it to the first interrupt.
     """
-    if command is None or not is_plain_answer(command) or moved:
+    if command is None or not is_plain_answer(command):
+        return command
+    if checkpoint is not None:
+        asked = asked_at_checkpoint(thread.id, checkpoint)
+        return {**command, "resume": dict.fromkeys(asked, command["resume"])} if len(asked) == 1 else command
+    if edited:
         return command
     waiting = [interrupt["id"] for asked in thread.interrupts.values() for interrupt in asked]
     if len(waiting) > 1:

@@ -68,6 +68,10 @@ class Plain:
         if command is not None and isinstance(command["resume"], str) and len(self._waiting) == 1:
             # As the server binds it, so that it reaches no other interrupt (docs/reference/upstream.md).
             command = {**command, "resume": dict.fromkeys(self._waiting, command["resume"])}
+        if checkpoint and command is not None and isinstance(command["resume"], str):
+            asked = await self.asked(checkpoint)
+            if len(asked) == 1:
+                command = {**command, "resume": dict.fromkeys(asked, command["resume"])}
         if checkpoint and command is not None:
             await self._forget_answer(checkpoint, command["resume"])
         given = _command(command) if command is not None else input

@@ -67,6 +67,8 @@ KNOWN = [
     ("async", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"ask","asks":1}]],"memory":true}}]]},"story":{"update":true,"fork":"inside"}}'),
     # An older checkpoint was answered, and a task that ended there asked for its second answer again: only the first was stored.
     ("sync", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"ask","asks":2}],[{"kind":"ask","asks":1}]]},"story":{"fork":"answer"}}'),
+    # A plain answer to an older checkpoint went to a node beside the one that asked there, which was executed again.
+    ("sync", '{"graph":{"layers":[[{"kind":"sub","graph":{"layers":[[{"kind":"parent"},{"kind":"ask","asks":2}],[{"kind":"parent"}]]}},{"kind":"fan"},{"kind":"sub","graph":{"layers":[[{"kind":"work"},{"kind":"ask","asks":1}],[{"kind":"goto"}]]}}]]},"story":{"answers":"all","turns":1,"update":true,"edit":"none","fork":"answer"}}'),
     # The interrupt of a command's target node was not shown.
     ("async", '{"graph":{"layers":[[{"kind":"ask","asks":1},{"kind":"work"}]]},"story":{"goto":"send"}}'),
 ]  # fmt: skip

@@ -49,6 +49,13 @@ def read_interrupts(
     return found
 
 
+def asked_at(thread_id: UUID, checkpoint_id: str, *, file: str | Path, serde: SerializerProtocol) -> set[str]:
+    """Return the ids of the interrupts that the tasks of a root checkpoint have asked, answered or not."""
+    rows, _ = asked_rows(thread_id, file=file)
+    _, values = read_asked((row for row in rows if tuple(row[:2]) == ("", checkpoint_id)), serde)
+    return set(values)
+
+
 def read_asked(
     rows: Iterable[tuple[Any, ...]], serde: SerializerProtocol
 ) -> tuple[list[Asked], dict[str, Any]]:
