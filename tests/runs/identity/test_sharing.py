@@ -144,6 +144,17 @@ def test_without_an_auth_file_the_check_says_so(run_settings: Any) -> None:
     assert check_ownership(None) == []
 
 
+async def test_the_chat_page_shows_a_teams_threads(shared_world: World) -> None:
+    thread, callers = shared_world.ids["t"], shared_world.callers
+    for caller, found in (("mate", True), ("other", False)):
+        page = await shared_world.http.get(f"/chat/{thread}/", headers=callers[caller])
+        assert page.status_code == 200, page.text
+        runs = await shared_world.http.get(f"/chat/{thread}/runs/", headers=callers[caller])
+        assert (runs.status_code, shared_world.ids["r"] in runs.text) == (200, found)
+        plain = await shared_world.http.get(f"/chat/{thread}/plain/", headers=callers[caller])
+        assert plain.status_code == (200 if found else 404)
+
+
 # --- who pays
 
 
