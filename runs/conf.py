@@ -15,6 +15,7 @@ CHOICES = {
     "RECOVERY": ("resume", "error"),
     "ON_SHUTDOWN": ("requeue", "interrupt"),
     "THREAD_TTL_STRATEGY": ("delete", "keep_latest"),
+    "OWNERSHIP": ("user", "auth"),
 }
 
 
@@ -196,6 +197,9 @@ class RunSettings:
     SITE_BODY_LIMIT: int = 0
     #: Deepest nesting of a JSON body.
     JSON_DEPTH: int = 64
+    #: To whom threads, runs, assistants, crons and store items belong: `user`, to the user who created them;
+    #: `auth`, to all whom the Auth file's filters admit. Limits always count the creator's.
+    OWNERSHIP: str = "user"
     #: Whether a request without credentials acts as the built-in local user.
     LOCAL_USER: bool = False
 
