@@ -140,8 +140,8 @@ class RunSettings:
     #: How long the events of a run are kept after its end; 0 for no limit. They are most of what a run
     #: writes, and are needed only to read its stream again. The result is kept with the run and its thread.
     EVENT_RETENTION: float = 30 * 86_400.0
-    #: How long a run is kept after its end; 0 for no limit, so that nothing is deleted unless the site asks
-    #: for it. The newest finished run of a thread is kept with the thread.
+    #: How long a run is kept after its end; 0 for no limit, so that nothing is deleted unless the site sets
+    #: this. The newest finished run of a thread is kept with the thread.
     RUN_RETENTION: float = 0.0
     #: Minutes without a run after which a thread expires, unless its client sets a time to live; 0 for never.
     THREAD_TTL: float = 0.0
