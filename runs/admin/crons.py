@@ -57,6 +57,8 @@ class CronAdmin(ReadOnlyAdmin):
         ("Request", {"fields": ("on_run_completed", "payload_json", "metadata_json")}),
     )
 
+    payload_fieldsets = frozenset({"Request"})
+
     short = column("id", short_id, "cron")
     next_date = column("next_run_date", ago, "next", ordering="next_run_date")
     next_full = column("next_run_date", moment, "next")

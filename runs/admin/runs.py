@@ -34,13 +34,11 @@ from runs.admin.filters import (
     WorkerFilter,
     WorkerStateFilter,
 )
+from runs.admin.readings import note_reading
 from runs.admin.run_page import views
 from runs.models import Assistant, Run, RunStatus, Worker
 from threads.admin.base import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id, without_secrets
-
-#: The fieldsets of a run that show what people and graphs wrote.
-PAYLOAD = frozenset({"Request", "Checkpoint before the run"})
 
 
 @admin.register(Run)
@@ -86,6 +84,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         ("Request", {"fields": ("input_json", "command_json", "options_json", "metadata_json")}),
         ("Checkpoint before the run", {"fields": ("base_json",), "classes": ("collapse",)}),
     )
+    payload_fieldsets = frozenset({"Request", "Checkpoint before the run"})
 
     state = column("status", badge, "status")
     short = column("id", short_id, "run")
@@ -108,12 +107,8 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         return [*views.urls(self.admin_site.admin_view), *super().get_urls()]
 
-    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Without inputs and outputs for those who may not read them."""
-        found = super().get_fieldsets(request, obj)
-        if request.user.has_perm(views.READ):  # type: ignore[union-attr]
-            return found
-        return [each for each in found if each[0] not in PAYLOAD]
+    def note_reading(self, request: HttpRequest, row: Any) -> None:
+        note_reading(row, request.user)
 
     @admin.display(description="thread")
     def thread_link(self, run: Run) -> str:

@@ -61,6 +61,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         ("Body", {"fields": ("payload_json",), "classes": ("collapse",)}),
     )
 
+    payload_fieldsets = frozenset({"Body"})
+
     # Uses the colours of run statuses.
     status = column(
         "state", lambda state: badge({"delivered": "success", "failed": "error"}.get(state, state)), "state"

@@ -39,11 +39,13 @@ class ThreadAdmin(ReadOnlyAdmin):
     search_texts = (BY_USERNAME,)
     search_help_text = "Full id of a thread (or several), or a username."
     fieldsets = (
-        (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json", "interrupts_json")}),
+        (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
-        ("State", {"fields": ("values_json",)}),
+        ("State", {"fields": ("interrupts_json", "values_json")}),
         ("Settings", {"fields": ("metadata_json", "config_json")}),
     )
+
+    payload_fieldsets = frozenset({"State", "Settings"})
 
     state = column("status", badge, "status")
     short = column("id", short_id, "thread")
