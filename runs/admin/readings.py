@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from runs.models import Run, RunAction
 from threads.admin.base import READING
@@ -14,9 +16,19 @@ OUTCOMES = {"read": "read inputs, outputs or logs", "export": "exported it with 
 
 def note_reading(run: Run, user: Any, kind: str = "read") -> None:
     """Record that a person reads payloads of a run, once an hour for each kind of `OUTCOMES`."""
-    since = clock.now() - READING
-    if not RunAction.objects.filter(run_id=run.id, user=user, kind=kind, created_at__gt=since).exists():
-        RunAction.objects.create(
-            run_id=run.id, kind=kind, user=user, who=str(user)[:255], origin="admin",
-            outcome=OUTCOMES[kind], created_at=clock.now(),
-        )  # fmt: skip
+    note_readings([run.id], user, kind)
+
+
+def note_readings(run_ids: Collection[UUID], user: Any, kind: str = "read") -> None:
+    """`note_reading` for several runs."""
+    now = clock.now()
+    of_person = RunAction.objects.filter(user=user, kind=kind, created_at__gt=now - READING)
+    known = set(of_person.filter(run_id__in=run_ids).values_list("run_id", flat=True))
+    RunAction.objects.bulk_create(
+        RunAction(
+            run_id=run_id, kind=kind, user=user, who=str(user)[:255], origin="admin", outcome=OUTCOMES[kind],
+            created_at=now,
+        )
+        for run_id in dict.fromkeys(run_ids)
+        if run_id not in known
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
+from runs.admin.permissions import OPERATE, READ
 from runs.admin.readings import note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
@@ -24,13 +25,12 @@ from runs.lifecycle.operators.operations import Operator
 from runs.models import Run
 from runs.process.current import call
 from runs.protocols.differences import differences
-from threads.admin.base import READ_PAYLOADS
 from threads.db import clock
 from threads.models import Thread
 from threads.redaction import redacted
 
 View = Callable[..., HttpResponse]
-VIEW, READ, OPERATE = "runs.view_run", READ_PAYLOADS, "runs.operate_run"
+VIEW = "runs.view_run"
 #: The namespace of the root graph in a query.
 ROOT = "."
 #: The statuses of refusals.

@@ -48,7 +48,14 @@ PAGES |= {
     "runs_run_page_export": frozenset(["view_run", READ]),
     "runs_run_page_compare": frozenset(["view_run", READ]),
     "runs_run_page_act": frozenset(["view_run", OPERATE]),
+    "runs_waiting_changelist": frozenset(["view_thread"]),
+    "runs_waiting_items": frozenset(["view_thread"]),
+    "runs_pausedqueue_changelist": frozenset(["view_pausedqueue"]),
+    "runs_pausedqueue_pause": frozenset(["view_pausedqueue", OPERATE]),
+    "runs_pausedqueue_resume": frozenset(["view_pausedqueue", OPERATE]),
 }
+#: The pages of one row.
+OF_ROWS = frozenset(["change", "history", "delete"])
 #: The permissions that an action of a list needs beside that to view the list.
 ACTIONS: dict[tuple[str, str], str] = {
     ("run", "cancel_runs"): OPERATE,
@@ -63,7 +70,7 @@ ACTIONS: dict[tuple[str, str], str] = {
 #: The pages that show what people and graphs wrote.
 READERS = {
     "runs_run_change", "runs_run_page_facts", "runs_run_page_events", "runs_run_page_export", "runs_cron_change",
-    "runs_webhookdelivery_change", "threads_thread_change", "threads_storeitem_change",
+    "runs_webhookdelivery_change", "runs_waiting_changelist", "runs_waiting_items", "threads_thread_change", "threads_storeitem_change",
 }  # fmt: skip
 HOUR = timedelta(hours=1)
 VIEW = frozenset().union(*PAGES.values()) - {NOBODY, READ, OPERATE, "add_apikey"}
@@ -151,8 +158,8 @@ def address(name: str, rows: dict[str, Any]) -> str:
         run = rows["run"].pk
         query = f"?with={run}" if name.endswith("compare") else ""
         return reverse(f"admin:{name}", args=[run]) + query
-    _, model, page = name.split("_")
-    return reverse(f"admin:{name}", args=[] if page in ("changelist", "add") else [rows[model].pk])
+    model, page = name.split("_")[1:]
+    return reverse(f"admin:{name}", args=[rows[model].pk] if page in OF_ROWS else [])
 
 
 def person_of(client: Client) -> Any:
