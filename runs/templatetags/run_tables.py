@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django import template
 from django.db.models.functions import Left
@@ -10,13 +12,15 @@ from django.utils.html import format_html
 
 from runs.admin.display import LIST_DEFER, assistant_link, duration, queue_wait
 from runs.events.deltas import base_of
-from runs.models import Run, RunEvent
+from runs.models import Attempt, Run, RunEvent, Worker
 from runs.protocols.agent.items import PACK, modes_in
-from threads.display import ago, badge, excerpt, instant, link
+from threads.display import ago, badge, excerpt, instant, link, span
 
 register = template.Library()
 
 MAX_EVENTS, MAX_RUNS = 200, 50
+#: How long before a worker's start runs were created that its page still finds.
+BEFORE = timedelta(days=1)
 #: Characters of an event that its row shows.
 DATA_LIMIT, NAME_LIMIT = 300, 100
 
@@ -65,7 +69,7 @@ def _cut(data: str) -> str:
 
 
 @register.inclusion_tag("admin/runs/table.html")
-def runs_table(runs: Any) -> dict[str, Any]:
+def runs_table(runs: Any, title: str = "Runs") -> dict[str, Any]:
     """The newest runs of a thread or a worker."""
     rows = runs.select_related("assistant").defer(*LIST_DEFER).order_by("-created_at")[:MAX_RUNS]
     shown = [
@@ -82,9 +86,46 @@ def runs_table(runs: Any) -> dict[str, Any]:
         for run in rows
     ]
     return {
-        "title": "Runs",
+        "title": title,
         "note": f"The last {MAX_RUNS}." if len(shown) == MAX_RUNS else "",
         "headers": ("Status", "Run", "Assistant", "Created", "Queue wait", "Duration", "Attempt", "Error"),
         "rows": shown,
         "css_class": "runs",
     }
+
+
+@register.inclusion_tag("admin/runs/table.html")
+def attempts_table(worker: Worker) -> dict[str, Any]:
+    """The last attempts of a worker: what it executed, and how that ended.
+
+    Of runs that were created in its time, or up to `BEFORE` earlier: their ids begin with the time, so
+    that the attempts of others are not read.
+    """
+    last = worker.stopped_at or worker.heartbeat_at
+    rows = Attempt.objects.filter(
+        worker_id=worker.id,
+        ended_at__isnull=False,
+        run_id__gte=UUID(int=_milliseconds(worker.started_at - BEFORE) << 80),
+        run_id__lt=UUID(int=(_milliseconds(last) + 1000) << 80),
+    )
+    shown = [
+        (
+            badge(each.reason or "running"),
+            link("runs_run", each.run_id),
+            each.number,
+            ago(each.began_at),
+            span(each.began_at, each.ended_at),
+        )
+        for each in rows.order_by("-run_id", "-number")[:MAX_RUNS]
+    ]
+    return {
+        "title": "What it ran",
+        "note": f"The last {MAX_RUNS}." if len(shown) == MAX_RUNS else "",
+        "headers": ("Ended", "Run", "Attempt", "Began", "Took"),
+        "rows": shown,
+        "css_class": "runs",
+    }
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)

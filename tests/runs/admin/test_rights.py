@@ -61,6 +61,7 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("run", "cancel_runs"): OPERATE,
     ("run", "roll_back_runs"): OPERATE,
     ("run", "reconcile_runs"): OPERATE,
+    ("worker", "drain"): OPERATE,
     ("cron", "enable"): OPERATE,
     ("cron", "disable"): OPERATE,
     ("cron", "fire_now"): OPERATE,
