@@ -1,5 +1,5 @@
 """The admin's pages for the models of this application."""
 
-from runs.admin import assistants, crons, identity, inbox, queues, runs, webhooks, workers
+from runs.admin import assistants, crons, identity, inbox, queues, runs, threads, webhooks, workers
 
-__all__ = ["assistants", "crons", "identity", "inbox", "queues", "runs", "webhooks", "workers"]
+__all__ = ["assistants", "crons", "identity", "inbox", "queues", "runs", "threads", "webhooks", "workers"]

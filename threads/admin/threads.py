@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from threads.admin.base import BY_USERNAME, ChoiceFilter, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id, without_secrets
-from threads.models import Thread, ThreadStatus
+from threads.models import ThreadStatus
 
 
 class ThreadStatusFilter(ChoiceFilter):
@@ -27,7 +27,6 @@ class ThreadStatusFilter(ChoiceFilter):
         return queryset.filter(status=value)
 
 
-@admin.register(Thread)
 class ThreadAdmin(ReadOnlyAdmin):
     list_display = ("state", "short", "graph", "user", "created", "updated", "error_excerpt")
     list_display_links = ("short",)
