@@ -51,6 +51,8 @@ PAGES |= {
     "threads_thread_person": frozenset(["view_user"]),
     "threads_thread_export": frozenset(["view_user", READ]),
     "threads_thread_remove": frozenset(["view_user", "delete_user"]),
+    "threads_thread_states": frozenset(["view_thread", READ]),
+    "threads_thread_fork": frozenset(["view_thread", READ, OPERATE]),
     "runs_waiting_changelist": frozenset(["view_thread"]),
     "runs_waiting_items": frozenset(["view_thread"]),
     "runs_pausedqueue_changelist": frozenset(["view_pausedqueue"]),
@@ -65,6 +67,7 @@ ACTIONS: dict[tuple[str, str], str] = {
     ("run", "roll_back_runs"): OPERATE,
     ("run", "reconcile_runs"): OPERATE,
     ("worker", "drain"): OPERATE,
+    ("thread", "remove_threads"): "delete_thread",
     ("cron", "enable"): OPERATE,
     ("cron", "disable"): OPERATE,
     ("cron", "fire_now"): OPERATE,
@@ -163,6 +166,8 @@ def address(name: str, rows: dict[str, Any]) -> str:
         run = rows["run"].pk
         query = f"?with={run}" if name.endswith("compare") else ""
         return reverse(f"admin:{name}", args=[run]) + query
+    if name in ("threads_thread_states", "threads_thread_fork"):
+        return reverse(f"admin:{name}", args=[rows["thread"].pk])
     if name in ("threads_thread_person", "threads_thread_export", "threads_thread_remove"):
         return reverse(f"admin:{name}", args=[rows["thread"].user_id])
     model, page = name.split("_")[1:]
