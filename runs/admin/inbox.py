@@ -11,8 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin.permissions import OPERATE, READ, VIEW_THREADS, refused
-from runs.admin.readings import note_readings
+from runs.admin.rights import OPERATE, READ, VIEW_THREADS, note_readings, refused
 from runs.admin.run_page.facts import page
 from runs.admin.run_page.reading import milliseconds
 from runs.admin.run_page.views import answered

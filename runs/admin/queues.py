@@ -11,9 +11,9 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin.permissions import OPERATE, refused
+from runs.admin.rights import OPERATE, refused
 from runs.graphs.sources import QUEUE
-from runs.lifecycle import queues
+from runs.lifecycle.operators import queues
 from runs.models import PausedQueue
 from threads.admin.base import ReadOnlyAdmin
 from threads.db import clock

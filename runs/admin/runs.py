@@ -30,7 +30,7 @@ from runs.admin.filters import (
     ThreadFilter,
     WorkerFilter,
 )
-from runs.admin.readings import note_reading
+from runs.admin.rights import note_reading
 from runs.admin.run_page import views
 from runs.models import Run
 from threads.admin.base import BY_USERNAME, ReadOnlyAdmin, column

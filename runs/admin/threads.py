@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from runs.admin import conversations
-from runs.admin.histories import Histories
-from runs.admin.people import People
-from runs.admin.permissions import DELETE_THREADS
+from runs.admin.rights import DELETE_THREADS
+from runs.admin.thread_page import conversations
+from runs.admin.thread_page.histories import Histories
+from runs.admin.thread_page.people import People
 from runs.retention.thread_deletion import delete_for_operator
 from threads.admin.base import column
 from threads.admin.threads import ThreadAdmin as PlainThreadAdmin
@@ -31,7 +31,7 @@ LIMIT = 100
 class ThreadAdmin(PlainThreadAdmin):
     change_form_template = "admin/threads/thread/change_form.html"
     actions = ("remove_threads",)
-    fieldsets = (
+    fieldsets: Any = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "owner", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
         ("Conversation", {"fields": ("questions", "said")}),

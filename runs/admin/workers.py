@@ -10,7 +10,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from runs.admin.filters import WorkerStateFilter
-from runs.admin.permissions import OPERATE
+from runs.admin.rights import OPERATE
 from runs.models import RunStatus, Worker
 from runs.process.leases import request_drain
 from threads.admin.base import ReadOnlyAdmin, column

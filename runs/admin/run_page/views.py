@@ -12,8 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
-from runs.admin.permissions import OPERATE, READ
-from runs.admin.readings import note_reading
+from runs.admin.rights import OPERATE, READ, note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
 from runs.admin.run_page.facts import facts

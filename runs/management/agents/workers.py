@@ -10,7 +10,8 @@ from django.core.management.base import CommandError
 from django.db.models import Count, Q
 
 from runs.management.agents.parsing import FEWEST_DIGITS, Noun
-from runs.management.agents.rows import worker_row
+from runs.management.agents.printing.output import Column, Output
+from runs.management.agents.printing.rows import worker_row
 from runs.management.arguments import seconds
 from runs.models import RunStatus, Worker
 from runs.process.leases import request_drain

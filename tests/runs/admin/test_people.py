@@ -11,7 +11,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 
-from runs.admin import people
+from runs.admin.thread_page import people
 from tests.runs.management.agents.test_nouns import belongings, of_users
 from tests.support.admin_site import sign_in, staff
 from tests.support.rows import make_thread, make_user

@@ -6,7 +6,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from runs.lifecycle import queues
+from runs.lifecycle.operators import queues
 from runs.models import PausedQueue
 from tests.support.admin_site import sign_in, staff
 from tests.support.rows import make_run, make_worker

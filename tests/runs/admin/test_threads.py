@@ -10,7 +10,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.test import Client
 
-from runs.admin.conversations import sentence
+from runs.admin.thread_page.conversations import sentence
 from runs.models import Run, RunAction
 from tests.runs.admin.test_run_page import elsewhere
 from tests.support.admin_site import page, sign_in, staff
@@ -23,8 +23,8 @@ THREADS = "/admin/threads/thread/"
 
 
 def remove(client: Client, *threads: Any, **data: str) -> str:
-    data = {"action": "remove_threads", "_selected_action": [each.pk for each in threads], **data}
-    return client.post(THREADS, data, follow=True).content.decode()
+    body: Any = {"action": "remove_threads", "_selected_action": [each.pk for each in threads], **data}
+    return client.post(THREADS, body, follow=True).content.decode()
 
 
 @pytest.mark.django_db

@@ -17,7 +17,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin.permissions import READ, refused
+from runs.admin.rights import READ, missing, refused
 from runs.retention.user_exports import exported_user
 from runs.retention.users import belongings, delete_user
 
@@ -46,25 +46,27 @@ class People:
         ]
 
     def show(self, request: HttpRequest, user_id: str) -> HttpResponse:
-        if missing := _missing(request, may("view")):
-            return refused(missing)
+        if lacking := missing(request, may("view")):
+            return refused(lacking)
         user = _found(user_id)
-        deletes = _missing(request, may("delete")) or _protected(request, user)
+        lacks = {
+            why: missing(request, needed) for why, needed in (("export", READ), ("delete", may("delete")))
+        }
         context = {
             **self.page.admin_site.each_context(request),
             "title": f"What is {user.get_username()}'s",
             "opts": self.page.opts,
             "person": user,
             "has": [(name.replace("_", " "), count) for name, count in belongings(user.pk).items()],
-            "why_not_export": (missing := _missing(request, READ)) and f"you need the permission {missing}",
-            "why_not_delete": f"you need the permission {deletes}" if deletes.count(".") == 1 else deletes,
+            "why_not_export": _needed(lacks["export"]),
+            "why_not_delete": _needed(lacks["delete"]) or _protected(request, user),
             "may_look": request.user.has_perm("threads.view_thread"),  # type: ignore[union-attr]
         }
         return TemplateResponse(request, "admin/runs/person/data.html", context)
 
     def export(self, request: HttpRequest, user_id: str) -> HttpResponse:
-        if missing := _missing(request, may("view"), READ):
-            return refused(missing)
+        if lacking := missing(request, may("view"), READ):
+            return refused(lacking)
         user = _found(user_id)
         lines, size = [], 0
         for line in exported_user(user):
@@ -80,8 +82,8 @@ class People:
         )
 
     def remove(self, request: HttpRequest, user_id: str) -> HttpResponse:
-        if missing := _missing(request, may("view"), may("delete")):
-            return refused(missing)
+        if lacking := missing(request, may("view"), may("delete")):
+            return refused(lacking)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         user = _found(user_id)
@@ -129,10 +131,8 @@ def may(verb: str) -> str:
     return f"{options.app_label}.{get_permission_codename(verb, options)}"
 
 
-def _missing(request: HttpRequest, *permissions: str) -> str:
-    """The first of the permissions that the person does not have."""
-    user: Any = request.user
-    return next((each for each in permissions if not user.has_perm(each)), "")
+def _needed(permission: str) -> str:
+    return permission and f"you need the permission {permission}"
 
 
 def _protected(request: HttpRequest, user: Any) -> str:

@@ -17,13 +17,13 @@ from django.urls import path, reverse
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 
-from runs.admin.permissions import OPERATE, READ, VIEW_THREADS, refused
+from runs.admin.rights import OPERATE, READ, VIEW_THREADS, missing, refused
 from runs.admin.run_page.acting import act
 from runs.admin.run_page.facts import page
 from runs.encoding import encode
 from runs.exceptions import RunsError
 from runs.identity.principals import Principal
-from runs.lifecycle.operations import Operator
+from runs.lifecycle.operators.operations import Operator
 from runs.models import Run
 from runs.process.current import call
 from runs.protocols.differences import differences
@@ -51,16 +51,16 @@ class Histories:
         ]
 
     def show(self, request: HttpRequest, thread_id: UUID) -> HttpResponse:
-        if missing := _missing(request, VIEW_THREADS, READ):
-            return refused(missing)
+        if lacking := missing(request, VIEW_THREADS, READ):
+            return refused(lacking)
         thread, run = _found(thread_id)
         self.page.note_reading(request, thread)  # type: ignore[attr-defined]
         states, why = _states(thread, request.GET.get("before"))
         busy = Run.objects.in_flight().filter(thread=thread_id).exists()
         forks = "" if run is not None else "it has no run"
         forks = forks or ("a run of the thread is in flight" if busy else "")
-        if missing := _missing(request, OPERATE):
-            forks = f"you need the permission {missing}"
+        if lacking := missing(request, OPERATE):
+            forks = f"you need the permission {lacking}"
         more = states[PAGE - 1]["id"] if len(states) > PAGE else None
         context = {
             **self.page.admin_site.each_context(request),
@@ -77,8 +77,8 @@ class Histories:
 
     def fork(self, request: HttpRequest, thread_id: UUID) -> HttpResponse:
         """Continue from a checkpoint as a new run, as it is or with a changed state, as the run page does."""
-        if missing := _missing(request, VIEW_THREADS, READ, OPERATE):
-            return refused(missing)
+        if lacking := missing(request, VIEW_THREADS, READ, OPERATE):
+            return refused(lacking)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         _, run = _found(thread_id)
@@ -160,8 +160,3 @@ def _found(thread_id: UUID) -> tuple[Thread, Run | None]:
         raise Http404
     newest = Run.objects.filter(thread=thread_id).order_by("-created_at")
     return thread, newest.select_related("assistant").first()
-
-
-def _missing(request: HttpRequest, *permissions: str) -> str:
-    user: Any = request.user
-    return next((each for each in permissions if not user.has_perm(each)), "")

@@ -1,4 +1,4 @@
-"""The record of who read a run's payloads."""
+"""Who may do what on the admin's pages, the refusal of a page, and the record of who read payloads."""
 
 from __future__ import annotations
 
@@ -6,12 +6,27 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpRequest, HttpResponse
+
 from runs.models import Run, RunAction
-from threads.admin.base import READING
+from threads.admin.base import READ_PAYLOADS, READING
 from threads.db import clock
 
+#: To read what people and graphs wrote; to act on runs, queues, workers, crons and webhooks.
+READ, OPERATE = READ_PAYLOADS, "runs.operate_run"
+VIEW_THREADS, DELETE_THREADS = "threads.view_thread", "threads.delete_thread"
 #: What is recorded, by the record's kind.
 OUTCOMES = {"read": "read inputs, outputs or logs", "export": "exported it with its whole log"}
+
+
+def missing(request: HttpRequest, *permissions: str) -> str:
+    """The first of the permissions that the person does not have, or ""."""
+    user: Any = request.user
+    return next((each for each in permissions if not user.has_perm(each)), "")
+
+
+def refused(permission: str) -> HttpResponse:
+    return HttpResponse(f"You need the permission {permission}.", status=403, content_type="text/plain")
 
 
 def note_reading(run: Run, user: Any, kind: str = "read") -> None:
