@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
@@ -31,7 +31,7 @@ LIMIT = 100
 class ThreadAdmin(PlainThreadAdmin):
     change_form_template = "admin/threads/thread/change_form.html"
     actions = ("remove_threads",)
-    fieldsets: Any = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "owner", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
         ("Conversation", {"fields": ("questions", "said")}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -37,7 +37,7 @@ class ThreadAdmin(ReadOnlyAdmin):
     sortable_by = ()
     search_texts = (BY_USERNAME,)
     search_help_text = "Full id of a thread (or several), or a username."
-    fieldsets: Any = (
+    fieldsets: ClassVar[Any] = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
         ("State", {"fields": ("interrupts_json", "values_json")}),

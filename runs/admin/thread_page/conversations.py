@@ -33,7 +33,7 @@ def messages(values: Any) -> SafeString | str:
         return EMPTY
     rows = format_html_join(
         "",
-        '<li><b>{}</b> <span dir="auto">{}</span></li>',
+        '<li><b>{}</b><span dir="auto">{}</span></li>',
         (_message(redacted(each)) for each in shown[-MOST:]),
     )
     left = len(shown) - MOST

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
 from typing import Any
@@ -28,6 +29,7 @@ from runs.models import Run
 from runs.process.current import call
 from runs.protocols.differences import differences
 from runs.states.reads import readable_by
+from threads.display import short_id
 from threads.models import Thread
 from threads.redaction import redacted
 from threads.state.read import read_history
@@ -68,6 +70,7 @@ class Histories:
             "opts": self.page.opts,
             "up": {"name": str(thread), "url": reverse("admin:threads_thread_change", args=[thread_id])},
             "thread": thread,
+            "short": short_id(thread.id),
             "states": states[:PAGE],
             "why_not_read": why,
             "why_not_fork": forks,
@@ -119,7 +122,7 @@ def _states(thread: Thread, before: str | None) -> tuple[list[dict[str, Any]], s
             "step": (state["metadata"] or {}).get("step"),
             "source": SOURCES.get((state["metadata"] or {}).get("source", ""), "step"),
             "at": parse_datetime(state["created_at"]) if state["created_at"] else None,
-            "next": ", ".join(state["next"]),
+            "next": _steps(state["next"]),
             "asks": any(task.get("interrupts") for task in state["tasks"]),
             "changes": _changes(
                 found[place + 1]["values"] if place + 1 < len(found) else {}, state["values"]
@@ -128,6 +131,12 @@ def _states(thread: Thread, before: str | None) -> tuple[list[dict[str, Any]], s
         for place, state in enumerate(found)
     ]
     return shown, ""
+
+
+def _steps(names: list[str]) -> str:
+    """What comes next, with a number for a node that comes several times."""
+    counted = Counter("the first step" if name == "__start__" else name for name in names)
+    return ", ".join(f"{name} ×{count}" if count > 1 else name for name, count in counted.items())
 
 
 def _changes(before: Any, after: Any) -> list[dict[str, Any]]:
