@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+from uuid import UUID
+
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import path
+from django.views.decorators.cache import never_cache
 
 from runs.admin.display import runs_link
 from runs.admin.filters import DeletedFilter, GraphFilter
+from runs.admin.rights import missing, refused
+from runs.admin.run_page.views import picture
 from runs.models import Assistant
 from threads.admin.base import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import ago, moment, pretty, short_id, without_secrets
@@ -26,6 +35,18 @@ class AssistantAdmin(ReadOnlyAdmin):
         ("Time", {"fields": ("created_full", "updated_full", "deleted_full")}),
         ("Configuration", {"fields": ("config_json", "context_json", "metadata_json")}),
     )
+
+    def get_urls(self) -> list[Any]:
+        wrap = self.admin_site.admin_view
+        drawing = path(
+            "<uuid:assistant_id>/graph/", wrap(never_cache(self.draw)), name="runs_assistant_graph"
+        )
+        return [drawing, *super().get_urls()]
+
+    def draw(self, request: HttpRequest, assistant_id: UUID) -> HttpResponse:
+        if lacking := missing(request, "runs.view_assistant"):
+            return refused(lacking)
+        return picture(request, get_object_or_404(Assistant, id=assistant_id))
 
     short = column("id", short_id, "assistant")
     created = column("created_at", ago, "created", ordering="created_at")

@@ -101,10 +101,15 @@ class InboxAdmin(ReadOnlyAdmin):
         shown = [(each, runs[each.asking]) for each in threads[:MOST] if each.asking in runs]
         if reads:
             note_readings([run.id for _, run in shown], user)
-        missing = [name for name, has in ((READ, reads), (OPERATE, operates)) if not has]
+        lacks = [name for name, has in ((READ, reads), (OPERATE, operates)) if not has]
         return {
             "items": [item(thread, run, reads=reads) for thread, run in shown],
             "more": len(threads) > MOST,
-            "missing": missing and f"the permission{'s' * (len(missing) > 1)} {' and '.join(missing)}",
+            "missing": _needed(lacks),
             "now": milliseconds(clock.now()),
         }
+
+
+def _needed(permissions: list[str]) -> str:
+    """The permissions in words, or ""."""
+    return f"the permission{'s' * (len(permissions) > 1)} {' and '.join(permissions)}" if permissions else ""

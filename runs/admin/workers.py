@@ -79,8 +79,10 @@ class WorkerAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         worker = kwargs.get("obj")
         if worker is not None:
-            drains = "" if worker.state == "running" else f"it is {worker.state}"
-            context["why_not_drain"] = drains if self.has_operate_permission(request) else NEEDED
+            why = "" if worker.state == "running" else f"it is {worker.state}"
+            why = why if self.has_operate_permission(request) else NEEDED
+            context["why_not_act"] = why and f"Cannot be drained: {why}."
+            context["row_actions"] = () if why else [("drain", "Drain")]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.action(

@@ -21,7 +21,7 @@ from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
 from runs.lifecycle.operators.operations import Operator
-from runs.models import Run
+from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
 from threads.db import clock
@@ -150,8 +150,13 @@ def export(request: HttpRequest, run: Run) -> HttpResponse:
 
 @permitted()
 def show_graph(request: HttpRequest, run: Run) -> HttpResponse:
+    return picture(request, run.assistant)
+
+
+def picture(request: HttpRequest, assistant: Assistant) -> HttpResponse:
+    """The nodes and edges of an assistant's graph, or why it cannot be drawn."""
     try:
-        found = call(drawn(run.assistant, xray=request.GET.get("xray") == "1", user=None))
+        found = call(drawn(assistant, xray=request.GET.get("xray") == "1", user=None))
     except Exception as error:
         return answered(
             {"nodes": [], "edges": [], "why": f"The graph cannot be drawn: {type(error).__name__}."}

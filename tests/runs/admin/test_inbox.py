@@ -44,7 +44,7 @@ def test_what_waits_is_listed_oldest_first_with_its_newest_run() -> None:
     ask(discarded_at=clock.now())
     found = items(sign_in(is_superuser=True))
     assert [each["run"]["id"] for each in found["items"]] == [str(again.id), str(new.id)]
-    assert (found["more"], found["missing"]) == (False, [])
+    assert (found["more"], found["missing"]) == (False, "")
     assert found["items"][0]["title"] == "Hosts"
     assert found["items"][0]["questions"] == [{"id": QUESTION, "value": {"api_key": "***"}}]
     assert found["items"][1]["user"] == new.user.username

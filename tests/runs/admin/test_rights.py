@@ -53,6 +53,7 @@ PAGES |= {
     "threads_thread_remove": frozenset(["view_user", "delete_user"]),
     "threads_thread_states": frozenset(["view_thread", READ]),
     "threads_thread_fork": frozenset(["view_thread", READ, OPERATE]),
+    "runs_assistant_graph": frozenset(["view_assistant"]),
     "runs_waiting_changelist": frozenset(["view_thread"]),
     "runs_waiting_items": frozenset(["view_thread"]),
     "runs_pausedqueue_changelist": frozenset(["view_pausedqueue"]),
@@ -60,7 +61,7 @@ PAGES |= {
     "runs_pausedqueue_resume": frozenset(["view_pausedqueue", OPERATE]),
 }
 #: The pages of one row.
-OF_ROWS = frozenset(["change", "history", "delete"])
+OF_ROWS = frozenset(["change", "history", "delete", "graph"])
 #: The permissions that an action of a list needs beside that to view the list.
 ACTIONS: dict[tuple[str, str], str] = {
     ("run", "cancel_runs"): OPERATE,
