@@ -61,7 +61,7 @@ def item(thread: Any, run: Run, *, reads: bool) -> dict[str, Any]:
 
 @admin.register(Waiting)
 class InboxAdmin(ReadOnlyAdmin):
-    """One page; who may see threads sees that they wait, and answers need both other permissions."""
+    """One page. The permission to view threads shows that they wait; reading and answering need their own."""
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm(VIEW_THREADS))  # type: ignore[union-attr]

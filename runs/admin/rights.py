@@ -1,4 +1,4 @@
-"""Who may do what on the admin's pages, the refusal of a page, and the record of who read payloads."""
+"""The permissions of the admin's pages, the refusal of a page, and the record of payloads that people read."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def questions(interrupts: Mapping[str, Any]) -> SafeString | str:
 
 
 def sentence(value: Any) -> str:
-    """A question in words: its text, or what is to be done."""
+    """A question in words: its text, or the actions that it names."""
     value = redacted(value)
     if isinstance(value, Mapping):
         for name in ASKED:

@@ -139,7 +139,7 @@ def _protected(request: HttpRequest, user: Any) -> str:
     """Why a person who may delete users cannot delete this one."""
     asking: Any = request.user
     if user.pk == asking.pk:
-        return "nobody deletes their own account here"
+        return "an account cannot delete itself here"
     if getattr(user, "is_superuser", False) and not asking.is_superuser:
         return "only superusers delete superusers"
     return ""

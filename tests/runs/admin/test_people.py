@@ -71,12 +71,12 @@ def test_a_deletion_that_takes_long_is_continued(monkeypatch: pytest.MonkeyPatch
     assert set(of_users([user.pk]).values()) == {0}
 
 
-def test_nobody_deletes_themselves_nor_a_superuser_whose_rank_they_have_not() -> None:
+def test_an_account_deletes_neither_itself_nor_a_higher_one() -> None:
     root, client = make_user(is_superuser=True), staff(*DELETE)
     me = get_user_model().objects.get(pk=client.session["_auth_user_id"])
     for user, why in (
         (root, "only superusers delete superusers"),
-        (me, "nobody deletes their own account here"),
+        (me, "an account cannot delete itself here"),
     ):
         html = client.post(
             f"{PEOPLE}{user.pk}/remove/", {"username": user.username}, follow=True

@@ -1,4 +1,4 @@
-"""Who may see and do what in the admin: each of its pages and actions, with each set of permissions."""
+"""The permissions of the admin: each of its pages and actions, with each set of permissions."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from threads.db.namespaces import encode as namespace
 from threads.models import StoreItem
 
 OURS = ("runs", "threads")
-#: What stands in each row that people and graphs write.
+#: The text in each row that people and graphs write.
 SECRET = "what-a-person-wrote"
 READ, OPERATE = "view_run_payload", "operate_run"
-NOBODY = "nobody"
+NO_PAGE = "no page"
 
-#: The permissions that a page needs; `NOBODY` if even a superuser has no such page.
+#: The permissions that a page needs; `NO_PAGE` if there is no such page.
 PAGES: dict[str, frozenset[str]] = {
-    f"{app}_{model}_{page}": frozenset([NOBODY if page in ("add", "delete") else f"view_{model}"])
+    f"{app}_{model}_{page}": frozenset([NO_PAGE if page in ("add", "delete") else f"view_{model}"])
     for app, model in (
         ("runs", "apikey"), ("runs", "assistant"), ("runs", "authidentity"), ("runs", "cron"), ("runs", "run"),
         ("runs", "webhookdelivery"), ("runs", "worker"), ("threads", "storeitem"), ("threads", "thread"),
@@ -82,7 +82,7 @@ READERS = {
     "threads_storeitem_change",
 }  # fmt: skip
 HOUR = timedelta(hours=1)
-VIEW = frozenset().union(*PAGES.values()) - {NOBODY, READ, OPERATE, "add_apikey", "delete_user"}
+VIEW = frozenset().union(*PAGES.values()) - {NO_PAGE, READ, OPERATE, "add_apikey", "delete_user"}
 KEYS = frozenset(["add_apikey", "change_apikey"])
 DELETE = frozenset(
     f"delete_{model}" for model in ("run", "thread", "storeitem", "cron", "assistant", "worker", "user")
