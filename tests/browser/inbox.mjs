@@ -11,24 +11,25 @@ async function ask(name) {
 }
 
 test("a question is answered in place, and the others are left alone", async () => {
-  const first = await ask("send_mail");
+  const first = await ask("write_to_ada");
   await ask("call_ada");
   const page = new Page(await (await person({ width: 390, height: 800, theme: "dark" })).newPage());
   await page.tab.goto(`${url}/admin/login/?next=/admin/runs/waiting/`);
   await page.tab.fill("#id_username", "ops");
   await page.tab.fill("#id_password", "a good password");
   await page.tab.locator("[type=submit]").click();
-  await page.has(".rh .quiet", /2 threads wait/);
+  // Other tests of this site leave questions too.
+  await page.has(".rh .quiet", /threads wait, the oldest for/);
   const item = (name) => page.tab.locator(".ib > li", { hasText: `May I run ${name}?` });
-  await item("call_ada").locator("summary").first().click();
+  for (const name of ["write_to_ada", "call_ada"]) await item(name).locator("details").first().evaluate((details) => details.open || details.querySelector("summary").click());
   await item("call_ada").getByLabel("Reason, for the record").fill("half written");
-  await item("send_mail").getByLabel("Reason, for the record").fill("she agreed");
+  await item("write_to_ada").getByLabel("Reason, for the record").fill("she agreed");
   assert.deepEqual(await page.axe(), []);
   assert.ok(await page.tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   await ask("later");
-  await item("send_mail").getByRole("button", { name: "Approve" }).click();
+  await item("write_to_ada").getByRole("button", { name: "Approve" }).click();
   await page.has(".records", /A new run goes on/);
-  await page.has(".rh .quiet", /2 threads wait/);
+  await item("write_to_ada").waitFor({ state: "detached" });
   assert.equal(await item("call_ada").getByLabel("Reason, for the record").inputValue(), "half written");
   await page.has(".ib > li", /May I run later/);
   assert.deepEqual(await page.tab.evaluate(() => window.violations), []);
