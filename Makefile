@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run build test test-newest check house format bench chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
+.PHONY: help install run build test test-newest check docs house format bench chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -20,6 +20,7 @@ help:
 	@echo "make test             run the whole test suite, on SQLite and PostgreSQL; ARGS go to pytest"
 	@echo "make test-newest      the same with the newest releases of all packages"
 	@echo "make check            lint, format check, types, Django's checks, layers"
+	@echo "make docs             build the documentation as a site: var/docs/index.html"
 	@echo "make house            report large modules, misplaced names and archaic wording; ARGS=prose lists the phrases"
 	@echo "make openapi          update the API's document, docs/openapi.json"
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
@@ -71,6 +72,12 @@ check: install
 	$(RUN) python manage.py check
 	$(RUN) python manage.py makemigrations --check --dry-run
 	$(RUN) lint-imports
+
+# The pages of docs/ as a site, in a separate environment; a warning is an error.
+docs: $(filter .uv/bin/uv,$(UV))
+	UV_PROJECT_ENVIRONMENT=.venv-docs $(UV) sync --frozen --quiet --only-group docs --python "$(PYTHON)"
+	.venv-docs/bin/python -m sphinx -W --keep-going -q -b html docs var/docs
+	@echo "var/docs/index.html"
 
 house: install
 	$(RUN) python -m tests.house $(ARGS)

@@ -198,6 +198,7 @@ RUNS: dict[str, Any] = {
     "WEBHOOK_SECRETS": env_list("WEBHOOK_SECRETS"),
     "CHECKPOINTS_FILE": DATA_DIR / "checkpoints.sqlite3",
     "LOCAL_USER": LOCAL_DEVELOPMENT,
+    "OWNERSHIP": env("OWNERSHIP", "user"),
     "CORS_ORIGINS": env("CORS_ORIGINS", "loopback" if LOCAL_DEVELOPMENT else "").replace(",", " ").split(),
     "BODY_LIMIT": BODY_LIMIT,
     "SITE_BODY_LIMIT": BODY_LIMIT,

@@ -21,6 +21,7 @@ class RunsConfig(AppConfig):
         from runs import receivers  # noqa: F401
         from runs.checks import configuration, exposure, site  # noqa: F401
         from runs.checks import webhooks as webhook_checks  # noqa: F401
+        from runs.graphs import watching  # noqa: F401
         from runs.lifecycle.reconcile import recover_at_startup
         from runs.process import startup
 

@@ -15,6 +15,7 @@ CHOICES = {
     "RECOVERY": ("resume", "error"),
     "ON_SHUTDOWN": ("requeue", "interrupt"),
     "THREAD_TTL_STRATEGY": ("delete", "keep_latest"),
+    "OWNERSHIP": ("user", "auth"),
 }
 
 
@@ -139,8 +140,8 @@ class RunSettings:
     #: How long the events of a run are kept after its end; 0 for no limit. They are most of what a run
     #: writes, and are needed only to read its stream again. The result is kept with the run and its thread.
     EVENT_RETENTION: float = 30 * 86_400.0
-    #: How long a run is kept after its end; 0 for no limit, so that nothing is deleted unless the site asks
-    #: for it. The newest finished run of a thread is kept with the thread.
+    #: How long a run is kept after its end; 0 for no limit, so that nothing is deleted unless the site sets
+    #: this. The newest finished run of a thread is kept with the thread.
     RUN_RETENTION: float = 0.0
     #: Minutes without a run after which a thread expires, unless its client sets a time to live; 0 for never.
     THREAD_TTL: float = 0.0
@@ -196,6 +197,9 @@ class RunSettings:
     SITE_BODY_LIMIT: int = 0
     #: Deepest nesting of a JSON body.
     JSON_DEPTH: int = 64
+    #: To whom threads, runs, assistants, crons and store items belong: `user`, to the user who created them;
+    #: `auth`, to all whom the Auth file's filters admit. Limits always count the creator's.
+    OWNERSHIP: str = "user"
     #: Whether a request without credentials acts as the built-in local user.
     LOCAL_USER: bool = False
 

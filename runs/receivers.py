@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.models import F
 from django.db.models.signals import post_migrate, pre_delete
 from django.dispatch import receiver
 
@@ -36,6 +37,21 @@ def delete_checkpoints(instance: Any, **kwargs: Any) -> None:
         for part in parts(thread_ids, THREADS):
             while pruning.delete(part, limit=ROWS):
                 pass
+
+
+@receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.free_threads")
+def free_threads(instance: Any, **kwargs: Any) -> None:
+    """Threads that others share with a user do not stay busy with a run that is deleted with the user."""
+    theirs = Run.objects.in_flight().filter(user=instance.pk).exclude(thread__user=instance.pk)
+    with turn():
+        threads = Thread.objects.filter(id__in=theirs.values("thread")).order_by("id").locked()
+        thread_ids = list(threads.values_list("id", flat=True))
+        others = Run.objects.in_flight().exclude(user=instance.pk).filter(thread__in=thread_ids)
+        busy = set(others.values_list("thread", flat=True))
+        # A new epoch fences the writers of the deleted runs.
+        Thread.objects.filter(id__in=thread_ids).update(epoch=F("epoch") + 1)
+        idle = [each for each in thread_ids if each not in busy]
+        Thread.objects.filter(id__in=idle).update(status=F("resting_status"))
 
 
 @receiver(post_migrate, dispatch_uid="runs.create_checkpoint_tables")

@@ -1,4 +1,5 @@
-"""Filters of an Auth file's handlers: conditions on rows' metadata, for both databases.
+"""Whose rows are whose, and the filters of an Auth file's handlers: conditions on rows' metadata, for both
+databases.
 
 A condition is an object: `{"owner": "ada"}`, `{"owner": {"$eq": "ada"}}`, or
 `{"members": {"$contains": "ada"}}` with one element or a list. All its keys must match; `$or` and
@@ -11,7 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Model, Q
 
 from threads.db.conditions import containing
 
@@ -19,8 +20,41 @@ JOINS = ("$or", "$and")
 MAX_DEPTH = 2
 
 
+def belonging(
+    principal: object, resource: str, column: str | None = "metadata", *, systems: bool = False
+) -> Q:
+    """The rows of a resource that a principal has: the one rule of who sees what.
+
+    They are those of the principal's user that fulfil the filter of the Auth file's handler. If the
+    site lets its Auth file alone decide (`shares`), all rows that fulfil the filter.
+
+    Args:
+        column: The metadata column, of the row itself or a related one; None for rows without metadata.
+        systems: Whether rows without a user are everybody's.
+    """
+    condition = narrowing(principal, resource, column) if column is not None else Q()
+    if shares(principal, resource):
+        return condition
+    own = Q(user_id=principal.user_id)  # type: ignore[attr-defined]
+    return ((own | Q(user__isnull=True)) if systems else own) & condition
+
+
+def belongs(row: Model, principal: object, resource: str) -> bool:
+    """Whether a row that was read is one of those that `belonging` selects; without a query if users share
+    nothing.
+    """
+    if not shares(principal, resource) and not narrowing(principal, resource):
+        return bool(row.user_id == principal.user_id)  # type: ignore[attr-defined]
+    return type(row)._base_manager.filter(belonging(principal, resource), pk=row.pk).exists()
+
+
+def shares(principal: object, resource: str) -> bool:
+    """Whether an Auth file's handlers alone decide which rows of a resource a principal has."""
+    return resource in getattr(principal, "shared", ())
+
+
 def narrowing(principal: object, resource: str, column: str = "metadata") -> Q:
-    """The condition that limits which rows of a resource a principal sees; most have none.
+    """The condition on metadata by which an Auth file's handler limits a principal; most have none.
 
     Args:
         column: The metadata column, of the row itself or a related one.

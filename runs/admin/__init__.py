@@ -1,5 +1,5 @@
 """The admin's pages for the models of this application."""
 
-from runs.admin import crons, identity, runs, webhooks
+from runs.admin import assistants, crons, identity, inbox, queues, runs, threads, webhooks, workers
 
-__all__ = ["crons", "identity", "runs", "webhooks"]
+__all__ = ["assistants", "crons", "identity", "inbox", "queues", "runs", "threads", "webhooks", "workers"]

@@ -7,11 +7,14 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import DatabaseError
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 
 from runs.api.schemas.crons import shown_payload
 from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
+from runs.crons.schedules import next_time
 from runs.models import Cron
 from runs.models.cron import CronQuerySet
 from runs.process.current import notify_cancelled, ring
@@ -21,6 +24,8 @@ from threads.display import EMPTY, TITLE, ago, badge, link, moment, pretty, shor
 
 #: Maximum crons of one action, because the operator waits for the page.
 LIMIT = 100
+#: How many of its next times a cron's page shows.
+SHOWN = 5
 
 
 class EnabledFilter(ChoiceFilter):
@@ -53,13 +58,14 @@ class CronAdmin(ReadOnlyAdmin):
     actions = ("enable", "disable", "fire_now")
     fieldsets = (
         (None, {"fields": ("state", "id", "schedule", "timezone", "graph", "user", "thread_link", "why")}),
-        ("Time", {"fields": ("next_full", "ends", "fired_full", "run_link", "created", "updated")}),
+        ("Time", {"fields": ("next_times", "ends", "fired_full", "run_link", "created", "updated")}),
         ("Request", {"fields": ("on_run_completed", "payload_json", "metadata_json")}),
     )
 
+    payload_fieldsets = frozenset({"Request"})
+
     short = column("id", short_id, "cron")
     next_date = column("next_run_date", ago, "next", ordering="next_run_date")
-    next_full = column("next_run_date", moment, "next")
     ends = column("end_time", moment, "ends")
     fired = column("last_fired_at", ago, "fired")
     fired_full = column("last_fired_at", moment, "fired last")
@@ -82,6 +88,26 @@ class CronAdmin(ReadOnlyAdmin):
             return badge("error")
         return badge("ended" if cron.next_run_date is None else "enabled")
 
+    @admin.display(description="next times")
+    def next_times(self, cron: Cron) -> SafeString | str:
+        """The next times of its schedule."""
+        if not cron.enabled or cron.next_run_date is None:
+            return EMPTY
+        times = [cron.next_run_date]
+        while len(times) < SHOWN and (later := next_time(cron.schedule, cron.timezone, after=times[-1])):
+            times.append(later)
+        kept = [each for each in times if cron.end_time is None or each <= cron.end_time]
+        return format_html_join(mark_safe("<br>"), "{}", ((moment(each),) for each in kept)) or EMPTY
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        cron = kwargs.get("obj")
+        if cron is not None and self.has_operate_permission(request):
+            switch = ("disable", "Disable") if cron.enabled else ("enable", "Enable")
+            context["row_actions"] = [("fire_now", "Run now"), switch]
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def has_operate_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
         return bool(user.has_perm("runs.operate_run"))
@@ -100,7 +126,7 @@ class CronAdmin(ReadOnlyAdmin):
         ring(CRONS)
         self._say(request, word, changed)
 
-    @admin.action(description="Fire now, outside of the schedule", permissions=["operate"])
+    @admin.action(description="Run now, outside of the schedule", permissions=["operate"])
     def fire_now(self, request: HttpRequest, queryset: CronQuerySet) -> None:
         done: list[Cron] = []
         for cron in queryset[:LIMIT]:

@@ -1,10 +1,15 @@
-"""Facts about a run, an assistant and a worker as the admin's pages show them."""
+"""Facts about a run and an assistant as the admin's pages show them."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from runs.models import Assistant, Run, Worker
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from runs.models import Assistant, Run
 from threads.db import clock
 from threads.display import EMPTY, link, seconds, span
 from threads.redaction import redacted
@@ -50,10 +55,8 @@ def options(kwargs: dict[str, Any]) -> dict[str, Any]:
     return dict(redacted(given))
 
 
-def worker_state(worker: Worker) -> str:
-    """Whether the worker is alive according to its lease."""
-    if worker.stopped_at is not None:
-        return "stopped"
-    if worker.lease_expires_at <= clock.now():
-        return "expired"
-    return "draining" if worker.draining or worker.drain_requested_at else "alive"
+def runs_link(parameter: str, pk: UUID) -> SafeString:
+    """A link to all runs of a thread or an assistant."""
+    return format_html(
+        '<a href="{}?{}={}">all its runs</a>', reverse("admin:runs_run_changelist"), parameter, pk
+    )

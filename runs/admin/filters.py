@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from runs.models import Assistant, RunStatus, Worker
 from runs.models.querysets import IN_FLIGHT
 from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter, as_uuid
+from threads.db import clock
 
 #: Maximum choices of a filter.
 OFFERED = 30
@@ -87,10 +88,19 @@ class WorkerStateFilter(ChoiceFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [("present", "Not stopped"), ("stopped", "Stopped")]
+        return [(state, state.capitalize()) for state in ("running", "draining", "stopped", "killed")]
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(stopped_at__isnull=value == "present")
+        """As `Worker.state` says it."""
+        present, now = Q(stopped_at=None), clock.now()
+        killed = Q(killed_at__isnull=False) | (present & Q(lease_expires_at__lte=now))
+        draining = Q(draining=True) | Q(drain_requested_at__isnull=False)
+        if value == "killed":
+            return queryset.filter(killed)
+        if value == "stopped":
+            return queryset.filter(stopped_at__isnull=False, killed_at=None)
+        alive = queryset.filter(present).exclude(killed)
+        return alive.filter(draining) if value == "draining" else alive.exclude(draining)
 
 
 class DeletedFilter(ChoiceFilter):

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from runs.models import DeliveryState, WebhookDelivery
 from runs.webhooks.announcements import wake
@@ -61,6 +61,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
         ("Body", {"fields": ("payload_json",), "classes": ("collapse",)}),
     )
 
+    payload_fieldsets = frozenset({"Body"})
+
     # Uses the colours of run statuses.
     status = column(
         "state", lambda state: badge({"delivered": "success", "failed": "error"}.get(state, state)), "state"
@@ -79,6 +81,18 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     @admin.display(description="due")
     def due(self, delivery: WebhookDelivery) -> str:
         return ago(delivery.due_at) if delivery.state == DeliveryState.PENDING else EMPTY
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        delivery = kwargs.get("obj")
+        if delivery is not None and self.has_operate_permission(request):
+            failed = delivery.state == DeliveryState.FAILED
+            context["row_actions"] = [("send_again", "Send again")] if failed else ()
+            context["why_not_act"] = (
+                "" if failed else f"Only failed ones are sent again: it is {delivery.state}."
+            )
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user

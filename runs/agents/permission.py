@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -13,12 +14,12 @@ from ninja.errors import HttpError
 from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.auth_file import configured
 from runs.identity.auth_file.named import ask_about_assistants
-from runs.identity.auth_file.permission import Permitted, permit
+from runs.identity.auth_file.permission import Permitted, is_hidden, permit
 from runs.identity.auth_file.rules import RULES, Rule
 from runs.identity.authentication import known_details
 from runs.identity.principals import Principal
+from runs.models import Run
 from threads.db.database import in_database
-from threads.models import Thread
 
 READ_RUN = RULES["GET", "/threads/{}/runs/{}"]
 READ_STATE = RULES["GET", "/threads/{}/state"]
@@ -69,10 +70,9 @@ async def _asked(
 ) -> Permitted:
     try:
         allowed = await permit(principal, rule, path, body)
-        await ask_about_assistants(allowed.principal, assistants)
+        return replace(allowed, principal=await ask_about_assistants(allowed.principal, assistants))
     except HttpError as error:
         _refuse(error)
-    return allowed
 
 
 def _refuse(error: HttpError) -> NoReturn:
@@ -81,12 +81,22 @@ def _refuse(error: HttpError) -> NoReturn:
     raise (NotFound if error.status_code == 404 else InvalidRequest)(str(error)) from None
 
 
+def path_of_run(run_id: UUID, user: Any) -> dict[str, Any]:
+    """The path of a run that may be the user's, about which its Auth file is asked next. Raises NotFound."""
+    run = (
+        Run.objects.for_principal(Principal.permitted_before(user.pk))
+        .only("thread")
+        .filter(id=run_id)
+        .first()
+    )
+    if run is None:
+        raise NotFound("Run not found")
+    return {"thread_id": run.thread_id, "run_id": run_id}
+
+
 def hide(principal: Principal, thread_id: UUID | None) -> None:
     """Raise NotFound for a thread that a filter hides, also one that the present transaction has
     created.
     """
-    if thread_id is None or not principal.filters.get("threads"):
-        return
-    own = Thread.objects.filter(id=thread_id, user_id=principal.user_id)
-    if own.exists() and not own.for_principal(principal).exists():
+    if thread_id is not None and principal.filters.get("threads") and is_hidden(principal, thread_id):
         raise NotFound(f"Thread with ID {thread_id} not found")

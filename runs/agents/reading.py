@@ -12,7 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
-from runs.agents.permission import READ_RUN, READ_STATE, apermitted, permitted
+from runs.agents.permission import READ_RUN, READ_STATE, apermitted, path_of_run, permitted
 from runs.encoding import decode
 from runs.events import table
 from runs.events.reading import is_settled
@@ -151,24 +151,16 @@ async def astate(thread_id: UUID, *, user: Any) -> ThreadState:
 # --- what is common
 
 
-def _thread_of(run_id: UUID, user: Any) -> UUID:
-    run = Run.objects.for_principal(Principal(user.pk)).only("thread").filter(id=run_id).first()
-    if run is None:
-        raise NotFound("Run not found")
-    return run.thread_id
-
-
 def _reader(run_id: UUID, user: Any) -> Principal:
     if connection.in_atomic_block:
         raise InvalidRequest(
             "A run is executed after the commit: wait for it, or follow it, outside of a transaction."
         )
-    path = {"thread_id": _thread_of(run_id, user), "run_id": run_id}
-    return permitted(user, READ_RUN, path, {}).principal
+    return permitted(user, READ_RUN, path_of_run(run_id, user), {}).principal
 
 
 async def _areader(run_id: UUID, user: Any) -> Principal:
-    path = {"thread_id": await in_database(_thread_of, run_id, user), "run_id": run_id}
+    path = await in_database(path_of_run, run_id, user)
     return (await apermitted(user, READ_RUN, path, {})).principal
 
 

@@ -10,7 +10,15 @@ from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from runs.agents.locks import bounded_locks
-from runs.agents.permission import CANCEL, CREATE_RUN, CREATE_THREAD, apermitted, permitted
+from runs.agents.permission import (
+    CANCEL,
+    CREATE_RUN,
+    CREATE_THREAD,
+    READ_STATE,
+    apermitted,
+    path_of_run,
+    permitted,
+)
 from runs.agents.types import Options, Started
 from runs.encoding import decode, encode
 from runs.exceptions import InvalidRequest, NotFound
@@ -105,7 +113,8 @@ def answer(
     Args:
         interrupt_id: Which question, if there may be several.
     """
-    assistant, resume = _answering(thread_id, value, user=user, interrupt_id=interrupt_id)
+    allowed = permitted(user, READ_STATE, {"thread_id": thread_id}, {})
+    assistant, resume = _answering(thread_id, value, allowed.principal, interrupt_id)
     options["command"] = {**options.get("command", {}), "resume": resume}
     return start(
         assistant,
@@ -127,7 +136,8 @@ async def aanswer(
     **options: Unpack[Options],
 ) -> Started:
     """Like `answer`, in a transaction of its own."""
-    assistant, resume = await in_database(_answering, thread_id, value, user=user, interrupt_id=interrupt_id)
+    allowed = await apermitted(user, READ_STATE, {"thread_id": thread_id}, {})
+    assistant, resume = await in_database(_answering, thread_id, value, allowed.principal, interrupt_id)
     options["command"] = {**options.get("command", {}), "resume": resume}
     return await astart(assistant, user=user, thread_id=thread_id, idempotency_key=idempotency_key, **options)
 
@@ -137,13 +147,13 @@ def cancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "rollback"] 
 
     Raises NothingToCancel if it has ended, ThreadLocked, and PermissionDenied.
     """
-    allowed = permitted(user, CANCEL, _path_of(run_id, user), {"action": action})
+    allowed = permitted(user, CANCEL, path_of_run(run_id, user), {"action": action})
     _cancelled(run_id, allowed.principal, action)
 
 
 async def acancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "rollback"] = "interrupt") -> None:
     """Like `cancel`, in a transaction of its own."""
-    path = await in_database(_path_of, run_id, user)
+    path = await in_database(path_of_run, run_id, user)
     allowed = await apermitted(user, CANCEL, path, {"action": action})
     await in_database(_cancelled, run_id, allowed.principal, action)
 
@@ -202,8 +212,8 @@ def _admitted(
         if once is not None and (found := once.found(earlier)):
             return _started(found[0])
         limits.take_runs_now(principal.user_id)
-        arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
-        arguments |= {"auth_details": principal.details, "once": once, "earlier": earlier}
+        arguments: dict[str, Any] = {"principal": principal, "thread_id": thread_id}
+        arguments |= {"once": once, "earlier": earlier}
         try:
             admitted = admission.admit(request, **arguments)
         except IntegrityError:
@@ -217,9 +227,11 @@ def _started(run: Run) -> Started:
     return Started(run.id, run.thread_id, run.assistant_id)
 
 
-def _answering(thread_id: UUID, value: Any, *, user: Any, interrupt_id: str | None) -> tuple[str, Any]:
+def _answering(
+    thread_id: UUID, value: Any, principal: Principal, interrupt_id: str | None
+) -> tuple[str, Any]:
     """The assistant that asked, and the answer by its question."""
-    state = waiting(thread_id, principal=Principal(user.pk))
+    state = waiting(thread_id, principal=principal)
     if state is None or (interrupt_id is not None and interrupt_id not in state[1]):
         raise NotFound("No such question waits for an answer.")
     if not state[1]:
@@ -227,16 +239,9 @@ def _answering(thread_id: UUID, value: Any, *, user: Any, interrupt_id: str | No
     return state[0], value if interrupt_id is None else {interrupt_id: value}
 
 
-def _path_of(run_id: UUID, user: Any) -> dict[str, Any]:
-    run = Run.objects.for_principal(Principal(user.pk)).only("thread").filter(id=run_id).first()
-    if run is None:
-        raise NotFound("Run not found")
-    return {"thread_id": run.thread_id, "run_id": run_id}
-
-
 def _cancelled(run_id: UUID, principal: Principal, action: str) -> None:
     with bounded_locks(LOCK_TIMEOUT):
-        cancellation.cancel(run_id, action=action, user_id=principal.user_id)
+        cancellation.cancel(run_id, action=action, principal=principal)
     tell_after_commit([run_id, WORK])
 
 

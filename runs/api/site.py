@@ -15,6 +15,7 @@ from ninja.operation import Operation
 from ninja.renderers import BaseRenderer
 
 from runs.api.openapi.document import document
+from runs.api.openapi.page import DocsPage
 from runs.api.responses import errors
 from runs.api.routes import (
     assistants,
@@ -96,6 +97,7 @@ def build() -> API:
         auth=principal_of,
         renderer=JSON(),
         parser=JSONParser(depth=lambda: settings.JSON_DEPTH),
+        docs=DocsPage(),
         docs_decorator=require_GET,
     )
     errors.install(api)

@@ -11,11 +11,15 @@ from runs.exceptions import InvalidRequest, NotFound
 from runs.graphs.system_assistants import system_assistant_id
 from runs.models import Assistant, AssistantVersion
 from threads.db import clock, statements
-from threads.db.ids import UserId
+from threads.filters import belongs
+from threads.models.querysets import Principal
 
 
-def find_assistant(name: str, *, user_id: UserId) -> Assistant:
-    """The assistant with this id, or a graph's system assistant by the graph's name."""
+def find_assistant(name: str, *, principal: Principal) -> Assistant:
+    """The principal's assistant with this id, or a graph's system assistant by its id or the graph's name.
+
+    Raises InvalidRequest and NotFound.
+    """
     try:
         assistant_id = UUID(name)
     except ValueError:
@@ -26,7 +30,9 @@ def find_assistant(name: str, *, user_id: UserId) -> Assistant:
             ) from None
         assistant_id = system_assistant_id(name)
     found = statements.get(Assistant, {"id": assistant_id})
-    if found is None or found.deleted_at is not None or found.user_id not in (None, user_id):
+    if found is None or found.deleted_at is not None:
+        raise NotFound("Thread or assistant not found.")
+    if found.user_id is not None and not belongs(found, principal, "assistants"):
         raise NotFound("Thread or assistant not found.")
     return found
 

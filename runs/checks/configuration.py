@@ -70,7 +70,7 @@ def check_auth_file(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
 
 @register(TAG)
 def check_callbacks(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
-    """E021: the callback handlers. Imports them."""
+    """E024: the callback handlers. Imports them."""
     if sys.argv[1:2] == ["migrate"] or not _are_a_dict() or check_settings(None):
         return []
     problems: list[CheckMessage] = []
@@ -79,7 +79,7 @@ def check_callbacks(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
             named(path)
         except NotUsable as error:
             hint = "Correct RUNS['CALLBACKS']; its runs go on without it."
-            problems.append(Error(f"RUNS['CALLBACKS']: {error}", hint=hint, id="runs.E021"))
+            problems.append(Error(f"RUNS['CALLBACKS']: {error}", hint=hint, id="runs.E024"))
     return problems
 
 

@@ -1,20 +1,23 @@
 """System checks of settings that may expose the server.
 
-They only warn, because some sites intend it.
+Most only warn, because some sites intend it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Warning, register
+from django.core.checks import CheckMessage, Error, Warning, register
 from django.core.checks.security.base import SECRET_KEY_MIN_LENGTH, SECRET_KEY_MIN_UNIQUE_CHARACTERS
 
 from runs import conf
+from runs.identity.auth_file import configured
+from runs.identity.principals import AUTH
 
 Apps = Sequence[AppConfig] | None
 
@@ -68,3 +71,22 @@ def check_unread_environment(app_configs: Apps, **kwargs: Any) -> Iterable[Check
             id="runs.W009",
         )
     ]
+
+
+@register("runs")
+def check_ownership(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """E023: without an Auth file, there is nothing that could say to whom rows belong."""
+    named = getattr(django_settings, "RUNS", {})
+    # `migrate` need not import the file.
+    if sys.argv[1:2] == ["migrate"] or not isinstance(named, dict) or conf.settings.OWNERSHIP != AUTH:
+        return []
+    try:
+        file = configured.current()
+    except configured.AuthFileError:
+        return []  # E005 or E012 says so.
+    if file is not None:
+        return []
+    message = (
+        "RUNS['OWNERSHIP'] is 'auth', but the site has no Auth file whose filters say to whom rows belong."
+    )
+    return [Error(message, hint="Name one as 'auth' in the langgraph.json, or set 'user'.", id="runs.E023")]

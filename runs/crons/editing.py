@@ -56,7 +56,7 @@ def create_cron(
         return found[0]
     user_id, now = principal.user_id, clock.now()
     limits.check_crons(user_id)
-    assistant = find_assistant(payload["assistant_id"], user_id=user_id)
+    assistant = find_assistant(payload["assistant_id"], principal=principal)
     mine = Thread.objects.for_principal(principal).visible()
     if thread_id is not None and not mine.filter(id=thread_id).exists():
         raise NotFound("Thread or assistant not found.")

@@ -13,6 +13,7 @@ from django.db import transaction
 from runs.crons.schedules import next_time
 from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
+from runs.identity.principals import Principal
 from runs.lifecycle import admission
 from runs.models import Cron, MultitaskStrategy, Run, RunStatus
 from runs.requests.bodies import RunCreate
@@ -105,9 +106,8 @@ def _create_run(cron: Cron) -> Fired:
             return Fired(
                 admission.admit(
                     request_of(cron),
-                    user_id=cron.user_id,
+                    principal=Principal.permitted_before(cron.user_id, known_details(cron.user_id)),
                     thread_id=cron.thread_id,
-                    auth_details=known_details(cron.user_id),
                 )
             )
     except (RunsError, ValueError) as error:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import orjson
 
@@ -107,27 +107,27 @@ def difference(old: str, new: str) -> list[Piece]:
 
 def common_start(old: str, new: str, at: int, there: int, most: int) -> int:
     """How many characters, `most` at most, two texts have in common from these places on."""
-    length = 0
-    step = 1024
-    while length < most:
-        size = min(step, most - length)
-        if old[at + length : at + length + size] == new[there + length : there + length + size]:
-            length += size
-            step *= 2
-        elif size == 1:
-            break
-        else:
-            step = size // 2
-    return length
+    return _longest(most, lambda a, b: old[at + a : at + b] == new[there + a : there + b])
 
 
 def common_end(old: str, new: str) -> int:
     """How many characters two texts have in common at their ends."""
-    length, step, most = 0, 1024, min(len(old), len(new))
+    mine, theirs = len(old), len(new)
+    return _longest(min(mine, theirs), lambda a, b: old[mine - b : mine - a] == new[theirs - b : theirs - a])
+
+
+def _longest(most: int, alike: Callable[[int, int], bool]) -> int:
+    """The largest length up to `most` of which each part is alike.
+
+    It compares long parts, because one comparison of slices costs less than a loop over characters.
+
+    Args:
+        alike: Whether the part between two distances from the beginning is alike.
+    """
+    length, step = 0, 1024
     while length < most:
         size = min(step, most - length)
-        mine, theirs = len(old) - length, len(new) - length
-        if old[mine - size : mine] == new[theirs - size : theirs]:
+        if alike(length, length + size):
             length += size
             step *= 2
         elif size == 1:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from django.contrib.auth import get_user_model
 from langchain_core.runnables import RunnableConfig
 
+from runs.conf import settings
 from runs.graphs.store_settings import configuration
 from runs.models import Run
 from threads.db.ids import UserId
@@ -22,9 +23,14 @@ def store_of(principal: Principal) -> UserStore:
 
 @dataclass(frozen=True)
 class Owner:
-    """The user of a thread, as the owner of a store."""
+    """The user of a thread or a run, whose graph uses a store."""
 
     user_id: UserId
+
+    @property
+    def shared(self) -> frozenset[str]:
+        """Graphs are not asked about: they use the store that an Auth file's users share, if there is one."""
+        return frozenset(["store"] if settings.OWNERSHIP == "auth" else [])
 
 
 def store_of_thread(config: RunnableConfig) -> UserStore | None:
@@ -37,4 +43,4 @@ def store_of_thread(config: RunnableConfig) -> UserStore | None:
 
 def store_of_run(run: Run) -> UserStore:
     """The store of a run's user. It accepts writes as long as the run's process owns the thread."""
-    return UserStore(run, configuration(), fence=Fence(run.thread_id, run.epoch))
+    return UserStore(Owner(run.user_id), configuration(), fence=Fence(run.thread_id, run.epoch))

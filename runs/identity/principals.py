@@ -9,10 +9,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runs.conf import settings
 from runs.identity.auth_file.users import AuthUser
 from threads.db.ids import UserId
 
 READ, WRITE = "read", "write"
+#: The values of `OWNERSHIP`: to whom rows belong.
+USER, AUTH = "user", "auth"
+#: Those that an Auth file's handlers are asked about.
+RESOURCES = ("threads", "assistants", "crons", "store")
 #: The scopes of API keys. A user who is logged in has all of them.
 SCOPES = frozenset({READ, WRITE})
 
@@ -27,6 +32,9 @@ class Principal:
     details: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
     #: For a resource ("threads", "assistants", …), a condition on its rows' metadata (`threads.filters`).
     filters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    #: The resources whose rows, of any user, are the principal's if they fulfil these filters
+    #: (`OWNERSHIP`). Those of which no handler was asked stay the user's own.
+    shared: frozenset[str] = frozenset()
 
     #: Headers of its request that the runs it creates get (`CONFIGURABLE_HEADERS`).
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -41,6 +49,17 @@ class Principal:
         before = self.filters.get(resource)
         both = {"$and": [before, condition]} if before and before != condition else condition
         return replace(self, filters={**self.filters, resource: both})
+
+    def sharing(self, *resources: str) -> Principal:
+        """The same principal, for whom the filters alone decide about these resources, if the site says so."""
+        if settings.OWNERSHIP != AUTH or self.shared.issuperset(resources):
+            return self
+        return replace(self, shared=self.shared | set(resources))
+
+    @classmethod
+    def permitted_before(cls, user_id: UserId, details: Mapping[str, Any] | None = None) -> Principal:
+        """A user for whom something is done that was permitted when it was asked for, such as a cron's run."""
+        return cls(user_id, details=details).sharing(*RESOURCES)
 
 
 def auth_user(user_id: UserId, details: Mapping[str, Any] | None) -> AuthUser:

@@ -62,7 +62,7 @@ async def principal_of(request: HttpRequest) -> Principal:
     if principal.details is STUDIO_DETAILS:
         # Studio's header proves nothing, because any page can send it.
         proof = Proof.LOCAL
-    refuse_other_sites(request, proof)
+    await refuse_other_sites(request, proof)
     rule = rule_of(request)
     if rule is not None and rule.command:
         # The session checks each command by its own rule (`runs.api.sessions.session`).
@@ -102,7 +102,7 @@ async def principal_elsewhere(request: HttpRequest) -> Principal:
     principal, proof = await identified(
         credentials, _authenticator(configured.current(), credentials, request)
     )
-    refuse_other_sites(request, Proof.LOCAL if principal.details is STUDIO_DETAILS else proof)
+    await refuse_other_sites(request, Proof.LOCAL if principal.details is STUDIO_DETAILS else proof)
     require_scope(principal, needed_scope(request, None))
     return principal
 
@@ -158,13 +158,13 @@ async def limit(request: HttpRequest, principal: Principal, rule: Rule | None) -
         limits.hold_connection(principal.user_id)
 
 
-def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
+async def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
     """Raise a 403 if another site's page may have sent the request.
 
     Applies to requests that change something, and to all requests of the local user.
     """
     changes = request.method not in SAFE_METHODS or may_cancel(request)
-    if changes and proof is Proof.SESSION and (reason := csrf_failure(request)):
+    if changes and proof is Proof.SESSION and (reason := await csrf_failure(request)):
         raise HttpError(403, f"CSRF check failed: {reason}")
     local = proof is Proof.LOCAL
     # An Auth file may use cookies.

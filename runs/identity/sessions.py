@@ -14,6 +14,7 @@ from django.contrib.auth import (
     get_user_model,
     load_backend,
 )
+from django.contrib.sessions.backends.base import SessionBase
 from django.utils.crypto import constant_time_compare
 
 from threads.db.database import in_database
@@ -29,9 +30,21 @@ async def logged_in_user_id(cookies: Mapping[str, str]) -> UserId | None:
     return await in_database(session_user_id, session_key)
 
 
+async def loaded_session(cookies: Mapping[str, str]) -> SessionBase:
+    """The session of the cookies, with its values; an empty one if there is none."""
+    session = _session(cookies.get(django_settings.SESSION_COOKIE_NAME))
+    await in_database(session.keys)
+    return session
+
+
+def _session(session_key: str | None) -> SessionBase:
+    session: SessionBase = import_module(django_settings.SESSION_ENGINE).SessionStore(session_key)
+    return session
+
+
 def session_user_id(session_key: str) -> UserId | None:
     """The id of the active user of a session. Only reads: the session is not renewed or rotated."""
-    session: Mapping[str, Any] = import_module(django_settings.SESSION_ENGINE).SessionStore(session_key)
+    session = _session(session_key)
     backend_path = session.get(BACKEND_SESSION_KEY, "")
     if backend_path not in django_settings.AUTHENTICATION_BACKENDS:
         return None

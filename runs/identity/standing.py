@@ -21,7 +21,10 @@ from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import SOCKET
 from runs.identity.credentials import Credentials, identified
 from runs.identity.principals import Principal
+from threads.db.database import in_database
 from threads.db.tasks import spawn
+from threads.filters import shares
+from threads.models import Thread
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,7 @@ class Standing:
         *,
         thread_id: UUID | None = None,
     ) -> None:
-        self._principal = principal
+        self._principal = self._reader = principal
         self._thread_id = thread_id
         self._checked = monotonic()
         name = _name(credentials, ask)
@@ -104,17 +107,33 @@ class Standing:
                 await self._ask_who()
             if self._thread_id is not None and now - self._checked >= patience:
                 self._checked = now
-                await permit(self._principal, SOCKET, {"thread_id": self._thread_id}, {})
+                allowed = await permit(self._principal, SOCKET, {"thread_id": self._thread_id}, {})
+                await self._look_again(self._thread_id, allowed.principal)
         except HttpError:
             raise
         except Exception as error:
             self._identity.confirmed = now
             logger.warning("The permission of a stream's reader could not be checked: %s", error)
 
+    async def _look_again(self, thread_id: UUID, principal: Principal) -> None:
+        """Raise a 404 if the reader's filter no longer admits a shared thread that it admitted before.
+
+        The stream itself notices when its thread no longer fulfils the filter.
+        """
+        before, self._reader = self._reader, principal
+        changed = shares(principal, "threads") and before.filters != principal.filters
+        if changed and await in_database(_loses, thread_id, before, principal):
+            raise HttpError(404, f"Thread with ID {thread_id} not found")
+
     async def _ask_who(self) -> None:
         before, self._principal = self._principal, await self._identity.principal()
         if (self._principal.user_id, self._principal.scopes) != (before.user_id, before.scopes):
             raise AuthenticationError(message="These credentials belong to another user now.")
+
+
+def _loses(thread_id: UUID, before: Principal, now: Principal) -> bool:
+    threads = Thread.objects.filter(id=thread_id)
+    return threads.for_principal(before).exists() and not threads.for_principal(now).exists()
 
 
 def _name(credentials: Credentials, ask: AskAuthFile | None) -> tuple[str, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -30,8 +30,9 @@ from runs.serializers import run_columns
 from threads import expiry
 from threads.db import clock, statements
 from threads.db.database import in_database
-from threads.db.ids import UserId, new_id
+from threads.db.ids import new_id
 from threads.db.tasks import spawn
+from threads.filters import belongs
 from threads.models import StateEdit, Thread, ThreadStatus
 from threads.models.querysets import Principal
 from threads.redaction import restored
@@ -116,9 +117,7 @@ async def _create_run(
     runtime = current()
     manager = runtime.manager
     slot = manager.reserve() if manager is not None and request.after_seconds <= 0 else None
-    arguments: dict[str, Any] = {"user_id": principal.user_id, "thread_id": thread_id}
-    if details := getattr(principal, "details", None):
-        arguments["auth_details"] = details
+    arguments: dict[str, Any] = {"principal": principal, "thread_id": thread_id}
     if once is not None:
         arguments |= {"once": once, "earlier": earlier_runs(principal)}
     if slot is not None:
@@ -150,11 +149,10 @@ async def _create_run(
 def admit(
     request: RunRequest,
     *,
-    user_id: UserId,
+    principal: Principal,
     thread_id: UUID | None,
     worker_id: UUID | None = None,
     queues: Collection[str] | None = None,
-    auth_details: Mapping[str, Any] | None = None,
     once: Once | None = None,
     earlier: QuerySet[Run] | None = None,
 ) -> Admitted:
@@ -162,31 +160,32 @@ def admit(
 
     Args:
         once: The client's key. A run among the `earlier` ones that it has created is returned.
-        auth_details: The user's details from the Auth file, for the graph.
+        principal: Who asks, and whose user the run, and a new thread, belongs to.
         worker_id: A worker with a free slot. If the thread is free, it claims the run in the same
             transaction, so the run starts without a queue's delay.
         queues: The queues that the worker serves; None for all.
     """
-    assistant = find_assistant(request.assistant_id, user_id=user_id)
+    assistant = find_assistant(request.assistant_id, principal=principal)
     with transaction.atomic():
         if once is not None and earlier is not None and (found := once.taken(earlier)):
             return Admitted(found[0], False, [], [], [])
-        thread, changes = _thread(request, assistant, user_id=user_id, thread_id=thread_id)
+        thread, changes = _thread(request, assistant, principal=principal, thread_id=thread_id)
         # Read under the thread's lock, so that a later admission gets a later place in the queue.
         now = clock.now()
         in_flight = _in_flight(thread) if thread_id is not None else []
         if in_flight and request.multitask_strategy == MultitaskStrategy.REJECT:
             raise ThreadBusy
         edited = is_plain_answer(request.command) and _edited(thread)
-        run = compose(request, assistant, thread, user_id=user_id, now=now, edited=edited)
-        run.auth_details = auth_details
+        run = compose(request, assistant, thread, user_id=principal.user_id, now=now, edited=edited)
+        # For the graph.
+        run.auth_details = getattr(principal, "details", None) or None
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
         claimed = worker_id is not None and not in_flight and _is_executed_here(run, assistant, queues)
         if claimed:
             run.claim(worker_id, epoch=thread.epoch + 1, now=now)
             changes["epoch"] = run.epoch
         else:
-            limits.check_queue(user_id)
+            limits.check_queue(principal.user_id)
         statements.insert(run)
         admitted = Admitted(run, claimed, [], [], [])
         if request.multitask_strategy in (MultitaskStrategy.INTERRUPT, MultitaskStrategy.ROLLBACK):
@@ -208,7 +207,7 @@ def _is_executed_here(run: Run, assistant: Assistant, queues: Collection[str] | 
 
 
 def _thread(
-    request: RunRequest, assistant: Assistant, *, user_id: UserId, thread_id: UUID | None
+    request: RunRequest, assistant: Assistant, *, principal: Principal, thread_id: UUID | None
 ) -> tuple[Thread, dict[str, Any]]:
     """The run's locked thread and its changes; created if the run is stateless, or if the request
     says so.
@@ -216,18 +215,18 @@ def _thread(
     if thread_id is not None:
         found = statements.get(Thread, {"id": thread_id}, lock=True)
         if found is not None:
-            if found.user_id != user_id or found.discarded_at is not None:
+            if found.discarded_at is not None or not belongs(found, principal, "threads"):
                 raise NotFound("Thread or assistant not found.")
             return found, taken_up(found, request, assistant)
         if request.if_not_exists != "create":
             raise NotFound("Thread or assistant not found.")
     if not request.temporary:
-        limits.check_threads(user_id)
+        limits.check_threads(principal.user_id)
     metadata = {"graph_id": assistant.graph_id, "assistant_id": str(assistant.id)}
     now = clock.now()
     thread = Thread(
         id=thread_id or new_id(),
-        user_id=user_id,
+        user_id=principal.user_id,
         status=ThreadStatus.BUSY,
         # The server's names come last: a client must not choose the graph through which the state is read.
         metadata={**request.metadata, **metadata},

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from django.db import transaction
@@ -18,7 +17,6 @@ from runs.requests import limits
 from runs.requests.idempotency import Once
 from runs.requests.run import RunRequest, with_headers
 from threads.db.database import in_database
-from threads.db.ids import UserId
 from threads.models.querysets import Principal
 
 #: Runs that are cancelled in one call, one transaction each, before other work gets the database thread.
@@ -39,10 +37,7 @@ async def create_runs(
         limits.check_input(request)
     requests = [with_headers(request, principal) for request in requests]
     await limits.take_runs(principal.user_id, len(requests))
-    details = getattr(principal, "details", None)
-    runs = await in_database(
-        admit_all, requests, user_id=principal.user_id, auth_details=details, once=once, earlier=earlier
-    )
+    runs = await in_database(admit_all, requests, principal=principal, once=once, earlier=earlier)
     current().work_added()
     return runs
 
@@ -50,8 +45,7 @@ async def create_runs(
 def admit_all(
     requests: Sequence[RunRequest],
     *,
-    user_id: UserId,
-    auth_details: Mapping[str, Any] | None = None,
+    principal: Principal,
     once: Once | None = None,
     earlier: QuerySet[Run],
 ) -> list[Run]:
@@ -61,10 +55,7 @@ def admit_all(
     with transaction.atomic():
         if once is not None and (found := once.taken(earlier)):
             return found
-        runs = [
-            admit(request, user_id=user_id, thread_id=None, auth_details=auth_details).run
-            for request in requests
-        ]
+        runs = [admit(request, principal=principal, thread_id=None).run for request in requests]
         if once is not None:
             once.record(run.id for run in runs)
     return runs
@@ -81,7 +72,7 @@ async def cancel_runs(
     cancelled, refusal = False, NothingToCancel()
     for start in range(0, len(ids), PAGE):
         done, refused = await in_database(
-            _cancel_page, ids[start : start + PAGE], thread_id, principal.user_id, action
+            _cancel_page, ids[start : start + PAGE], thread_id, principal, action
         )
         for run_id in done:
             current().cancelled(run_id)
@@ -91,13 +82,13 @@ async def cancel_runs(
 
 
 def _cancel_page(
-    run_ids: Sequence[UUID], thread_id: UUID | None, user_id: UserId, action: str
+    run_ids: Sequence[UUID], thread_id: UUID | None, principal: Principal, action: str
 ) -> tuple[list[UUID], NothingToCancel | None]:
     done: list[UUID] = []
     refused: NothingToCancel | None = None
     for run_id in run_ids:
         try:
-            cancel(run_id, action=action, thread_id=thread_id, user_id=user_id)
+            cancel(run_id, action=action, thread_id=thread_id, principal=principal)
         except NothingToCancel as error:
             refused = error
         else:

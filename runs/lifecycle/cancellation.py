@@ -25,7 +25,6 @@ from runs.states.refresh import refresh_state
 from runs.webhooks import announcements
 from threads.db import clock
 from threads.db.database import in_database
-from threads.db.ids import UserId
 from threads.models import Thread
 from threads.models.querysets import Principal
 
@@ -47,7 +46,7 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
 
     Raises NothingToCancel when there is no such run, or it is already final.
     """
-    outcome = await in_database(cancel, run_id, thread_id=thread_id, user_id=principal.user_id, action=action)
+    outcome = await in_database(cancel, run_id, thread_id=thread_id, principal=principal, action=action)
     current().cancelled(run_id)
     if thread_id is not None:
         if outcome is ENDED:
@@ -56,18 +55,17 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
 
 
 def cancel(
-    run_id: UUID, *, action: str, thread_id: UUID | None = None, user_id: UserId | None = None
+    run_id: UUID, *, action: str, thread_id: UUID | None = None, principal: Principal | None = None
 ) -> Outcome:
     """Cancel one run, in one transaction that locks its thread.
 
     Args:
-        user_id: The user that must own the run; None for an operator, who may cancel any run.
+        principal: Whose run it must be; None for an operator, who may cancel any run.
     """
-    owned = Run.objects.filter(id=run_id)
+    owned = Run.objects.all() if principal is None else Run.objects.for_principal(principal)
+    owned = owned.filter(id=run_id)
     if thread_id is not None:
         owned = owned.filter(thread=thread_id)
-    if user_id is not None:
-        owned = owned.filter(user=user_id)
     with transaction.atomic():
         thread = Thread.objects.filter(runs__in=owned).locked().first()
         run = owned.first() if thread is not None else None
@@ -145,14 +143,16 @@ async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> 
 
     Raises NotFound.
     """
-    await in_database(_delete, run_id, thread_id=thread_id, user_id=principal.user_id)
+    await in_database(delete, run_id, thread_id=thread_id, principal=principal)
     current().cancelled(run_id)
     await refresh_state(thread_id)
 
 
-def _delete(run_id: UUID, *, thread_id: UUID, user_id: UserId) -> None:
+def delete(run_id: UUID, *, thread_id: UUID, principal: Principal | None = None) -> None:
+    """Delete a run of the principal's threads; of any thread without one. Raises NotFound."""
+    threads = Thread.objects.all() if principal is None else Thread.objects.for_principal(principal)
     with transaction.atomic():
-        thread = Thread.objects.filter(id=thread_id, user=user_id).locked().first()
+        thread = threads.filter(id=thread_id).locked().first()
         run = Run.objects.filter(id=run_id, thread=thread_id).first() if thread is not None else None
         if thread is None or run is None:
             raise NotFound("Run not found")

@@ -22,7 +22,7 @@ from runs.lifecycle import orphan_settlement
 from runs.models import Run, RunStatus
 from runs.process.dead_workers import dead_workers
 from runs.process.executor_lock import sole_executor
-from runs.process.leases import mark_stopped
+from runs.process.leases import mark_dead
 from threads.db import clock
 from threads.db.database import in_database
 from threads.db.errors import is_passing
@@ -113,7 +113,7 @@ def reconcile(
         if report.unsettled:
             report.complete = False
         if report.complete and not dry_run and before is None and run_ids is None:
-            mark_stopped(dead)
+            mark_dead(dead)
     report.duration_s = round(time.monotonic() - began, 3)
     if report.examined and not dry_run:
         logger.info(

@@ -9,6 +9,7 @@ from runs.models.history import Attempt, RunAction
 from runs.models.idempotency import IdempotencyKey
 from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
+from runs.models.waiting import Waiting
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
 
@@ -30,6 +31,7 @@ __all__ = [
     "RunEvent",
     "RunStatus",
     "SocketTicket",
+    "Waiting",
     "WebhookDelivery",
     "Worker",
 ]

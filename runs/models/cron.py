@@ -10,7 +10,7 @@ from django.db.models import Q
 
 from threads.db.fields import TextJSONField
 from threads.db.ids import new_id
-from threads.filters import narrowing
+from threads.filters import belonging, narrowing
 from threads.models import Thread
 from threads.models.querysets import Principal
 
@@ -24,7 +24,7 @@ class CronQuerySet(models.QuerySet["Cron"]):
         on_threads = narrowing(principal, "threads", "thread__metadata")
         if on_threads:
             on_threads |= Q(thread__isnull=True)
-        return self.filter(narrowing(principal, "crons"), on_threads, user_id=principal.user_id)
+        return self.filter(belonging(principal, "crons"), on_threads)
 
     def scheduled(self) -> CronQuerySet:
         """Crons that will fire."""

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db import connection, models
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Coalesce
 
 from threads.db import statements
-from threads.filters import narrowing
+from threads.filters import belonging
 from threads.models.querysets import Principal
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ def check_arrow(source: str, target: str) -> None:
 class AssistantQuerySet(models.QuerySet["Assistant"]):
     def for_principal(self, principal: Principal) -> AssistantQuerySet:
         """The principal's own assistants, and the system's, which all users share."""
-        mine = Q(user_id=principal.user_id) | Q(user__isnull=True)
-        return self.filter(mine & narrowing(principal, "assistants"), deleted_at__isnull=True)
+        return self.filter(belonging(principal, "assistants", systems=True), deleted_at__isnull=True)
 
     def deleted(self) -> AssistantQuerySet:
         """Hidden assistants, whose rows are kept for the runs that refer to them."""
@@ -66,7 +65,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
 class RunQuerySet(models.QuerySet["Run"]):
     def for_principal(self, principal: Principal) -> RunQuerySet:
         """The principal's own runs; the handlers of an Auth file filter runs by their threads."""
-        return self.filter(narrowing(principal, "threads", "thread__metadata"), user_id=principal.user_id)
+        return self.filter(belonging(principal, "threads", "thread__metadata"))
 
     def in_flight(self) -> RunQuerySet:
         return self.filter(status__in=IN_FLIGHT)

@@ -13,5 +13,9 @@ class PausedQueue(models.Model):
     #: Why, for the people who look at the queue.
     reason = models.CharField(max_length=255, blank=True, default="")
 
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name = "queue"
+
     def __str__(self) -> str:
         return self.name

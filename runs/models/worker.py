@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from runs.models.querysets import WorkerQuerySet
+from threads.db import clock
 from threads.db.fields import TextJSONField
 from threads.db.ids import new_id
 
@@ -27,8 +28,20 @@ class Worker(models.Model):
     drain_requested_at = models.DateTimeField(null=True)
     #: When it ended its lease, or was found dead.
     stopped_at = models.DateTimeField(null=True)
+    #: When others found it dead; None if it ended its lease itself. Nullable without a default: SQLite would
+    #: copy the table, to which triggers of runs refer.
+    killed_at = models.DateTimeField(null=True)
 
     objects = WorkerQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.host}:{self.pid}"
+
+    @property
+    def state(self) -> str:
+        """`running`, `draining`, `stopped`, or `killed`: its lease ran out, or it was found dead."""
+        if self.killed_at is not None or (self.stopped_at is None and self.lease_expires_at <= clock.now()):
+            return "killed"
+        if self.stopped_at is not None:
+            return "stopped"
+        return "draining" if self.draining or self.drain_requested_at else "running"

@@ -16,12 +16,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from ninja.errors import AuthenticationError, HttpError
 
+from runs.identity.auth_file.permission import permit
+from runs.identity.auth_file.rules import RULES
 from runs.identity.principals import Principal
-from runs.identity.requests import principal_of
+from runs.identity.requests import principal_elsewhere
 from runs.pages import reading
 from runs.pages.modules import modules_of
 from threads.db.database import in_database
 
+#: What the Auth file is asked about a page that shows a thread.
+READS = RULES["GET", "/threads/{}"]
 #: How many runs a page replays when it opens a thread, and the maximum that it may request.
 REPLAYED, MOST_REPLAYED = 5, 50
 
@@ -31,7 +35,7 @@ REPLAYED, MOST_REPLAYED = 5, 50
 async def chat(request: HttpRequest, thread_id: UUID | None = None) -> HttpResponse:
     """The page for a thread or for a new one. Redirects to the login if necessary."""
     try:
-        principal = await principal_of(request)
+        principal = await principal_elsewhere(request)
     except AuthenticationError:
         return _to_login(request)
     except HttpError as refusal:
@@ -63,9 +67,11 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
 async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
     """A thread's messages as text, for browsers without JavaScript."""
     try:
-        principal = await principal_of(request)
+        principal = await _reader(request, thread_id)
     except AuthenticationError:
         return _to_login(request)
+    except HttpError as refusal:
+        return HttpResponse(str(refusal), status=refusal.status_code, content_type="text/plain")
     found = await in_database(reading.plain_thread, thread_id, principal=principal)
     return render(request, "runs/plain.html", {**found, "thread_id": thread_id})
 
@@ -75,7 +81,7 @@ async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
 async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     """`{"since": number}`: the number after which the events of the last `runs` runs begin."""
     try:
-        principal = await principal_of(request)
+        principal = await _reader(request, thread_id)
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
     asked = request.GET.get("runs", "")
@@ -89,11 +95,17 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
 async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     """The thread's last runs, and which message each of them brought: see `reading.runs_of`."""
     try:
-        principal = await principal_of(request)
+        principal = await _reader(request, thread_id)
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
     found = await in_database(reading.runs_of, thread_id, principal=principal)
     return JsonResponse(found, safe=False)
+
+
+async def _reader(request: HttpRequest, thread_id: UUID) -> Principal:
+    """The principal who may read a thread, with the Auth file's filter. Raises HttpError."""
+    principal = await principal_elsewhere(request)
+    return (await permit(principal, READS, {"thread_id": thread_id}, {})).principal
 
 
 def _to_login(request: HttpRequest) -> HttpResponse:

@@ -57,6 +57,13 @@ def mark_stopped(worker_ids: Collection[UUID]) -> None:
     Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True).update(stopped_at=clock.now())
 
 
+def mark_dead(worker_ids: Collection[UUID]) -> None:
+    """`mark_stopped` for workers that did not end their leases themselves."""
+    gone = Worker.objects.filter(id__in=worker_ids, stopped_at__isnull=True)
+    now = clock.now()
+    gone.update(stopped_at=now, killed_at=now)
+
+
 def mark_draining(worker_id: UUID) -> None:
     Worker.objects.filter(id=worker_id).update(draining=True)
 

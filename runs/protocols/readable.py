@@ -27,7 +27,7 @@ class Line(NamedTuple):
     kind: str
     namespace: str
     text: str
-    #: What is behind the text, for those who may read it.
+    #: The data behind the text, shown only to users with the permission to read it.
     data: Any = None
 
 

@@ -9,22 +9,26 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 
+from runs.conf import settings
 from runs.deletion import ROWS, Step, remove_threads
+from runs.identity.principals import Principal
 from runs.models import Run, RunStatus
 from runs.process.current import current
+from runs.process.notifications import notify_after_commit
 from runs.retention.expired_threads import trim
 from runs.webhooks import outbox
+from threads.checkpoints.opening import open_pruning
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
 from threads.db.database import in_database
 from threads.models import Thread
-from threads.models.querysets import Principal
+from threads.models.querysets import Principal as Owner
 
 #: How long a request works on the removal, in seconds; the sweep removes the rest.
 PATIENCE = 10.0
 
 
-async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
+async def delete_threads(thread_ids: Collection[UUID], *, principal: Owner) -> list[UUID]:
     """Delete those of the threads that the principal owns, with all their data; return their ids.
 
     After the first commit they are hidden, and their runs are fenced. Their rows are then removed
@@ -42,7 +46,22 @@ async def delete_threads(thread_ids: Collection[UUID], *, principal: Principal) 
     return hidden
 
 
-async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal) -> list[UUID]:
+def delete_for_operator(threads: Collection[Thread]) -> dict[str, int]:
+    """Delete anyone's threads with all their data, in short transactions; return what was deleted.
+
+    For synchronous code, in a process with or without a runtime.
+    """
+    counted: dict[str, int] = {}
+    pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+    for thread in threads:
+        hidden, stopped = hide([thread.id], principal=Principal(thread.user_id))
+        notify_after_commit([*stopped, *hidden])
+        for kind, count in remove_threads(hidden, pruning, rows=ROWS, kind="threads"):
+            counted[kind] = counted.get(kind, 0) + count
+    return counted
+
+
+async def shorten_threads(thread_ids: Collection[UUID], *, principal: Owner) -> list[UUID]:
     """Delete the past of those of the threads that the principal owns, except threads with a run in
     flight.
 
@@ -57,13 +76,13 @@ async def shorten_threads(thread_ids: Collection[UUID], *, principal: Principal)
     return done
 
 
-def _shorten(thread_id: UUID, pruning: Pruning, principal: Principal) -> Iterator[Step]:
+def _shorten(thread_id: UUID, pruning: Pruning, principal: Owner) -> Iterator[Step]:
     # Executed on a database thread, where the filter of an Auth file must be built.
     owned = Thread.objects.for_principal(principal).visible().filter(id=thread_id)
     yield from trim(owned.locked(), pruning, rows=ROWS)
 
 
-def hide(thread_ids: Collection[UUID], *, principal: Principal) -> tuple[list[UUID], list[UUID]]:
+def hide(thread_ids: Collection[UUID], *, principal: Owner) -> tuple[list[UUID], list[UUID]]:
     """Hide threads: end their runs, and fence their writers. Return the threads' ids and those of
     the ended runs.
     """

@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, Step, remove_threads, turn
 from runs.identity.principals import Principal
+from runs.lifecycle import cancellation
 from runs.models import ApiKey, Assistant, AuthIdentity, Cron, Run, WebhookDelivery
 from runs.process.notifications import notify_after_commit
 from runs.retention.thread_deletion import hide
@@ -56,9 +57,11 @@ def delete_user(user_id: UserId) -> Iterator[Step]:
     for name in ("crons", "api_keys", "identities"):
         yield from _all_of(name, rows[name])
     yield from _threads(user_id)
+    yield from _runs_of_others_threads(rows["runs"])
     for name in ("store_items", "webhooks"):
         yield from _all_of(name, rows[name])
     with transaction.atomic():
+        _hand_over(rows["assistants"])
         # The rest, such as assistants with their versions, and the admin's log, goes with the row.
         assistants = rows["assistants"].count()
         for user in users:
@@ -83,6 +86,24 @@ def _threads(user_id: UserId) -> Iterator[Step]:
             removed += count if kind == "threads" else 0
             yield kind, count
         tries = TRIES if removed else tries - 1
+
+
+def _runs_of_others_threads(runs: QuerySet[Run]) -> Iterator[Step]:
+    """Delete runs on threads that others share with their user; the threads stay."""
+    while page := list(runs.values_list("id", "thread")[:ROWS]):
+        for run_id, thread_id in page:
+            cancellation.delete(run_id, thread_id=thread_id)
+        notify_after_commit([each for ids in page for each in ids])
+        yield "runs", len(page)
+
+
+def _hand_over(assistants: QuerySet[Assistant]) -> None:
+    """Give assistants that their user shared, and with which others have runs or crons, to one of those."""
+    used: tuple[Any, ...] = (Run, Cron)
+    for model in used:
+        pairs = model.objects.filter(assistant__in=assistants).order_by("id").values_list("assistant", "user")
+        for assistant_id, heir in dict(pairs).items():
+            Assistant.objects.filter(id=assistant_id).update(user=heir)
 
 
 def _all_of(name: str, rows: QuerySet[Any]) -> Iterator[Step]:

@@ -75,7 +75,7 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
         }
     return Thread.objects.create(
         id=new_id(),
-        user_id=source.user_id,
+        user_id=principal.user_id,
         metadata={**source.metadata, **metadata},
         config=source.config,
         status=source.resting_status,

@@ -162,3 +162,19 @@ test("without JavaScript a thread can be read", async () => {
   await tab.getByText("Without JavaScript this page only shows the messages").waitFor();
   assert.equal(await tab.getByText("Words for everybody").count(), 3);
 });
+
+test("the API's document is as dark as the other pages", async () => {
+  const context = await person({ theme: "dark" });
+  const tab = await context.newPage();
+  const ground = () => tab.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+  await tab.goto(`${url}/docs`);
+  await tab.locator(".swagger-ui .info .title").waitFor();
+  assert.equal(await ground(), "rgb(28, 32, 34)");
+  await tab.emulateMedia({ colorScheme: "light" });
+  await tab.waitForFunction(() => getComputedStyle(document.documentElement).backgroundColor !== "rgb(28, 32, 34)");
+  await tab.evaluate(() => localStorage.setItem("theme", "dark"));
+  await tab.reload();
+  await tab.locator(".swagger-ui .info .title").waitFor();
+  assert.equal(await ground(), "rgb(28, 32, 34)", "as chosen on the chat page");
+  assert.deepEqual(await tab.evaluate(() => window.violations), []);
+});

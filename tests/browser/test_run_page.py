@@ -46,3 +46,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: P
 
 def test_run_page(admin: Site) -> None:
     run_script(HERE / "run.mjs", admin, timeout=360, CHROMIUM=chromium())
+
+
+def test_inbox(admin: Site) -> None:
+    run_script(HERE / "inbox.mjs", admin, timeout=120, CHROMIUM=chromium())

@@ -39,11 +39,11 @@ def check(found: Found, ledger: Ledger) -> list[str]:
     for creation in ledger.creations():
         wrong += executions(creation, by_key, found)
     for reading in ledger.readings:
-        run = by_id.get(reading.run_id)
-        if run is not None and found.threads.get(run["thread_id"], {}).get("discarded_at"):
+        read_run = by_id.get(reading.run_id)
+        if read_run is not None and found.threads.get(read_run["thread_id"], {}).get("discarded_at"):
             # The run is hidden, and the sweep removes its events first.
-            run = None
-        wrong += read(reading, run, found)
+            read_run = None
+        wrong += read(reading, read_run, found)
     return [*wrong, *contradictions(ledger), *bulks(ledger)]
 
 

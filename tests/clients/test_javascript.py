@@ -15,23 +15,23 @@ HERE = Path(__file__).parent
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("part", ["assistants", "threads", "crons", "store"])
-def test_each_method_of_the_client(part: str, obeying: Site) -> None:
-    run_script(HERE / f"{part}.mjs", obeying)
+def test_each_method_of_the_client(part: str, either: Site) -> None:
+    run_script(HERE / f"{part}.mjs", either)
 
 
-def test_each_method_of_the_client_that_is_about_runs(obeying: Site) -> None:
-    run_script(HERE / "runs.mjs", obeying)
+def test_each_method_of_the_client_that_is_about_runs(either: Site) -> None:
+    run_script(HERE / "runs.mjs", either)
 
 
 @pytest.mark.sqlite
-def test_streams_in_each_mode(obeying: Site) -> None:
-    run_script(HERE / "streams.mjs", obeying)
+def test_streams_in_each_mode(either: Site) -> None:
+    run_script(HERE / "streams.mjs", either)
 
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("transport", ["sse", "websocket"])
-def test_the_agent_streaming_protocol(transport: str, obeying: Site) -> None:
-    run_script(HERE / "protocol.mjs", obeying, TRANSPORT=transport)
+def test_the_agent_streaming_protocol(transport: str, either: Site) -> None:
+    run_script(HERE / "protocol.mjs", either, TRANSPORT=transport)
 
 
 def test_streams_go_on_after_the_server_died(own: Site) -> None:

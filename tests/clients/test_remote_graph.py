@@ -23,8 +23,8 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
-async def remote(obeying: Site) -> AsyncIterator[RemoteGraph]:
-    url = obeying.process.url
+async def remote(either: Site) -> AsyncIterator[RemoteGraph]:
+    url = either.process.url
     with get_sync_client(url=url, api_key=None) as sync_client:
         async with get_client(url=url, api_key=None) as client:
             yield RemoteGraph("obeying", client=client, sync_client=sync_client)

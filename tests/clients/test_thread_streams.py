@@ -22,14 +22,14 @@ BOTH = pytest.mark.parametrize("transport", ["sse", "websocket"])
 
 
 @pytest.fixture
-async def client(obeying: Site) -> AsyncIterator[LangGraphClient]:
-    async with get_client(url=obeying.process.url, api_key=None) as made, asyncio.timeout(40):
+async def client(either: Site) -> AsyncIterator[LangGraphClient]:
+    async with get_client(url=either.process.url, api_key=None) as made, asyncio.timeout(40):
         yield made
 
 
 @pytest.fixture
-def sync_client(obeying: Site) -> Iterator[SyncLangGraphClient]:
-    with get_sync_client(url=obeying.process.url, api_key=None) as made:
+def sync_client(either: Site) -> Iterator[SyncLangGraphClient]:
+    with get_sync_client(url=either.process.url, api_key=None) as made:
         yield made
 
 
@@ -153,7 +153,7 @@ def test_the_sync_client(sync_client: SyncLangGraphClient, transport: Transport)
         assert thread.output["messages"][-1]["content"] == "w0 w1 w2 "
 
 
-async def test_the_remote_graph(obeying: Site, client: LangGraphClient) -> None:
+async def test_the_remote_graph(either: Site, client: LangGraphClient) -> None:
     remote = RemoteGraph("obeying", client=client)
     config: Any = {"configurable": {"thread_id": str(uuid4())}}
     async with await remote.astream_events(say("talk 2"), config, version="v3") as run:
@@ -172,7 +172,7 @@ async def test_the_remote_graph(obeying: Site, client: LangGraphClient) -> None:
         assert (await run.output())["messages"][-1]["content"] == "You said yes."
 
 
-def test_the_remote_graph_without_a_loop(obeying: Site, sync_client: SyncLangGraphClient) -> None:
+def test_the_remote_graph_without_a_loop(either: Site, sync_client: SyncLangGraphClient) -> None:
     remote = RemoteGraph("obeying", sync_client=sync_client)
     with remote.stream_events(say("march 2"), version="v3") as run:
         assert [values.get("steps", 0) for values in run.values][-1] == 2

@@ -90,7 +90,7 @@ async def accidents(driver: Driver, case: Case, durability: str) -> tuple[list[A
     points = [Accident(kind, point) for kind in ("before", "after") for point in range(1, writes + 1)]
     story = case.story
     kinds = ["drain", "ask", "lease", "lost"]
-    # An edit or a fork is made at what waits first, which a stopped run may show earlier. The run after a stopped fork is none,
+    # An edit or a fork is made at what waits first, which a stopped run may show earlier. The run after a stopped fork is not a fork,
     # and does not look for earlier memories.
     same = not story.edit and (not story.fork or (story.fork == "start" and '"memory"' not in str(case)))
     if same and (await expected(case, durability)).told.shown[-1].status != "error":

@@ -1,7 +1,7 @@
 """A Django site with agents below /agents/, as someone else would have written it.
 
-Its users have UUIDs and log in by e-mail, its shop has a database and pages of its own (at /store/ and
-/threads/, names that the API has too), and its admin a name and a path of its own.
+Its users have UUIDs and log in by e-mail, its shop has a database, pages and an API of its own (at /store/, /threads/
+and /assistants/, names that the agents' API has too), and its admin a name and a path of its own.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "rest_framework",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

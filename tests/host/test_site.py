@@ -80,6 +80,43 @@ def test_the_hosts_pages_have_their_session_and_their_csrf_check(
     assert root.get("/threads/").headers["x-frame-options"] == "DENY"
 
 
+def login(browser: httpx.Client) -> dict[str, str]:
+    """The form of a page to log in, which was read before."""
+    token = browser.cookies["csrftoken"]
+    return {"username": EMAIL, "password": "a good password", "csrfmiddlewaretoken": token}
+
+
+def test_the_hosts_own_api_starts_runs_in_its_transactions(
+    root: httpx.Client, keys: dict[str, str], host: Site
+) -> None:
+    assert root.post("/assistants/", json={"name": "wool"}).status_code == 403
+    root.get("/sign-in/")
+    assert root.post("/sign-in/?next=/store/", data=login(root)).status_code == 302
+    assert root.post("/assistants/", json={"name": "wool"}).status_code == 403, "without the CSRF token"
+    headers = {"X-CSRFToken": root.cookies["csrftoken"]}
+    before = len(host.database.rows("SELECT id FROM runs_run"))
+    refused = root.post("/assistants/", json={"name": "wool" * 20}, headers=headers)
+    assert (refused.status_code, list(refused.json())) == (400, ["name"])
+    assert len(host.database.rows("SELECT id FROM runs_run")) == before
+    made = root.post("/assistants/", json={"name": "wool"}, headers=headers)
+    assert (made.status_code, made.json()["name"]) == (201, "wool")
+    result = root.get("/assistants/", params={"run_id": made.json()["run_id"]})
+    assert result.json() == {"status": "success", "log": STEPS}
+
+
+def test_the_hosts_admin_rolls_runs_back(root: httpx.Client, api: httpx.Client) -> None:
+    root.get("/backoffice/login/")
+    root.post("/backoffice/login/?next=/backoffice/", data=login(root))
+    run = api.post("/runs", json=BODY | {"after_seconds": 600}).json()["run_id"]
+    form = {"action": "roll_back_runs", "_selected_action": run}
+    form["csrfmiddlewaretoken"] = root.cookies["csrftoken"]
+    asked = root.post("/backoffice/runs/run/", data=form)
+    assert (asked.status_code, "cannot be undone" in asked.text) == (200, True)
+    assert "The shop&#x27;s back office" in asked.text
+    assert root.post("/backoffice/runs/run/", data=form | {"confirmed": "yes"}).status_code == 302
+    assert "Run not found" in api.get(f"/runs/{run}/stream").text
+
+
 def test_the_hosts_pages_take_more_than_the_api(root: httpx.Client, api: httpx.Client) -> None:
     content = b"x" * (9 * 1024 * 1024)
     assert root.post("/runs/wait", files={"file": content}).json() == {"bytes": len(content)}
@@ -89,12 +126,7 @@ def test_the_hosts_pages_take_more_than_the_api(root: httpx.Client, api: httpx.C
 def test_the_host_keeps_its_admin(root: httpx.Client, keys: dict[str, str]) -> None:
     page = root.get("/backoffice/login/")
     assert "The shop&#x27;s back office" in page.text
-    form = {
-        "username": EMAIL,
-        "password": "a good password",
-        "csrfmiddlewaretoken": root.cookies["csrftoken"],
-    }
-    assert root.post("/backoffice/login/?next=/backoffice/", data=form).status_code == 302
+    assert root.post("/backoffice/login/?next=/backoffice/", data=login(root)).status_code == 302
     for page_of in ("runs/run", "threads/thread", "runs/apikey", "runs/cron", "threads/storeitem"):
         answer = root.get(f"/backoffice/{page_of}/", params={"q": EMAIL})
         assert answer.status_code == 200, page_of
@@ -106,12 +138,7 @@ def test_the_chat_asks_the_hosts_login(root: httpx.Client, keys: dict[str, str])
     assert (asked.status_code, asked.headers["location"]) == (302, "/sign-in/?next=%2Fagents%2Fchat%2F")
     page = root.get("/sign-in/")
     assert page.status_code == 200
-    form = {
-        "username": EMAIL,
-        "password": "a good password",
-        "csrfmiddlewaretoken": root.cookies["csrftoken"],
-    }
-    assert root.post(asked.headers["location"], data=form).headers["location"] == "/agents/chat/"
+    assert root.post(asked.headers["location"], data=login(root)).headers["location"] == "/agents/chat/"
     chat = root.get("/agents/chat/")
     assert chat.status_code == 200
     assert '"api": "/agents/"' in chat.text

@@ -28,7 +28,7 @@ PHRASES = {
     "once more": r"\b(?:once more|again and again|ever again|for ever|at last|all the same|as yet)\b",
     "the former": r"\bthe (?:former|latter)\b",
     "give or take": r"\bgive or take\b",
-    "of no use": r"\b(?:of no use|no use|that is none|(?<!there )(?:are|is) none)\b(?! (?:else|but|if))",
+    "of no use": r"\b(?:of no use|no use|that is none|(?<!there )(?:are|is) (?-i:none))\b(?! (?:else|but|if))",
     "puts off": r"\bput(?:s|ting)? \w* ?off\b",
     "besides": r"\bbesides\b",
     "nor": r"^(?!.*\bneither\b).*\bnor\b",

@@ -64,6 +64,8 @@ def test_phrases_are_found_in_comments_and_docstrings_alone(line: str, phrase: s
 def test_plain_english_is_not_found() -> None:
     text = '"""Return the rows because they are locked; a reader that stalls is skipped."""\n'
     assert not list(found(Path("a.py"), text))
+    assert not list(found(Path("a.py"), '"""Skipped if the value is None."""\n'))
+    assert list(found(Path("a.py"), '"""Other signs are none."""\n'))
 
 
 def test_imports_inside_functions_say_why() -> None:

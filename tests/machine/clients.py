@@ -9,6 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from runs.events import table
 from runs.exceptions import NothingToCancel, ThreadBusy
+from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
 from runs.lifecycle.admission import admit
 from runs.requests.run import RunRequest
@@ -30,7 +31,9 @@ class Clients(Base):
             moves |= {run["id"]: {"cancelled"} for run in others}
             worker_id = process.worker_id if process else None
             try:
-                admitted = admit(request, user_id=self.site.user_id, thread_id=thread, worker_id=worker_id)
+                admitted = admit(
+                    request, principal=Principal(self.site.user_id), thread_id=thread, worker_id=worker_id
+                )
             except ThreadBusy:
                 assert request.multitask_strategy == "reject"
                 assert others
@@ -130,7 +133,7 @@ class Clients(Base):
         run = pick(list(self.now.runs.values())[::-1], number)
         with self.doing({run["id"]: {"deleted"}}):
             self.removed.add(run["id"])
-            cancellation._delete(UUID(run["id"]), thread_id=UUID(run["thread_id"]), user_id=self.site.user_id)
+            cancellation.delete(UUID(run["id"]), thread_id=UUID(run["thread_id"]))
         assert run["id"] not in self.now.runs
 
     @precondition(lambda self: self.now.events or self.attempts(ended=False))

@@ -13,6 +13,7 @@ from hypothesis.stateful import precondition, rule
 
 from runs.events import table
 from runs.exceptions import RunsError
+from runs.identity.principals import Principal
 from runs.lifecycle import cancellation, claims
 from runs.lifecycle.admission import admit
 from runs.lifecycle.outcomes import Ending
@@ -70,7 +71,9 @@ class Races(Base):
 
         def call() -> None:
             worker_id = process.worker_id if process else None
-            made.append(admit(request, user_id=self.site.user_id, thread_id=thread, worker_id=worker_id))
+            made.append(
+                admit(request, principal=Principal(self.site.user_id), thread_id=thread, worker_id=worker_id)
+            )
 
         def after() -> None:
             for each in made:

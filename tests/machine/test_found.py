@@ -165,7 +165,7 @@ def test_the_owner_of_a_deleted_run_writes_nothing_more(life: Life, durability: 
     life.create(thread=0, strategy="enqueue", steps="ss", durability=durability, later=False, slot=0)
     process, attempt = life.attempts(ended=False)[0]
     before = life.site.eyes.look()
-    cancellation._delete(UUID(attempt.run_id), thread_id=life.threads[0], user_id=life.site.user_id)
+    cancellation.delete(UUID(attempt.run_id), thread_id=life.threads[0])
     life.run(process.end(attempt))
     now = life.site.eyes.look()
     assert (before.checkpoints, before.writes) == (now.checkpoints, now.writes)

@@ -8,12 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
 
 from threads.db import clock
@@ -22,6 +23,13 @@ from threads.display import short_id
 #: The most rows that a list counts and pages through; filters and the search reach the others.
 COUNTED = 10_000
 BY_USERNAME = f"user__{get_user_model().USERNAME_FIELD}"
+#: The permission to read what people and graphs wrote. One permission covers runs, threads and the rest,
+#: because a thread's state is what its runs read and wrote.
+READ_PAYLOADS = "runs.view_run_payload"
+#: How long one record covers a person's reading of a row.
+READING = timedelta(hours=1)
+HIDDEN = f"Shown to people who have the permission {READ_PAYLOADS}."
+READ_MESSAGE = "Read its contents."
 
 
 class BoundedPaginator(Paginator):
@@ -60,6 +68,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     """Rows that people look at and never edit: the state machine is the only writer."""
 
     list_defer: tuple[str, ...] = ()
+    #: Names of the fieldsets with what people and graphs wrote.
+    payload_fieldsets: frozenset[str] = frozenset()
     #: What the search box looks up: UUIDs, and any other text.
     search_ids: tuple[str, ...] = ("pk",)
     search_texts: tuple[str, ...] = ()
@@ -80,6 +90,36 @@ class ReadOnlyAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Only for the deletion of a user, which checks each row; else use the API and the commands."""
         return _deletes_user(request)
+
+    def reads_payloads(self, request: HttpRequest) -> bool:
+        return bool(request.user.has_perm(READ_PAYLOADS))  # type: ignore[union-attr]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Without what people and graphs wrote for those who may not read it."""
+        found = super().get_fieldsets(request, obj)
+        if self.reads_payloads(request):
+            return found
+        hidden = {"fields": (), "description": HIDDEN}
+        return [(name, hidden if name in self.payload_fieldsets else rest) for name, rest in found]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        row = kwargs.get("obj")
+        if row is not None and self.payload_fieldsets and self.reads_payloads(request):
+            self.note_reading(request, row)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def note_reading(self, request: HttpRequest, row: Model) -> None:
+        """Record on the row's history page that a person reads it, once an hour."""
+        user: Any = request.user
+        rows: Any = [row]
+        since = clock.now() - READING
+        read = LogEntry.objects.filter(
+            user=user, object_id=str(row.pk), change_message=READ_MESSAGE, action_time__gt=since
+        )
+        if not read.exists():
+            LogEntry.objects.log_actions(user.pk, rows, CHANGE, READ_MESSAGE)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SparingChangeList

@@ -47,10 +47,13 @@ class StoreItemAdmin(ReadOnlyAdmin):
     sortable_by = ()
     search_help_text = "The beginning of a namespace, such as users.7 (whole labels), or a username."
     fieldsets = (
-        (None, {"fields": ("shown_key", "place", "user", "value_json")}),
+        (None, {"fields": ("shown_key", "place", "user")}),
+        ("Value", {"fields": ("value_json",)}),
         ("Time", {"fields": (("created_full", "updated_full"), "expires_full")}),
         ("Search", {"fields": ("embedding",)}),
     )
+
+    payload_fieldsets = frozenset({"Value"})
 
     shown_key = column("key", str, "key")
     place = column("namespace", shown_namespace, "namespace")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from threads.admin.base import BY_USERNAME, ChoiceFilter, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id, without_secrets
-from threads.models import Thread, ThreadStatus
+from threads.models import ThreadStatus
 
 
 class ThreadStatusFilter(ChoiceFilter):
@@ -27,7 +27,6 @@ class ThreadStatusFilter(ChoiceFilter):
         return queryset.filter(status=value)
 
 
-@admin.register(Thread)
 class ThreadAdmin(ReadOnlyAdmin):
     list_display = ("state", "short", "graph", "user", "created", "updated", "error_excerpt")
     list_display_links = ("short",)
@@ -38,12 +37,14 @@ class ThreadAdmin(ReadOnlyAdmin):
     sortable_by = ()
     search_texts = (BY_USERNAME,)
     search_help_text = "Full id of a thread (or several), or a username."
-    fieldsets = (
-        (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json", "interrupts_json")}),
+    fieldsets: ClassVar[Any] = (
+        (None, {"fields": (("state", "epoch"), "id", "graph", "user", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
-        ("State", {"fields": ("values_json",)}),
+        ("State", {"fields": ("interrupts_json", "values_json")}),
         ("Settings", {"fields": ("metadata_json", "config_json")}),
     )
+
+    payload_fieldsets = frozenset({"State", "Settings"})
 
     state = column("status", badge, "status")
     short = column("id", short_id, "thread")

@@ -9,6 +9,7 @@ from threads.api.pages import page_headers, rows_of_page
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.api.wire import thread_columns, thread_json
 from threads.db.conditions import containing, text_containing
+from threads.filters import shares
 from threads.models import Thread
 from threads.models.querysets import Principal, ThreadQuerySet
 from threads.texts.matching import found_in, saying
@@ -27,7 +28,8 @@ def matching(wanted: ThreadFilter, *, principal: Principal) -> ThreadQuerySet:
     if wanted.values:
         threads = threads.filter(text_containing("values", wanted.values))
     if wanted.text.strip():
-        threads = threads.filter(saying(wanted.text, user_id=principal.user_id))
+        user_id = None if shares(principal, "threads") else principal.user_id
+        threads = threads.filter(saying(wanted.text, user_id=user_id))
     return threads
 
 

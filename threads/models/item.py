@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from threads.db.fields import TextJSONField
 from threads.db.namespaces import below, decode
+from threads.filters import belonging
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ class BytewiseTextField(PlainTextField):
 class StoreItemQuerySet(models.QuerySet["StoreItem"]):
     def for_principal(self, principal: Principal) -> StoreItemQuerySet:
         """Only this principal's items; the only access to items."""
-        return self.filter(user_id=principal.user_id)
+        return self.filter(belonging(principal, "store", None))
 
     def live(self, now: datetime) -> StoreItemQuerySet:
         """Without expired items that are not yet removed."""
@@ -76,6 +77,8 @@ class StoreItem(models.Model):
             models.UniqueConstraint(fields=["user", "namespace", "key"], name="store_items_by_key"),
         ]
         indexes = [
+            # For a store that users share (`threads.filters.shares`).
+            models.Index(fields=["namespace", "key"], name="store_items_by_place"),
             models.Index(fields=["user", "-updated_at", "-id"], name="store_items_by_age"),
             models.Index(
                 fields=["expires_at"], condition=Q(expires_at__isnull=False), name="store_items_expiring"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 from django.db import models
 
 from threads.db.ids import UserId
-from threads.filters import narrowing
+from threads.filters import belonging
 
 if TYPE_CHECKING:
     from threads.models.thread import Thread  # noqa: F401 - named in the strings below
 
 
 class Principal(Protocol):
-    """The requester: one user of the site."""
+    """The requester: one user of the site, who may share rows with others (`threads.filters.belonging`)."""
 
     @property
     def user_id(self) -> UserId: ...
@@ -23,7 +23,7 @@ class Principal(Protocol):
 class ThreadQuerySet(models.QuerySet["Thread"]):
     def for_principal(self, principal: Principal) -> ThreadQuerySet:
         """Only this principal's threads; the only access from a request to a thread."""
-        return self.filter(narrowing(principal, "threads"), user_id=principal.user_id)
+        return self.filter(belonging(principal, "threads"))
 
     def visible(self) -> ThreadQuerySet:
         """Without threads of finished stateless runs that are not yet removed."""

@@ -16,6 +16,7 @@ from langgraph.store.base import Item
 from threads.db import clock
 from threads.db.ids import user_parameter
 from threads.db.namespaces import Namespace, below, decode, encode
+from threads.filters import shares
 from threads.models import StoreItem
 from threads.models.item import StoreItemQuerySet
 from threads.models.querysets import Principal
@@ -62,7 +63,9 @@ def get(
     found: dict[Place, Found] = {}
     for part in parts(places):
         rows = _live(principal).filter(at(part)).values_list(*Found._fields)
-        found |= {Place(decode(row.namespace), row.key): row for row in map(Found._make, rows)}
+        # Users who did not share their stores before may each have an item here; the latest one counts.
+        latest = sorted(map(Found._make, rows), key=lambda row: row.updated_at)
+        found |= {Place(decode(row.namespace), row.key): row for row in latest}
     refresh(principal, [row for place, row in found.items() if place in refreshed])
     return {place: Item(**row.item()) for place, row in found.items()}
 
@@ -130,8 +133,9 @@ def namespaces(principal: Principal, prefix: Sequence[str], *, after: str = "") 
     Skips from one namespace to the next by the index, independent of the number of items in each.
     """
     bounds = below(prefix)
+    whose = "TRUE" if shares(principal, "store") else "user_id = %(user)s"
     end = "AND namespace < %(end)s" if bounds else ""
-    following = f"""SELECT min(namespace) FROM {StoreItem._meta.db_table} WHERE user_id = %(user)s {end}
+    following = f"""SELECT min(namespace) FROM {StoreItem._meta.db_table} WHERE {whose} {end}
         AND (expires_at IS NULL OR expires_at > %(now)s) AND namespace"""
     with connection.cursor() as cursor:
         cursor.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -11,6 +11,8 @@ from django.db import connection, transaction
 
 from threads.checkpoints.rows import Fenced
 from threads.db import clock
+from threads.db.namespaces import decode
+from threads.filters import shares
 from threads.models import StoreItem, Thread
 from threads.models.item import StoreItemQuerySet
 from threads.models.querysets import Principal
@@ -27,6 +29,13 @@ ON CONFLICT (user_id, namespace, key) DO UPDATE SET
     {", ".join(f"{name} = excluded.{name}" for name in REPLACED)},
     created_at = CASE WHEN {TABLE}.expires_at <= excluded.updated_at
         THEN excluded.created_at ELSE {TABLE}.created_at END
+"""
+#: The advisory locks of places, a few for all of them, taken in one order.
+LOCK = 7_264_118
+LOCK_PLACES = """
+SELECT pg_advisory_xact_lock(%s, lock) FROM (
+    SELECT DISTINCT get_byte(sha256(place), 0) AS lock FROM unnest(%s::bytea[]) AS place ORDER BY lock
+) AS locks
 """
 
 
@@ -58,6 +67,8 @@ def write(
         if fence is not None:
             _hold(fence)
         take_room(principal, (item.value for item in puts), limit=most)
+        if shares(principal, "store"):
+            _keep_owners([*puts])
         for gone in parts(deletes):
             StoreItem.objects.for_principal(principal).filter(at(gone))._raw_delete("default")
         for part in parts(sorted(puts, key=lambda item: (item.namespace, item.key))):
@@ -68,6 +79,24 @@ def write(
             places = ", ".join(["(" + ", ".join(["%s"] * len(FIELDS)) + ")"] * len(rows))
             with connection.cursor() as cursor:
                 cursor.execute(UPSERT.format(rows=places), [value for row in rows for value in row])
+
+
+def _keep_owners(puts: Sequence[StoreItem]) -> None:
+    """Let the items of a store that users share replace those at the same places, whoever created these.
+
+    Until the transaction ends, no other one puts an item there.
+    """
+    if connection.vendor == "postgresql":
+        names = [f"{item.namespace}\0{item.key}".encode() for item in puts]
+        with connection.cursor() as cursor:
+            cursor.execute(LOCK_PLACES, [LOCK, names])
+    for part in parts(puts):
+        places = [Place(decode(item.namespace), item.key) for item in part]
+        there = StoreItem.objects.filter(at(places)).order_by("updated_at", "id")
+        rows = there.values_list("namespace", "key", "user_id")
+        owners = {(namespace, key): user_id for namespace, key, user_id in rows}
+        for item in part:
+            item.user_id = owners.get((item.namespace, item.key), item.user_id)
 
 
 def _hold(fence: Fence) -> None:

@@ -9,6 +9,7 @@ from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
+from threads.db.ids import UserId
 from threads.models import ThreadText
 from threads.texts.content import LONGEST_TITLE
 from threads.texts.snippets import snippet
@@ -33,15 +34,14 @@ EXACT, BEGINNING, AND = (
 PAGE = 20
 
 
-def saying(query: str, *, user_id: int) -> Q:
-    """The condition that a user's thread has words that begin with all of the query's words."""
+def saying(query: str, *, user_id: UserId | None) -> Q:
+    """The condition that a thread, of this user if one is given, has words that begin with all of the query's words."""
     terms = terms_of(query)
     if not terms:
         return Q(pk__in=[])
     vendor = connection.vendor
-    expression = AND[vendor].join(
-        [EXACT[vendor].format(mark_of(user_id)), *(BEGINNING[vendor].format(term) for term in terms)]
-    )
+    mark = [EXACT[vendor].format(mark_of(user_id))] if user_id is not None else []
+    expression = AND[vendor].join([*mark, *(BEGINNING[vendor].format(term) for term in terms)])
     return Q(id__in=RawSQL(MATCHING[vendor], [expression]))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
+from runs.admin.rights import OPERATE, READ, note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
 from runs.admin.run_page.facts import facts
@@ -21,7 +21,7 @@ from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
 from runs.lifecycle.operators.operations import Operator
-from runs.models import Run, RunAction
+from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
 from threads.db import clock
@@ -29,11 +29,9 @@ from threads.models import Thread
 from threads.redaction import redacted
 
 View = Callable[..., HttpResponse]
-VIEW, READ, OPERATE = "runs.view_run", "runs.view_run_payload", "runs.operate_run"
+VIEW = "runs.view_run"
 #: The namespace of the root graph in a query.
 ROOT = "."
-#: How long one record covers a person's reading of a run's payloads.
-READING = timedelta(hours=1)
 #: The statuses of refusals.
 STATUSES = {NotFound: 404, InvalidRequest: 400, ThreadBusy: 409, LimitReached: 429, RequestTooLarge: 413}
 
@@ -70,22 +68,12 @@ def permitted(*permissions: str) -> Callable[[Callable[..., HttpResponse]], View
             if run is None:
                 return refused("There is no such run (any more).", 404)
             if READ in permissions:
-                _note_reading(run, user)
+                note_reading(run, user)
             return view(request, run)
 
         return guarded
 
     return decorate
-
-
-def _note_reading(run: Run, user: Any) -> None:
-    """Record that a person reads payloads of a run, once an hour."""
-    since = clock.now() - READING
-    if not RunAction.objects.filter(run_id=run.id, user=user, kind="read", created_at__gt=since).exists():
-        RunAction.objects.create(
-            run_id=run.id, kind="read", user=user, who=str(user)[:255], origin="admin",
-            outcome="read inputs, outputs or logs", created_at=clock.now(),
-        )  # fmt: skip
 
 
 def _thread(run: Run) -> Thread | None:
@@ -96,6 +84,8 @@ def _thread(run: Run) -> Thread | None:
 def show_facts(request: HttpRequest, run: Run) -> HttpResponse:
     user: Any = request.user
     found = facts(run, _thread(run), operates=user.has_perm(OPERATE), reads=user.has_perm(READ))
+    if found["failure"] or found["questions"]:
+        note_reading(run, user)
     return answered(found)
 
 
@@ -152,6 +142,7 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
 
 @permitted(READ)
 def export(request: HttpRequest, run: Run) -> HttpResponse:
+    note_reading(run, request.user, "export")
     body = "".join(logs.exported(run))
     name = f'attachment; filename="run-{run.id}.jsonl"'
     return HttpResponse(body, content_type="application/jsonl", headers={"Content-Disposition": name})
@@ -159,8 +150,13 @@ def export(request: HttpRequest, run: Run) -> HttpResponse:
 
 @permitted()
 def show_graph(request: HttpRequest, run: Run) -> HttpResponse:
+    return picture(request, run.assistant)
+
+
+def picture(request: HttpRequest, assistant: Assistant) -> HttpResponse:
+    """The nodes and edges of an assistant's graph, or why it cannot be drawn."""
     try:
-        found = call(drawn(run.assistant, xray=request.GET.get("xray") == "1", user=None))
+        found = call(drawn(assistant, xray=request.GET.get("xray") == "1", user=None))
     except Exception as error:
         return answered(
             {"nodes": [], "edges": [], "why": f"The graph cannot be drawn: {type(error).__name__}."}
@@ -179,7 +175,7 @@ def compare(request: HttpRequest, run: Run) -> HttpResponse:
     other = Run.objects.select_related("assistant", "user").filter(id=other_id).first()
     if other is None:
         return refused("There is no such run.", 404)
-    _note_reading(other, request.user)
+    note_reading(other, request.user)
     states = [redacted(reading.last_state(each.id)) for each in (run, other)]
     return answered(
         {

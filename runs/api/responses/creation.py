@@ -28,7 +28,7 @@ async def admit(
         attended: Whether the request lasts until the run's end, so that `on_disconnect` applies.
     """
     wanted = body.request(stateless=thread_id is None)
-    await ask_about_assistants(principal, [wanted.assistant_id])
+    principal = await ask_about_assistants(principal, [wanted.assistant_id])
 
     def left(run: Run) -> None:
         if attended and wanted.on_disconnect == "cancel":

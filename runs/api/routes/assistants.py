@@ -138,7 +138,7 @@ def _named(name: str, *, principal: Principal) -> Assistant:
 
     Raises NotFound if none is visible.
     """
-    found = find_assistant(name, user_id=principal.user_id)
+    found = find_assistant(name, principal=principal)
     return search.get_assistant(found.id, principal=principal)
 
 

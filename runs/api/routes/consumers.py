@@ -93,7 +93,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         except Exception as error:
             await self._failed(error)
             return
-        self._standing = standing_of_scope(self._handshake, self._principal, thread_id)
+        self._standing = standing_of_scope(self._handshake, self._reader, thread_id)
         session = Session(thread_id, self._principal)
         self._session = SocketSession(session, send=self._send_text, failed=self._failed)
         self._spawn(self._answer())
@@ -137,7 +137,7 @@ class ThreadConsumer(AsyncWebsocketConsumer):
         """
         self._handshake = await with_ticket(self.scope, thread_id)
         principal = await principal_of_scope(self._handshake)
-        await permit(principal, SOCKET, {"thread_id": thread_id}, {})
+        self._reader = (await permit(principal, SOCKET, {"thread_id": thread_id}, {})).principal
         return principal
 
     async def _check_standing(self) -> None:

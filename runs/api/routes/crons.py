@@ -47,15 +47,15 @@ async def _create(
 ) -> dict[str, Any]:
     # Reports an invalid run before anything is looked up.
     body.request(stateless=thread_id is None)
-    await ask_about_assistants(request.auth, [body.assistant_id])
+    principal = await ask_about_assistants(request.auth, [body.assistant_id])
     if thread_id is not None:
-        await ask_about_thread(request.auth, thread_id)
+        principal = await ask_about_thread(principal, thread_id)
     cron = await in_database(
         editing.create_cron,
         body.payload(),
         body.columns(),
         thread_id=thread_id,
-        principal=request.auth,
+        principal=principal,
         once=once(request, key),
     )
     current().wakeups.ring(CRONS)

@@ -76,8 +76,8 @@ async def create_batch(
 ) -> HttpResponse:
     """If one run is refused, none is created."""
     wanted = [each.request(stateless=True) for each in body]
-    await ask_about_assistants(request.auth, [each.assistant_id for each in wanted])
-    runs = await create_runs(wanted, principal=request.auth, once=once(request, key))
+    principal = await ask_about_assistants(request.auth, [each.assistant_id for each in wanted])
+    runs = await create_runs(wanted, principal=principal, once=once(request, key))
     return HttpResponse(encode([accepted(run) for run in runs]), content_type="application/json")
 
 

@@ -15,16 +15,14 @@ from threads.filters import checked
 
 logger = logging.getLogger(__name__)
 
-NO_FILTERS = (
-    "items have no metadata. Each user has a store of its own; a handler may change value['namespace']."
-)
+NO_FILTERS = "items have no metadata; a handler may change value['namespace']."
 
 
 async def authorize(principal: Principal, resource: str, action: str, value: dict[str, Any]) -> Principal:
     """Call the Auth file's handler for an action; return the principal with the handler's filter.
 
-    The querysets' `for_principal` applies the filter. The principal is returned unchanged if there
-    is no Auth file, or no handler for the action.
+    The querysets' `for_principal` applies the filter. Without a handler for the action, there is
+    none; without an Auth file, the principal is returned unchanged.
 
     Args:
         resource: "threads" (also for runs), "assistants", "crons" or "store".
@@ -36,7 +34,9 @@ async def authorize(principal: Principal, resource: str, action: str, value: dic
         HttpError: 403, or the handler's own error.
     """
     file = configured.current()
-    handler = file.handler(resource, action) if file is not None else None
+    if file is None:
+        return principal
+    principal, handler = principal.sharing(resource), file.handler(resource, action)
     if handler is None:
         return principal
     try:

@@ -8,7 +8,7 @@ are treated as missing.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from ninja.errors import HttpError
@@ -25,18 +25,23 @@ from threads.db.database import in_database
 from threads.db.ids import new_id
 from threads.models.querysets import Principal
 
+P = TypeVar("P", bound=Principal)
 
-async def ask_about_assistants(principal: Principal, names: Iterable[str]) -> None:
-    """Authorise the assistants of new runs. System assistants need no check.
+
+async def ask_about_assistants(principal: P, names: Iterable[str]) -> P:
+    """Authorise the assistants of new runs; return the principal who may use them. System assistants need no
+    check.
 
     Raises NotFound for a hidden assistant, or the Auth file's HttpError.
     """
     if configured.current() is None:
-        return
-    for assistant_id in dict.fromkeys(map(_users_assistant, names)):
-        if assistant_id is not None:
-            narrowed = await _ask(principal, "assistants", "read", _value(assistant_id=assistant_id))
-            await in_database(_require, assistant_id, principal=narrowed)
+        return principal
+    asked = [found for each in dict.fromkeys(names) if (found := _users_assistant(each)) is not None]
+    for assistant_id in asked:
+        narrowed = await _ask(principal, "assistants", "read", _value(assistant_id=assistant_id))
+        await in_database(_require, assistant_id, principal=narrowed)
+    # Each was found under its own filter.
+    return cast(P, cast(principals.Principal, principal).sharing("assistants")) if asked else principal
 
 
 def _users_assistant(name: str) -> UUID | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest, QueryDict
@@ -20,6 +20,7 @@ from runs.identity.auth_file.values import changed, copied, handled, identifier
 from runs.identity.principals import Principal
 from runs.requests.parsing import BODY, parse
 from threads.db.database import in_database
+from threads.filters import shares
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
@@ -138,11 +139,17 @@ def body_of(request: HttpRequest) -> Any:
 async def hide_thread(principal: Principal, thread_id: object) -> None:
     """Raise a 404 for a thread that a filter hides, before the view uses it."""
     asked = principal.filters.get("threads") and isinstance(thread_id, UUID)
-    if asked and await in_database(_hidden, principal, thread_id):
+    if asked and await in_database(is_hidden, principal, cast(UUID, thread_id)):
         raise HttpError(404, f"Thread with ID {thread_id} not found")
 
 
-def _hidden(principal: Principal, thread_id: object) -> bool:
-    # Only the principal's own threads: another user's thread must look like a missing one.
-    threads = Thread.objects.filter(id=str(thread_id), user_id=principal.user_id)
+def is_hidden(principal: Principal, thread_id: UUID) -> bool:
+    """Whether a filter hides a thread of the principal's user.
+
+    Any other thread must look like a missing one, which is up to the view: in particular where users share
+    threads, so that one of others would be told apart here.
+    """
+    if shares(principal, "threads"):
+        return False
+    threads = Thread.objects.filter(id=thread_id, user_id=principal.user_id)
     return threads.exists() and not threads.for_principal(principal).exists()

@@ -17,6 +17,7 @@ from django.db import transaction
 
 from runs.events import table
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, RunsError
+from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
 from runs.lifecycle.admission import admit
 from runs.lifecycle.operators.offers import Standing, offers
@@ -172,7 +173,8 @@ def _anew(
     with transaction.atomic():
         run, thread = ensure(run_id, kind)
         assert thread is not None
-        admitted = admit(request(run, thread), user_id=run.user_id, thread_id=thread.id)
+        principal = Principal.permitted_before(run.user_id)
+        admitted = admit(request(run, thread), principal=principal, thread_id=thread.id)
         Run.objects.filter(id=admitted.run.id).update(parent=run.id)
         admitted.run.parent_id = run.id
         kind, new = recorded or kind, str(admitted.run.id)

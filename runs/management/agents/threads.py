@@ -10,8 +10,6 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 
-from runs.conf import settings
-from runs.deletion import ROWS, remove_threads
 from runs.encoding import encode
 from runs.identity.principals import Principal
 from runs.management.agents.parsing import Noun, by_id, confirmed
@@ -20,9 +18,7 @@ from runs.management.agents.printing.output import Column, Output, fitting
 from runs.management.agents.printing.rows import thread_details, thread_row
 from runs.management.agents.runtimes import in_runtime
 from runs.management.arguments import before_time, positive
-from runs.process.notifications import notify_after_commit
-from runs.retention.thread_deletion import hide
-from threads.checkpoints.opening import open_pruning
+from runs.retention.thread_deletion import delete_for_operator
 from threads.models import Thread, ThreadStatus
 
 THREAD = "The thread's id, or the beginning or the end of it."
@@ -172,13 +168,7 @@ def delete(given: Namespace, out: Output) -> int:
     if not confirmed(out, f"Delete {names} with all runs and checkpoints?", yes=given.yes):
         out.say("Nothing was deleted.")
         return 1
-    counts: dict[str, int] = {}
-    pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
-    for thread in found:
-        hidden, stopped = hide([thread.id], principal=Principal(thread.user_id))
-        notify_after_commit([*stopped, *hidden])
-        for kind, count in remove_threads(hidden, pruning, rows=ROWS, kind="threads"):
-            counts[kind] = counts.get(kind, 0) + count
+    counts = delete_for_operator(found)
     if out.as_json:
         out.object(deleted=counts)
     else:

@@ -11,7 +11,7 @@ from django.db.models import Count, Q
 
 from runs.management.agents.parsing import FEWEST_DIGITS, Noun
 from runs.management.agents.printing.output import Column, Output
-from runs.management.agents.printing.rows import worker_row, worker_state
+from runs.management.agents.printing.rows import worker_row
 from runs.management.arguments import seconds
 from runs.models import RunStatus, Worker
 from runs.process.leases import request_drain
@@ -79,7 +79,7 @@ def list_workers(given: Namespace, out: Output) -> None:
 def drain(given: Namespace, out: Output) -> int:
     if bool(given.workers) == given.all:
         raise CommandError("Name workers, or say --all.", returncode=2)
-    alive = [each for each in Worker.objects.filter(stopped_at=None) if worker_state(each) != "killed"]
+    alive = [each for each in Worker.objects.filter(stopped_at=None) if each.state != "killed"]
     asked = alive if given.all else [_find(alive, text) for text in given.workers]
     for worker in asked:
         request_drain(worker.id)
@@ -115,7 +115,7 @@ def _wait(asked: list[Worker], timeout: float, out: Output) -> list[Worker]:
         still = [
             each
             for each in left
-            if each.id in present and worker_state(present[each.id]) not in ("stopped", "killed")
+            if each.id in present and present[each.id].state not in ("stopped", "killed")
         ]
         if len(still) < len(left):
             out.say(f"{len(asked) - len(still)} of {len(asked)} have drained.")

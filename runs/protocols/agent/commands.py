@@ -39,7 +39,7 @@ class Command:
 def parse_command(payload: Any) -> Command:
     """The command in a client's JSON.
 
-    Raises ProtocolError if it is none; the answer then has no id.
+    Raises ProtocolError if it is not a command; the answer then has no id.
     """
     found = payload if isinstance(payload, dict) else {}
     command_id, method = found.get("id"), found.get("method")

@@ -14,7 +14,7 @@ from runs.models import Cron, Run, WebhookDelivery
 from tests.runs.crons.test_firing import make_cron
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import page, sign_in, staff
-from tests.support.rows import make_thread
+from tests.support.rows import make_run, make_thread
 from threads.db import clock
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_settings")]
@@ -116,3 +116,25 @@ def test_a_page_hides_the_secrets_of_what_the_runs_are_made_of() -> None:
     shown = sign_in(is_superuser=True).get(page(cron)).content.decode()
     assert "api_key" in shown
     assert "canary" not in shown
+
+
+def test_a_crons_page_shows_its_next_times_and_its_last_runs() -> None:
+    cron = make_cron(schedule="0 9 * * *", timezone="Europe/Berlin")
+    mine = make_run("error", assistant=cron.assistant, metadata={"cron_id": str(cron.id)})
+    other = make_run("success", assistant=cron.assistant)
+    html = operator().get(page(cron)).content.decode()
+    assert html.count("<br>") == 4
+    assert "Run now</button>" in html and "Disable</button>" in html
+    looking = staff("view_cron", "view_run").get(page(cron)).content.decode()
+    assert "Run now</button>" not in looking
+    assert page(mine) in looking and page(other) not in looking
+    type(cron).objects.update(enabled=False)
+    assert "Enable</button>" in operator().get(page(cron)).content.decode()
+
+
+def test_a_webhooks_page_sends_it_again_or_says_why_not() -> None:
+    failed = delivery_to("https://example.com/", state="failed", finished_at=clock.now())
+    sent = delivery_to("https://example.com/", state="delivered", finished_at=clock.now())
+    assert "Send again</button>" in operator().get(page(failed)).content.decode()
+    html = operator().get(page(sent)).content.decode()
+    assert "Send again</button>" not in html and "it is delivered." in html

@@ -1,4 +1,4 @@
-"""Runs, workers and assistants in the admin."""
+"""Runs and assistants in the admin."""
 
 from __future__ import annotations
 
@@ -501,31 +501,7 @@ async def test_a_cancel_in_the_admin_reaches_the_executing_run_at_once(
     assert row.cancel_action == "interrupt"
 
 
-# --- workers and assistants
-
-
-def test_the_list_of_workers_says_who_lives(root: Client) -> None:
-    make_worker(host="alive"), make_worker(host="late", lease=-1), make_worker(host="gone", stopped=True)
-    make_worker(host="leaving", draining=True)
-    html = root.get("/admin/runs/worker/").content.decode()
-    rows = {
-        row.partition("field-host")[2][2:].partition("<")[0]: row
-        for row in html.partition("<tbody>")[2].split("<tr>")[1:]
-    }
-    states = {"alive": "alive", "late": "expired", "gone": "stopped", "leaving": "draining"}
-    assert {host: f"status-{state}" in rows[host] for host, state in states.items()} == dict.fromkeys(
-        states, True
-    )
-    found = root.get("/admin/runs/worker/", {"state": "stopped"}).context["cl"].result_list
-    assert [worker.host for worker in found] == ["gone"]
-
-
-def test_a_worker_s_page_shows_what_it_executes(root: Client) -> None:
-    run, other = make_run("running"), make_run("running")
-    html = root.get(page(run.worker)).content.decode()
-    assert page(run) in html
-    assert page(other) not in html
-    assert "1 of 10" in html
+# --- assistants
 
 
 def test_an_assistant_s_page_shows_its_configuration(root: Client) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,12 +28,13 @@ from django.urls import get_resolver
 
 from runs.api.site import api
 from runs.identity import keys
+from runs.identity.auth_file import configured
 from runs.identity.auth_file.rules import RULES, rule_for
 from runs.identity.principals import READ, SCOPES, WRITE
 from runs.models import Assistant, Cron, Run
 from runs.protocols.sse import HEARTBEAT
 from runs.server.paths import SOCKET
-from tests.runs.api import auth_everything
+from tests.runs.api import auth_everything, auth_teams
 from tests.support.api import http, logged_in, url
 from tests.support.rows import make_assistant, make_run, make_thread
 from threads.db import clock
@@ -210,7 +212,7 @@ def filled(body: Any, ids: dict[str, str]) -> Any:
 def build() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
     users = get_user_model().objects
     owner = users.create_user("owner")
-    for name in ("other", "staff"):
+    for name in ("other", "staff", "mate"):
         users.create_user(name, is_staff=name == "staff", is_superuser=name == "staff")
     assistant = make_assistant("nested", user=owner, metadata=OWNED)
     names = {"graph_id": "steps", "assistant_id": str(make_assistant("steps").id)}
@@ -238,6 +240,7 @@ def build() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         "writer": key("owner", frozenset({WRITE})),
         "other": key("other"),
         "staff": key("staff"),
+        "mate": key("mate"),
         "session": {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())},
         "anonymous": {},
         "revoked": key("owner", name="revoked"),
@@ -247,9 +250,26 @@ def build() -> tuple[dict[str, str], dict[str, dict[str, str]]]:
 
 @pytest.fixture
 async def world(http: httpx.AsyncClient, run_settings: Any) -> World:
-    run_settings(LOCAL_USER=False, STREAM_HEARTBEAT=0.3)
+    return await built(http, run_settings)
+
+
+@pytest.fixture
+async def shared_world(http: httpx.AsyncClient, run_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
+    """The same in a site where an Auth file shares everything within a team: the owner's is `owner` and `mate`."""
+    file = tmp_path / "langgraph.json"
+    file.write_text(json.dumps({"graphs": {}, "auth": {"path": f"{auth_teams.__name__}:auth"}}))
+    auth_teams.teams.clear()
+    yield await built(http, run_settings, LANGGRAPH_JSON=str(file), OWNERSHIP="auth")
+    configured._load.cache_clear()
+
+
+async def built(http: httpx.AsyncClient, run_settings: Any, **settings: Any) -> World:
+    run_settings(LOCAL_USER=False, STREAM_HEARTBEAT=0.3, **settings)
     ids, callers = await in_database(build)
     found = World(http, ids, callers)
+    for user in await in_database(lambda: list(get_user_model().objects.all())):
+        name = user.get_username()
+        auth_teams.teams[str(user.pk)] = "owner" if name == "mate" else name
 
     async def made(route: str) -> Any:
         [line] = [line for line in LINES if line.route == route]
@@ -320,6 +340,15 @@ def everything() -> list[Any]:
 @pytest.mark.parametrize("caller", ["other", "staff"])
 async def test_what_is_not_the_callers_does_not_exist(world: World, caller: str) -> None:
     """For another user, and for a member of staff, who has no more rights here."""
+    await finds_nothing(world, caller)
+
+
+@pytest.mark.parametrize("caller", ["other", "staff"])
+async def test_what_is_another_teams_does_not_exist(shared_world: World, caller: str) -> None:
+    await finds_nothing(shared_world, caller)
+
+
+async def finds_nothing(world: World, caller: str) -> None:
     before = await in_database(everything)
     for line in LINES:
         if line.gone == "-":
@@ -331,6 +360,10 @@ async def test_what_is_not_the_callers_does_not_exist(world: World, caller: str)
         assert scrubbed(answer.text) == scrubbed(missing.text), label
         if line.gone.isdigit() and len(line.gone) == 3:
             assert answer.status_code == int(line.gone), label
+            continue
+        if line.path.endswith("/join") and configured.current() is not None:
+            # As the reference server answers with an Auth file.
+            assert answer.status_code == 404, label
             continue
         assert answer.status_code == 200, label
         if line.gone == "listed":
@@ -396,12 +429,21 @@ async def test_the_owner_may_everything(
         file = tmp_path / "langgraph.json"
         file.write_text(json.dumps({"graphs": {}, "auth": {"path": f"{auth_everything.__name__}:auth"}}))
         run_settings(LANGGRAPH_JSON=str(file))
+    await may_everything(world, "owner")
+
+
+async def test_a_team_shares_everything(shared_world: World) -> None:
+    """A member may with another one's objects what their creator may."""
+    await may_everything(shared_world, "mate")
+
+
+async def may_everything(world: World, caller: str) -> None:
     # Deletions come last, and those of a thread or an assistant after those of its objects.
     for line in sorted(LINES, key=lambda line: (line.method == "DELETE", -line.path.count("/"))):
         if "prune" in line.path:
             # This does not change a thread with a run in flight.
             await world.at_rest()
-        answer = await world.ask(line, "owner")
+        answer = await world.ask(line, caller)
         label = f"{line}: {answer.status_code} {answer.text[:200]}"
         assert answer.status_code in (200, 202, 204), label
         assert line.method == "DELETE" or answer.text != line.gone, label

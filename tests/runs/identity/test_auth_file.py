@@ -246,12 +246,12 @@ async def test_studio_acts_only_from_a_site_that_was_named(
     ({"Origin": "http://testserver"}, False),
     ({}, False),
 ])  # fmt: skip
-def test_a_page_elsewhere_cannot_act_by_cookies_that_a_file_reads(
+async def test_a_page_elsewhere_cannot_act_by_cookies_that_a_file_reads(
     headers: dict[str, str], refused: bool
 ) -> None:
     request = asked("POST", cookies={"theirs": "1"}, **headers)
     with pytest.raises(HttpError) if refused else nullcontext():
-        refuse_other_sites(request, Proof.AUTH_FILE)
+        await refuse_other_sites(request, Proof.AUTH_FILE)
 
 
 async def test_a_socket_asks_the_file_too(auth: None) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from django.db import connection
 from runs.checks.configuration import check_graphs
 from runs.management.commands.prune import Command
 from runs.models import Run, RunEvent, Worker
+from tests.support.commands import Result, manage
 from tests.support.driving import Driver
 from tests.support.postgres import free_port
 from tests.support.rows import make_events, make_run, make_thread, make_worker
@@ -28,28 +26,13 @@ KEYS = [
     "schema", "dry_run", "events", "runs", "threads_deleted", "threads_trimmed", "threads_discarded",
     "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "keys", "tickets", "complete", "duration_s",
 ]  # fmt: skip
-ROOT = Path(__file__).resolve().parents[3]
 DAY = 86_400.0
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_settings")]
 
 
-class Result:
-    """The output of a command line, and its exit code."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        self.code: Any = 0
-        capsys.readouterr()
-        try:
-            Command().run_from_argv(["manage.py", "prune", *arguments])
-        except SystemExit as exit_:
-            self.code = exit_.code
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+def prune_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Result:
+    return Result(capsys, Command(), "prune", *arguments)
 
 
 def history() -> list[Run]:
@@ -72,7 +55,7 @@ def everything() -> list[Any]:
 def test_where_nothing_is_old_nothing_is_removed(capsys: pytest.CaptureFixture[str]) -> None:
     make_events(make_run("success"), 3)
     before = everything()
-    result = Result(capsys)
+    result = prune_here(capsys)
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith("Removed 0 events, 0 runs, 0 expired threads, ")
     assert result.out.count("\n") == 1
@@ -86,7 +69,7 @@ def test_without_options_the_settings_say_what_is_old(
     gone, kept = expired(), expired("keep_latest")
     make_worker(stopped_at=clock.now() - timedelta(days=8))
     make_thread(discarded_at=clock.now() - timedelta(hours=1))
-    result = Result(capsys)
+    result = prune_here(capsys)
     assert result.code == 0
     assert result.out.startswith(
         "Removed 6 events, 0 runs, 1 expired threads, 1 threads of stateless runs, 0 rows of checkpoints, "
@@ -97,12 +80,12 @@ def test_without_options_the_settings_say_what_is_old(
     assert set(Thread.objects.values_list("id", flat=True)) == {young.thread_id, kept.id}
     assert not Thread.objects.filter(id=gone.id).exists()
     run_settings(RUN_RETENTION=50 * DAY)
-    assert Result(capsys, "--json").json["runs"] == 1
+    assert prune_here(capsys, "--json").json["runs"] == 1
 
 
 def test_the_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
     history()
-    result = Result(capsys, "--json")
+    result = prune_here(capsys, "--json")
     assert list(result.json) == KEYS
     assert (result.json["schema"], result.json["events"], result.json["complete"]) == (1, 6, True)
     assert result.out.count("\n") == 1
@@ -123,7 +106,7 @@ def test_ages_overrule_the_settings(
     capsys: pytest.CaptureFixture[str], arguments: list[str], events: int, runs: int
 ) -> None:
     history()
-    found = Result(capsys, *arguments, "--json").json
+    found = prune_here(capsys, *arguments, "--json").json
     assert (found["events"], found["runs"]) == (events, runs)
     assert (RunEvent.objects.count(), Run.objects.count()) == (9 - events, 3 - runs)
 
@@ -131,15 +114,15 @@ def test_ages_overrule_the_settings(
 def test_a_time_is_as_good_as_an_age(capsys: pytest.CaptureFixture[str]) -> None:
     first, second, _ = history()
     moment = (first.created_at + timedelta(days=1)).isoformat()
-    assert Result(capsys, "--events-older-than", moment, "--json").json["events"] == 3
+    assert prune_here(capsys, "--events-older-than", moment, "--json").json["events"] == 3
     assert second.id in RunEvent.objects.values_list("run", flat=True)
 
 
 def test_expired_threads_can_be_left_alone(capsys: pytest.CaptureFixture[str]) -> None:
     thread = expired()
-    assert Result(capsys, "--no-threads-expired", "--json").json["threads_deleted"] == 0
+    assert prune_here(capsys, "--no-threads-expired", "--json").json["threads_deleted"] == 0
     assert Thread.objects.filter(id=thread.id).exists()
-    assert Result(capsys, "--threads-expired", "--json").json["threads_deleted"] == 1
+    assert prune_here(capsys, "--threads-expired", "--json").json["threads_deleted"] == 1
 
 
 def test_a_dry_run_counts_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,22 +131,22 @@ def test_a_dry_run_counts_and_changes_nothing(capsys: pytest.CaptureFixture[str]
     make_worker(stopped_at=clock.now() - timedelta(days=8))
     before = everything()
     options = ["--runs-older-than", "30d"]
-    dry = Result(capsys, *options, "--dry-run", "--json").json
+    dry = prune_here(capsys, *options, "--dry-run", "--json").json
     assert everything() == before
-    real = Result(capsys, *options, "--json").json
+    real = prune_here(capsys, *options, "--json").json
     for counted in ("runs", "events", "threads_deleted", "threads_trimmed", "workers"):
         assert dry[counted] == real[counted] > 0, counted
-    result = Result(capsys, *options, "--dry-run")
+    result = prune_here(capsys, *options, "--dry-run")
     assert result.out.startswith("Dry run, nothing was changed. There are 0 events, 0 runs")
 
 
 def test_it_stops_after_its_time_and_goes_on_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     history()
-    result = Result(capsys, "--batch", "1", "--max-seconds", "0")
+    result = prune_here(capsys, "--batch", "1", "--max-seconds", "0")
     assert result.code == 0
     assert result.out.endswith(" The time limit was reached, and there may be more: run it again.\n")
     assert RunEvent.objects.count() == 8
-    found = [Result(capsys, "--batch", "1", "--max-seconds", "0", "--json").json for _ in range(6)]
+    found = [prune_here(capsys, "--batch", "1", "--max-seconds", "0", "--json").json for _ in range(6)]
     assert [each["events"] for each in found] == [1, 1, 1, 1, 1, 0]
     assert [each["complete"] for each in found] == [False] * 5 + [True]
     assert RunEvent.objects.count() == 3
@@ -172,7 +155,7 @@ def test_it_stops_after_its_time_and_goes_on_the_next(capsys: pytest.CaptureFixt
 def test_progress_goes_to_stderr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runs.management.commands.prune.PROGRESS", 0.0)
     history()
-    result = Result(capsys, "--json")
+    result = prune_here(capsys, "--json")
     assert result.json["events"] == 6
     assert "So far: 6 events, 0 runs" in result.err
 
@@ -198,7 +181,7 @@ def test_wrong_usage_exits_with_2_and_changes_nothing(
 ) -> None:
     history()
     before = everything()
-    result = Result(capsys, *arguments)
+    result = prune_here(capsys, *arguments)
     assert (result.code, result.out) == (2, "")
     assert result.err
     assert everything() == before
@@ -212,7 +195,7 @@ def test_with_settings_that_are_wrong_nothing_is_removed(
 ) -> None:
     history()
     run_settings(**wrong)
-    result = Result(capsys)
+    result = prune_here(capsys)
     assert (result.code, result.out) == (1, "")
     assert f"RUNS['{next(iter(wrong))}'] is {next(iter(wrong.values()))!r}" in result.err
     assert RunEvent.objects.count() == 9
@@ -224,7 +207,7 @@ def test_a_graph_that_cannot_be_imported_does_not_stop_it(
     history()
     run_settings(GRAPHS={"steps": "no.such.module:graph"})
     assert [problem.id for problem in check_graphs(None)] == ["runs.E001"]
-    assert Result(capsys, "--json").json["events"] == 6
+    assert prune_here(capsys, "--json").json["events"] == 6
 
 
 def test_threads_that_cannot_be_pruned_exit_with_4(
@@ -236,13 +219,13 @@ def test_threads_that_cannot_be_pruned_exit_with_4(
 
     monkeypatch.setattr("runs.management.commands.prune.open_pruning", lambda **options: Broken())
     expired("keep_latest")
-    result = Result(capsys, "--json")
+    result = prune_here(capsys, "--json")
     assert (result.code, result.json["threads_failed"]) == (4, 1)
     assert "Not pruned: 1 threads; the log says why." in result.err
 
 
 def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    result = Result(capsys, "--help")
+    result = prune_here(capsys, "--help")
     assert result.code == 0
     for code in ("0 ", "1 ", "2 ", "4 "):
         assert f"\n  {code}" in result.out
@@ -268,7 +251,9 @@ async def test_beside_a_server_that_executes_runs_it_prunes_and_disturbs_none(
 
     await in_database(let_expire)
     environment = await in_database(served_database)
-    process = asyncio.create_task(asyncio.to_thread(prune_process, "--json", "--batch", "100", **environment))
+    process = asyncio.create_task(
+        asyncio.to_thread(manage, "prune", "--json", "--batch", "100", **environment)
+    )
     runs = []
     while not process.done():
         runs.append(await driver.finish(await driver.start("steps")))
@@ -302,17 +287,8 @@ def served_database() -> dict[str, str]:
 # --- as a separate process
 
 
-def prune_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    clean |= {"DJANGO_SETTINGS_MODULE": "deerflow_site.settings", **environment}
-    command = [sys.executable, "manage.py", "prune", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=clean, text=True, capture_output=True, timeout=60, check=False
-    )
-
-
 def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Path) -> None:
-    result = prune_process("--json", DATA_DIR=str(tmp_path))
+    result = manage("prune", "--json", DATA_DIR=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert (
         result.stderr == "CommandError: The database is not migrated: run `python manage.py migrate` first.\n"
@@ -321,7 +297,7 @@ def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Pa
 
 def test_a_database_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    result = prune_process(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    result = manage("prune", DATA_DIR=str(tmp_path), DATABASE_URL=url)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("CommandError: The database cannot be reached: ")
     assert result.stderr.count("\n") == 1

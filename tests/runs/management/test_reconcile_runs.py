@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from django.db import connection
 from runs.checks.configuration import check_graphs
 from runs.management.commands.reconcile_runs import Command
 from runs.models import Run, Worker
+from tests.support.commands import Result, manage
 from tests.support.driving import Driver
 from tests.support.postgres import free_port
 from tests.support.rows import make_run, make_worker, orphan
@@ -33,27 +31,12 @@ KEYS = [
     "complete",
     "duration_s",
 ]
-ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Result:
-    """The output of a command line, and its exit code."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        self.code: Any = 0
-        capsys.readouterr()
-        try:
-            Command().run_from_argv(["manage.py", "reconcile_runs", *arguments])
-        except SystemExit as exit_:
-            self.code = exit_.code
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+def reconcile_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Result:
+    return Result(capsys, Command(), "reconcile_runs", *arguments)
 
 
 def statuses() -> dict[Any, str]:
@@ -62,7 +45,7 @@ def statuses() -> dict[Any, str]:
 
 def test_without_orphans_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     done = make_run("success")
-    result = Result(capsys)
+    result = reconcile_here(capsys)
     assert (result.code, result.out) == (0, "There are no orphaned runs.\n")
     assert statuses() == {done.id: "success"}
 
@@ -70,7 +53,7 @@ def test_without_orphans_there_is_nothing_to_do(capsys: pytest.CaptureFixture[st
 def test_orphans_are_resumed_or_failed_with_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     first, worn, strict = orphan(), orphan(lost_attempts=2, attempt=3), orphan(recovery="error")
     cancelled = orphan(cancel_action="rollback")
-    result = Result(capsys)
+    result = reconcile_here(capsys)
     assert result.code == 0
     lines = result.out.splitlines()
     assert set(lines[:4]) == {
@@ -86,12 +69,12 @@ def test_orphans_are_resumed_or_failed_with_one_line_each(capsys: pytest.Capture
     assert len(lines) == 5
     expected = {first.id: "pending", cancelled.id: "pending", worn.id: "error", strict.id: "error"}
     assert statuses() == expected
-    assert Result(capsys).out == "There are no orphaned runs.\n"
+    assert reconcile_here(capsys).out == "There are no orphaned runs.\n"
 
 
 def test_json_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     resumed, failed = orphan(), orphan(recovery="error")
-    result = Result(capsys, "--json")
+    result = reconcile_here(capsys, "--json")
     assert result.code == 0
     assert list(result.json) == KEYS
     assert result.json | {"duration_s": 0} == {
@@ -111,7 +94,7 @@ def test_json_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_dry_run_says_what_would_happen_and_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     resumed, worn, strict = orphan(), orphan(lost_attempts=2, attempt=3), orphan(recovery="error")
     before = list(Run.objects.order_by("id").values()), list(Worker.objects.order_by("id").values())
-    result = Result(capsys, "--dry-run")
+    result = reconcile_here(capsys, "--dry-run")
     assert result.code == 0
     assert set(result.out.splitlines()[:3]) == {
         f"{resumed.id} would be resumed: its process was lost in 1 of 1 attempts, at most 2 are allowed",
@@ -123,30 +106,30 @@ def test_a_dry_run_says_what_would_happen_and_changes_nothing(capsys: pytest.Cap
 
 
 def test_a_dry_run_can_report_drift_by_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
-    assert Result(capsys, "--dry-run", "--exit-code").code == 0
+    assert reconcile_here(capsys, "--dry-run", "--exit-code").code == 0
     run = orphan()
-    result = Result(capsys, "--dry-run", "--exit-code", "--json")
+    result = reconcile_here(capsys, "--dry-run", "--exit-code", "--json")
     assert (result.code, result.json["requeued"]) == (3, [str(run.id)])
     assert "There are orphans: 1 runs." in result.err
-    assert Result(capsys, "--dry-run").code == 0
-    assert Result(capsys).code == 0
+    assert reconcile_here(capsys, "--dry-run").code == 0
+    assert reconcile_here(capsys).code == 0
 
 
 @pytest.mark.parametrize("action", ["resume", "error"])
 def test_an_action_overrules_the_policies(capsys: pytest.CaptureFixture[str], action: str) -> None:
     runs = [orphan(recovery=recovery) for recovery in ("", "resume", "error")]
-    assert Result(capsys, "--action", action).code == 0
+    assert reconcile_here(capsys, "--action", action).code == 0
     expected = {"resume": "pending", "error": "error"}[action]
     assert statuses() == {run.id: expected for run in runs}
 
 
 def test_before_leaves_younger_runs_alone(capsys: pytest.CaptureFixture[str]) -> None:
     old, young = orphan(age=7300), orphan(age=60)
-    assert Result(capsys, "--before", "2h", "--json").json["requeued"] == [str(old.id)]
+    assert reconcile_here(capsys, "--before", "2h", "--json").json["requeued"] == [str(old.id)]
     assert statuses() == {old.id: "pending", young.id: "running"}
     later = young.created_at.isoformat()
-    assert Result(capsys, "--before", later, "--json").json["examined"] == 0
-    assert Result(capsys, "--before", "now", "--json").json["requeued"] == [str(young.id)]
+    assert reconcile_here(capsys, "--before", later, "--json").json["examined"] == 0
+    assert reconcile_here(capsys, "--before", "now", "--json").json["requeued"] == [str(young.id)]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +152,7 @@ def test_wrong_usage_exits_with_2_and_changes_nothing(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     run = orphan()
-    result = Result(capsys, *arguments)
+    result = reconcile_here(capsys, *arguments)
     assert result.code == 2
     assert result.out == ""
     assert result.err
@@ -177,11 +160,13 @@ def test_wrong_usage_exits_with_2_and_changes_nothing(
 
 
 def test_a_bad_time_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "'2x' is neither an ISO time nor an age such as 2h." in Result(capsys, "--before", "2x").err
+    assert (
+        "'2x' is neither an ISO time nor an age such as 2h." in reconcile_here(capsys, "--before", "2x").err
+    )
 
 
 def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
-    result = Result(capsys, "--help")
+    result = reconcile_here(capsys, "--help")
     assert result.code == 0
     for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "75 "):
         assert f"\n  {code}" in result.out or f"\n{code}" in result.out
@@ -193,7 +178,7 @@ def test_a_graph_that_cannot_be_imported_does_not_stop_it(
     run = orphan()
     run_settings(GRAPHS={"steps": "no.such.module:graph"})
     assert [problem.id for problem in check_graphs(None)] == ["runs.E001"]
-    assert Result(capsys).code == 0
+    assert reconcile_here(capsys).code == 0
     assert statuses() == {run.id: "pending"}
 
 
@@ -231,12 +216,12 @@ def test_runs_that_cannot_be_repaired_exit_with_4_and_do_not_stop_the_others(
 ) -> None:
     stuck, other = orphan(age=5), orphan()
     refusal(stuck)
-    result = Result(capsys, "--json")
+    result = reconcile_here(capsys, "--json")
     assert result.code == 4
     assert (result.json["unsettled"], result.json["requeued"]) == ([str(stuck.id)], [str(other.id)])
     assert "Not repaired: 1 runs" in result.err
     assert statuses() == {stuck.id: "running", other.id: "pending"}
-    assert f"{stuck.id} not repaired: the log says why" in Result(capsys).out
+    assert f"{stuck.id} not repaired: the log says why" in reconcile_here(capsys).out
 
 
 async def test_beside_a_running_server_it_settles_what_is_proved_lost(
@@ -244,11 +229,11 @@ async def test_beside_a_running_server_it_settles_what_is_proved_lost(
 ) -> None:
     busy = await driver.start("sleeping", {"log": [], "delay": 60.0})
     await driver.executing(busy, "sleep")
-    result = await in_database(Result, capsys, "--json", "--dry-run")
+    result = await in_database(reconcile_here, capsys, "--json", "--dry-run")
     assert result.json["examined"] == 0
     lost = await in_database(orphan, recovery="error")
     silent = await in_database(make_run, "running", worker=await in_database(make_worker), recovery="error")
-    result = await in_database(Result, capsys, "--json")
+    result = await in_database(reconcile_here, capsys, "--json")
     settled = set(result.json["failed"])
     # The server's own sweep may have been faster.
     assert settled <= {str(lost.id), str(silent.id)}
@@ -277,17 +262,8 @@ async def test_reconciling_twice_at_once_settles_each_run_once(
 # --- as a separate process
 
 
-def reconcile_process(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    clean |= {"DJANGO_SETTINGS_MODULE": "deerflow_site.settings", **environment}
-    command = [sys.executable, "manage.py", "reconcile_runs", *arguments]
-    return subprocess.run(
-        command, cwd=ROOT, env=clean, text=True, capture_output=True, timeout=60, check=False
-    )
-
-
 def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Path) -> None:
-    result = reconcile_process("--json", DATA_DIR=str(tmp_path))
+    result = manage("reconcile_runs", "--json", DATA_DIR=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert (
         result.stderr == "CommandError: The database is not migrated: run `python manage.py migrate` first.\n"
@@ -296,7 +272,7 @@ def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Pa
 
 def test_a_database_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None:
     url = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    result = reconcile_process(DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    result = manage("reconcile_runs", DATA_DIR=str(tmp_path), DATABASE_URL=url)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("CommandError: The database cannot be reached: ")
     assert result.stderr.count("\n") == 1
@@ -304,7 +280,7 @@ def test_a_database_that_does_not_answer_is_one_sentence(tmp_path: Path) -> None
 
 def test_a_file_that_is_no_database_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "db.sqlite3").write_text("something else\n" * 100)
-    result = reconcile_process(DATA_DIR=str(tmp_path))
+    result = manage("reconcile_runs", DATA_DIR=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "CommandError: The database cannot be used: file is not a database\n"
 
@@ -315,7 +291,7 @@ def test_the_result_is_on_stdout_and_the_log_on_stderr(tmp_path: Path) -> None:
     url = f"sqlite:///{settings['NAME']}"
     if connection.vendor == "postgresql":
         url = f"postgresql://{settings['USER']}@{settings['HOST']}:{settings['PORT']}/{settings['NAME']}"
-    result = reconcile_process("--json", DATA_DIR=str(tmp_path), DATABASE_URL=url)
+    result = manage("reconcile_runs", "--json", DATA_DIR=str(tmp_path), DATABASE_URL=url)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["requeued"] == [str(run.id)]
     assert "INFO runs.lifecycle.reconcile: Reconciled 1 orphaned runs" in result.stderr

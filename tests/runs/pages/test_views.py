@@ -96,6 +96,32 @@ async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
     assert await visitor.alogin(username="ada", password="another good one")
 
 
+async def test_a_site_may_keep_csrf_tokens_in_sessions(ada: Any, settings: Any) -> None:
+    """`CSRF_USE_SESSIONS`: for the chat page's requests, and on the pages of the admin."""
+    settings.CSRF_USE_SESSIONS = True
+    await in_database(type(ada).objects.filter(pk=ada.pk).update, is_staff=True, is_superuser=True)
+    browser = AsyncClient(enforce_csrf_checks=True, headers={"host": "localhost"})
+    await browser.aforce_login(ada)
+    answer = await browser.get("/chat/")
+    assert "csrftoken" not in answer.cookies
+    token = token_in(answer.content)
+    for given, status in (({}, 403), ({"X-CSRFToken": "a" * 32}, 403), ({"X-CSRFToken": token}, 200)):
+        made = await browser.post("/threads", {}, content_type="application/json", headers=given)
+        assert made.status_code == status, made.content
+    run = await in_database(lambda: make_run(make_thread(ada), 1))
+    page = await browser.get(f"/admin/runs/run/{run.pk}/change/")
+    acting = {"action": "cancel_runs", "_selected_action": [str(run.pk)]}
+    for more, status in (({}, 403), ({"csrfmiddlewaretoken": token_in(page.content)}, 302)):
+        acted = await browser.post("/admin/runs/run/", {**acting, **more})
+        assert acted.status_code == status, acted.content
+
+
+def token_in(page: bytes) -> str:
+    found = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page.decode())
+    assert found is not None
+    return found[1]
+
+
 async def test_the_page_has_nothing_inline_and_finds_the_api_below_a_prefix(visitor: AsyncClient) -> None:
     set_script_prefix("/below/")
     try:

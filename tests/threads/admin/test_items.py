@@ -21,7 +21,7 @@ ITEMS = "/admin/threads/storeitem/"
 
 @pytest.fixture
 def viewer(db: None) -> Client:
-    return staff("view_storeitem")
+    return staff("view_storeitem", "view_run_payload")
 
 
 def make_item(*namespace: str, key: str = "k", user: Any = None, **fields: Any) -> StoreItem:

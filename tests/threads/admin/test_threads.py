@@ -19,7 +19,7 @@ THREADS = "/admin/threads/thread/"
 
 @pytest.fixture
 def viewer(db: None) -> Client:
-    return staff("view_thread", "view_run")
+    return staff("view_thread", "view_run", "view_run_payload")
 
 
 def listed(client: Client, **query: str) -> list[Any]:

@@ -27,7 +27,7 @@ def create_tables(using: str = "default") -> None:
     ) as db:
         deadline = time.monotonic() + WAIT_SECONDS
         # Polled: a session that waits in a statement has a snapshot, and CREATE INDEX CONCURRENTLY would wait
-        # for it.
+        # until it ends.
         while not _locked(db):
             if time.monotonic() > deadline:
                 raise TimeoutError(

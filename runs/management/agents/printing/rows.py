@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs.models import Run, RunStatus, Worker
+from runs.models import Run, RunStatus
 from runs.serializers import run_json
 from threads.db import clock
 from threads.models import Thread, ThreadStatus
@@ -81,7 +81,7 @@ def worker_row(worker: Any) -> dict[str, Any]:
     """A worker; its runs are counted as `executing`."""
     return {
         "worker_id": str(worker.id),
-        "state": worker_state(worker),
+        "state": worker.state,
         "host": worker.host,
         "pid": worker.pid,
         "version": worker.version,
@@ -92,15 +92,6 @@ def worker_row(worker: Any) -> dict[str, Any]:
         "heartbeat_at": worker.heartbeat_at,
         "stopped_at": worker.stopped_at,
     }
-
-
-def worker_state(worker: Worker) -> str:
-    """`running`, `draining`, `stopped`, or `killed`: its lease ran out without a stop."""
-    if worker.stopped_at is not None:
-        return "stopped"
-    if worker.lease_expires_at <= clock.now():
-        return "killed"
-    return "draining" if worker.draining or worker.drain_requested_at else "running"
 
 
 def _seconds(start: Any, end: Any) -> float | None:

@@ -64,7 +64,7 @@ def _reason(parser: CommandParser) -> None:
 
 
 def operator() -> Operator:
-    """The system's user, who gives the command."""
+    """The user of the operating system that executes the command."""
     try:
         return Operator(getpass.getuser(), "command")
     except (KeyError, OSError):  # a container's user without a name

@@ -15,7 +15,9 @@ from django.urls import URLPattern
 
 from runs.api.openapi.answers import ANSWERS, SCHEMAS
 from runs.api.openapi.document import PUBLIC, document, key
+from runs.api.routes.system import API_VERSION
 from runs.api.site import api
+from runs.version import VERSION
 
 COPY = Path(__file__).parents[4] / "docs" / "openapi.json"
 
@@ -44,6 +46,13 @@ def test_the_committed_copy_is_the_document() -> None:
 async def test_the_server_gives_the_same_document(http: httpx.AsyncClient) -> None:
     assert (await http.get("/openapi.json")).json() == json.loads(COPY.read_text())
     assert "/openapi.json" in (await http.get("/docs")).text
+
+
+async def test_the_page_is_this_products(http: httpx.AsyncClient) -> None:
+    page, made = (await http.get("/docs")).text, (await http.get("/openapi.json")).json()
+    assert f"<title>Agents {VERSION}</title>" in page
+    assert made["info"]["version"] == VERSION
+    assert f"LangGraph Server {API_VERSION}" in made["info"]["description"]
 
 
 async def test_who_has_the_document_is_told_that_it_is_the_same(http: httpx.AsyncClient) -> None:

@@ -79,7 +79,7 @@ async def test_what_cannot_be_made_does_not_fail_the_run(
 def test_a_name_that_is_no_handler_is_an_error(run_settings: Any, path: str) -> None:
     run_settings(CALLBACKS=(path,))
     (problem,) = check_callbacks(None)
-    assert problem.id == "runs.E021"
+    assert problem.id == "runs.E024"
     assert path in problem.msg
 
 

@@ -17,26 +17,28 @@ export class RunData {
   }
 
   get(part, query) {
-    return this.#ask(this.address(part, query), {});
+    return ask(this.address(part, query));
   }
 
   act(body) {
-    return this.#ask(this.address("act"), { method: "POST", headers: { "Content-Type": "application/json", "X-CSRFToken": this.token }, body: JSON.stringify(body) });
+    return ask(this.address("act"), { token: this.token, body });
   }
+}
 
-  async #ask(url, options) {
-    let response;
-    try {
-      response = await fetch(url, { ...options, headers: { Accept: "application/json", ...options.headers } });
-    } catch {
-      throw new Unreachable();
-    }
-    const json = response.headers.get("content-type")?.includes("json");
-    const body = json ? await response.json() : null;
-    if (!response.ok) throw new Refused(response.status, body?.detail ?? `The server answers ${response.status}.`);
-    if (!json) throw new Refused(401, "You are logged out. Load the page again.");
-    return body;
+/** The JSON of one of the admin's addresses; with a body it is sent there. Rejects with a sentence. */
+export async function ask(url, { token, body } = {}) {
+  const sent = body ? { method: "POST", headers: { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token }, body: JSON.stringify(body) } : { headers: { Accept: "application/json" } };
+  let response;
+  try {
+    response = await fetch(url, sent);
+  } catch {
+    throw new Unreachable();
   }
+  const json = response.headers.get("content-type")?.includes("json");
+  const found = json ? await response.json() : null;
+  if (!response.ok) throw new Refused(response.status, found?.detail ?? `The server answers ${response.status}.`);
+  if (!json) throw new Refused(401, "You are logged out. Load the page again.");
+  return found;
 }
 
 export const IN_FLIGHT = ["pending", "running"];

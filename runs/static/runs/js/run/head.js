@@ -102,7 +102,10 @@ export class Attempts {
   }
 }
 
-const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", requeue: "requeued it", priority: "changed its priority", read: "read its payloads" };
+const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", requeue: "requeued it", priority: "changed its priority", read: "read its payloads", export: "exported it" };
+
+/** Records whose kind says all. */
+const READINGS = ["read", "export"];
 
 /** Who did what with the run, why, and what came of it. */
 export class Records {
@@ -113,6 +116,6 @@ export class Records {
 
   update({ records }) {
     this.element.hidden = !records.length;
-    this.list.replaceChildren(...records.map((each) => h("li", {}, h("span.num.quiet", {}, `${new Date(each.at).toLocaleDateString("en-CA")} ${clock(each.at)} `), h("b", {}, each.who), ` (${each.origin}) ${KINDS[each.kind] ?? each.kind}`, each.kind === "read" ? "" : ": ", each.kind === "read" ? null : each.url ? h("a", { href: each.url }, each.outcome) : each.outcome, each.reason ? h("q", { dir: "auto" }, each.reason) : null)));
+    this.list.replaceChildren(...records.map((each) => h("li", {}, h("span.num.quiet", {}, `${new Date(each.at).toLocaleDateString("en-CA")} ${clock(each.at)} `), h("b", {}, each.who), ` (${each.origin}) ${KINDS[each.kind] ?? each.kind}`, READINGS.includes(each.kind) ? "" : ": ", READINGS.includes(each.kind) ? null : each.url ? h("a", { href: each.url }, each.outcome) : each.outcome, each.reason ? h("q", { dir: "auto" }, each.reason) : null)));
   }
 }
