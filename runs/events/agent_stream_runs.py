@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from runs.models import Run
 from runs.models.querysets import TERMINAL, RunQuerySet
+from threads.models import Thread, ThreadStatus
 from threads.models.querysets import Principal
 
 #: Runs that one query reads.
@@ -110,3 +111,17 @@ def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> 
         runs = runs.filter(id=run_id)
     row = runs.order_by("-epoch").values_list(*COLUMNS).first()
     return StreamedRun(*row) if row is not None else None
+
+
+def ended_before(thread_id: UUID, *, principal: Principal) -> int:
+    """The greatest epoch of the runs whose ends are past; 0 if there are none.
+
+    The last run is not among them while what it asked waits for an answer.
+    """
+    runs = runs_on(thread_id, principal=principal)
+    ended = runs.filter(status__in=TERMINAL, epoch__gt=0).order_by("-epoch")
+    found = list(ended.values_list("epoch", flat=True).distinct()[:2])
+    waits = Thread.objects.filter(id=thread_id, status=ThreadStatus.INTERRUPTED).exists()
+    if waits and not runs.in_flight().exists():
+        found = found[1:]
+    return found[0] if found else 0

@@ -172,6 +172,15 @@ async def test_the_remote_graph(either: Site, client: LangGraphClient) -> None:
         assert (await run.output())["messages"][-1]["content"] == "You said yes."
 
 
+async def test_the_output_of_a_thread_s_next_run_is_its_own(either: Site, client: LangGraphClient) -> None:
+    """Its end is watched on a stream of ends alone, which says nothing of the runs before it."""
+    remote = RemoteGraph("obeying", client=client)
+    config: Any = {"configurable": {"thread_id": str(uuid4())}}
+    for asked, answer in (("talk 2", "w0 w1 "), ("talk 5 0.1", "w0 w1 w2 w3 w4 "), ("talk 3", "w0 w1 w2 ")):
+        async with await remote.astream_events(say(asked), config, version="v3") as run:
+            assert (await run.output())["messages"][-1]["content"] == answer
+
+
 def test_the_remote_graph_without_a_loop(either: Site, sync_client: SyncLangGraphClient) -> None:
     remote = RemoteGraph("obeying", sync_client=sync_client)
     with remote.stream_events(say("march 2"), version="v3") as run:

@@ -20,14 +20,17 @@ from runs.api.sessions.session import Session
 from runs.conf import settings
 from runs.encoding import encode
 from runs.events.agent_stream import AgentStream
+from runs.events.agent_stream_runs import ended_before
 from runs.exceptions import InvalidRequest
 from runs.identity.principals import Principal
 from runs.identity.requests import standing_of
 from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
+from runs.protocols.agent.events import last_of
 from runs.protocols.agent.filters import Filter, parse_event_number, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
 from runs.requests.parsing import BODY, INVALID, parse
 from threads.api.http import Request
+from threads.db.database import in_database
 
 router = Router(tags=["Agent streaming protocol"])
 
@@ -78,10 +81,24 @@ async def stream_events(
         wanted = parse_filter(params if isinstance(params, dict) else {})
         if last_event_id is not None:
             wanted = replace(wanted, since=max(wanted.since, parse_event_number(last_event_id)))
+        elif not wanted.has_content and "since" not in params:
+            wanted = replace(
+                wanted, since=await _of_the_present_run(thread_id, cast(Principal, request.auth))
+            )
     except InvalidRequest as error:
         return refusal(400, str(error))
     chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
     return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
+
+
+async def _of_the_present_run(thread_id: UUID, principal: Principal) -> int:
+    """The number after which the thread's present run begins, or the one that is started next.
+
+    Clients open a stream of ends alone beside the content. Python's takes the first end that it receives
+    for that of the run that it starts (docs/reference/upstream.md).
+    """
+    epoch = await in_database(ended_before, thread_id, principal=principal)
+    return last_of(epoch) if epoch else 0
 
 
 def body_of(request: HttpRequest) -> Any:
