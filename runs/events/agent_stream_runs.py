@@ -113,15 +113,13 @@ def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> 
     return StreamedRun(*row) if row is not None else None
 
 
-def ended_before(thread_id: UUID, *, principal: Principal) -> int:
-    """The greatest epoch of the runs whose ends are past; 0 if there are none.
-
-    The last run is not among them while what it asked waits for an answer.
+def last_ends(thread_id: UUID, *, principal: Principal) -> tuple[list[int], bool]:
+    """The epochs of the last two runs that have ended, the newest first; and whether the thread is at rest:
+    no run is in flight, and nothing waits for an answer.
     """
     runs = runs_on(thread_id, principal=principal)
     ended = runs.filter(status__in=TERMINAL, epoch__gt=0).order_by("-epoch")
     found = list(ended.values_list("epoch", flat=True).distinct()[:2])
     waits = Thread.objects.filter(id=thread_id, status=ThreadStatus.INTERRUPTED).exists()
-    if waits and not runs.in_flight().exists():
-        found = found[1:]
-    return found[0] if found else 0
+    in_flight = runs.in_flight().exists()
+    return (found[1:] if waits and not in_flight else found), not (waits or in_flight)
