@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
@@ -32,8 +32,10 @@ from runs.admin.filters import (
 )
 from runs.admin.rights import note_reading
 from runs.admin.run_page import views
+from runs.admin.run_search.matching import matching
+from runs.admin.run_search.terms import QUALIFIERS, UnknownTerm, parsed
 from runs.models import Run
-from threads.admin.base import BY_USERNAME, ReadOnlyAdmin, column
+from threads.admin.base import ReadOnlyAdmin, column
 from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id
 
 
@@ -57,9 +59,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     list_defer = LIST_DEFER
     ordering = ("-id",)
     sortable_by = ()
-    search_ids = ("pk", "thread")
-    search_texts = (BY_USERNAME,)
-    search_help_text = "Full id of a run or of a thread (or several), or a username."
+    search_help_text = f"Ids, also short ones, a username, or conditions: {', '.join(QUALIFIERS.values())}."
     fieldsets = (
         (
             None,
@@ -99,6 +99,20 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("assistant", "worker")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """All conditions must hold. What cannot be understood is said above an empty list."""
+        try:
+            terms = parsed(search_term)
+            found = matching(queryset, terms, reads=self.reads_payloads(request))
+        except UnknownTerm as error:
+            self.message_user(request, str(error), messages.ERROR)
+            return queryset.none(), False
+        if found.bound is not None:
+            self.message_user(request, f"Searched among the newest {found.bound:,} runs.", messages.INFO)
+        return found.rows, False
 
     def get_urls(self) -> list[Any]:
         return [*views.urls(self.admin_site.admin_view), *super().get_urls()]

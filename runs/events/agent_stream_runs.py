@@ -12,6 +12,7 @@ from django.db.models.functions import Coalesce
 
 from runs.models import Run
 from runs.models.querysets import TERMINAL, RunQuerySet
+from threads.models import Thread, ThreadStatus
 from threads.models.querysets import Principal
 
 #: Runs that one query reads.
@@ -110,3 +111,15 @@ def latest_of(thread_id: UUID, *, principal: Principal, run_id: UUID | None) -> 
         runs = runs.filter(id=run_id)
     row = runs.order_by("-epoch").values_list(*COLUMNS).first()
     return StreamedRun(*row) if row is not None else None
+
+
+def last_ends(thread_id: UUID, *, principal: Principal) -> tuple[list[int], bool]:
+    """The epochs of the last two runs that have ended, the newest first; and whether the thread is at rest:
+    no run is in flight, and nothing waits for an answer.
+    """
+    runs = runs_on(thread_id, principal=principal)
+    ended = runs.filter(status__in=TERMINAL, epoch__gt=0).order_by("-epoch")
+    found = list(ended.values_list("epoch", flat=True).distinct()[:2])
+    waits = Thread.objects.filter(id=thread_id, status=ThreadStatus.INTERRUPTED).exists()
+    in_flight = runs.in_flight().exists()
+    return (found[1:] if waits and not in_flight else found), not (waits or in_flight)

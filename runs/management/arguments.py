@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +11,6 @@ from django.utils.module_loading import import_string
 
 from runs import graphs
 from runs.graphs.sources import QUEUE
-from runs.lifecycle.reconcile import parse_before
 
 
 def port_number(text: str) -> int:
@@ -34,15 +32,6 @@ def seconds(text: str) -> float:
     except ValueError:
         pass
     raise ArgumentTypeError(f"{text!r} is not a number of seconds.")
-
-
-def before_time(text: str) -> datetime:
-    try:
-        return parse_before(text).astimezone(UTC)
-    except ValueError as error:
-        raise ArgumentTypeError(str(error)) from error
-    except OverflowError as error:
-        raise ArgumentTypeError(f"{text!r} is out of range.") from error
 
 
 def queue_names(text: str) -> frozenset[str]:

@@ -9,13 +9,14 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 
-from threads.checkpoints.postgres.storage import connection_string
-
 
 def require_reachable_database() -> None:
     """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
     if connection.vendor != "postgresql":
         return
+    # Imported here because it needs models, and commands read this module where they are not loaded.
+    from threads.checkpoints.postgres.storage import connection_string
+
     try:
         psycopg.connect(connection_string(), connect_timeout=5).close()
     except psycopg.Error as error:

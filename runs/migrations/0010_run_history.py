@@ -108,12 +108,6 @@ class Migration(migrations.Migration):
             field=models.DateTimeField(null=True),
         ),
         migrations.AddIndex(
-            model_name="run",
-            index=models.Index(
-                condition=models.Q(("parent__isnull", False)), fields=["parent"], name="runs_children"
-            ),
-        ),
-        migrations.AddIndex(
             model_name="runaction",
             index=models.Index(fields=["run", "id"], name="runs_actions_of_run"),
         ),

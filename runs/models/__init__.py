@@ -7,6 +7,7 @@ from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.history import Attempt, RunAction
 from runs.models.idempotency import IdempotencyKey
+from runs.models.overview import Overview
 from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
 from runs.models.waiting import Waiting
@@ -25,6 +26,7 @@ __all__ = [
     "Durability",
     "IdempotencyKey",
     "MultitaskStrategy",
+    "Overview",
     "PausedQueue",
     "Run",
     "RunAction",

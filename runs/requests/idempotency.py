@@ -59,13 +59,16 @@ class Once:
         content = orjson.dumps(request, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS, default=str)
         return cls(user_id, key, hashlib.sha256(content).hexdigest())
 
-    def known(self) -> list[UUID] | None:
+    def known(self, since: datetime | None = None) -> list[UUID] | None:
         """The ids that an earlier request with this key created; None if there was none.
+
+        Args:
+            since: Only a request since then; by default `oldest()`.
 
         Raises KeyReused if it was another request.
         """
         row = IdempotencyKey.objects.filter(
-            user_id=self.user_id, key=self.key, created_at__gte=oldest()
+            user_id=self.user_id, key=self.key, created_at__gte=since or oldest()
         ).first()
         if row is None:
             return None
@@ -88,12 +91,15 @@ class Once:
         row = IdempotencyKey(user_id=self.user_id, key=self.key, digest=self.digest, created_at=clock.now())
         columns = {field.attname: field for field in IdempotencyKey._meta.concrete_fields}
         values = [columns[name].get_db_prep_save(getattr(row, name), connection) for name in COLUMNS]
-        values.append(columns["created_at"].get_db_prep_save(oldest(), connection))
+        # One limit for both: a key that is not taken over must be known, although time goes on.
+        since = oldest()
+        values.append(columns["created_at"].get_db_prep_save(since, connection))
         with connection.cursor() as cursor:
             cursor.execute(TAKE.format(table=IdempotencyKey._meta.db_table), values)
             if cursor.rowcount == 1:
                 return None
-        return self.found(rows)
+        ids = self.known(since)
+        return None if ids is None else _all_of(ids, rows)
 
     def record(self, ids: Iterable[UUID]) -> None:
         """Store what the present transaction has created."""

@@ -14,11 +14,11 @@ const steps = (count) => Array.from({ length: count }, (_, place) => `step ${pla
 
 scenario("an answer streams, and a second one after it", async (hook) => {
   const chat = await open(hook);
-  await chat.send("talk 8 0.05");
-  await chat.shows(["talk 8 0.05", words(8)]);
+  await chat.send("talk 8 0.2");
+  await chat.shows(["talk 8 0.2", words(8)]);
   assertGrew(await chat.seen(), 6);
   await chat.send("talk 1");
-  await chat.shows(["talk 8 0.05", words(8), "talk 1", "w0 "]);
+  await chat.shows(["talk 8 0.2", words(8), "talk 1", "w0 "]);
   chat.done();
 });
 

@@ -10,14 +10,14 @@ pages(port);
 
 scenario("a page of another origin works with a key, over HTTP and a websocket", async (hook) => {
   const chat = await another({ ...hook, api: url, key }, { origin: front });
-  await chat.send("talk 5 0.05");
-  await chat.shows(["talk 5 0.05", "w0 w1 w2 w3 w4 "]);
+  await chat.send("talk 5 0.2");
+  await chat.shows(["talk 5 0.2", "w0 w1 w2 w3 w4 "]);
   assert.ok((await chat.seen()).length > 4, "It did not stream.");
   await chat.send("ask");
   await chat.has(".question", "well?");
   await chat.idle();
   await chat.answer("yes");
-  await chat.shows(["talk 5 0.05", "w0 w1 w2 w3 w4 ", "ask", "You said yes."]);
+  await chat.shows(["talk 5 0.2", "w0 w1 w2 w3 w4 ", "ask", "You said yes."]);
   // Its objects belong to the key's owner, and not to the local user, as whom any page of this machine could act.
   assert.equal((await threadOf(chat.thread())).status, 404);
   assert.equal((await threadOf(chat.thread(), { "x-api-key": key })).status, 200);

@@ -54,6 +54,8 @@ test("an answer is given again, as another version", async () => {
 test("the last message is edited with the arrow from an empty field", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("old");
+  // Its versions are read after the run's end.
+  await page.tab.locator(".me").getByRole("button", { name: "Edit" }).waitFor();
   await page.tab.locator("#message").press("ArrowUp");
   await page.tab.getByLabel("The message as it should be").fill("new");
   await page.tab.keyboard.press("Enter");

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, Literal
 from uuid import uuid4
 
+import httpx
 import pytest
 from langgraph.pregel.remote import RemoteGraph
 from langgraph.types import Command
@@ -170,6 +172,44 @@ async def test_the_remote_graph(either: Site, client: LangGraphClient) -> None:
         assert [question["value"] for question in await run.interrupts()] == [{"question": "well?"}]
     async with await remote.astream_events(Command(resume="yes"), config, version="v3") as run:
         assert (await run.output())["messages"][-1]["content"] == "You said yes."
+
+
+async def test_the_output_of_a_thread_s_next_run_is_its_own(either: Site, client: LangGraphClient) -> None:
+    """Its end is watched on a stream of ends alone, which says nothing of the runs before it."""
+    remote = RemoteGraph("obeying", client=client)
+    config: Any = {"configurable": {"thread_id": str(uuid4())}}
+    for asked, answer in (("talk 2", "w0 w1 "), ("talk 5 0.1", "w0 w1 w2 w3 w4 "), ("talk 3", "w0 w1 w2 ")):
+        async with await remote.astream_events(say(asked), config, version="v3") as run:
+            assert (await run.output())["messages"][-1]["content"] == answer
+
+
+def test_a_stream_of_ends_begins_after_the_ends_that_its_user_has_received(obeying: Site) -> None:
+    """A run may have ended before its client has opened this stream, which then still says so, once."""
+    with httpx.Client(base_url=obeying.process.url, trust_env=False, timeout=20) as http:
+        thread = http.post("/threads", json={}).json()["thread_id"]
+        address = f"/threads/{thread}"
+
+        def ends(run: str) -> list[str]:
+            """The event ids of the ends, until this run's."""
+            found: list[str] = []
+            with http.stream(
+                "POST", f"{address}/stream/events", json={"channels": ["lifecycle", "input"]}
+            ) as response:
+                for line in response.iter_lines():
+                    event = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+                    if event.get("params", {}).get("data", {}).get("event") == "completed":
+                        found.append(event["event_id"])
+                        if run in event["event_id"]:
+                            return found
+            raise AssertionError(f"The stream ended after {found}.")
+
+        for text in ("talk 1", "talk 2", "talk 3 0.1"):
+            run = http.post(f"{address}/runs", json={"assistant_id": "obeying", "input": say(text)}).json()[
+                "run_id"
+            ]
+            if text != "talk 3 0.1":
+                http.get(f"{address}/runs/{run}/join")
+            assert ends(run) == [f"synth:{run}:lc||completed"]
 
 
 def test_the_remote_graph_without_a_loop(either: Site, sync_client: SyncLangGraphClient) -> None:

@@ -106,8 +106,11 @@ class Races(Base):
 
     def to_delete(self, number: int) -> Deed:
         run = pick(list(self.now.runs.values())[::-1], number)
-        where: dict[str, Any] = {"thread_id": UUID(run["thread_id"]), "user_id": self.site.user_id}
-        return lambda: cancellation._delete(UUID(run["id"]), **where), lambda: self.removed.add(run["id"])
+        where: dict[str, Any] = {
+            "thread_id": UUID(run["thread_id"]),
+            "principal": Principal(self.site.user_id),
+        }
+        return lambda: cancellation.delete(UUID(run["id"]), **where), lambda: self.removed.add(run["id"])
 
     def to_reconcile(self, number: int) -> Deed:
         action = ("auto", "resume", "error")[number % 3]

@@ -15,19 +15,22 @@ from ninja import Header, Router
 from runs.api.http.idempotency import IdempotencyKey, once
 from runs.api.responses.errors import refusal
 from runs.api.responses.following import PIECE, response
-from runs.api.sessions.ordering import Delivery, delivered, delivering
+from runs.api.sessions.ordering import Delivery, delivered, delivering, end_received, note_end
 from runs.api.sessions.session import Session
 from runs.conf import settings
 from runs.encoding import encode
 from runs.events.agent_stream import AgentStream
+from runs.events.agent_stream_runs import last_ends
 from runs.exceptions import InvalidRequest
 from runs.identity.principals import Principal
 from runs.identity.requests import standing_of
 from runs.protocols.agent.commands import Command, ProtocolError, failure, parse_command, success
+from runs.protocols.agent.events import first_of, last_of
 from runs.protocols.agent.filters import Filter, parse_event_number, parse_filter
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, frame
 from runs.requests.parsing import BODY, INVALID, parse
 from threads.api.http import Request
+from threads.db.database import in_database
 
 router = Router(tags=["Agent streaming protocol"])
 
@@ -78,10 +81,27 @@ async def stream_events(
         wanted = parse_filter(params if isinstance(params, dict) else {})
         if last_event_id is not None:
             wanted = replace(wanted, since=max(wanted.since, parse_event_number(last_event_id)))
+        elif not wanted.has_content and "since" not in params:
+            wanted = replace(
+                wanted, since=await _of_the_present_run(thread_id, cast(Principal, request.auth))
+            )
     except InvalidRequest as error:
         return refusal(400, str(error))
     chunks = event_chunks(thread_id, wanted, principal=cast(Principal, request.auth))
     return response(chunks, content_type=CONTENT_TYPE, headers={}, standing=standing_of(request, thread_id))
+
+
+async def _of_the_present_run(thread_id: UUID, principal: Principal) -> int:
+    """The number after which the thread's present run begins, or the one that is started next.
+
+    Clients open a stream of ends alone beside the start of a run, and Python's takes the first end that
+    it receives for that of the run (docs/reference/upstream.md). If the last run has ended, this stream
+    may be for it, unless its user has received its end before.
+    """
+    epochs, at_rest = await in_database(last_ends, thread_id, principal=principal)
+    if epochs and at_rest and end_received(principal.user_id, thread_id) <= first_of(epochs[0]):
+        epochs = epochs[1:]
+    return last_of(epochs[0]) if epochs else 0
 
 
 def body_of(request: HttpRequest) -> Any:
@@ -120,6 +140,9 @@ async def event_chunks(thread_id: UUID, wanted: Filter, *, principal: Principal)
                         await delivered(principal.user_id, thread_id, event.seq, owner=stream)
                     if wants:
                         piece += frame(event.method, event.json(), str(event.seq))
+                        if event.ends:
+                            # Not after it was written, because clients close the stream at an end.
+                            note_end(principal.user_id, thread_id, event.seq)
                 if not piece and now() - sent >= settings.STREAM_HEARTBEAT:
                     piece += HEARTBEAT
                 if piece:

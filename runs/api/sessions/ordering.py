@@ -9,6 +9,7 @@ thread. The wait is short, because all connections have the same source, and it 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -17,6 +18,9 @@ from threads.db.ids import UserId
 
 #: How long a run's end waits for the content before it, in seconds.
 PATIENCE = 2.0
+
+#: Of how many users and threads the last end is remembered.
+MOST_ENDS = 10_000
 
 #: One user's connections on one thread.
 Key = tuple[int, UUID]
@@ -99,3 +103,20 @@ async def delivered(user_id: UserId, thread_id: UUID, position: int, *, owner: o
     readers = _readers.get((user_id, thread_id))
     if readers is not None:
         await readers.delivered(position, owner=owner)
+
+
+#: The last end that a stream of this process has written to a user, by thread; the latest are kept.
+_ends: OrderedDict[Key, int] = OrderedDict()
+
+
+def note_end(user_id: UserId, thread_id: UUID, seq: int) -> None:
+    """Note that a user has received a run's end."""
+    key = (user_id, thread_id)
+    _ends[key] = max(seq, _ends.pop(key, 0))
+    if len(_ends) > MOST_ENDS:
+        _ends.popitem(last=False)
+
+
+def end_received(user_id: UserId, thread_id: UUID) -> int:
+    """The number of the last end that a user has received from this process; 0 if none is known."""
+    return _ends.get((user_id, thread_id), 0)

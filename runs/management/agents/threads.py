@@ -17,7 +17,8 @@ from runs.management.agents.printing.event_lines import summary
 from runs.management.agents.printing.output import Column, Output, fitting
 from runs.management.agents.printing.rows import thread_details, thread_row
 from runs.management.agents.runtimes import in_runtime
-from runs.management.arguments import before_time, positive
+from runs.management.arguments import positive
+from runs.management.times import before_time
 from runs.retention.thread_deletion import delete_for_operator
 from threads.models import Thread, ThreadStatus
 

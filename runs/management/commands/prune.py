@@ -15,8 +15,9 @@ from django.db import DatabaseError
 from runs.checks.configuration import check_settings
 from runs.conf import settings
 from runs.deletion import ROWS
-from runs.management.arguments import before_time, seconds
+from runs.management.arguments import seconds
 from runs.management.databases import require_migrated_database, require_reachable_database
+from runs.management.times import before_time
 from runs.retention import policy as retention
 from runs.retention.policy import Policy, Report
 from threads.checkpoints.opening import open_pruning

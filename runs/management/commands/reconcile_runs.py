@@ -15,8 +15,8 @@ from django.db import DatabaseError
 
 from runs.conf import settings
 from runs.lifecycle.reconcile import Report, reconcile
-from runs.management.arguments import before_time
 from runs.management.databases import one_line, require_migrated_database, require_reachable_database
+from runs.management.times import before_time
 from runs.models import Run
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK

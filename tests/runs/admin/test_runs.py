@@ -170,9 +170,10 @@ def test_a_search_for_something_else_finds_nothing_and_does_not_crash(root: Clie
             assert list(response.context["cl"].result_list) == []
 
 
-def test_the_beginning_of_an_id_is_not_an_id(root: Client) -> None:
-    run = make_run()
-    assert listed(root, q=str(run.id)[:-1]) == set()
+def test_the_beginning_and_the_end_of_an_id_are_found(root: Client) -> None:
+    run, _ = make_run(), make_run()
+    assert listed(root, q=str(run.id)[:-1]) == {run.id}
+    assert listed(root, q=run.id.hex[-8:]) == {run.id}
 
 
 def test_a_search_by_id_is_answered_by_indexes(root: Client) -> None:

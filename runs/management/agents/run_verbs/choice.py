@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 
 from runs.management.agents.parsing import by_id
 from runs.management.agents.printing.rows import waits
-from runs.management.arguments import before_time
+from runs.management.times import before_time
 from runs.models import Run, RunStatus
 from threads.db.ids import first_id
 from threads.models import Thread

@@ -1,0 +1,164 @@
+"""The runs that match the conditions of a search.
+
+Ids, users, threads, workers and statuses are looked up by indexes. What no index has (texts, nodes,
+metadata, assistants) is looked for among the newest runs only, so that a search is bounded in a
+table of any size; `Found.bound` says among how many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models.functions import Cast
+
+from runs.admin.run_search.terms import ACTIVE, CANCELLED, WAITING, Term, UnknownTerm
+from runs.models import Run, RunStatus
+from runs.models.querysets import IN_FLIGHT
+from threads.admin.base import BY_USERNAME, as_uuid
+
+#: Among how many of the newest runs texts are looked for: whole requests are long, errors and metadata are short.
+LONG, SHORT = 10_000, 100_000
+#: Digits that a beginning or an end of an id needs.
+FEWEST_DIGITS = 4
+UNREADABLE = "Searching inputs needs the permission runs.view_run_payload."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    rows: QuerySet[Run]
+    #: The number of newest runs that were searched; None for all.
+    bound: int | None
+
+
+def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Found:
+    """The runs that match all terms. Raises UnknownTerm.
+
+    Args:
+        reads: Whether the person may read inputs.
+    """
+    bound: int | None = None
+    if terms and all(not term.name and as_uuid(term.value) for term in terms):
+        ids = [as_uuid(term.value) for term in terms]
+        return Found(rows.filter(Q(id__in=ids) | Q(thread__in=ids)), None)
+    for term in terms:
+        if term.name == "input" and not reads:
+            raise UnknownTerm(UNREADABLE)
+        needed, narrow = BY_NAME[term.name]
+        bound = min((each for each in (bound, needed) if each is not None), default=None)
+        rows = narrow(rows, term)
+    if bound is not None and (oldest := _oldest_of_newest(bound)) is not None:
+        rows = rows.filter(id__gte=oldest)
+    return Found(rows, bound)
+
+
+def _oldest_of_newest(count: int) -> UUID | None:
+    """The oldest id among the newest ones; None if there are not so many."""
+    found: UUID | None = Run.objects.order_by("-id").values_list("id", flat=True)[count - 1 : count].first()
+    return found
+
+
+def _plain(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+    """A word without a qualifier: an id of a run or its thread, a part of one, or a user's name."""
+    wanted = Q(**{BY_USERNAME: term.value})
+    if whole := as_uuid(term.value):
+        return rows.filter(Q(id=whole) | Q(thread=whole))
+    if len(term.value) >= 2 * FEWEST_DIGITS and _digits(term.value):
+        wanted |= _part_of("id", term.value)
+    return rows.filter(wanted)
+
+
+def _digits(text: str) -> str:
+    digits = text.replace("-", "").lower()
+    return digits if set(digits) <= set("0123456789abcdef") else ""
+
+
+def _part_of(column: str, text: str) -> Q:
+    """An id, or the beginning or the end of one."""
+    if whole := as_uuid(text):
+        return Q(**{column: whole})
+    digits = _digits(text)
+    if len(digits) < FEWEST_DIGITS or len(digits) > 32:
+        raise UnknownTerm(
+            f"{text!r} is no id: give at least {FEWEST_DIGITS} of its digits, from its beginning or its end."
+        )
+    begins = Q(
+        **{f"{column}__gte": UUID(digits.ljust(32, "0")), f"{column}__lte": UUID(digits.ljust(32, "f"))}
+    )
+    if column != "id":
+        newest = Run.objects.order_by("-id").values_list("id", column)[:LONG]
+        return begins | Q(id__in=[run for run, other in newest if other and other.hex.endswith(digits)])
+    newest_ids = Run.objects.order_by("-id").values_list("id", flat=True)[:LONG]
+    return begins | Q(id__in=[each for each in newest_ids if each.hex.endswith(digits)])
+
+
+def _by_id(column: str) -> Callable[[QuerySet[Run], Term], QuerySet[Run]]:
+    return lambda rows, term: rows.filter(_part_of(column, term.value))
+
+
+def _by_user(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+    name = get_user_model().USERNAME_FIELD
+    return rows.filter(**{f"user__{name}__in": term.values})
+
+
+def _by_status(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+    wanted = Q()
+    for each in term.values:
+        if each == WAITING:
+            # The thread's last run has asked; earlier ones were answered.
+            last = (
+                Run.objects.filter(thread=OuterRef("thread")).order_by("-created_at", "-id").values("id")[:1]
+            )
+            wanted |= Q(status=RunStatus.SUCCESS, thread__status="interrupted", id=Subquery(last))
+        elif each == ACTIVE:
+            wanted |= Q(status__in=IN_FLIGHT)
+        else:
+            wanted |= Q(status=RunStatus.INTERRUPTED if each == CANCELLED else each)
+    return rows.filter(wanted)
+
+
+def _by_text(column: str) -> Callable[[QuerySet[Run], Term], QuerySet[Run]]:
+    def narrow(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+        return rows.alias(searched=Cast(column, TextField())).filter(searched__icontains=term.value)
+
+    return narrow
+
+
+def _by_node(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+    quoted = f'"node":"{term.value}"'
+    return rows.alias(failed_in=Cast("failure", TextField())).filter(failed_in__contains=quoted)
+
+
+def _by_metadata(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
+    wanted: Any = Q(**{f"metadata__{term.key}": term.value})
+    if term.value.isdecimal():
+        wanted |= Q(**{f"metadata__{term.key}": int(term.value)})
+    if term.value in ("true", "false"):
+        wanted |= Q(**{f"metadata__{term.key}": term.value == "true"})
+    return rows.filter(wanted)
+
+
+def _equal(lookup: str) -> Callable[[QuerySet[Run], Term], QuerySet[Run]]:
+    return lambda rows, term: rows.filter(**{f"{lookup}__in": term.values})
+
+
+#: By qualifier: among how many of the newest runs it looks, and how.
+BY_NAME: dict[str, tuple[int | None, Callable[[QuerySet[Run], Term], QuerySet[Run]]]] = {
+    "": (None, _plain),
+    "id": (None, _by_id("id")),
+    "thread": (None, _by_id("thread_id")),
+    "worker": (None, _by_id("worker_id")),
+    "assistant": (None, _by_id("assistant_id")),
+    "user": (None, _by_user),
+    "status": (None, _by_status),
+    "graph": (None, _equal("assistant__graph_id")),
+    "queue": (SHORT, _equal("queue")),
+    "meta": (SHORT, _by_metadata),
+    "node": (SHORT, _by_node),
+    "error": (SHORT, _by_text("error")),
+    "input": (LONG, _by_text("kwargs")),
+}

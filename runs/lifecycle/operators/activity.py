@@ -1,0 +1,115 @@
+"""What the runs of the last day did, from the newest of them: for the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import ceil
+from typing import NamedTuple
+from uuid import UUID
+
+from runs.models import Attempt, Run, RunStatus
+from threads.db import clock
+
+#: The most runs that are read: twenty thousand take a tenth of a second.
+MOST = 20_000
+HOURS = 24
+FAILED = frozenset({RunStatus.ERROR, RunStatus.TIMEOUT})
+
+
+class Row(NamedTuple):
+    """The columns of a run that are summed up."""
+
+    status: str
+    created_at: datetime
+    due_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(slots=True)
+class Hour:
+    """The runs that were created within an hour."""
+
+    begins: datetime
+    runs: int = 0
+    failed: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    #: The hours, the oldest first; the last one ends now.
+    hours: list[Hour]
+    #: Of runs that ended within the last hour.
+    ended: int
+    failed: int
+    #: Seconds, as (median, 95th percentile); None without runs.
+    wait: tuple[float, float] | None
+    duration: tuple[float, float] | None
+    #: Whether there were more runs than were read.
+    more: bool = False
+    #: Attempts of the last day whose process was lost, and how many of their runs succeeded since.
+    lost: int = field(default=0)
+    recovered: int = field(default=0)
+
+
+def of_last_day() -> Activity:
+    now = clock.now()
+    first = beginning(now - timedelta(hours=HOURS))
+    rows = Run.objects.filter(id__gte=first).order_by("-id").values_list(*Row._fields)[: MOST + 1]
+    read = [Row(*row) for row in rows]
+    lost = Attempt.objects.filter(run_id__gte=first, reason="lost")
+    succeeded = lost.filter(run__status=RunStatus.SUCCESS).values("run_id").distinct()
+    found = summed_up(read[:MOST], now)
+    return Activity(
+        found.hours, found.ended, found.failed, found.wait, found.duration,
+        more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count(),
+    )  # fmt: skip
+
+
+def beginning(moment: datetime) -> UUID:
+    """The smallest id of a run that was created since then."""
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
+def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
+    """Sum rows up. Pure."""
+    hours = [Hour(now - timedelta(hours=number)) for number in range(HOURS, 0, -1)]
+    ended: list[Row] = []
+    for row in rows:
+        place = HOURS - 1 - int((now - row.created_at).total_seconds() // 3600)
+        if 0 <= place < HOURS:
+            hour = hours[place]
+            hour.runs += 1
+            hour.failed += row.status in FAILED
+            hour.tokens += row.input_tokens + row.output_tokens
+        if row.finished_at is not None and now - row.finished_at <= timedelta(hours=1):
+            ended.append(row)
+    begun = [row for row in ended if row.started_at is not None]
+    return Activity(
+        hours,
+        len(ended),
+        sum(row.status in FAILED for row in ended),
+        _spread(begun, lambda row: row.due_at, lambda row: row.started_at),
+        _spread(begun, lambda row: row.started_at, lambda row: row.finished_at),
+    )
+
+
+def _spread(
+    rows: Sequence[Row], begin: Callable[[Row], datetime | None], end: Callable[[Row], datetime | None]
+) -> tuple[float, float] | None:
+    taken = sorted(
+        max(0.0, (ends - begins).total_seconds())
+        for row in rows
+        if (begins := begin(row)) is not None and (ends := end(row)) is not None
+    )
+    return (_quantile(taken, 0.5), _quantile(taken, 0.95)) if taken else None
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    """By nearest rank."""
+    return values[max(0, ceil(share * len(values)) - 1)]
