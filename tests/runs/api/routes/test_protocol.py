@@ -317,7 +317,8 @@ async def test_a_run_keeps_the_name_of_the_graph_that_it_was_made_for(thread: Th
     assert same(await thread.events()) == same(before)
     await thread.start(assistant, {"log": []})
     names = [
-        each["params"]["data"]["graph_name"] for each in await thread.events(runs=2, channels=["lifecycle"])
+        each["params"]["data"]["graph_name"]
+        for each in await thread.events(runs=2, channels=["lifecycle"], since=0)
     ]
     assert names == ["sleeping", "sleeping", "steps", "steps"]
 

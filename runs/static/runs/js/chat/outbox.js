@@ -45,7 +45,7 @@ export class Outbox {
   async send(content, { assistant, strategy = "enqueue", context, from, checkpoint, instead } = {}) {
     const { branches, view } = this.session.versions;
     const id = crypto.randomUUID();
-    const parent = from !== undefined ? from : (view?.run ?? this.queued.at(-1)?.id ?? branches.newest);
+    const parent = from !== undefined ? from : (view?.run ?? this.queued.at(-1)?.id ?? this.session.newestRun);
     const message = { ...fromState({ type: "human", id, content }), key: id, sending: true, instead };
     const params = { assistant_id: assistant, input: { messages: [{ type: "human", id, content }] }, metadata: { message_id: id, parent_run_id: parent ?? "" }, multitask_strategy: strategy };
     const at = checkpoint ?? (from === undefined ? view?.checkpoint : undefined);

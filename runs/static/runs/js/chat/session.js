@@ -86,6 +86,11 @@ export class Session extends EventTarget {
     if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
   }
 
+  /** The thread's newest run: the events say it before the runs are listed again. */
+  get newestRun() {
+    return this.model.run?.id ?? this.versions.branches.newest;
+  }
+
   /** Whether what is told happens now, and was not there before the page. */
   get isNews() {
     return this.live || this.fresh;
@@ -203,7 +208,7 @@ export class Session extends EventTarget {
   }
 
   async answer(responses) {
-    await this.command("input.respond", { responses, metadata: { parent_run_id: this.versions.branches.newest ?? "" } });
+    await this.command("input.respond", { responses, metadata: { parent_run_id: this.newestRun ?? "" } });
     await this.refresh();
   }
 
