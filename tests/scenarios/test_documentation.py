@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def test_every_page_is_found_from_the_index() -> None:
     index = DOCS / "index.md"
     linked = {(DOCS / path).resolve() for path, _ in links(index)}
     assert [name(page) for page in DOCS.rglob("*.md") if page not in {*linked, index}] == []
+
+
+def test_every_page_is_in_the_sites_navigation() -> None:
+    module = ast.parse((DOCS / "conf.py").read_text())
+    [table] = [
+        node.value
+        for node in module.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "NAVIGATION"
+    ]
+    listed = [page for pages in ast.literal_eval(table).values() for page in pages]
+    pages = [str(page.relative_to(DOCS).with_suffix("")) for page in DOCS.rglob("*.md")]
+    assert sorted([*listed, "index"]) == sorted(pages)
 
 
 def test_files_that_the_pages_name_are_there() -> None:

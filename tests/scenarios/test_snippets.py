@@ -46,6 +46,9 @@ def test_python_compiles_and_imports_what_exists(code: str) -> None:
         code, "<page>", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST, dont_inherit=True
     )
     for node in ast.walk(compiled):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                assert importlib.import_module(each.name)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] not in EXAMPLES:
             module = importlib.import_module(node.module)
             for each in node.names:
