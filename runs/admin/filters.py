@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
@@ -13,6 +12,7 @@ from runs.models import Assistant, RunStatus, Worker
 from runs.models.querysets import IN_FLIGHT
 from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter, as_uuid
 from threads.db import clock
+from threads.db.ids import first_id
 
 #: Maximum choices of a filter.
 OFFERED = 30
@@ -70,7 +70,7 @@ class RunCreatedFilter(CreatedFilter):
     """By the run's id, which begins with the time of its creation and has an index."""
 
     def since(self, moment: datetime) -> Q:
-        return Q(id__gte=UUID(int=int(moment.timestamp() * 1000) << 80))
+        return Q(id__gte=first_id(moment))
 
 
 class ThreadFilter(LinkedFilter):

@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from runs.deletion import Step, remove_events, remove_runs
 from runs.models import Run, RunEvent
 from runs.models.querysets import TERMINAL
+from threads.db.ids import first_id
 
 #: Runs that one query examines.
 WINDOW = 1000
@@ -33,11 +34,6 @@ WITH RECURSIVE owners(run_id) AS (
 )
 SELECT run_id FROM owners WHERE run_id IS NOT NULL LIMIT %s
 """
-
-
-def first_id(moment: datetime) -> UUID:
-    """The smallest id created at a moment (RFC 9562 §5.7: milliseconds first)."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def ended_before(before: datetime) -> QuerySet[Run]:

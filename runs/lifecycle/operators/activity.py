@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
-from uuid import UUID
 
 from runs.models import Attempt, Run, RunStatus
 from threads.db import clock
+from threads.db.ids import first_id
 
 #: The most runs that are read: twenty thousand take a tenth of a second.
 MOST = 20_000
@@ -59,7 +59,7 @@ class Activity:
 
 def of_last_day() -> Activity:
     now = clock.now()
-    first = beginning(now - timedelta(hours=HOURS))
+    first = first_id(now - timedelta(hours=HOURS))
     rows = Run.objects.filter(id__gte=first).order_by("-id").values_list(*Row._fields)[: MOST + 1]
     read = [Row(*row) for row in rows]
     lost = Attempt.objects.filter(run_id__gte=first, reason="lost")
@@ -69,11 +69,6 @@ def of_last_day() -> Activity:
         found.hours, found.ended, found.failed, found.wait, found.duration,
         more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count(),
     )  # fmt: skip
-
-
-def beginning(moment: datetime) -> UUID:
-    """The smallest id of a run that was created since then."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
