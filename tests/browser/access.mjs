@@ -167,8 +167,8 @@ test("the page of a language that is written from right to left is mirrored", as
   assert.deepEqual(await look(page, "mirrored"), []);
   await page.tab.setViewportSize({ width: 360, height: 800 });
   await page.button("Threads").click();
-  const { left: begin, right: end } = await page.tab.locator("#side").evaluate((element) => element.getBoundingClientRect().toJSON());
-  assert.ok(begin > 0 && Math.round(end) === 360, `the drawer comes from the right: ${begin} to ${end}`);
+  await page.tab.waitForFunction(() => Math.round(document.querySelector("#side").getBoundingClientRect().right) === 360);
+  assert.ok((await left("#side")) > 0, "the drawer comes from the right");
   await page.done();
 });
 
