@@ -16,13 +16,17 @@ def require_reachable_database() -> None:
     """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
     if connection.vendor != "postgresql":
         return
+    try:
+        _connect()
+    except psycopg.Error as error:
+        raise CommandError(f"The database cannot be reached: {one_line(error)}") from error
+
+
+def _connect() -> None:
     # Imported here because it needs models, and commands read this module where they are not loaded.
     from threads.checkpoints.postgres.storage import connection_string
 
-    try:
-        psycopg.connect(connection_string(), connect_timeout=5).close()
-    except psycopg.Error as error:
-        raise CommandError(f"The database cannot be reached: {one_line(error)}") from error
+    psycopg.connect(connection_string(), connect_timeout=TRY).close()
 
 
 #: How long a server that starts waits for PostgreSQL, in seconds; between its tries; and for each of them.
@@ -40,13 +44,11 @@ def wait_for_database(say: Callable[[str], object]) -> None:
     """
     if connection.vendor != "postgresql":
         return
-    from threads.checkpoints.postgres.storage import connection_string
-
     until = time.monotonic() + PATIENCE
     told = False
     while True:
         try:
-            psycopg.connect(connection_string(), connect_timeout=TRY).close()
+            _connect()
             return
         except psycopg.Error as error:
             why = one_line(error)
