@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run build test test-newest check docs house format bench chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
+.PHONY: help install run build test test-newest check docs house format bench million chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -27,6 +27,7 @@ help:
 	@echo "make traces           measure the chat page by Chromium's traces: tokens, long tasks, shifts, long threads"
 	@echo "make pictures         take the pictures of the documentation again; ARGS are the names of some"
 	@echo "make bench            measure against a bare LangGraph loop"
+	@echo "make million          measure the admin over a million runs and ten million events; ARGS='--runs=100000 --plans'"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
 	@echo "make chat-kills       kill the server 20 times in mid-answer, and compare the chat page with the state; ARGS=--seed=1"
 	@echo "make reloads          save a project's code while a run executes, many times; ARGS=--times=50"
@@ -100,6 +101,9 @@ format: install
 
 bench: install
 	$(RUN) python -m tests.bench
+
+million: install
+	$(RUN) python -m tests.million $(ARGS)
 
 crash-points: install
 	$(RUN) python -m tests.crash_points $(ARGS)

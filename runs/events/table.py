@@ -187,7 +187,10 @@ def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
 
 def times(run_id: UUID, first: Position, last: Position) -> dict[Position, datetime]:
     """When the events between two positions were written, both included."""
-    rows = RunEvent.objects.filter(run_id=run_id, epoch__gte=first[0], epoch__lte=last[0])
+    rows = RunEvent.objects.filter(run_id=run_id, epoch__range=(first[0], last[0]))
+    if first[0] == last[0]:
+        # Else each batch of a long attempt would read the whole attempt.
+        rows = rows.filter(seq__range=(first[1], last[1]))
     found = rows.values_list("epoch", "seq", "created_at").order_by("epoch", "seq")
     return {(epoch, seq): at for epoch, seq, at in found if first <= (epoch, seq) <= last}
 

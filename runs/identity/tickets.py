@@ -21,6 +21,7 @@ from runs.conf import settings
 from runs.exceptions import LimitReached, RequestTooLarge
 from runs.models import SocketTicket
 from threads.db import clock
+from threads.db.ids import UserId
 
 #: The prefix of every ticket; the log hides texts that begin with it.
 MARK = "dft_"
@@ -32,7 +33,7 @@ LARGEST = 32 * 1024
 MOST = 1000
 
 
-def create(user_id: int, thread_id: UUID, headers: Mapping[str, str]) -> str:
+def create(user_id: UserId, thread_id: UUID, headers: Mapping[str, str]) -> str:
     """Make a ticket, and remove the user's expired ones.
 
     Args:

@@ -157,8 +157,10 @@ def delete(run_id: UUID, *, thread_id: UUID, principal: Principal | None = None)
         if thread is None or run is None:
             raise NotFound("Run not found")
         now = clock.now()
-        if run.status == RunStatus.RUNNING:
-            # Fences the owner's writes from here on. The owner notices this and stops the run.
+        if run.attempt and run.epoch == thread.epoch:
+            # Fences the owner's writes from here on. The owner of a run in flight notices this and stops it. Of a
+            # run that has just ended, a statement that adds events may still wait for this transaction's lock, and
+            # would add them without their run.
             Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
         remove_run(run.id)
         if run.status in (RunStatus.PENDING, RunStatus.RUNNING):

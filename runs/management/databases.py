@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -14,13 +16,53 @@ def require_reachable_database() -> None:
     """Report at once why PostgreSQL cannot be reached: Django's pool waits and gives no reason."""
     if connection.vendor != "postgresql":
         return
+    try:
+        _connect()
+    except psycopg.Error as error:
+        raise CommandError(f"The database cannot be reached: {one_line(error)}") from error
+
+
+def _connect() -> None:
     # Imported here because it needs models, and commands read this module where they are not loaded.
     from threads.checkpoints.postgres.storage import connection_string
 
-    try:
-        psycopg.connect(connection_string(), connect_timeout=5).close()
-    except psycopg.Error as error:
-        raise CommandError(f"The database cannot be reached: {one_line(error)}") from error
+    psycopg.connect(connection_string(), connect_timeout=TRY).close()
+
+
+#: How long a server that starts waits for PostgreSQL, in seconds; between its tries; and for each of them.
+PATIENCE, BETWEEN, TRY = 60.0, 1.0, 5
+#: What PostgreSQL answers while it starts or stops. Its other refusals, such as a wrong password, stay.
+PASSING = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
+
+
+def wait_for_database(say: Callable[[str], object]) -> None:
+    """Wait until PostgreSQL can be reached, so that a server may start before its database does, or during
+    its failover. Raises CommandError if it refuses this client, or after a minute.
+
+    Args:
+        say: Gets one sentence if there is anything to wait for.
+    """
+    if connection.vendor != "postgresql":
+        return
+    until = time.monotonic() + PATIENCE
+    told = False
+    while True:
+        try:
+            _connect()
+            return
+        except psycopg.Error as error:
+            why = one_line(error)
+            if not is_passing(why) or time.monotonic() > until:
+                raise CommandError(f"The database cannot be reached: {why}") from error
+            if not told:
+                say(f"The database cannot be reached yet: {why}")
+            told = True
+        time.sleep(BETWEEN)
+
+
+def is_passing(why: str) -> bool:
+    """Whether a failure to connect may end by itself: everything but a refusal by the server. Pure."""
+    return "FATAL" not in why or any(each in why for each in PASSING)
 
 
 def require_existing_database() -> None:

@@ -153,6 +153,25 @@ test("text from right to left stands on the right", async () => {
   assert.equal(await page.tab.locator(".md").evaluate((element) => getComputedStyle(element).direction), "rtl");
 });
 
+test("the page of a language that is written from right to left is mirrored", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.ask("talk 3");
+  await page.send("ask");
+  await page.has(".q");
+  const left = (selector) => page.tab.locator(selector).first().evaluate((element) => element.getBoundingClientRect().left);
+  assert.ok((await left("#side")) < (await left("#main")));
+  const asker = await left(".bubble");
+  await page.tab.evaluate(() => document.documentElement.setAttribute("dir", "rtl"));
+  assert.ok((await left("#side")) > (await left("#main")), "the list of threads is on the right");
+  assert.ok((await left(".bubble")) < asker, "people's messages are on the left");
+  assert.deepEqual(await look(page, "mirrored"), []);
+  await page.tab.setViewportSize({ width: 360, height: 800 });
+  await page.button("Threads").click();
+  await page.tab.waitForFunction(() => Math.round(document.querySelector("#side").getBoundingClientRect().right) === 360);
+  assert.ok((await left("#side")) > 0, "the drawer comes from the right");
+  await page.done();
+});
+
 test("without JavaScript a thread can be read", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("Words for everybody");

@@ -88,9 +88,25 @@ test("the assistant is remembered with its thread", async () => {
 });
 
 test("keys do what the list of keys says", async () => {
-  const page = await chat(await person(), { assistant: "echo" });
-  await page.ask("First thread");
-  await page.tab.locator("body").evaluate(() => document.activeElement.blur());
+  const page = await chat(await person({ height: 500 }), { assistant: "echo" });
+  await page.ask("Second thread of two");
+  await page.fresh();
+  await page.ask(`First thread\n\n${"One more line.\n\n".repeat(40)}`);
+  const blur = () => page.tab.evaluate(() => document.activeElement.blur());
+  await blur();
+  await page.tab.locator(".logbox > :first-child").evaluate((log) => (log.scrollTop = 0));
+  await page.button("To the newest").waitFor();
+  await page.tab.keyboard.press("g");
+  await page.button("To the newest").waitFor({ state: "hidden" });
+  await blur();
+  const place = () => page.tab.evaluate(() => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")));
+  const began = await place();
+  await page.tab.keyboard.press("j");
+  await page.tab.waitForFunction((before) => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")) === before + 1, began);
+  await blur();
+  await page.tab.keyboard.press("k");
+  await page.tab.waitForFunction((before) => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")) === before, began);
+  await blur();
   await page.tab.keyboard.press("?");
   await page.has("dialog", "Search the threads");
   await page.tab.keyboard.press("Escape");

@@ -165,13 +165,13 @@ class Fleet:
 
     def partition(self) -> None:
         """Block all traffic between the last slot's process and the database."""
-        self.cut_off = True
+        self.cut_off, self.disturbed = True, time.monotonic()
         self._note()
         self.proxy.silence()
 
     def heal(self, *, reset: bool) -> None:
         self.proxy.heal(reset=reset)
-        self.cut_off = False
+        self.cut_off, self.disturbed = False, time.monotonic()
         self._note()
 
     def restart_database(self, mode: str, pause: float) -> None:

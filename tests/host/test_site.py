@@ -249,6 +249,14 @@ def test_workers_execute_what_the_host_creates(tmp_path: Path, host_template: Te
             site.close()
 
 
+def test_users_with_uuids_find_their_threads_by_texts(api: httpx.Client) -> None:
+    thread = api.post("/threads", json={"metadata": {"title": "Of bitterns"}}).json()["thread_id"]
+    api.post(f"/threads/{thread}/runs/wait", json=BODY)
+    found = api.post("/threads/search", json={"text": "bitterns"})
+    assert (found.status_code, [each["thread_id"] for each in found.json()]) == (200, [thread])
+    assert api.post("/threads/search", json={"text": "herons"}).json() == []
+
+
 def test_a_router_that_separates_runs_from_users_is_an_error(host: Site) -> None:
     found = manage(host, "check", check=False, ROUTER="tests.host.routers.Separating")
     assert "runs.E021" in found

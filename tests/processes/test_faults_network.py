@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.processes.faults import front, left, proxied, stop
-from tests.processes.harness import STEPS, Site, eventually, within
+from tests.processes.harness import STEPS, WORKER, Site, eventually, within
 from tests.processes.invariants import read_everything, sound
 from tests.processes.readers import Reader
 
@@ -100,3 +100,16 @@ def test_a_server_without_its_database_says_so_and_comes_back(site: Site) -> Non
         assert site.finish(site.create("steps"))["status"] == "success"
         stop(server)
     sound(site, allowed=CUT_OFF + "|failed: |Service Unavailable")
+
+
+def test_a_process_that_starts_before_its_database_can_be_reached_waits_for_it(site: Site) -> None:
+    with proxied(site) as (proxy, url):
+        proxy.silence()
+        worker = site.spawn(*WORKER, DATABASE_URL=url, run_settings=TIMES)
+        eventually(lambda: "cannot be reached yet" in worker.output, what="it says what it waits for")
+        proxy.heal(reset=True)
+        run = site.create("steps", process=front(site))
+        assert site.finish(run)["status"] == "success"
+        assert worker.alive
+        stop(worker)
+    sound(site, allowed="cannot be reached yet")

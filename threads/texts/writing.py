@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from threads.db.ids import UserId
 from threads.models import Thread, ThreadText
 from threads.texts.content import Content, content_of, title_of
 from threads.texts.words import words_of
@@ -32,15 +33,18 @@ class Text(NamedTuple):
     words: str
 
 
-def text(thread_id: UUID, *, user_id: int, metadata: Mapping[str, Any], content: Content) -> Text:
+def text(thread_id: UUID, *, user_id: UserId, metadata: Mapping[str, Any], content: Content) -> Text:
     title = title_of(content, metadata)
     words = sorted({mark_of(user_id), *content.words, *words_of(title)})
     return Text(thread_id, title, content.text, " ".join(words))
 
 
-def mark_of(user_id: int) -> str:
-    """A word that no text has, so that the databases' indexes find only the texts of one user."""
-    return f"@{user_id}"
+def mark_of(user_id: UserId) -> str:
+    """A word that no text has, so that the databases' indexes find only the texts of one user.
+
+    The hyphens of a UUID, and any other character of a key, would make several words of it.
+    """
+    return f"@{user_id}" if isinstance(user_id, int) else f"@x{str(user_id).encode().hex()}"
 
 
 def write(texts: Sequence[Text]) -> None:

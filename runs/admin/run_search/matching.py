@@ -2,7 +2,8 @@
 
 Ids, users, threads, workers and statuses are looked up by indexes. What no index has (texts, nodes,
 metadata, assistants) is looked for among the newest runs only, so that a search is bounded in a
-table of any size; `Found.bound` says among how many.
+table of any size; `Found.bound` says among how many. An index over inputs may be
+built (`runs.lifecycle.operators.input_index`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
 from django.db.models.functions import Cast
 
 from runs.admin.run_search.terms import ACTIVE, CANCELLED, WAITING, Term, UnknownTerm
+from runs.lifecycle.operators import input_index
 from runs.models import Run, RunStatus
 from runs.models.querysets import IN_FLIGHT
 from threads.admin.base import BY_USERNAME, as_uuid
@@ -49,6 +51,8 @@ def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Fo
         if term.name == "input" and not reads:
             raise UnknownTerm(UNREADABLE)
         needed, narrow = BY_NAME[term.name]
+        if term.name == "input" and len(term.value) >= input_index.SHORTEST and input_index.present():
+            needed = None
         bound = min((each for each in (bound, needed) if each is not None), default=None)
         rows = narrow(rows, term)
     if bound is not None and (oldest := _oldest_of_newest(bound)) is not None:

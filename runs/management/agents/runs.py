@@ -1,4 +1,4 @@
-"""`agents runs`: list and show runs; the other verbs are in `actions`, `tail` and `transfers`."""
+"""`agents runs`: list and show runs; the other verbs are in `run_verbs`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from runs.management.agents.chat_answers import question_lines
 from runs.management.agents.parsing import Noun, by_id
 from runs.management.agents.printing.output import Column, Output, cell, fitting, plain
 from runs.management.agents.printing.rows import LARGE, run_details, run_row, waits
-from runs.management.agents.run_verbs import actions, tail, transfers
+from runs.management.agents.run_verbs import actions, indexing, tail, transfers
 from runs.management.agents.run_verbs.choice import add_filters, chosen, exit_status, loaded
 from runs.management.arguments import positive
 from runs.models import Run, RunStatus
@@ -42,6 +42,7 @@ def add(nouns: Any) -> None:
     tail.add(noun)
     actions.add(noun)
     transfers.add(noun)
+    indexing.add(noun)
 
 
 def list_runs(given: Namespace, out: Output) -> None:

@@ -16,7 +16,7 @@ from runs.management.arguments import (
     seconds,
     warn_of_empty_queues,
 )
-from runs.management.databases import require_migrated_database
+from runs.management.databases import require_migrated_database, wait_for_database
 from runs.process.options import WorkerOptions
 
 
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, health_host: str, health_port: int, **options: Any) -> None:
+        wait_for_database(self.stderr.write)
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
         # Not above, because listing the commands does not need it.

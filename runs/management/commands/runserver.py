@@ -13,7 +13,7 @@ from django.contrib.staticfiles.management.commands import runserver
 from django.core.management.base import CommandError
 
 from runs.management.arguments import site_application
-from runs.management.databases import require_migrated_database
+from runs.management.databases import require_migrated_database, wait_for_database
 
 logger = logging.getLogger("django.server")
 
@@ -54,6 +54,7 @@ class Command(runserver.Command):
     server_cls: Any = DevelopmentServer
 
     def handle(self, *args: Any, **options: Any) -> None:
+        wait_for_database(self.stderr.write)
         require_migrated_database()
         super().handle(*args, **{**options, "use_threading": False})
 

@@ -13,7 +13,7 @@ from runs.management.arguments import (
     site_application,
     warn_of_empty_queues,
 )
-from runs.management.databases import require_migrated_database
+from runs.management.databases import require_migrated_database, wait_for_database
 from runs.process.options import WorkerOptions
 
 
@@ -38,6 +38,7 @@ class Command(BaseCommand):
     def handle(self, *, host: str, port: int, execute: bool, **options: Any) -> None:
         if not execute and (options["concurrency"] or options["queues"]):
             raise CommandError("--no-execute executes no runs: leave out --concurrency and --queues.")
+        wait_for_database(self.stderr.write)
         require_migrated_database()
         warn_of_empty_queues(self, options["queues"])
         # Not above: importing Daphne installs its event loop, also when Django only lists the commands.

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import UUID
 
 import httpx
+import pytest
 
 from threads.db.database import in_database
 from threads.models import ThreadText
+from threads.texts.writing import mark_of
 
 
 def hello(text: str, type: str = "human") -> dict[str, Any]:
@@ -86,3 +90,11 @@ async def test_edits_initial_states_and_copies_write_it(http: httpx.AsyncClient)
 async def test_a_state_without_messages_has_none(http: httpx.AsyncClient) -> None:
     steps = [{"updates": [{"values": {"messages": []}, "as_node": "talk"}]}]
     assert await text_of(await new_thread(http, metadata={"graph_id": "talking"}, supersteps=steps)) is None
+
+
+@pytest.mark.parametrize(
+    "key", [7, UUID("0199aa00-0000-7000-8000-00000000000a"), "ada@example.com", 'o\'hara "x"', "名"]
+)
+def test_the_mark_of_a_user_is_one_word_whatever_the_key(key: Any) -> None:
+    assert re.fullmatch("@[a-z0-9]+", mark_of(key))
+    assert mark_of(key) != mark_of(str(key) + "0")
