@@ -95,7 +95,8 @@ def _add(builder: Any, name: str, node: Node, following: list[str], above: list[
     if node.kind == "flaky":
         options["retry_policy"] = RetryPolicy(initial_interval=0.001, max_attempts=3, jitter=False)
     if node.kind == "cached":
-        options["cache_policy"] = CachePolicy()
+        # By value: the default key depends on which strings are the same object (docs/reference/upstream.md).
+        options["cache_policy"] = CachePolicy(key_func=repr)
     builder.add_node(name, _action(name, node, following, above), **options)
     if node.kind == "fan":
         worker = f"{name}w"
