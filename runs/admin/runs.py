@@ -17,26 +17,28 @@ from runs.admin.display import (
     duration,
     options,
     queue_wait,
+    run_badge,
     runs_link,
     tokens,
     worker_link,
 )
-from runs.admin.filters import (
-    AssistantFilter,
-    ErrorFilter,
-    GraphFilter,
-    RunCreatedFilter,
-    StatusFilter,
-    ThreadFilter,
-    WorkerFilter,
-)
+from runs.admin.filters import ErrorFilter, RunCreatedFilter, ThreadFilter
 from runs.admin.rights import note_reading
+from runs.admin.run_list.changes import RunChangeList
+from runs.admin.run_list.facets import (
+    AssistantFacet,
+    GraphFacet,
+    QueueFacet,
+    StatusFacet,
+    UserFacet,
+    WorkerFacet,
+)
 from runs.admin.run_page import views
 from runs.admin.run_search.matching import matching
 from runs.admin.run_search.terms import QUALIFIERS, UnknownTerm, parsed
 from runs.models import Run
 from threads.admin.base import ReadOnlyAdmin, column
-from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id
+from threads.display import EMPTY, ago, excerpt, link, moment, pretty, short_id
 
 
 @admin.register(Run)
@@ -47,13 +49,15 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     )  # fmt: skip
     list_display_links = ("short",)
     list_filter = (
-        StatusFilter,
-        GraphFilter,
-        WorkerFilter,
-        ErrorFilter,
+        StatusFacet,
         RunCreatedFilter,
+        GraphFacet,
+        AssistantFacet,
+        QueueFacet,
+        WorkerFacet,
+        UserFacet,
+        ErrorFilter,
         ThreadFilter,
-        AssistantFilter,
     )
     list_select_related = ("assistant", "worker")
     list_defer = LIST_DEFER
@@ -82,7 +86,6 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     )
     payload_fieldsets = frozenset({"Request", "Checkpoint before the run"})
 
-    state = column("status", badge, "status")
     short = column("id", short_id, "run")
     created = column("created_at", ago, "created")
     error_excerpt = column("error", excerpt, "error")
@@ -100,6 +103,9 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("assistant", "worker")
 
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
+        return RunChangeList
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -113,6 +119,10 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         if found.bound is not None:
             self.message_user(request, f"Searched among the newest {found.bound:,} runs.", messages.INFO)
         return found.rows, False
+
+    @admin.display(description="status")
+    def state(self, run: Run) -> SafeString:
+        return run_badge(run)
 
     def get_urls(self) -> list[Any]:
         return [*views.urls(self.admin_site.admin_view), *super().get_urls()]

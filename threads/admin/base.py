@@ -32,6 +32,13 @@ HIDDEN = f"Shown to people who have the permission {READ_PAYLOADS}."
 READ_MESSAGE = "Read its contents."
 
 
+class AtLeast(int):
+    """A number of rows that are counted, of more that are not: pages print it with a plus."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+
 class BoundedPaginator(Paginator):
     """Counts at most the rows that can be paged through.
 
@@ -41,7 +48,8 @@ class BoundedPaginator(Paginator):
     @cached_property
     def count(self) -> int:  # type: ignore[override]
         rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[:COUNTED].count())
+        found = int(rows.order_by().values("pk")[: COUNTED + 1].count())
+        return found if found <= COUNTED else AtLeast(COUNTED)
 
 
 def _deletes_user(request: HttpRequest) -> bool:
