@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -24,7 +25,9 @@ from runs.admin.display import (
 )
 from runs.admin.filters import ErrorFilter, RunCreatedFilter, ThreadFilter
 from runs.admin.rights import note_reading
+from runs.admin.run_list import pages
 from runs.admin.run_list.changes import RunChangeList
+from runs.admin.run_list.columns import DEFAULT, columns
 from runs.admin.run_list.facets import (
     AssistantFacet,
     GraphFacet,
@@ -43,10 +46,7 @@ from threads.display import EMPTY, ago, excerpt, link, moment, pretty, short_id
 
 @admin.register(Run)
 class RunAdmin(RunActions, ReadOnlyAdmin):
-    list_display = (
-        "state", "short", "thread_link", "assistant_link", "created", "wait", "took", "attempt", "tokens",
-        "executed_by", "error_excerpt",
-    )  # fmt: skip
+    list_display = DEFAULT
     list_display_links = ("short",)
     list_filter = (
         StatusFacet,
@@ -59,7 +59,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         ErrorFilter,
         ThreadFilter,
     )
-    list_select_related = ("assistant", "worker")
+    list_select_related = ("assistant", "worker", "user")
     list_defer = LIST_DEFER
     ordering = ("-id",)
     sortable_by = ()
@@ -69,7 +69,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
             None,
             {"fields": (("state", "attempts"), "id", "thread_page", "assistant_page", "user", "error_json")},
         ),
-        ("Time", {"fields": (("created_full", "due"), ("started", "finished"), ("wait", "took"))}),
+        ("Time", {"fields": (("created_full", "due"), ("started_full", "finished_full"), ("wait", "took"))}),
         (
             "Execution",
             {
@@ -88,11 +88,13 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     short = column("id", short_id, "run")
     created = column("created_at", ago, "created")
+    started = column("started_at", ago, "started")
+    finished = column("finished_at", ago, "finished")
     error_excerpt = column("error", excerpt, "error")
     created_full = column("created_at", moment, "created")
     due = column("due_at", moment, "due")
-    started = column("started_at", moment, "started")
-    finished = column("finished_at", moment, "finished")
+    started_full = column("started_at", moment, "started")
+    finished_full = column("finished_at", moment, "finished")
     error_json = column("error", pretty, "error")
     input_json = column("kwargs", lambda kwargs: pretty(kwargs.get("input")), "input")
     command_json = column("kwargs", lambda kwargs: pretty(kwargs.get("command")), "command")
@@ -101,7 +103,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     base_json = column("base", pretty, "checkpoint")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("assistant", "worker")
+        return super().get_queryset(request).select_related("assistant", "worker", "user")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
         return RunChangeList
@@ -125,7 +127,15 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         return run_badge(run)
 
     def get_urls(self) -> list[Any]:
-        return [*views.urls(self.admin_site.admin_view), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [*views.urls(wrap), *pages.urls(wrap), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        kept = pages.context(request) if self.has_view_permission(request) else {}
+        return super().changelist_view(request, {**(extra_context or {}), "run_list": kept})
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return columns(request)
 
     def note_reading(self, request: HttpRequest, row: Any) -> None:
         note_reading(row, request.user)
@@ -141,6 +151,16 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
             link("threads_thread", run.thread_id, str(run.thread_id)),
             runs_link("thread", run.thread_id),
         )
+
+    @admin.display(description="user")
+    def username(self, run: Run) -> SafeString:
+        """The user, with a link to all their runs."""
+        name = run.user.get_username()
+        return format_html('<a href="?{}">{}</a>', urlencode({"user": name}), name)
+
+    @admin.display(description="graph")
+    def graph(self, run: Run) -> str:
+        return run.assistant.graph_id
 
     @admin.display(description="assistant")
     def assistant_link(self, run: Run) -> str:

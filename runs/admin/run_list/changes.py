@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from runs.admin.run_list.columns import PARAMETER
 from runs.admin.run_list.counts import Counts
 from runs.admin.run_list.facets import Facet
 from runs.admin.run_search.statuses import waiting
@@ -20,6 +21,10 @@ class RunChangeList(SparingChangeList):
 
     #: Counts of the choices of the filters.
     counts: Counts
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        found = super().get_filters_params(params)
+        return {name: values for name, values in found.items() if name != PARAMETER}
 
     @property
     def facets(self) -> list[Facet]:

@@ -56,6 +56,11 @@ class Counts:
         return self._rows.order_by("-id").values_list("id", flat=True)[NEWEST : NEWEST + 1].first()
 
     @property
+    def newest(self) -> str:
+        """How many runs are counted at most."""
+        return f"{NEWEST:,}"
+
+    @property
     def bounded(self) -> bool:
         """Whether there are more runs than were counted."""
         return self._oldest is not None
