@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin.options import IS_POPUP_VAR, TO_FIELD_VAR
 from django.contrib.admin.views.main import ALL_VAR, ERROR_FLAG, PAGE_VAR
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    JsonResponse,
+    QueryDict,
+)
 from django.urls import path, reverse
+from django.views.decorators.cache import never_cache
 
 from runs.admin.rights import missing, refused
 from runs.admin.run_list.columns import ALWAYS, COLUMNS, PARAMETER, columns, keep
+from runs.admin.run_search.suggestions import suggested
 from runs.models import SavedView
 from threads.admin.base import as_uuid
 from threads.db import clock
@@ -29,7 +39,11 @@ NAME, QUERY = 80, 2000
 
 def urls(wrap: Callable[..., Any]) -> list[Any]:
     pages = {"columns": keep_columns, "saveview": save_view, "deleteview": delete_view}
-    return [path(f"{name}/", wrap(_posted(page)), name=f"runs_run_{name}") for name, page in pages.items()]
+    suggestions = path("suggestions/", wrap(never_cache(suggest)), name="runs_run_suggestions")
+    return [
+        suggestions,
+        *(path(f"{name}/", wrap(_posted(page)), name=f"runs_run_{name}") for name, page in pages.items()),
+    ]
 
 
 def context(request: HttpRequest) -> dict[str, Any]:
@@ -63,6 +77,14 @@ def kept_query(given: QueryDict) -> str:
     for name in PASSING:
         query.pop(name, None)
     return query.urlencode()
+
+
+def suggest(request: HttpRequest) -> HttpResponse:
+    """Completions of the last word in the search box."""
+    if lacking := missing(request, VIEW_RUNS):
+        return refused(lacking)
+    found = suggested(request.GET.get("word", "").replace("\x00", ""))
+    return JsonResponse({"suggestions": [asdict(each) for each in found]})
 
 
 def keep_columns(request: HttpRequest) -> HttpResponse:

@@ -55,12 +55,12 @@ def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Fo
             needed = None
         bound = min((each for each in (bound, needed) if each is not None), default=None)
         rows = narrow(rows, term)
-    if bound is not None and (oldest := _oldest_of_newest(bound)) is not None:
+    if bound is not None and (oldest := oldest_of_newest(bound)) is not None:
         rows = rows.filter(id__gte=oldest)
     return Found(rows, bound)
 
 
-def _oldest_of_newest(count: int) -> UUID | None:
+def oldest_of_newest(count: int) -> UUID | None:
     """The oldest id among the newest ones; None if there are not so many."""
     found: UUID | None = Run.objects.order_by("-id").values_list("id", flat=True)[count - 1 : count].first()
     return found
