@@ -24,10 +24,10 @@ LIST_DEFER = (
 def run_badge(run: Run) -> SafeString:
     """The status of a run. The list marks those that wait for a person, which ended in `success`."""
     if getattr(run, "waits", False):
-        return badge("waiting", "waits for a person")
+        return format_html('<span title="Waits for a person">{}</span>', badge("waiting", "asks"))
     if run.status == RunStatus.INTERRUPTED:
         # Without a request it was stopped by a shutdown.
-        return badge(run.status, "cancelled" if run.cancel_action else "stopped")
+        return badge("cancelled", "cancelled" if run.cancel_action else "stopped")
     return badge(run.status)
 
 

@@ -132,7 +132,9 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         kept = pages.context(request) if self.has_view_permission(request) else {}
-        return super().changelist_view(request, {**(extra_context or {}), "run_list": kept})
+        return super().changelist_view(
+            request, {"title": "Runs", "run_list": kept, **(extra_context or {})}
+        )
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return columns(request)
@@ -156,7 +158,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     def username(self, run: Run) -> SafeString:
         """The user, with a link to all their runs."""
         name = run.user.get_username()
-        return format_html('<a href="?{}">{}</a>', urlencode({"user": name}), name)
+        return format_html('<a href="?{}" title="{}">{}</a>', urlencode({"user": name}), name, name)
 
     @admin.display(description="graph")
     def graph(self, run: Run) -> str:

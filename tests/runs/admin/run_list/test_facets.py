@@ -75,8 +75,8 @@ def test_waiting_for_a_person_is_apart_from_cancelled(root: Client) -> None:
     html = root.get(RUNS).content.decode()
     badges = [each.partition("</span>")[0] for each in html.split('<span class="status ')[1:]]
     assert sorted(badges) == [
-        'status-interrupted">cancelled', 'status-interrupted">stopped', 'status-success">success',
-        'status-waiting">waits for a person',
+        'status-cancelled">cancelled', 'status-cancelled">stopped', 'status-success">success',
+        'status-waiting">asks',
     ]  # fmt: skip
     found = choices(root, "status")
     assert (found["Waits for a person"], found["Cancelled"], found["Success"]) == ("1", "2", "2")

@@ -55,7 +55,8 @@ def said(response: Any) -> list[str]:
 def test_the_list_says_whose_each_run_is(root: Client) -> None:
     run = make_run("success")
     html = root.get(RUNS).content.decode()
-    assert f'<a href="?user={run.user.username}">{run.user.username}</a>' in html
+    name = run.user.username
+    assert f'<a href="?user={name}" title="{name}">{name}</a>' in html
     assert shown(root) == DEFAULT
 
 

@@ -17,7 +17,7 @@ export class Suggestions {
     this.list = h("ul.suggestions", { role: "listbox", id: "suggestions", "aria-label": "Suggestions", hidden: true });
     input.parentElement.classList.add("suggested");
     input.parentElement.append(this.list);
-    for (const [name, value] of Object.entries({ role: "combobox", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "suggestions" })) input.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ role: "combobox", "aria-label": "Search runs", autocomplete: "off", spellcheck: "false", "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": "suggestions" })) input.setAttribute(name, value);
     input.addEventListener("input", () => this.later());
     input.addEventListener("blur", () => this.close());
     input.addEventListener("keydown", (event) => this.key(event));
