@@ -132,9 +132,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         kept = pages.context(request) if self.has_view_permission(request) else {}
-        return super().changelist_view(
-            request, {"title": "Runs", "run_list": kept, **(extra_context or {})}
-        )
+        return super().changelist_view(request, {"title": "Runs", "run_list": kept, **(extra_context or {})})
 
     def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
         return columns(request)
