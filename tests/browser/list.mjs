@@ -69,6 +69,9 @@ test("columns and views are kept, on a phone in the dark", async () => {
   const page = await list({ width: 360, height: 740, theme: "dark", hasTouch: true });
   const tool = (name) => page.tab.locator("details.tool > summary", { hasText: name });
   await tool("Columns").click();
+  await page.tab.keyboard.press("Escape");
+  await page.tab.getByLabel("Queue", { exact: true }).waitFor({ state: "hidden" });
+  await tool("Columns").click();
   await page.tab.getByLabel("Queue", { exact: true }).check();
   await page.tab.getByLabel("Thread", { exact: true }).uncheck();
   await sound(page);
