@@ -1,41 +1,29 @@
-"""How many runs each choice of the list's filters has, by few statements and over a bounded number of rows."""
+"""How many runs each choice of the list's filters has, over a bounded number of rows."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Protocol
 
 from django.db.models import Count, QuerySet
 
-from runs.admin.run_search.statuses import waiting
 from runs.models import Run
 from threads.admin.base import COUNTED
 
-#: Among how many of the newest runs that match the rest of the list's conditions the choices are counted.
-NEWEST = 20_000
-#: What a choice is a value of.
-FIELDS = ("status", "queue", "assistant__graph_id", "assistant", "worker", "user")
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Runs that have the same values of `FIELDS`."""
-
-    values: dict[str, Any]
-    #: Whether these are those of them that wait for a person; they are in another group too.
-    waits: bool
-    count: int
+#: Among how many of the newest runs that match the rest of the list's conditions the choices are counted: as
+#: many as the list itself counts.
+NEWEST = COUNTED
 
 
 class Narrowing(Protocol):
     """A filter whose choices are counted."""
 
+    #: What its choices are values of.
     field: str
 
-    def accepts(self, group: Group) -> bool: ...
+    def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]: ...
 
 
 class Counts:
@@ -47,45 +35,45 @@ class Counts:
     """
 
     def __init__(self, rows: QuerySet[Run], filters: Sequence[Narrowing]) -> None:
-        self._rows = rows.order_by()
+        self._rows = rows
         self._filters = filters
-
-    @cached_property
-    def _oldest(self) -> Any:
-        """The oldest of the runs that are counted; None for all."""
-        return self._rows.order_by("-id").values_list("id", flat=True)[NEWEST : NEWEST + 1].first()
 
     @property
     def newest(self) -> str:
         """How many runs are counted at most."""
         return f"{NEWEST:,}"
 
+    @cached_property
+    def _oldest(self) -> Any:
+        """The newest of the runs that are not counted; None if all are."""
+        return self._rows.order_by("-id").values_list("id", flat=True)[NEWEST : NEWEST + 1].first()
+
     @property
     def bounded(self) -> bool:
         """Whether there are more runs than were counted."""
         return self._oldest is not None
 
-    @cached_property
-    def _groups(self) -> list[Group]:
-        rows = self._rows if self._oldest is None else self._rows.filter(id__gt=self._oldest)
-        return [*_grouped(rows, waits=False), *_grouped(rows.filter(waiting()), waits=True)]
+    def rows(self, counted: Narrowing) -> QuerySet[Run]:
+        """The runs among which the choices of a filter are counted, whatever is chosen in it."""
+        rows = self._rows.order_by()
+        if self._oldest is not None:
+            rows = rows.filter(id__gt=self._oldest)
+        for each in self._filters:
+            if each is not counted:
+                rows = each.narrow(rows)
+        return rows
 
-    def of(self, counted: Narrowing, value: Callable[[Group], Any]) -> Counter[Any]:
-        """The number of runs by the value of their group, whatever is chosen in the filter itself."""
-        others = [each for each in self._filters if each is not counted]
-        found: Counter[Any] = Counter()
-        for group in self._groups:
-            if all(each.accepts(group) for each in others):
-                found[value(group)] += group.count
-        return found
+    def of(self, counted: Narrowing) -> Counter[Any]:
+        """The number of runs by the value of the filter's field."""
+        return Counter(
+            dict(
+                self.rows(counted)
+                .values_list(counted.field)
+                .annotate(runs=Count("id"))
+                .values_list(counted.field, "runs")
+            )
+        )
 
     def shown(self, count: int) -> str:
         """A count in words: a plus says that there may be more."""
-        if count > COUNTED:
-            return f"{COUNTED:,}+"
         return f"{count:,}+" if self.bounded else f"{count:,}"
-
-
-def _grouped(rows: QuerySet[Run], *, waits: bool) -> list[Group]:
-    found = rows.values(*FIELDS).annotate(runs=Count("id")).values_list(*FIELDS, "runs")
-    return [Group(dict(zip(FIELDS, values, strict=True)), waits, count) for *values, count in found]

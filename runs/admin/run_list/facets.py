@@ -16,8 +16,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from runs.admin.run_list.counts import Group
-from runs.admin.run_search.statuses import condition, of_rows
+from runs.admin.run_search.statuses import condition, of_rows, waiting
 from runs.admin.run_search.terms import ACTIVE, ALIASES, CANCELLED, STATUSES, WAITING
 from runs.models import Assistant, Run, Worker
 from threads.admin.base import as_uuid
@@ -31,7 +30,7 @@ class Facet(admin.ListFilter):
 
     template = "admin/runs/run/facet.html"
     parameter_name: str
-    #: One of `counts.FIELDS`.
+    #: What its choices are values of.
     field: str
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
@@ -66,15 +65,12 @@ class Facet(admin.ListFilter):
     def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]:
         return rows.filter(**{f"{self.field}__in": self.values}) if self.chosen else rows
 
-    def accepts(self, group: Group) -> bool:
-        return not self.chosen or group.values[self.field] in self.values
-
     def named(self, values: Collection[Any]) -> dict[Any, tuple[str, str]]:
         """By value of the field: as the address has it, and as people read it."""
         return {value: (value, value) for value in values}
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        counted = changelist.counts.of(self, lambda group: group.values[self.field])
+        counted = changelist.counts.of(self)
         counted.pop(None, None)  # runs without a worker
         common = [value for value, _ in counted.most_common(OFFERED)]
         named = self.named([*common, *(each for each in self.values if each not in common)])
@@ -125,15 +121,9 @@ class StatusFacet(Facet):
     def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]:
         return rows.filter(condition(self.chosen)) if self.chosen else rows
 
-    def accepts(self, group: Group) -> bool:
-        if group.waits:  # these are in a group of successful ones too
-            return WAITING in self.chosen and group.values["status"] not in self.values
-        return super().accepts(group)
-
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        counted = changelist.counts.of(
-            self, lambda group: WAITING if group.waits else group.values[self.field]
-        )
+        counted = changelist.counts.of(self)
+        counted[WAITING] = changelist.counts.rows(self).filter(waiting()).count()
         yield self._every(changelist)
         for word, label in self.words.items():
             row = word if word == WAITING else next(iter(of_rows([word])))
