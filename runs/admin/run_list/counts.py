@@ -1,29 +1,37 @@
-"""How many runs each choice of the list's filters has, over a bounded number of rows."""
+"""How many runs each choice of the list's filters has, by one statement over a bounded number of rows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from itertools import compress
 from typing import Any, Protocol
 
-from django.db.models import Count, QuerySet
+from django.db.models import BooleanField, Case, QuerySet, Value, When
 
+from runs.admin.run_search.statuses import waiting
 from runs.models import Run
 from threads.admin.base import COUNTED
 
 #: Among how many of the newest runs that match the rest of the list's conditions the choices are counted: as
 #: many as the list itself counts.
 NEWEST = COUNTED
+#: What a choice is a value of, and whether a run waits for a person.
+FIELDS = ("status", "queue", "assistant__graph_id", "assistant", "worker", "user", "waits")
+
+#: By field, the values of the counted runs, the newest first.
+Columns = dict[str, tuple[Any, ...]]
 
 
 class Narrowing(Protocol):
     """A filter whose choices are counted."""
 
-    #: What its choices are values of.
+    #: One of `FIELDS`.
     field: str
 
-    def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]: ...
+    def accepted(self, columns: Columns) -> list[bool] | None:
+        """Of each run whether the filter lets it through; None if nothing is chosen."""
 
 
 class Counts:
@@ -35,7 +43,7 @@ class Counts:
     """
 
     def __init__(self, rows: QuerySet[Run], filters: Sequence[Narrowing]) -> None:
-        self._rows = rows
+        self._found = rows
         self._filters = filters
 
     @property
@@ -44,35 +52,26 @@ class Counts:
         return f"{NEWEST:,}"
 
     @cached_property
-    def _oldest(self) -> Any:
-        """The newest of the runs that are not counted; None if all are."""
-        return self._rows.order_by("-id").values_list("id", flat=True)[NEWEST : NEWEST + 1].first()
+    def _rows(self) -> list[tuple[Any, ...]]:
+        waits = Case(When(waiting(), then=Value(True)), default=Value(False), output_field=BooleanField())
+        return list(self._found.order_by("-id").annotate(waits=waits).values_list(*FIELDS)[: NEWEST + 1])
 
     @property
     def bounded(self) -> bool:
         """Whether there are more runs than were counted."""
-        return self._oldest is not None
+        return len(self._rows) > NEWEST
 
-    def rows(self, counted: Narrowing) -> QuerySet[Run]:
-        """The runs among which the choices of a filter are counted, whatever is chosen in it."""
-        rows = self._rows.order_by()
-        if self._oldest is not None:
-            rows = rows.filter(id__gt=self._oldest)
-        for each in self._filters:
-            if each is not counted:
-                rows = each.narrow(rows)
-        return rows
+    @cached_property
+    def _columns(self) -> Columns:
+        rows = self._rows[:NEWEST]
+        return dict(zip(FIELDS, zip(*rows, strict=True) if rows else ((),) * len(FIELDS), strict=True))
 
-    def of(self, counted: Narrowing) -> Counter[Any]:
-        """The number of runs by the value of the filter's field."""
-        return Counter(
-            dict(
-                self.rows(counted)
-                .values_list(counted.field)
-                .annotate(runs=Count("id"))
-                .values_list(counted.field, "runs")
-            )
-        )
+    def of(self, counted: Narrowing, field: str) -> Counter[Any]:
+        """The number of runs by the value of a field, whatever is chosen in the filter that is counted."""
+        masks = [each.accepted(self._columns) for each in self._filters if each is not counted]
+        chosen = [mask for mask in masks if mask is not None]
+        column = self._columns[field]
+        return Counter(compress(column, map(all, zip(*chosen, strict=True))) if chosen else column)
 
     def shown(self, count: int) -> str:
         """A count in words: a plus says that there may be more."""

@@ -16,7 +16,8 @@ from django.contrib.auth import get_user_model
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from runs.admin.run_search.statuses import condition, of_rows, waiting
+from runs.admin.run_list.counts import Columns
+from runs.admin.run_search.statuses import condition, of_rows
 from runs.admin.run_search.terms import ACTIVE, ALIASES, CANCELLED, STATUSES, WAITING
 from runs.models import Assistant, Run, Worker
 from threads.admin.base import as_uuid
@@ -30,7 +31,7 @@ class Facet(admin.ListFilter):
 
     template = "admin/runs/run/facet.html"
     parameter_name: str
-    #: What its choices are values of.
+    #: One of `counts.FIELDS`.
     field: str
 
     def __init__(self, request: HttpRequest, params: dict[str, Any], model: Any, model_admin: Any) -> None:
@@ -65,12 +66,16 @@ class Facet(admin.ListFilter):
     def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]:
         return rows.filter(**{f"{self.field}__in": self.values}) if self.chosen else rows
 
+    def accepted(self, columns: Columns) -> list[bool] | None:
+        values = self.values
+        return [each in values for each in columns[self.field]] if self.chosen else None
+
     def named(self, values: Collection[Any]) -> dict[Any, tuple[str, str]]:
         """By value of the field: as the address has it, and as people read it."""
         return {value: (value, value) for value in values}
 
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        counted = changelist.counts.of(self)
+        counted = changelist.counts.of(self, self.field)
         counted.pop(None, None)  # runs without a worker
         common = [value for value, _ in counted.most_common(OFFERED)]
         named = self.named([*common, *(each for each in self.values if each not in common)])
@@ -121,9 +126,15 @@ class StatusFacet(Facet):
     def narrow(self, rows: QuerySet[Run]) -> QuerySet[Run]:
         return rows.filter(condition(self.chosen)) if self.chosen else rows
 
+    def accepted(self, columns: Columns) -> list[bool] | None:
+        found = super().accepted(columns)
+        if found is None or WAITING not in self.chosen:
+            return found
+        return [each or waits for each, waits in zip(found, columns["waits"], strict=True)]
+
     def choices(self, changelist: Any) -> Iterator[dict[str, Any]]:
-        counted = changelist.counts.of(self)
-        counted[WAITING] = changelist.counts.rows(self).filter(waiting()).count()
+        counted = changelist.counts.of(self, self.field)
+        counted[WAITING] = changelist.counts.of(self, "waits")[True]
         yield self._every(changelist)
         for word, label in self.words.items():
             row = word if word == WAITING else next(iter(of_rows([word])))

@@ -197,7 +197,7 @@ def test_the_list_takes_as_many_queries_for_many_views_as_for_few(root: Client) 
         with CaptureQueriesContext(connection) as queries:
             assert root.get(RUNS).status_code == 200
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 18
+    assert counts[0] == counts[1] <= 12
 
 
 def test_forms_need_their_token(db: None) -> None:
