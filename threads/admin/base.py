@@ -42,12 +42,15 @@ class AtLeast(int):
 class BoundedPaginator(Paginator):
     """Counts at most the rows that can be paged through.
 
-    Counting all of a large table takes seconds.
+    Counting all of a large table takes seconds. A list whose rows are counted for another reason gives
+    their number as `rows.counted`.
     """
 
     @cached_property
     def count(self) -> int:  # type: ignore[override]
         rows: Any = self.object_list
+        if (counted := getattr(rows, "counted", None)) is not None:
+            return int(counted) if counted <= COUNTED else AtLeast(COUNTED)
         found = int(rows.order_by().values("pk")[: COUNTED + 1].count())
         return found if found <= COUNTED else AtLeast(COUNTED)
 

@@ -38,6 +38,8 @@ class RunChangeList(SparingChangeList):
         return rows
 
     def get_results(self, request: HttpRequest) -> None:
+        found: Any = self.queryset
+        found.counted = self.counts.total
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
         self.result_list = rows

@@ -66,12 +66,22 @@ class Counts:
         rows = self._rows[:NEWEST]
         return dict(zip(FIELDS, zip(*rows, strict=True) if rows else ((),) * len(FIELDS), strict=True))
 
+    @property
+    def total(self) -> int | None:
+        """The number of runs that all filters let through; None if these are not all counted."""
+        if not self.bounded:
+            return self._by(self._filters, "waits").total()
+        chosen = any(each.accepted(self._columns) is not None for each in self._filters)
+        return None if chosen else len(self._rows)
+
     def of(self, counted: Narrowing, field: str) -> Counter[Any]:
         """The number of runs by the value of a field, whatever is chosen in the filter that is counted."""
-        masks = [each.accepted(self._columns) for each in self._filters if each is not counted]
-        chosen = [mask for mask in masks if mask is not None]
+        return self._by([each for each in self._filters if each is not counted], field)
+
+    def _by(self, filters: Sequence[Narrowing], field: str) -> Counter[Any]:
+        masks = [mask for each in filters if (mask := each.accepted(self._columns)) is not None]
         column = self._columns[field]
-        return Counter(compress(column, map(all, zip(*chosen, strict=True))) if chosen else column)
+        return Counter(compress(column, map(all, zip(*masks, strict=True))) if masks else column)
 
     def shown(self, count: int) -> str:
         """A count in words: a plus says that there may be more."""

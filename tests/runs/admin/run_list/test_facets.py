@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from runs.admin.run_list import counts
 from tests.support.admin_site import sign_in
 from tests.support.rows import make_assistant, make_run, make_thread, make_user, make_worker
+from threads.admin import base
 
 RUNS = "/admin/runs/run/"
 
@@ -163,13 +164,32 @@ def test_counts_are_bounded_and_say_so(root: Client, monkeypatch: pytest.MonkeyP
     assert (found["Success"], found["Error"]) == ("3", "1")
 
 
-def test_no_statement_counts_without_a_bound(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_list_says_how_many_runs_there_are(root: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    for status in ("error", "error", "success"):
+        make_run(status, error={"error": "E"} if status == "error" else None)
+    asked = make_run("success", thread=make_thread(status="interrupted"))
+
+    def count(**query: Any) -> str:
+        return str(changelist(root, query).result_count)
+
+    assert (count(), count(status="error"), count(status=["waiting", "error"])) == ("4", "2", "3")
+    assert (count(user="nobody"), count(user=asked.user.username, status="success")) == ("0", "1")
+    assert count(has_error="yes", status="success") == "0"
+    for module in (counts, base):
+        monkeypatch.setattr(module, "NEWEST" if module is counts else "COUNTED", 3)
+    assert (count(), count(status="error"), count(queue="default")) == ("3+", "2", "3+")
+
+
+@pytest.mark.parametrize("status", ["", "error"])
+def test_no_statement_counts_without_a_bound(
+    root: Client, monkeypatch: pytest.MonkeyPatch, status: str
+) -> None:
     monkeypatch.setattr(counts, "NEWEST", 3)
     for _ in range(6):
         make_run("error")
     with CaptureQueriesContext(connection) as queries:
-        listed(root, status="error", queue="default", user=make_run().user.username)
+        listed(root, status=status)
     counted = [query["sql"] for query in queries if "waits" in query["sql"] or "COUNT(" in query["sql"]]
-    # The list's own rows, and those that the filters count.
-    assert len(counted) == 2
+    # Those that the filters count, and the list's own rows if they are others.
+    assert len(counted) == (2 if status else 1)
     assert all("LIMIT" in sql for sql in counted), counted
