@@ -18,7 +18,9 @@ def waiting() -> Q:
     A run that asks ends in `success`. `interrupted` is a run that was cancelled.
     """
     last = Run.objects.filter(thread=OuterRef("thread")).order_by("-created_at", "-id").values("id")[:1]
-    return Q(status=RunStatus.SUCCESS, thread__status=ThreadStatus.INTERRUPTED, id=Subquery(last))
+    # In this order: as a value, not a condition, the subquery would be executed for every row.
+    asked = Q(status=RunStatus.SUCCESS, thread__status=ThreadStatus.INTERRUPTED)
+    return asked & Q(id=Subquery(last))
 
 
 def of_rows(words: Collection[str]) -> frozenset[str]:
