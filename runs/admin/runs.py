@@ -25,7 +25,7 @@ from runs.admin.display import (
 )
 from runs.admin.filters import ErrorFilter, RunCreatedFilter, ThreadFilter
 from runs.admin.rights import note_reading
-from runs.admin.run_list import pages
+from runs.admin.run_list import live, pages
 from runs.admin.run_list.changes import RunChangeList
 from runs.admin.run_list.columns import DEFAULT, columns
 from runs.admin.run_list.facets import (
@@ -128,7 +128,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
-        return [*views.urls(wrap), *pages.urls(wrap), *super().get_urls()]
+        return [*views.urls(wrap), *pages.urls(wrap), *live.urls(self, wrap), *super().get_urls()]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         kept = pages.context(request) if self.has_view_permission(request) else {}

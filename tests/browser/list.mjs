@@ -95,3 +95,36 @@ test("columns and views are kept, on a phone in the dark", async () => {
   await page.has("#result_list .field-thread_link");
   await sound(page);
 });
+
+test("rows follow their runs in place, new ones are counted, and durations lead to runs", async () => {
+  const { thread_id: thread } = await post("/threads", {});
+  await post(`/threads/${thread}/runs`, { assistant_id: "steps", input: { log: [], delay: 1 } });
+  const page = await list({ width: 1280, height: 900 });
+  const first = page.tab.locator("#result_list tbody tr").first();
+  const before = await first.locator(".field-short").innerText();
+  assert.match(await first.locator(".field-state").innerText(), /pending|running/);
+  await first.locator(".action-checkbox input").check();
+  const top = () => first.evaluate((row) => row.getBoundingClientRect().top);
+  const place = await top();
+  await run("steps", { log: [] });
+  await page.tab.getByRole("link", { name: "Show 1 new run" }).waitFor();
+  await first.locator(".field-state", { hasText: "success" }).waitFor();
+  assert.equal(await first.locator(".field-short").innerText(), before);
+  assert.equal(await top(), place, "nothing has moved");
+  assert.ok(await first.locator(".action-checkbox input").isChecked());
+  await page.button("Live").click();
+  await page.button("Paused").waitFor();
+  await page.button("Paused").click();
+  await page.tab.route("**/rows/**", (route) => route.abort());
+  await page.has(".live", "The server does not answer");
+  await page.tab.unroute("**/rows/**");
+  await page.tab.getByText("Durations over time").click();
+  await page.has(".durations p", /half took at most/);
+  await sound(page);
+  const points = page.tab.locator(".durations svg a");
+  await points.last().focus();
+  await page.tab.keyboard.press("ArrowLeft");
+  assert.match(await page.tab.evaluate(() => document.activeElement.getAttribute("aria-label")), /^\w+, .+(ms|s|min|h), /);
+  await page.tab.keyboard.press("Enter");
+  await page.tab.waitForURL(/\/run\/[0-9a-f-]{36}\/change/);
+});

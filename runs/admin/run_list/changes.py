@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib import messages
@@ -43,10 +44,7 @@ class RunChangeList(SparingChangeList):
         super().get_results(request)
         rows: list[Any] = list(self.result_list)
         self.result_list = rows
-        ended = [run.pk for run in rows if run.status == RunStatus.SUCCESS]
-        waits = set(Run.objects.filter(waiting(), id__in=ended).values_list("id", flat=True)) if ended else ()
-        for run in rows:
-            run.waits = run.pk in waits
+        tell_waiting(rows)
         for facet in self.facets:
             # The stock search form carries on the last value only; `hidden_values` has all.
             for name in facet.expected_parameters():
@@ -59,3 +57,11 @@ class RunChangeList(SparingChangeList):
     def hidden_values(self) -> list[tuple[str, str]]:
         """What the search form carries on: every value of these filters."""
         return [(facet.parameter_name, value) for facet in self.facets for value in facet.chosen]
+
+
+def tell_waiting(rows: Collection[Any]) -> None:
+    """Set `waits` of each run: whether it waits for a person. At most one query."""
+    ended = [run.pk for run in rows if run.status == RunStatus.SUCCESS]
+    waits = set(Run.objects.filter(waiting(), id__in=ended).values_list("id", flat=True)) if ended else ()
+    for run in rows:
+        run.waits = run.pk in waits

@@ -48,6 +48,8 @@ PAGES |= {
     "runs_run_page_export": frozenset(["view_run", READ]),
     "runs_run_page_compare": frozenset(["view_run", READ]),
     "runs_run_page_act": frozenset(["view_run", OPERATE]),
+    "runs_run_rows": frozenset(["view_run"]),
+    "runs_run_durations": frozenset(["view_run"]),
     "runs_run_suggestions": frozenset(["view_run"]),
     "runs_run_columns": frozenset(["view_run"]),
     "runs_run_saveview": frozenset(["view_run"]),
