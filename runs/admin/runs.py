@@ -26,7 +26,7 @@ from runs.admin.display import (
 from runs.admin.filters import ErrorFilter, RunCreatedFilter, ThreadFilter
 from runs.admin.rights import note_reading
 from runs.admin.run_list import live, pages
-from runs.admin.run_list.changes import RunChangeList
+from runs.admin.run_list.changes import Conditions, RunChangeList
 from runs.admin.run_list.columns import DEFAULT, columns
 from runs.admin.run_list.facets import (
     AssistantFacet,
@@ -106,7 +106,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
         return super().get_queryset(request).select_related("assistant", "worker", "user")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
-        return RunChangeList
+        return Conditions if getattr(request, live.CONDITIONS, False) else RunChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

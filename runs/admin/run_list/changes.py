@@ -59,6 +59,13 @@ class RunChangeList(SparingChangeList):
         return [(facet.parameter_name, value) for facet in self.facets for value in facet.chosen]
 
 
+class Conditions(RunChangeList):
+    """The list's conditions, without its rows and counts."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.result_list = []
+
+
 def tell_waiting(rows: Collection[Any]) -> None:
     """Set `waits` of each run: whether it waits for a person. At most one query."""
     ended = [run.pk for run in rows if run.status == RunStatus.SUCCESS]

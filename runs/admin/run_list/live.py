@@ -27,6 +27,8 @@ ROWS = 100
 NEW, POINTS = 100, 500
 #: The parameter with the ids of the rows that are shown.
 SHOWN = "shown"
+#: The mark of requests for which the list only needs its conditions.
+CONDITIONS = "only_conditions"
 
 
 def urls(model_admin: RunAdmin, wrap: Callable[..., Any]) -> list[Any]:
@@ -48,6 +50,7 @@ def _of(
         given = request.GET.copy()
         shown = [found for text in given.pop(SHOWN, []) if (found := as_uuid(text))][:ROWS]
         request.GET = given  # type: ignore[assignment]
+        setattr(request, CONDITIONS, True)
         # What the list says about its conditions was said when it was opened.
         messages.set_level(request, messages.ERROR + 1)
         try:
