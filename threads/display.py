@@ -44,9 +44,9 @@ def without_secrets(value: Any) -> SafeString | str:
     return pretty(redacted(value))
 
 
-def badge(status: str) -> SafeString:
-    """A status with its colour."""
-    return format_html('<span class="status status-{}">{}</span>', status, status)
+def badge(status: str, text: str = "") -> SafeString:
+    """A status with its colour, in other words if a text is given."""
+    return format_html('<span class="status status-{}">{}</span>', status, text or status)
 
 
 def short_id(value: UUID) -> str:

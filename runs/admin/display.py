@@ -9,16 +9,26 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from runs.models import Assistant, Run
+from runs.models import Assistant, Run, RunStatus
 from threads.db import clock
-from threads.display import EMPTY, link, seconds, span
+from threads.display import EMPTY, badge, link, seconds, span
 from threads.redaction import redacted
 
 #: Large columns of a run and of its assistant, which lists do not show.
 LIST_DEFER = (
     "kwargs", "metadata", "base", "failure", "assistant__config", "assistant__context", "assistant__metadata",
-    "assistant__description",
+    "assistant__description", "user__password",
 )  # fmt: skip
+
+
+def run_badge(run: Run) -> SafeString:
+    """The status of a run. The list marks those that wait for a person, which ended in `success`."""
+    if getattr(run, "waits", False):
+        return format_html('<span title="Waits for a person">{}</span>', badge("waiting", "asks"))
+    if run.status == RunStatus.INTERRUPTED:
+        # Without a request it was stopped by a shutdown.
+        return badge("cancelled", "cancelled" if run.cancel_action else "stopped")
+    return badge(run.status)
 
 
 def queue_wait(run: Run) -> str:

@@ -8,25 +8,13 @@ from typing import Any
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from runs.models import Assistant, RunStatus, Worker
-from runs.models.querysets import IN_FLIGHT
-from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter, as_uuid
+from runs.models import Assistant
+from threads.admin.base import ChoiceFilter, CreatedFilter, LinkedFilter
 from threads.db import clock
 from threads.db.ids import first_id
 
 #: Maximum choices of a filter.
 OFFERED = 30
-
-
-class StatusFilter(ChoiceFilter):
-    title = "status"
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        return [("in_flight", "Pending or running"), *RunStatus.choices]
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(status__in=IN_FLIGHT if value == "in_flight" else [value])
 
 
 class ErrorFilter(ChoiceFilter):
@@ -49,21 +37,7 @@ class GraphFilter(ChoiceFilter):
         return names.distinct()[:OFFERED]
 
     def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        column = "graph_id" if queryset.model is Assistant else "assistant__graph_id"
-        return queryset.filter(**{column: value})
-
-
-class WorkerFilter(ChoiceFilter):
-    title = "worker"
-    parameter_name = "worker"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Any:
-        chosen = as_uuid(str(self.value()))
-        running = Worker.objects.filter(Q(stopped_at=None) | Q(id=chosen)).order_by("-id")[:OFFERED]
-        return [(str(worker.id), str(worker)) for worker in running]
-
-    def narrow(self, queryset: QuerySet[Any], value: str) -> QuerySet[Any]:
-        return queryset.filter(worker=value)
+        return queryset.filter(graph_id=value)
 
 
 class RunCreatedFilter(CreatedFilter):
@@ -76,11 +50,6 @@ class RunCreatedFilter(CreatedFilter):
 class ThreadFilter(LinkedFilter):
     title = "thread"
     parameter_name = "thread"
-
-
-class AssistantFilter(LinkedFilter):
-    title = "assistant"
-    parameter_name = "assistant"
 
 
 class WorkerStateFilter(ChoiceFilter):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -17,45 +18,48 @@ from runs.admin.display import (
     duration,
     options,
     queue_wait,
+    run_badge,
     runs_link,
     tokens,
     worker_link,
 )
-from runs.admin.filters import (
-    AssistantFilter,
-    ErrorFilter,
-    GraphFilter,
-    RunCreatedFilter,
-    StatusFilter,
-    ThreadFilter,
-    WorkerFilter,
-)
+from runs.admin.filters import ErrorFilter, RunCreatedFilter, ThreadFilter
 from runs.admin.rights import note_reading
+from runs.admin.run_list import live, pages
+from runs.admin.run_list.changes import Conditions, RunChangeList
+from runs.admin.run_list.columns import DEFAULT, columns
+from runs.admin.run_list.facets import (
+    AssistantFacet,
+    GraphFacet,
+    QueueFacet,
+    StatusFacet,
+    UserFacet,
+    WorkerFacet,
+)
 from runs.admin.run_page import views
 from runs.admin.run_search.matching import matching
 from runs.admin.run_search.terms import QUALIFIERS, UnknownTerm, parsed
 from runs.models import Run
 from threads.admin.base import ReadOnlyAdmin, column
-from threads.display import EMPTY, ago, badge, excerpt, link, moment, pretty, short_id
+from threads.display import EMPTY, ago, excerpt, link, moment, pretty, short_id
 
 
 @admin.register(Run)
 class RunAdmin(RunActions, ReadOnlyAdmin):
-    list_display = (
-        "state", "short", "thread_link", "assistant_link", "created", "wait", "took", "attempt", "tokens",
-        "executed_by", "error_excerpt",
-    )  # fmt: skip
+    list_display = DEFAULT
     list_display_links = ("short",)
     list_filter = (
-        StatusFilter,
-        GraphFilter,
-        WorkerFilter,
-        ErrorFilter,
+        StatusFacet,
         RunCreatedFilter,
+        GraphFacet,
+        AssistantFacet,
+        QueueFacet,
+        WorkerFacet,
+        UserFacet,
+        ErrorFilter,
         ThreadFilter,
-        AssistantFilter,
     )
-    list_select_related = ("assistant", "worker")
+    list_select_related = ("assistant", "worker", "user")
     list_defer = LIST_DEFER
     ordering = ("-id",)
     sortable_by = ()
@@ -65,7 +69,7 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
             None,
             {"fields": (("state", "attempts"), "id", "thread_page", "assistant_page", "user", "error_json")},
         ),
-        ("Time", {"fields": (("created_full", "due"), ("started", "finished"), ("wait", "took"))}),
+        ("Time", {"fields": (("created_full", "due"), ("started_full", "finished_full"), ("wait", "took"))}),
         (
             "Execution",
             {
@@ -82,14 +86,15 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     )
     payload_fieldsets = frozenset({"Request", "Checkpoint before the run"})
 
-    state = column("status", badge, "status")
     short = column("id", short_id, "run")
     created = column("created_at", ago, "created")
+    started = column("started_at", ago, "started")
+    finished = column("finished_at", ago, "finished")
     error_excerpt = column("error", excerpt, "error")
     created_full = column("created_at", moment, "created")
     due = column("due_at", moment, "due")
-    started = column("started_at", moment, "started")
-    finished = column("finished_at", moment, "finished")
+    started_full = column("started_at", moment, "started")
+    finished_full = column("finished_at", moment, "finished")
     error_json = column("error", pretty, "error")
     input_json = column("kwargs", lambda kwargs: pretty(kwargs.get("input")), "input")
     command_json = column("kwargs", lambda kwargs: pretty(kwargs.get("command")), "command")
@@ -98,7 +103,10 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
     base_json = column("base", pretty, "checkpoint")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).select_related("assistant", "worker")
+        return super().get_queryset(request).select_related("assistant", "worker", "user")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[RunChangeList]:
+        return Conditions if getattr(request, live.CONDITIONS, False) else RunChangeList
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -114,8 +122,20 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
             self.message_user(request, f"Searched among the newest {found.bound:,} runs.", messages.INFO)
         return found.rows, False
 
+    @admin.display(description="status")
+    def state(self, run: Run) -> SafeString:
+        return run_badge(run)
+
     def get_urls(self) -> list[Any]:
-        return [*views.urls(self.admin_site.admin_view), *super().get_urls()]
+        wrap = self.admin_site.admin_view
+        return [*views.urls(wrap), *pages.urls(wrap), *live.urls(self, wrap), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        kept = pages.context(request) if self.has_view_permission(request) else {}
+        return super().changelist_view(request, {"title": "Runs", "run_list": kept, **(extra_context or {})})
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        return columns(request)
 
     def note_reading(self, request: HttpRequest, row: Any) -> None:
         note_reading(row, request.user)
@@ -131,6 +151,16 @@ class RunAdmin(RunActions, ReadOnlyAdmin):
             link("threads_thread", run.thread_id, str(run.thread_id)),
             runs_link("thread", run.thread_id),
         )
+
+    @admin.display(description="user")
+    def username(self, run: Run) -> SafeString:
+        """The user, with a link to all their runs."""
+        name = run.user.get_username()
+        return format_html('<a href="?{}" title="{}">{}</a>', urlencode({"user": name}), name, name)
+
+    @admin.display(description="graph")
+    def graph(self, run: Run) -> str:
+        return run.assistant.graph_id
 
     @admin.display(description="assistant")
     def assistant_link(self, run: Run) -> str:

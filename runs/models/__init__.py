@@ -10,6 +10,7 @@ from runs.models.idempotency import IdempotencyKey
 from runs.models.overview import Overview
 from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
+from runs.models.saved_view import ListColumns, SavedView
 from runs.models.waiting import Waiting
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveryState",
     "Durability",
     "IdempotencyKey",
+    "ListColumns",
     "MultitaskStrategy",
     "Overview",
     "PausedQueue",
@@ -32,6 +34,7 @@ __all__ = [
     "RunAction",
     "RunEvent",
     "RunStatus",
+    "SavedView",
     "SocketTicket",
     "Waiting",
     "WebhookDelivery",

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from runs.encoding import decode, encode
-from runs.models import ApiKey, Assistant, Cron, Run, WebhookDelivery
+from runs.models import ApiKey, Assistant, Cron, Run, SavedView, WebhookDelivery
 from runs.serializers import assistant_json, run_json
 from threads.db.namespaces import decode as decode_namespace
 from threads.models import StoreItem, Thread
@@ -40,6 +40,7 @@ def exported_user(user: Any) -> Iterator[str]:
         "cron": (Cron, _cron),
         "webhook": (WebhookDelivery, _webhook),
         "api_key": (ApiKey, _key),
+        "saved_view": (SavedView, _view),
     }
     for kind, (model, shown) in kinds.items():
         rows = model.objects.filter(user=user.pk).order_by("pk")
@@ -75,6 +76,10 @@ def _webhook(delivery: WebhookDelivery) -> dict[str, Any]:
 
 def _key(key: ApiKey) -> dict[str, Any]:
     return {"prefix": key.prefix, "name": key.name, "scopes": key.scopes, "created_at": key.created_at}
+
+
+def _view(view: SavedView) -> dict[str, Any]:
+    return {"name": view.name, "query": view.query, "shared": view.shared, "created_at": view.created_at}
 
 
 def _line(kind: str, values: dict[str, Any]) -> str:

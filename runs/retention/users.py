@@ -18,7 +18,7 @@ from runs.conf import settings
 from runs.deletion import ROWS, THREADS, Step, remove_threads, turn
 from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
-from runs.models import ApiKey, Assistant, AuthIdentity, Cron, Run, WebhookDelivery
+from runs.models import ApiKey, Assistant, AuthIdentity, Cron, Run, SavedView, WebhookDelivery
 from runs.process.notifications import notify_after_commit
 from runs.retention.thread_deletion import hide
 from threads.checkpoints.opening import open_pruning
@@ -39,6 +39,7 @@ def _rows(user_id: UserId) -> dict[str, QuerySet[Any]]:
     models: dict[str, Any] = {
         "threads": Thread, "runs": Run, "store_items": StoreItem, "crons": Cron, "assistants": Assistant,
         "webhooks": WebhookDelivery, "api_keys": ApiKey, "identities": AuthIdentity,
+        "saved_views": SavedView,
     }  # fmt: skip
     return {name: model.objects.filter(user=user_id) for name, model in models.items()}
 
@@ -58,7 +59,7 @@ def delete_user(user_id: UserId) -> Iterator[Step]:
         yield from _all_of(name, rows[name])
     yield from _threads(user_id)
     yield from _runs_of_others_threads(rows["runs"])
-    for name in ("store_items", "webhooks"):
+    for name in ("store_items", "webhooks", "saved_views"):
         yield from _all_of(name, rows[name])
     with transaction.atomic():
         _hand_over(rows["assistants"])

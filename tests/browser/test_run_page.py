@@ -50,3 +50,7 @@ def test_run_page(admin: Site) -> None:
 
 def test_inbox(admin: Site) -> None:
     run_script(HERE / "inbox.mjs", admin, timeout=120, CHROMIUM=chromium())
+
+
+def test_run_list(admin: Site) -> None:
+    run_script(HERE / "list.mjs", admin, timeout=120, CHROMIUM=chromium())

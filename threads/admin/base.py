@@ -32,16 +32,27 @@ HIDDEN = f"Shown to people who have the permission {READ_PAYLOADS}."
 READ_MESSAGE = "Read its contents."
 
 
+class AtLeast(int):
+    """A number of rows that are counted, of more that are not: pages print it with a plus."""
+
+    def __str__(self) -> str:
+        return f"{int(self):,}+"
+
+
 class BoundedPaginator(Paginator):
     """Counts at most the rows that can be paged through.
 
-    Counting all of a large table takes seconds.
+    Counting all of a large table takes seconds. A list whose rows are counted for another reason gives
+    their number as `rows.counted`.
     """
 
     @cached_property
     def count(self) -> int:  # type: ignore[override]
         rows: Any = self.object_list
-        return int(rows.order_by().values("pk")[:COUNTED].count())
+        if (counted := getattr(rows, "counted", None)) is not None:
+            return int(counted) if counted <= COUNTED else AtLeast(COUNTED)
+        found = int(rows.order_by().values("pk")[: COUNTED + 1].count())
+        return found if found <= COUNTED else AtLeast(COUNTED)
 
 
 def _deletes_user(request: HttpRequest) -> bool:

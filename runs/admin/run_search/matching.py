@@ -14,13 +14,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import OuterRef, Q, QuerySet, Subquery, TextField
+from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
-from runs.admin.run_search.terms import ACTIVE, CANCELLED, WAITING, Term, UnknownTerm
+from runs.admin.run_search.statuses import condition
+from runs.admin.run_search.terms import Term, UnknownTerm
 from runs.lifecycle.operators import input_index
-from runs.models import Run, RunStatus
-from runs.models.querysets import IN_FLIGHT
+from runs.models import Run
 from threads.admin.base import BY_USERNAME, as_uuid
 
 #: Among how many of the newest runs texts are looked for: whole requests are long, errors and metadata are short.
@@ -55,12 +55,12 @@ def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Fo
             needed = None
         bound = min((each for each in (bound, needed) if each is not None), default=None)
         rows = narrow(rows, term)
-    if bound is not None and (oldest := _oldest_of_newest(bound)) is not None:
+    if bound is not None and (oldest := oldest_of_newest(bound)) is not None:
         rows = rows.filter(id__gte=oldest)
     return Found(rows, bound)
 
 
-def _oldest_of_newest(count: int) -> UUID | None:
+def oldest_of_newest(count: int) -> UUID | None:
     """The oldest id among the newest ones; None if there are not so many."""
     found: UUID | None = Run.objects.order_by("-id").values_list("id", flat=True)[count - 1 : count].first()
     return found
@@ -110,19 +110,7 @@ def _by_user(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
 
 
 def _by_status(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
-    wanted = Q()
-    for each in term.values:
-        if each == WAITING:
-            # The thread's last run has asked; earlier ones were answered.
-            last = (
-                Run.objects.filter(thread=OuterRef("thread")).order_by("-created_at", "-id").values("id")[:1]
-            )
-            wanted |= Q(status=RunStatus.SUCCESS, thread__status="interrupted", id=Subquery(last))
-        elif each == ACTIVE:
-            wanted |= Q(status__in=IN_FLIGHT)
-        else:
-            wanted |= Q(status=RunStatus.INTERRUPTED if each == CANCELLED else each)
-    return rows.filter(wanted)
+    return rows.filter(condition(term.values))
 
 
 def _by_text(column: str) -> Callable[[QuerySet[Run], Term], QuerySet[Run]]:

@@ -13,7 +13,19 @@ from django.contrib.auth import get_user_model
 from django.db import connection, connections
 
 from runs.identity import keys
-from runs.models import ApiKey, Assistant, AssistantVersion, Attempt, Cron, PausedQueue, Run, RunEvent, Worker
+from runs.models import (
+    ApiKey,
+    Assistant,
+    AssistantVersion,
+    Attempt,
+    Cron,
+    ListColumns,
+    PausedQueue,
+    Run,
+    RunEvent,
+    SavedView,
+    Worker,
+)
 from runs.process.leases import mark_stopped
 from tests.support.commands import Agents
 from tests.support.rows import make_assistant, make_events, make_run, make_thread, make_user, make_worker
@@ -159,11 +171,13 @@ def belongings(user: Any) -> Run:
     AssistantVersion.of(assistant).save(force_insert=True)
     Cron.objects.create(user=user, assistant=assistant, schedule="* * * * *", created_at=now, updated_at=now)
     keys.create(user.pk, scopes={"read"}, name="laptop", expires_at=None)
+    SavedView.objects.create(user=user, name="mine", query="status=error", shared=True, created_at=now)
+    ListColumns.objects.create(user=user, names=["state"])
     return run
 
 
 def of_users(user_ids: list[int]) -> dict[str, int]:
-    models: list[Any] = [Thread, Run, StoreItem, Assistant, Cron, ApiKey]
+    models: list[Any] = [Thread, Run, StoreItem, Assistant, Cron, ApiKey, SavedView, ListColumns]
     return {model.__name__: model.objects.filter(user__in=user_ids).count() for model in models}
 
 
@@ -186,6 +200,7 @@ def test_deleting_a_user_deletes_everything_of_theirs_and_nothing_else(agents: A
         "crons": 1,
         "api_keys": 1,
         "store_items": 1,
+        "saved_views": 1,
         "users": 1,
     }.items() <= found.json["deleted"].items()
     assert found.json["deleted"]["checkpoint_rows"] > 0
@@ -213,7 +228,8 @@ def test_a_users_export_has_everything_and_no_secret(agents: Agents) -> None:
     kinds = [line["kind"] for line in exported.lines]
     assert kinds[0] == "user"
     assert {kind: kinds.count(kind) for kind in set(kinds)} == {
-        "user": 1, "thread": 3, "run": 2, "store_item": 1, "assistant": 1, "cron": 1, "api_key": 1
+        "user": 1, "thread": 3, "run": 2, "store_item": 1, "assistant": 1, "cron": 1, "api_key": 1,
+        "saved_view": 1,
     }  # fmt: skip
     threads = {line["thread_id"]: line for line in exported.lines if line["kind"] == "thread"}
     assert threads[str(run.thread_id)]["values"] == {"secret": "of the user"}
