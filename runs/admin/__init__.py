@@ -1,9 +1,22 @@
 """The admin's pages for the models of this application."""
 
-from runs.admin import assistants, crons, dashboard, identity, inbox, queues, runs, threads, webhooks, workers
+from runs.admin import (
+    assistants,
+    bulk_actions,
+    crons,
+    dashboard,
+    identity,
+    inbox,
+    queues,
+    runs,
+    threads,
+    webhooks,
+    workers,
+)
 
 __all__ = [
     "assistants",
+    "bulk_actions",
     "crons",
     "dashboard",
     "identity",

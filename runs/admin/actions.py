@@ -1,40 +1,75 @@
-"""The admin's actions on runs, which call the same functions as the API and the commands."""
+"""The actions of the admin's list of runs: an estimate, a confirmation with a reason, and a bulk action.
+
+They act on a selection, or on everything that matches the list's filters and search.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 from typing import Any
-from uuid import UUID
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.contrib.admin.models import CHANGE, LogEntry
-from django.http import HttpRequest, HttpResponse
+from django.contrib.admin.models import ADDITION, LogEntry
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from runs.exceptions import NothingToCancel
-from runs.lifecycle.cancellation import Outcome, cancel
-from runs.lifecycle.reconcile import Report, reconcile
-from runs.models import CancelAction, Run, RunStatus
+from runs.exceptions import InvalidRequest
+from runs.lifecycle.operators.bulk.estimating import estimate
+from runs.lifecycle.operators.bulk.handling import advance, begin
+from runs.lifecycle.operators.operations import HIGHEST, LONGEST_REASON, LOWEST, Operator
+from runs.models import BulkAction, BulkKind, Run, RunStatus
 from runs.models.querysets import RunQuerySet
-from runs.process.current import notify_cancelled
+from threads.db.ids import new_id
 
-#: Maximum runs of one action: each is a transaction, and the operator waits for the page.
-LIMIT = 500
-ENDED_MEANWHILE = "had ended meanwhile"
-DONE = {
-    Outcome.ASKED: "asked to stop",
-    Outcome.ENDED: "cancelled before it was executing",
-    Outcome.REMOVED: "removed before it began",
+logger = logging.getLogger(__name__)
+
+#: How long the request that confirms an action handles runs itself, in seconds; workers do the rest.
+AT_ONCE = 1.0
+NAMES = {
+    "cancel_runs": BulkKind.CANCEL,
+    "roll_back_runs": BulkKind.ROLL_BACK,
+    "retry_runs": BulkKind.RETRY,
+    "requeue_runs": BulkKind.REQUEUE,
+    "set_priority": BulkKind.PRIORITY,
+    "reconcile_runs": BulkKind.RECONCILE,
 }
+Act = Callable[["RunActions", HttpRequest, RunQuerySet], HttpResponse | None]
+
+
+class Confirmation(forms.Form):
+    """What a person says when an action is confirmed."""
+
+    reason = forms.CharField(max_length=LONGEST_REASON)
+    priority = forms.IntegerField(min_value=LOWEST, max_value=HIGHEST, required=False)
+    #: Later runs are not touched.
+    until = forms.UUIDField(widget=forms.HiddenInput)
+
+
+def _action(name: str) -> Act:
+    kind = NAMES[name]
+
+    @admin.action(description=kind.label, permissions=["operate"])
+    def act(self: RunActions, request: HttpRequest, queryset: RunQuerySet) -> HttpResponse | None:
+        return self.ask_or_begin(request, queryset, name)
+
+    return act
 
 
 class RunActions(admin.ModelAdmin):
     """The actions of the runs' page; they need the permission `runs.operate_run`."""
 
-    actions = ("cancel_runs", "roll_back_runs", "reconcile_runs")
+    actions = tuple(NAMES)
+    cancel_runs = _action("cancel_runs")
+    roll_back_runs = _action("roll_back_runs")
+    retry_runs = _action("retry_runs")
+    requeue_runs = _action("requeue_runs")
+    set_priority = _action("set_priority")
+    reconcile_runs = _action("reconcile_runs")
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         user: Any = request.user
@@ -53,96 +88,77 @@ class RunActions(admin.ModelAdmin):
                 "operates": user.has_perm("runs.operate_run"),
             }
         if run is not None and self.has_operate_permission(request):
-            context["run_actions"] = [(name, getattr(self, name).short_description) for name in _offered(run)]
+            context["run_actions"] = [(name, NAMES[name].label) for name in _offered(run)]
         return super().render_change_form(request, context, *args, **kwargs)
 
-    @admin.action(description="Cancel (interrupt)", permissions=["operate"])
-    def cancel_runs(self, request: HttpRequest, queryset: RunQuerySet) -> None:
-        self._cancel(request, queryset, CancelAction.INTERRUPT)
-
-    @admin.action(description="Cancel and roll back", permissions=["operate"])
-    def roll_back_runs(self, request: HttpRequest, queryset: RunQuerySet) -> HttpResponse | None:
-        ids = _first(queryset.in_flight())
-        if not ids or "confirmed" in request.POST:
-            self._cancel(request, queryset, CancelAction.ROLLBACK)
+    def ask_or_begin(self, request: HttpRequest, rows: RunQuerySet, name: str) -> HttpResponse | None:
+        """The page that asks for confirmation, or the beginning of the confirmed action."""
+        # What the search says, such as among how many runs it looked. Django searches twice here, and the list
+        # says it again.
+        notes = list(dict.fromkeys(map(str, messages.get_messages(request))))
+        form = Confirmation(request.POST) if "confirmed" in request.POST else None
+        if form is not None and form.is_valid():
+            try:
+                bulk = _begin(request, rows, NAMES[name], form)
+            except InvalidRequest as error:
+                form.add_error(None, str(error))
+            else:
+                return HttpResponseRedirect(reverse("admin:runs_bulkaction_change", args=[bulk.pk]))
+        found = estimate(NAMES[name], rows)
+        if form is None and found.impossible:
+            self.message_user(request, found.refusal, messages.WARNING)
             return None
         context = {
             **self.admin_site.each_context(request),
-            "title": "Cancel and roll back?",
+            "title": f"{NAMES[name].label}?",
             "opts": self.opts,
-            "run_ids": ids,
-            "limit": LIMIT,
+            "up": {"url": request.get_full_path(), "name": "Runs"},
+            "estimate": found,
+            "notes": notes if _across(request) else (),
+            "messages": (),
+            "action": name,
+            "dangerous": name == "roll_back_runs",
+            "across": _across(request),
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
             "checkbox": ACTION_CHECKBOX_NAME,
-            "media": self.media,
+            "form": form or Confirmation(initial={"until": new_id()}),
+            "asks_priority": name == "set_priority",
+            "lowest": LOWEST,
+            "highest": HIGHEST,
+            "longest": LONGEST_REASON,
         }
-        return TemplateResponse(request, "admin/runs/run/roll_back_confirmation.html", context)
+        return TemplateResponse(request, "admin/runs/run/bulk_confirmation.html", context)
 
-    @admin.action(description="Reconcile", permissions=["operate"])
-    def reconcile_runs(self, request: HttpRequest, queryset: RunQuerySet) -> None:
-        ids = _first(queryset.filter(status=RunStatus.RUNNING))
-        report = reconcile(run_ids=ids) if ids else Report()
-        settled = [UUID(run_id) for run_id in (*report.requeued, *report.failed)]
-        for run_id in settled:
-            notify_cancelled(run_id)
-        _audit(request, settled, "Reconciled")
-        if not report.examined:
-            text = "None of these runs is an orphan: they are not running, or their workers are alive."
-            self.message_user(request, text, messages.WARNING)
-            return
-        counted = {
-            "will be resumed": len(report.requeued),
-            "ended in an error": len(report.failed),
-            "settled by another process": len(report.skipped),
-            "could not be settled (see the log)": len(report.unsettled),
-        }
-        level = messages.ERROR if report.unsettled else messages.SUCCESS
-        self.message_user(request, _sentence("Reconciled", report.examined, counted), level)
-        self._mention_rest(request, ids)
 
-    def _cancel(self, request: HttpRequest, queryset: RunQuerySet, action: CancelAction) -> None:
-        ids = _first(queryset.in_flight())
-        if not ids:
-            self.message_user(request, "None of these runs is pending or running.", messages.WARNING)
-            return
-        counted: Counter[str] = Counter()
-        cancelled = []
-        for run_id in ids:
-            try:
-                counted[DONE[cancel(run_id, action=action)]] += 1
-            except NothingToCancel:
-                counted[ENDED_MEANWHILE] += 1
-            else:
-                cancelled.append(run_id)
-                notify_cancelled(run_id)
-        _audit(request, cancelled, f"Cancelled ({action.value})")
-        level = messages.SUCCESS if cancelled else messages.WARNING
-        self.message_user(request, _sentence("Cancelled", len(ids), counted), level)
-        self._mention_rest(request, ids)
+def _begin(request: HttpRequest, rows: RunQuerySet, kind: BulkKind, form: Confirmation) -> BulkAction:
+    """Begin a confirmed action, and handle its first runs. Raises InvalidRequest."""
+    user: Any = request.user
+    given = form.cleaned_data
+    by = Operator(str(user), "admin", user.pk)
+    criterion = f"?{request.GET.urlencode()}" if _across(request) else ""
+    bulk = begin(
+        kind, rows, by, reason=given["reason"], criterion=criterion, until=given["until"],
+        priority=given["priority"],
+    )  # fmt: skip
+    logged: Any = [bulk]
+    LogEntry.objects.log_actions(user.pk, logged, ADDITION, f"Confirmed. {bulk.reason}")
+    try:
+        # So that few runs are done when the page opens, also where no worker lives.
+        advance(bulk.id, seconds=AT_ONCE)
+    except DatabaseError as error:
+        logger.warning("Bulk action %s continues in a worker: %s", bulk.id, error)
+    return bulk
 
-    def _mention_rest(self, request: HttpRequest, ids: Sequence[UUID]) -> None:
-        if len(ids) == LIMIT:
-            text = f"An action takes {LIMIT} runs at most. Repeat it for the rest."
-            self.message_user(request, text, messages.WARNING)
+
+def _across(request: HttpRequest) -> bool:
+    """Whether the action is about everything that matches, as Django's own checkbox says."""
+    return request.POST.get("select_across") == "1"
 
 
 def _offered(run: Run) -> Sequence[str]:
     """The actions that apply to a run."""
-    names = RunActions.actions
-    return {RunStatus.RUNNING: names, RunStatus.PENDING: names[:2]}.get(RunStatus(run.status), ())
-
-
-def _first(queryset: RunQuerySet) -> list[UUID]:
-    return list(queryset.values_list("id", flat=True)[:LIMIT])
-
-
-def _sentence(verb: str, total: int, counted: dict[str, int]) -> str:
-    parts = [f"{count} {what}" for what, count in counted.items() if count]
-    return f"{verb} {total} run{'s' if total != 1 else ''}: {', '.join(parts)}."
-
-
-def _audit(request: HttpRequest, run_ids: Sequence[UUID], what: str) -> None:
-    """Log the operator's action on each run's history page."""
-    rows: Any = [Run(id=run_id) for run_id in run_ids]
-    user: Any = request.user
-    if rows:
-        LogEntry.objects.log_actions(user.pk, rows, CHANGE, what)
+    if run.status == RunStatus.RUNNING:
+        return ("cancel_runs", "roll_back_runs", "requeue_runs", "reconcile_runs")
+    if run.status == RunStatus.PENDING:
+        return ("cancel_runs", "roll_back_runs", "set_priority")
+    return ("retry_runs",)

@@ -2,6 +2,7 @@
 
 from runs.models.assistant import Assistant
 from runs.models.assistant_version import AssistantVersion
+from runs.models.bulk import BulkAction, BulkKind, BulkState, BulkTarget
 from runs.models.credential import ApiKey, AuthIdentity, SocketTicket
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
@@ -21,6 +22,10 @@ __all__ = [
     "AssistantVersion",
     "Attempt",
     "AuthIdentity",
+    "BulkAction",
+    "BulkKind",
+    "BulkState",
+    "BulkTarget",
     "CancelAction",
     "Cron",
     "DeliveryState",

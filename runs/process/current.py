@@ -111,17 +111,12 @@ def current() -> Runtime:
 
 def notify_cancelled(run_id: UUID) -> None:
     """`Runtime.cancelled` for synchronous code, from any thread, in a process with or without a
-    runtime.
+    runtime; once the present transaction commits.
 
     This is only a wake-up: without it, the run's owner and readers see the change of the row at
     their next poll.
     """
-    opened = _current
-    if opened is None:
-        notify_after_commit([run_id, WORK])
-        return
-    with suppress(RuntimeError):  # the loop closed meanwhile
-        opened.loop.call_soon_threadsafe(opened.cancelled, run_id)
+    tell_after_commit([run_id, WORK])
 
 
 def is_open() -> bool:

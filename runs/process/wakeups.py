@@ -12,9 +12,9 @@ from uuid import UUID
 
 #: The key of "there may be a run to claim".
 WORK = "work"
-#: The keys of "a schedule changed" and "a webhook is due". They are rung in one process only; the others
-#: poll.
-CRONS, WEBHOOKS = "crons", "webhooks"
+#: The keys of "a schedule changed", "a webhook is due" and "a bulk action began". They are rung in one process
+#: only; the others poll.
+CRONS, WEBHOOKS, BULK = "crons", "webhooks", "bulk"
 #: A run's id for its readers; `owner_of(run id)` for its owner; or one of the words above.
 Key = UUID | str | tuple[str, UUID]
 

@@ -1,4 +1,4 @@
-"""Rows that nothing needs any more: stopped workers, deleted assistants, old keys and tickets."""
+"""Rows that nothing needs any more: stopped workers, ended bulk actions, deleted assistants, old keys and tickets."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
-from runs.models import Assistant, Run, SocketTicket, Worker
+from runs.models import Assistant, BulkAction, BulkTarget, Run, SocketTicket, Worker
 from runs.requests.idempotency import forgotten
 from threads.db import clock
 
-#: How long the row of a worker that has stopped is kept, in days.
-WORKER_DAYS = 7
+#: How long the row of a worker that has stopped, and a bulk action that has ended, is kept, in days.
+WORKER_DAYS, BULK_DAYS = 7, 90
 
 
 def old_workers(now: datetime) -> QuerySet[Worker]:
@@ -31,6 +31,23 @@ def stopped_workers() -> Iterator[Step]:
             count, _ = Worker.objects.filter(id__in=worker_ids).delete()
         if count:
             yield "workers", count
+
+
+def old_bulk_actions(now: datetime) -> QuerySet[BulkAction]:
+    return BulkAction.objects.filter(ended_at__lt=now - timedelta(days=BULK_DAYS))
+
+
+def ended_bulk_actions() -> Iterator[Step]:
+    count = THREADS
+    while count == THREADS:
+        with turn():
+            ids = list(old_bulk_actions(clock.now()).values_list("id", flat=True)[:THREADS])
+            # Each has a bounded number of refusals.
+            BulkTarget.objects.filter(bulk__in=ids).delete()
+            BulkAction.objects.filter(id__in=ids).delete()
+            count = len(ids)
+        if count:
+            yield "bulk_actions", count
 
 
 def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:

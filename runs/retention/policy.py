@@ -81,6 +81,8 @@ class Report:
     assistants: int = 0
     #: Webhooks that were delivered or abandoned long ago.
     webhooks: int = 0
+    #: Bulk actions of operators that ended long ago.
+    bulk_actions: int = 0
     #: Clients' Idempotency-Keys that are forgotten.
     keys: int = 0
     #: Tickets of websockets that have expired.
@@ -149,6 +151,7 @@ def survey(policy: Policy) -> Report:
     if policy.webhooks_before is not None:
         report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = leftovers.old_workers(now).count()
+    report.bulk_actions = leftovers.old_bulk_actions(now).count()
     report.assistants = leftovers.unnamed_assistants(now).count()
     report.keys = forgotten().count()
     report.tickets = leftovers.expired_tickets(now).count()
@@ -170,6 +173,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
     if policy.webhooks_before is not None:
         yield from outbox.removal(policy.webhooks_before)
     yield from leftovers.stopped_workers()
+    yield from leftovers.ended_bulk_actions()
     yield from leftovers.deleted_assistants()
     yield from leftovers.forgotten_keys(policy.rows)
     yield from leftovers.old_tickets(rows=policy.rows)

@@ -26,6 +26,7 @@ from runs.process.wakeups import WORK, Wakeups, owner_of
 from runs.webhooks.deliverer import Deliverer
 from runs.webhooks.notices import note_start
 from runs.worker.active import Active, ActiveRuns
+from runs.worker.bulk import BulkActions
 from runs.worker.cancel_watch import CancelWatch
 from runs.worker.drain import drain_runs
 from runs.worker.heartbeat import Heartbeat
@@ -115,6 +116,7 @@ class RunManager:
             spawn(self._sweeps.retain(), "retention"),
             spawn(Scheduler(self.wakeups).run(), "crons"),
             spawn(Deliverer(self.wakeups).run(), "webhooks"),
+            spawn(BulkActions(self.wakeups).run(), "bulk actions"),
             spawn(self._dispatch(), "dispatch"),
         ]
 

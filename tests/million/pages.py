@@ -48,7 +48,7 @@ FILTERS = {
 }
 LISTS = {
     "dashboard": "overview", "inbox": "waiting", "queues": "pausedqueue", "workers": "worker",
-    "assistants": "assistant", "webhooks": "webhookdelivery", "crons": "cron",
+    "assistants": "assistant", "webhooks": "webhookdelivery", "crons": "cron", "bulk actions": "bulkaction",
 }  # fmt: skip
 
 

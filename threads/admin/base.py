@@ -7,14 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth import get_permission_codename, get_user_model
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import cached_property
 
 from threads.db import clock
@@ -45,6 +47,11 @@ class BoundedPaginator(Paginator):
     Counting all of a large table takes seconds. A list whose rows are counted for another reason gives
     their number as `rows.counted`.
     """
+
+    @property
+    def most(self) -> int:
+        """The most rows that are counted; if there are so many, there may be more."""
+        return COUNTED
 
     @cached_property
     def count(self) -> int:  # type: ignore[override]
@@ -134,6 +141,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return SparingChangeList
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        """Django's own answers 500 if something is selected that cannot be an id."""
+        try:
+            for each in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                self.opts.pk.to_python(each)  # type: ignore[union-attr]
+        except ValidationError:
+            self.message_user(request, "Something is selected that is not of this list.", messages.ERROR)
+            return HttpResponseRedirect(request.get_full_path())
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -19,6 +19,7 @@ from runs.events import table
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, RunsError
 from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
+from runs.lifecycle import reconcile as recovery
 from runs.lifecycle.admission import admit
 from runs.lifecycle.operators.offers import Standing, offers
 from runs.lifecycle.operators.repeating import beginning, request_of
@@ -38,6 +39,7 @@ CANCELLED = {
     cancellation.ENDED: "cancelled before it was executing",
     cancellation.REMOVED: "removed before it began",
 }
+UNSETTLED = "It could not be settled now; the server's log says why. The sweep tries again."
 
 
 class Refused(RunsError):
@@ -46,15 +48,17 @@ class Refused(RunsError):
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """The person who acts, and the interface.
+    """The person who acts, and the interface: `admin`, `api` or `command`.
 
     Args:
         user_id: The user of this site; None for a command, whose `name` is the system's user.
+        bulk_id: The bulk action that acts for the person.
     """
 
     name: str
-    origin: Literal["admin", "api", "command"]
+    origin: str
     user_id: UserId | None = None
+    bulk_id: UUID | None = None
 
 
 def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = False) -> str:
@@ -100,6 +104,23 @@ def set_priority(run_id: UUID, by: Operator, priority: int, *, reason: str = "")
             raise Refused("The run was claimed meanwhile.")
         outcome = f"priority {run.priority} became {priority}"
         _record(run_id, "priority", by, reason, outcome)
+    notify_cancelled(run_id)
+    return outcome
+
+
+def reconcile(run_id: UUID, by: Operator, *, reason: str = "") -> str:
+    """Settle a running run whose worker is dead; return the outcome in words."""
+    with transaction.atomic():
+        run = Run.objects.filter(id=run_id).first()
+        if run is None:
+            raise NotFound(f"Run {run_id} not found")
+        if run.status != RunStatus.RUNNING:
+            raise Refused(f"This cannot be done: the run is not running ({run.status}).")
+        report = recovery.reconcile(run_ids=[run_id])
+        outcome = "will be resumed" if report.requeued else "ended in an error"
+        if not (report.requeued or report.failed):
+            raise Refused(UNSETTLED if report.unsettled else "This cannot be done: its worker is alive.")
+        _record(run_id, "reconcile", by, reason, outcome)
     notify_cancelled(run_id)
     return outcome
 
@@ -207,6 +228,8 @@ def _checkpoints(run: Run) -> list[tuple[str, str]]:
 
 
 def _record(run_id: UUID, kind: str, by: Operator, reason: str, outcome: str, **detail: Any) -> None:
+    if by.bulk_id is not None:
+        detail["bulk"] = str(by.bulk_id)
     RunAction.objects.create(
         run_id=run_id,
         kind=kind,

@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from runs.encoding import encode
-from runs.models import ApiKey, AuthIdentity, RunAction
+from runs.models import ApiKey, AuthIdentity, BulkAction, RunAction
 from tests.runs.crons.test_firing import make_cron
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import sign_in, staff
@@ -65,14 +65,24 @@ PAGES |= {
     "runs_waiting_items": frozenset(["view_thread"]),
     "runs_pausedqueue_changelist": frozenset(["view_pausedqueue"]),
     "runs_pausedqueue_pause": frozenset(["view_pausedqueue", OPERATE]),
+    "runs_bulkaction_changelist": frozenset(["view_run"]),
+    "runs_bulkaction_change": frozenset(["view_run"]),
+    "runs_bulkaction_history": frozenset(["view_run"]),
+    "runs_bulkaction_add": frozenset([NO_PAGE]),
+    "runs_bulkaction_delete": frozenset([NO_PAGE]),
+    "runs_bulkaction_progress": frozenset(["view_run"]),
+    "runs_bulkaction_stop": frozenset(["view_run", OPERATE]),
     "runs_pausedqueue_resume": frozenset(["view_pausedqueue", OPERATE]),
 }
 #: The pages of one row.
-OF_ROWS = frozenset(["change", "history", "delete", "graph"])
+OF_ROWS = frozenset(["change", "history", "delete", "graph", "progress", "stop"])
 #: The permissions that an action of a list needs beside that to view the list.
 ACTIONS: dict[tuple[str, str], str] = {
     ("run", "cancel_runs"): OPERATE,
     ("run", "roll_back_runs"): OPERATE,
+    ("run", "retry_runs"): OPERATE,
+    ("run", "requeue_runs"): OPERATE,
+    ("run", "set_priority"): OPERATE,
     ("run", "reconcile_runs"): OPERATE,
     ("worker", "drain"): OPERATE,
     ("thread", "remove_threads"): "delete_thread",
@@ -162,6 +172,7 @@ def rows() -> dict[str, Any]:
             "https://example.com/", state="failed", finished_at=now, payload=written
         ),
         "worker": make_worker(),
+        "bulkaction": BulkAction.objects.create(kind="cancel", who="ada", origin="admin", created_at=now),
         "assistant": make_assistant(user=user),
         "apikey": ApiKey.objects.create(user=user, prefix="k", digest="d", created_at=now),
         "authidentity": AuthIdentity.objects.create(user=user, identity="i", created_at=now),

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
-from runs.admin import actions as admin_actions
 from runs.encoding import encode
-from runs.models import Run
 from runs.protocols.agent.items import PACK, pack
 from runs.templatetags.run_tables import DATA_LIMIT, MAX_EVENTS
 from tests.support.admin_site import page, sign_in, staff
-from tests.support.driving import Driver
 from tests.support.rows import (
     make_assistant,
     make_events,
@@ -33,7 +28,6 @@ from tests.support.rows import (
     orphan,
 )
 from threads.admin import base as threads_admin
-from threads.db.database import in_database
 from threads.db.fields import Encoded
 from threads.display import JSON_LIMIT, short_id
 
@@ -62,14 +56,6 @@ def listed(client: Client, **query: str) -> set[Any]:
     response = client.get(RUNS, query)
     assert response.status_code == 200
     return {run.pk for run in response.context["cl"].result_list}
-
-
-def act(client: Client, action: str, *runs: Any, **data: Any) -> list[str]:
-    """Execute an action on runs; return its messages."""
-    data = {"action": action, "_selected_action": [str(run.pk) for run in runs], **data}
-    response = client.post(RUNS, data, follow=True)
-    assert response.status_code == 200
-    return [str(message) for message in response.context["messages"]]
 
 
 # --- the list
@@ -275,8 +261,6 @@ def test_nothing_that_a_graph_or_a_client_wrote_becomes_markup(root: Client) -> 
         assert "<script>alert" not in html, url
         assert "<i>" not in html, url
         assert escape("<script>alert") in html, url
-    messages = act(root, "cancel_runs", run)
-    assert messages == ["Cancelled 1 run: 1 asked to stop."]
 
 
 def test_a_run_s_page_shows_what_was_asked_and_what_happened(root: Client) -> None:
@@ -378,133 +362,6 @@ def test_staff_who_only_view_have_no_actions(viewer: Client) -> None:
         html = viewer.get(url).content.decode()
         assert short_id(run.id) in html
         assert "cancel_runs" not in html
-    for action in ("cancel_runs", "roll_back_runs", "reconcile_runs"):
-        act(viewer, action, run, confirmed="yes")
-    row = Run.objects.get()
-    assert (row.status, row.cancel_action) == ("running", "")
-
-
-def test_operators_have_the_actions_on_the_list_and_on_a_run_in_flight(operator: Client) -> None:
-    running, pending, done = make_run("running"), make_run(), make_run("success")
-    actions = ("cancel_runs", "roll_back_runs", "reconcile_runs")
-    for url, expected in (
-        (RUNS, [True, True, True]),
-        (page(running), [True, True, True]),
-        (page(pending), [True, True, False]),
-        (page(done), [False, False, False]),
-    ):
-        html = operator.get(url).content.decode()
-        assert [f'value="{action}"' in html for action in actions] == expected
-
-
-# --- actions
-
-
-def test_cancel_ends_pending_runs_asks_running_ones_and_leaves_the_others(operator: Client) -> None:
-    pending, running, done = make_run(), make_run("running"), make_run("success")
-    assert act(operator, "cancel_runs", pending, running, done) == [
-        "Cancelled 2 runs: 1 asked to stop, 1 cancelled before it was executing."
-    ]
-    statuses = dict(Run.objects.values_list("id", "status"))
-    assert statuses == {pending.id: "interrupted", running.id: "running", done.id: "success"}
-    row = Run.objects.get(id=running.id)
-    assert row.cancel_action == "interrupt"
-    pending.thread.refresh_from_db()
-    assert pending.thread.status == "idle"
-
-
-def test_cancel_says_when_nothing_is_to_be_cancelled(operator: Client) -> None:
-    assert act(operator, "cancel_runs", make_run("success")) == ["None of these runs is pending or running."]
-    assert act(operator, "roll_back_runs", make_run("error")) == ["None of these runs is pending or running."]
-
-
-def test_a_roll_back_is_confirmed_first(operator: Client) -> None:
-    pending, running = make_run(), make_run("running")
-    data = {"action": "roll_back_runs", "_selected_action": [str(pending.pk), str(running.pk)]}
-    response = operator.post(RUNS, data)
-    assert response.status_code == 200
-    html = response.content.decode()
-    assert str(pending.pk) in html
-    assert str(running.pk) in html
-    assert "cannot be undone" in html
-    assert Run.objects.filter(cancel_action="").count() == 2
-    messages = act(operator, "roll_back_runs", pending, running, confirmed="yes")
-    assert len(messages) == 1
-    assert "1 removed before it began" in messages[0]
-    assert "1 asked to stop" in messages[0]
-    assert not Run.objects.filter(id=pending.id).exists()
-    assert Run.objects.get(id=running.id).cancel_action == "rollback"
-
-
-def test_the_buttons_of_a_run_s_page_do_what_the_list_s_actions_do(operator: Client) -> None:
-    run = make_run()
-    html = operator.get(page(run)).content.decode()
-    assert f'action="{RUNS}?q={run.pk}"' in html
-    response = operator.post(
-        f"{RUNS}?q={run.pk}", {"action": "cancel_runs", "_selected_action": str(run.pk)}, follow=True
-    )
-    assert response.redirect_chain[-1][0] == f"{RUNS}?q={run.pk}"
-    assert Run.objects.get().status == "interrupted"
-
-
-def test_reconcile_resumes_orphans_and_leaves_what_lives(operator: Client) -> None:
-    lost, executing = orphan(), make_run("running")
-    assert act(operator, "reconcile_runs", lost, executing)[0] in (
-        "Reconciled 1 run: 1 will be resumed.",
-        # On PostgreSQL a worker without its lock is dead, even if its lease is valid.
-        "Reconciled 2 runs: 2 will be resumed.",
-    )
-    assert Run.objects.get(id=lost.id).status == "pending"
-
-
-def test_reconcile_says_when_nothing_is_an_orphan(operator: Client) -> None:
-    messages = act(operator, "reconcile_runs", make_run())
-    assert messages == ["None of these runs is an orphan: they are not running, or their workers are alive."]
-
-
-def test_reconcile_touches_only_the_selected_runs(operator: Client) -> None:
-    chosen, other = orphan(), orphan()
-    act(operator, "reconcile_runs", chosen)
-    assert Run.objects.get(id=chosen.id).status == "pending"
-    assert Run.objects.get(id=other.id).status == "running"
-
-
-def test_an_action_takes_a_bounded_number_of_runs(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin_actions, "LIMIT", 2)
-    runs = [make_run() for _ in range(3)]
-    messages = act(operator, "cancel_runs", *runs)
-    assert messages == [
-        "Cancelled 2 runs: 2 cancelled before it was executing.",
-        "An action takes 2 runs at most. Repeat it for the rest.",
-    ]
-    assert Run.objects.filter(status="pending").count() == 1
-
-
-def test_who_did_what_is_in_the_run_s_history(operator: Client) -> None:
-    run, lost = make_run(), orphan()
-    act(operator, "cancel_runs", run)
-    act(operator, "reconcile_runs", lost)
-    entries = {entry.object_id: entry.change_message for entry in LogEntry.objects.all()}
-    assert entries == {str(run.id): "Cancelled (interrupt)", str(lost.id): "Reconciled"}
-    assert "Cancelled (interrupt)" in operator.get(f"{RUNS}{run.pk}/history/").content.decode()
-
-
-@pytest.fixture
-def slow_polls(run_settings: Any) -> None:
-    """Without a wake-up, polls come much too late."""
-    run_settings(POLL=60)
-
-
-async def test_a_cancel_in_the_admin_reaches_the_executing_run_at_once(
-    slow_polls: None, driver: Driver
-) -> None:
-    run = await driver.start("sleeping", {"log": [], "delay": 60.0})
-    await driver.executing(run, "sleep")
-    client = await in_database(staff, *VIEW, "operate_run")
-    await in_database(act, client, "cancel_runs", run)
-    async with asyncio.timeout(5):
-        row = await driver.until(run, "interrupted")
-    assert row.cancel_action == "interrupt"
 
 
 # --- assistants

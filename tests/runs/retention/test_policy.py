@@ -11,7 +11,7 @@ import pytest
 
 from runs import deletion
 from runs.lifecycle.admission import create_run
-from runs.models import Run, RunEvent, Worker
+from runs.models import BulkAction, BulkTarget, Run, RunEvent, Worker
 from runs.requests.run import RunRequest
 from runs.retention import policy as retention
 from runs.retention.policy import Policy, steps
@@ -20,6 +20,7 @@ from tests.support.retention import DAY, closing_connection, pruning, quiet, rep
 from tests.support.rows import make_events, make_run, make_thread, make_worker
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.ids import new_id
 
 __all__ = ["quiet"]
 
@@ -102,6 +103,19 @@ def test_rows_of_workers_that_stopped_long_ago_go(run_settings: Any) -> None:
     assert report_of(Policy()).workers == 1
     assert set(Worker.objects.values_list("id", flat=True)) == {named.id, recent.id, alive.id}
     assert gone.id not in Worker.objects.values_list("id", flat=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_bulk_actions_that_ended_long_ago_go_with_their_refusals(run_settings: Any) -> None:
+    now, old = clock.now(), clock.now() - timedelta(days=91)
+    for ended_at in (old, now, None):
+        bulk = BulkAction.objects.create(
+            kind="cancel", who="ada", origin="admin", created_at=old, ended_at=ended_at
+        )
+        BulkTarget.objects.create(bulk=bulk, run_id=new_id(), refusal="it has ended")
+    assert retention.survey(Policy()).bulk_actions == 1
+    assert report_of(Policy()).bulk_actions == 1
+    assert BulkAction.objects.count() == BulkTarget.objects.count() == 2
 
 
 async def test_the_sweep_removes_what_the_settings_say(quiet: Any, driver: Driver) -> None:

@@ -15,9 +15,10 @@ from runs.lifecycle.operators import operations
 from runs.lifecycle.operators.operations import Operator, Refused
 from runs.management.agents.parsing import Noun, by_id, confirmed, json_value
 from runs.management.agents.printing.output import Output
-from runs.management.agents.run_verbs.choice import add_filters, chosen
+from runs.management.agents.run_verbs.choice import add_filters, chosen, filtered
+from runs.management.agents.run_verbs.matching import act_on_matching, add_matching
 from runs.management.agents.runtimes import in_runtime
-from runs.models import Run
+from runs.models import BulkKind, Run
 
 RUN = "The run's id, or the beginning or the end of it."
 
@@ -32,7 +33,7 @@ def add(noun: Noun) -> None:
     parser.add_argument(
         "--all-matching", action="store_true", help="All runs in flight that the filters match."
     )
-    parser.add_argument("--yes", action="store_true", help="Do not ask.")
+    add_matching(parser)
     _reason(parser)
     add_filters(parser)
     for name, do, help in (
@@ -40,7 +41,8 @@ def add(noun: Noun) -> None:
         ("requeue", requeue, "Let a running run stop at its next step, and be claimed again."),
     ):
         parser = noun.verb(name, do, help)
-        parser.add_argument("run", metavar="RUN", help=RUN)
+        parser.add_argument("run", nargs="?", metavar="RUN", help=RUN)
+        add_matching(parser)
         _reason(parser)
     parser = noun.verb("answer", answer, "Answer the questions at which a run stopped, in a new run.")
     parser.add_argument("run", metavar="RUN", help=RUN)
@@ -72,6 +74,13 @@ def operator() -> Operator:
 
 
 def cancel(given: Namespace, out: Output) -> int:
+    if given.matching is not None:
+        if given.runs or given.all_matching or filtered(given):
+            raise CommandError(
+                "--matching has all conditions: name no runs and no filters beside it.", returncode=2
+            )
+        kind = BulkKind.ROLL_BACK if given.action == "rollback" else BulkKind.CANCEL
+        return act_on_matching(kind, given, operator(), out)
     ids = _matching(given, out) if given.all_matching else _named(given)
     done: list[dict[str, str]] = []
     for run_id in ids:
@@ -111,17 +120,29 @@ def _matching(given: Namespace, out: Output) -> list[UUID]:
     return ids
 
 
-def retry(given: Namespace, out: Output) -> None:
+def retry(given: Namespace, out: Output) -> int:
+    if _is_bulk(given):
+        return act_on_matching(BulkKind.RETRY, given, operator(), out)
     _became(operations.retry(_id(given), operator(), reason=given.reason), out)
+    return 0
 
 
-def requeue(given: Namespace, out: Output) -> None:
+def requeue(given: Namespace, out: Output) -> int:
+    if _is_bulk(given):
+        return act_on_matching(BulkKind.REQUEUE, given, operator(), out)
     run_id = _id(given)
     outcome = operations.requeue(run_id, operator(), reason=given.reason)
     if out.as_json:
         out.object(run_id=str(run_id), outcome=outcome)
     else:
         out.line(f"{run_id}  {outcome}")
+    return 0
+
+
+def _is_bulk(given: Namespace) -> bool:
+    if (given.run is None) == (given.matching is None):
+        raise CommandError("Name a run, or choose several with --matching.", returncode=2)
+    return given.matching is not None
 
 
 def answer(given: Namespace, out: Output) -> None:

@@ -43,6 +43,11 @@ def add_filters(parser: CommandParser) -> None:
     )  # fmt: skip
 
 
+def filtered(given: Namespace) -> bool:
+    """Whether there are conditions."""
+    return any((given.status, given.assistant, given.thread, given.user, given.queue, given.since))
+
+
 def chosen(given: Namespace) -> QuerySet[Run]:
     """The runs that the conditions choose, newest first."""
     found: QuerySet[Run] = Run.objects.order_by("-id")

@@ -1,0 +1,1 @@
+"""One action on many runs: what it does with each, an estimate, and its progress."""
