@@ -12,7 +12,8 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
-from runs.admin.rights import refused
+from runs.admin.rights import missing, refused
+from runs.admin.run_page.importing import NEEDED as IMPORT_NEEDS
 from runs.lifecycle.operators import activity, queues
 from runs.models import Overview, Worker
 from threads.admin.base import ReadOnlyAdmin
@@ -65,6 +66,7 @@ class DashboardAdmin(ReadOnlyAdmin):
             "height": HEIGHT,
             "queues": [(each, bool(each.pending and not each.workers)) for each in all_queues],
             "workers": _workers(),
+            "may_import": not missing(request, *IMPORT_NEEDS),
         }
         return TemplateResponse(request, "admin/runs/overview/change_list.html", context)
 

@@ -10,7 +10,7 @@ from django.urls import reverse
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
 from runs.lifecycle.operators.offers import offers
-from runs.lifecycle.operators.operations import standing
+from runs.lifecycle.operators.operations import IMPORTED, standing
 from runs.models import Attempt, Run, RunAction, Worker
 from threads.db import clock
 from threads.models import Thread
@@ -63,6 +63,8 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "others": _related(Run.objects.filter(thread=run.thread_id).exclude(id=run.id)),
         "questions": _questions(thread) if operates and reads else [],
         "reads": reads,
+        "imported": thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
+        "import": reverse("admin:runs_run_import") if operates and reads else None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from runs.admin.rights import OPERATE, READ, note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
 from runs.admin.run_page.facts import facts
+from runs.admin.run_page.importing import import_page, site_of
 from runs.admin.run_page.steps import Step
 from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
 from runs.lifecycle.operators.operations import Operator
+from runs.lifecycle.operators.transfers import exported
 from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
@@ -32,6 +35,8 @@ View = Callable[..., HttpResponse]
 VIEW = "runs.view_run"
 #: The namespace of the root graph in a query.
 ROOT = "."
+#: The most characters of an export's events.
+MOST_EXPORTED = 64 * 1024 * 1024
 #: The statuses of refusals.
 STATUSES = {NotFound: 404, InvalidRequest: 400, ThreadBusy: 409, LimitReached: 429, RequestTooLarge: 413}
 
@@ -43,8 +48,11 @@ def urls(wrap: Callable[[View], View]) -> list[Any]:
         "export": export, "graph": show_graph, "compare": compare, "act": take_action,
     }  # fmt: skip
     return [
-        path(f"<uuid:run_id>/page/{name}/", wrap(never_cache(view)), name=f"runs_run_page_{name}")
-        for name, view in views.items()
+        path("import/", wrap(never_cache(partial(import_page, site_of(wrap)))), name="runs_run_import"),
+        *(
+            path(f"<uuid:run_id>/page/{name}/", wrap(never_cache(view)), name=f"runs_run_page_{name}")
+            for name, view in views.items()
+        ),
     ]
 
 
@@ -64,7 +72,9 @@ def permitted(*permissions: str) -> Callable[[Callable[..., HttpResponse]], View
             user: Any = request.user
             if missing := [each for each in (VIEW, *permissions) if not user.has_perm(each)]:
                 return refused(f"You need the permission {missing[0]}.", 403)
-            run = Run.objects.select_related("assistant", "user", "worker").filter(id=run_id).first()
+            run = (
+                Run.objects.select_related("assistant", "user", "worker", "thread").filter(id=run_id).first()
+            )
             if run is None:
                 return refused("There is no such run (any more).", 404)
             if READ in permissions:
@@ -143,7 +153,7 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
 @permitted(READ)
 def export(request: HttpRequest, run: Run) -> HttpResponse:
     note_reading(run, request.user, "export")
-    body = "".join(logs.exported(run))
+    body = "".join(f"{line}\n" for line in exported(run, most=MOST_EXPORTED))
     name = f'attachment; filename="run-{run.id}.jsonl"'
     return HttpResponse(body, content_type="application/jsonl", headers={"Content-Disposition": name})
 

@@ -34,6 +34,8 @@ from threads.models import Thread
 LONGEST_REASON = 2000
 #: The bounds of a priority.
 LOWEST, HIGHEST = -32_768, 32_767
+#: The metadata of a thread that has the copy of another site's run (`transfers`): the run's id.
+IMPORTED = "imported_run"
 CANCELLED = {
     cancellation.ASKED: "asked to stop",
     cancellation.ENDED: "cancelled before it was executing",
@@ -178,6 +180,7 @@ def standing(run: Run, thread: Thread | None) -> Standing:
         asked=thread is not None and any(thread.interrupts.values()),
         thread_busy=Run.objects.in_flight().filter(thread=run.thread_id).exists(),
         thread_gone=gone,
+        imported=thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
     )
 
 

@@ -47,6 +47,7 @@ PAGES |= {
     "runs_run_page_events": frozenset(["view_run", READ]),
     "runs_run_page_export": frozenset(["view_run", READ]),
     "runs_run_page_compare": frozenset(["view_run", READ]),
+    "runs_run_import": frozenset(["view_run", READ, OPERATE]),
     "runs_run_page_act": frozenset(["view_run", OPERATE]),
     "runs_run_rows": frozenset(["view_run"]),
     "runs_run_durations": frozenset(["view_run"]),

@@ -35,10 +35,11 @@ export class Head {
     }));
   }
 
-  items({ assistant, thread, by, attempts, times, tokens, trace, queue, priority, parent, children, cancel, status }, now) {
+  items({ assistant, thread, by, attempts, times, tokens, trace, queue, priority, parent, children, cancel, status, imported }, now) {
     const worker = attempts.at(-1);
     const related = (run) => h("a", { href: run.url }, short(run.id));
     return [
+      imported ? h("b", {}, "A copy from a file") : null,
       ["Assistant ", h("a", { href: assistant.url }, assistant.name), assistant.version > 1 ? ` version ${assistant.version}` : null, assistant.graph === assistant.name ? null : ` (graph ${assistant.graph})`],
       thread.url ? ["Thread ", h("a", { href: thread.url, dir: "auto" }, thread.title || short(thread.id))] : "Thread removed",
       ["By ", h("b", {}, by.name), by.kind === "user" ? null : ` (${by.kind})`, by.for && by.for !== by.name ? [" for ", h("b", {}, by.for)] : null],
@@ -102,7 +103,7 @@ export class Attempts {
   }
 }
 
-const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", requeue: "requeued it", priority: "changed its priority", read: "read its payloads", export: "exported it" };
+const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", requeue: "requeued it", priority: "changed its priority", read: "read its payloads", export: "exported it", import: "imported it" };
 
 /** Records whose kind says all. */
 const READINGS = ["read", "export"];

@@ -31,7 +31,7 @@ class Page {
     this.records = new Records();
     this.graph = new Graph(this.data, { reveal });
     this.compare = new Compare(this.data);
-    this.events = settings.reads ? new Events(this.data, { token }) : null;
+    this.events = settings.reads ? new Events(this.data) : null;
     root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.events?.element ?? "", this.records.element));
     this.left = AFTER;
   }
@@ -52,6 +52,7 @@ class Page {
     this.attempts.update(facts, timeline.spans, timeline.now);
     this.records.update(facts);
     this.actions.update(facts);
+    this.events?.update(facts);
     this.graph.update(timeline.spans);
     const before = this.pane.span;
     const span = before && this.waterfall.byId.get(before.id);
