@@ -119,7 +119,7 @@ def _asked_by(run: Run) -> dict[str, Any]:
     """Who asked for the run, and from where."""
     if run.metadata.get("cron_id"):
         return {"kind": "cron", "name": str(run.user)}
-    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "answer"))
+    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "rerun", "answer"))
     first = begun.order_by("id").first()
     if run.parent_id and first is not None and first.outcome.startswith("from run"):
         return {"kind": first.origin, "name": first.who, "for": str(run.user)}

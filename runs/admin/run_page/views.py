@@ -207,7 +207,7 @@ def take_action(request: HttpRequest, run: Run) -> HttpResponse:
         body = json.loads(request.body or b"{}")
         if not isinstance(body, dict):
             raise InvalidRequest("The body must be an object.")
-        if body.get("action") in ("answer", "fork") and not user.has_perm(READ):
+        if body.get("action") in ("answer", "fork", "rerun") and not user.has_perm(READ):
             return refused(f"You need the permission {READ}.", 403)
         done = act(run, Operator(str(user), "admin", user.pk), body)
     except ValueError:

@@ -26,7 +26,7 @@ class Page {
     this.waterfall = new Waterfall({ choose: (span, parent) => this.pane.show(span, parent, this.waterfall.now) });
     const reveal = (id) => this.waterfall.reveal(id);
     this.head = new Head({ buttons: this.actions.element, reveal });
-    this.pane = new Pane(this.data, { reads: settings.reads });
+    this.pane = new Pane(this.data, { reads: settings.reads, rerun: (span, input) => this.actions.rerun(span, input) });
     this.attempts = new Attempts();
     this.records = new Records();
     this.graph = new Graph(this.data, { reveal });
@@ -53,6 +53,7 @@ class Page {
     this.records.update(facts);
     this.actions.update(facts);
     this.events?.update(facts);
+    this.pane.update(facts);
     this.graph.update(timeline.spans);
     const before = this.pane.span;
     const span = before && this.waterfall.byId.get(before.id);
