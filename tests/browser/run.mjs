@@ -191,7 +191,7 @@ test("a step is run again with another input", async () => {
   const page = await open(() => make("steps", { log: ["given"], count: 1 }));
   const { run } = page;
   await row(page, "s8").getByRole("button").click();
-  await page.button("Run again with another input").click();
+  await page.button("Run again with another input…").click();
   const dialog = page.tab.getByRole("dialog");
   const log = dialog.getByLabel("log");
   assert.equal(await log.inputValue(), ["given", ...[0, 1, 2, 3, 4, 5, 6, 7].map((number) => `s${number}`)].join("\n"));

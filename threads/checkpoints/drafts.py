@@ -79,7 +79,7 @@ class Draft(ThreadWriter):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         if self.changes:
-            versions = {**checkpoint["channel_versions"]}
+            versions: dict[str, Any] = {**checkpoint["channel_versions"]}
             changed = {name: self.get_next_version(versions.get(name), None) for name in self.changes}
             checkpoint = {
                 **checkpoint,

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
+from runs.lifecycle.operators import costs
 from runs.lifecycle.operators.offers import offers
 from runs.lifecycle.operators.operations import IMPORTED, standing
 from runs.models import Attempt, Run, RunAction, Worker
@@ -50,6 +51,7 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         },
         "by": _asked_by(run),
         "tokens": [run.input_tokens, run.output_tokens],
+        "usage": _usage(run),
         "queue": run.queue,
         "priority": run.priority,
         "trace": tracing.trace_url(run.id) if reads else None,
@@ -65,6 +67,19 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "reads": reads,
         "imported": thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
         "import": reverse("admin:runs_run_import") if operates and reads else None,
+    }
+
+
+def _usage(run: Run) -> dict[str, Any]:
+    """The tokens of each model, and what they cost; no cost without prices."""
+    found = costs.cost(run.usage)
+    return {
+        "models": [
+            {"name": use.model, "input": use.input, "output": use.output}
+            for use in costs.by_model([run.usage])
+        ],
+        "cost": costs.shown(found.amount) if found else None,
+        "unpriced": found.unpriced if found else [],
     }
 
 

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from runs.admin.rights import OPERATE, READ, note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
+from runs.admin.run_page.costs import add_costs
 from runs.admin.run_page.facts import facts
 from runs.admin.run_page.importing import import_page, site_of
 from runs.admin.run_page.steps import Step
@@ -101,8 +102,9 @@ def show_facts(request: HttpRequest, run: Run) -> HttpResponse:
 
 @permitted()
 def show_spans(request: HttpRequest, run: Run) -> HttpResponse:
-    found = reading.timeline_of(run, _thread(run)).as_json()
-    return answered({**found, "status": run.status, "now": reading.milliseconds(clock.now())})
+    timeline = reading.timeline_of(run, _thread(run))
+    add_costs(timeline.spans)
+    return answered({**timeline.as_json(), "status": run.status, "now": reading.milliseconds(clock.now())})
 
 
 @permitted(READ)

@@ -71,6 +71,7 @@ def _head(run: Run) -> dict[str, Any]:
         "request": run.kwargs,
         "error": run.error,
         "failure": run.failure,
+        "usage": run.usage,
         "queue": run.queue,
         "values": run.thread.values,
         **{name: getattr(run, name) for name in COUNTS},
@@ -165,6 +166,10 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
         kwargs=dict(head["request"]),
         error=head.get("error"),
         failure=head.get("failure"),
+        usage={
+            model: [int(received), int(sent)] for model, (received, sent) in (head.get("usage") or {}).items()
+        }
+        or None,
         created_at=created,
         updated_at=now,
         **counts,

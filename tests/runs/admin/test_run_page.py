@@ -221,6 +221,26 @@ async def test_a_fork_with_an_edited_state_and_a_comparison(driver: Driver) -> N
     assert again["by"]["kind"] == "admin"
 
 
+async def test_the_tokens_and_the_cost_of_a_real_run(driver: Driver, settings: Any) -> None:
+    run = await driver.start("talking", {"messages": [{"type": "human", "content": "hello"}], "tokens": 3})
+    row = await driver.finish(run)
+    ((model, counted),) = row.usage.items()
+    assert counted == [row.input_tokens, row.output_tokens]
+    assert sum(counted) > 0
+    client = await in_database(sign_in, is_superuser=True)
+    without = await in_database(part, client, run, "facts")
+    assert without["usage"]["cost"] is None
+    assert [each["name"] for each in without["usage"]["models"]] == [model]
+    settings.RUNS = {**settings.RUNS, "MODEL_PRICES": {model: (500_000, 500_000)}}
+    total = f"{sum(counted) / 2:,.2f}"
+    assert (await in_database(part, client, run, "facts"))["usage"]["cost"] == total
+    spans = (await in_database(part, client, run, "spans"))["spans"]
+    # The call, the node in which it was made, and the attempt.
+    assert {span["kind"]: span["detail"].get("cost") for span in spans} == {
+        "attempt": total, "node": total, "model": total,
+    }  # fmt: skip
+
+
 def test_differences_know_messages() -> None:
     one = {"id": "1", "type": "human", "content": "hi"}
     two = {"id": "2", "type": "ai", "content": "", "tool_calls": [{"name": "look", "args": {"q": 1}}]}

@@ -44,7 +44,7 @@ def head(**fields: Any) -> str:
 
 
 def test_a_copy_has_the_times_of_its_attempts_and_events() -> None:
-    run = make_run("success", age=60, input_tokens=7, metadata={"ticket": "T-17"})
+    run = make_run("success", age=60, input_tokens=7, usage={"m": [7, 0]}, metadata={"ticket": "T-17"})
     now = clock.now()
     Attempt.objects.create(
         run=run, number=1, epoch=1, host="far", pid=9, began_at=run.started_at, ended_at=now, reason="lost"
@@ -57,7 +57,7 @@ def test_a_copy_has_the_times_of_its_attempts_and_events() -> None:
     person = make_user()
     copy = imported(moved(run), user_id=person.pk, by=ADA)
     assert (copy.id, copy.user_id, copy.started_at) == (run.id, person.pk, run.started_at)
-    assert (copy.input_tokens, copy.metadata) == (7, {"ticket": "T-17"})
+    assert (copy.input_tokens, copy.usage, copy.metadata) == (7, {"m": [7, 0]}, {"ticket": "T-17"})
     assert of(copy, RunEvent, "epoch", "seq", "created_at") == events
     assert set(RunEvent.objects.values_list("data", flat=True)) == {'{"api_key":"***"}'}
     assert of(copy, Attempt, "number", "host", "pid", "began_at", "ended_at", "reason") == attempts
@@ -85,6 +85,7 @@ def test_a_large_export_says_where_it_was_cut() -> None:
     [
         ({"error": "broken"}, "its error is no object"),
         ({"request": [1]}, "its request is no object"),
+        ({"usage": {"m": 1}}, "TypeError"),
         ({"graph": "unheard-of"}, "no graph 'unheard-of'"),
         ({"created": "yesterday"}, "ValueError"),
         ({"epoch": 2**70}, "cannot be imported"),

@@ -22,7 +22,7 @@ export class Pane {
     this.span = span;
     const length = took((span.end ?? now) - span.begin);
     const usage = span.detail.usage;
-    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, length, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null].filter(Boolean).join(" · ");
+    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, length, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null, span.detail.cost ? `cost ${span.detail.cost}` : null].filter(Boolean).join(" · ");
     const head = h("div.ph", {}, h("h3", {}, h("span", { dir: "auto" }, span.name), badge(span.status)), h("p.num", {}, about));
     const rest = h("div", { role: "status" }, h("p.empty-note.quiet", {}, "Loading…"));
     this.body.replaceChildren(head, rest);
