@@ -207,6 +207,18 @@ test("a step is run again with another input", async () => {
   await page.done();
 });
 
+test("costs are shown for the run, its steps, and by model on the dashboard", async () => {
+  const page = await open(() => make("talk", { messages: [{ role: "user", content: "hello" }], tokens: 3 }));
+  await page.has(".rh .st", "Done");
+  const cost = await page.tab.locator(".facts li", { hasText: /^Cost / }).locator("b").innerText();
+  assert.match(cost, /^0\.\d\d$/);
+  await row(page, "talk").getByRole("button").click();
+  await page.has(".pane .ph p", new RegExp(`cost ${cost.replace(".", "\\.")}`));
+  await page.tab.goto(`${url}/admin/runs/overview/`);
+  await page.has("section:has(> #models-title) tbody th", "Talker");
+  await page.done();
+});
+
 test("a log that has ended is read on from an id, and imported as a copy", async () => {
   const page = await open(() => make("steps", { log: [], count: 1 }));
   const address = await page.tab.getByRole("link", { name: "JSONL" }).getAttribute("href");
@@ -280,6 +292,20 @@ for (const theme of ["light", "dark"]) {
       await page.tab.locator("[data-action=fork]").click();
       await page.has("#act-point");
       await look(page, "dialog");
+      await page.tab.keyboard.press("Escape");
+      await row(page, "before").getByRole("button").click();
+      await page.tab.locator("[data-action=rerun]").click();
+      await page.tab.getByRole("dialog").getByLabel("log").waitFor();
+      await look(page, "another input");
+      const other = await open(() => make("talk", { messages: [], tokens: 3 }), { theme, width });
+      await other.tab.goto(`${url}/admin/runs/overview/`);
+      await other.has("#models-title");
+      await look(other, "dashboard");
+      await other.tab.getByRole("link", { name: "Import a run…" }).click();
+      await other.tab.getByLabel(/File/).setInputFiles({ name: "a", mimeType: "text/plain", buffer: Buffer.from("x") });
+      await other.button("Import").click();
+      await other.has(".problem-line");
+      await look(other, "import");
       const asked = await open(asking, { theme, width });
       await asked.has(".q");
       await look(asked, "question");

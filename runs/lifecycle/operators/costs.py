@@ -69,11 +69,7 @@ def by_model(usages: Iterable[Usage | None]) -> list[ModelUse]:
 
 
 def shown(amount: float) -> str:
-    """An amount with two digits, or as many as a small one needs for two significant ones."""
-    return (
-        f"{amount:,.2f}"
-        if amount >= 1 or amount == 0
-        else f"{amount:.2g}"
-        if amount >= 0.0001
-        else "< 0.0001"
-    )
+    """An amount with two digits after the point; a small one with its first two digits."""
+    if amount and amount < 0.0001:
+        return "< 0.0001"
+    return f"{amount:.2g}" if 0 < amount < 0.1 else f"{amount:,.2f}"

@@ -47,7 +47,14 @@ def test_runs_are_summed_up_by_model(priced: None) -> None:
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(0.0, "0.00"), (1234.5, "1,234.50"), (0.25, "0.25"), (0.00123, "0.0012"), (1e-6, "< 0.0001")],
+    [
+        (0.0, "0.00"),
+        (1234.5, "1,234.50"),
+        (0.3, "0.30"),
+        (0.0456, "0.046"),
+        (0.00123, "0.0012"),
+        (1e-6, "< 0.0001"),
+    ],
 )
 def test_small_amounts_keep_their_digits(amount: float, text: str) -> None:
     assert shown(amount) == text
