@@ -207,13 +207,16 @@ test("a step is run again with another input", async () => {
   await page.done();
 });
 
-test("costs are shown for the run, its steps, and by model on the dashboard", async () => {
+test("costs and the transcript are shown for the run, its steps, and by model on the dashboard", async () => {
   const page = await open(() => make("talk", { messages: [{ role: "user", content: "hello" }], tokens: 3 }));
   await page.has(".rh .st", "Done");
   const cost = await page.tab.locator(".facts li", { hasText: /^Cost / }).locator("b").innerText();
   assert.match(cost, /^0\.\d\d$/);
   await row(page, "talk").getByRole("button").click();
   await page.has(".pane .ph p", new RegExp(`cost ${cost.replace(".", "\\.")}`));
+  await page.tab.getByText(/^Messages of the run/).click();
+  await page.has(".transcript .msg h4", "Person");
+  await page.has(".transcript .msg", /^Model\s*w0 w1 w2/);
   await page.tab.goto(`${url}/admin/runs/overview/`);
   await page.has("section:has(> #models-title) tbody th", "Talker");
   await page.done();

@@ -20,6 +20,7 @@ from runs.admin.run_page.costs import add_costs
 from runs.admin.run_page.facts import facts
 from runs.admin.run_page.importing import import_page, site_of
 from runs.admin.run_page.steps import Step
+from runs.admin.run_page.transcripts import transcript
 from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
@@ -46,7 +47,7 @@ def urls(wrap: Callable[[View], View]) -> list[Any]:
     """The paths below the admin's runs; `wrap` is the site's `admin_view`."""
     views: dict[str, View] = {
         "facts": show_facts, "spans": show_spans, "step": show_step, "events": show_events,
-        "export": export, "graph": show_graph, "compare": compare, "act": take_action,
+        "export": export, "graph": show_graph, "compare": compare, "act": take_action, "transcript": show_transcript,
     }  # fmt: skip
     return [
         path("import/", wrap(never_cache(partial(import_page, site_of(wrap)))), name="runs_run_import"),
@@ -150,6 +151,11 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
         data=asked.get("data") == "1",
     )
     return answered({**found, "status": run.status})
+
+
+@permitted(READ)
+def show_transcript(request: HttpRequest, run: Run) -> HttpResponse:
+    return answered(transcript(run))
 
 
 @permitted(READ)

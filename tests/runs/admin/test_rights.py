@@ -45,6 +45,7 @@ PAGES |= {
     "runs_run_page_graph": frozenset(["view_run"]),
     "runs_run_page_step": frozenset(["view_run", READ]),
     "runs_run_page_events": frozenset(["view_run", READ]),
+    "runs_run_page_transcript": frozenset(["view_run", READ]),
     "runs_run_page_export": frozenset(["view_run", READ]),
     "runs_run_page_compare": frozenset(["view_run", READ]),
     "runs_run_import": frozenset(["view_run", READ, OPERATE]),

@@ -23,11 +23,11 @@ from tests.support.driving import Driver
 from tests.support.rows import make_events, make_run, make_thread
 from threads.db.database import in_database
 
-VIEWS = ("facts", "spans", "step", "events", "export", "graph", "compare", "act")
+VIEWS = ("facts", "spans", "step", "events", "export", "graph", "compare", "act", "transcript")
 #: The permission that each part needs beside that to view runs.
 NEEDS = {
     "step": "view_run_payload", "events": "view_run_payload", "export": "view_run_payload",
-    "compare": "view_run_payload", "act": "operate_run",
+    "transcript": "view_run_payload", "compare": "view_run_payload", "act": "operate_run",
 }  # fmt: skip
 
 
@@ -148,6 +148,19 @@ def test_events_are_unpacked_filtered_and_paged(root: Client) -> None:
     assert not part(root, run, "events", namespace="other:1")["lines"]
     assert len(part(root, run, "events", namespace=".")["lines"]) == 2
     assert root.get(f"/admin/runs/run/{run.pk}/page/events/", {"after": "x"}).status_code == 400
+
+
+@pytest.mark.django_db
+def test_the_transcript_has_the_messages_of_the_last_state(root: Client) -> None:
+    run = make_run("success")
+    assert part(root, run, "transcript") == {"messages": [], "before": 0}
+    said = [{"type": "human", "content": str(number), "api_key": "abc"} for number in range(201)]
+    state = {"other": [1], "messages": said, "plan": [{"type": "todo"}]}
+    make_events(run, 1, event="values", data=encode(state))
+    found = part(root, run, "transcript")
+    assert [each["content"] for each in found["messages"]] == [str(number) for number in range(1, 201)]
+    assert found["messages"][0]["api_key"] == "***"
+    assert found["before"] == 1
 
 
 @pytest.mark.django_db

@@ -8,6 +8,7 @@ import { Events } from "./events.js";
 import { Graph } from "./graph.js";
 import { Attempts, Head, Records } from "./head.js";
 import { Pane } from "./pane.js";
+import { Transcript } from "./transcript.js";
 import { Waterfall } from "./waterfall.js";
 
 /** Milliseconds between two looks at a run in flight, and between two when the server does not answer. */
@@ -31,8 +32,9 @@ class Page {
     this.records = new Records();
     this.graph = new Graph(this.data, { reveal });
     this.compare = new Compare(this.data);
+    this.transcript = settings.reads ? new Transcript(this.data) : null;
     this.events = settings.reads ? new Events(this.data) : null;
-    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.events?.element ?? "", this.records.element));
+    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.transcript?.element ?? "", this.events?.element ?? "", this.records.element));
     this.left = AFTER;
   }
 
@@ -53,6 +55,7 @@ class Page {
     this.records.update(facts);
     this.actions.update(facts);
     this.events?.update(facts);
+    this.transcript?.update(facts);
     this.pane.update(facts);
     this.graph.update(timeline.spans);
     const before = this.pane.span;

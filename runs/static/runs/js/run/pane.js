@@ -110,7 +110,7 @@ function messagesIn(output) {
 const AUTHORS = { human: "Person", ai: "Model", tool: "Tool", system: "System", AIMessageChunk: "Model" };
 
 /** A message as the chat shows it: text as markdown, and its calls of tools. */
-function messageElement(message) {
+export function messageElement(message) {
   const blocks = typeof message.content === "string" ? [{ type: "text", text: message.content }] : Array.isArray(message.content) ? message.content : [];
   const text = blocks.map((block) => (typeof block === "string" ? block : block.type === "text" ? block.text : "")).join("");
   const markdown = new Markdown();
