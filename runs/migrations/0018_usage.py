@@ -7,7 +7,7 @@ import threads.db.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0016_dashboard"),
+        ("runs", "0017_saved_views"),
     ]
 
     operations = [
