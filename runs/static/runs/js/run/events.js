@@ -46,10 +46,14 @@ export class Events {
     return { data: "1", kind, ...(namespace === null ? {} : { namespace }), ...more };
   }
 
-  async ask(more) {
+  /** The answer to a question; null if it failed, or if another one was asked meanwhile. */
+  async ask(more, { anew = false } = {}) {
+    if (anew) this.turn += 1;
+    const { turn } = this;
     this.problem.hidden = true;
     try {
-      return await this.data.get("events", this.query(more));
+      const found = await this.data.get("events", this.query(more));
+      return turn === this.turn ? found : null;
     } catch (error) {
       this.problem.hidden = false;
       setText(this.problem, error.message);
@@ -58,7 +62,7 @@ export class Events {
   }
 
   async again() {
-    const found = await this.ask({});
+    const found = await this.ask({}, { anew: true });
     if (!found) return;
     this.begin({ ...found, last: found.last || "0-0" });
     this.earlier.hidden = !found.more;
@@ -68,7 +72,7 @@ export class Events {
   /** Begin at an id, and go on from there. */
   async from(id) {
     const [epoch, seq] = id.split(/[-.]/).map(Number);
-    const found = await this.ask({ after: Number.isInteger(epoch) && seq > 0 ? `${epoch}-${seq - 1}` : id });
+    const found = await this.ask({ after: Number.isInteger(epoch) && seq > 0 ? `${epoch}-${seq - 1}` : id }, { anew: true });
     if (!found) return;
     this.begin({ ...found, first: found.first || id, last: found.last || id }, { later: true });
     this.earlier.hidden = false;
@@ -92,10 +96,11 @@ export class Events {
 
   async look() {
     if (!this.last) return this.again();
-    const { turn, paused } = this;
+    const { paused } = this;
     const found = await this.ask({ after: (paused ? this.seen : null) ?? this.last });
-    // Filters, the place or the pause may have changed meanwhile: then these lines are of an earlier question.
-    if (!found || turn !== this.turn || paused !== this.paused) return;
+    if (!found) return;
+    // What came while the pause began or ended was asked for another purpose.
+    if (paused !== this.paused) return this.look();
     if (paused) {
       this.waiting += found.lines.length;
       this.seen = found.last || this.seen;
@@ -120,7 +125,6 @@ export class Events {
 
   /** Lines of another question: what was counted for the one before is void. */
   begin({ lines, first, last, status, more }, { later = false } = {}) {
-    this.turn += 1;
     this.rows.replaceChildren(...this.lines(lines));
     this.first = first;
     this.last = last;
