@@ -7,7 +7,7 @@ import threads.db.fields
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("runs", "0017_saved_views"),
+        ("runs", "0018_bulk_actions"),
     ]
 
     operations = [
