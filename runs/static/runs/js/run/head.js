@@ -104,7 +104,7 @@ export class Attempts {
   }
 }
 
-const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", rerun: "ran a step again", requeue: "requeued it", priority: "changed its priority", read: "read its payloads", export: "exported it", import: "imported it" };
+const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", rerun: "ran a step again", requeue: "requeued it", priority: "changed its priority", reconcile: "had it settled", read: "read its payloads", export: "exported it", import: "imported it" };
 
 /** Records whose kind says all. */
 const READINGS = ["read", "export"];
