@@ -46,6 +46,19 @@ def env_list(name: str, default: tuple[str, ...] = ()) -> tuple[str, ...]:
     return tuple(part.strip() for part in env(name).split(",") if part.strip()) or default
 
 
+def env_prices(name: str) -> dict[str, tuple[float, float]]:
+    """Prices of models, each as `model=input/output`."""
+    found = {}
+    for part in env_list(name):
+        model, _, price = part.rpartition("=")
+        try:
+            of_input, of_output = map(float, price.split("/"))
+        except ValueError:
+            raise ValueError(f"{name} must have prices such as gpt-5=1.25/10, not {part!r}.") from None
+        found[model.strip()] = (of_input, of_output)
+    return found
+
+
 def local_secret(path: Path) -> str:
     """The development site's secret, generated once and readable only by its owner."""
     try:
@@ -188,6 +201,7 @@ RUNS: dict[str, Any] = {
     "USER_THREADS": int(env_number("USER_THREADS", 0 if LOCAL_DEVELOPMENT else 100_000)),
     "USER_CRONS": int(env_number("USER_CRONS", 0 if LOCAL_DEVELOPMENT else 1000)),
     "USER_CONNECTIONS": int(env_number("USER_CONNECTIONS", 0 if LOCAL_DEVELOPMENT else 100)),
+    "MODEL_PRICES": env_prices("MODEL_PRICES"),
     "EVENT_RETENTION": env_number("EVENT_RETENTION", 30 * 86_400),
     "RUN_RETENTION": env_number("RUN_RETENTION", 0),
     "THREAD_TTL": env_number("THREAD_TTL", 0),

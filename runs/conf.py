@@ -36,6 +36,10 @@ class RunSettings:
     #: that is called with the run and makes one. They are called within the run.
     CALLBACKS: tuple[str, ...] = ()
 
+    #: What a million tokens cost, as (input, output), by a model's name or the beginning of it; the longest one
+    #: counts. Models without a price have no cost. The admin shows costs in the currency of these numbers.
+    MODEL_PRICES: dict[str, Any] = {}
+
     #: Runs that one process executes at once.
     CONCURRENCY: int = 100
     #: Runs of one user that all processes together execute at once; 0 for no limit.

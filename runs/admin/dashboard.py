@@ -12,8 +12,9 @@ from django.template.response import TemplateResponse
 from django.urls import path
 from django.views.decorators.cache import never_cache
 
-from runs.admin.rights import refused
-from runs.lifecycle.operators import activity, queues
+from runs.admin.rights import missing, refused
+from runs.admin.run_page.importing import NEEDED as IMPORT_NEEDS
+from runs.lifecycle.operators import activity, costs, queues
 from runs.models import Overview, Worker
 from threads.admin.base import ReadOnlyAdmin
 from threads.db import clock
@@ -22,6 +23,8 @@ from threads.display import seconds
 VIEW = "runs.view_run"
 #: Workers that are listed, the newest first.
 WORKERS = 20
+#: Models that are listed.
+MODELS = 20
 #: The size of the picture of a day, in its own units.
 WIDTH, HEIGHT = 24 * 20, 60
 
@@ -63,8 +66,13 @@ class DashboardAdmin(ReadOnlyAdmin):
             "bars": bars(found.hours),
             "width": WIDTH,
             "height": HEIGHT,
+            "models": [
+                (use, "–" if use.cost is None else costs.shown(use.cost)) for use in found.models[:MODELS]
+            ],
+            "priced": any(use.cost is not None for use in found.models),
             "queues": [(each, bool(each.pending and not each.workers)) for each in all_queues],
             "workers": _workers(),
+            "may_import": not missing(request, *IMPORT_NEEDS),
         }
         return TemplateResponse(request, "admin/runs/overview/change_list.html", context)
 

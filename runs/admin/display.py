@@ -16,7 +16,7 @@ from threads.redaction import redacted
 
 #: Large columns of a run and of its assistant, which lists do not show.
 LIST_DEFER = (
-    "kwargs", "metadata", "base", "failure", "assistant__config", "assistant__context", "assistant__metadata",
+    "kwargs", "metadata", "base", "failure", "usage", "assistant__config", "assistant__context", "assistant__metadata",
     "assistant__description", "user__password",
 )  # fmt: skip
 

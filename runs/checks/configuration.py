@@ -163,6 +163,12 @@ def _unmet_demand(name: str, value: Any, hint: Any) -> str | None:
     return None
 
 
+def _is_price(price: Any) -> bool:
+    if not isinstance(price, tuple | list) or len(price) != 2:
+        return False
+    return all(_fits(each, float) and math.isfinite(each) and each >= 0 for each in price)
+
+
 def _fits(value: Any, hint: Any) -> bool:
     origin, args = get_origin(hint) or hint, get_args(hint)
     if origin in (Union, UnionType):
@@ -175,6 +181,13 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 def _contradictions() -> Iterator[CheckMessage]:
+    for model, price in conf.settings.MODEL_PRICES.items():
+        if not isinstance(model, str) or not _is_price(price):
+            yield Error(
+                f"RUNS['MODEL_PRICES'] has {price!r} for {model!r}, which is no price.",
+                hint="Write two numbers, of a million input tokens and of a million output tokens: (1.25, 10.0)",
+                id="runs.E025",
+            )
     lease, heartbeat = conf.settings.LEASE, conf.settings.HEARTBEAT
     if heartbeat * 2 > lease:
         yield Error(

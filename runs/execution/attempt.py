@@ -181,8 +181,10 @@ class Execution:
             # The interrupts can still be answered once the deployed code has the node again.
             asked = {key: questions(each) for key, each in error.questions.items()}
             outcome = replace(outcome, interrupts=asked)
-        received, sent = self._graph.tokens
-        return replace(outcome, input_tokens=received, output_tokens=sent)
+        used = self._graph.usage
+        return replace(
+            outcome, input_tokens=used.input, output_tokens=used.output, usage=used.by_model or None
+        )
 
     async def _rolled_back(self, outcome: Outcome) -> Outcome:
         """Remove the run's checkpoints, and read the thread's state after that."""

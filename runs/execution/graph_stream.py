@@ -68,9 +68,9 @@ class GraphStream:
         self._requested = frozenset(run.kwargs["stream_mode"])
 
     @property
-    def tokens(self) -> tuple[int, int]:
-        """The number of input tokens and of output tokens of the run's models."""
-        return self._usage.input, self._usage.output
+    def usage(self) -> Usage:
+        """The tokens of the run's models so far."""
+        return self._usage
 
     @property
     def _durability(self) -> str:

@@ -62,6 +62,8 @@ class Outcome:
     failure: dict[str, Any] | None = None
     input_tokens: int = 0
     output_tokens: int = 0
+    #: The same by model: {name: [input tokens, output tokens]}; None without any.
+    usage: Mapping[str, list[int]] | None = None
     #: Events (name, JSON) that become visible with the commit of this outcome.
     events: Sequence[tuple[str, str]] = ()
 

@@ -189,6 +189,7 @@ def _final(ended: Ended) -> dict[str, Any]:
         "event_count": ended.event_count,
         "input_tokens": outcome.input_tokens,
         "output_tokens": outcome.output_tokens,
+        "usage": outcome.usage,
     }
 
 

@@ -143,6 +143,8 @@ class Run(models.Model):
     event_count = models.PositiveIntegerField(default=0)
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
+    #: The same by model: {name: [input tokens, output tokens]}; None without any.
+    usage = TextJSONField(null=True)
 
     objects = RunQuerySet.as_manager()
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,8 @@ LEFTOVERS = 1000
 OF_CHECKPOINTS = frozenset(["source", "step", "parents", "writes", "checkpoint_map", "graph_id"])
 
 Supersteps = Sequence[Sequence[StateUpdate]]
+#: Values of channels by their names, from a graph with the draft as its saver, and the configuration of the update.
+Change = Callable[[Any, Any], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,30 +88,6 @@ async def update_state(
     raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
 
 
-async def edit_as_operator(
-    thread_id: UUID, values: Any, *, as_node: str | None, checkpoint: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Apply one update at a checkpoint of anyone's thread; return the new checkpoint's address.
-
-    The caller records who did it. Raises like `update_state`.
-    """
-    for _ in range(TRIES):
-        thread = await in_database(_visible, thread_id)
-        prepared = await prepare(thread, [[StateUpdate(values, as_node)]], user=None, checkpoint=checkpoint)
-        if await in_database(commit, thread, prepared):
-            current().wakeups.tell(thread_id)
-            return prepared.place
-    raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
-
-
-def _visible(thread_id: UUID) -> Thread:
-    thread = Thread.objects.visible().filter(id=thread_id).first()
-    if thread is None:
-        raise NotFound(f"Thread with ID {thread_id} not found")
-    _refuse_busy(thread)
-    return thread
-
-
 async def patch_metadata(
     thread_id: UUID,
     metadata: Mapping[str, Any],
@@ -141,11 +119,11 @@ def _editable(thread_id: UUID, *, principal: Principal) -> Thread:
     thread = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
     if thread is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
-    _refuse_busy(thread)
+    refuse_busy(thread)
     return thread
 
 
-def _refuse_busy(thread: Thread) -> None:
+def refuse_busy(thread: Thread) -> None:
     in_flight = Run.objects.in_flight().filter(thread=thread).order_by("due_at", "id")
     if run_ids := [str(run_id) for run_id in in_flight.values_list("id", flat=True)[:10]]:
         raise ThreadBusy(f"Thread {thread.id} has in-flight runs: {run_ids}")
@@ -183,11 +161,13 @@ async def prepare(
     user: AuthUser | None,
     checkpoint: Mapping[str, Any] | None = None,
     new: bool = False,
+    change: Change | None = None,
 ) -> Prepared:
     """Apply updates to a draft of a thread's state, or for a new thread to an empty draft.
 
     Args:
         user: The user that makes the request, as the graph sees it.
+        change: Decides on values of channels that are put in place of those of the updated state.
     """
     graph_id = thread.metadata.get("graph_id")
     if not graph_id:
@@ -206,6 +186,8 @@ async def prepare(
     async with open_for_thread(graph_id, config, "threads.update", user) as graph:
         bound: Any = copy.copy(graph)
         bound.checkpointer = draft.with_allowlist(graphs.checkpoint_types(graph))
+        if change is not None:
+            draft.changes = await change(bound, config)
         try:
             saved = await bound.abulk_update_state(config, supersteps)
             now = await bound.aget_state(address(thread))
@@ -251,7 +233,7 @@ def commit(thread: Thread, prepared: Prepared) -> bool:
         found = Thread.objects.visible().filter(id=thread.id).locked().first()
         if found is None:
             raise NotFound(f"Thread with ID {thread.id} not found")
-        _refuse_busy(found)
+        refuse_busy(found)
         if found.epoch != thread.epoch:
             return False
         changes = {**prepared.changes, "epoch": found.epoch + 1, "updated_at": now}

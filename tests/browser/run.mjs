@@ -187,6 +187,72 @@ test("a run is retried, forked with an edited state, and compared", async () => 
   await page.done();
 });
 
+test("a step is run again with another input", async () => {
+  const page = await open(() => make("steps", { log: ["given"], count: 1 }));
+  const { run } = page;
+  await row(page, "s8").getByRole("button").click();
+  await page.button("Run again with another input…").click();
+  const dialog = page.tab.getByRole("dialog");
+  const log = dialog.getByLabel("log");
+  assert.equal(await log.inputValue(), ["given", ...[0, 1, 2, 3, 4, 5, 6, 7].map((number) => `s${number}`)].join("\n"));
+  await log.fill("edited");
+  await dialog.getByLabel(/Reason/).fill("a typo");
+  await page.button("Run again as new run").click();
+  await page.tab.waitForURL((address) => !address.pathname.includes(run));
+  await page.has(".rh .st", "Done");
+  await page.has(".records li", /ops \(admin\) ran a step again: from run .*, from s8 with other log/);
+  await page.has(".records q", "a typo");
+  await row(page, "s8").getByRole("button").click();
+  await page.has(".pane .json", "edited");
+  await page.done();
+});
+
+test("costs and the transcript are shown for the run, its steps, and by model on the dashboard", async () => {
+  const page = await open(() => make("talk", { messages: [{ role: "user", content: "hello" }], tokens: 3 }));
+  await page.has(".rh .st", "Done");
+  const cost = await page.tab.locator(".facts li", { hasText: /^Cost / }).locator("b").innerText();
+  assert.match(cost, /^0\.\d\d$/);
+  await row(page, "talk").getByRole("button").click();
+  await page.has(".pane .ph p", new RegExp(`cost ${cost.replace(".", "\\.")}`));
+  await page.tab.getByText(/^Messages of the run/).click();
+  await page.has(".transcript .msg h4", "Person");
+  await page.has(".transcript .msg", /^Model\s*w0 w1 w2/);
+  await page.tab.goto(`${url}/admin/runs/overview/`);
+  await page.has("section:has(> #models-title) tbody th", "Talker");
+  await page.done();
+});
+
+test("a log that has ended is read on from an id, and imported as a copy", async () => {
+  const page = await open(() => make("steps", { log: [], count: 1 }));
+  const address = await page.tab.getByRole("link", { name: "JSONL" }).getAttribute("href");
+  const file = await page.tab.evaluate((url) => fetch(url).then((answer) => answer.text()), address);
+  // The same run under another id, with a log of more than one page.
+  const id = page.run.replace(/^.{4}/, "0000");
+  const [head, ...rest] = file.trim().split("\n").map((line) => JSON.parse(line));
+  const events = Array.from({ length: 450 }, (_, number) => ({ type: "event", id: `1-${number + 1}`, at: head.created, event: "custom", data: { number } }));
+  const lines = [{ ...head, id }, ...rest.filter(({ type }) => type === "attempt"), ...events].map((line) => JSON.stringify(line)).join("\n");
+  await page.tab.getByRole("link", { name: "Import…" }).click();
+  const choose = (content) => page.tab.getByLabel(/File/).setInputFiles({ name: "run.jsonl", mimeType: "application/jsonl", buffer: Buffer.from(content) });
+  await choose("no run");
+  await page.button("Import").click();
+  await page.has(".problem-line", "Line 1 is not JSON");
+  await choose(lines);
+  await page.button("Import").click();
+  await page.tab.waitForURL(`**/${id}/change/`);
+  await page.has(".facts b", "A copy from a file");
+  await page.has(".rh .st", "Done");
+  assert.match(await page.tab.locator("[data-action=retry]").innerText(), /it is a copy from a file/);
+  await page.tab.fill("#ev-id", "1-1");
+  await page.tab.locator("#ev-id").press("Enter");
+  await page.has("#ev-title .t", "read to 1-200");
+  await page.button("Later events").click();
+  await page.has("#ev-title .t", "read to 1-400");
+  await page.button("Later events").click();
+  await page.has("#ev-title .t", "ended at 1-450");
+  assert.equal(await page.tab.locator(".tail.ev > details").count(), 450);
+  await page.done();
+});
+
 test("ten thousand steps stay usable", async () => {
   const page = await open(failing);
   const times = await page.tab.evaluate(async () => {
@@ -229,6 +295,20 @@ for (const theme of ["light", "dark"]) {
       await page.tab.locator("[data-action=fork]").click();
       await page.has("#act-point");
       await look(page, "dialog");
+      await page.tab.keyboard.press("Escape");
+      await row(page, "before").getByRole("button").click();
+      await page.tab.locator("[data-action=rerun]").click();
+      await page.tab.getByRole("dialog").getByLabel("log").waitFor();
+      await look(page, "another input");
+      const other = await open(() => make("talk", { messages: [], tokens: 3 }), { theme, width });
+      await other.tab.goto(`${url}/admin/runs/overview/`);
+      await other.has("#models-title");
+      await look(other, "dashboard");
+      await other.tab.getByRole("link", { name: "Import a run…" }).click();
+      await other.tab.getByLabel(/File/).setInputFiles({ name: "a", mimeType: "text/plain", buffer: Buffer.from("x") });
+      await other.button("Import").click();
+      await other.has(".problem-line");
+      await look(other, "import");
       const asked = await open(asking, { theme, width });
       await asked.has(".q");
       await look(asked, "question");

@@ -19,7 +19,11 @@ GRAPHS = {
     "failing": "tests.support.graphs:failing",
     "steps": "tests.support.graphs:steps",
     "ask": "tests.browser.graphs:asking",
+    "talk": "tests.support.graphs:talking",
 }
+
+#: Of the model of `talk`.
+PRICES = "Talker=50000/50000"
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +31,7 @@ def admin(tmp_path_factory: pytest.TempPathFactory, template: Template, cache: P
     """A site with a running server, and an operator."""
     folder = tmp_path_factory.mktemp("run-page")
     with template.copy(folder) as database:
-        site = Site(folder, database, cache=cache, graphs=GRAPHS)
+        site = Site(folder, database, cache=cache, graphs=GRAPHS, env={"MODEL_PRICES": PRICES})
         try:
             made = site.spawn(
                 "manage.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from deerflow_site.settings import BASE_DIR
+from deerflow_site.settings import BASE_DIR, env_prices
 
 PRODUCTION = {
     "SECRET_KEY": "zK3-a-long-and-random-text-such-as-secrets.token_urlsafe(50)-returns-9qWx",
@@ -48,3 +48,12 @@ def test_what_is_not_in_order_is_said(
     assert done.returncode == 1
     for each in expected:
         assert each in done.stderr
+
+
+def test_prices_of_models_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_PRICES", "gpt-5=1.25/10, a=b=0/2")
+    assert env_prices("MODEL_PRICES") == {"gpt-5": (1.25, 10.0), "a=b": (0.0, 2.0)}
+    for wrong in ("gpt-5", "gpt-5=1", "gpt-5=1/2/3", "gpt-5=much/2"):
+        monkeypatch.setenv("MODEL_PRICES", wrong)
+        with pytest.raises(ValueError, match="MODEL_PRICES must have prices such as"):
+            env_prices("MODEL_PRICES")

@@ -55,6 +55,8 @@ class Draft(ThreadWriter):
         self._parts: list[Rows] = []
         self._made: dict[Place, CheckpointTuple] = {}
         self._added: defaultdict[Place, list[PendingWrite]] = defaultdict(list)
+        #: Values of channels that the edit's checkpoints have, whatever an update made of them.
+        self.changes: Mapping[str, Any] = {}
 
     @property
     def batch(self) -> Batch:
@@ -76,6 +78,15 @@ class Draft(ThreadWriter):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
+        if self.changes:
+            versions: dict[str, Any] = {**checkpoint["channel_versions"]}
+            changed = {name: self.get_next_version(versions.get(name), None) for name in self.changes}
+            checkpoint = {
+                **checkpoint,
+                "channel_values": {**checkpoint["channel_values"], **self.changes},
+                "channel_versions": {**versions, **changed},
+            }
+            new_versions = {**new_versions, **changed}
         saved = await super().aput(config, checkpoint, metadata, new_versions)
         place, parent = saved["configurable"], config["configurable"].get("checkpoint_id")
         self._made[place["checkpoint_ns"], place["checkpoint_id"]] = CheckpointTuple(

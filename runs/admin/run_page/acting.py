@@ -10,11 +10,14 @@ from runs.admin.run_page.facts import page
 from runs.exceptions import InvalidRequest
 from runs.lifecycle.operators import operations
 from runs.lifecycle.operators.operations import Operator
+from runs.lifecycle.operators.steps import checkpoint_before
 from runs.models import Run
 from runs.process.current import call
-from runs.states.edits import edit_as_operator
+from runs.states.operator_edits import edit_as_operator, edit_input
 
 Body = Mapping[str, Any]
+#: The most characters of what a record says about a step, and about what was edited.
+LONGEST_ABOUT = 200
 
 
 def act(run: Run, by: Operator, body: Body) -> dict[str, Any]:
@@ -46,6 +49,8 @@ def act(run: Run, by: Operator, body: Body) -> dict[str, Any]:
             return _became(operations.retry(run.id, by, reason=reason))
         case "fork":
             return _became(_fork(run, by, body, reason))
+        case "rerun":
+            return _became(_rerun(run, by, body, reason))
     raise InvalidRequest("Unknown action.")
 
 
@@ -62,6 +67,21 @@ def _fork(run: Run, by: Operator, body: Body, reason: str) -> Run:
         raise InvalidRequest("as_node must be the name of a node.")
     place = _edited(run.thread_id, body["values"], as_node, checkpoint)
     return operations.fork(run.id, by, {"checkpoint_id": place["checkpoint_id"]}, reason=reason)
+
+
+def _rerun(run: Run, by: Operator, body: Body, reason: str) -> Run:
+    """Run a step again, and what follows it, with an edited input."""
+    task_id, given = body.get("task"), body.get("input")
+    if not isinstance(task_id, str) or not isinstance(given, Mapping):
+        raise InvalidRequest("task must be a step's id, and input an object.")
+    operations.ensure(run.id, "fork")
+    before = {"checkpoint_id": checkpoint_before(run.id, task_id)}
+    place, edited = call(edit_input(run.thread_id, given, task_id=task_id, checkpoint=before))
+    name = body.get("name")
+    about = f", from {name if isinstance(name, str) and name else 'a step'}"[:LONGEST_ABOUT]
+    about += f" with other {', '.join(edited)}"[:LONGEST_ABOUT] if edited else ""
+    at = {"checkpoint_id": place["checkpoint_id"]}
+    return operations.fork(run.id, by, at, reason=reason, kind="rerun", about=about)
 
 
 def _edited(thread_id: UUID, values: Any, as_node: str | None, checkpoint: Body) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from django.urls import reverse
 
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
+from runs.lifecycle.operators import costs
 from runs.lifecycle.operators.offers import offers
-from runs.lifecycle.operators.operations import standing
+from runs.lifecycle.operators.operations import IMPORTED, standing
 from runs.models import Attempt, Run, RunAction, Worker
 from threads.db import clock
 from threads.models import Thread
@@ -50,6 +51,7 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         },
         "by": _asked_by(run),
         "tokens": [run.input_tokens, run.output_tokens],
+        "usage": _usage(run),
         "queue": run.queue,
         "priority": run.priority,
         "trace": tracing.trace_url(run.id) if reads else None,
@@ -63,6 +65,21 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "others": _related(Run.objects.filter(thread=run.thread_id).exclude(id=run.id)),
         "questions": _questions(thread) if operates and reads else [],
         "reads": reads,
+        "imported": thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
+        "import": reverse("admin:runs_run_import") if operates and reads else None,
+    }
+
+
+def _usage(run: Run) -> dict[str, Any]:
+    """The tokens of each model, and what they cost; no cost without prices."""
+    found = costs.cost(run.usage)
+    return {
+        "models": [
+            {"name": use.model, "input": use.input, "output": use.output}
+            for use in costs.by_model([run.usage])
+        ],
+        "cost": costs.shown(found.amount) if found else None,
+        "unpriced": found.unpriced if found else [],
     }
 
 
@@ -117,7 +134,7 @@ def _asked_by(run: Run) -> dict[str, Any]:
     """Who asked for the run, and from where."""
     if run.metadata.get("cron_id"):
         return {"kind": "cron", "name": str(run.user)}
-    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "answer"))
+    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "rerun", "answer"))
     first = begun.order_by("id").first()
     if run.parent_id and first is not None and first.outcome.startswith("from run"):
         return {"kind": first.origin, "name": first.who, "for": str(run.user)}

@@ -1,4 +1,4 @@
-"""A run's log for people: pages of readable lines, filtered, and the whole log as JSONL."""
+"""A run's log for people: pages of readable lines, filtered."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from runs.admin.run_page import facts, reading
-from runs.encoding import decode, encode
+from runs.admin.run_page import reading
 from runs.events import table
 from runs.events.table import Event, Position
-from runs.models import Run
 from runs.protocols.readable import Line, lines
 from runs.protocols.spans import Entry
 from threads.redaction import redacted
 
 #: The most lines of a page, and the most entries that are read for it.
 PAGE, SCANNED = 200, 2000
-#: The most characters of an export.
-MOST_EXPORTED = 64 * 1024 * 1024
 #: After the last entry.
 END: Position = (2**62, 0)
 
@@ -86,27 +82,3 @@ def _timed(run_id: UUID, batch: list[Event]) -> Iterator[Entry]:
     for event in batch:
         if (at := written.get(event.position)) is not None:
             yield Entry(event.epoch, event.seq, event.name, event.data, reading.milliseconds(at))
-
-
-def exported(run: Run) -> Iterator[str]:
-    """The run, its attempts, its records and its whole log as lines of JSON, without secrets."""
-    request = {**run.kwargs, "config": run.kwargs.get("config")}
-    whole = {
-        "type": "run", "id": str(run.id), "thread": str(run.thread_id), "graph": run.graph_id, "status": run.status,
-        "created": run.created_at.isoformat(), "metadata": run.metadata, "request": request, "error": run.error,
-        "failure": run.failure,
-    }  # fmt: skip
-    yield encode(redacted(whole)) + "\n"
-    for each in facts.attempts(run):
-        yield encode({"type": "attempt", **each}) + "\n"
-    for each in facts.records(run):
-        yield encode({"type": "record", **each}) + "\n"
-    size = 0
-    for entry in reading.entries(run.id):
-        data = redacted(decode(entry.data))
-        line = encode({"type": "event", "id": entry.id, "at": entry.at, "event": entry.name, "data": data})
-        size += len(line)
-        if size > MOST_EXPORTED:
-            yield encode({"type": "cut", "after": MOST_EXPORTED}) + "\n"
-            return
-        yield line + "\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,12 +16,16 @@ from django.views.decorators.cache import never_cache
 from runs.admin.rights import OPERATE, READ, note_reading
 from runs.admin.run_page import logs, reading
 from runs.admin.run_page.acting import act
+from runs.admin.run_page.costs import add_costs
 from runs.admin.run_page.facts import facts
+from runs.admin.run_page.importing import import_page, site_of
 from runs.admin.run_page.steps import Step
+from runs.admin.run_page.transcripts import transcript
 from runs.assistants.drawing import drawn
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
 from runs.lifecycle.operators.operations import Operator
+from runs.lifecycle.operators.transfers import exported
 from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
@@ -32,6 +37,8 @@ View = Callable[..., HttpResponse]
 VIEW = "runs.view_run"
 #: The namespace of the root graph in a query.
 ROOT = "."
+#: The most characters of an export's events.
+MOST_EXPORTED = 64 * 1024 * 1024
 #: The statuses of refusals.
 STATUSES = {NotFound: 404, InvalidRequest: 400, ThreadBusy: 409, LimitReached: 429, RequestTooLarge: 413}
 
@@ -40,11 +47,14 @@ def urls(wrap: Callable[[View], View]) -> list[Any]:
     """The paths below the admin's runs; `wrap` is the site's `admin_view`."""
     views: dict[str, View] = {
         "facts": show_facts, "spans": show_spans, "step": show_step, "events": show_events,
-        "export": export, "graph": show_graph, "compare": compare, "act": take_action,
+        "export": export, "graph": show_graph, "compare": compare, "act": take_action, "transcript": show_transcript,
     }  # fmt: skip
     return [
-        path(f"<uuid:run_id>/page/{name}/", wrap(never_cache(view)), name=f"runs_run_page_{name}")
-        for name, view in views.items()
+        path("import/", wrap(never_cache(partial(import_page, site_of(wrap)))), name="runs_run_import"),
+        *(
+            path(f"<uuid:run_id>/page/{name}/", wrap(never_cache(view)), name=f"runs_run_page_{name}")
+            for name, view in views.items()
+        ),
     ]
 
 
@@ -64,7 +74,9 @@ def permitted(*permissions: str) -> Callable[[Callable[..., HttpResponse]], View
             user: Any = request.user
             if missing := [each for each in (VIEW, *permissions) if not user.has_perm(each)]:
                 return refused(f"You need the permission {missing[0]}.", 403)
-            run = Run.objects.select_related("assistant", "user", "worker").filter(id=run_id).first()
+            run = (
+                Run.objects.select_related("assistant", "user", "worker", "thread").filter(id=run_id).first()
+            )
             if run is None:
                 return refused("There is no such run (any more).", 404)
             if READ in permissions:
@@ -91,8 +103,9 @@ def show_facts(request: HttpRequest, run: Run) -> HttpResponse:
 
 @permitted()
 def show_spans(request: HttpRequest, run: Run) -> HttpResponse:
-    found = reading.timeline_of(run, _thread(run)).as_json()
-    return answered({**found, "status": run.status, "now": reading.milliseconds(clock.now())})
+    timeline = reading.timeline_of(run, _thread(run))
+    add_costs(timeline.spans)
+    return answered({**timeline.as_json(), "status": run.status, "now": reading.milliseconds(clock.now())})
 
 
 @permitted(READ)
@@ -141,9 +154,14 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
 
 
 @permitted(READ)
+def show_transcript(request: HttpRequest, run: Run) -> HttpResponse:
+    return answered(transcript(run))
+
+
+@permitted(READ)
 def export(request: HttpRequest, run: Run) -> HttpResponse:
     note_reading(run, request.user, "export")
-    body = "".join(logs.exported(run))
+    body = "".join(f"{line}\n" for line in exported(run, most=MOST_EXPORTED))
     name = f'attachment; filename="run-{run.id}.jsonl"'
     return HttpResponse(body, content_type="application/jsonl", headers={"Content-Disposition": name})
 
@@ -197,7 +215,7 @@ def take_action(request: HttpRequest, run: Run) -> HttpResponse:
         body = json.loads(request.body or b"{}")
         if not isinstance(body, dict):
             raise InvalidRequest("The body must be an object.")
-        if body.get("action") in ("answer", "fork") and not user.has_perm(READ):
+        if body.get("action") in ("answer", "fork", "rerun") and not user.has_perm(READ):
             return refused(f"You need the permission {READ}.", 403)
         done = act(run, Operator(str(user), "admin", user.pk), body)
     except ValueError:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
 
+from runs.lifecycle.operators.costs import ModelUse, Usage, by_model
 from runs.models import Attempt, Run, RunStatus
 from threads.db import clock
 from threads.db.ids import first_id
@@ -28,6 +29,7 @@ class Row(NamedTuple):
     finished_at: datetime | None
     input_tokens: int
     output_tokens: int
+    usage: Usage | None = None
 
 
 @dataclass(slots=True)
@@ -55,6 +57,8 @@ class Activity:
     #: Attempts of the last day whose process was lost, and how many of their runs succeeded since.
     lost: int = field(default=0)
     recovered: int = field(default=0)
+    #: What the read runs used, by model.
+    models: list[ModelUse] = field(default_factory=list)
 
 
 def of_last_day() -> Activity:
@@ -68,11 +72,13 @@ def of_last_day() -> Activity:
     return Activity(
         found.hours, found.ended, found.failed, found.wait, found.duration,
         more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count(),
+        models=found.models,
     )  # fmt: skip
 
 
 def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
     """Sum rows up. Pure."""
+    rows = list(rows)
     hours = [Hour(now - timedelta(hours=number)) for number in range(HOURS, 0, -1)]
     ended: list[Row] = []
     for row in rows:
@@ -91,6 +97,7 @@ def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
         sum(row.status in FAILED for row in ended),
         _spread(begun, lambda row: row.due_at, lambda row: row.started_at),
         _spread(begun, lambda row: row.started_at, lambda row: row.finished_at),
+        models=by_model(row.usage for row in rows),
     )
 
 

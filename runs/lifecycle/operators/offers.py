@@ -22,6 +22,8 @@ class Standing:
     thread_busy: bool = False
     #: Whether its thread was removed, as after a stateless run.
     thread_gone: bool = False
+    #: Whether it is a copy of another site's run, without that site's checkpoints.
+    imported: bool = False
 
 
 def offers(standing: Standing) -> dict[str, str]:
@@ -34,6 +36,8 @@ def offers(standing: Standing) -> dict[str, str]:
     anew = ""
     if status not in TERMINAL:
         anew = f"the run is still {status}"
+    elif standing.imported:
+        anew = "it is a copy from a file, without checkpoints"
     elif standing.thread_gone:
         anew = "its thread was removed"
     elif standing.thread_busy:

@@ -34,6 +34,8 @@ from threads.models import Thread
 LONGEST_REASON = 2000
 #: The bounds of a priority.
 LOWEST, HIGHEST = -32_768, 32_767
+#: The metadata of a thread that has the copy of another site's run (`transfers`): the run's id.
+IMPORTED = "imported_run"
 CANCELLED = {
     cancellation.ASKED: "asked to stop",
     cancellation.ENDED: "cancelled before it was executing",
@@ -150,13 +152,20 @@ def retry(run_id: UUID, by: Operator, *, reason: str = "") -> Run:
 
 
 def fork(
-    run_id: UUID, by: Operator, checkpoint: Mapping[str, Any], *, reason: str = "", kind: str = "fork"
+    run_id: UUID,
+    by: Operator,
+    checkpoint: Mapping[str, Any],
+    *,
+    reason: str = "",
+    kind: str = "fork",
+    about: str = "",
 ) -> Run:
     """Continue from a checkpoint of the run's thread as a new run; return the new run.
 
     Args:
         checkpoint: `checkpoint_id`, and for a subgraph `checkpoint_ns` and `checkpoint_map`.
-        kind: What the record calls it: `fork`, or `replay`.
+        kind: What the record calls it: `fork`, `replay`, or `rerun`.
+        about: What else the outcome says.
     """
     place = sanitised_checkpoint(checkpoint)
     if place is None:
@@ -165,7 +174,7 @@ def fork(
     def request(run: Run, thread: Thread) -> RunRequest:
         return replace(request_of(run), input=None, command=None, checkpoint=place)
 
-    return _anew(run_id, "fork", by, reason, request, recorded=kind)
+    return _anew(run_id, "fork", by, reason, request, recorded=kind, about=about)
 
 
 def standing(run: Run, thread: Thread | None) -> Standing:
@@ -178,6 +187,7 @@ def standing(run: Run, thread: Thread | None) -> Standing:
         asked=thread is not None and any(thread.interrupts.values()),
         thread_busy=Run.objects.in_flight().filter(thread=run.thread_id).exists(),
         thread_gone=gone,
+        imported=thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
     )
 
 
@@ -189,6 +199,7 @@ def _anew(
     request: Callable[[Run, Thread], RunRequest],
     *,
     recorded: str = "",
+    about: str = "",
 ) -> Run:
     """Admit a run that repeats or continues another one; both get a record."""
     with transaction.atomic():
@@ -199,8 +210,8 @@ def _anew(
         Run.objects.filter(id=admitted.run.id).update(parent=run.id)
         admitted.run.parent_id = run.id
         kind, new = recorded or kind, str(admitted.run.id)
-        _record(run.id, kind, by, reason, f"became run {new}", run=new)
-        _record(admitted.run.id, kind, by, reason, f"from run {run.id}", run=str(run.id))
+        _record(run.id, kind, by, reason, f"became run {new}{about}", run=new)
+        _record(admitted.run.id, kind, by, reason, f"from run {run.id}{about}", run=str(run.id))
     notify_cancelled(admitted.run.id)
     return admitted.run
 

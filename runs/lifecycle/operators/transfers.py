@@ -1,25 +1,26 @@
 """Runs as files: exported with their events, and imported at another site to look at them.
 
 A file has one JSON object a line, each with its `type`: the run first, then its events in order. The
-run's page exports the same form; lines of other types are ignored. An imported run is final, whatever
-it was, and nothing executes it.
+run's attempts are between them, and what people did with it, which is not imported: this site's record
+is of what was done here. An imported run is final, whatever it was, and nothing executes it or repeats it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
 from runs.encoding import decode, encode
 from runs.events import table
-from runs.events.table import Event, Part
 from runs.exceptions import InvalidRequest
-from runs.models import Assistant, Run, RunStatus
+from runs.lifecycle.operators.operations import IMPORTED, Operator
+from runs.models import Assistant, Attempt, Run, RunAction, RunEvent, RunStatus
 from runs.models.querysets import TERMINAL
 from threads.db import clock
 from threads.db.ids import UserId
@@ -29,13 +30,37 @@ from threads.redaction import redacted
 
 TIMES = ("due_at", "started_at", "finished_at")
 COUNTS = ("attempt", "lost_attempts", "event_count", "input_tokens", "output_tokens", "priority", "epoch")
-#: How many events are imported in one statement.
-BATCH = 500
+#: How many rows are imported in one statement, and the most attempts and records of a file.
+BATCH, MOST_ROWS = 500, 1000
+#: The parts of a run's line that are objects, if they are there.
+OBJECTS = ("metadata", "request", "error", "failure")
+#: What is wrong with a file, when reading it raises these.
+WRONG = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError, DatabaseError)
 
 
-def exported(run: Run) -> Iterator[str]:
-    """The lines of a run's file; its `thread` and `assistant` are loaded. Secrets are left out."""
-    head = {
+def exported(run: Run, *, most: int | None = None) -> Iterator[str]:
+    """The lines of a run's file; its `thread` and `assistant` are loaded. Secrets are left out.
+
+    Args:
+        most: The most characters of the events, after which a line says where the file was cut.
+    """
+    yield encode(redacted(_head(run)))
+    for attempt in Attempt.objects.filter(run_id=run.id).order_by("number")[:MOST_ROWS]:
+        ended = attempt.ended_at.isoformat() if attempt.ended_at else None
+        yield encode({
+            "type": "attempt", "number": attempt.number, "epoch": attempt.epoch, "host": attempt.host,
+            "pid": attempt.pid, "began": attempt.began_at.isoformat(), "ended": ended, "reason": attempt.reason,
+        })  # fmt: skip
+    for record in RunAction.objects.filter(run_id=run.id).order_by("id")[:MOST_ROWS]:
+        yield encode({
+            "type": "record", "kind": record.kind, "who": record.who, "origin": record.origin,
+            "reason": record.reason, "outcome": record.outcome, "at": record.created_at.isoformat(),
+        })  # fmt: skip
+    yield from _events(run, most)
+
+
+def _head(run: Run) -> dict[str, Any]:
+    return {
         "type": "run",
         "id": str(run.id),
         "thread": str(run.thread_id),
@@ -46,35 +71,65 @@ def exported(run: Run) -> Iterator[str]:
         "request": run.kwargs,
         "error": run.error,
         "failure": run.failure,
+        "usage": run.usage,
         "queue": run.queue,
         "values": run.thread.values,
         **{name: getattr(run, name) for name in COUNTS},
         **{name: moment.isoformat() for name in TIMES if (moment := getattr(run, name))},
     }
-    yield encode(redacted(head))
-    after = table.START
+
+
+def _events(run: Run, most: int | None) -> Iterator[str]:
+    after, size = table.START, 0
     while batch := table.read(run.id, after):
+        written = table.times(run.id, batch[0].position, batch[-1].position)
         for event in batch:
-            data = redacted(decode(event.data))
-            yield encode({"type": "event", "id": event.id, "event": event.name, "data": data})
+            at = written.get(event.position)
+            line = {
+                "type": "event",
+                "id": event.id,
+                "at": at.isoformat() if at else None,
+                "event": event.name,
+            }
+            text = encode({**line, "data": redacted(decode(event.data))})
+            size += len(text)
+            if most is not None and size > most:
+                yield encode({"type": "cut", "after": most})
+                return
+            yield text
         after = batch[-1].position
 
 
-def imported(lines: Iterable[str], *, user_id: UserId) -> Run:
-    """Create a run of a file, on a thread of its own, for a user.
+def imported(lines: Iterable[str], *, user_id: UserId, by: Operator) -> Run:
+    """Create a run of a file, on a thread of its own, for a user. The import is on record.
 
-    Raises InvalidRequest if it is no such file, or if the run exists.
+    Raises InvalidRequest, with one sentence, if it is no such file, or if the run exists.
     """
-    parsed = _parsed(lines)
+    try:
+        with transaction.atomic():
+            return _imported(_parsed(lines), user_id=user_id, by=by)
+    except (OperationalError, InterfaceError):
+        # The database is out of reach or full: that is no fault of the file.
+        raise
+    except WRONG as error:
+        what = str(error).partition("\n")[0][:200]
+        raise InvalidRequest(f"The file cannot be imported: {type(error).__name__}: {what}") from error
+
+
+def _imported(parsed: Iterator[dict[str, Any]], *, user_id: UserId, by: Operator) -> Run:
     head = next(parsed, {})
     if head.get("type") != "run":
         raise InvalidRequest("This is no exported run: it does not begin with a line of the type 'run'.")
-    try:
-        with transaction.atomic():
-            run = _create(head, user_id=user_id)
-            _add_events(run, (each for each in parsed if each.get("type") == "event"))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidRequest(f"The file cannot be imported: {type(error).__name__}: {error}") from error
+    if wrong := [name for name in OBJECTS if not isinstance(head.get(name), dict | None)]:
+        raise InvalidRequest(f"This is no exported run: its {wrong[0]} is no object.")
+    run = _create(head, user_id=user_id)
+    while rows := list(islice(parsed, BATCH)):
+        Attempt.objects.bulk_create(_attempt(run, row) for row in rows if row.get("type") == "attempt")
+        RunEvent.objects.bulk_create(_event(run, row) for row in rows if row.get("type") == "event")
+    RunAction.objects.create(
+        run_id=run.id, kind="import", user_id=by.user_id, who=by.name[:255], origin=by.origin,
+        outcome="made this copy from a file", created_at=clock.now(),
+    )  # fmt: skip
     return run
 
 
@@ -89,11 +144,11 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
     ensure_few(metadata, MOST_METADATA)
     counts = {name: int(head.get(name, 0)) for name in COUNTS}
     counts["attempt"], counts["epoch"] = max(1, counts["attempt"]), max(1, counts["epoch"])
-    created = datetime.fromisoformat(head["created"])
-    times = {name: datetime.fromisoformat(head[name]) for name in TIMES if head.get(name)}
+    created = _moment(head["created"])
+    times = {name: _moment(head[name]) for name in TIMES if head.get(name)}
     thread = Thread.objects.create(
         user_id=user_id,
-        metadata={"graph_id": assistant.graph_id, "imported_run": str(run_id)},
+        metadata={"graph_id": assistant.graph_id, IMPORTED: str(run_id)},
         values=head.get("values"),
         epoch=counts["epoch"],
         created_at=now,
@@ -111,6 +166,10 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
         kwargs=dict(head["request"]),
         error=head.get("error"),
         failure=head.get("failure"),
+        usage={
+            model: [int(received), int(sent)] for model, (received, sent) in (head.get("usage") or {}).items()
+        }
+        or None,
         created_at=created,
         updated_at=now,
         **counts,
@@ -118,21 +177,36 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
     )
 
 
-def _add_events(run: Run, parsed: Iterator[dict[str, Any]]) -> None:
-    batch: list[Event] = []
-    for each in parsed:
-        epoch, number = map(int, str(each["id"]).split("-"))
-        data = encode(each["data"])
-        batch.append(Event(epoch, number, str(each["event"]), data))
-        if len(batch) == BATCH:
-            _insert(run, batch)
-            batch = []
-    _insert(run, batch)
+def _attempt(run: Run, row: Mapping[str, Any]) -> Attempt:
+    return Attempt(
+        run_id=run.id,
+        number=int(row["number"]),
+        epoch=int(row["epoch"]),
+        host=str(row["host"])[:255],
+        pid=int(row["pid"]),
+        began_at=_moment(row["began"]),
+        ended_at=_moment(row["ended"]) if row.get("ended") else run.finished_at,
+        reason=str(row["reason"] or RunStatus.INTERRUPTED)[:11],
+    )
 
 
-def _insert(run: Run, batch: list[Event]) -> None:
-    if batch:
-        table.insert([Part(run.id, run.thread_id, run.epoch, batch)], now=clock.now())
+def _event(run: Run, row: Mapping[str, Any]) -> RunEvent:
+    epoch, number = map(int, str(row["id"]).split("-"))
+    at = _moment(row["at"]) if row.get("at") else run.updated_at
+    return RunEvent(
+        run_id=run.id,
+        epoch=epoch,
+        seq=number,
+        event=str(row["event"]),
+        data=encode(row["data"]),
+        created_at=at,
+    )
+
+
+def _moment(text: str) -> datetime:
+    """A time in ISO 8601, in UTC if it names no zone."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ VARIABLES = {
     "SSL_REDIRECT": "Whether pages that are requested over HTTP redirect to HTTPS. Outside local development.",
     "HSTS_SECONDS": "How long browsers remember to use HTTPS. Outside local development.",
 }
-READERS = {"env", "env_bool", "env_number", "env_list"}
+READERS = {"env", "env_bool", "env_number", "env_list", "env_prices"}
 KINDS = {
     "bool": "`True` or `False`",
     "str": "text",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runs.admin.dashboard import HEIGHT, bars
@@ -32,6 +34,20 @@ def test_it_says_what_executes_waits_failed_and_who_works() -> None:
     assert context["oldest"]
     assert "Killed" in text
     assert "3 runs, 1 failed" in text
+
+
+def test_it_sums_up_tokens_and_costs_by_model(settings: Any) -> None:
+    client = staff("view_run")
+    for received in (1_000_000, 2_000_000):
+        make_run("success", usage={"gpt-5": [received, 0], "other": [1, 2]})
+    without = client.get(PAGE).content.decode()
+    assert "gpt-5" in without
+    assert "Cost" not in without
+    settings.RUNS = {**settings.RUNS, "MODEL_PRICES": {"gpt": (1.5, 2)}}
+    context = client.get(PAGE).context
+    assert [(use.model, use.runs, use.input, cost) for use, cost in context["models"]] == [
+        ("gpt-5", 2, 3_000_000, "4.50"), ("other", 2, 2, "–"),
+    ]  # fmt: skip
 
 
 def test_it_is_for_people_who_may_view_runs() -> None:

@@ -23,11 +23,11 @@ from tests.support.driving import Driver
 from tests.support.rows import make_events, make_run, make_thread
 from threads.db.database import in_database
 
-VIEWS = ("facts", "spans", "step", "events", "export", "graph", "compare", "act")
+VIEWS = ("facts", "spans", "step", "events", "export", "graph", "compare", "act", "transcript")
 #: The permission that each part needs beside that to view runs.
 NEEDS = {
     "step": "view_run_payload", "events": "view_run_payload", "export": "view_run_payload",
-    "compare": "view_run_payload", "act": "operate_run",
+    "transcript": "view_run_payload", "compare": "view_run_payload", "act": "operate_run",
 }  # fmt: skip
 
 
@@ -151,6 +151,19 @@ def test_events_are_unpacked_filtered_and_paged(root: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_the_transcript_has_the_messages_of_the_last_state(root: Client) -> None:
+    run = make_run("success")
+    assert part(root, run, "transcript") == {"messages": [], "before": 0}
+    said = [{"type": "human", "content": str(number), "api_key": "abc"} for number in range(201)]
+    state = {"other": [1], "messages": said, "plan": [{"type": "todo"}]}
+    make_events(run, 1, event="values", data=encode(state))
+    found = part(root, run, "transcript")
+    assert [each["content"] for each in found["messages"]] == [str(number) for number in range(1, 201)]
+    assert found["messages"][0]["api_key"] == "***"
+    assert found["before"] == 1
+
+
+@pytest.mark.django_db
 def test_a_long_log_is_paged_in_both_directions(root: Client) -> None:
     run = make_run("success")
     make_events(run, 450, event="custom", data='{"step": 1}')
@@ -219,6 +232,26 @@ async def test_a_fork_with_an_edited_state_and_a_comparison(driver: Driver) -> N
     again = await in_database(part, client, row, "facts")
     assert again["parent"][0]["id"] == str(run.id)
     assert again["by"]["kind"] == "admin"
+
+
+async def test_the_tokens_and_the_cost_of_a_real_run(driver: Driver, settings: Any) -> None:
+    run = await driver.start("talking", {"messages": [{"type": "human", "content": "hello"}], "tokens": 3})
+    row = await driver.finish(run)
+    ((model, counted),) = row.usage.items()
+    assert counted == [row.input_tokens, row.output_tokens]
+    assert sum(counted) > 0
+    client = await in_database(sign_in, is_superuser=True)
+    without = await in_database(part, client, run, "facts")
+    assert without["usage"]["cost"] is None
+    assert [each["name"] for each in without["usage"]["models"]] == [model]
+    settings.RUNS = {**settings.RUNS, "MODEL_PRICES": {model: (500_000, 500_000)}}
+    total = f"{sum(counted) / 2:,.2f}"
+    assert (await in_database(part, client, run, "facts"))["usage"]["cost"] == total
+    spans = (await in_database(part, client, run, "spans"))["spans"]
+    # The call, the node in which it was made, and the attempt.
+    assert {span["kind"]: span["detail"].get("cost") for span in spans} == {
+        "attempt": total, "node": total, "model": total,
+    }  # fmt: skip
 
 
 def test_differences_know_messages() -> None:

@@ -177,7 +177,7 @@ def fork(given: Namespace, out: Output) -> None:
 def _edited(run: Run, place: dict[str, Any] | None, given: Namespace) -> dict[str, Any]:
     """Update the state of a run's thread; return the new checkpoint."""
     # Not above: it imports the graphs' libraries, which take a second.
-    from runs.states.edits import edit_as_operator
+    from runs.states.operator_edits import edit_as_operator
 
     operations.ensure(run.id, "fork")
     made = in_runtime(

@@ -11,7 +11,8 @@ from django.core.management.base import CommandError
 from runs.lifecycle.operators.transfers import exported, imported
 from runs.management.agents.parsing import Noun, by_id, by_username
 from runs.management.agents.printing.output import Output
-from runs.models import Run
+from runs.management.agents.run_verbs.actions import operator
+from runs.models import Run, RunEvent
 
 
 def add(noun: Noun) -> None:
@@ -24,21 +25,19 @@ def add(noun: Noun) -> None:
 
 def export_run(given: Namespace, out: Output) -> None:
     run = by_id(Run.objects.select_related("thread", "user", "assistant"), given.run)
-    count = 0
     for line in exported(run):
         out.line(line)
-        count += 1
-    out.say(f"Exported run {run.id} with {count - 1} events.")
+    out.say(f"Exported run {run.id} with {RunEvent.objects.filter(run_id=run.id).count()} events.")
 
 
 def import_run(given: Namespace, out: Output) -> None:
-    user = by_username(given.user)
+    user, by = by_username(given.user), operator()
     if given.file == "-":
-        run = imported(sys.stdin, user_id=user.pk)
+        run = imported(sys.stdin, user_id=user.pk, by=by)
     else:
         try:
             with Path(given.file).open(encoding="utf-8") as lines:
-                run = imported(lines, user_id=user.pk)
+                run = imported(lines, user_id=user.pk, by=by)
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(f"The file cannot be read: {error}") from error
     if out.as_json:

@@ -9,10 +9,11 @@ const KINDS = { run: "Run", node: "Nodes", model: "Models", token: "Tokens", too
 const MOST = 2000;
 
 export class Events {
-  constructor(data, { token }) {
+  constructor(data) {
     this.data = data;
     this.paused = false;
     this.waiting = 0;
+    this.turn = 0;
     this.first = this.last = "";
     this.note = h("span.t");
     this.rows = h("div.tail.ev", { role: "log", "aria-live": "off", tabindex: "0", "aria-label": "Events" });
@@ -21,11 +22,19 @@ export class Events {
     this.goto = h("input.in", { id: "ev-id", size: "8", placeholder: "3-17", autocomplete: "off", on: { keydown: (event) => event.key === "Enter" && (event.preventDefault(), this.from(this.goto.value.trim())) } });
     this.pause = button("Pause", () => this.toggle(), { kind: "b-q", glyph: "pause", hidden: true });
     this.earlier = button("Earlier events", () => this.back(), { kind: "b-q", hidden: true });
+    this.later = button("Later events", () => this.tail(), { kind: "b-q", hidden: true });
+    this.importing = h("a.b.b-q", { hidden: true }, "Import…");
     this.problem = h("p.problem-line", { role: "alert", hidden: true });
     const field = (label, control) => h("div.f", {}, h("label", { for: control.id }, label), control);
-    const tools = h("div.tb", {}, this.pause, h("span.sp"), field("Kind", this.kind), field("Graph", this.namespace), field("Go to id", this.goto), iconButton("copy", "Copy the lines", (event) => copy(this.text(), event.currentTarget)), h("a.b.b-q", { href: data.address("export").href, download: "" }, icon("dl"), "JSONL"));
-    this.element = h("section.mod", { "aria-labelledby": "ev-title" }, h("h2", { id: "ev-title" }, "Events ", this.note), tools, this.problem, this.earlier, this.rows);
+    const tools = h("div.tb", {}, this.pause, h("span.sp"), field("Kind", this.kind), field("Graph", this.namespace), field("Go to id", this.goto), iconButton("copy", "Copy the lines", (event) => copy(this.text(), event.currentTarget)), h("a.b.b-q", { href: data.address("export").href, download: "" }, icon("dl"), "JSONL"), this.importing);
+    this.element = h("section.mod", { "aria-labelledby": "ev-title" }, h("h2", { id: "ev-title" }, "Events ", this.note), tools, this.problem, this.earlier, this.rows, this.later);
     this.namespaces = new Set();
+  }
+
+  /** Offer what the person may do beside reading. */
+  update({ import: address }) {
+    this.importing.hidden = !address;
+    set(this.importing, "href", address);
   }
 
   filters() {
@@ -37,10 +46,14 @@ export class Events {
     return { data: "1", kind, ...(namespace === null ? {} : { namespace }), ...more };
   }
 
-  async ask(more) {
+  /** The answer to a question; null if it failed, or if another one was asked meanwhile. */
+  async ask(more, { anew = false } = {}) {
+    if (anew) this.turn += 1;
+    const { turn } = this;
     this.problem.hidden = true;
     try {
-      return await this.data.get("events", this.query(more));
+      const found = await this.data.get("events", this.query(more));
+      return turn === this.turn ? found : null;
     } catch (error) {
       this.problem.hidden = false;
       setText(this.problem, error.message);
@@ -49,27 +62,21 @@ export class Events {
   }
 
   async again() {
-    const found = await this.ask({});
+    const found = await this.ask({}, { anew: true });
     if (!found) return;
-    this.rows.replaceChildren(...this.lines(found.lines));
-    this.first = found.first;
-    this.last = found.last || "0-0";
+    this.begin({ ...found, last: found.last || "0-0" });
     this.earlier.hidden = !found.more;
-    this.status(found.status);
     this.bottom();
   }
 
   /** Begin at an id, and go on from there. */
   async from(id) {
     const [epoch, seq] = id.split(/[-.]/).map(Number);
-    const found = await this.ask({ after: Number.isInteger(epoch) && seq > 0 ? `${epoch}-${seq - 1}` : id });
+    const found = await this.ask({ after: Number.isInteger(epoch) && seq > 0 ? `${epoch}-${seq - 1}` : id }, { anew: true });
     if (!found) return;
-    this.rows.replaceChildren(...this.lines(found.lines));
-    this.first = found.first || id;
-    this.last = found.last || id;
+    this.begin({ ...found, first: found.first || id, last: found.last || id }, { later: true });
     this.earlier.hidden = false;
     this.rows.scrollTop = 0;
-    this.status(found.status);
   }
 
   async back() {
@@ -82,19 +89,25 @@ export class Events {
     this.earlier.hidden = !found.more;
   }
 
-  /** Take up what is new; while paused, only count it. */
-  async tail() {
+  /** Take up what is new, one look at a time; while paused, only count it. */
+  tail() {
+    return (this.looking ??= this.look().finally(() => (this.looking = null)));
+  }
+
+  async look() {
     if (!this.last) return this.again();
-    const found = await this.ask({ after: this.seen ?? this.last });
+    const { paused } = this;
+    const found = await this.ask({ after: (paused ? this.seen : null) ?? this.last });
     if (!found) return;
-    this.status(found.status);
-    if (this.paused) {
+    // What came while the pause began or ended was asked for another purpose.
+    if (paused !== this.paused) return this.look();
+    if (paused) {
       this.waiting += found.lines.length;
       this.seen = found.last || this.seen;
-      setText(this.note, `paused${this.waiting ? `, ${this.waiting} new` : ""}`);
-      return;
+      return this.status(found.status);
     }
     if (found.last) this.last = found.last;
+    this.status(found.status, found.more);
     if (!found.lines.length) return;
     const follows = this.rows.scrollHeight - this.rows.scrollTop - this.rows.clientHeight < 60;
     this.rows.append(...this.lines(found.lines));
@@ -105,18 +118,30 @@ export class Events {
   toggle() {
     this.paused = !this.paused;
     this.pause.lastChild.textContent = this.paused ? "Go on" : "Pause";
-    if (this.paused) this.seen = this.last;
-    else {
-      this.seen = null;
-      this.waiting = 0;
-      this.tail();
-    }
+    this.seen = this.paused ? this.last : null;
+    this.waiting = 0;
+    if (!this.paused) this.tail();
   }
 
-  status(status) {
+  /** Lines of another question: what was counted for the one before is void. */
+  begin({ lines, first, last, status, more }, { later = false } = {}) {
+    this.rows.replaceChildren(...this.lines(lines));
+    this.first = first;
+    this.last = last;
+    this.seen = this.paused ? last : null;
+    this.waiting = 0;
+    this.status(status, later && more);
+  }
+
+  /** Say how the tail stands; `more` is whether the log goes on after the last line here. */
+  status(status, more = false) {
     const live = IN_FLIGHT.includes(status);
     this.pause.hidden = !live && !this.paused;
-    if (!this.paused) setText(this.note, live ? "following" : this.last && this.last !== "0-0" ? `ended at ${this.last}` : "none");
+    // A run in flight is followed anyway.
+    this.later.hidden = live || this.paused || !more;
+    const none = !this.last || this.last === "0-0";
+    if (this.paused) setText(this.note, `paused${this.waiting ? `, ${this.waiting} new` : ""}`);
+    else setText(this.note, live ? "following" : more ? `read to ${this.last}` : none ? "none" : `ended at ${this.last}`);
   }
 
   bottom() {

@@ -35,17 +35,19 @@ export class Head {
     }));
   }
 
-  items({ assistant, thread, by, attempts, times, tokens, trace, queue, priority, parent, children, cancel, status }, now) {
+  items({ assistant, thread, by, attempts, times, tokens, trace, queue, priority, parent, children, cancel, status, imported, usage }, now) {
     const worker = attempts.at(-1);
     const related = (run) => h("a", { href: run.url }, short(run.id));
     return [
+      imported ? h("b", {}, "A copy from a file") : null,
       ["Assistant ", h("a", { href: assistant.url }, assistant.name), assistant.version > 1 ? ` version ${assistant.version}` : null, assistant.graph === assistant.name ? null : ` (graph ${assistant.graph})`],
       thread.url ? ["Thread ", h("a", { href: thread.url, dir: "auto" }, thread.title || short(thread.id))] : "Thread removed",
       ["By ", h("b", {}, by.name), by.kind === "user" ? null : ` (${by.kind})`, by.for && by.for !== by.name ? [" for ", h("b", {}, by.for)] : null],
       times.started ? `${clock(times.started)} – ${times.finished ? clock(times.finished) : "now"}` : `Created ${clock(times.created)}`,
       worker && !worker.ended ? ["Worker ", worker.url ? h("a", { href: worker.url }, worker.process) : h("b", {}, worker.process)] : null,
       status === "pending" ? ["Queue ", h("b", {}, queue), `, priority ${priority}`] : null,
-      tokens[0] + tokens[1] ? [h("b", {}, (tokens[0] + tokens[1]).toLocaleString("en")), " tokens"] : null,
+      tokens[0] + tokens[1] ? [h("b", {}, (tokens[0] + tokens[1]).toLocaleString("en")), " tokens", usage.models.length > 1 ? ` (${usage.models.map(({ name, input, output }) => `${name} ${(input + output).toLocaleString("en")}`).join(", ")})` : null] : null,
+      usage.cost ? ["Cost ", h("b", {}, usage.cost), usage.unpriced.length ? ` without ${usage.unpriced.join(", ")}, which no price is set for` : null] : null,
       trace && times.started ? h("a", { href: trace, rel: "noreferrer" }, "Trace") : null,
       cancel && IN_FLIGHT.includes(status) ? "Cancel requested" : null,
       parent.length ? ["From ", related(parent[0])] : null,
@@ -102,7 +104,7 @@ export class Attempts {
   }
 }
 
-const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", requeue: "requeued it", priority: "changed its priority", read: "read its payloads", export: "exported it" };
+const KINDS = { cancel: "cancelled it", roll_back: "rolled it back", answer: "answered", retry: "retried it", fork: "forked it", replay: "replayed it", rerun: "ran a step again", requeue: "requeued it", priority: "changed its priority", reconcile: "had it settled", read: "read its payloads", export: "exported it", import: "imported it" };
 
 /** Records whose kind says all. */
 const READINGS = ["read", "export"];

@@ -8,6 +8,7 @@ import { Events } from "./events.js";
 import { Graph } from "./graph.js";
 import { Attempts, Head, Records } from "./head.js";
 import { Pane } from "./pane.js";
+import { Transcript } from "./transcript.js";
 import { Waterfall } from "./waterfall.js";
 
 /** Milliseconds between two looks at a run in flight, and between two when the server does not answer. */
@@ -26,13 +27,14 @@ class Page {
     this.waterfall = new Waterfall({ choose: (span, parent) => this.pane.show(span, parent, this.waterfall.now) });
     const reveal = (id) => this.waterfall.reveal(id);
     this.head = new Head({ buttons: this.actions.element, reveal });
-    this.pane = new Pane(this.data, { reads: settings.reads });
+    this.pane = new Pane(this.data, { reads: settings.reads, rerun: (span, input) => this.actions.rerun(span, input) });
     this.attempts = new Attempts();
     this.records = new Records();
     this.graph = new Graph(this.data, { reveal });
     this.compare = new Compare(this.data);
-    this.events = settings.reads ? new Events(this.data, { token }) : null;
-    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.events?.element ?? "", this.records.element));
+    this.transcript = settings.reads ? new Transcript(this.data) : null;
+    this.events = settings.reads ? new Events(this.data) : null;
+    root.replaceChildren(hatches(), this.head.element, this.note, this.actions.questions, this.compare.element, h("div.cols", {}, this.waterfall.element, this.pane.element), h("div.stack.below", {}, this.graph.element, this.attempts.element, this.transcript?.element ?? "", this.events?.element ?? "", this.records.element));
     this.left = AFTER;
   }
 
@@ -52,6 +54,9 @@ class Page {
     this.attempts.update(facts, timeline.spans, timeline.now);
     this.records.update(facts);
     this.actions.update(facts);
+    this.events?.update(facts);
+    this.transcript?.update(facts);
+    this.pane.update(facts);
     this.graph.update(timeline.spans);
     const before = this.pane.span;
     const span = before && this.waterfall.byId.get(before.id);

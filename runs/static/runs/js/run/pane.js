@@ -1,6 +1,6 @@
 // The chosen step: its input, output, difference, messages, errors and log lines.
 
-import { h, icon, state } from "../parts/dom.js";
+import { button, h, icon } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
 import { Markdown } from "../parts/markdown.js";
 import { count } from "../parts/words.js";
@@ -8,10 +8,12 @@ import { clock, stateOf, took } from "./data.js";
 import { badge } from "./head.js";
 
 export class Pane {
-  constructor(data, { reads, fork }) {
+  /** @param options.rerun Offers to run a step again; gets the span and its input. */
+  constructor(data, { reads, rerun }) {
     this.data = data;
     this.reads = reads;
-    this.fork = fork;
+    this.rerun = rerun;
+    this.whyNot = "";
     this.body = h("div.pane-b", { tabindex: "0", role: "region", "aria-label": "Details of the step" }, h("p.empty-note.quiet", {}, "Choose a step in the waterfall. Arrow keys move, Enter opens."));
     this.element = h("section.mod.pane", { "aria-labelledby": "pane-title" }, h("h2", { id: "pane-title" }, "Step"), this.body);
   }
@@ -20,7 +22,7 @@ export class Pane {
     this.span = span;
     const length = took((span.end ?? now) - span.begin);
     const usage = span.detail.usage;
-    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, length, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null].filter(Boolean).join(" · ");
+    const about = [parent && parent.kind !== "attempt" ? `In ${parent.name}` : null, span.attempt ? `attempt ${span.attempt}` : null, length, usage ? `${count(usage.total_tokens ?? 0, "token")}` : null, span.detail.cost ? `cost ${span.detail.cost}` : null].filter(Boolean).join(" · ");
     const head = h("div.ph", {}, h("h3", {}, h("span", { dir: "auto" }, span.name), badge(span.status)), h("p.num", {}, about));
     const rest = h("div", { role: "status" }, h("p.empty-note.quiet", {}, "Loading…"));
     this.body.replaceChildren(head, rest);
@@ -40,9 +42,27 @@ export class Pane {
     }
   }
 
+  /** Take up whether a step can be run again, and why not. */
+  update({ actions }) {
+    this.whyNot = actions.fork;
+    if (this.again?.isConnected) this.again.replaceWith((this.again = this.offer()));
+  }
+
+  /** What is offered for a step of the graph itself. */
+  offer(span = this.span, input = this.input) {
+    this.input = input;
+    const why = this.whyNot;
+    const made = button(why ? "Run again with another input" : "Run again with another input…", () => !this.whyNot && this.rerun(span, input), { glyph: "retry", "aria-disabled": why ? "true" : null, "data-action": "rerun" });
+    if (why) made.append(h("span.quiet.why-not", {}, why));
+    return h("div.ph.pane-acts", {}, made);
+  }
+
   parts(found, span) {
     const messages = messagesIn(found.output);
+    const ofGraph = ["node", "subgraph"].includes(span.kind) && !(span.namespace ?? []).length;
+    this.again = ofGraph && isObject(found.input) ? this.offer(span, found.input) : null;
     return [
+      this.again,
       found.error ? fold("Error", errorElement(found.error), true) : null,
       found.traceback ? fold("Traceback", h("pre.code.trace", { tabindex: "0" }, ...traceLines(found.traceback)), true) : null,
       messages.length ? fold("Messages", h("div.said", {}, messages.map(messageElement)), true) : null,
@@ -55,6 +75,8 @@ export class Pane {
     ].filter(Boolean);
   }
 }
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
 
 function fold(title, content, open = false) {
   return h("details", { open }, h("summary", {}, icon("right", "i-s"), title), h("div.in-b", {}, content));
@@ -88,7 +110,7 @@ function messagesIn(output) {
 const AUTHORS = { human: "Person", ai: "Model", tool: "Tool", system: "System", AIMessageChunk: "Model" };
 
 /** A message as the chat shows it: text as markdown, and its calls of tools. */
-function messageElement(message) {
+export function messageElement(message) {
   const blocks = typeof message.content === "string" ? [{ type: "text", text: message.content }] : Array.isArray(message.content) ? message.content : [];
   const text = blocks.map((block) => (typeof block === "string" ? block : block.type === "text" ? block.text : "")).join("");
   const markdown = new Markdown();
