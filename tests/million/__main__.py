@@ -43,6 +43,7 @@ def measured(chosen: argparse.Namespace) -> int:
     import django
 
     django.setup()
+    from django.contrib.auth import get_user_model
     from django.core.management import call_command
     from django.test.utils import setup_test_environment
 
@@ -55,6 +56,7 @@ def measured(chosen: argparse.Namespace) -> int:
     call_command("migrate", verbosity=0)
     if not Run.objects.exists():
         fill(Size(chosen.runs, datetime.now(UTC)), say)
+    get_user_model().objects.filter(username__startswith="person-").delete()
     client = sign_in(is_superuser=True)
     slow = 0
     print(f"{'page':44} {'p50 ms':>8} {'p95 ms':>8} {'stmts':>6} {'slowest ms':>10}")

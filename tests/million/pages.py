@@ -44,7 +44,8 @@ FILTERS = {
     "without an error": {"has_error": "no"},
     "of a day": {"created": "24h"},
     "earlier than a week": {"created": "older"},
-    "failed on a worker": {"status": "error", "worker": "{worker}"},
+    "of a user": {"user": "user-17"},
+    "of two users, failed": {"user__in": "user-17,user-18", "status": "error"},
 }
 LISTS = {
     "dashboard": "overview", "inbox": "waiting", "queues": "pausedqueue", "workers": "worker",
@@ -81,7 +82,7 @@ def pages() -> Iterator[Page]:
     large = Run.objects.filter(status=RunStatus.SUCCESS).latest("id")
     serving = Worker.objects.filter(stopped_at=None).latest("id")
     facts = {
-        "id": str(middle.id), "short": middle.id.hex[:8] + middle.id.hex[8:12], "worker": str(serving.id),
+        "id": str(middle.id), "short": middle.id.hex[:12],
         "ticket": middle.metadata["ticket"],
     }  # fmt: skip
     yield Page("run list", reverse(RUNS))

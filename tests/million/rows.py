@@ -125,21 +125,19 @@ def _runs(size: Size) -> str:
                 || '","tasks":[],"traceback":"Traceback"}}' END,
             {EVENTS}, mod(g, 3000), mod(g, 700), assistant.id, {size.an_id("thread", thread, size.threads)},
             (SELECT min(id) FROM auth_user) + mod({thread}, {USERS}),
-            CASE WHEN status <> 'pending' THEN worker.id END,
+            NULL,
             (ARRAY['default', 'slow', 'batch'])[1 + mod(g, 3)]
         FROM (SELECT g, {moment} AS moment, CASE WHEN g > {size.runs} - 100 THEN 'pending'
                 WHEN mod(g, 100) = 0 THEN 'error' WHEN mod(g, 400) = 7 THEN 'interrupted' WHEN mod(g, 1000) = 13 THEN 'timeout'
                 ELSE 'success' END AS status FROM generate_series(%s::bigint, %s::bigint) AS g) AS drawn
         JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs_assistant WHERE user_id IS NULL) AS assistant
-            ON assistant.n = 1 + mod(g, {ASSISTANTS})
-        JOIN (SELECT id, row_number() OVER (ORDER BY id) AS n FROM runs_worker) AS worker
-            ON worker.n = 1 + g * {WORKERS} / {size.runs + 1}"""
+            ON assistant.n = 1 + mod(g, {ASSISTANTS})"""
 
 
 def _attempts() -> str:
     """About one in ten thousand runs has lost its first process."""
     return """INSERT INTO runs_attempt (run_id, number, epoch, worker_id, host, pid, began_at, ended_at, reason)
-        SELECT id, 1, 1, worker_id, 'host', 1, started_at, finished_at,
+        SELECT id, 1, 1, NULL, 'host', 1, started_at, finished_at,
             CASE WHEN mod((metadata ->> 'ticket_number')::int, 10000) = 1 THEN 'lost' ELSE status END
         FROM runs_run WHERE started_at IS NOT NULL"""
 
