@@ -9,9 +9,10 @@ from django.contrib import admin
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.urls import path
+from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
+from runs.admin import spending
 from runs.admin.rights import missing, refused
 from runs.admin.run_page.importing import NEEDED as IMPORT_NEEDS
 from runs.lifecycle.operators import activity, costs, queues
@@ -44,7 +45,15 @@ class DashboardAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(never_cache(self.changelist_view))
-        return [path("", view, name="runs_overview_changelist")]
+        days = self.admin_site.admin_view(never_cache(self.spending_view))
+        return [
+            path("", view, name="runs_overview_changelist"),
+            path("spending/", days, name="runs_overview_spending"),
+        ]
+
+    def spending_view(self, request: HttpRequest) -> HttpResponse:
+        up = {"url": reverse("admin:runs_overview_changelist"), "name": "Dashboard"}
+        return spending.page(request, {**self.admin_site.each_context(request), "opts": self.opts, "up": up})
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):

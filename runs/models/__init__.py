@@ -2,17 +2,17 @@
 
 from runs.models.assistant import Assistant
 from runs.models.assistant_version import AssistantVersion
-from runs.models.bulk import BulkAction, BulkKind, BulkState, BulkTarget
 from runs.models.credential import ApiKey, AuthIdentity, SocketTicket
 from runs.models.cron import Cron
 from runs.models.event import RunEvent
 from runs.models.history import Attempt, RunAction
 from runs.models.idempotency import IdempotencyKey
-from runs.models.overview import Overview
+from runs.models.operators.bulk import BulkAction, BulkKind, BulkState, BulkTarget
+from runs.models.operators.overview import Overview
+from runs.models.operators.saved_view import ListColumns, SavedView
+from runs.models.operators.waiting import Waiting
 from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
-from runs.models.saved_view import ListColumns, SavedView
-from runs.models.waiting import Waiting
 from runs.models.webhook import DeliveryState, WebhookDelivery
 from runs.models.worker import Worker
 

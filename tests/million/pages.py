@@ -94,6 +94,7 @@ def pages() -> Iterator[Page]:
         yield Page(f"search, {title}", f"{reverse(RUNS)}?{urlencode({'q': text.format(**facts)})}")
     for title, model in LISTS.items():
         yield Page(title, reverse(f"admin:runs_{model}_changelist"))
+    yield Page("costs by day", reverse("admin:runs_overview_spending"))
     yield Page("thread list", reverse("admin:threads_thread_changelist"))
     yield Page("thread page", reverse("admin:threads_thread_change", args=[middle.thread_id]))
     yield Page("worker page", reverse("admin:runs_worker_change", args=[serving.id]))

@@ -108,7 +108,7 @@ def _runs(size: Size) -> str:
     moment = size.at("g", size.runs)
     return f"""INSERT INTO runs_run (id, status, metadata, kwargs, multitask_strategy, temporary, recovery,
         created_at, updated_at, due_at, started_at, finished_at, attempt, lost_attempts, epoch, cancel_action,
-        error, failure, event_count, input_tokens, output_tokens, assistant_id, thread_id, user_id, worker_id, queue)
+        error, failure, event_count, input_tokens, output_tokens, usage, assistant_id, thread_id, user_id, worker_id, queue)
         SELECT {size.an_id("run", "g", size.runs)}, status,
             jsonb_build_object('ticket', 'T-' || g, 'ticket_number', g, 'tier', (ARRAY['free', 'pro', 'team'])[1 + mod(g, 3)]),
             '{{"input": {{"messages": [{{"role": "user", "content": "About ORD-' || g || ': ' || {WORDS} || '"}}]}},'
@@ -123,7 +123,7 @@ def _runs(size: Size) -> str:
                 || '","message":"order ORD-' || g || ' failed"}}' END,
             CASE WHEN status = 'error' THEN '{{"node":"node-' || mod(g / 100, 7)
                 || '","tasks":[],"traceback":"Traceback"}}' END,
-            {EVENTS}, mod(g, 3000), mod(g, 700), assistant.id, {size.an_id("thread", thread, size.threads)},
+            {EVENTS}, mod(g, 3000), mod(g, 700), '{{"gpt-5":[' || mod(g, 3000) || ',' || mod(g, 700) || ']}}', assistant.id, {size.an_id("thread", thread, size.threads)},
             (SELECT min(id) FROM auth_user) + mod({thread}, {USERS}),
             NULL,
             (ARRAY['default', 'slow', 'batch'])[1 + mod(g, 3)]

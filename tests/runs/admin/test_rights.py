@@ -63,6 +63,7 @@ PAGES |= {
     "threads_thread_fork": frozenset(["view_thread", READ, OPERATE]),
     "runs_assistant_graph": frozenset(["view_assistant"]),
     "runs_overview_changelist": frozenset(["view_run"]),
+    "runs_overview_spending": frozenset(["view_run"]),
     "runs_waiting_changelist": frozenset(["view_thread"]),
     "runs_waiting_items": frozenset(["view_thread"]),
     "runs_pausedqueue_changelist": frozenset(["view_pausedqueue"]),
