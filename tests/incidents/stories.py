@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from typing import Any
 
-from tests.incidents.graphs import __name__ as GRAPHS
-from tests.incidents.stage import Stage
+from tests.incidents.stage import HERE, Stage
 from tests.processes.databases import Row
 from tests.processes.harness import eventually, moment
 
@@ -28,6 +26,7 @@ class Story(ABC):
 
     def repair(self) -> None:
         """Do what the operator does outside of the admin, before the last click."""
+        raise AssertionError("Nothing outside of the admin is broken.")
 
     def run_command(self, command: str) -> None:
         """Run a command that a page of the admin names."""
@@ -116,7 +115,7 @@ class BadDeploy(Story):
             lambda: self.stage.client.threads.get_state(self.run["thread_id"])["next"] == ["price"],
             what="price begins",
         )
-        self.stage.deploy(quotes=f"{GRAPHS}:quotes_without_price")
+        self.stage.deploy(quotes=f"{HERE}:quotes_without_price")
         self.stage.work()
         self.stage.reaches(self.run, "error")
 
