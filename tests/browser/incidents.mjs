@@ -33,7 +33,7 @@ class Walk extends Page {
   async picture(name) {
     if (!PICTURES || (name === "dashboard" && INCIDENT !== "dead-worker")) return;
     await this.tab.evaluate(() => document.fonts.ready);
-    await this.tab.screenshot({ path: `${PICTURES}/incident-${name}.jpg`, type: "jpeg", quality: 70, animations: "disabled", caret: "hide" });
+    await this.tab.screenshot({ path: `${PICTURES}/incident-${name}.jpg`, type: "jpeg", quality: 64, animations: "disabled", caret: "hide" });
   }
 
   /** Repeat the run that is shown, once what broke it is repaired. */
@@ -107,8 +107,8 @@ const WALKS = {
     await walk.retry();
   },
   async "full-database"(walk) {
-    await walk.trouble("orders failed", /disk is full|No space left on device/);
-    await walk.run(/disk is full|No space left on device/);
+    await walk.trouble("orders failed", /StorageUnavailable: .* the disk is full/);
+    await walk.run(/StorageUnavailable: .* the disk is full/);
     await walk.retry();
   },
   async "slow-model"(walk) {

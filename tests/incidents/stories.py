@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 
 from tests.incidents.stage import HERE, Stage
 from tests.processes.databases import Row
@@ -78,7 +79,7 @@ class DeadWorker(Story):
     def happen(self) -> None:
         worker = self.stage.work()
         self.run = self.stage.create("steps", input={"log": [], "delay": 0.3})
-        self.stage.site.executing(self.run, "s2")
+        eventually(lambda: "s2" in self.stage.site.executed(self.run), what="s2 executes")
         worker.kill()
         eventually(self._found_dead, what="its lease ends")
 
@@ -89,7 +90,7 @@ class DeadWorker(Story):
 
     def mended(self) -> None:
         self.stage.ends_well(self.run)
-        counted = self.stage.site.executions(self.run)
+        counted = Counter(self.stage.site.executed(self.run))
         assert {counted[f"s{number}"] for number in (0, 1, 4, 9)} == {1}, counted
 
 
