@@ -11,7 +11,7 @@ from django.apps import AppConfig
 #: Its name in the site's folder.
 FILE = "full"
 #: SQLite's own limit of pages.
-UNLIMITED = 2**32 - 2
+UNLIMITED = 1_073_741_823
 FULL = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;

@@ -78,7 +78,7 @@ class DeadWorker(Story):
 
     def happen(self) -> None:
         worker = self.stage.work()
-        self.run = self.stage.create("steps", input={"log": [], "delay": 0.3})
+        self.run = self.stage.create("steps", input={"log": [], "delay": 0.3}, durability="sync")
         eventually(lambda: "s2" in self.stage.site.executed(self.run), what="s2 executes")
         worker.kill()
         eventually(self._found_dead, what="its lease ends")
@@ -91,7 +91,8 @@ class DeadWorker(Story):
     def mended(self) -> None:
         self.stage.ends_well(self.run)
         counted = Counter(self.stage.site.executed(self.run))
-        assert {counted[f"s{number}"] for number in (0, 1, 4, 9)} == {1}, counted
+        # The step that was executing may begin again; what had ended does not.
+        assert [counted[f"s{number}"] for number in (0, 1, 9)] == [1, 1, 1], counted
 
 
 class QueueWithoutWorkers(Story):
