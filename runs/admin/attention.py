@@ -69,7 +69,7 @@ def _unserved(queues: list[Queue]) -> Iterator[Item]:
 
 def _killed() -> Iterator[Item]:
     for each in troubles.killed():
-        left = f"{_runs(each.waiting)} that it executed wait for another process." if each.waiting else ""
+        left = f"{_runs(each.waiting)} that it executed must be taken over." if each.waiting else ""
         lost = f"{each.lost} attempt{'s' * (each.lost != 1)} ended with it." if each.lost else ""
         yield Item(
             f"The worker {each.worker} was killed",

@@ -85,7 +85,7 @@ const WALKS = {
   },
   async "dead-worker"(walk) {
     const command = await walk.tab.locator(".attention li", { hasText: "No worker serves the queue default" }).locator("code").innerText();
-    await walk.trouble(/The worker .* was killed/, /1 run that it executed wait/);
+    await walk.trouble(/The worker .* was killed/, /1 run that it executed must be taken over/);
     await walk.has("#content", "Killed");
     await walk.picture(INCIDENT);
     await walk.click("#content a", RUN.replaceAll("-", "").slice(-8));

@@ -63,7 +63,7 @@ def test_a_queue_without_a_worker_and_what_a_killed_worker_left() -> None:
     assert queue.title == "No worker serves the queue default"
     assert queue.command == "manage.py run_worker --queues default"
     assert killed.title == f"The worker {worker} was killed"
-    assert "1 run that it executed wait" in killed.text
+    assert "1 run that it executed must be taken over." in killed.text
     assert str(worker.id) in killed.url
 
 
