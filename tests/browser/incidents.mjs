@@ -121,7 +121,8 @@ const WALKS = {
     await walk.has(".attention li", /29 of the 30 waiting runs are of this user/);
     await walk.picture(INCIDENT);
     await walk.press("Cancel these 29 runs");
-    // Where it asks for a confirmation.
+    // It may ask for a confirmation.
+    await walk.has(".messagelist, #bulk-reason");
     if (await walk.tab.locator("#bulk-reason").count()) {
       await walk.tab.fill("#bulk-reason", "a script in a loop");
       await walk.click("form.confirm button");
