@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import staff
 from tests.support.rows import make_events, make_run, make_thread, make_user, make_worker
 from threads.db import clock
+from threads.db.ids import new_id
 
 pytestmark = pytest.mark.django_db
 PAGE = "/admin/runs/overview/"
@@ -94,10 +96,14 @@ def test_a_user_who_fills_the_queue_is_named_and_operators_cancel_the_runs() -> 
     [item] = items(operator)
     listed = operator.get(item.url).context["cl"].result_list
     assert {run.user_id for run in listed} == {runaway.pk}
-    body = {"_selected_action": "all", "select_across": "1", "action": "cancel_runs"}
-    assert operator.post(item.cancels, body, follow=True).status_code == 200
-    others = Run.objects.exclude(user=runaway)
-    assert {run.status for run in others} == {RunStatus.PENDING}
+    form = operator.get(PAGE).content.decode().partition('class="go"')[2].partition("</form>")[0]
+    body = dict(re.findall(r'name="(_selected_action|select_across|action)" value="([^"]+)"', form))
+    asked = operator.post(item.cancels, body)
+    assert asked.context["estimate"].runs == 10
+    confirmed = {**body, "confirmed": "yes", "reason": "a loop", "until": str(new_id())}
+    assert operator.post(item.cancels, confirmed).status_code == 302
+    assert set(Run.objects.filter(user=runaway).values_list("status", flat=True)) == {RunStatus.INTERRUPTED}
+    assert set(Run.objects.exclude(user=runaway).values_list("status", flat=True)) == {RunStatus.PENDING}
 
 
 def test_abandoned_webhooks_are_told_to_those_who_may_view_them() -> None:
