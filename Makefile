@@ -12,7 +12,7 @@ export UV_SYSTEM_CERTS := 1
 # Without it the first start compiles every package, and takes three times as long.
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: help install run build test test-newest check docs house format bench million chaos chat-kills crash-points reloads worst openapi vendor traces pictures migrations clean
+.PHONY: help install run build test test-newest check docs house format bench million chaos chat-kills crash-points reloads worst openapi vendor traces pictures incidents migrations clean
 
 help:
 	@echo "make run [PORT=8001]  install, migrate and serve"
@@ -26,6 +26,7 @@ help:
 	@echo "make vendor           fetch the third-party files of the pages again, by npm"
 	@echo "make traces           measure the chat page by Chromium's traces: tokens, long tasks, shifts, long threads"
 	@echo "make pictures         take the pictures of the documentation again; ARGS are the names of some"
+	@echo "make incidents        play ten incidents, find and mend each in the admin, and take their pictures; ARGS are the names of some"
 	@echo "make bench            measure against a bare LangGraph loop"
 	@echo "make million          measure the admin over a million runs and ten million events; ARGS='--runs=100000 --plans'"
 	@echo "make crash-points     play 600 generated graphs with a crash, a drain or a cancel at drawn points; ARGS=--seed=1"
@@ -94,6 +95,9 @@ traces: install $(CLIENTS)
 
 pictures: install $(CLIENTS)
 	$(RUN) python -m tests.browser pictures $(ARGS)
+
+incidents: install $(CLIENTS)
+	$(RUN) python -m tests.incidents $(ARGS)
 
 format: install
 	$(RUN) ruff check --fix .

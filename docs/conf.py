@@ -33,7 +33,7 @@ pygments_dark_style = "monokai"
 NAVIGATION = {
     "Begin": ["quickstart", "topics/langgraph_project", "topics/django_site"],
     "How to": [
-        "operations", "topics/admin", "topics/run_page", "reference/commands", "topics/identity", "topics/sharing", "topics/scaling",
+        "operations", "topics/incidents", "topics/admin", "topics/run_page", "reference/commands", "topics/identity", "topics/sharing", "topics/scaling",
         "topics/chat", "topics/store", "topics/crons-and-webhooks", "topics/tracing",
     ],
     "Reference": [

@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin import spending
+from runs.admin import attention, spending
 from runs.admin.rights import missing, refused
 from runs.admin.run_page.importing import NEEDED as IMPORT_NEEDS
 from runs.lifecycle.operators import activity, costs, queues
@@ -79,7 +79,8 @@ class DashboardAdmin(ReadOnlyAdmin):
                 (use, "–" if use.cost is None else costs.shown(use.cost)) for use in found.models[:MODELS]
             ],
             "priced": any(use.cost is not None for use in found.models),
-            "queues": [(each, bool(each.pending and not each.workers)) for each in all_queues],
+            "attention": attention.found(request.user, found.failures, all_queues),  # type: ignore[arg-type]
+            "queues": [(each, attention.unserved(each)) for each in all_queues],
             "workers": _workers(),
             "may_import": not missing(request, *IMPORT_NEEDS),
         }

@@ -11,6 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
+from runs.admin.attention import runs_matching, unserved
 from runs.admin.rights import OPERATE, refused
 from runs.graphs.sources import QUEUE
 from runs.lifecycle.operators import queues
@@ -42,7 +43,12 @@ class QueueAdmin(ReadOnlyAdmin):
         if not user.has_perm(VIEW):
             return refused(VIEW)
         found = [
-            {"queue": queue, "waits": _waits(queue), "unserved": queue.pending and not queue.workers}
+            {
+                "queue": queue,
+                "waits": _waits(queue),
+                "unserved": unserved(queue),
+                "waiting": runs_matching(f"queue:{queue.name} status:pending"),
+            }
             for queue in queues.overview()
         ]
         context = {

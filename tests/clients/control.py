@@ -20,7 +20,8 @@ from tests.support.requirements import require
 #: The output format of Node's test runner, and the websocket, which Node has only since version 22.
 NODE_OPTIONS = ("--test-reporter=spec", "--experimental-websocket", "--no-warnings")
 
-Faults = dict[str, Callable[[], object]]
+#: What each returns, if it is text, is the answer to the script.
+Faults = dict[str, Callable[..., object]]
 
 
 def faults(site: Site) -> Faults:
@@ -39,13 +40,14 @@ def faults(site: Site) -> Faults:
 
 @contextmanager
 def control(known: Faults) -> Iterator[str]:
-    """Serve `POST /NAME`, which injects the named fault; yield the address."""
+    """Serve `POST /NAME`, which injects the named fault, with the body's text if there is one; yield the address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             try:
-                known[self.path[1:]]()
-                status, answer = 200, b"done"
+                told = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+                result = known[self.path[1:]](*filter(None, [told]))
+                status, answer = 200, result.encode() if isinstance(result, str) else b"done"
             except Exception as error:
                 status, answer = 500, repr(error).encode()
             self.send_response(status)

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from threads.checkpoints.rows import Batch, Fenced, Rows, Sealed, StorageFailed, StorageUnavailable, merge
+from threads.db.errors import is_full
 from threads.db.tasks import spawn
 
 logger = logging.getLogger(__name__)
@@ -144,8 +145,9 @@ class GroupCommit:
         pause = BACKOFF
         while late:
             if loop.time() + pause >= deadline:
+                full = ": the disk is full" if self._fault is not None and is_full(self._fault) else ""
                 failure = StorageUnavailable(
-                    f"The checkpoint storage was unavailable for {self.retry_seconds:g} s."
+                    f"The checkpoint storage was unavailable for {self.retry_seconds:g} s{full}."
                 )
                 for each in late:
                     _resolve(each, failure, cause=self._fault)

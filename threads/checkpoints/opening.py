@@ -74,3 +74,10 @@ def copy_checkpoints(source: UUID, target: UUID, *, file: str | Path) -> None:
         postgres.copy(source, target)
     else:
         sqlite.copy(source, target, Path(file))
+
+
+def has_checkpoint(thread_id: UUID, checkpoint_id: str, *, file: str | Path) -> bool:
+    """Whether a checkpoint of the thread's root graph is stored; a run's log may name one that never was."""
+    if connection.vendor == "postgresql":
+        return postgres.exists(thread_id, checkpoint_id)
+    return sqlite.exists(thread_id, checkpoint_id, Path(file))

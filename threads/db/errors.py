@@ -17,6 +17,8 @@ READ_ONLY = "25006"
 ENDED = frozenset(["25P02", "25P03", "25P04"])
 #: Program limits: psycopg classes them as operational errors, but a row that is too large stays too large.
 LIMITS = "54"
+#: No room is left on the database's disk.
+DISK_FULL = "53100"
 #: All database errors, of the drivers and of Django.
 OF_DRIVERS = (psycopg.Error, sqlite3.Error, db.DatabaseError, db.InterfaceError)
 #: The drivers' and Django's classes of errors that the statement did not cause.
@@ -42,3 +44,9 @@ def is_passing(error: BaseException) -> bool:
     if code.startswith(LIMITS):
         return False
     return isinstance(error, PASSING) or code == READ_ONLY or code in ENDED
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether the database has no room for a write, also if the driver's error is only the cause."""
+    source = error if isinstance(error, sqlite3.Error) else error.__cause__
+    return sqlstate(error) == DISK_FULL or getattr(source, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL

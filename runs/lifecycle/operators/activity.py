@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
+from uuid import UUID
 
 from runs.lifecycle.operators.costs import ModelUse, Usage, by_model
 from runs.models import Attempt, Run, RunStatus
@@ -30,6 +31,7 @@ class Row(NamedTuple):
     input_tokens: int
     output_tokens: int
     usage: Usage | None = None
+    id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +61,8 @@ class Activity:
     recovered: int = field(default=0)
     #: What the read runs used, by model.
     models: list[ModelUse] = field(default_factory=list)
+    #: The failed runs, the newest first.
+    failures: list[UUID] = field(default_factory=list)
 
 
 def of_last_day() -> Activity:
@@ -73,6 +77,7 @@ def of_last_day() -> Activity:
         found.hours, found.ended, found.failed, found.wait, found.duration,
         more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count(),
         models=found.models,
+        failures=[row.id for row in read if row.id is not None and row.status in FAILED],
     )  # fmt: skip
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from runs.conf import settings
 from runs.events import table
 from runs.exceptions import InvalidRequest, NotFound, NothingToCancel, RunsError
 from runs.identity.principals import Principal
@@ -26,6 +28,7 @@ from runs.lifecycle.operators.repeating import beginning, request_of
 from runs.models import CancelAction, Run, RunAction, RunStatus
 from runs.process.current import notify_cancelled
 from runs.requests.run import RunRequest, sanitised_checkpoint
+from threads.checkpoints.opening import has_checkpoint
 from threads.db import clock
 from threads.db.ids import UserId
 from threads.models import Thread
@@ -148,7 +151,12 @@ def answer(run_id: UUID, by: Operator, answers: Mapping[str, Any], *, reason: st
 
 def retry(run_id: UUID, by: Operator, *, reason: str = "") -> Run:
     """Repeat an ended run as a new one, from where it began; return the new run."""
-    return _anew(run_id, "retry", by, reason, lambda run, thread: beginning(run, _checkpoints(run)))
+
+    def request(run: Run, thread: Thread) -> RunRequest:
+        saved = partial(has_checkpoint, run.thread_id, file=settings.CHECKPOINTS_FILE)
+        return beginning(run, _checkpoints(run), saved=saved)
+
+    return _anew(run_id, "retry", by, reason, request)
 
 
 def fork(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 from runs.encoding import decode
-from runs.models import Run
+from runs.models import Run, RunStatus
 from runs.protocols.agent.items import PACK, checkpoint
 from runs.requests.run import RESERVED_METADATA, RunRequest
 
@@ -41,7 +41,7 @@ def request_of(run: Run) -> RunRequest:
     )
 
 
-def beginning(run: Run, events: Iterable[tuple[str, str]]) -> RunRequest:
+def beginning(run: Run, events: Iterable[tuple[str, str]], *, saved: Callable[[str], bool]) -> RunRequest:
     """The request for a run that repeats this one from where it began.
 
     A run's first checkpoint has its input in it, so the repetition continues from there, without a
@@ -50,10 +50,12 @@ def beginning(run: Run, events: Iterable[tuple[str, str]]) -> RunRequest:
 
     Args:
         events: The first events of the run's log, as (name, JSON).
+        saved: Whether a checkpoint is stored, by its id. The log is written beside the checkpoints, so that it
+            may name one that could not be.
     """
     request = request_of(run)
     first = first_checkpoint(events)
-    if first is None:
+    if first is None or (run.status != RunStatus.SUCCESS and not saved(first["id"])):
         return request
     at = {"checkpoint_id": first["id"]}
     if first["source"] == "input" or request.command is None:

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.auth import get_user_model
 from django.utils import timezone
@@ -21,6 +22,7 @@ from threads.checkpoints import (
     Fenced,
     Sealed,
     StorageFailed,
+    StorageUnavailable,
     ThreadWriter,
     open_checkpoints,
 )
@@ -209,6 +211,15 @@ async def test_a_passing_fault_is_retried() -> None:
 async def test_retries_end_with_their_time() -> None:
     commits = GroupCommit(Flaky(*[Unavailable("gone")] * 50), retry_seconds=0.2)
     with pytest.raises(StorageFailed, match="unavailable"):
+        await commits.submit(rows("a"))
+    await commits.close()
+
+
+async def test_the_end_of_retries_names_a_full_disk() -> None:
+    fault = Unavailable("no space")
+    fault.__cause__ = psycopg.errors.DiskFull("no space")
+    commits = GroupCommit(Flaky(*[fault] * 50), retry_seconds=0.2)
+    with pytest.raises(StorageUnavailable, match=r"unavailable for 0\.2 s: the disk is full\."):
         await commits.submit(rows("a"))
     await commits.close()
 

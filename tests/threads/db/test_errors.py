@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import psycopg
 import pytest
 from django import db
 
-from threads.db.errors import is_passing
+from threads.db.errors import is_full, is_passing
 
 
 def wrapped(error: psycopg.Error) -> db.DatabaseError:
@@ -66,3 +67,15 @@ def test_a_wrong_statement_does_not_pass_under_any_name(sqlstate: str) -> None:
 def test_what_has_no_code_is_known_by_its_class(error: Exception) -> None:
     assert is_passing(error)
     assert not is_passing(RuntimeError(str(error)))
+
+
+def test_a_full_disk_is_known_under_each_of_its_names() -> None:
+    assert is_full(of("53100"))
+    assert is_full(wrapped(of("53100")))
+    with closing(sqlite3.connect(":memory:")) as full:
+        full.execute("PRAGMA max_page_count=1")
+        with pytest.raises(sqlite3.OperationalError) as caught:
+            full.execute("CREATE TABLE a (b)")
+    assert is_full(caught.value)
+    assert not is_full(of("53300"))
+    assert not is_full(sqlite3.OperationalError("database is locked"))

@@ -27,6 +27,8 @@ SELECT %(target)s, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, che
 FROM checkpoints WHERE thread_id = %(source)s
 """
 
+EXISTS = "SELECT 1 FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = '' AND checkpoint_id = %s"
+
 
 def land(batch: Batch) -> None:
     """Write a draft's rows; they become visible with the caller's commit."""
@@ -52,3 +54,10 @@ def copy(source: UUID, target: UUID) -> None:
     """Copy all checkpoints of a thread, within the database."""
     with connection.cursor() as cursor:
         cursor.execute(COPY, {"source": str(source), "target": str(target)})
+
+
+def exists(thread_id: UUID, checkpoint_id: str) -> bool:
+    """Whether the root graph's checkpoint is stored."""
+    with connection.cursor() as cursor:
+        cursor.execute(EXISTS, [str(thread_id), checkpoint_id])
+        return cursor.fetchone() is not None

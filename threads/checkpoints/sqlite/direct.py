@@ -5,6 +5,8 @@ The rows are committed just before the caller's transaction.
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from uuid import UUID
 
@@ -23,6 +25,8 @@ COPY = (
     FROM checkpoints WHERE thread_id = :source""",
 )
 
+EXISTS = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
+
 
 def land(batch: Batch, file: Path) -> None:
     """Write a draft's rows."""
@@ -36,3 +40,11 @@ def copy(source: UUID, target: UUID, file: Path) -> None:
     with transaction(file) as db:
         for query in COPY:
             db.execute(query, {"source": str(source), "target": str(target)})
+
+
+def exists(thread_id: UUID, checkpoint_id: str, file: Path) -> bool:
+    """Whether the root graph's checkpoint is stored; no lock is needed to read it."""
+    if not file.exists():
+        return False
+    with closing(sqlite3.connect(file, timeout=30)) as db:
+        return db.execute(EXISTS, [str(thread_id), checkpoint_id]).fetchone() is not None

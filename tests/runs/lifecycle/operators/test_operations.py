@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
+from runs.conf import settings
 from runs.exceptions import InvalidRequest, NotFound
 from runs.lifecycle.operators import operations
 from runs.lifecycle.operators.offers import ACTIONS, Standing, offers
@@ -15,6 +16,7 @@ from runs.lifecycle.operators.operations import Operator, Refused
 from runs.models import Attempt, Run, RunAction
 from tests.support.driving import Driver
 from tests.support.rows import make_run, make_thread, make_user
+from threads.checkpoints.opening import open_pruning
 from threads.db.database import in_database
 
 ADA = Operator("ada", "command")
@@ -55,6 +57,19 @@ async def test_a_retry_repeats_the_run_from_its_beginning(driver: Driver) -> Non
     assert sum(driver.executions(again).values()) == 10
     assert [each[0] for each in await in_database(records, run)] == ["retry"]
     assert (await in_database(records, again))[0][3] == f"from run {run.id}"
+
+
+async def test_a_retry_gives_the_input_again_if_no_checkpoint_was_stored(driver: Driver) -> None:
+    """As after a full disk: the log names the first checkpoint, which could not be written."""
+    run = await driver.start("failing", {"log": ["given"]})
+    await driver.finish(run)
+    pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
+    await in_database(pruning.delete, [run.thread_id], limit=1000)
+    again = await in_database(operations.retry, run.id, ADA)
+    row = await driver.finish(again)
+    assert row.error["error"] == "ValueError"
+    assert sorted(driver.executions(again)) == ["before", "boom"]
+    assert row.thread.values["log"] == ["given", "before"]
 
 
 async def test_a_fork_continues_from_a_checkpoint(driver: Driver) -> None:

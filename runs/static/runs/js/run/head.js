@@ -6,6 +6,9 @@ import { clock, IN_FLIGHT, short, stateOf, took } from "./data.js";
 
 const LOOKS = { queued: ["queued", "idle"], running: ["running", "run"], ask: ["ask", "ask"], done: ["ok", "ok"], failed: ["error", "err"], timeout: ["timeout", "err"], lost: ["lost", "lost"], stopped: ["stopped", "idle"] };
 
+/** A step that executes for longer is named in the head, in milliseconds. */
+const LONG = 10_000;
+
 /** A state as shape, colour and word. */
 export function badge(name, word, { pill = true } = {}) {
   const [look, usual] = stateOf(name);
@@ -28,7 +31,11 @@ export class Head {
     this.title.replaceChildren("Run ", h("span.mono", { title: facts.id }, short(facts.id)));
     this.status.replaceChildren(badge(facts.status === "success" && spans.some((span) => span.kind === "wait" && span.end == null) ? "asked" : facts.status));
     this.facts.replaceChildren(...this.items(facts, now).filter(Boolean).map((item) => h("li", {}, item)));
-    this.why.replaceChildren(...this.reasons(facts, spans));
+    const why = this.reasons(facts, spans, now);
+    const said = why.map((each) => each.textContent).join();
+    // A button that is replaced each second loses its focus.
+    if (said !== this.said) this.why.replaceChildren(...why);
+    this.said = said;
     this.strip.replaceChildren(...phases(facts, spans, now).map(({ state, word, note, kind }) => {
       const [, colour] = LOOKS[stateOf(state)[0]];
       return h(`li.${colour}${kind ? `.${kind}` : ""}`, {}, badge(state, word, { pill: false }), h("span.num", {}, note));
@@ -55,13 +62,21 @@ export class Head {
     ];
   }
 
-  reasons({ error, failure }, spans) {
-    if (!error) return [];
+  reasons({ error, failure, status }, spans, now) {
+    const step = (test) => spans.findLast((each) => ["node", "subgraph", "model", "tool"].includes(each.kind) && test(each));
+    const show = (span) => (span ? h("button.b", { type: "button", on: { click: () => this.reveal(span.id) } }, "Show the step") : null);
+    if (!error) {
+      // Of nested steps the innermost one, such as a call of a model.
+      const open = status === "running" ? step((each) => each.end == null) : null;
+      return open && now - open.begin > LONG ? [h("p.quiet", {}, h("b", {}, open.name), ` has been executing since ${clock(open.begin)}. `, show(open))] : [];
+    }
     const last = failure?.tasks?.at(-1);
-    const span = (last && spans.findLast((each) => each.id.endsWith(`:${last.id}`))) || spans.findLast((each) => each.status === "failed" && each.kind !== "attempt");
+    // A lost process and a limit of time end what was executing, and no node has failed.
+    const cut = step((each) => ["lost", "timeout"].includes(each.status));
+    const span = (last && spans.findLast((each) => each.id.endsWith(`:${last.id}`))) || spans.findLast((each) => each.status === "failed" && each.kind !== "attempt") || cut;
     const node = failure?.node ?? span?.name;
-    const show = span ? h("button.b", { type: "button", on: { click: () => this.reveal(span.id) } }, "Show the step") : null;
-    return [h("div.why.err", { role: "group", "aria-label": "Why it failed" }, icon("error"), h("p", {}, h("b", {}, node ? `${node} failed: ` : "Failed: "), h("span.mono", {}, `${error.error}: ${error.message}`)), show)];
+    const what = node ? `${node} ${span === cut && cut ? "was executing" : "failed"}: ` : "Failed: ";
+    return [h("div.why.err", { role: "group", "aria-label": "Why it failed" }, icon("error"), h("p", {}, h("b", {}, what), h("span.mono", {}, `${error.error}: ${error.message}`)), show(span))];
   }
 }
 
