@@ -4,7 +4,6 @@ from runs.admin import (
     assistants,
     bulk_actions,
     crons,
-    dashboard,
     identity,
     inbox,
     queues,
@@ -13,6 +12,7 @@ from runs.admin import (
     webhooks,
     workers,
 )
+from runs.admin.overview import dashboard
 
 __all__ = [
     "assistants",

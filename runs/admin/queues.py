@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin.attention import runs_matching, unserved
+from runs.admin.overview.attention import runs_matching, unserved
 from runs.admin.rights import OPERATE, refused
 from runs.graphs.sources import QUEUE
 from runs.lifecycle.operators import queues

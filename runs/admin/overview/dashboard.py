@@ -12,7 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
-from runs.admin import attention, spending
+from runs.admin.overview import attention, spending
 from runs.admin.rights import missing, refused
 from runs.admin.run_page.importing import NEEDED as IMPORT_NEEDS
 from runs.lifecycle.operators import activity, costs, queues

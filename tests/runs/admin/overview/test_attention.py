@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client, override_settings
 
-from runs.admin.attention import Item
+from runs.admin.overview.attention import Item
 from runs.models import DeliveryState, Run, RunStatus, WebhookDelivery
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import staff

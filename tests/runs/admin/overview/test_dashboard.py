@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runs.admin.dashboard import HEIGHT, bars
+from runs.admin.overview.dashboard import HEIGHT, bars
 from runs.lifecycle.operators.activity import Hour
 from runs.models import Worker
 from tests.support.admin_site import staff

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from runs.admin.spending import bars
+from runs.admin.overview.spending import bars
 from runs.lifecycle.operators import spending
 from runs.lifecycle.operators.spending import by_day, of_last_days
 from tests.support.admin_site import staff

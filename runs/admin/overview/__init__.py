@@ -1,0 +1,1 @@
+"""The dashboard of the admin, and what it leads to."""
