@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import ceil
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from uuid import UUID
 from runs.lifecycle.operators.costs import ModelUse, Usage, by_model
 from runs.models import Attempt, Run, RunStatus
 from threads.db import clock
-from threads.db.ids import first_id
+from threads.db.ids import first_id, made_at
 
 #: The most runs that are read: twenty thousand take a tenth of a second.
 MOST = 20_000
@@ -21,17 +21,24 @@ FAILED = frozenset({RunStatus.ERROR, RunStatus.TIMEOUT})
 
 
 class Row(NamedTuple):
-    """The columns of a run that are summed up."""
+    """The columns of a run that are summed up. Its id says when it was created: a column with a time takes longer
+    to read than all others.
+    """
 
+    id: UUID
     status: str
-    created_at: datetime
-    due_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
     input_tokens: int
     output_tokens: int
     usage: Usage | None = None
-    id: UUID | None = None
+
+
+class Ended(NamedTuple):
+    """A run that ended within the last hour."""
+
+    status: str
+    due_at: datetime
+    started_at: datetime | None
+    finished_at: datetime
 
 
 @dataclass(slots=True)
@@ -68,33 +75,25 @@ class Activity:
 def of_last_day() -> Activity:
     now = clock.now()
     first = first_id(now - timedelta(hours=HOURS))
-    rows = Run.objects.filter(id__gte=first).order_by("-id").values_list(*Row._fields)[: MOST + 1]
-    read = [Row(*row) for row in rows]
+    newest = Run.objects.filter(id__gte=first).order_by("-id")
+    read = [Row(*row) for row in newest.values_list(*Row._fields)[: MOST + 1]]
+    lately = newest.filter(finished_at__gte=now - timedelta(hours=1)).values_list(*Ended._fields)[:MOST]
     lost = Attempt.objects.filter(run_id__gte=first, reason="lost")
     succeeded = lost.filter(run__status=RunStatus.SUCCESS).values("run_id").distinct()
-    found = summed_up(read[:MOST], now)
-    return Activity(
-        found.hours, found.ended, found.failed, found.wait, found.duration,
-        more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count(),
-        models=found.models,
-        failures=[row.id for row in read if row.id is not None and row.status in FAILED],
-    )  # fmt: skip
+    found = summed_up(read[:MOST], [Ended(*row) for row in lately], now)
+    return replace(found, more=len(read) > MOST, lost=lost.count(), recovered=succeeded.count())
 
 
-def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
-    """Sum rows up. Pure."""
-    rows = list(rows)
+def summed_up(rows: Sequence[Row], ended: Sequence[Ended], now: datetime) -> Activity:
+    """Sum rows up, the newest first. Pure."""
     hours = [Hour(now - timedelta(hours=number)) for number in range(HOURS, 0, -1)]
-    ended: list[Row] = []
     for row in rows:
-        place = HOURS - 1 - int((now - row.created_at).total_seconds() // 3600)
+        place = HOURS - 1 - int((now - made_at(row.id)).total_seconds() // 3600)
         if 0 <= place < HOURS:
             hour = hours[place]
             hour.runs += 1
             hour.failed += row.status in FAILED
             hour.tokens += row.input_tokens + row.output_tokens
-        if row.finished_at is not None and now - row.finished_at <= timedelta(hours=1):
-            ended.append(row)
     begun = [row for row in ended if row.started_at is not None]
     return Activity(
         hours,
@@ -103,11 +102,14 @@ def summed_up(rows: Iterable[Row], now: datetime) -> Activity:
         _spread(begun, lambda row: row.due_at, lambda row: row.started_at),
         _spread(begun, lambda row: row.started_at, lambda row: row.finished_at),
         models=by_model(row.usage for row in rows),
+        failures=[row.id for row in rows if row.status in FAILED],
     )
 
 
 def _spread(
-    rows: Sequence[Row], begin: Callable[[Row], datetime | None], end: Callable[[Row], datetime | None]
+    rows: Sequence[Ended],
+    begin: Callable[[Ended], datetime | None],
+    end: Callable[[Ended], datetime | None],
 ) -> tuple[float, float] | None:
     taken = sorted(
         max(0.0, (ends - begins).total_seconds())

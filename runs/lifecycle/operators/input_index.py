@@ -6,7 +6,11 @@ of a run dearer and needs the extension pg_trgm (docs/topics/admin.md has figure
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from django.db import DatabaseError, connection, transaction
+from django.db.models import TextField
+from django.db.models.functions import Cast
 
 from runs.exceptions import InvalidRequest
 from runs.models import Run
@@ -15,6 +19,8 @@ NAME = "runs_inputs_trgm"
 EXTENSION = "pg_trgm"
 #: Shorter texts have no trigram, so that the index cannot find them.
 SHORTEST = 3
+#: The most runs that are found by the index.
+MOST = 5000
 EXISTS = """
 SELECT 1 FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
 WHERE relname = %s AND indisvalid AND indrelid = to_regclass(%s)
@@ -34,6 +40,17 @@ def present() -> bool:
     with connection.cursor() as cursor:
         cursor.execute(EXISTS, [NAME, Run._meta.db_table])
         return cursor.fetchone() is not None
+
+
+def found(text: str) -> list[UUID] | None:
+    """The runs whose inputs have a text, by the index, which is `present`; None if there are more than `MOST`.
+
+    A statement of its own, because beside an order and a limit PostgreSQL goes through all runs by their
+    ids in the hope to meet enough of them soon.
+    """
+    rows = Run.objects.alias(searched=Cast("kwargs", TextField())).filter(searched__icontains=text)
+    ids = list(rows.order_by().values_list("id", flat=True)[: MOST + 1])
+    return ids if len(ids) <= MOST else None
 
 
 def build() -> bool:

@@ -12,11 +12,11 @@ from django.utils import timezone
 from runs.lifecycle.operators.costs import ModelUse, Usage, by_model
 from runs.models import Run
 from threads.db import clock
-from threads.db.ids import first_id
+from threads.db.ids import first_id, made_at
 
 DAYS = 30
-#: The most runs that are read: fifty thousand take a third of a second.
-MOST = 50_000
+#: The most runs that are read: fifteen thousand take a fifth of a second.
+MOST = 15_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ def of_last_days() -> Spending:
     """The days are those of the site's time zone, and of the runs' creation."""
     first = first_id(clock.now() - timedelta(days=DAYS))
     rows = Run.objects.filter(id__gte=first, usage__isnull=False).order_by("-id")
-    found = list(rows.values_list("created_at", "usage")[: MOST + 1])
+    found = [(made_at(run_id), usage) for run_id, usage in rows.values_list("id", "usage")[: MOST + 1]]
     read = found[:MOST]
     return Spending(list(by_day(read)), read[-1][0] if len(found) > MOST else None)
 
