@@ -21,6 +21,8 @@ async function list(options) {
 
 /** Nothing is wider than the window, unreadable or against the policy. */
 async function sound(page) {
+  // The script has named the search box.
+  await page.tab.getByRole("combobox", { name: "Search runs" }).waitFor();
   assert.ok(await page.tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   assert.deepEqual(await page.axe(), []);
   await page.done();

@@ -28,15 +28,16 @@ def site(tmp_path: Path, template: Template, cache: Path) -> Iterator[Site]:
             made.close()
 
 
-def script(page: str, site: Site) -> str:
-    """The first Python script of a page, for a site at another port."""
-    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)[0]
+def script(page: str, number: int = 0) -> str:
+    """A Python script of a page; the first one by default."""
+    found = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)[number]
     assert SHOWN in found
-    return str(found).replace(SHOWN, site.process.url)
+    return str(found)
 
 
-def played(script: str, *arguments: str) -> str:
-    command = [sys.executable, "-c", script, *arguments]
+def played(site: Site, script: str, *arguments: str) -> str:
+    """What a script prints, for a site at another port."""
+    command = [sys.executable, "-c", script.replace(SHOWN, site.process.url), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -44,12 +45,13 @@ def played(script: str, *arguments: str) -> str:
 
 def rejoined(site: Site, run: Row, last_event_id: str) -> list[str]:
     """The ids of the events that the quickstart's script shows after an id."""
-    shown = played(script("docs/quickstart.md", site), run["thread_id"], run["run_id"], last_event_id)
+    shown = played(site, script("docs/quickstart.md", 1), run["thread_id"], run["run_id"], last_event_id)
     return [line.split()[0] for line in shown.splitlines()]
 
 
-def test_the_first_session_of_the_readme(site: Site) -> None:
-    shown = played(script("README.md", site))
+def test_the_first_session_of_the_readme_and_the_quickstart(site: Site) -> None:
+    assert script("README.md") == script("docs/quickstart.md")
+    shown = played(site, script("README.md"))
     assert re.match(r"1-1 metadata \{'run_id'", shown)
     assert "The agent asks: " in shown
     assert "fencing" in shown.split("The agent asks: ")[1]

@@ -51,10 +51,9 @@ def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Fo
         if term.name == "input" and not reads:
             raise UnknownTerm(UNREADABLE)
         needed, narrow = BY_NAME[term.name]
-        if term.name == "input" and len(term.value) >= input_index.SHORTEST and input_index.present():
-            if (having := input_index.found(term.value)) is not None:
-                rows = rows.filter(id__in=having)
-                continue
+        if term.name == "input" and (having := input_index.found(term.value)) is not None:
+            rows = rows.filter(id__in=having)
+            continue
         bound = min((each for each in (bound, needed) if each is not None), default=None)
         rows = narrow(rows, term)
     if bound is not None and (oldest := oldest_of_newest(bound)) is not None:

@@ -43,11 +43,13 @@ def present() -> bool:
 
 
 def found(text: str) -> list[UUID] | None:
-    """The runs whose inputs have a text, by the index, which is `present`; None if there are more than `MOST`.
+    """The runs whose inputs have a text, by the index; None if it is absent, or if there are more than `MOST`.
 
     A statement of its own, because beside an order and a limit PostgreSQL goes through all runs by their
     ids in the hope to meet enough of them soon.
     """
+    if len(text) < SHORTEST or not present():
+        return None
     rows = Run.objects.alias(searched=Cast("kwargs", TextField())).filter(searched__icontains=text)
     ids = list(rows.order_by().values_list("id", flat=True)[: MOST + 1])
     return ids if len(ids) <= MOST else None
