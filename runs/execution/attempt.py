@@ -15,7 +15,7 @@ from langgraph.runtime import RunControl
 from langgraph.types import Interrupt
 
 from runs.conf import settings
-from runs.encoding import encode
+from runs.encoding import decode, encode
 from runs.events.hub import RunStream
 from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
@@ -231,8 +231,8 @@ class Execution:
 
 
 def questions(asked: Iterable[Interrupt]) -> list[dict[str, Any]]:
-    """Interrupts in the form that a thread stores and clients read."""
-    return [interrupt_json(each) for each in asked]
+    """Interrupts in the form that a thread stores and clients read. Their values may be any objects."""
+    return [decode(encode(interrupt_json(each))) for each in asked]
 
 
 def keep_base(run_id: UUID, epoch: int, snapshot: Any) -> None:

@@ -165,7 +165,8 @@ def checkpoint_types(graph: Graph | None = None) -> frozenset[TypeKey]:
     """The classes that checkpoints may restore, for `JsonPlusSerializer(allowed_msgpack_modules=…)`.
 
     These are the classes in the schemas of the static graphs loaded so far and of `graph` (which a
-    factory has just built), and those that the site names (`restorable`). The serializer itself
+    factory has just built), those that the code of the loaded graphs defines (`homes`), and those that
+    the site names (`restorable`). The serializer itself
     always allows LangChain's messages.
     """
     return _current().types(graph)

@@ -35,19 +35,25 @@ Graph = Pregel[Any, Any, Any, Any]
 
 def import_object(path: str, *, folder: Path | None = None) -> Any:
     """The object named by `"pkg.module:object"`, or by `"file.py:object"` relative to `folder`."""
-    where, separator, name = path.rpartition(":")
-    if not (separator and where and name):
-        raise ValueError(f"{path!r} is not of the form 'package.module:object'")
-    is_file = where.endswith(".py") or "/" in where or "\\" in where
-    if is_file and folder is None:
-        raise ValueError(f"{path!r} is a file, which only a langgraph.json can name; name a module instead")
-    module = _import_file(folder / where, folder) if is_file and folder else importlib.import_module(where)
+    module = import_home(path, folder=folder)
+    where, _, name = path.rpartition(":")
     try:
         return attrgetter(name)(module)
     except AttributeError:
         graphs = sorted(key for key, value in vars(module).items() if isinstance(value, (Pregel, StateGraph)))
         known = f"; its graphs are {', '.join(graphs)}" if graphs else ""
         raise AttributeError(f"module {where!r} has no {name!r}{known}") from None
+
+
+def import_home(path: str, *, folder: Path | None = None) -> ModuleType:
+    """The module of the object that a path names."""
+    where, separator, name = path.rpartition(":")
+    if not (separator and where and name):
+        raise ValueError(f"{path!r} is not of the form 'package.module:object'")
+    is_file = where.endswith(".py") or "/" in where or "\\" in where
+    if is_file and folder is None:
+        raise ValueError(f"{path!r} is a file, which only a langgraph.json can name; name a module instead")
+    return _import_file(folder / where, folder) if is_file and folder else importlib.import_module(where)
 
 
 def _import_file(file: Path, folder: Path) -> ModuleType:

@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from runs.exceptions import RunsError
 from runs.graphs import schemas, sources
+from runs.graphs.homes import home_types
 from runs.graphs.loading import Factory, Graph, describe, source_of, without_checkpointer
 from runs.graphs.restorable import named_types
 from runs.graphs.schemas import TypeKey
@@ -34,6 +35,8 @@ class Registry:
         self._failures: dict[str, GraphLoadError] = {}
         self._with_checkpointer: set[str] = set()
         self._types: frozenset[TypeKey] | None = None
+        #: The classes of the modules that the loaded graphs come from.
+        self._homes: frozenset[TypeKey] = frozenset()
         self._typed: weakref.WeakSet[Graph] = weakref.WeakSet()
         # Reentrant: the module of a graph may use the registry while it is being imported.
         self._lock = threading.RLock()
@@ -62,6 +65,7 @@ class Registry:
                     if not isinstance(source, Factory):
                         source, _ = self.without_checkpointer(name, source)
                     self._loaded[name] = source
+                    self._homes |= home_types(entry.home())
                 except (Exception, SystemExit) as error:
                     failure = GraphLoadError(f"{self.title(name)} cannot be loaded: {describe(error)}.")
                     failure.__cause__ = error
@@ -104,8 +108,8 @@ class Registry:
         return found
 
     def types(self, graph: Graph | None) -> frozenset[TypeKey]:
-        """The classes that checkpoints may restore, by the site's settings, the loaded graphs and
-        `graph`.
+        """The classes that checkpoints may restore, by the site's settings, the loaded graphs, their modules,
+        and `graph`.
         """
         with self._lock:
             types = named_types() if self._types is None else self._types
@@ -113,5 +117,5 @@ class Registry:
                 if known is not None and not isinstance(known, Factory) and known not in self._typed:
                     types |= schemas.graph_types(known)
                     self._typed.add(known)
-            self._types = types
-            return types
+            self._types = types | self._homes
+            return self._types

@@ -1,5 +1,5 @@
-"""The classes that checkpoints may restore in addition to those in the graphs' schemas, and the log
-of refused ones.
+"""The classes that checkpoints may restore in addition to those in the graphs' schemas and code
+(`runs.graphs.homes`), and the log of refused ones.
 
 They are named by `RUNS["CHECKPOINT_MODULES"]`, and by `checkpointer` of a langgraph.json, as on the reference server:
 
@@ -81,7 +81,7 @@ def _tell(event: SerdeEvent) -> None:
     _told.add(key)
     name = ":".join(key)
     logger.warning(
-        "A checkpoint has an object of the class %s, which no graph's schema names: it is restored as the plain values "
+        "A checkpoint has an object of the class %s, which no graph's schema names or code defines: it is restored as the plain values "
         'that it consists of. To have the object, name the class in the state\'s schema, in RUNS["CHECKPOINT_MODULES"] '
         "(the environment's CHECKPOINT_MODULES=%s), or in %s of the langgraph.json.",
         name.replace(":", "."), name, FIELD,

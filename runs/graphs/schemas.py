@@ -1,4 +1,4 @@
-"""The classes that a checkpoint may restore: those in the schemas of the graphs.
+"""The classes that a checkpoint may restore: those in the schemas of the graphs (and in their code, `homes`).
 
 LangGraph's serializer writes a class's module and name with its data. On reading, it imports and
 calls whatever is named there, unless it has an allow-list: write access to checkpoints would allow

@@ -18,7 +18,7 @@ from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import module_has_submodule
 
 from runs.conf import settings
-from runs.graphs.loading import describe, import_object
+from runs.graphs.loading import describe, import_home, import_object
 
 SETTING = "RUNS['GRAPHS']"
 #: The fields that an entry may have.
@@ -45,6 +45,8 @@ class Entry:
 
     registration: Registration
     load: Callable[[], Any]
+    #: The module that the object comes from; it may be called after `load`.
+    home: Callable[[], str]
 
 
 #: The arguments of `register`, with the calling module. They are kept over a `reset`, because a module is
@@ -59,7 +61,7 @@ def remember(
     if complaint := complain_about(name) or complain_about_queue(queue, priority):
         raise ValueError(f"register({name!r}): {complaint}.")
     registration = Registration(name, description, module, queue, priority)
-    _registered.append((module, Entry(registration, lambda: value)))
+    _registered.append((module, Entry(registration, lambda: value, lambda: module)))
 
 
 def complain_about(name: object) -> str | None:
@@ -153,10 +155,16 @@ def _entries(
             yield Error(f"Graph {name!r} of {source} is left out: {complaint}.", id=problem_id)
         elif isinstance(path, str) and isinstance(description, str):
             registration = Registration(name, description, source, queue, priority)
-            yield Entry(registration, partial(import_object, path, folder=folder))
+            yield Entry(
+                registration, partial(import_object, path, folder=folder), partial(_home, path, folder)
+            )
         else:
             hint = "Write 'module:object', or {'path': 'module:object', 'description': 'what it is for'}."
             yield Error(f"Graph {name!r} of {source} is left out: it has no path.", hint=hint, id=problem_id)
+
+
+def _home(path: str, folder: Path | None) -> str:
+    return import_home(path, folder=folder).__name__
 
 
 def _from_apps() -> Iterator[Entry | CheckMessage]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import uuid
@@ -113,7 +114,10 @@ def test_the_hosts_admin_rolls_runs_back(root: httpx.Client, api: httpx.Client) 
     asked = root.post("/backoffice/runs/run/", data=form)
     assert (asked.status_code, "cannot be undone" in asked.text) == (200, True)
     assert "The shop&#x27;s back office" in asked.text
-    assert root.post("/backoffice/runs/run/", data=form | {"confirmed": "yes"}).status_code == 302
+    until = re.search(r'name="until" value="([^"]+)"', asked.text)
+    assert until is not None
+    form |= {"confirmed": "yes", "until": until[1], "reason": "a test"}
+    assert root.post("/backoffice/runs/run/", data=form).status_code == 302
     assert "Run not found" in api.get(f"/runs/{run}/stream").text
 
 
@@ -207,6 +211,16 @@ def test_keys_and_users_have_any_id(api: httpx.Client, host: Site) -> None:
     assert api.post("/runs/cancel", json={"status": "all"}).status_code == 204
 
 
+def test_users_with_uuids_find_their_threads_by_texts(api: httpx.Client, host: Site) -> None:
+    # One that is there, because another test uses up what the user may have.
+    threads = api.post("/threads/search", json={"limit": 1}).json() or [api.post("/threads", json={}).json()]
+    thread = threads[0]["thread_id"]
+    api.patch(f"/threads/{thread}", json={"metadata": {"title": "Of bitterns"}})
+    found = api.post("/threads/search", json={"text": "bitterns"})
+    assert (found.status_code, [each["thread_id"] for each in found.json()]) == (200, [thread])
+    assert api.post("/threads/search", json={"text": "herons"}).json() == []
+
+
 def test_scopes_and_limits_hold_below_the_prefix(api: httpx.Client, host: Site, keys: dict[str, str]) -> None:
     reading = {"X-Api-Key": keys["read"]}
     refused = api.post("/threads", json={}, headers=reading)
@@ -247,14 +261,6 @@ def test_workers_execute_what_the_host_creates(tmp_path: Path, host_template: Te
             assert site.finish(run)["status"] == "success"
         finally:
             site.close()
-
-
-def test_users_with_uuids_find_their_threads_by_texts(api: httpx.Client) -> None:
-    thread = api.post("/threads", json={"metadata": {"title": "Of bitterns"}}).json()["thread_id"]
-    api.post(f"/threads/{thread}/runs/wait", json=BODY)
-    found = api.post("/threads/search", json={"text": "bitterns"})
-    assert (found.status_code, [each["thread_id"] for each in found.json()]) == (200, [thread])
-    assert api.post("/threads/search", json={"text": "herons"}).json() == []
 
 
 def test_a_router_that_separates_runs_from_users_is_an_error(host: Site) -> None:

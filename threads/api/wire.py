@@ -41,12 +41,12 @@ def thread_columns(select: Collection[str] | None = None) -> list[str]:
 def thread_json(thread: Thread, select: Collection[str] | None = None) -> dict[str, Any]:
     """A thread, or its selected fields.
 
-    Before its first run it has no `error` and no `interrupts`.
+    Before its first run it has no `error` and no `interrupts`, unless they are selected.
     """
     return {
         name: show(thread)
         for name, (_, show) in THREAD_FIELDS.items()
-        if (not select or name in select) and (thread.epoch or name not in LATER)
+        if (not select or name in select) and (select or thread.epoch or name not in LATER)
     }
 
 

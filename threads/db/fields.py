@@ -20,6 +20,12 @@ class Encoded(str):
     __slots__ = ()
 
 
+def _plain(value: Any) -> Any:
+    """An object of a graph as JSON: a run must not stay unsettled because of what its state holds."""
+    dump = getattr(value, "model_dump", None)
+    return dump() if callable(dump) else str(value)
+
+
 class TextJSONField(AnyTextField):
     """JSON kept as the text that was written; the database neither parses nor reorders it.
 
@@ -40,4 +46,4 @@ class TextJSONField(AnyTextField):
     def get_prep_value(self, value: Any) -> str | None:
         if value is None or isinstance(value, Encoded):
             return value
-        return orjson.dumps(value).decode()
+        return orjson.dumps(value, default=_plain).decode()

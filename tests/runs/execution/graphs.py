@@ -15,6 +15,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.func import entrypoint
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import interrupt
+from pydantic import BaseModel
 
 
 class Colour(enum.IntEnum):
@@ -117,6 +118,18 @@ blocks, own_loop, hangs, asks, schemed = (
 fails, talks = one(_fails), one(_talks)
 quick = one(lambda state: {"log": ["quick"]})
 coloured = one(lambda state: {"colour": Colour.RED, "mood": Mood.GOOD})
+
+
+class Finding(BaseModel):
+    title: str
+
+
+def _finds(state: State) -> dict[str, Any]:
+    found = Finding(title="a leak")
+    return {"log": [f"{interrupt({'finding': found})} {found.title}"]}
+
+
+finds = one(_finds)
 
 
 @entrypoint()

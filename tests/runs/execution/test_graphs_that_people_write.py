@@ -27,6 +27,7 @@ NAMES = (
     "quick",
     "coloured",
     "functional",
+    "finds",
 )
 
 
@@ -116,6 +117,15 @@ async def test_an_interrupt_keeps_the_schema_of_its_answer(people: Driver) -> No
     [[asked]] = run.thread.interrupts.values()
     assert (asked["value"], asked["response_schema"]) == ("how many?", {"type": "integer"})
     assert orjson.loads(await wait_for_result(run.id))["__interrupt__"] == [asked]
+
+
+async def test_an_object_in_a_question_is_shown_as_json(people: Driver) -> None:
+    """The settlement could not store it, once checkpoints restored its class, and was tried for ever."""
+    run = await people.finish(await people.start("finds"))
+    [[asked]] = run.thread.interrupts.values()
+    assert asked["value"] == {"finding": {"title": "a leak"}}
+    done = await people.finish(await people.resume("finds", "mended", thread=run.thread_id))
+    assert done.thread.values["log"] == ["mended a leak"]
 
 
 async def test_who_waits_for_a_function_is_shown_its_interrupt(people: Driver) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs import graphs
+from runs.graphs import homes
 from tests.runs.graphs.samples import GRAPH, Write, with_graphs, with_json
 
 STATE = """
@@ -48,8 +50,7 @@ STATE = """
     class Inner(BaseModel):
         note: str = ""
 
-    class Unnamed(BaseModel):
-        note: str = ""
+    from theirs import Unnamed
 
     class State(TypedDict, total=False):
         tree: Tree
@@ -83,6 +84,24 @@ STATE = """
     def make(): return outer.compile()
 """
 
+#: A library's module.
+THEIRS = """
+    from pydantic import BaseModel
+
+    class Unnamed(BaseModel):
+        note: str = ""
+
+    class Other(BaseModel): ...
+"""
+
+
+@pytest.fixture(autouse=True)
+def library(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write("library/theirs.py", THEIRS).parent
+    monkeypatch.syspath_prepend(folder)
+    libraries = (*homes._libraries(), str(folder))
+    monkeypatch.setattr(homes, "_libraries", lambda: libraries)
+
 
 async def restored(name: str) -> dict[str, Any]:
     """The state of a finished run of the graph, as a later process reads it."""
@@ -106,26 +125,26 @@ async def test_classes_that_a_graphs_schema_names_survive_a_checkpoint(write: Wr
         assert ("mine", "Inner") in graphs.checkpoint_types(), "a subgraph's schema counts too"
 
 
-async def test_a_class_that_no_schema_names_is_not_restored(write: Write) -> None:
+async def test_a_class_of_a_library_that_no_schema_names_is_not_restored(write: Write) -> None:
     write("mine.py", STATE)
     with with_graphs(a="mine:graph"):
         assert (await restored("a"))["anything"] == {"note": "x"}
-        assert ("mine", "Unnamed") not in graphs.checkpoint_types()
+        assert ("theirs", "Unnamed") not in graphs.checkpoint_types()
 
 
-@pytest.mark.parametrize("entry", ["mine", "mine:Unnamed"])
+@pytest.mark.parametrize("entry", ["theirs", "theirs:Unnamed"])
 async def test_a_class_that_the_setting_names_is_restored(write: Write, entry: str) -> None:
     write("mine.py", STATE)
     with override_settings(RUNS={"GRAPHS": {"a": "mine:graph"}, "CHECKPOINT_MODULES": [entry]}):
-        assert (await restored("a"))["anything"] == sys.modules["mine"].Unnamed(note="x")
+        assert (await restored("a"))["anything"] == sys.modules["theirs"].Unnamed(note="x")
 
 
-@pytest.mark.parametrize("entry", ["mine", "mine:Unnamed", ["mine", "Unnamed"]])
+@pytest.mark.parametrize("entry", ["theirs", "theirs:Unnamed", ["theirs", "Unnamed"]])
 async def test_a_class_that_a_langgraph_json_names_is_restored(write: Write, entry: Any) -> None:
     write("mine.py", STATE)
     serde = {"allowed_msgpack_modules": [entry], "pickle_fallback": False}
     with with_json(write, {"graphs": {"a": "mine:graph"}, "checkpointer": {"serde": serde, "ttl": {}}}):
-        assert (await restored("a"))["anything"] == sys.modules["mine"].Unnamed(note="x")
+        assert (await restored("a"))["anything"] == sys.modules["theirs"].Unnamed(note="x")
         (warning,) = graphs.problems()
         assert warning.msg.endswith("ignored: checkpointer.ttl, checkpointer.serde.pickle_fallback.")
 
@@ -143,11 +162,12 @@ async def test_a_refused_class_is_named_once_with_what_allows_it(
     write: Write, caplog: pytest.LogCaptureFixture
 ) -> None:
     write("mine.py", STATE.replace("Unnamed", "Refused"))
+    write("library/theirs.py", THEIRS.replace("Unnamed", "Refused"))
     with with_graphs(a="mine:graph"):
         for _ in range(2):
             assert (await restored("a"))["anything"] == {"note": "x"}
     [said] = [record.getMessage() for record in caplog.records if "Refused" in record.getMessage()]
-    assert "CHECKPOINT_MODULES=mine:Refused)" in said
+    assert "CHECKPOINT_MODULES=theirs:Refused)" in said
     assert "langgraph.json" in said
 
 
@@ -169,10 +189,36 @@ def test_a_setting_that_names_no_classes_is_an_error(write: Write, entry: str) -
 
 def test_a_librarys_base_class_in_a_schema_lets_in_no_class_of_others(write: Write) -> None:
     base = GRAPH.replace("value: str", "value: BaseModel")
-    write("mine.py", "    from pydantic import BaseModel\n    class Mine(BaseModel): ...\n" + base)
+    write("mine.py", "    from pydantic import BaseModel\n    from theirs import Other\n" + base)
     with with_graphs(a="mine:graph"):
         assert graphs.load_all() == {}
-        assert ("mine", "Mine") not in graphs.checkpoint_types()
+        assert ("theirs", "Other") not in graphs.checkpoint_types()
+
+
+async def test_classes_of_the_graphs_own_code_are_restored_wherever_they_are(write: Write) -> None:
+    write("mine.py", STATE.replace("from theirs import", "from ours.things import"))
+    write("ours/__init__.py", "")
+    write("ours/things.py", THEIRS)
+    with with_graphs(a="mine:graph"):
+        assert (await restored("a"))["anything"] == sys.modules["ours.things"].Unnamed(note="x")
+
+
+def test_classes_behind_tools_and_functions_are_found(write: Write) -> None:
+    tools = """
+        from langchain_core.tools import tool
+        from found import Artifact
+
+        @tool
+        def look() -> str:
+            "Look."
+            return ""
+    """
+    write("found.py", THEIRS.replace("Unnamed", "Artifact"))
+    write("tooling.py", tools)
+    write("mine.py", "    from tooling import look\n" + GRAPH)
+    with with_graphs(a="mine:graph"):
+        assert graphs.load_all() == {}
+        assert {("found", "Artifact"), ("found", "Other")} <= graphs.checkpoint_types()
 
 
 def test_schemas_that_contain_themselves_are_read_to_the_end(write: Write) -> None:
@@ -235,7 +281,8 @@ def test_what_a_class_that_no_checkpoint_can_hold_refers_to_is_not_restored(writ
     class Client:
         last: Answer
     """
-    write("mine.py", client + GRAPH.replace("value: str", "value: Client"))
+    write("library/theirs.py", client)
+    write("mine.py", "    from theirs import Client\n" + GRAPH.replace("value: str", "value: Client"))
     with with_graphs(a="mine:graph"):
         assert graphs.load_all() == {}
-        assert ("mine", "Answer") not in graphs.checkpoint_types()
+        assert ("theirs", "Answer") not in graphs.checkpoint_types()

@@ -119,6 +119,9 @@ async def test_a_run_that_keeps_losing_its_process_ends_in_error_with_its_histor
         await driver.until(run, "running")
         manager = driver.runtime.manager
         assert manager is not None
+        # The claim is committed before its worker knows of it.
+        while run.id not in manager.active:
+            await asyncio.sleep(0.005)
         manager.active[run.id].execution.stop(Stop.LOST)
         async with asyncio.timeout(5):
             while run.id in manager.active:
