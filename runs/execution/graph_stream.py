@@ -17,7 +17,6 @@ from runs.events import table
 from runs.events.hub import RunStream
 from runs.execution import tracing
 from runs.execution.invocation import (
-    fitting,
     goes_on,
     graph_config,
     has_begun,
@@ -32,6 +31,7 @@ from runs.execution.log.usage import Usage
 from runs.execution.loops import AttemptWriter
 from runs.execution.resume import Landed, Resumption, landed, source
 from runs.graphs.compatibility import ensure_goes_on, root_of
+from runs.graphs.contexts import fitting
 from runs.graphs.runtimes import execution_runtime
 from runs.graphs.stores import store_of_run
 from runs.identity.principals import auth_user

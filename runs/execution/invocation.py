@@ -6,11 +6,8 @@ Pure: no Django, no database.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
-
-from pydantic import BaseModel
 
 from runs.identity.auth_file.users import AuthUser
 
@@ -46,30 +43,6 @@ def towards(nodes: Collection[str], kwargs: Mapping[str, Any]) -> Mapping[str, A
     wanted = goto if isinstance(goto, list) else [goto] if goto else []
     known = [each for each in wanted if (each["node"] if isinstance(each, Mapping) else each) in nodes]
     return kwargs if len(known) == len(wanted) else {**kwargs, "command": {**command, "goto": known}}
-
-
-def fitting(context: Mapping[str, Any] | None, schema: Any) -> dict[str, Any] | None:
-    """The part of a run's context that its graph accepts; None if the graph has no context class
-    and none was given.
-
-    A class is also instantiated without values, with its defaults. A class that requires a value
-    fails the run, as on the reference server. Names that the class does not have are left out,
-    because a context also comes from `configurable`, which may hold anything.
-    """
-    given = dict(context or {})
-    if dataclasses.is_dataclass(schema):
-        known = {each.name for each in dataclasses.fields(schema) if each.init}
-    elif isinstance(schema, type) and issubclass(schema, BaseModel):
-        if not _refuses_others(schema):
-            return given
-        known = {name for field, each in schema.model_fields.items() for name in (field, each.alias) if name}
-    else:
-        return given or None
-    return {name: value for name, value in given.items() if name in known}
-
-
-def _refuses_others(schema: type[BaseModel]) -> bool:
-    return schema.model_config.get("extra") == "forbid"
 
 
 def langgraph_modes(requested: Iterable[str]) -> set[str]:

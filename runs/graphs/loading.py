@@ -19,16 +19,18 @@ from contextlib import (
     asynccontextmanager,
     contextmanager,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from os.path import relpath
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph.pregel import Pregel
+
+from runs.graphs.contexts import typed
 
 Graph = Pregel[Any, Any, Any, Any]
 
@@ -128,17 +130,22 @@ class Factory:
     call: Callable[..., Any]
     #: For each argument: its keyword, None if positional; and "config" or "runtime".
     wants: tuple[tuple[str | None, str], ...]
+    #: The class of the context that it declares: `Ctx` of `ServerRuntime[Ctx]`.
+    context: Any = None
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> Factory:
+        context = _context_of(function)
         if inspect.isasyncgenfunction(function):
             function = asynccontextmanager(function)
         elif inspect.isgeneratorfunction(function):
             function = contextmanager(function)
-        return cls(function, _wants(function))
+        return cls(function, _wants(function), context)
 
     async def enter(self, stack: AsyncExitStack, config: RunnableConfig, runtime: Any) -> Graph:
         """Call the factory; resources that it opened are closed with `stack`."""
+        if self.context is not None and (executing := getattr(runtime, "execution_runtime", None)):
+            runtime = replace(executing, context=typed(executing.context, self.context))
         given = {"config": config, "runtime": runtime}
         args = [given[what] for name, what in self.wants if name is None]
         value = self.call(*args, **{name: given[what] for name, what in self.wants if name is not None})
@@ -149,6 +156,16 @@ class Factory:
         elif isinstance(value, AbstractContextManager):
             value = stack.enter_context(value)
         return compiled(value)
+
+
+def _context_of(function: Callable[..., Any]) -> Any:
+    """The class in the brackets of a factory's annotation; None without one."""
+    try:
+        hints = get_type_hints(function)
+    except Exception:  # An annotation that only type checkers can read.
+        return None
+    of_runtimes = [hint for hint in hints.values() if "Runtime" in str(get_origin(hint))]
+    return next((args[0] for hint in of_runtimes if (args := get_args(hint))), None)
 
 
 def _wants(function: Callable[..., Any]) -> tuple[tuple[str | None, str], ...]:
