@@ -16,6 +16,7 @@ async function list(options) {
   await page.tab.fill("#id_password", "a good password");
   await page.tab.locator("[type=submit]").click();
   await page.has("#result_list");
+  await page.tab.waitForLoadState("load");
   return page;
 }
 

@@ -19,8 +19,8 @@ test("the chat of a host site: its login, an answer, a reload, a search, a page 
   await page.has(".md strong", "below");
   await page.ask("And after a reload?");
   await page.tab.locator("#new-thread").click();
-  await page.tab.locator("#find").fill("reload");
-  await page.tab.locator("[data-thread] .snippet mark", { hasText: "reload" }).first().waitFor();
+  await page.tab.locator("#find").fill("below");
+  await page.tab.locator("[data-thread] .snippet mark", { hasText: "below" }).first().waitFor();
   const elsewhere = page.requests.filter((each) => each.startsWith(origin) && !/^\/(agents|static|sign-in|favicon)/.test(new URL(each).pathname));
   assert.deepEqual(elsewhere, []);
   await page.done();
