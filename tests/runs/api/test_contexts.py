@@ -13,7 +13,7 @@ from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
-from runs.execution.invocation import fitting
+from runs.graphs.contexts import fitting
 
 
 @dataclass
