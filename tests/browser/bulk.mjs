@@ -39,9 +39,10 @@ test("everything that matches is cancelled in the background, and a stop leaves 
   const before = Number(await bar.getAttribute("value"));
   // Without a load of the page.
   await page.tab.waitForFunction((value) => document.querySelector("progress").value > value, before);
-  await sound(page);
+  // At once, because the rest takes a few seconds.
   await page.button("Stop").click();
   await page.has(".st-pill", "Stopped");
+  await sound(page);
   await page.has("#bulk-note", /runs were left alone/);
   await page.tab.getByRole("link", { name: "search queue:held, status pending" }).click();
   await page.has("#result_list");
