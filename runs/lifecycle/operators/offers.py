@@ -33,16 +33,16 @@ def offers(standing: Standing) -> dict[str, str]:
     cancel = "" if in_flight else f"the run has ended ({status})"
     if in_flight and standing.cancel_requested:
         cancel = "it is being cancelled"
-    anew = ""
+    again = ""
     if status not in TERMINAL:
-        anew = f"the run is still {status}"
+        again = f"the run is still {status}"
     elif standing.imported:
-        anew = "it is a copy from a file, without checkpoints"
+        again = "it is a copy from a file, without checkpoints"
     elif standing.thread_gone:
-        anew = "its thread was removed"
+        again = "its thread was removed"
     elif standing.thread_busy:
-        anew = "another run of its thread is in flight"
-    answer = anew if standing.asked or anew else "no question waits for an answer"
+        again = "another run of its thread is in flight"
+    answer = again if standing.asked or again else "no question waits for an answer"
     requeue = "" if status == RUNNING else f"only a running run can be requeued; this one is {status}"
     if not requeue and (standing.cancel_requested or standing.requeue_requested):
         requeue = "it is being stopped"
@@ -51,8 +51,8 @@ def offers(standing: Standing) -> dict[str, str]:
         "cancel": cancel,
         "roll_back": cancel,
         "answer": answer,
-        "retry": anew,
-        "fork": anew,
+        "retry": again,
+        "fork": again,
         "requeue": requeue,
         "priority": priority,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import uuid
 from typing import Any
 from uuid import uuid4
 
@@ -119,6 +120,19 @@ def test_runs_that_began_to_match_after_the_question_are_left_alone(operator: Cl
     operator.post(RUNS, data)
     assert Run.objects.get(id=run.id).status == "interrupted"
     assert Run.objects.get(id=later.id).status == "pending"
+
+
+def test_a_confirmation_that_is_sent_twice_begins_one_action(operator: Client) -> None:
+    run = make_run("error", error={"error": "E", "message": "m"})
+    until = re.search(r'name="until" value="([^"]+)"', asked(operator, "cancel_runs", make_run("pending")))
+    assert until is not None
+    other = make_run("pending", id=uuid.UUID(int=uuid.UUID(until[1]).int - 1))
+    data = chosen("cancel_runs", other, run, confirmed="yes", until=until[1], reason="twice")
+    first, second = (operator.post(RUNS, data) for _ in range(2))
+    assert first.status_code == second.status_code == 302
+    assert first["Location"] == second["Location"]
+    [bulk] = BulkAction.objects.all()
+    assert (bulk.total, bulk.done, bulk.refused) == (2, 1, 1)
 
 
 def test_a_large_estimate_is_bounded(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:

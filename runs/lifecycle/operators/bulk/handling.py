@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 
 from runs.exceptions import InvalidRequest, LimitReached, RunsError
@@ -26,6 +26,7 @@ from runs.process.current import ring
 from runs.process.wakeups import BULK
 from threads.db import clock
 from threads.db.errors import is_passing
+from threads.db.ids import new_id
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +58,35 @@ def begin(
 
     Args:
         criterion: How the runs were chosen, for the record.
-        until: Only runs with at most this id: those that existed when the person was asked.
+        until: Only runs with at most this id: those that existed when the person was asked. It is the action's
+            id too, so that a confirmation that is sent twice begins one action, which is returned both times.
 
     Raises InvalidRequest.
     """
     arguments, reason = checked(kind, arguments, reason)
     if until is not None:
         rows = rows.filter(id__lte=until)
+    try:
+        return _begin(kind, rows, by, reason, criterion, until or new_id(), arguments)
+    except IntegrityError:
+        begun = BulkAction.objects.filter(id=until).first()
+        if begun is None:
+            raise
+        return begun
+
+
+def _begin(
+    kind: str,
+    rows: RunQuerySet,
+    by: Operator,
+    reason: str,
+    criterion: str,
+    bulk_id: UUID,
+    arguments: dict[str, Any],
+) -> BulkAction:
     with transaction.atomic():
         bulk = BulkAction.objects.create(
-            kind=kind, arguments=arguments, reason=reason, user_id=by.user_id, who=by.name[:255],
+            id=bulk_id, kind=kind, arguments=arguments, reason=reason, user_id=by.user_id, who=by.name[:255],
             origin=by.origin, criterion=criterion, created_at=clock.now(),
         )  # fmt: skip
         bulk.total = _choose(bulk, rows)
