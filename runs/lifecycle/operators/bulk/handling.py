@@ -64,10 +64,10 @@ def begin(
     Raises InvalidRequest.
     """
     arguments, reason = checked(kind, arguments, reason)
-    if until is not None:
-        rows = rows.filter(id__lte=until)
+    if until is None:
+        return _begin(kind, rows, by, reason, criterion, new_id(), arguments)
     try:
-        return _begin(kind, rows, by, reason, criterion, until or new_id(), arguments)
+        return _begin(kind, rows.filter(id__lte=until), by, reason, criterion, until, arguments)
     except IntegrityError:
         begun = BulkAction.objects.filter(id=until).first()
         if begun is None:
