@@ -17,9 +17,15 @@ from runs.identity.principals import Principal
 from runs.identity.requests import principal_elsewhere
 from runs.identity.sockets import principal_of_scope
 from runs.requests.mount import route_of
+from runs.server.cors import PREFLIGHT, header
 from runs.server.limits import refuse
 from runs.server.paths import match_of
 from runs.server.types import Receive, Scope, Send
+
+
+def is_preflight(scope: Scope) -> bool:
+    """Whether a browser asks if a page of another site may send a request; it never sends credentials with that."""
+    return scope["type"] == "http" and scope["method"] == "OPTIONS" and bool(header(scope, PREFLIGHT))
 
 
 class Refused(NamedTuple):
@@ -34,6 +40,8 @@ def needs_authentication(scope: Scope) -> bool:
 
 async def authenticate(scope: Scope) -> Refused | None:
     """Authenticate a request as the API would, and put its user into the scope, where Starlette looks for it."""
+    if is_preflight(scope):
+        return None
     try:
         if scope["type"] == "websocket":
             principal = await principal_of_scope(scope)

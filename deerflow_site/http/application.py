@@ -1,5 +1,5 @@
-"""The site inside what `http` says, from the outside inwards: the prefix, disabled routes, authentication if it
-comes first, the project's application with its middleware, the site.
+"""The site inside what `http` says, from the outside inwards: the prefix, headers for pages of other origins,
+authentication if it comes first, the project's application with its middleware, the site without disabled routes.
 """
 
 from __future__ import annotations
@@ -10,21 +10,10 @@ from typing import Any
 from deerflow_site.http import custom
 from deerflow_site.http.access import authenticate, needs_authentication, turn_away
 from deerflow_site.http.mounting import mounted
-from deerflow_site.http.routes import is_ours, path_of
+from deerflow_site.http.routes import Ours, disabled_parts, is_disabled, is_ours
+from runs.server.cors import CrossOrigin, header
 from runs.server.limits import refuse
 from runs.server.types import Application, Receive, Scope, Send
-
-#: The first parts of the paths that each key removes.
-DISABLED = {
-    "disable_assistants": ("assistants",),
-    "disable_threads": ("threads",),
-    "disable_runs": ("runs",),
-    "disable_store": ("store",),
-    "disable_mcp": ("mcp",),
-    "disable_a2a": ("a2a", ".well-known"),
-    "disable_meta": ("info", "metrics", "docs", "openapi.json"),
-    "disable_ui": ("ui",),
-}
 
 
 def with_project(site: Application) -> Application:
@@ -35,22 +24,25 @@ def with_project(site: Application) -> Application:
 
 def wrapped(site: Application, http: Mapping[str, Any], app: Application | None) -> Application:
     """Return the site inside its layers."""
-    layered = site
+    parts = disabled_parts(http)
+
+    def ours(scope: Scope) -> bool:
+        # A disabled route is free for the project's application.
+        return is_ours(scope) and not is_disabled(scope, parts)
+
+    layered = WithoutRoutes(site, parts) if parts else site
     guarded = bool(http.get("enable_custom_route_auth"))
     first = http.get("middleware_order") == "auth_first"
     if app is not None:
-        layered = mounted(app, site, authenticated=guarded and not first)
+        layered = mounted(app, layered, ours=ours, authenticated=guarded and not first)
     if first:
-        layered = AuthenticationFirst(layered, custom_routes=guarded)
-    if parts := disabled_parts(http):
-        layered = WithoutRoutes(layered, parts)
+        layered = AuthenticationFirst(layered, ours=ours, custom_routes=guarded)
+    everything = bool(http.get("cors"))
+    if first or everything:
+        layered = ReadableElsewhere(layered, ours=ours, everything=everything)
     if prefix := http.get("mount_prefix"):
         layered = BelowPrefix(layered, prefix)
     return LifespanOf(site, layered)
-
-
-def disabled_parts(http: Mapping[str, Any]) -> frozenset[str]:
-    return frozenset(part for key, parts in DISABLED.items() if http.get(key) for part in parts)
 
 
 class LifespanOf:
@@ -85,10 +77,7 @@ class WithoutRoutes:
         self.application, self.parts = application, parts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        parts = path_of(scope).strip("/").split("/")
-        # "/threads/{id}/runs" is a route of runs.
-        of_runs = "runs" in self.parts and parts[0] == "threads" and parts[2:3] == ["runs"]
-        if parts[0] in self.parts or of_runs:
+        if is_disabled(scope, self.parts):
             return await not_here(scope, receive, send)
         return await self.application(scope, receive, send)
 
@@ -96,13 +85,30 @@ class WithoutRoutes:
 class AuthenticationFirst:
     """Authenticates before the project's middleware sees a request."""
 
-    def __init__(self, application: Application, *, custom_routes: bool) -> None:
-        self.application, self.custom_routes = application, custom_routes
+    def __init__(self, application: Application, *, ours: Ours, custom_routes: bool) -> None:
+        self.application, self.ours, self.custom_routes = application, ours, custom_routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        needed = needs_authentication(scope) if is_ours(scope) else self.custom_routes
+        needed = needs_authentication(scope) if self.ours(scope) else self.custom_routes
         if needed and (refused := await authenticate(scope)):
             return await turn_away(refused, scope, receive, send)
+        return await self.application(scope, receive, send)
+
+
+class ReadableElsewhere:
+    """Lets pages of the origins of `http.cors` read what any layer answers, refusals too.
+
+    Without that key it concerns the site's own routes alone, because an application has middleware of its own.
+    """
+
+    def __init__(self, application: Application, *, ours: Ours, everything: bool) -> None:
+        self.application, self.ours, self.everything = application, ours, everything
+        self.readable = CrossOrigin(application)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["type"] == "http" and header(scope, b"origin") is not None
+        if asked and (self.everything or (self.ours(scope) and needs_authentication(scope))):
+            return await self.readable(scope, receive, send)
         return await self.application(scope, receive, send)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from deerflow_site.http import custom
 from deerflow_site.http.access import authenticate, turn_away
-from deerflow_site.http.routes import is_ours, shared_paths
+from deerflow_site.http.routes import Ours, shared_paths
 from runs.server.types import Application, Receive, Scope, Send
 
 logger = logging.getLogger(__name__)
@@ -17,19 +17,20 @@ logger = logging.getLogger(__name__)
 PASSED = "deerflow.passed"
 
 
-def mounted(app: Application, site: Application, *, authenticated: bool) -> Application:
+def mounted(app: Application, site: Application, *, ours: Ours, authenticated: bool) -> Application:
     """Return one application.
 
     Args:
+        ours: Which requests go to the site before the application's routes.
         authenticated: Whether the application's own routes need the credentials of the API.
     """
     router: Any = getattr(app, "router", None)
     if hasattr(router, "routes") and hasattr(router, "default"):
         warn_of_shared_paths([path for route in router.routes if (path := getattr(route, "path", None))])
-        router.routes.insert(0, SiteRoute(router, site, authenticated=authenticated))
+        router.routes.insert(0, SiteRoute(router, site, ours=ours, authenticated=authenticated))
         router.default = site
         return with_state(app)
-    return Beside(with_state(app), site, authenticated=authenticated)
+    return Beside(with_state(app), site, ours=ours, authenticated=authenticated)
 
 
 def warn_of_shared_paths(paths: list[str]) -> None:
@@ -53,11 +54,11 @@ def with_state(app: Application) -> Application:
 class Beside:
     """Any ASGI application beside the site; it gets what is not the site's."""
 
-    def __init__(self, app: Application, site: Application, *, authenticated: bool) -> None:
-        self.app, self.site, self.authenticated = app, site, authenticated
+    def __init__(self, app: Application, site: Application, *, ours: Ours, authenticated: bool) -> None:
+        self.app, self.site, self.ours, self.authenticated = app, site, ours, authenticated
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_ours(scope):
+        if self.ours(scope):
             return await self.site(scope, receive, send)
         if self.authenticated and (refused := await authenticate(scope)):
             return await turn_away(refused, scope, receive, send)
@@ -69,8 +70,8 @@ class SiteRoute:
     is around the site too.
     """
 
-    def __init__(self, router: Any, site: Application, *, authenticated: bool) -> None:
-        self.router, self.site, self.authenticated = router, site, authenticated
+    def __init__(self, router: Any, site: Application, *, ours: Ours, authenticated: bool) -> None:
+        self.router, self.site, self.ours, self.authenticated = router, site, ours, authenticated
         # Only an application of Starlette comes here, so it is installed.
         self.match = importlib.import_module("starlette.routing").Match
 
@@ -78,10 +79,10 @@ class SiteRoute:
         if scope["type"] not in ("http", "websocket"):
             return self.match.NONE, {}
         guarded = self.authenticated and PASSED not in scope
-        return (self.match.FULL if guarded or is_ours(scope) else self.match.NONE), {}
+        return (self.match.FULL if guarded or self.ours(scope) else self.match.NONE), {}
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_ours(scope):
+        if self.ours(scope):
             return await self.site(scope, receive, send)
         if refused := await authenticate(scope):
             return await turn_away(refused, scope, receive, send)

@@ -9,7 +9,7 @@ sent, so that pages of other sites cannot read responses to a user's cookies
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from runs.conf import settings
 from runs.identity.origins import ANY, is_allowed
@@ -18,6 +18,8 @@ from runs.server.types import Application, Message, Receive, Scope, Send
 
 #: Response headers that pages may read, in addition to the standard ones.
 EXPOSED = b"location, content-location, x-pagination-total, x-pagination-next, retry-after"
+#: The request header that only preflight requests have.
+PREFLIGHT = b"access-control-request-method"
 METHODS = b"DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 Headers = list[tuple[bytes, bytes]]
@@ -34,7 +36,7 @@ class CrossOrigin:
         if origin is None:
             return await self.application(scope, receive, send)
         allowed = is_allowed(origin.decode("latin-1"), settings.CORS_ORIGINS)
-        if scope["method"] == "OPTIONS" and header(scope, b"access-control-request-method") is not None:
+        if scope["method"] == "OPTIONS" and header(scope, PREFLIGHT) is not None:
             if not allowed:
                 return await refuse(send, 403, "Pages of this origin are not allowed; see CORS_ORIGINS.")
             return await preflight(scope, origin, send)
@@ -48,7 +50,7 @@ class CrossOrigin:
                     *permission(origin),
                     (b"access-control-expose-headers", listed(EXPOSED, settings.CORS_EXPOSED)),
                 ]
-                message = {**message, "headers": [*message.get("headers", ()), *more]}
+                message = {**message, "headers": [*without_permission(message.get("headers", ())), *more]}
             await send(message)
 
         return await self.application(scope, receive, readable)
@@ -78,6 +80,11 @@ def permission(origin: bytes) -> Headers:
     if ANY in settings.CORS_ORIGINS:
         return [(b"access-control-allow-origin", b"*")]
     return [(b"access-control-allow-origin", origin), (b"vary", b"Origin")]
+
+
+def without_permission(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+    """The headers of a response without those by which an application inside has allowed the origin already."""
+    return [each for each in headers if not each[0].lower().startswith(b"access-control-")]
 
 
 def listed(always: bytes, more: Sequence[str]) -> bytes:

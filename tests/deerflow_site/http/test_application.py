@@ -30,6 +30,23 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
 
 async def get(http: dict[str, Any], path: str, *, custom_app: Any = None, kind: str = "http") -> str:
     """The body of an answer; for a refusal its status, and for a websocket its close code."""
+    said = await answers(http, path, custom_app=custom_app, kind=kind)
+    if kind == "websocket":
+        return str(said[-1].get("code", said[-1]["type"]))
+    status = said[0]["status"]
+    return said[1]["body"].decode() if status == 200 else str(status)
+
+
+async def answers(
+    http: dict[str, Any],
+    path: str,
+    *,
+    custom_app: Any = None,
+    kind: str = "http",
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+) -> list[Any]:
+    """The messages of an answer."""
     said: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -38,15 +55,13 @@ async def get(http: dict[str, Any], path: str, *, custom_app: Any = None, kind: 
     async def receive() -> Any:
         return {"type": "websocket.connect"}
 
+    given = {"host": "localhost", **(headers or {})}
     scope = {
-        "type": kind, "path": path, "headers": [(b"host", b"localhost")], "method": "GET", "query_string": b"",
-        "client": ("10.0.0.1", 1),
+        "type": kind, "path": path, "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+        "method": method, "query_string": b"", "client": ("10.0.0.1", 1),
     }  # fmt: skip
     await wrapped(site, http, custom_app)(scope, receive, send)
-    if kind == "websocket":
-        return str(said[-1].get("code", said[-1]["type"]))
-    status = said[0]["status"]
-    return said[1]["body"].decode() if status == 200 else str(status)
+    return said
 
 
 @pytest.mark.parametrize("path, expected", [
@@ -66,6 +81,8 @@ async def test_the_sites_routes_win(path: str, expected: str) -> None:
     ({"disable_store": True}, "/threads", "site /threads"),
     ({"disable_runs": True}, "/threads/a/runs/stream", "404"),
     ({"disable_runs": True}, "/runs/wait", "404"),
+    ({"disable_runs": True}, "/threads/a/commands", "404"),
+    ({"disable_runs": True}, "/threads/a/stream", "404"),
     ({"disable_runs": True}, "/threads/a/state", "site /threads/a/state"),
     ({"disable_threads": True}, "/threads/a", "404"),
     ({"disable_meta": True}, "/openapi.json", "404"),
@@ -80,6 +97,68 @@ async def test_the_sites_routes_win(path: str, expected: str) -> None:
 ])  # fmt: skip
 async def test_prefixes_and_disabled_routes(http: dict[str, Any], path: str, expected: str) -> None:
     assert await get(http, path) == expected
+
+
+@pytest.mark.parametrize("http, path, expected", [
+    ({"disable_store": True}, "/store/items", "app /store/items {}"),
+    ({"disable_meta": True}, "/docs", "app /docs {}"),
+    ({"disable_runs": True}, "/threads/a/runs", "app /threads/a/runs {}"),
+    ({"disable_store": True}, "/threads", "site /threads"),
+])  # fmt: skip
+async def test_a_disabled_route_is_free_for_the_project(
+    http: dict[str, Any], path: str, expected: str
+) -> None:
+    assert await get(http, path, custom_app=app) == expected
+
+
+ELSEWHERE = {"origin": "https://pages.example"}
+PREFLIGHT = {**ELSEWHERE, "access-control-request-method": "POST"}
+
+
+@pytest.mark.parametrize("http, path, readable", [
+    ({"middleware_order": "auth_first"}, "/threads", True),
+    ({"middleware_order": "auth_first"}, "/chat/", False),
+    ({"middleware_order": "auth_first", "enable_custom_route_auth": True}, "/hello", False),
+    ({"cors": {"allow_origins": ["https://pages.example"]}}, "/hello", True),
+    ({"cors": {"allow_origins": ["https://pages.example"]}, "enable_custom_route_auth": True}, "/hello", True),
+    ({}, "/hello", False),
+])  # fmt: skip
+async def test_pages_of_allowed_origins_read_answers_and_refusals(
+    settings: Any, http: dict[str, Any], path: str, readable: bool
+) -> None:
+    settings.RUNS = {**settings.RUNS, "CORS_ORIGINS": ["https://pages.example"]}
+    [start, *_] = await answers(http, path, custom_app=app, headers=ELSEWHERE)
+    assert ((b"access-control-allow-origin", b"https://pages.example") in start["headers"]) is readable
+
+
+async def test_a_header_of_the_application_inside_is_not_sent_twice(settings: Any) -> None:
+    settings.RUNS = {**settings.RUNS, "CORS_ORIGINS": ["https://pages.example"]}
+
+    async def allowing(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"access-control-allow-origin", b"*"), (b"x-mine", b"1")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    http = {"cors": {"allow_origins": ["https://pages.example"]}}
+    [start, *_] = await answers(http, "/hello", custom_app=allowing, headers=ELSEWHERE)
+    allowed = [value for name, value in start["headers"] if name == b"access-control-allow-origin"]
+    assert allowed == [b"https://pages.example"]
+    assert (b"x-mine", b"1") in start["headers"]
+
+
+@pytest.mark.parametrize("http, path, status", [
+    ({"middleware_order": "auth_first"}, "/threads", 204),
+    # Without `http.cors` the application's own middleware answers for its routes.
+    ({"middleware_order": "auth_first", "enable_custom_route_auth": True}, "/hello", 200),
+    ({"enable_custom_route_auth": True}, "/hello", 200),
+    ({"enable_custom_route_auth": True, "cors": {"allow_origins": ["https://pages.example"]}}, "/hello", 204),
+])  # fmt: skip
+async def test_preflight_requests_need_no_credentials(
+    settings: Any, http: dict[str, Any], path: str, status: int
+) -> None:
+    settings.RUNS = {**settings.RUNS, "CORS_ORIGINS": ["https://pages.example"]}
+    [start, *_] = await answers(http, path, custom_app=app, method="OPTIONS", headers=PREFLIGHT)
+    assert start["status"] == status
 
 
 @pytest.mark.parametrize("http, path, expected", [
