@@ -76,6 +76,7 @@ def local_secret(path: Path) -> str:
 PROJECT: Project | None = read(env("LANGGRAPH_JSON")) if env("LANGGRAPH_JSON") else None
 if PROJECT is not None:
     environment.apply(PROJECT.env)
+    environment.require_supported()
     dependencies.make_importable(PROJECT)
 
 IN_CHECKOUT = (BASE_DIR / "manage.py").is_file()

@@ -18,20 +18,20 @@ T = TypeVar("T")
 
 def doctor(arguments: Sequence[str]) -> int:
     """Print what works and what does not; return 1 if anything does not."""
-    argparse.ArgumentParser(
-        prog="deerflow doctor", description="Check the project of this folder."
-    ).parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="deerflow doctor", description="Check the project of this folder.")
+    parser.add_argument("--config", help=f"the project's file (default: {NAME})")
+    options = parser.parse_args(arguments)
     # Imported here because `line` imports this module.
     from deerflow_site.commands.line import find_project
 
     terminal = Terminal()
     terminal.say(f"deerflow {VERSION}, Python {platform.python_version()}, {platform.system()}")
     healthy = True
-    file = find_project()
+    file = find_project(options.config)
     if file is None:
         terminal.note(f"There is no {NAME} in this folder: the site serves its demo agent.")
     else:
-        project = _checked(terminal, f"{NAME}: every key is known", lambda: read(file))
+        project = _checked(terminal, f"{file.name}: every key is known", lambda: read(file))
         healthy = project is not None and _project_works(terminal, project)
     if not healthy:
         return 1
@@ -75,7 +75,8 @@ def _site_works(terminal: Terminal, has_project: bool) -> int:
     from deerflow_site.development.loading import problems
     from runs.management.databases import require_existing_database
 
-    project: Project | None = settings.PROJECT if has_project else None
+    # A host's own settings serve no langgraph.json.
+    project: Project | None = getattr(settings, "PROJECT", None) if has_project else None
     failed = problems(project) if project is not None else []
     for message in failed:
         terminal.bad(message)

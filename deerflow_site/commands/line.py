@@ -10,11 +10,13 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from deerflow_site.project import ProjectError
+from deerflow_site.project import ProjectError, environment, read
 from deerflow_site.project.reading import NAME
 
+OWN_SETTINGS = "deerflow_site.settings"
 WINDOWS = "deerflow needs Linux or macOS: on Windows, use it in WSL."
 #: Commands for which the project's packages must be there.
 EXECUTING = frozenset({"serve", "run_worker", "runserver"})
@@ -64,13 +66,18 @@ def find_project(file: str | None = None) -> Path | None:
     if not named and not found.is_file():
         return None
     os.environ["LANGGRAPH_JSON"] = str(found)
+    # Who reads the file next tells what is wrong with it.
+    with suppress(ProjectError):
+        environment.apply({name: value for name, value in read(found).env.items() if name == "DATA_DIR"})
     os.environ.setdefault("DATA_DIR", str(found.parent / ".deerflow"))
     return found
 
 
 def manage(*, program: str = "manage.py") -> None:
     """Execute the management command that the command line names."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "deerflow_site.settings")
+    if os.environ.setdefault("DJANGO_SETTINGS_MODULE", OWN_SETTINGS) != OWN_SETTINGS:
+        # As beside a site's manage.py, which a console script is not.
+        sys.path.insert(0, os.getcwd())
     # Imported here because `deerflow dev` and others do not need Django.
     from django.core.management import execute_from_command_line
 

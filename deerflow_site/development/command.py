@@ -20,6 +20,12 @@ from runs.version import VERSION
 #: The port on which LangGraph's own development server listens.
 PORT = 2024
 BACKLOG = 1024
+#: Keys that are accepted although the server does nothing with them.
+WITHOUT_EFFECT = (
+    ("http.logging_headers.includes", "this server logs no headers"),
+    ("checkpointer.ttl.sweep_limit", "each transaction of a sweep is bounded anyway"),
+    ("checkpointer.serde.allowed_json_modules", "checkpoints hold no JSON of other servers"),
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,11 +75,14 @@ def dev(arguments: Sequence[str]) -> int:
 
 
 def environment(project: Project) -> dict[str, str]:
-    """The environment of the server processes."""
-    return {
+    """The environment of the server processes, which add what `env` says: anew at each reload."""
+    defaults = {
         "DJANGO_SETTINGS_MODULE": "deerflow_site.settings",
         "DATA_DIR": str(project.folder / ".deerflow"),
         "LOG_LEVEL": "WARNING",
+    }
+    return {
+        **{name: value for name, value in defaults.items() if name not in project.env},
         **os.environ,
         "LANGGRAPH_JSON": str(project.file),
         "DEERFLOW_DEV": "1",
@@ -124,7 +133,7 @@ def announce(
     terminal.say()
     for note in notes(project):
         terminal.say(f"  {terminal.paint('Note', 'yellow', 'bold')}  {note}")
-    data = Path(environment(project)["DATA_DIR"])
+    data = Path({**project.env, **environment(project)}["DATA_DIR"]).resolve()
     shown = data.relative_to(project.folder) if data.is_relative_to(project.folder) else data
     rest = f"Data in {shown}. " + ("Reloads when a file changes. " if reloads else "") + "Stop with Ctrl-C."
     terminal.say(f"  {terminal.paint(rest, 'dim')}")
@@ -149,6 +158,11 @@ def notes(project: Project) -> list[str]:
             "'http.cors.allow_origins' has \"*\": here only pages of this machine are allowed, because requests "
             "without credentials act as the local user."
         )
-    if project.part("http", "logging_headers", "includes"):
-        found.append("'http.logging_headers': this server logs no headers.")
-    return found
+    return [
+        *found,
+        *(f"{path!r} has no effect: {why}." for path, why in WITHOUT_EFFECT if _given(project, path)),
+    ]
+
+
+def _given(project: Project, path: str) -> bool:
+    return bool(project.part(*path.split(".")))

@@ -11,7 +11,7 @@ from pathlib import Path
 from django.core.checks import ERROR, run_checks
 
 from deerflow_site.http import custom
-from deerflow_site.project import Project, ProjectError
+from deerflow_site.project import Project, ProjectError, dependencies
 from runs import graphs
 from runs.graphs.loading import describe
 
@@ -42,7 +42,8 @@ def _of_graph(project: Project, name: str, error: Exception) -> str:
     where = f"{project.file.name}: 'graphs.{name}' ({project.graphs.get(name)})"
     said = f"{where} cannot be loaded: {describe(cause)}."
     if isinstance(cause, ModuleNotFoundError) and cause.name and _is_foreign(cause.name, project):
-        said += " Add its package to 'dependencies', and install it."
+        command = dependencies.install_command([dependencies.package_of(cause.name)])
+        said += f" Add its package to 'dependencies', and install it: `{command}`."
     if isinstance(cause, SyntaxError) and cause.text:
         said += f"\n    {cause.text.rstrip()}\n    {' ' * ((cause.offset or 1) - 1)}^"
     return said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -17,6 +18,15 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from deerflow_site.project.errors import ProjectError
 from deerflow_site.project.reading import Project
+
+_CONTINUED = re.compile(r"\\\r?\n")
+_COMMENT = re.compile(r"(?:^|\s)#.*")
+#: Packages whose modules have other names.
+_PACKAGES = {
+    "PIL": "pillow", "bs4": "beautifulsoup4", "cv2": "opencv-python", "dateutil": "python-dateutil",
+    "dotenv": "python-dotenv", "fitz": "pymupdf", "sklearn": "scikit-learn", "yaml": "pyyaml",
+}  # fmt: skip
+_FILES = (".whl", ".tar.gz", ".zip")
 
 
 @dataclass(frozen=True)
@@ -102,6 +112,30 @@ def find_missing(project: Project) -> Iterator[Missing]:
             continue
         if not requirement.specifier.contains(installed, prereleases=True):
             yield Missing(requirement, installed)
+            continue
+        if any(_lacks(each) for each in _of_extras(requirement)):
+            yield Missing(requirement, installed)
+
+
+def _of_extras(requirement: Requirement) -> Iterator[Requirement]:
+    """What an installed distribution needs only because of the extras of a requirement."""
+    for text in importlib.metadata.requires(requirement.name) or ():
+        needed = Requirement(text)
+        if (
+            needed.marker
+            and not needed.marker.evaluate({"extra": ""})
+            and any(needed.marker.evaluate({"extra": extra}) for extra in requirement.extras)
+        ):
+            yield needed
+
+
+def _lacks(requirement: Requirement) -> bool:
+    try:
+        return not requirement.specifier.contains(
+            importlib.metadata.version(requirement.name), prereleases=True
+        )
+    except importlib.metadata.PackageNotFoundError:
+        return True
 
 
 def requirements(project: Project) -> Iterator[Requirement]:
@@ -117,11 +151,12 @@ def requirements(project: Project) -> Iterator[Requirement]:
 def _of_folder(folder: Path) -> Iterator[Requirement]:
     lines = folder / "requirements.txt"
     if lines.is_file():
-        for line in lines.read_text(encoding="utf-8").splitlines():
-            text = line.partition(" #")[0].strip()
-            # Options, such as `-r` and `-e`, and addresses are for the installer.
-            if text and not text.startswith(("#", "-")) and "://" not in text.partition("@")[0]:
-                yield _requirement(text, f"{lines} has")
+        try:
+            content = lines.read_text(encoding="utf-8-sig")
+        except (OSError, ValueError) as error:
+            raise ProjectError(f"{lines} cannot be read: {error}.") from None
+        for text in requirement_lines(content):
+            yield _requirement(text, f"{lines} has")
     described = folder / "pyproject.toml"
     if described.is_file():
         try:
@@ -132,11 +167,30 @@ def _of_folder(folder: Path) -> Iterator[Requirement]:
             yield _requirement(text, f"{described} has")
 
 
+def requirement_lines(content: str) -> Iterator[str]:
+    """The requirements by name in a requirements file.
+
+    Options, such as `-r`, `-e` and `--hash`, files and addresses are for the installer.
+    """
+    for line in _CONTINUED.sub(" ", content).splitlines():
+        text = _COMMENT.sub("", line).partition(" --")[0].strip()
+        named = text.partition("@")[0]
+        is_file = text.startswith((".", "/", "~")) or named.endswith(_FILES) or "://" in named
+        if text and not text.startswith("-") and not is_file:
+            yield text
+
+
 def _requirement(text: str, where: str) -> Requirement:
     try:
         return Requirement(text)
     except InvalidRequirement:
-        raise ProjectError(f"{where} {text!r}, which is no requirement like 'langchain>=1'.") from None
+        raise ProjectError(f"{where} {text!r}, which is not a requirement like 'langchain>=1'.") from None
+
+
+def package_of(module: str) -> Missing:
+    """The package that most likely has a module."""
+    top = module.partition(".")[0]
+    return Missing(Requirement(_PACKAGES.get(top, top.replace("_", "-"))), None)
 
 
 def install_command(missing: list[Missing]) -> str:

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from deerflow_site.project.errors import ProjectError
+from deerflow_site.project.keys import NO_ENCRYPTION
 
 #: With the value "ignore", the file that `env` names is not read: the environment is set from outside, as in a
 #: container.
 SWITCH = "DEERFLOW_ENV_FILE"
+#: Variables by which LangGraph's own server encrypts what it stores.
+ENCRYPTION = ("LANGGRAPH_AES_KEY", "LANGGRAPH_AES_JSON_KEYS")
 _LINE = re.compile(r"(?:export\s+)?(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>.*)")
 _QUOTED = re.compile(r"""(?P<quote>['"])(?P<text>(?:\\.|(?!(?P=quote)).)*)(?P=quote)\s*(?:\#.*)?""")
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t"}
@@ -61,6 +64,13 @@ def _value(written: str) -> str:
             return quoted["text"]
         return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[1]), quoted["text"])
     return re.sub(r"(^|\s+)#.*", "", written).strip()
+
+
+def require_supported(environ: Mapping[str, str] = os.environ) -> None:
+    """Raise ProjectError for a variable that promises what this server does not do."""
+    for name in ENCRYPTION:
+        if environ.get(name):
+            raise ProjectError(f"The variable {name} is not supported: {NO_ENCRYPTION}.")
 
 
 def apply(given: Mapping[str, str], environ: MutableMapping[str, str] = os.environ) -> None:

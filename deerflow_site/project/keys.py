@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from deerflow_site.project.errors import ProjectError
@@ -22,6 +22,9 @@ class Key:
     #: Why the server refuses the key whatever it holds; "" if it does not.
     refused: str = ""
     required: tuple[str, ...] = ()
+    #: The only value of a flag that is supported; None if both are.
+    only: bool | None = None
+    reason: str = ""
 
 
 def text(*choices: str) -> Key:
@@ -39,6 +42,8 @@ def an_object(*required: str, **inside: Key) -> Key:
 TEXT, TEXTS, FLAG, NUMBER, INTEGER = (Key((kind,)) for kind in ("text", "texts", "flag", "number", "integer"))
 ANY_OBJECT, LIST = Key(("object",)), Key(("list",))
 HEADERS = an_object(includes=TEXTS, excludes=TEXTS, include=TEXTS, exclude=TEXTS)
+
+NO_ENCRYPTION = "this server does not encrypt what it stores; encrypt the database's disk instead"
 
 KEYS: dict[str, Key] = {
     "$schema": TEXT,
@@ -66,7 +71,9 @@ KEYS: dict[str, Key] = {
         serde=an_object(
             allowed_msgpack_modules=LIST,
             allowed_json_modules=Key(("list", "flag")),
-            pickle_fallback=FLAG,
+            pickle_fallback=Key(
+                ("flag",), only=False, reason="unpickling a checkpoint could execute what it holds"
+            ),
         ),
     ),
     "webhooks": an_object(
@@ -76,7 +83,9 @@ KEYS: dict[str, Key] = {
             allowed_domains=TEXTS,
             allowed_ports=LIST,
             max_url_length=INTEGER,
-            disable_loopback=FLAG,
+            disable_loopback=Key(
+                ("flag",), only=True, reason="webhooks of this server never go to loopback addresses"
+            ),
         ),
         headers=ANY_OBJECT,
     ),
@@ -106,7 +115,7 @@ KEYS: dict[str, Key] = {
         enable_custom_route_auth=FLAG,
         mount_prefix=TEXT,
     ),
-    "encryption": refused("this server does not encrypt what it stores; encrypt the database's disk instead"),
+    "encryption": refused(NO_ENCRYPTION),
     "priority": refused("give each graph its own: {\"path\": …, \"priority\": 5}"),
     "ui": refused("this server has no components for generated user interfaces"),
     "ui_config": refused("this server has no components for generated user interfaces"),
@@ -138,8 +147,6 @@ class Checked:
     """The walk through one file."""
 
     name: str
-    #: Keys whose values the author should hear about although they are accepted.
-    notes: list[str] = field(default_factory=list)
 
     def check(self, value: Any, key: Key, path: str) -> None:
         """Raise ProjectError if the value at `path` is not what the key may hold."""
@@ -154,6 +161,8 @@ class Checked:
             raise ProjectError(
                 f"{self.name}: {path!r} must be one of {', '.join(key.choices)}, not {_shown(value)}."
             )
+        if key.only is not None and value is not key.only:
+            raise ProjectError(f"{self.name}: {path!r} cannot be {str(value).lower()} here: {key.reason}.")
         if key.inside is not None and isinstance(value, dict):
             self.check_object(value, key.inside, path + ".")
             for name in key.required:

@@ -59,17 +59,22 @@ def _exposed() -> Iterator[CheckMessage]:
         )
 
 
+#: Variables of LangGraph's own server, with what is done here instead.
+UNREAD = {
+    "LANGGRAPH_CONFIG": "Configure an assistant or the graph's code instead; LANGGRAPH_JSON is the path of a langgraph.json.",
+    "LANGGRAPH_AES_KEY": "Nothing is encrypted here: encrypt the disk of the database instead.",
+    "LANGGRAPH_AES_JSON_KEYS": "Nothing is encrypted here: encrypt the disk of the database instead.",
+    "MOUNT_PREFIX": "Set 'http.mount_prefix' in langgraph.json, or include the URLs below a path.",
+}
+
+
 @register("runs")
 def check_unread_environment(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
     """W009: a variable that LangGraph's own server reads but this server does not."""
-    if not os.environ.get("LANGGRAPH_CONFIG"):
-        return []
     return [
-        Warning(
-            "LANGGRAPH_CONFIG is set, but this server does not read it.",
-            hint="Configure an assistant or the graph's code instead; LANGGRAPH_JSON is the path of a langgraph.json.",
-            id="runs.W009",
-        )
+        Warning(f"{name} is set, but this server does not read it.", hint=instead, id="runs.W009")
+        for name, instead in UNREAD.items()
+        if os.environ.get(name)
     ]
 
 

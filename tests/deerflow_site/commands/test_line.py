@@ -60,3 +60,45 @@ def test_windows_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_settings_module_can_be_another(tmp_path: Path) -> None:
     done = run(tmp_path, "check", DJANGO_SETTINGS_MODULE="no_such_settings")
     assert done.returncode == 1 and "no_such_settings" in done.stderr
+
+
+SITE = """
+SECRET_KEY = "x"
+INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "ninja", "threads", "runs"]
+AUTH_USER_MODEL = "auth.User"
+USE_TZ = True
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.sqlite3"}}
+"""
+
+
+def test_a_sites_own_settings_are_found_by_the_console_script(tmp_path: Path) -> None:
+    """A console script, other than manage.py, does not have the current folder on its path."""
+    (tmp_path / "mysite.py").write_text(SITE)
+    code = "import sys; sys.path.remove(''); sys.argv[0] = 'deerflow'; from deerflow_site.commands.line import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "shell", "-c", "from django.conf import settings; print(settings.SITE_NAME)"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "mysite"},
+        capture_output=True, text=True, check=False, input="",
+    )  # fmt: skip
+    assert "No module named 'mysite'" not in done.stderr and "SITE_NAME" in done.stderr
+
+
+def test_the_data_lie_where_env_says(tmp_path: Path) -> None:
+    write(tmp_path, env={"DATA_DIR": str(tmp_path / "elsewhere")})
+    done = run(tmp_path, "migrate", "--verbosity", "0")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "elsewhere" / "db.sqlite3").is_file() and not (tmp_path / ".deerflow").exists()
+
+
+def test_doctor_takes_another_file(tmp_path: Path) -> None:
+    write(tmp_path).rename(tmp_path / "other.json")
+    done = run(tmp_path, "doctor", "--config", "other.json")
+    assert "other.json: every key is known" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("migrate",), ("doctor",)])
+def test_encryption_is_refused_in_one_sentence(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    write(tmp_path, env={"LANGGRAPH_AES_KEY": "0" * 32})
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "LANGGRAPH_AES_KEY is not supported: this server does not encrypt" in done.stdout + done.stderr

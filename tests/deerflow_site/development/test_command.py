@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deerflow_site.project import dependencies
 from tests.reloads.dev import Dev
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -76,13 +77,15 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         "import no_such_module",
         {},
         "✗ langgraph.json: 'graphs.agent' (./agent.py:graph) cannot be loaded: ModuleNotFoundError: No module named "
-        "'no_such_module' ({folder}/agent.py:1). Add its package to 'dependencies', and install it.",
+        "'no_such_module' ({folder}/agent.py:1). Add its package to 'dependencies', and install it: `{pip} no-such-module`.",
     ),
     (AGENT, {"http": {"app": "./agent.py:app"}}, "✗ langgraph.json: 'http.app' could not start: no database."),
+    (AGENT, {"env": {"LANGGRAPH_AES_KEY": "0"}}, "✗ The variable LANGGRAPH_AES_KEY is not supported: "
+     "this server does not encrypt what it stores; encrypt the database's disk instead."),
 ])  # fmt: skip
 def test_wrong_code(tmp_path: Path, code: str, content: dict[str, Any], said: str) -> None:
     folder = write(tmp_path / "project", code, **content)
-    assert refusal(folder)[-1] == said.format(folder=folder)
+    assert refusal(folder)[-1] == said.format(folder=folder, pip=dependencies.install_command([]))
 
 
 def test_the_command_says_what_it_can(tmp_path: Path) -> None:

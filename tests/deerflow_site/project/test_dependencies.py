@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 import pytest
 
 from deerflow_site.project import Project, ProjectError, read
-from deerflow_site.project.dependencies import find_missing, import_paths, require, requirements
+from deerflow_site.project.dependencies import (
+    find_missing,
+    import_paths,
+    package_of,
+    require,
+    requirement_lines,
+    requirements,
+)
 from tests.deerflow_site.project.test_reading import write
 
 
@@ -32,6 +40,43 @@ def test_what_is_missing_is_said_with_one_command(tmp_path: Path) -> None:
     )
 
 
+def test_a_lock_like_file_is_read() -> None:
+    content = (
+        "langchain==1.2.0 \\\n    --hash=sha256:aa \\\n    --hash=sha256:bb\r\n"
+        "    # via -r requirements.in\nhttpx==1 --hash=sha256:cc\n./libs/mine\n../theirs[extra]\nmade.whl\n"
+        "https://example.com/a.zip\nmine @ https://example.com/b.zip\n-e .\n--index-url x\n\n# end"
+    )
+    assert list(requirement_lines(content)) == [
+        "langchain==1.2.0",
+        "httpx==1",
+        "mine @ https://example.com/b.zip",
+    ]
+
+
+def test_a_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_bytes("httpx".encode("utf-16"))
+    with pytest.raises(ProjectError, match=r"requirements\.txt cannot be read"):
+        require(project(tmp_path, "."))
+
+
+def test_an_extra_whose_packages_are_missing_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs = ["h11", "no-such-package>=1; extra == 'more'", "httpx; extra == 'less'"]
+    monkeypatch.setattr(metadata, "requires", lambda name: needs)
+    assert list(find_missing(project(tmp_path, "httpx"))) == []
+    assert list(find_missing(project(tmp_path, "httpx[less]"))) == []
+    [missing] = find_missing(project(tmp_path, "httpx[less,more]"))
+    assert str(missing.requirement) == "httpx[less,more]" and missing.installed == version("httpx")
+
+
+def test_packages_of_modules_are_guessed() -> None:
+    assert [package_of(name).requirement.name for name in ("yaml", "my_tools.parts")] == [
+        "pyyaml",
+        "my-tools",
+    ]
+
+
 def test_what_is_installed_is_not_missing(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(
         f'[project]\nname = "x"\ndependencies = ["httpx=={version("httpx")}"]\n'
@@ -44,7 +89,7 @@ def test_what_is_installed_is_not_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dependency, said", [
     ("./nowhere", "'dependencies' names ./nowhere, which is not a folder."),
-    ("two words", "'dependencies' has 'two words', which is no requirement like 'langchain>=1'."),
+    ("two words", "'dependencies' has 'two words', which is not a requirement like 'langchain>=1'."),
 ])  # fmt: skip
 def test_wrong_dependencies_are_named(tmp_path: Path, dependency: str, said: str) -> None:
     with pytest.raises(ProjectError, match=said.replace(".", r"\.")):

@@ -48,6 +48,8 @@ def refusal(folder: Path, **content: Any) -> str:
     ({"checkpointer": {"path": "./c.py:c"}}, "'checkpointer.path' is not supported: every write is fenced"),
     ({"ui": {"a": "b"}}, "'ui' is not supported"),
     ({"encryption": {"path": "a"}}, "'encryption' is not supported"),
+    ({"webhooks": {"url": {"disable_loopback": False}}}, "'webhooks.url.disable_loopback' cannot be false here"),
+    ({"checkpointer": {"serde": {"pickle_fallback": True}}}, "'checkpointer.serde.pickle_fallback' cannot be true"),
     ({"priority": {"path": "a"}}, "'priority' is not supported"),
 ])  # fmt: skip
 def test_what_is_wrong_is_said_in_one_sentence(tmp_path: Path, content: dict[str, Any], said: str) -> None:

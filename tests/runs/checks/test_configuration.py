@@ -54,8 +54,11 @@ def test_what_lets_anybody_in_is_a_warning(
 def test_a_variable_that_is_not_read_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LANGGRAPH_CONFIG", raising=False)
     assert not exposure.check_unread_environment(None)
-    monkeypatch.setenv("LANGGRAPH_CONFIG", "{}")
-    assert [problem.id for problem in exposure.check_unread_environment(None)] == ["runs.W009"]
+    for name in ("LANGGRAPH_CONFIG", "LANGGRAPH_AES_KEY", "MOUNT_PREFIX"):
+        monkeypatch.setenv(name, "x")
+        [problem] = list(exposure.check_unread_environment(None))
+        assert problem.id == "runs.W009" and name in problem.msg and problem.hint
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
