@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ from runs.version import VERSION
 PYTHON = "3.12"
 #: The container's user; a number, so that an orchestrator can see that it is not root.
 USER = 10001
+#: A line of a requirements file that names a file.
+_FILE = re.compile(
+    r"^\s*(?:-[ercf]\b|--(?:editable|requirement|constraint|find-links)\b|[./~]|\S+\.whl)", re.MULTILINE
+)
 IGNORED = (".deerflow", ".env", ".env.*", "!.env.example", ".git", ".venv", "**/__pycache__", "node_modules")
 
 SQL = """\
@@ -65,10 +70,15 @@ def dockerfile(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--config", default=NAME, help="the project's file (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="replace files that exist")
+    parser.add_argument(
+        "--wheel",
+        metavar="FILE",
+        help="install this server from a wheel in the project's folder, as `make build` makes it, instead of from an index",
+    )
     options = parser.parse_args(arguments)
     project = read(options.config)
     written = {
-        "Dockerfile": "\n".join(lines(project)) + "\n",
+        "Dockerfile": "\n".join(lines(project, wheel=_wheel(project, options.wheel))) + "\n",
         ".dockerignore": "\n".join(IGNORED) + "\n",
         "compose.yaml": COMPOSE.format(env=project.content["env"] if project.env_file else ".env", sql=SQL),
     }
@@ -80,8 +90,22 @@ def dockerfile(arguments: Sequence[str]) -> int:
     return 0
 
 
-def lines(project: Project) -> Iterator[str]:
-    """The Dockerfile's lines. Raises ProjectError."""
+def _wheel(project: Project, given: str | None) -> Path | None:
+    """The path of a wheel below the project's folder, which is the build's context. Raises ProjectError."""
+    if given is None:
+        return None
+    file = Path(given).resolve()
+    if not file.is_file() or file.suffix != ".whl" or not file.is_relative_to(project.folder):
+        raise ProjectError(f"--wheel must name a wheel below {project.folder}, not {given}: copy it there.")
+    return file.relative_to(project.folder)
+
+
+def lines(project: Project, *, wheel: Path | None = None) -> Iterator[str]:
+    """The Dockerfile's lines. Raises ProjectError.
+
+    Args:
+        wheel: The server's own wheel in the project's folder; None if an index has it.
+    """
     content = project.content
     yield f"FROM {image(project)}"
     yield f"ENV PYTHONUNBUFFERED=1 DATA_DIR=/data LANGGRAPH_JSON=/app/{project.file.name} DEERFLOW_ENV_FILE=ignore"
@@ -93,12 +117,16 @@ def lines(project: Project) -> Iterator[str]:
     if content.get("pip_installer") == "uv" or project.part("source", "kind") == "uv":
         yield "RUN pip install --no-cache-dir uv"
         install = "uv pip install --system --no-cache"
-    yield f"RUN {install} {PRODUCT}=={VERSION}"
+    if wheel is not None:
+        yield f"COPY {wheel} /wheels/"
+        yield f"RUN {install} /wheels/{wheel.name}"
+    else:
+        yield f"RUN {install} {PRODUCT}=={VERSION}"
     yield from _dependencies(project, install)
     yield "COPY . ."
     yield from _local(project, install)
-    if content.get("keep_pkg_tools") is False:
-        yield "RUN pip uninstall --yes setuptools wheel pip"
+    if removed := _removed(content.get("keep_pkg_tools")):
+        yield f"RUN pip uninstall --yes {' '.join(removed)}"
     # A folder that the user may write, also where a volume is mounted on it.
     yield f"RUN useradd --no-create-home --uid {USER} app && mkdir /data && chown {USER}:{USER} /data"
     yield f"USER {USER}:{USER}"
@@ -111,6 +139,13 @@ def lines(project: Project) -> Iterator[str]:
         '    CMD ["python", "-c", "import urllib.request as u; u.urlopen(\'http://127.0.0.1:8000/ok\', timeout=3)"]'
     )
     yield 'CMD ["sh", "-c", "deerflow migrate --verbosity 0 && exec deerflow serve --host 0.0.0.0"]'
+
+
+def _removed(kept: bool | list[str] | None) -> list[str]:
+    """The packaging tools that the image does not keep; pip is the last, because it removes them."""
+    if kept is None or kept is True:
+        return []
+    return [each for each in ("setuptools", "wheel", "pip") if each not in (kept or ())]
 
 
 def image(project: Project) -> str:
@@ -132,11 +167,20 @@ def _dependencies(project: Project, install: str) -> Iterator[str]:
     packages = [each for each in project.content.get("dependencies") or () if not each.startswith((".", "/"))]
     if packages:
         yield f"RUN {install} {shlex.join(packages)}"
-    for folder in _folders(project):
-        name = folder / "requirements.txt"
-        if (project.folder / name).is_file():
+    for name in _requirements(project):
+        if not _names_files(project.folder / name):
             yield f"COPY {name} {name}"
             yield f"RUN {install} -r {name}"
+
+
+def _requirements(project: Project) -> list[Path]:
+    names = [folder / "requirements.txt" for folder in _folders(project)]
+    return [name for name in names if (project.folder / name).is_file()]
+
+
+def _names_files(file: Path) -> bool:
+    """Whether a requirements file needs other files of the project, as `-e .` and `-r base.txt` do."""
+    return bool(_FILE.search(file.read_text(encoding="utf-8-sig")))
 
 
 def _local(project: Project, install: str) -> Iterator[str]:
@@ -149,6 +193,9 @@ def _local(project: Project, install: str) -> Iterator[str]:
             f"    && {install} -r /tmp/locked.txt && {install} --no-deps {shlex.quote(root)}"
         )
         return
+    for name in _requirements(project):
+        if _names_files(project.folder / name):
+            yield f"RUN {install} -r {name}"
     for folder in _folders(project):
         if (project.folder / folder / "pyproject.toml").is_file():
             yield f"RUN {install} ./{folder}"

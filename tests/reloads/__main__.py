@@ -49,6 +49,13 @@ def measure(name: str, folder: Path, times: int, *command: str) -> None:
             took.append(dev.serves(project.save(), since=since))
             time.sleep(6)
         tell(f"{name}: saves", took)
+        if not command:
+            moment = random.Random(times)
+            took = []
+            for _ in range(times):
+                took.append(save_within_a_run(project, dev, moment, hold=True))
+                time.sleep(6)
+            tell(f"{name}: saves with a run in the middle", took)
         broken(project, dev, name)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from deerflow_site.commands.dockerfile import dockerfile, lines
 from deerflow_site.project import ProjectError, read
 from runs.version import VERSION
 from tests.deerflow_site.project.test_reading import write
+from tests.reloads.dev import ROOT
 
 
 def made(folder: Path, **content: Any) -> str:
@@ -46,6 +49,57 @@ def test_all_build_keys(tmp_path: Path) -> None:
     ]  # fmt: skip
     places = [text.index(line) for line in order]
     assert places == sorted(places)
+
+
+def test_a_wheel_of_the_projects_folder(tmp_path: Path) -> None:
+    config = str(write(tmp_path))
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "a-1.whl").touch()
+    assert dockerfile(["--config", config, "--wheel", str(tmp_path / "dist" / "a-1.whl")]) == 0
+    text = (tmp_path / "Dockerfile").read_text().splitlines()
+    assert "COPY dist/a-1.whl /wheels/" in text and "RUN pip install --no-cache-dir /wheels/a-1.whl" in text
+    for wrong in ("missing.whl", config, __file__):
+        with pytest.raises(ProjectError, match="--wheel must name a wheel below"):
+            dockerfile(["--config", config, "--force", "--wheel", wrong])
+
+
+@pytest.mark.parametrize("line", ["-e .", "-r base.txt", "--constraint c.txt", "./library", "a.whl"])
+def test_requirements_that_need_files_are_installed_with_the_code(tmp_path: Path, line: str) -> None:
+    (tmp_path / "requirements.txt").write_text(f"httpx\n{line}\n")
+    text = made(tmp_path, dependencies=["."]).splitlines()
+    assert "COPY requirements.txt requirements.txt" not in text
+    assert text.index("RUN pip install --no-cache-dir -r requirements.txt") > text.index("COPY . .")
+
+
+@pytest.mark.parametrize("kept, removed", [
+    (True, None), (False, "setuptools wheel pip"), (["pip"], "setuptools wheel"), (["setuptools", "wheel"], "pip"),
+])  # fmt: skip
+def test_packaging_tools(tmp_path: Path, kept: Any, removed: str | None) -> None:
+    found = [line for line in made(tmp_path, keep_pkg_tools=kept).splitlines() if "uninstall" in line]
+    assert found == ([f"RUN pip uninstall --yes {removed}"] if removed else [])
+
+
+def hadolint(file: Path) -> str:
+    """What the linter says about a Dockerfile; "" if all is well.
+
+    Installations that follow each other (DL3059) are layers of their own, because they change at different times.
+    """
+    binary = Path(sys.executable).with_name("hadolint")
+    return subprocess.run([binary, "--no-color", "--ignore", "DL3059", file], capture_output=True, text=True, check=False).stdout
+
+
+def test_the_files_pass_the_linter(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("httpx\n")
+    config = str(
+        write(
+            tmp_path, dependencies=[".", "langchain>=1"], dockerfile_lines=["ENV A=1"], keep_pkg_tools=False
+        )
+    )
+    dockerfile(["--config", config])
+    assert hadolint(tmp_path / "Dockerfile") == ""
+    assert hadolint(ROOT / "Dockerfile") == ""
+    (tmp_path / "Dockerfile").write_text("FROM python\nRUN cd /tmp\n")
+    assert "DL3006" in hadolint(tmp_path / "Dockerfile")
 
 
 def test_a_project_of_uv(tmp_path: Path) -> None:
