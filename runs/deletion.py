@@ -36,8 +36,9 @@ LOCK = 0x7072756E65
 #: What a transaction has removed (a field of a report), and how many.
 Step = tuple[str, int]
 
-# A row's physical position is the cheapest way to address the rows of a batch. Deletion goes backwards, so
-# that a concurrent reader finds a beginning without an end, but never a gap.
+# A row's physical position is the cheapest way to address the rows of a batch. Deletion goes backwards: the first
+# transaction that takes events of a run takes its last one, and no later one does. Readers rely on it: while the
+# last event is there, all are, and a beginning without it is not the whole log (`runs.events.log_reader`).
 DELETE_EVENTS = {
     "postgresql": "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition}))",
     "sqlite": "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {condition})",
