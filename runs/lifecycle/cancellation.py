@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.deletion import remove_run
+from runs.deletion import in_turns, remains, remove_run
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
@@ -146,10 +146,15 @@ async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> 
     await in_database(delete, run_id, thread_id=thread_id, principal=principal)
     current().cancelled(run_id)
     await refresh_state(thread_id)
+    # If this is cut off, retention goes on with it.
+    await in_turns(remains([run_id]))
 
 
 def delete(run_id: UUID, *, thread_id: UUID, principal: Principal | None = None) -> None:
-    """Delete a run of the principal's threads; of any thread without one. Raises NotFound."""
+    """Delete a run of the principal's threads; of any thread without one. `remains` removes its events.
+
+    Raises NotFound.
+    """
     threads = Thread.objects.all() if principal is None else Thread.objects.for_principal(principal)
     with transaction.atomic():
         thread = threads.filter(id=thread_id).locked().first()

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
+from runs.deletion import remains
 from runs.encoding import decode, encode
 from runs.events import table
 from runs.events.endings import removed
@@ -148,6 +149,9 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
     run_id, now = UUID(head["id"]), clock.now()
     if Run.objects.filter(id=run_id).exists():
         raise InvalidRequest(f"The run {run_id} exists already.")
+    # If the run was deleted here a moment ago, its events are in the way.
+    for _ in remains([run_id]):
+        pass
     assistant = Assistant.objects.filter(graph_id=head["graph"], user=None).first()
     if assistant is None:
         raise InvalidRequest(f"This site has no graph {head['graph']!r}.")
