@@ -1,6 +1,7 @@
 """Where a run's log ends, also when its events are being removed or were removed.
 
-Settlement writes a run's last event and the count of them in one transaction, and removal takes the last event
+A run's final status is written with the count of its last attempt's events, after them or in one transaction
+with the last one, and removal takes the last event
 first (`runs.deletion`). So a run with a count has either all its events, or not its last one.
 """
 
@@ -25,7 +26,7 @@ class Ending(NamedTuple):
     """How the log of a run ends.
 
     Args:
-        position: That of its last event; (epoch, 0) if it is in flight, or ended without an owner.
+        position: That of its last event; (epoch, 0) if it is in flight, or if its last attempt left none.
         kept: False if the log is being removed, or was removed.
     """
 

@@ -19,13 +19,14 @@ from runs.events import table, thread_log
 from runs.events.agent_stream import AgentStream
 from runs.events.table import START, Position
 from runs.exceptions import LogRemoved
+from runs.lifecycle import cancellation
 from runs.lifecycle.operators.transfers import exported
 from runs.models import Run, RunEvent
 from runs.protocols.sse import Projection
 from runs.retention.old_runs import old_events, old_runs
 from tests.support.driving import Driver, User
 from tests.support.retention import DAY, quiet
-from tests.support.rows import make_run, make_thread
+from tests.support.rows import make_events, make_run, make_thread
 from threads.db import clock
 from threads.db.database import in_database
 
@@ -195,6 +196,23 @@ async def test_a_reader_that_has_begun_is_told(
     last = json.loads(events[-1].data)
     assert (last["event"], last["error"]) == ("failed", GONE)
     await told.aclose()
+
+
+async def test_a_run_that_was_cancelled_between_attempts_has_a_whole_log_too(
+    quiet: Any, driver: Driver
+) -> None:
+    def prepare() -> Run:
+        run = make_run("pending", age=40 * DAY, thread=make_thread(epoch=2), attempt=1, epoch=1)
+        make_events(run, EVENTS)
+        cancellation.cancel(run.id, action="interrupt")
+        Run.objects.filter(id=run.id).update(finished_at=run.created_at)
+        return Run.objects.get(id=run.id)
+
+    run = await in_database(prepare)
+    assert run.event_count == EVENTS
+    assert await over_sse(driver, run, MIDDLE) == (REST, False)
+    await in_database(next, removal("events"))
+    assert await over_sse(driver, run, MIDDLE) == ([], True)
 
 
 async def test_a_reader_of_new_events_alone_is_told_nothing(quiet: Any, driver: Driver) -> None:
