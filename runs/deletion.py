@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from runs.models import Run, RunEvent
+from runs.models import DeletedRun, Run, RunEvent
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
 from threads.db.database import in_database
@@ -36,8 +36,9 @@ LOCK = 0x7072756E65
 #: What a transaction has removed (a field of a report), and how many.
 Step = tuple[str, int]
 
-# A row's physical position is the cheapest way to address the rows of a batch. Deletion goes backwards, so
-# that a concurrent reader finds a beginning without an end, but never a gap.
+# A row's physical position is the cheapest way to address the rows of a batch. Deletion goes backwards: the first
+# transaction that takes events of a run takes its last one, and no later one does. Readers rely on it: while the
+# last event is there, all are, and a beginning without it is not the whole log (`runs.events.log_reader`).
 DELETE_EVENTS = {
     "postgresql": "DELETE FROM {table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE {condition}))",
     "sqlite": "DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE {condition})",
@@ -168,6 +169,26 @@ def expired_items(*, rows: int) -> Iterator[Step]:
 
 
 def remove_run(run_id: UUID) -> None:
-    """Delete a run with its events; the storage removes its checkpoints."""
-    RunEvent.objects.filter(run_id=run_id).delete()
+    """Delete a run, in the caller's transaction, which fences its writers. The storage removes its
+    checkpoints, and `remains` its events.
+    """
+    if RunEvent.objects.filter(run_id=run_id).exists():
+        DeletedRun.objects.get_or_create(run_id=run_id)
     Run.objects.filter(id=run_id).delete()
+
+
+def remains(run_ids: Collection[UUID], *, rows: int = ROWS) -> Iterator[Step]:
+    """Remove the events of deleted runs; each `next` is one transaction. Nobody can read them any more."""
+    for part in parts(run_ids, THREADS):
+        left = list(DeletedRun.objects.filter(run_id__in=part).values_list("run_id", flat=True))
+        if not left:
+            continue
+        yield from remove_events(left, rows=rows)
+        with turn():
+            DeletedRun.objects.filter(run_id__in=left).delete()
+
+
+def all_remains(*, rows: int) -> Iterator[Step]:
+    """Remove the events of all deleted runs; each `next` is one transaction."""
+    while ids := list(DeletedRun.objects.order_by("run_id").values_list("run_id", flat=True)[:THREADS]):
+        yield from remains(ids, rows=rows)

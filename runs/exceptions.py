@@ -71,5 +71,9 @@ class ReaderRefused(RunsError):
     """The reader of a stream no longer has access to it; a new request returns the reason."""
 
 
+class LogRemoved(RunsError):
+    """The events of this run are no longer kept."""
+
+
 class RunLost(RunsError):
     """This process no longer owns the run; another process took it over, or it was deleted."""

@@ -12,7 +12,7 @@ from django.dispatch import receiver
 
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, parts, turn
-from runs.models import Run, RunEvent
+from runs.models import DeletedRun, Run, RunEvent
 from threads.checkpoints.opening import open_pruning
 from threads.checkpoints.postgres.setup import create_tables
 from threads.models import Thread
@@ -20,8 +20,11 @@ from threads.models import Thread
 
 @receiver(pre_delete, sender=Run, dispatch_uid="runs.delete_events")
 def delete_events(instance: Run, **kwargs: Any) -> None:
-    """Events have no foreign key in the database, so they are deleted here."""
-    RunEvent.objects.filter(run_id=instance.pk).delete()
+    """Events have no foreign key in the database, so they are deleted here, unless `remove_run` has noted
+    that they go in steps.
+    """
+    if not DeletedRun.objects.filter(run_id=instance.pk).exists():
+        RunEvent.objects.filter(run_id=instance.pk).delete()
 
 
 @receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.delete_checkpoints")

@@ -15,7 +15,7 @@ from django.db import connection
 from runs.agents.permission import READ_RUN, READ_STATE, apermitted, path_of_run, permitted
 from runs.encoding import decode
 from runs.events import table
-from runs.events.reading import is_settled
+from runs.events.log_reader import LogReader, is_settled
 from runs.events.table import START, Event, Position
 from runs.exceptions import InvalidRequest, NotFound
 from runs.identity.principals import Principal
@@ -97,7 +97,8 @@ async def await_result(run_id: UUID, *, user: Any, timeout: float | None = None)
 def stream(
     run_id: UUID, *, user: Any, modes: list[str] | None = None, after: str | None = "-1"
 ) -> Iterator[StreamPart]:
-    """The events of a run until its end; not inside of a transaction.
+    """The events of a run until its end; not inside of a transaction. Of a run whose events are no
+    longer kept there are none. Raises LogRemoved if they are removed meanwhile.
 
     Args:
         modes: Only these of the run's stream modes.
@@ -106,16 +107,15 @@ def stream(
     principal = _reader(run_id, user)
     projection, position = _projection(run_id, principal, modes), parse_last_event_id(after) or START
     _prime(projection, run_id, position)
-    looks = _looks(None)
+    looks, reader = _looks(None), LogReader(run_id)
     while True:
-        # The order matters: the last events are in the log before the status is terminal.
-        ended, batch = is_settled(run_id), table.read(run_id, position)
+        batch = reader.next(position)
         for event in batch:
             yield from _parts(projection, event)
             position = event.position
         if batch:
             looks = _looks(None)
-        elif ended:
+        elif reader.ended:
             return
         else:
             next(looks)
@@ -178,14 +178,13 @@ def _looks(timeout: float | None) -> Iterator[None]:
 
 async def _followed(run_id: UUID, position: Position) -> AsyncIterator[list[Event]]:
     """A run's events, in a process without a runtime."""
-    pause = PAUSE
+    pause, reader = PAUSE, LogReader(run_id)
     while True:
-        ended = await in_database(is_settled, run_id)
-        batch = await in_database(table.read, run_id, position)
+        batch = await in_database(reader.next, position)
         if batch:
             yield batch
             position, pause = batch[-1].position, PAUSE
-        elif ended:
+        elif reader.ended:
             return
         else:
             await asyncio.sleep(pause)

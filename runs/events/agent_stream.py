@@ -17,6 +17,7 @@ from uuid import UUID
 from runs.events.agent_stream_runs import StreamedRun, graph_of, latest_of, run_of, runs_of
 from runs.events.table import START
 from runs.events.turns import turns
+from runs.exceptions import LogRemoved
 from runs.models import RunStatus
 from runs.process.current import current
 from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_of
@@ -101,15 +102,19 @@ class AgentStream:
         """The events of one run, until its end."""
         name = run.graph_name if run.graph_known else await current().hub.read(graph_of, run)
         projection = self.latest = RunProjection(str(run.id), name)
+        removed: LogRemoved | None = None
         if run.begun:
-            async for batch in self._begun(run, projection):
-                yield batch
+            try:
+                async for batch in self._begun(run, projection):
+                    yield batch
+            except LogRemoved as error:
+                removed = error
         else:
             self._place = (run.epoch, WAITING + self._waiting.get(run.epoch, 0))
         end: StreamedRun | None = run
         if not run.terminal:
             end = await current().hub.read(run_of, run.id)
-        ended = self._end(run, end, projection)
+        ended = self._end(end, projection, removed)
         if not run.begun:
             self._waiting[run.epoch] = self._waiting.get(run.epoch, 0) + len(ended)
         ended = self._numbered(ended)
@@ -141,11 +146,14 @@ class AgentStream:
                     yield found
 
     def _end(
-        self, run: StreamedRun, end: StreamedRun | None, projection: RunProjection
+        self, end: StreamedRun | None, projection: RunProjection, removed: LogRemoved | None
     ) -> list[ProtocolEvent]:
         """The events of a run's end. A run without a row was rolled back or deleted, and counts as
-        cancelled.
+        cancelled. One whose log was removed while it was read has failed for its reader, who else would
+        take a part of it for all.
         """
+        if removed is not None:
+            return projection.end(RunStatus.ERROR, timestamp=int(time.time() * 1000), error=str(removed))
         if end is None:
             return projection.end(RunStatus.INTERRUPTED, timestamp=int(time.time() * 1000))
         at = end.finished_at.timestamp() if end.finished_at else time.time()

@@ -197,10 +197,6 @@ class RunStream:
             return None
         return [self._buffer[index] for index in range(seq + 1 - oldest, len(self._buffer))]
 
-    def rest(self, position: Position) -> list[Event]:
-        """The events in memory after a position, even if earlier ones are missing."""
-        return [event for event in self._buffer if event.position > position]
-
     async def changed(self, timeout: float) -> None:
         """Wait for an event or the end, at most `timeout` seconds."""
         if self._changed is None:

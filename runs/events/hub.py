@@ -18,7 +18,8 @@ from uuid import UUID
 from runs.conf import settings
 from runs.events import table
 from runs.events.buffer import RunStream
-from runs.events.reading import Pace, Source, is_settled, paced
+from runs.events.log_reader import is_settled
+from runs.events.reading import Pace, Source, paced
 from runs.events.table import START, Event, Position
 from runs.exceptions import ServerClosing
 from runs.process.wakeups import Wakeups
@@ -153,8 +154,9 @@ class EventHub:
                 present events.
 
         An empty batch means that nothing happened for a heartbeat's time, or that there are no more
-        events now. Also ends when the run does not exist. Raises ServerClosing when this server
-        shuts down first, because a normal end would tell the client that the run has ended.
+        events now. Also ends when the run does not exist, and before the first event when its log was
+        removed. Raises ServerClosing when this server shuts down first, and LogRemoved when the log is
+        removed meanwhile, because a normal end would tell the client that it has all events.
         """
         self._readers += 1
         try:

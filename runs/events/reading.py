@@ -10,11 +10,11 @@ from uuid import UUID
 from runs.conf import settings
 from runs.events import table
 from runs.events.buffer import RunStream
+from runs.events.endings import last_position
+from runs.events.log_reader import LogReader
 from runs.events.table import Event, Position
 from runs.exceptions import ServerClosing
-from runs.models import Run
 from runs.process.wakeups import Bell
-from threads.db import statements
 
 if TYPE_CHECKING:
     from runs.events.hub import EventHub
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 #: reader of this process, within these bounds. (Measured: docs/reference/benchmarks.md.)
 BURST = 8
 PAUSE_EACH, PAUSE, LONGEST_PAUSE = 0.001, 0.01, 0.05
-#: The condition that a reader of another process's run checks at each wake-up.
-IN_FLIGHT = "id = %s AND status IN ('pending', 'running')"
 
 
 async def paced(source: Source, pace: Pace) -> AsyncIterator[list[Event]]:
     """Yield the events of a run in batches, an empty one for each heartbeat. Raises ServerClosing
-    when this server shuts down.
+    when this server shuts down, and LogRemoved like `LogReader.next`.
     """
     while not source.closed:
         batch = await source.next()
@@ -107,6 +105,7 @@ class Source:
         self._watched: RunStream | None = None
         self._stream: RunStream | None = None
         self._position: Position = table.START
+        self._log = LogReader(run_id)
         #: Whether the run is terminal or deleted, and its reader has all its events.
         self.ended = False
 
@@ -126,7 +125,7 @@ class Source:
         elif (stream := self._hub.executing(self._run_id)) is not None:
             self._position = (stream.epoch, stream.count)
         else:
-            self._position = await self._hub.read(table.last_position, self._run_id)
+            self._position = await self._hub.read(last_position, self._run_id)
 
     async def next(self) -> list[Event]:
         """Return the present events; none if there are none, or if the run has ended."""
@@ -170,31 +169,27 @@ class Source:
                 stream.watch()
 
     async def _of_log(self) -> list[Event]:
-        # The order matters: the last events are in the log before the status is terminal.
-        terminal = await self._hub.read(is_settled, self._run_id)
-        batch = await self._hub.read(table.read, self._run_id, self._position)
-        self.ended = terminal and not batch
+        batch = await self._hub.read(self._log.next, self._position)
+        self.ended = self._log.ended
         return batch
 
     async def _of_stream(self, stream: RunStream) -> list[Event]:
         """The next events of a run that this process executes."""
+        if stream.finished:
+            # From now on its log may be removed.
+            self._log.end = (stream.epoch, stream.count)
         if self._position[0] < stream.epoch:
-            earlier = [] if stream.first else await self._hub.read(table.read, self._run_id, self._position)
-            earlier = [event for event in earlier if event.epoch < stream.epoch]
-            if earlier:
-                return earlier
+            if not stream.first:
+                if stream.finished:
+                    return await self._of_log()
+                earlier = await self._hub.read(table.read, self._run_id, self._position)
+                if earlier := [event for event in earlier if event.epoch < stream.epoch]:
+                    return earlier
             self._position = (stream.epoch, 0)
         batch = stream.after(self._position)
         if batch is None:
+            if stream.finished:
+                return await self._of_log()
             batch = await self._hub.read(table.read, self._run_id, self._position)
-            if not batch and stream.finished:
-                # The log was deleted after the run's end, so only the events in memory are left.
-                batch = stream.rest(self._position)
-                self._position = self._position if batch else (stream.epoch, stream.count)
         self.ended = not batch and stream.finished and self._position >= (stream.epoch, stream.count)
         return batch
-
-
-def is_settled(run_id: UUID) -> bool:
-    """Whether a run is terminal or deleted."""
-    return not statements.exists(Run, IN_FLIGHT, {"id": run_id})

@@ -215,11 +215,3 @@ def backwards(run_id: UUID, position: Position) -> Iterator[Event]:
             return
         yield from _whole(run_id, found)
         position = found[-1].position
-
-
-def last_position(run_id: UUID) -> Position:
-    """The position of a run's newest event in the log."""
-    found = (
-        RunEvent.objects.filter(run_id=run_id).order_by("-epoch", "-seq").values_list("epoch", "seq").first()
-    )
-    return found or START

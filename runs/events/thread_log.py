@@ -17,12 +17,14 @@ from functools import partial
 from uuid import UUID
 
 from runs.encoding import encode
-from runs.events import table
+from runs.events.endings import last_position
 from runs.events.table import Event, Position
 from runs.events.turns import turns
+from runs.exceptions import LogRemoved
 from runs.models import Run
 from runs.models.querysets import IN_FLIGHT, TERMINAL
 from runs.process.current import current
+from runs.protocols.errors import told
 from threads.models import StateEdit, Thread
 
 #: The names of entries that are not events of a run's log; no stream mode has these names.
@@ -36,7 +38,8 @@ class Entry:
     """One entry of a thread's log: an event of a run, the end of a run, or an edit, which belongs
     to no run.
 
-    The end of a run that executed follows its last event. Its data is {"run_id": …, "status": …},
+    The end of a run that executed follows its last event, or what tells a reader that the others were
+    removed, an `error`. Its data is {"run_id": …, "status": …},
     without a status for a deleted run. The data of an edit is {"checkpoint_id": …}.
     """
 
@@ -98,12 +101,18 @@ async def _entries(turn: Turn, after: Position) -> AsyncGenerator[list[Entry], N
         yield [Entry(None, Event(turn.epoch, 1, STATE_EDITED, data))]
         return
     last: Position | None = None
-    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
-        async for batch in batches:
-            yield [Entry(run_id, event) for event in batch]
-            last = batch[-1].position if batch else last
+    removed: LogRemoved | None = None
+    try:
+        async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                yield [Entry(run_id, event) for event in batch]
+                last = batch[-1].position if batch else last
+    except LogRemoved as error:
+        removed = error
     ended, status = await current().hub.read(_end, run_id)
     epoch, seq = ended or last or after
+    if removed is not None:
+        yield [Entry(run_id, Event(epoch, seq, "error", encode(told(removed))))]
     if (ended or last) and (epoch, seq + 1) > after:
         shown = {"run_id": str(run_id)} | ({"status": status} if status else {})
         yield [Entry(run_id, Event(epoch, seq + 1, RUN_DONE, encode(shown)))]
@@ -135,8 +144,7 @@ def _end(run_id: UUID) -> tuple[Position | None, str]:
     if found is None:
         return None, ""
     epoch, count, status = found
-    last = table.last_position(run_id)
-    return (last if last[0] == epoch else (epoch, count)), status
+    return max(last_position(run_id), (epoch, count)), status
 
 
 async def _tail(thread_id: UUID) -> Position:
@@ -147,7 +155,7 @@ async def _tail(thread_id: UUID) -> Position:
         return epoch, LAST
     if (stream := hub.executing(run_id)) is not None:
         return stream.epoch, stream.count
-    return await hub.read(table.last_position, run_id)
+    return await hub.read(last_position, run_id)
 
 
 def _latest(thread_id: UUID) -> tuple[int, UUID | None]:

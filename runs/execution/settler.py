@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple, TypeVar
 
+from runs.deletion import in_turns, remains
 from runs.events.buffer import RunStream
 from runs.exceptions import RunLost
 from runs.lifecycle.outcomes import Ending, Outcome, result_of
@@ -64,6 +65,13 @@ class Settler:
         stream.show(shown)
         stream.result = result_of(outcome)
         return Settled(outcome.ending is not Ending.DRAINED, waiting)
+
+    async def clear(self, run: Run) -> None:
+        """Remove the events of a run that was rolled back."""
+        try:
+            await in_turns(remains([run.id]))
+        except Exception as error:
+            logger.warning("Run %s: retention will remove its events: %s", run.id, error)
 
     async def write(self, ended: Ended) -> bool:
         """Settle one run, as `runs.lifecycle.settlement.settle` does. Cancelling the caller does not undo it."""

@@ -14,7 +14,8 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.deletion import remove_run
+from runs.deletion import in_turns, remains, remove_run
+from runs.events.endings import last_position
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
@@ -101,7 +102,7 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
         remove_run(run.id)
         return REMOVED
     announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
-    changes = {} if run.attempt else {"epoch": place_of(run.thread_id)}
+    changes = {"event_count": counted(run)} if run.attempt else {"epoch": place_of(run.thread_id)}
     Run.objects.filter(id=run.id).move(
         RunStatus.PENDING,
         RunStatus.INTERRUPTED,
@@ -122,6 +123,15 @@ def place_of(thread_id: UUID) -> int:
     if not epoch:
         Thread.objects.filter(id=thread_id).update(epoch=(epoch := 1))
     return epoch
+
+
+def counted(run: Run) -> int:
+    """How many events a run's last attempt left, which has ended already; 0 if it left none.
+
+    The thread is locked. It tells readers where the log ends.
+    """
+    epoch, count = last_position(run.id)
+    return count if epoch == run.epoch else 0
 
 
 def left_by(thread: Thread, run: Run) -> Rest:
@@ -146,10 +156,15 @@ async def delete_run(run_id: UUID, *, thread_id: UUID, principal: Principal) -> 
     await in_database(delete, run_id, thread_id=thread_id, principal=principal)
     current().cancelled(run_id)
     await refresh_state(thread_id)
+    # If this is cut off, retention goes on with it.
+    await in_turns(remains([run_id]))
 
 
 def delete(run_id: UUID, *, thread_id: UUID, principal: Principal | None = None) -> None:
-    """Delete a run of the principal's threads; of any thread without one. Raises NotFound."""
+    """Delete a run of the principal's threads; of any thread without one. `remains` removes its events.
+
+    Raises NotFound.
+    """
     threads = Thread.objects.all() if principal is None else Thread.objects.for_principal(principal)
     with transaction.atomic():
         thread = threads.filter(id=thread_id).locked().first()

@@ -101,6 +101,7 @@ def fail_orphan(run: Run) -> bool:
             status=RunStatus.ERROR,
             now=now,
             error=detail,
+            event_count=last.seq,
             lost_attempts=run.lost_attempts + 1,
         ):
             raise RuntimeError(f"Run {run.id} changed under its thread's lock.")

@@ -4,7 +4,7 @@ from runs.models.assistant import Assistant
 from runs.models.assistant_version import AssistantVersion
 from runs.models.credential import ApiKey, AuthIdentity, SocketTicket
 from runs.models.cron import Cron
-from runs.models.event import RunEvent
+from runs.models.event import DeletedRun, RunEvent
 from runs.models.history import Attempt, RunAction
 from runs.models.idempotency import IdempotencyKey
 from runs.models.operators.bulk import BulkAction, BulkKind, BulkState, BulkTarget
@@ -28,6 +28,7 @@ __all__ = [
     "BulkTarget",
     "CancelAction",
     "Cron",
+    "DeletedRun",
     "DeliveryState",
     "Durability",
     "IdempotencyKey",

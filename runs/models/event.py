@@ -13,8 +13,8 @@ class RunEvent(models.Model):
     """
 
     pk = models.CompositePrimaryKey("run_id", "epoch", "seq")
-    #: No database constraint, because it would cost a lookup and a lock per event. Deleting the run deletes
-    #: its events.
+    #: No database constraint, because it would cost a lookup and a lock per event. The events of a deleted run
+    #: are removed in steps (`DeletedRun`).
     run = models.ForeignKey(
         Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="events"
     )
@@ -28,3 +28,12 @@ class RunEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.epoch}-{self.seq}"
+
+
+class DeletedRun(models.Model):
+    """A run that was deleted, whose events are still to be removed."""
+
+    run_id = models.UUIDField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.run_id)

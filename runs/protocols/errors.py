@@ -27,6 +27,11 @@ def describe(error: BaseException) -> tuple[dict[str, str], dict[str, str]]:
     return {"error": name, "message": shown}, detail if shown == message else {**detail, "shown": shown}
 
 
+def told(error: BaseException) -> dict[str, str]:
+    """One of the server's own errors, whose message hides nothing, for clients."""
+    return {"error": type(error).__name__, "message": str(error)}
+
+
 def shown_message(detail: Mapping[str, str]) -> str:
     """The part of an operator's error description that clients may read."""
     return detail.get("shown", detail["message"])

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from runs import deletion
 from runs.conf import settings
 from runs.deletion import ROWS, Step
-from runs.models import RunEvent
+from runs.models import DeletedRun, RunEvent
 from runs.requests.idempotency import forgotten
 from runs.retention import expired_threads, leftovers
 from runs.retention.old_runs import ended_before, old_events, old_runs, removable
@@ -147,6 +147,7 @@ def survey(policy: Policy) -> Report:
         report.runs = removable(policy.runs_before).count()
     if policy.events_before is not None:
         report.events = RunEvent.objects.filter(run__in=ended_before(policy.events_before)).count()
+    report.events += RunEvent.objects.filter(run__in=DeletedRun.objects.values("run_id")).count()
     report.store_items = overdue(now).count()
     if policy.webhooks_before is not None:
         report.webhooks = outbox.old(policy.webhooks_before).count()
@@ -165,6 +166,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from expired_threads.delete_expired(pruning, policy.rows)
         yield from expired_threads.trim_expired(pruning, policy.rows)
     yield from deletion.discarded(pruning, rows=policy.rows)
+    yield from deletion.all_remains(rows=policy.rows)
     if policy.runs_before is not None:
         yield from old_runs(policy.runs_before, rows=policy.rows)
     if policy.events_before is not None:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from runs.conf import settings
-from runs.deletion import ROWS, THREADS, Step, remove_threads, turn
+from runs.deletion import ROWS, THREADS, Step, all_remains, remove_threads, turn
 from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
 from runs.models import ApiKey, Assistant, AuthIdentity, Cron, Run, SavedView, WebhookDelivery
@@ -59,6 +59,7 @@ def delete_user(user_id: UserId) -> Iterator[Step]:
         yield from _all_of(name, rows[name])
     yield from _threads(user_id)
     yield from _runs_of_others_threads(rows["runs"])
+    yield from all_remains(rows=ROWS)
     for name in ("store_items", "webhooks", "saved_views"):
         yield from _all_of(name, rows[name])
     with transaction.atomic():

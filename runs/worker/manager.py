@@ -206,6 +206,8 @@ class RunManager:
             settled = await self._settler.settle(run, outcome, stream)
             if settled.waiting or outcome.ending is Ending.DRAINED:
                 self.wakeups.tell(WORK)
+            if outcome.ending is Ending.ROLLED_BACK:
+                await self._settler.clear(run)
         except asyncio.CancelledError:
             logger.error(
                 "Run %s: its status could not be written before the shutdown's end; recovery settles it.",

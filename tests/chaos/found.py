@@ -31,7 +31,9 @@ class Found:
 
 def gather(rows: Callable[[str], list[Row]], checkpoints: Sequence[Row], trace: Iterable[str]) -> Found:
     runs = rows("SELECT * FROM runs_run ORDER BY due_at, id")
-    events = rows("SELECT * FROM runs_runevent ORDER BY run_id, epoch, seq")
+    # Those of deleted runs are removed in steps, which a process may not have lived to do.
+    kept = "run_id NOT IN (SELECT run_id FROM runs_deletedrun)"
+    events = rows(f"SELECT * FROM runs_runevent WHERE {kept} ORDER BY run_id, epoch, seq")
     executed: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for line in trace:
         run_id, attempt, name = line.split()

@@ -22,8 +22,9 @@ def read(reading: Reading, run: Row | None, found: Found) -> list[str]:
         if missed := log - set(reading.ids):
             wrong.append(f"never saw {sorted(missed)}")
         # The last events before a lost attempt may not have reached the log. If a run was cancelled while it
-        # waited to continue, it has no count of its events, and its last attempt was lost.
-        last = max((epoch for epoch, _ in log), default=0) if run["event_count"] else run["epoch"] + 1
+        # waited to continue, its last attempt was lost.
+        waited = not run["event_count"] or (run["status"] == "interrupted" and run["lost_attempts"])
+        last = run["epoch"] + 1 if waited else max((epoch for epoch, _ in log), default=0)
         if invented := {each for each in reading.ids if each not in log and each[0] >= last}:
             wrong.append(f"saw {sorted(invented)}, which the log does not have")
         if run["attempt"] == 1 and reading.texts and run["status"] == "success":

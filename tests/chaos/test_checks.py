@@ -131,6 +131,8 @@ def test_a_run_that_was_cancelled_before_it_went_on_left_events_unwritten() -> N
     found.threads["thread"]["values"]["log"] = []
     assert not [each for each in check(found, ledger) if "reader" in each]
     found.runs[0].update(event_count=1)
+    assert not [each for each in check(found, ledger) if "reader" in each]
+    found.runs[0].update(lost_attempts=0)
     assert [each for each in check(found, ledger) if "saw [(1, 2)]" in each]
 
 

@@ -22,7 +22,9 @@ Event = tuple[int, int, str, str]
 
 RUNS = "SELECT * FROM runs_run ORDER BY id"
 THREADS = "SELECT * FROM threads_thread ORDER BY id"
-EVENTS = "SELECT run_id, epoch, seq, event, data FROM runs_runevent ORDER BY run_id, epoch, seq"
+# Those of deleted runs, which nobody can read, are removed in steps.
+EVENTS = """SELECT run_id, epoch, seq, event, data FROM runs_runevent
+    WHERE run_id NOT IN (SELECT run_id FROM runs_deletedrun) ORDER BY run_id, epoch, seq"""
 WORKERS = "SELECT * FROM runs_worker ORDER BY id"
 CHECKPOINTS = {
     "postgresql": """SELECT thread_id, checkpoint_id AS id, parent_checkpoint_id AS parent,

@@ -21,9 +21,9 @@ from tests.support.rows import make_user
 #: Allowed log messages of level ERROR: a graph of the machine raised as ordered.
 EXPECTED = re.compile(r"Run \S+ failed\.$|This worker lost its lease")
 TABLES = {
-    "postgresql": ("runs_runevent", "runs_run", "threads_thread", "runs_worker",
+    "postgresql": ("runs_runevent", "runs_deletedrun", "runs_run", "threads_thread", "runs_worker",
                    "checkpoints", "checkpoint_blobs", "checkpoint_writes"),
-    "sqlite": ("runs_runevent", "runs_run", "threads_thread", "runs_worker", "checkpoints", " writes"),
+    "sqlite": ("runs_runevent", "runs_deletedrun", "runs_run", "threads_thread", "runs_worker", "checkpoints", " writes"),
 }  # fmt: skip
 
 

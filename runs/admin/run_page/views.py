@@ -23,6 +23,7 @@ from runs.admin.run_page.steps import Step
 from runs.admin.run_page.transcripts import transcript
 from runs.assistants.drawing import drawn
 from runs.encoding import encode
+from runs.events.endings import removed
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
 from runs.lifecycle.operators.operations import Operator
 from runs.lifecycle.operators.transfers import exported
@@ -150,7 +151,8 @@ def show_events(request: HttpRequest, run: Run) -> HttpResponse:
         namespace="" if asked.get("namespace") == ROOT else asked.get("namespace"),
         data=asked.get("data") == "1",
     )
-    return answered({**found, "status": run.status})
+    # Asked after the log was read, because removal may begin meanwhile.
+    return answered({**found, "status": run.status, "removed": removed(run.id)})
 
 
 @permitted(READ)

@@ -15,11 +15,12 @@ from ninja.errors import HttpError
 from runs.api.responses.results import wait_for_result
 from runs.conf import settings
 from runs.encoding import encode
-from runs.exceptions import NothingToCancel, ReaderRefused
+from runs.exceptions import LogRemoved, NothingToCancel, ReaderRefused
 from runs.identity.standing import Standing
 from runs.lifecycle.cancellation import cancel_run
 from runs.models import CancelAction
 from runs.process.current import current
+from runs.protocols.errors import told
 from runs.protocols.results import GONE
 from runs.protocols.sse import CONTENT_TYPE, HEARTBEAT, START, Position, Projection, frame
 from threads.db.tasks import spawn
@@ -152,38 +153,44 @@ def waited_result(
 async def event_chunks(run_id: UUID, after: Position | None, projection: Projection) -> AsyncIterator[bytes]:
     """The frames of a run's events.
 
-    A heartbeat follows each pause, also if other readers got events.
+    A heartbeat follows each pause, also if other readers got events. If the log is removed meanwhile,
+    the last frame says so.
     """
     now = asyncio.get_running_loop().time
     sent = now()
     primed = not projection.cumulative or after == START
-    async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
-        async for batch in batches:
-            if batch and not primed:
-                await prime(projection, run_id, before=batch[0].position)
-                primed = True
-            piece = bytearray()
-            for event in batch:
-                piece += projection.frames(event)
-                if len(piece) >= PIECE:
+    try:
+        async with aclosing(current().hub.follow(run_id, after)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                if batch and not primed:
+                    await prime(projection, run_id, before=batch[0].position)
+                    primed = True
+                piece = bytearray()
+                for event in batch:
+                    piece += projection.frames(event)
+                    if len(piece) >= PIECE:
+                        yield bytes(piece)
+                        piece.clear()
+                        sent = now()
+                if not piece and (not batch or now() - sent >= settings.STREAM_HEARTBEAT):
+                    piece += HEARTBEAT
+                if piece:
                     yield bytes(piece)
-                    piece.clear()
                     sent = now()
-            if not piece and (not batch or now() - sent >= settings.STREAM_HEARTBEAT):
-                piece += HEARTBEAT
-            if piece:
-                yield bytes(piece)
-                sent = now()
+    except LogRemoved as error:
+        yield frame("error", encode(told(error)))
 
 
 async def prime(projection: Projection, run_id: UUID, *, before: Position) -> None:
-    """Feed a projection the events before a position without sending them."""
+    """Feed a projection the events before a position without sending them. Raises LogRemoved."""
     async with aclosing(current().hub.follow(run_id, START)) as batches:  # type: ignore[type-var]
         async for batch in batches:
             for event in batch:
                 if event.position >= before:
                     return
                 projection.prime(event)
+    # The reader has the event at this position already, so the log had it.
+    raise LogRemoved
 
 
 async def result_chunks(run_id: UUID) -> AsyncIterator[bytes]:

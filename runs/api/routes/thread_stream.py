@@ -17,10 +17,11 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.events.table import Position
 from runs.events.thread_log import RUN_DONE, STATE_EDITED, Entry, follow_thread
-from runs.exceptions import InvalidRequest
+from runs.exceptions import InvalidRequest, LogRemoved
 from runs.identity.requests import standing_of
 from runs.models import Run
 from runs.process.current import current
+from runs.protocols.errors import told
 from runs.protocols.sse import (
     CONTENT_TYPE,
     HEARTBEAT,
@@ -106,7 +107,7 @@ class ThreadReader:
         self._open_graph = open_graph
         self._modes = frozenset(modes)
         self._run_id: UUID | None = None
-        self._projection = Projection((), subgraphs=False)
+        self._projection: Projection | None = Projection((), subgraphs=False)
 
     async def frames(self, entry: Entry) -> bytes:
         name, event = entry.event.name, entry.event
@@ -121,11 +122,18 @@ class ThreadReader:
         if RUN_MODES not in self._modes:
             return frame(name, event.data, event.id) if name == "metadata" else b""
         if entry.run_id != self._run_id:
-            await self._begin(entry)
-        return self._projection.frames(event)
+            try:
+                await self._begin(entry)
+            except LogRemoved as error:
+                # What follows depends on events that cannot be read any more.
+                self._projection = None
+                return frame("error", encode(told(error)), event.id)
+        return self._projection.frames(event) if self._projection is not None else b""
 
     async def _begin(self, entry: Entry) -> None:
-        """Start the projection of a run with its creator's modes, from the reader's position."""
+        """Start the projection of a run with its creator's modes, from the reader's position. Raises
+        LogRemoved.
+        """
         assert entry.run_id is not None
         kwargs = await current().hub.read(_kwargs, entry.run_id)
         self._run_id = entry.run_id

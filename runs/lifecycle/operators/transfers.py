@@ -16,9 +16,11 @@ from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 
+from runs.deletion import remains
 from runs.encoding import decode, encode
 from runs.events import table
-from runs.exceptions import InvalidRequest
+from runs.events.endings import removed
+from runs.exceptions import InvalidRequest, LogRemoved
 from runs.lifecycle.operators.operations import IMPORTED, Operator
 from runs.models import Assistant, Attempt, Run, RunAction, RunEvent, RunStatus
 from runs.models.querysets import TERMINAL
@@ -43,6 +45,8 @@ def exported(run: Run, *, most: int | None = None) -> Iterator[str]:
 
     Args:
         most: The most characters of the events, after which a line says where the file was cut.
+
+    If the events are being removed, or were removed, the last line says that they are not all.
     """
     yield encode(redacted(_head(run)))
     for attempt in Attempt.objects.filter(run_id=run.id).order_by("number")[:MOST_ROWS]:
@@ -98,6 +102,9 @@ def _events(run: Run, most: int | None) -> Iterator[str]:
                 return
             yield text
         after = batch[-1].position
+    # Asked after the log was read, because removal may begin meanwhile.
+    if removed(run.id):
+        yield encode({"type": "removed", "message": str(LogRemoved())})
 
 
 def imported(lines: Iterable[str], *, user_id: UserId, by: Operator) -> Run:
@@ -123,9 +130,14 @@ def _imported(parsed: Iterator[dict[str, Any]], *, user_id: UserId, by: Operator
     if wrong := [name for name in OBJECTS if not isinstance(head.get(name), dict | None)]:
         raise InvalidRequest(f"This is no exported run: its {wrong[0]} is no object.")
     run = _create(head, user_id=user_id)
+    last = table.START
     while rows := list(islice(parsed, BATCH)):
         Attempt.objects.bulk_create(_attempt(run, row) for row in rows if row.get("type") == "attempt")
-        RunEvent.objects.bulk_create(_event(run, row) for row in rows if row.get("type") == "event")
+        events = RunEvent.objects.bulk_create(_event(run, row) for row in rows if row.get("type") == "event")
+        last = max([last, *((event.epoch, event.seq) for event in events)])
+    # A file that was cut has fewer events than its run had, and readers would wait for the others in vain.
+    run.event_count = last[1] if last[0] == run.epoch else 0
+    run.save(update_fields=["event_count"])
     RunAction.objects.create(
         run_id=run.id, kind="import", user_id=by.user_id, who=by.name[:255], origin=by.origin,
         outcome="made this copy from a file", created_at=clock.now(),
@@ -137,6 +149,9 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
     run_id, now = UUID(head["id"]), clock.now()
     if Run.objects.filter(id=run_id).exists():
         raise InvalidRequest(f"The run {run_id} exists already.")
+    # If the run was deleted here a moment ago, its events are in the way.
+    for _ in remains([run_id]):
+        pass
     assistant = Assistant.objects.filter(graph_id=head["graph"], user=None).first()
     if assistant is None:
         raise InvalidRequest(f"This site has no graph {head['graph']!r}.")

@@ -85,7 +85,9 @@ def hadolint(file: Path) -> str:
     Installations that follow each other (DL3059) are layers of their own, because they change at different times.
     """
     binary = Path(sys.executable).with_name("hadolint")
-    return subprocess.run([binary, "--no-color", "--ignore", "DL3059", file], capture_output=True, text=True, check=False).stdout
+    return subprocess.run(
+        [binary, "--no-color", "--ignore", "DL3059", file], capture_output=True, text=True, check=False
+    ).stdout
 
 
 def test_the_files_pass_the_linter(tmp_path: Path) -> None:

@@ -28,8 +28,9 @@ async def test_a_run_that_ended_while_another_one_was_between_attempts_comes_aft
     begun = await driver.finish(begun)
     before = await told(driver, begun)
     assert (await driver.row(waiting)).epoch == begun.epoch
-    # As if its process had died then: it was requeued, and claimed again.
-    await in_database(Run.objects.filter(id=begun.id).update, attempt=F("attempt") + 1, epoch=F("epoch") + 2)
+    # As if its process had died then: it was requeued, claimed again, and has told nothing since.
+    again = {"attempt": F("attempt") + 1, "epoch": F("epoch") + 2, "event_count": 0}
+    await in_database(Run.objects.filter(id=begun.id).update, **again)
     after = await told(driver, begun)
     order = await in_database(runs_of, begun.thread_id, principal=driver.principal, epoch=0)
     assert [run.id for run in order] == [begun.id, waiting.id]

@@ -8,9 +8,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from runs.events.buffer import BUFFER_BYTES, RunStream
 from runs.events.hub import EventHub
 from runs.events.table import START
+from runs.exceptions import LogRemoved
 from runs.models import RunEvent
 from tests.support.driving import Driver
 from threads.db.database import in_database
@@ -40,7 +43,8 @@ async def test_a_reader_of_a_later_attempt_gets_nothing_of_a_woken_processs_own(
     ]
 
 
-async def test_a_reader_that_lags_behind_memory_ends_when_the_log_is_deleted(driver: Driver) -> None:
+async def test_a_reader_that_lags_behind_memory_is_told_that_the_log_was_removed(driver: Driver) -> None:
+    """The events in memory are not what follows its last one."""
     run = await driver.finish(await driver.start("steps"))
     stream = stream_of(driver, run, epoch=run.epoch, count=5)
     stream.wrote(5)
@@ -48,7 +52,9 @@ async def test_a_reader_that_lags_behind_memory_ends_when_the_log_is_deleted(dri
         stream._buffer.popleft()
     stream.close(finished=True)
     await in_database(RunEvent.objects.filter(run_id=run.id).delete)
-    assert await read(driver.runtime.hub, run, (run.epoch, 1)) == [(run.epoch, 4), (run.epoch, 5)]
+    with pytest.raises(LogRemoved):
+        await read(driver.runtime.hub, run, (run.epoch, 1))
+    assert await read(driver.runtime.hub, run, (run.epoch, 3)) == [(run.epoch, 4), (run.epoch, 5)]
 
 
 class Refusing:

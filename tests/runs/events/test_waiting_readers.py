@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from runs.events import agent_stream, hub, reading, table, thread_log
+from runs.events import agent_stream, hub, log_reader, table, thread_log
 from runs.events.table import START
 from runs.exceptions import ServerClosing
 from tests.support.driving import Driver
@@ -42,7 +42,7 @@ async def test_a_reader_outlasts_a_fault_that_passes_and_misses_nothing(
     run = await driver.start("steps", {"log": []})
     await driver.finish(run)
     expected = await read(driver, run)
-    owner = reading if function == "is_settled" else table
+    owner = log_reader if function == "is_settled" else table
     failing = Failing(getattr(owner, function), 2)
     monkeypatch.setattr(owner, function, failing)
     assert await read(driver, run) == expected
@@ -67,7 +67,7 @@ async def test_a_reader_of_the_agent_protocol_does_too(
         following = agent_stream.AgentStream(run.thread_id, principal=driver.principal).follow()
         async for batch in following:
             found += [event.seq for event in batch]
-            if not batch and await driver.runtime.hub.read(reading.is_settled, run.id):
+            if not batch and await driver.runtime.hub.read(log_reader.is_settled, run.id):
                 break
         await following.aclose()  # type: ignore[attr-defined]
     assert failing.calls >= 3

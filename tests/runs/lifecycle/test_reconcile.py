@@ -84,6 +84,7 @@ async def test_with_policy_error_it_fails_with_a_message_and_so_does_its_thread(
     events = await driver.events(run)
     assert events[-1].name == "error"
     assert orjson.loads(events[-1].data) == row.error
+    assert (row.epoch, row.event_count) == events[-1].position
 
 
 @pytest.mark.parametrize(("attempt", "status"), [(1, "idle"), (0, "error")])

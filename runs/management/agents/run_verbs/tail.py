@@ -8,9 +8,13 @@ from argparse import ArgumentTypeError, Namespace
 from collections.abc import Iterator
 from uuid import UUID
 
+from django.core.management.base import CommandError
+
 from runs.events import table
-from runs.events.reading import is_settled
+from runs.events.endings import removed
+from runs.events.log_reader import LogReader
 from runs.events.table import Event, Position
+from runs.exceptions import LogRemoved
 from runs.management.agents.parsing import Noun, by_id
 from runs.management.agents.printing.event_lines import readable, unpacked
 from runs.management.agents.printing.output import Output, fitting, terminal_width
@@ -48,26 +52,35 @@ def position(text: str) -> Position:
 def tail(given: Namespace, out: Output) -> int | None:
     run = by_id(Run.objects.only("id"), given.run)
     width = terminal_width() if out.stdout.isatty() else 10_000
-    for batch in batches(run.id, given.since, follow=given.follow):
-        for line in lines(batch, as_json=given.json, width=width):
-            out.line(line)
-        out.stdout.flush()
+    found = False
+    try:
+        for batch in batches(run.id, given.since, follow=given.follow):
+            for line in lines(batch, as_json=given.json, width=width):
+                out.line(line)
+            out.stdout.flush()
+            found = True
+    except LogRemoved as error:
+        raise CommandError(str(error)) from error
+    if not found and removed(run.id):
+        out.say(str(LogRemoved()))
     if not given.exit_status:
         return None
-    found = loaded(Run.objects.filter(id=run.id)).first()
-    return 1 if found is None else exit_status(found)
+    row = loaded(Run.objects.filter(id=run.id)).first()
+    return 1 if row is None else exit_status(row)
 
 
 def batches(run_id: UUID, after: Position, *, follow: bool) -> Iterator[list[Event]]:
-    """A run's events after a position, as they are found; with `follow`, until it has ended."""
+    """A run's events after a position, as they are found; with `follow`, until it has ended.
+
+    Raises LogRemoved if they are removed meanwhile.
+    """
+    reader = LogReader(run_id)
     while True:
-        # The order matters: the last events are in the log before the status is terminal.
-        settled = is_settled(run_id)
-        batch = table.read(run_id, after)
+        batch = reader.next(after)
         if batch:
             yield batch
             after = batch[-1].position
-        elif settled or not follow:
+        elif reader.ended or not follow:
             return
         else:
             time.sleep(PAUSE)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
+from runs.events.endings import removed
+from runs.exceptions import LogRemoved
 from runs.lifecycle.operators.transfers import exported, imported
 from runs.management.agents.parsing import Noun, by_id, by_username
 from runs.management.agents.printing.output import Output
@@ -28,6 +30,8 @@ def export_run(given: Namespace, out: Output) -> None:
     for line in exported(run):
         out.line(line)
     out.say(f"Exported run {run.id} with {RunEvent.objects.filter(run_id=run.id).count()} events.")
+    if removed(run.id):
+        out.say(str(LogRemoved()))
 
 
 def import_run(given: Namespace, out: Output) -> None:

@@ -11,6 +11,8 @@ import pytest
 from django.db import DataError
 
 from runs.encoding import encode
+from runs.events.log_reader import LogReader
+from runs.events.table import START
 from runs.exceptions import InvalidRequest
 from runs.lifecycle.operators import operations, transfers
 from runs.lifecycle.operators.operations import Operator, Refused
@@ -78,6 +80,23 @@ def test_a_large_export_says_where_it_was_cut() -> None:
     one = len(next(line for line in exported(run) if '"event"' in line))
     kinds = [json.loads(line)["type"] for line in exported(run, most=2 * one)]
     assert kinds == ["run", "event", "event", "cut"]
+
+
+@pytest.mark.parametrize(("epoch", "count"), [(1, 2), (2, 0)], ids=["one-attempt", "cut-before-the-last"])
+def test_a_copy_of_a_file_that_was_cut_is_whole_to_its_readers(epoch: int, count: int) -> None:
+    run = make_run("success", event_count=5)
+    make_events(run, 5)
+    Run.objects.filter(id=run.id).update(epoch=epoch)
+    whole = moved(Run.objects.get(id=run.id))
+    copy = imported(whole[:3], user_id=make_user().pk, by=ADA)
+    assert (copy.epoch, copy.event_count) == (epoch, count)
+    assert [event.seq for event in LogReader(copy.id).next(START)] == [1, 2]
+
+
+def test_an_export_of_a_log_that_is_being_removed_says_so() -> None:
+    run = make_run("success", event_count=5)
+    make_events(run, 4)
+    assert [json.loads(line)["type"] for line in exported(run)][-2:] == ["event", "removed"]
 
 
 @pytest.mark.parametrize(

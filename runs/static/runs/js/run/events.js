@@ -25,9 +25,10 @@ export class Events {
     this.later = button("Later events", () => this.tail(), { kind: "b-q", hidden: true });
     this.importing = h("a.b.b-q", { hidden: true }, "Import…");
     this.problem = h("p.problem-line", { role: "alert", hidden: true });
+    this.removed = h("p.t", { role: "status", hidden: true }, "The events of this run are no longer kept.");
     const field = (label, control) => h("div.f", {}, h("label", { for: control.id }, label), control);
     const tools = h("div.tb", {}, this.pause, h("span.sp"), field("Kind", this.kind), field("Graph", this.namespace), field("Go to id", this.goto), iconButton("copy", "Copy the lines", (event) => copy(this.text(), event.currentTarget)), h("a.b.b-q", { href: data.address("export").href, download: "" }, icon("dl"), "JSONL"), this.importing);
-    this.element = h("section.mod", { "aria-labelledby": "ev-title" }, h("h2", { id: "ev-title" }, "Events ", this.note), tools, this.problem, this.earlier, this.rows, this.later);
+    this.element = h("section.mod", { "aria-labelledby": "ev-title" }, h("h2", { id: "ev-title" }, "Events ", this.note), tools, this.problem, this.removed, this.earlier, this.rows, this.later);
     this.namespaces = new Set();
   }
 
@@ -53,7 +54,9 @@ export class Events {
     this.problem.hidden = true;
     try {
       const found = await this.data.get("events", this.query(more));
-      return turn === this.turn ? found : null;
+      if (turn !== this.turn) return null;
+      this.removed.hidden = !found.removed;
+      return found;
     } catch (error) {
       this.problem.hidden = false;
       setText(this.problem, error.message);
