@@ -1,6 +1,7 @@
 // The page: which thread is open, and what its parts have to do with each other.
 
 import { Banner } from "../parts/banner.js";
+import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { Api, Refused } from "../protocol/api.js";
 import { textOf } from "../protocol/messages.js";
@@ -29,7 +30,7 @@ class Page {
     this.banner = new Banner($("banner"));
     this.plan = new Plan($("plan"));
     this.stage = new Stage(this);
-    this.others = new BroadcastChannel("chat");
+    this.others = new BroadcastChannel(`chat ${settings.chat}`);
     this.context = {};
     this.shell = new Shell(this);
     this.panel = new Panel(this);
@@ -67,6 +68,7 @@ class Page {
     return `${this.settings.login}?next=${encodeURIComponent(location.pathname)}`;
   }
 
+  /** @param options.focus Whether the message field gets the focus. */
   go(id, options = {}) {
     const address = id ? this.address(id) : this.settings.chat;
     if (address !== location.pathname) history.pushState(null, "", address);
@@ -75,7 +77,8 @@ class Page {
 
   // --- a thread
 
-  open(id, { fresh = false } = {}) {
+  open(id, { fresh = false, focus = !matchMedia("(pointer: coarse)").matches } = {}) {
+    closeAll();
     this.session?.close();
     this.session = this.chosen = null;
     if (!fresh) this.context = {};
@@ -88,7 +91,7 @@ class Page {
     if (id) this.follow(id, fresh);
     this.stage.clear();
     this.render();
-    if (!matchMedia("(pointer: coarse)").matches) this.composer.focus();
+    if (focus) this.composer.focus();
   }
 
   follow(id, fresh) {

@@ -2,7 +2,7 @@
 
 import { set } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
-import { listen, showKeys } from "./keys.js";
+import { isField, listen, showKeys } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
 /** Milliseconds between two looks at the list of threads. */
@@ -30,7 +30,8 @@ export class Shell {
   step(by) {
     const ids = [...document.querySelectorAll("[data-thread]")].map(({ dataset }) => dataset.thread);
     const next = ids[ids.indexOf(this.page.session?.id) + by];
-    if (next) this.page.go(next);
+    // The next key is for the list again.
+    if (next) this.page.go(next, { focus: false });
   }
 
   theme() {
@@ -48,7 +49,11 @@ export class Shell {
 
   listen() {
     const { page } = this;
-    addEventListener("popstate", () => page.open(page.idOf(location.pathname)));
+    addEventListener("popstate", () => {
+      const id = page.idOf(location.pathname);
+      // The skip link changes the address too, but not the thread.
+      if (id !== (page.session?.id ?? null)) page.open(id);
+    });
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("[data-nav]");
       if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -65,6 +70,7 @@ export class Shell {
       page.list.archived = !page.list.archived;
       set(target, "aria-pressed", String(page.list.archived));
       page.list.show();
+      page.list.refresh();
     });
     page.others.addEventListener("message", ({ data }) => {
       page.list.refresh();
@@ -80,14 +86,16 @@ export class Shell {
       previous: () => this.step(-1),
       write: () => page.composer.focus(),
       newest: () => page.stage.log?.toEnd({ smooth: true }),
-      escape: () => this.escape(),
+      escape: (event) => this.escape(event),
     });
   }
 
-  escape() {
+  escape({ target }) {
     const { page } = this;
+    const elsewhere = isField(target) && !$("composer").contains(target);
     if (document.body.classList.contains("side-open")) this.side(false);
     else if (page.panel.isOpen && $("panel").contains(document.activeElement)) page.panel.close();
+    else if (elsewhere) target.blur();
     else if (page.session?.model.active) page.acts.stop();
   }
 

@@ -8,7 +8,7 @@ import { highlight } from "./highlight.js";
 const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "del", "a", "table", "thead", "tbody", "tr", "th", "td"],
   ALLOWED_ATTR: ["href", "start", "class", "align"],
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|#)/i,
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -46,12 +46,8 @@ export function render(tokens) {
 }
 
 function tellWhere(link) {
-  let url;
-  try {
-    url = new URL(link.getAttribute("href"), location.href);
-  } catch {
-    url = null;
-  }
+  const url = urlOf(link.getAttribute("href") ?? "");
+  // A relative address would be one of this site, which its author does not know.
   if (!url || !/^(https?|mailto):$/.test(url.protocol)) {
     link.replaceWith(...link.childNodes);
     return;
@@ -60,7 +56,22 @@ function tellWhere(link) {
   link.target = "_blank";
   const place = url.protocol === "mailto:" ? url.pathname : url.host;
   link.title = url.href;
-  if (!link.textContent.includes(place)) link.append(h("span.where", {}, ` (${place})`));
+  if (!leadsThere(link.textContent.trim(), place)) link.append(h("span.where", {}, ` (${place})`));
+}
+
+function urlOf(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the text of a link is itself an address of exactly that place, so that nobody can take it for another. */
+function leadsThere(text, place) {
+  if (text === place) return true;
+  if (/[\s@]/.test(text)) return false;
+  return urlOf(/^https?:\/\//i.test(text) ? text : `https://${text}`)?.host === place;
 }
 
 function dress(code) {
