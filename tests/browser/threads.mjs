@@ -157,7 +157,7 @@ test("what goes wrong or stays open at a thread does no harm to another", async 
 test("Escape leaves another field, and does not stop the answer", async () => {
   const page = await chat(await person(), { assistant: "telling" });
   await page.send("How do leases work?");
-  await page.has(".step.live");
+  await page.has(".stop");
   await page.tab.locator("#find").fill("x");
   await page.tab.keyboard.press("Escape");
   assert.equal(await page.tab.evaluate(() => document.activeElement === document.body), true);

@@ -139,9 +139,11 @@ class Page {
   ended(run) {
     this.list.refresh();
     this.tellOthers();
-    const last = this.session.model.root.all().findLast(({ role }) => role === "ai");
-    const text = last ? shorten(textOf(last), 300) : "";
-    if (run?.status === "completed") this.announce(`Answer: ${text}`);
+    const { model } = this.session;
+    const all = model.root.all();
+    const since = all.slice(all.findLastIndex(({ role }) => role === "human") + 1);
+    const brought = since.filter(({ role, id }) => role === "ai" && (model.runOf.get(id) ?? run?.id) === run?.id).map(textOf).filter(Boolean);
+    if (run?.status === "completed") this.announce(brought.length ? `Answer: ${brought.map((text) => shorten(text, 300)).join(" – ")}` : "Done, without an answer.");
     else if (run?.status === "failed") this.announce(`The run failed: ${run.error ?? ""}`);
     else if (run?.stopped) this.announce("Stopped.");
   }

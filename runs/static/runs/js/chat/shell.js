@@ -7,6 +7,8 @@ import { isField, listen, showKeys } from "./keys.js";
 const $ = (id) => document.getElementById(id);
 /** Milliseconds between two looks at the list of threads. */
 const LOOK = 15_000;
+/** Where the list of threads is a drawer, and a file covers its thread. */
+const NARROW = matchMedia("(max-width: 900px)");
 
 export class Shell {
   constructor(page) {
@@ -17,14 +19,25 @@ export class Shell {
     document.body.classList.toggle("side-open", open);
     $("veil").hidden = !open;
     set($("open-side"), "aria-expanded", String(open));
+    const left = !open && $("side").contains(document.activeElement);
+    this.fit();
     if (open) $("find").focus();
+    else if (left && NARROW.matches) $("open-side").focus();
   }
 
   /** Show or hide the file beside the thread; where it covers the thread, that is out of reach meanwhile. */
   panel(open) {
     document.body.classList.toggle("with-panel", open);
     $("panel").hidden = !open;
-    $("main").inert = open && matchMedia("(max-width: 900px)").matches;
+    this.fit();
+  }
+
+  /** Put out of reach what is covered on a narrow page: by the file, or by the drawer. */
+  fit() {
+    const narrow = NARROW.matches;
+    const drawer = document.body.classList.contains("side-open");
+    $("main").inert = narrow && (drawer || !$("panel").hidden);
+    $("panel").inert = narrow && drawer;
   }
 
   step(by) {
@@ -78,9 +91,10 @@ export class Shell {
     });
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && page.list.refresh());
     setInterval(() => document.visibilityState === "visible" && page.list.refresh(), LOOK);
+    NARROW.addEventListener("change", () => this.fit());
     this.dropFiles();
     listen({
-      search: () => (this.side(matchMedia("(max-width: 900px)").matches), $("find").focus()),
+      search: () => (this.side(NARROW.matches), $("find").focus()),
       fresh: () => page.go(null),
       next: () => this.step(1),
       previous: () => this.step(-1),

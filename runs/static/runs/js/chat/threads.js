@@ -146,13 +146,17 @@ export class ThreadList {
   }
 
   show() {
-    const focused = document.activeElement?.closest?.("[data-thread]")?.dataset.thread;
+    // A menu stands at its button; what has changed is shown when it is asked for the next time.
+    if (this.place.querySelector("[aria-expanded=true]")) return;
+    const { activeElement: active } = document;
+    const focused = active?.closest?.("[data-thread]")?.dataset.thread;
+    const part = active?.matches?.("button") ? "button" : "a";
     const top = this.place.scrollTop;
     const marked = this.marked && this.get(this.marked.id);
     if (marked) marked.doing = this.marked.state;
     this.place.replaceChildren(...this.contents());
     this.place.scrollTop = top;
-    if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] a`)?.focus();
+    if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] ${part}`)?.focus();
   }
 
   contents() {

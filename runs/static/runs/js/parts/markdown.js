@@ -87,6 +87,10 @@ function dress(code) {
   box.dataset.language = language;
 }
 
+/** A last block of more characters, such as a long list or file, is rendered again only after so many milliseconds. */
+const LARGE = 4000;
+const PAUSE = 200;
+
 /**
  * An element whose markdown may grow. What is complete is rendered once and never touched again, so that nothing moves and
  * a long answer costs no more than a short one; only its last block is rendered again.
@@ -99,11 +103,19 @@ export class Markdown {
     this.source = "";
     this.offset = 0;
     this.done = false;
+    this.rendered = 0;
   }
 
   /** @param growing Whether more may follow. */
   update(source, growing) {
     if (source === this.source && this.done === !growing) return;
+    clearTimeout(this.timer);
+    const rest = growing && this.source.length - this.offset > LARGE ? this.rendered + PAUSE - performance.now() : 0;
+    if (rest > 0) {
+      this.timer = setTimeout(() => this.update(source, growing), rest);
+      return;
+    }
+    this.rendered = performance.now();
     if (!source.startsWith(this.source.slice(0, this.offset))) {
       this.settled.replaceChildren();
       this.offset = 0;
@@ -119,8 +131,8 @@ export class Markdown {
       boxes.forEach(highlight);
       this.offset += complete.reduce((sum, token) => sum + token.raw.length, 0);
     }
-    const rest = tokens.slice(complete.length);
-    if (rest.length) this.tail.replaceChildren(render(Object.assign(rest, { links: tokens.links })));
+    const last = tokens.slice(complete.length);
+    if (last.length) this.tail.replaceChildren(render(Object.assign(last, { links: tokens.links })));
     else this.tail.replaceChildren();
   }
 }
