@@ -52,6 +52,7 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
         "thread_id": thread_id,
         "modules": modules_of("runs/js/chat/main.js"),
         "logout": _reversed("runs_accounts:logout"),
+        "password": _reversed("runs_accounts:password"),
         "username": await in_database(reading.name_of, user_id),
         "settings": {
             "api": reverse("runs_api:api-root"),
@@ -85,7 +86,9 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
     asked = request.GET.get("runs", "")
-    count = min(int(asked), MOST_REPLAYED) if asked.isascii() and asked.isdigit() else REPLAYED
+    # Longer ones are refused by `int`.
+    is_number = asked.isascii() and asked.isdigit() and len(asked) < 10
+    count = min(int(asked), MOST_REPLAYED) if is_number else REPLAYED
     since = await in_database(reading.position_of, thread_id, runs=max(count, 1), principal=principal)
     return JsonResponse({"since": since})
 

@@ -1,5 +1,5 @@
 // A model's output is text: its HTML does not become markup, no script runs, and no other host gets a request.
-import { assert, chat, person, test } from "./site.mjs";
+import { assert, chat, person, test, url } from "./site.mjs";
 
 const ATTACKS = [
   "<script>window.pwned = 1</script>",
@@ -122,6 +122,38 @@ test("markdown is shown as such, and links say where they lead", async () => {
   await page.tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.button("Copy the code").click();
   assert.equal(await page.tab.evaluate(() => navigator.clipboard.readText()), "def f():\n    return 1");
+  await page.done();
+});
+
+test("a link cannot pretend to lead elsewhere", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask([
+    "[https://bank.example/?r=evil.test](https://evil.test)", "[https://x.com](https://x.co)", "[x.com@evil.test](https://evil.test)", "https://plain.example/a",
+    "[a file](docs/a.md)", "[a place](#top)", "[another](//evil.test)", "[script](javascript:alert(1))",
+  ].join("\n\n"));
+  const lines = (await page.tab.locator(".md p").allInnerTexts()).map((each) => each.trim());
+  assert.deepEqual(lines, [
+    "https://bank.example/?r=evil.test (evil.test)", "https://x.com (x.co)", "x.com@evil.test (evil.test)", "https://plain.example/a",
+    "a file", "a place", "another", "script",
+  ]);
+  assert.equal(await page.tab.locator(".md a").count(), 4);
+  await page.done();
+});
+
+const DOT = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+test("a picture that a tool answers is shown", async () => {
+  const messages = [
+    { type: "human", content: "Look" },
+    { type: "ai", content: "", tool_calls: [{ name: "look", args: {}, id: "c1" }] },
+    { type: "tool", tool_call_id: "c1", name: "look", content: [{ type: "image_url", image_url: { url: `data:image/png;base64,${DOT}` } }] },
+    { type: "ai", content: "A dot." },
+  ];
+  const made = await fetch(`${url}/threads`, { method: "POST", body: JSON.stringify({ metadata: { graph_id: "obeying" }, supersteps: [{ updates: [{ values: { messages }, as_node: "talk" }] }] }) });
+  const page = await chat(await person(), { thread: (await made.json()).thread_id });
+  await page.tab.locator("details.card summary", { hasText: "look" }).click();
+  await page.has(".card-b", "Result");
+  await page.has(".card-b img.picture");
   await page.done();
 });
 

@@ -100,13 +100,15 @@ test("keys do what the list of keys says", async () => {
   await page.button("To the newest").waitFor({ state: "hidden" });
   await blur();
   const place = () => page.tab.evaluate(() => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")));
+  const reach = (wanted) => page.tab.waitForFunction((at) => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")) === at, wanted);
   const began = await place();
   await page.tab.keyboard.press("j");
-  await page.tab.waitForFunction((before) => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")) === before + 1, began);
-  await blur();
+  await reach(began + 1);
   await page.tab.keyboard.press("k");
-  await page.tab.waitForFunction((before) => [...document.querySelectorAll("[data-thread]")].findIndex((each) => each.querySelector("[aria-current=page]")) === before, began);
-  await blur();
+  await reach(began);
+  await page.tab.keyboard.press("j");
+  await reach(began + 1);
+  assert.equal(await page.tab.inputValue("#message"), "");
   await page.tab.keyboard.press("?");
   await page.has("dialog", "Search the threads");
   await page.tab.keyboard.press("Escape");
@@ -121,6 +123,70 @@ test("keys do what the list of keys says", async () => {
   await page.tab.evaluate(() => document.activeElement.blur());
   await page.tab.keyboard.press("m");
   assert.equal(await page.tab.evaluate(() => document.activeElement.id), "message");
+});
+
+test("what goes wrong or stays open at a thread does no harm to another", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("The first of them");
+  const first = page.thread;
+  // A deletion that fails leaves the thread as it was.
+  await page.tab.route(`**/threads/${first}`, (route) => (route.request().method() === "DELETE" ? route.fulfill({ status: 503, json: { detail: "Later." } }) : route.continue()));
+  await menu(page, "Delete…");
+  await page.button("Delete").click();
+  await page.has("#composer", "Later.");
+  await page.ask("It still answers");
+  await page.tab.unroute(`**/threads/${first}`);
+  // A dialog closes with its thread.
+  await page.fresh("echo");
+  await page.ask("The second of them");
+  await menu(page, "Rename…");
+  await page.has("dialog");
+  await page.tab.goBack();
+  await page.gone("dialog");
+  // The skip link moves the focus, and reads nothing anew.
+  await page.tab.fill("#message", "half a sentence");
+  const opened = page.requests.length;
+  await page.tab.locator(".skip").focus();
+  await page.tab.keyboard.press("Enter");
+  await page.tab.waitForFunction(() => document.activeElement.id === "message");
+  assert.equal(await page.tab.inputValue("#message"), "half a sentence");
+  assert.deepEqual(page.requests.slice(opened).filter((each) => each.includes("/state") || each.includes("/position")), []);
+  await page.done();
+});
+
+test("Escape leaves another field, and does not stop the answer", async () => {
+  const page = await chat(await person(), { assistant: "telling" });
+  await page.send("How do leases work?");
+  await page.has(".stop");
+  await page.tab.locator("#find").fill("x");
+  await page.tab.keyboard.press("Escape");
+  assert.equal(await page.tab.evaluate(() => document.activeElement === document.body), true);
+  assert.equal(await page.tab.locator(".stop").isVisible(), true);
+  await page.tab.locator("#message").focus();
+  await page.tab.keyboard.press("Escape");
+  await page.tab.waitForFunction(() => document.querySelector(".stop").hidden);
+});
+
+test("threads beyond the first page are reached, and pinned ones are always there", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const made = await Promise.all(["Oldest and pinned", "Oldest"].map((title, place) => fetch(`${url}/threads`, { method: "POST", body: JSON.stringify({ metadata: { graph_id: "echo", title, renamed: true, pinned: place === 0, older: true } }) })));
+  assert.deepEqual(made.map(({ status }) => status), [200, 200]);
+  // The server as with many threads: those two are behind the first page.
+  const filler = (place) => ({ thread_id: `00000000-0000-4000-8000-${String(place).padStart(12, "0")}`, status: "idle", metadata: { title: `Thread ${place}`, renamed: true }, created_at: new Date().toISOString(), state_updated_at: new Date().toISOString() });
+  await page.tab.route("**/threads/search", async (route) => {
+    const { limit, metadata = {} } = route.request().postDataJSON();
+    const answer = await (await route.fetch()).json();
+    if (metadata.pinned) return route.fulfill({ json: answer });
+    const rest = answer.filter((each) => each.metadata.older);
+    const all = [...Array.from({ length: 200 }, (_, place) => filler(place)), ...rest];
+    return route.fulfill({ json: all.slice(0, limit) });
+  });
+  await page.tab.reload();
+  await entry(page, "Oldest and pinned").waitFor();
+  assert.equal(await page.tab.locator("[data-thread]").count(), 201);
+  await page.button("Show older").click();
+  await page.tab.waitForFunction(() => document.querySelectorAll("[data-thread]").length === 202);
+  assert.equal(await page.button("Show older").count(), 0);
 });
 
 test("a graph names its thread in place of the first message", async () => {

@@ -3,6 +3,7 @@
 import { h, icon, iconButton, set, setText } from "../parts/dom.js";
 import { askText, confirm, openMenu } from "../parts/menu.js";
 import { count } from "../parts/words.js";
+import { Refused } from "../protocol/api.js";
 import { fromState } from "../protocol/messages.js";
 import { download, fileName, toMarkdown } from "./export.js";
 import { titleOf } from "./threads.js";
@@ -56,13 +57,14 @@ export class Head {
     const { page } = this;
     const id = thread.thread_id;
     const { metadata = {} } = thread;
-    const open = page.session?.id === id;
+    // The page may show another thread before a dialog is answered.
+    const session = page.session?.id === id ? page.session : null;
     const change = (changes) => page.acts.attempt(async () => {
-      const changed = open ? (await page.session.patch(changes), page.session.thread) : await page.api.patch(`threads/${id}`, { metadata: changes });
+      const changed = session ? (await session.patch(changes), session.thread) : await page.api.patch(`threads/${id}`, { metadata: changes });
       page.list.note({ thread_id: id, metadata: changed.metadata });
       page.tellOthers();
     });
-    const title = titleOf({ ...page.list.get(id), ...thread }, open ? page.session.model.values : undefined);
+    const title = titleOf({ ...page.list.get(id), ...thread }, session?.model.values);
     const phone = matchMedia("(max-width: 900px)").matches && anchor === this.moreButton;
     const run = !this.runLink.hidden && this.runLink.href;
     openMenu(anchor, [
@@ -78,15 +80,26 @@ export class Head {
       null,
       { label: "Delete…", glyph: "trash", danger: true, act: async () => {
         if (!(await confirm("Delete this thread?", `“${title}”, with its runs and its state. This cannot be undone.`, "Delete"))) return;
-        page.acts.attempt(async () => {
-          if (open) page.session.close();
-          await page.api.delete(`threads/${id}`);
-          page.list.forget(id);
-          page.tellOthers();
-          if (open) page.go(null);
-        });
+        page.acts.attempt(() => this.delete(id, session));
       } },
     ]);
+  }
+
+  async delete(id, session) {
+    const { page } = this;
+    const isOpen = () => session && page.session === session;
+    session?.close();
+    try {
+      await page.api.delete(`threads/${id}`);
+    } catch (error) {
+      if (!(error instanceof Refused && error.status === 404)) {
+        if (isOpen()) page.open(id);
+        throw error;
+      }
+    }
+    page.list.forget(id);
+    page.tellOthers();
+    if (isOpen()) page.go(null);
   }
 
   export(id, title, kind) {

@@ -20,7 +20,8 @@ export function showKeys() {
   openDialog("Keys", () => h("dl.keys", {}, KEYS.map(([key, meaning]) => h("div", {}, h("dt", {}, key.split(/ +/).map((each) => h("kbd", {}, each))), h("dd", {}, meaning)))));
 }
 
-const isField = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
+/** Whether keys are text there. */
+export const isField = (element) => element?.matches?.("input, textarea, select, [contenteditable]");
 
 /** @param acts What keys do, by their names. */
 export function listen(acts) {

@@ -1,7 +1,8 @@
 // The log of a thread: people's messages and the agent's turns, which grow where they stand.
 
 import { copy, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
-import { blockElement, stepView } from "../parts/steps.js";
+import { blockElement } from "../parts/blocks.js";
+import { stepView } from "../parts/steps.js";
 import { count } from "../parts/words.js";
 import { textOf } from "../protocol/messages.js";
 

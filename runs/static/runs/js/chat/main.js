@@ -1,6 +1,7 @@
 // The page: which thread is open, and what its parts have to do with each other.
 
 import { Banner } from "../parts/banner.js";
+import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { Api, Refused } from "../protocol/api.js";
 import { textOf } from "../protocol/messages.js";
@@ -29,7 +30,7 @@ class Page {
     this.banner = new Banner($("banner"));
     this.plan = new Plan($("plan"));
     this.stage = new Stage(this);
-    this.others = new BroadcastChannel("chat");
+    this.others = new BroadcastChannel(`chat ${settings.chat}`);
     this.context = {};
     this.shell = new Shell(this);
     this.panel = new Panel(this);
@@ -67,6 +68,7 @@ class Page {
     return `${this.settings.login}?next=${encodeURIComponent(location.pathname)}`;
   }
 
+  /** @param options.focus Whether the message field gets the focus. */
   go(id, options = {}) {
     const address = id ? this.address(id) : this.settings.chat;
     if (address !== location.pathname) history.pushState(null, "", address);
@@ -75,7 +77,8 @@ class Page {
 
   // --- a thread
 
-  open(id, { fresh = false } = {}) {
+  open(id, { fresh = false, focus = !matchMedia("(pointer: coarse)").matches } = {}) {
+    closeAll();
     this.session?.close();
     this.session = this.chosen = null;
     if (!fresh) this.context = {};
@@ -88,7 +91,7 @@ class Page {
     if (id) this.follow(id, fresh);
     this.stage.clear();
     this.render();
-    if (!matchMedia("(pointer: coarse)").matches) this.composer.focus();
+    if (focus) this.composer.focus();
   }
 
   follow(id, fresh) {
@@ -136,9 +139,11 @@ class Page {
   ended(run) {
     this.list.refresh();
     this.tellOthers();
-    const last = this.session.model.root.all().findLast(({ role }) => role === "ai");
-    const text = last ? shorten(textOf(last), 300) : "";
-    if (run?.status === "completed") this.announce(`Answer: ${text}`);
+    const { model } = this.session;
+    const all = model.root.all();
+    const since = all.slice(all.findLastIndex(({ role }) => role === "human") + 1);
+    const brought = since.filter(({ role, id }) => role === "ai" && (model.runOf.get(id) ?? run?.id) === run?.id).map(textOf).filter(Boolean);
+    if (run?.status === "completed") this.announce(brought.length ? `Answer: ${brought.map((text) => shorten(text, 300)).join(" – ")}` : "Done, without an answer.");
     else if (run?.status === "failed") this.announce(`The run failed: ${run.error ?? ""}`);
     else if (run?.stopped) this.announce("Stopped.");
   }

@@ -2,11 +2,13 @@
 
 import { set } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
-import { listen, showKeys } from "./keys.js";
+import { isField, listen, showKeys } from "./keys.js";
 
 const $ = (id) => document.getElementById(id);
 /** Milliseconds between two looks at the list of threads. */
 const LOOK = 15_000;
+/** Where the list of threads is a drawer, and a file covers its thread. */
+const NARROW = matchMedia("(max-width: 900px)");
 
 export class Shell {
   constructor(page) {
@@ -17,20 +19,32 @@ export class Shell {
     document.body.classList.toggle("side-open", open);
     $("veil").hidden = !open;
     set($("open-side"), "aria-expanded", String(open));
+    const left = !open && $("side").contains(document.activeElement);
+    this.fit();
     if (open) $("find").focus();
+    else if (left && NARROW.matches) $("open-side").focus();
   }
 
   /** Show or hide the file beside the thread; where it covers the thread, that is out of reach meanwhile. */
   panel(open) {
     document.body.classList.toggle("with-panel", open);
     $("panel").hidden = !open;
-    $("main").inert = open && matchMedia("(max-width: 900px)").matches;
+    this.fit();
+  }
+
+  /** Put out of reach what is covered on a narrow page: by the file, or by the drawer. */
+  fit() {
+    const narrow = NARROW.matches;
+    const drawer = document.body.classList.contains("side-open");
+    $("main").inert = narrow && (drawer || !$("panel").hidden);
+    $("panel").inert = narrow && drawer;
   }
 
   step(by) {
     const ids = [...document.querySelectorAll("[data-thread]")].map(({ dataset }) => dataset.thread);
     const next = ids[ids.indexOf(this.page.session?.id) + by];
-    if (next) this.page.go(next);
+    // The next key is for the list again.
+    if (next) this.page.go(next, { focus: false });
   }
 
   theme() {
@@ -48,7 +62,11 @@ export class Shell {
 
   listen() {
     const { page } = this;
-    addEventListener("popstate", () => page.open(page.idOf(location.pathname)));
+    addEventListener("popstate", () => {
+      const id = page.idOf(location.pathname);
+      // The skip link changes the address too, but not the thread.
+      if (id !== (page.session?.id ?? null)) page.open(id);
+    });
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("[data-nav]");
       if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;
@@ -65,6 +83,7 @@ export class Shell {
       page.list.archived = !page.list.archived;
       set(target, "aria-pressed", String(page.list.archived));
       page.list.show();
+      page.list.refresh();
     });
     page.others.addEventListener("message", ({ data }) => {
       page.list.refresh();
@@ -72,22 +91,25 @@ export class Shell {
     });
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && page.list.refresh());
     setInterval(() => document.visibilityState === "visible" && page.list.refresh(), LOOK);
+    NARROW.addEventListener("change", () => this.fit());
     this.dropFiles();
     listen({
-      search: () => (this.side(matchMedia("(max-width: 900px)").matches), $("find").focus()),
+      search: () => (this.side(NARROW.matches), $("find").focus()),
       fresh: () => page.go(null),
       next: () => this.step(1),
       previous: () => this.step(-1),
       write: () => page.composer.focus(),
       newest: () => page.stage.log?.toEnd({ smooth: true }),
-      escape: () => this.escape(),
+      escape: (event) => this.escape(event),
     });
   }
 
-  escape() {
+  escape({ target }) {
     const { page } = this;
+    const elsewhere = isField(target) && !$("composer").contains(target);
     if (document.body.classList.contains("side-open")) this.side(false);
     else if (page.panel.isOpen && $("panel").contains(document.activeElement)) page.panel.close();
+    else if (elsewhere) target.blur();
     else if (page.session?.model.active) page.acts.stop();
   }
 

@@ -48,8 +48,9 @@ export class Stage {
     const place = this.page.session ? $("main") : this.empty.slot;
     this.composer.hidden = Boolean(gone);
     if (this.composer.parentElement === place) return;
+    const focused = this.composer.contains(document.activeElement);
     place.append(this.composer);
-    if (!gone) this.page.composer.focus();
+    if (focused && !gone) this.page.composer.focus();
   }
 
   renderLog(session, questions) {
@@ -121,7 +122,7 @@ function waitingFor(session, loading) {
   const { model, outbox } = session;
   if (loading) return { text: "Loading the thread…" };
   if (model.active) {
-    if (session.connection?.state.name === "lost" && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
+    if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
     const isRunning = ({ status }) => status === "running";
     const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);
     if (busy) return null;

@@ -4,8 +4,9 @@ import { h, icon, iconButton, state } from "../parts/dom.js";
 import { dayOf, shorten } from "../parts/words.js";
 
 const MOST = 200;
+/** Most threads that the server gives at once. */
+const LIMIT = 1000;
 const WANTED = {
-  limit: MOST,
   sort_by: "state_updated_at",
   select: ["thread_id", "status", "interrupts", "metadata", "created_at", "state_updated_at"],
   extract: { title: "values.title", first: "values.messages[0].content" },
@@ -22,6 +23,9 @@ function stateOf({ status, interrupts, doing }) {
   if (status === "interrupted") return Object.keys(interrupts ?? {}).length ? "ask" : null;
   return { busy: "running", error: "failed" }[status] ?? null;
 }
+
+const changed = (thread) => thread.state_updated_at ?? thread.created_at ?? "";
+const byAge = (one, other) => changed(other).localeCompare(changed(one));
 
 /** What a thread is called: as it was renamed, as its graph says, or by its first message. */
 export function titleOf(thread, values) {
@@ -40,6 +44,9 @@ export class ThreadList {
     this.api = api;
     this.acts = acts;
     this.threads = null;
+    /** How many of the newest are shown, and whether there are more. */
+    this.most = MOST;
+    this.hasOlder = false;
     this.words = "";
     /** Threads that the server found by the words, or null before its answer. */
     this.hits = null;
@@ -50,12 +57,26 @@ export class ThreadList {
 
   async refresh() {
     try {
-      this.threads = await this.api.post("threads/search", WANTED);
+      const apart = [{ pinned: true }, ...(this.archived ? [{ archived: true }] : [])];
+      const [newest, ...others] = await Promise.all([{}, ...apart].map((metadata) => this.search(metadata)));
+      this.hasOlder = newest.length === this.most;
+      this.threads = [...new Map([...newest, ...others.flat()].map((thread) => [thread.thread_id, thread])).values()].sort(byAge);
       this.problem = null;
     } catch (error) {
       this.problem = error;
     }
     this.show();
+  }
+
+  /** The newest threads with these metadata. Pinned and archived ones are there also if they are older than all others. */
+  search(metadata) {
+    return this.api.post("threads/search", { ...WANTED, limit: this.most, metadata });
+  }
+
+  /** Show threads that are older than those in the list. */
+  older() {
+    this.most = Math.min(this.most + MOST, LIMIT);
+    return this.refresh();
   }
 
   /** Show at once what is called so, and soon what the server finds. */
@@ -94,6 +115,7 @@ export class ThreadList {
   /** What the list says when it shows nothing. */
   get nothing() {
     if (this.words) return this.hits ? `Nothing is found for “${this.words}”.` : "Searching…";
+    if (this.hasOlder) return "Nothing among the newest.";
     return this.archived ? "Nothing is archived. A thread’s menu puts it here." : "Threads appear here. Write a message to begin the first.";
   }
 
@@ -102,7 +124,7 @@ export class ThreadList {
     const others = (this.threads ?? []).filter((each) => each.thread_id !== thread.thread_id);
     const known = this.threads?.find((each) => each.thread_id === thread.thread_id);
     this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date().toISOString() }, ...others];
-    this.threads.sort((one, other) => other.state_updated_at.localeCompare(one.state_updated_at));
+    this.threads.sort(byAge);
     this.show();
   }
 
@@ -124,13 +146,17 @@ export class ThreadList {
   }
 
   show() {
-    const focused = document.activeElement?.closest?.("[data-thread]")?.dataset.thread;
+    // A menu stands at its button; what has changed is shown when it is asked for the next time.
+    if (this.place.querySelector("[aria-expanded=true]")) return;
+    const { activeElement: active } = document;
+    const focused = active?.closest?.("[data-thread]")?.dataset.thread;
+    const part = active?.matches?.("button") ? "button" : "a";
     const top = this.place.scrollTop;
     const marked = this.marked && this.get(this.marked.id);
     if (marked) marked.doing = this.marked.state;
     this.place.replaceChildren(...this.contents());
     this.place.scrollTop = top;
-    if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] a`)?.focus();
+    if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] ${part}`)?.focus();
   }
 
   contents() {
@@ -146,6 +172,7 @@ export class ThreadList {
     }
     const days = [...groups.keys()].sort((one, other) => (other === "Pinned") - (one === "Pinned"));
     for (const day of days) parts.push(h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread))));
+    if (this.hasOlder && !this.words) parts.push(this.most < LIMIT ? h("button.b.older", { type: "button", on: { click: () => this.older() } }, "Show older") : h("p.none.quiet", {}, "Older threads are found by searching."));
     return parts;
   }
 

@@ -12,7 +12,7 @@ export class Banner {
   /** @param place A live region. */
   constructor(place) {
     this.place = place;
-    this.text = h("span.sp");
+    this.again = button("Try now", () => this.connection.retry());
   }
 
   /** @param options.running Whether an answer is under way. */
@@ -30,7 +30,7 @@ export class Banner {
         else this.timer = setTimeout(() => this.tell(state, running), GRACE);
         break;
       case "connecting":
-        if (this.lost) this.put("lost", [h("b", {}, "Connection lost."), " Trying again now."], null);
+        if (this.lost) this.put("lost", [h("b", {}, "Connection lost."), " Trying again now."], this.again);
         break;
       case "open":
         if (this.lost) {
@@ -54,10 +54,11 @@ export class Banner {
     const offline = navigator.onLine === false;
     const what = h("b", {}, offline ? "You are offline." : (HAPPENED[state.code] ?? "Connection lost."));
     const left = () => Math.max(1, Math.round((state.retryAt - Date.now()) / 1000));
-    const next = h("span", {}, "");
+    // Each second in a live region would be read out.
+    const next = h("span", { "aria-hidden": offline ? null : "true" }, "");
     const say = () => (next.textContent = offline ? " It goes on when you are back." : ` Trying again in ${left()} s.`);
     say();
-    this.put("lost", [what, running() ? " The answer goes on from what you see." : "", next], button("Try now", () => this.connection.retry()));
+    this.put("lost", [what, running() ? " The answer goes on from what you see." : "", next], this.again);
     this.clock = setInterval(say, 1000);
   }
 
@@ -69,7 +70,9 @@ export class Banner {
 
   put(kind, words, act) {
     const glyph = { lost: "lost", ok: "ok", err: "error" }[kind];
+    const focused = this.place.contains(document.activeElement);
     this.place.replaceChildren(h(`div.banner.${kind}`, {}, icon(glyph), h("span.sp", {}, words), act));
+    if (focused) act?.focus();
   }
 
   clear() {

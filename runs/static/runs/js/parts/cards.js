@@ -1,5 +1,6 @@
 // Steps that open: a call of a tool, and a sub-agent with its own steps.
 
+import { blockElement } from "./blocks.js";
 import { h, icon, reconcile, setText, state } from "./dom.js";
 import { brief, pretty, tree } from "./json.js";
 import { count, seconds, shorten } from "./words.js";
@@ -79,15 +80,19 @@ export class ToolStep extends Card {
       const nothing = args == null || args === "" || (typeof args === "object" && !Object.keys(args).length);
       this.args.replaceChildren(h("p.label", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
     }
-    const told = result ? textOrBlocks(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
-    if (this.told !== told) {
+    const told = result ? textOf(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
+    const others = result ? result.blocks.filter(({ type }) => type !== "text" && type !== "other") : [];
+    if (this.told !== told || this.others !== others.length) {
       this.told = told;
-      this.result.replaceChildren(...(told ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), resultElement(told)] : []));
+      this.others = others.length;
+      const parts = [...(told ? [resultElement(told)] : []), ...others.map(blockElement)];
+      this.result.replaceChildren(...(parts.length ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), ...parts] : []));
     }
   }
 }
 
-function textOrBlocks(message) {
+/** What a result says, and data that it has beside. */
+function textOf(message) {
   const texts = message.blocks.map((block) => (block.type === "text" ? block.text : block.type === "other" ? pretty(block.value) : ""));
   return texts.filter(Boolean).join("\n\n");
 }

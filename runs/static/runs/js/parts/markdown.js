@@ -8,7 +8,7 @@ import { highlight } from "./highlight.js";
 const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "del", "a", "table", "thead", "tbody", "tr", "th", "td"],
   ALLOWED_ATTR: ["href", "start", "class", "align"],
-  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:|#)/i,
+  ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -46,12 +46,8 @@ export function render(tokens) {
 }
 
 function tellWhere(link) {
-  let url;
-  try {
-    url = new URL(link.getAttribute("href"), location.href);
-  } catch {
-    url = null;
-  }
+  const url = urlOf(link.getAttribute("href") ?? "");
+  // A relative address would be one of this site, which its author does not know.
   if (!url || !/^(https?|mailto):$/.test(url.protocol)) {
     link.replaceWith(...link.childNodes);
     return;
@@ -60,7 +56,22 @@ function tellWhere(link) {
   link.target = "_blank";
   const place = url.protocol === "mailto:" ? url.pathname : url.host;
   link.title = url.href;
-  if (!link.textContent.includes(place)) link.append(h("span.where", {}, ` (${place})`));
+  if (!leadsThere(link.textContent.trim(), place)) link.append(h("span.where", {}, ` (${place})`));
+}
+
+function urlOf(text) {
+  try {
+    return new URL(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Whether the text of a link is itself an address of exactly that place, so that nobody can take it for another. */
+function leadsThere(text, place) {
+  if (text === place) return true;
+  if (/[\s@]/.test(text)) return false;
+  return urlOf(/^https?:\/\//i.test(text) ? text : `https://${text}`)?.host === place;
 }
 
 function dress(code) {
@@ -76,6 +87,10 @@ function dress(code) {
   box.dataset.language = language;
 }
 
+/** A last block of more characters, such as a long list or file, is rendered again only after so many milliseconds. */
+const LARGE = 4000;
+const PAUSE = 200;
+
 /**
  * An element whose markdown may grow. What is complete is rendered once and never touched again, so that nothing moves and
  * a long answer costs no more than a short one; only its last block is rendered again.
@@ -88,11 +103,19 @@ export class Markdown {
     this.source = "";
     this.offset = 0;
     this.done = false;
+    this.rendered = 0;
   }
 
   /** @param growing Whether more may follow. */
   update(source, growing) {
     if (source === this.source && this.done === !growing) return;
+    clearTimeout(this.timer);
+    const rest = growing && this.source.length - this.offset > LARGE ? this.rendered + PAUSE - performance.now() : 0;
+    if (rest > 0) {
+      this.timer = setTimeout(() => this.update(source, growing), rest);
+      return;
+    }
+    this.rendered = performance.now();
     if (!source.startsWith(this.source.slice(0, this.offset))) {
       this.settled.replaceChildren();
       this.offset = 0;
@@ -108,8 +131,8 @@ export class Markdown {
       boxes.forEach(highlight);
       this.offset += complete.reduce((sum, token) => sum + token.raw.length, 0);
     }
-    const rest = tokens.slice(complete.length);
-    if (rest.length) this.tail.replaceChildren(render(Object.assign(rest, { links: tokens.links })));
+    const last = tokens.slice(complete.length);
+    if (last.length) this.tail.replaceChildren(render(Object.assign(last, { links: tokens.links })));
     else this.tail.replaceChildren();
   }
 }

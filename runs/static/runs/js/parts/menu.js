@@ -63,6 +63,12 @@ export function openDialog(title, content, { wide = false } = {}) {
   return dialog;
 }
 
+/** Close what belongs to a thread that is left. */
+export function closeAll() {
+  document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
+  document.querySelectorAll(".menu:popover-open").forEach((menu) => menu.hidePopover());
+}
+
 /** Ask for one line of text; resolves with it, or with null. */
 export function askText(title, label, value = "", { submit = "Save" } = {}) {
   return new Promise((resolve) => {

@@ -1,5 +1,6 @@
 // One step of an agent on the rail: text, thought, tool, sub-agent, and what befell its run.
 
+import { blockElement } from "./blocks.js";
 import { AgentStep, Step, ToolStep } from "./cards.js";
 import { h, icon, setText, state } from "./dom.js";
 import { describeFile } from "./files.js";
@@ -62,23 +63,6 @@ class BlockStep extends Step {
     if (this.block === block) return;
     this.block = block;
     this.element.replaceChildren(blockElement(block));
-  }
-}
-
-/** A part of a message that is neither text nor a call. */
-export function blockElement(block) {
-  // Only what comes with the message itself: a remote picture would tell its host who reads this.
-  if (block.type === "image" && /^data:image\/(png|jpeg|gif|webp|avif);base64,/.test(block.url)) return h("img.picture", { src: block.url, alt: "Picture of this message" });
-  if (block.type === "image") return h("p.note", {}, icon("image"), block.url ? `A picture from ${hostOf(block.url)}, which is not loaded` : "A picture");
-  if (block.type === "file") return h("p.filechip", {}, icon("doc"), block.name);
-  return h("details.fold", {}, h("summary.note", {}, icon("doc"), block.value?.type ?? "Data"), tree(block.value ?? null));
-}
-
-function hostOf(url) {
-  try {
-    return new URL(url).host;
-  } catch {
-    return "elsewhere";
   }
 }
 

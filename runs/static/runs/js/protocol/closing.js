@@ -8,6 +8,9 @@ const LONGEST = 300_000;
 /** Whether coming back cannot help before a person does something. */
 export const isFinal = (code) => code === 1008 || (code >= 4400 && code < 4500 && !PASSING.has(code));
 
+/** Whether a refused subscription may be accepted soon: the message begins with the status that HTTP would have. */
+export const isPassing = (message) => /^(?:408|429|5\d\d): /.test(message ?? "");
+
 /** The milliseconds after which the server wants its client back; null if it names no time. */
 export function told(reason) {
   const found = /Retry after (\d+(?:\.\d+)?) s\.$/.exec(reason ?? "");

@@ -4,7 +4,7 @@
 // names the last number gets what follows, and nothing twice. What is not events (commands) is answered once or fails: whoever
 // sent one when the connection broke asks the server what became of it.
 
-import { isFinal, told } from "./closing.js";
+import { isFinal, isPassing, told } from "./closing.js";
 
 /** Milliseconds before the first, second, … try to come back; the last one holds for all that follow. */
 const PAUSES = [250, 500, 1000, 2000, 3000, 5000];
@@ -117,7 +117,8 @@ export class Connection extends EventTarget {
     try {
       await this.command("subscription.subscribe", { channels: this.channels, since: this.since });
     } catch (error) {
-      if (error instanceof CommandFailed) {
+      if (error instanceof CommandFailed && isPassing(error.message)) this.drop();
+      else if (error instanceof CommandFailed) {
         const refused = { name: "refused", code: 0, reason: error.message };
         this.close();
         this.become(refused);
