@@ -177,9 +177,15 @@ def bounded(events: Iterable[Event], most: int) -> Iterator[Event]:
         yield event
 
 
-def packs(run_id: UUID, *, containing: str) -> Iterator[tuple[str, str]]:
-    """The rows (name, JSON) of a run's items among which are some of a mode, in their order."""
+def packs(run_id: UUID, *, containing: str, before: int | None = None) -> Iterator[tuple[str, str]]:
+    """The rows (name, JSON) of a run's items among which are some of a mode, in their order.
+
+    Args:
+        before: Only rows of earlier epochs.
+    """
     found = RunEvent.objects.filter(run_id=run_id, event=PACK, data__contains=f'["{containing}",')
+    if before is not None:
+        found = found.filter(epoch__lt=before)
     rows = found.order_by("epoch", "seq").values_list("epoch", "seq", "event", "data").iterator(100)
     for event in _whole(run_id, (Event._make(row) for row in rows)):
         yield event.name, event.data

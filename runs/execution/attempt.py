@@ -17,6 +17,7 @@ from langgraph.types import Interrupt
 from runs.conf import settings
 from runs.encoding import decode, encode
 from runs.events.hub import RunStream
+from runs.events.usage import ByModel, columns, count, logged
 from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
 from runs.execution.ending import decide
@@ -181,10 +182,17 @@ class Execution:
             # The interrupts can still be answered once the deployed code has the node again.
             asked = {key: questions(each) for key, each in error.questions.items()}
             outcome = replace(outcome, interrupts=asked)
-        used = self._graph.usage
-        return replace(
-            outcome, input_tokens=used.input, output_tokens=used.output, usage=used.by_model or None
-        )
+        return replace(outcome, **columns(await self._used()))
+
+    async def _used(self) -> ByModel:
+        """The tokens of all attempts: what earlier ones have used is in the log alone."""
+        used = self._graph.usage.by_model
+        if self.run.attempt == 1:
+            return used
+        found = await in_database(logged, self.run.id, before=self.run.epoch)
+        for model, (received, sent) in used.items():
+            count(found, model, received, sent)
+        return found
 
     async def _rolled_back(self, outcome: Outcome) -> Outcome:
         """Remove the run's checkpoints, and read the thread's state after that."""

@@ -16,6 +16,7 @@ from django.db import transaction
 
 from runs.deletion import in_turns, remains, remove_run
 from runs.events.endings import last_position
+from runs.events.usage import columns, logged
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
@@ -102,7 +103,11 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
         remove_run(run.id)
         return REMOVED
     announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
-    changes = {"event_count": counted(run)} if run.attempt else {"epoch": place_of(run.thread_id)}
+    changes = (
+        {"event_count": counted(run), **columns(logged(run.id))}
+        if run.attempt
+        else {"epoch": place_of(run.thread_id)}
+    )
     Run.objects.filter(id=run.id).move(
         RunStatus.PENDING,
         RunStatus.INTERRUPTED,

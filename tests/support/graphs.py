@@ -168,6 +168,30 @@ def _talking() -> Any:
 talking = _talking()
 
 
+def _talking_thrice() -> Any:
+    """Three nodes, t1 to t3, each with a call of a model."""
+    from tests.support.chat_models import Talker
+
+    def speaker(name: str) -> Any:
+        async def talk(state: Talk, config: RunnableConfig) -> dict[str, Any]:
+            trace(config, name)
+            model = Talker(tokens=state.get("tokens", 5), delay=state.get("delay", 0.0))
+            return {"messages": [await model.ainvoke(state["messages"])]}
+
+        return talk
+
+    builder = StateGraph(Talk)
+    names = ("t1", "t2", "t3")
+    for name in names:
+        builder.add_node(name, speaker(name))
+    for left, right in zip((START, *names), (*names, END), strict=True):
+        builder.add_edge(left, right)
+    return builder.compile()
+
+
+talking_thrice = _talking_thrice()
+
+
 def _nested() -> Any:
     child = chain("x", "y").compile()
     builder = StateGraph(Log)

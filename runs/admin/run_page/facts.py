@@ -79,6 +79,8 @@ def _usage(run: Run) -> dict[str, Any]:
             for use in costs.by_model([run.usage])
         ],
         "cost": costs.shown(found.amount) if found else None,
+        # Of an attempt that was lost, the calls are unknown that its log does not have.
+        "atLeast": bool(run.lost_attempts),
         "unpriced": found.unpriced if found else [],
     }
 

@@ -9,13 +9,9 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 
+from runs.events.usage import ByModel, count, named
 from runs.execution.log.notes import model_note
 from runs.protocols.errors import describe
-
-#: The most models that are told apart, and the most characters of a name.
-MOST_MODELS, LONGEST_NAME = 50, 100
-#: Where the tokens of further models are counted.
-OTHERS = "others"
 
 
 class Usage(BaseCallbackHandler):
@@ -30,9 +26,7 @@ class Usage(BaseCallbackHandler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.input = self.output = 0
-        #: Input tokens and output tokens, by the model's name.
-        self.by_model: dict[str, list[int]] = {}
+        self.by_model: ByModel = {}
         #: The names of the models of calls that have not ended.
         self._calls: dict[UUID, str] = {}
 
@@ -60,7 +54,7 @@ class Usage(BaseCallbackHandler):
 
     def _begin(self, serialized: Any, run_id: UUID, metadata: Mapping[str, Any]) -> None:
         name = metadata.get("ls_model_name") or (serialized or {}).get("name")
-        self._calls[run_id] = str(name or "model")[:LONGEST_NAME]
+        self._calls[run_id] = named(name)
         model_note("start", run_id, name=name, namespace=metadata.get("langgraph_checkpoint_ns"))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
@@ -75,12 +69,6 @@ class Usage(BaseCallbackHandler):
         for generation in response.generations[0] if response.generations else ():
             used = getattr(getattr(generation, "message", None), "usage_metadata", None)
             if used:
-                self.input += used["input_tokens"]
-                self.output += used["output_tokens"]
-                if model not in self.by_model and len(self.by_model) >= MOST_MODELS:
-                    model = OTHERS
-                counted = self.by_model.setdefault(model, [0, 0])
-                counted[0] += used["input_tokens"]
-                counted[1] += used["output_tokens"]
+                count(self.by_model, model, used["input_tokens"], used["output_tokens"])
                 return used
         return None

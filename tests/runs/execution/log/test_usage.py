@@ -9,8 +9,9 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
 
-from runs.execution.log import usage
-from runs.execution.log.usage import OTHERS, Usage
+from runs.events import usage
+from runs.events.usage import OTHERS, columns
+from runs.execution.log.usage import Usage
 
 
 def answer(received: int, sent: int) -> LLMResult:
@@ -29,7 +30,7 @@ def test_calls_are_counted_by_model() -> None:
     for name in ("big", "small", "big", None):
         call(found, name)
     assert found.by_model == {"big": [2, 4], "small": [1, 2], "Chat": [1, 2]}
-    assert (found.input, found.output) == (4, 8)
+    assert columns(found.by_model) == {"input_tokens": 4, "output_tokens": 8, "usage": found.by_model}
 
 
 def test_calls_that_overlap_and_fail_are_told_apart() -> None:
