@@ -82,14 +82,21 @@ def _shorten(thread_id: UUID, pruning: Pruning, principal: Owner) -> Iterator[St
     yield from trim(owned.locked(), pruning, rows=ROWS)
 
 
-def hide(thread_ids: Collection[UUID], *, principal: Owner) -> tuple[list[UUID], list[UUID]]:
+def hide(
+    thread_ids: Collection[UUID], *, principal: Owner, wait: bool = True
+) -> tuple[list[UUID], list[UUID]]:
     """Hide threads: end their runs, and fence their writers. Return the threads' ids and those of
     the ended runs.
+
+    Args:
+        wait: Whether to wait for threads that other transactions have locked; they are left out
+            otherwise.
     """
     now = clock.now()
     with transaction.atomic():
         owned = Thread.objects.for_principal(principal).visible().filter(id__in=thread_ids)
-        found = list(owned.order_by("id").locked().values_list("id", flat=True))
+        locked = owned.locked() if wait else owned.select_for_update(of=("self",), skip_locked=True)
+        found = list(locked.order_by("id").values_list("id", flat=True))
         stopped = list(
             Run.objects.in_flight().filter(thread__in=found).values_list("id", "status").order_by("id")
         )

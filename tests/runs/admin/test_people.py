@@ -66,7 +66,8 @@ def test_a_deletion_that_takes_long_is_continued(monkeypatch: pytest.MonkeyPatch
     while get_user_model().objects.filter(pk=user.pk).exists():
         pages.append(client.post(address, asked, follow=True).content.decode())
         assert len(pages) < 50
-    assert "delete again to go on" in pages[0]
+    assert "The rest is deleted in the background." in pages[0]
+    assert "<b>It is being deleted.</b>" in pages[0] and "It could not go on" not in pages[0]
     assert ">Deactivated<" in pages[0].replace("\n", "").replace("</svg>", ">")
     assert set(of_users([user.pk]).values()) == {0}
 
