@@ -151,7 +151,8 @@ async def _work(steps: Iterator[Step], *, until: float) -> tuple[list[Step], boo
 
     Returns the steps, and whether they were all.
     """
-    clock_time, done = asyncio.get_running_loop().time, []
+    clock_time = asyncio.get_running_loop().time
+    done: list[Step] = []
     while clock_time() < until:
         if (step := await in_database(next, steps, None)) is None:
             return done, True
