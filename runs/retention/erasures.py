@@ -29,7 +29,7 @@ DELETION = 3
 def begin(user_id: UserId, by: Operator) -> None:
     """Deactivate a user, and record who asked that they are deleted; of several, the first."""
     with transaction.atomic():
-        active = _users(user_id).select_for_update().values_list("is_active", flat=True).first()
+        active = _users(user_id).select_for_update(no_key=True).values_list("is_active", flat=True).first()
         if active is None:
             return
         if active:
@@ -65,7 +65,7 @@ def stands(user_id: UserId) -> bool:
     forgets the deletion of a user who was made active again.
     """
     with transaction.atomic():
-        active = _users(user_id).select_for_update().values_list("is_active", flat=True).first()
+        active = _users(user_id).select_for_update(no_key=True).values_list("is_active", flat=True).first()
         if active:
             Erasure.objects.filter(user=user_id).delete()
         return active is False

@@ -93,7 +93,9 @@ def _erased(user_id: UserId, rows: int) -> Iterator[Step]:
     deleted: Counter[str] = Counter()
     touched = time.monotonic()
     try:
-        if not erasures.stands(user_id):
+        with transaction.atomic(), bounded_locks(LOCK_WAIT):
+            wanted = erasures.stands(user_id)
+        if not wanted:
             return
         for kind, count in _all_but_the_user(user_id, rows):
             deleted[kind] += count

@@ -197,6 +197,18 @@ def test_a_locked_thread_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.postgresql
+def test_an_account_that_somebody_changes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "LOCK_WAIT", 0.05)
+    user = make_user()
+    begin(user.pk, BY)
+    long_since(user)
+    with held(lambda: activate(user)):
+        assert swept().users_failed == 1
+    long_since(user)
+    assert swept().users == 0 and is_there(user)
+
+
+@pytest.mark.postgresql
 def test_a_locked_thread_of_others_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(users, "LOCK_WAIT", 0.05)
     user, thread = make_user(), make_thread()
