@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import PermissionDenied
+
 
 class RunsError(Exception):
     """An error in the handling of runs."""
@@ -49,6 +51,10 @@ class LimitReached(RunsError):
         super().__init__(message)
         #: In seconds.
         self.retry_after = retry_after
+
+
+class UserTooLarge(RunsError, PermissionDenied):
+    """This user has too much to be deleted in one transaction. Use `manage.py agents users delete`."""
 
 
 class RequestTooLarge(RunsError):

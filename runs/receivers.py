@@ -6,16 +6,20 @@ from typing import Any
 
 from django.conf import settings as django_settings
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.signals import post_migrate, pre_delete
 from django.dispatch import receiver
 
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, parts, turn
+from runs.exceptions import UserTooLarge
 from runs.models import DeletedRun, Run, RunEvent
 from threads.checkpoints.opening import open_pruning
 from threads.checkpoints.postgres.setup import create_tables
 from threads.models import Thread
+
+#: The most threads, runs and checkpoints of a user whom Django's own deletion may delete.
+MOST_ROWS = 10_000
 
 
 @receiver(pre_delete, sender=Run, dispatch_uid="runs.delete_events")
@@ -25,6 +29,26 @@ def delete_events(instance: Run, **kwargs: Any) -> None:
     """
     if not DeletedRun.objects.filter(run_id=instance.pk).exists():
         RunEvent.objects.filter(run_id=instance.pk).delete()
+
+
+@receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.refuse_large_users")
+def refuse_large_users(instance: Any, **kwargs: Any) -> None:
+    """Django deletes a user in one transaction. It would hold its locks for minutes if much is the
+    user's, and on SQLite, where checkpoints are in another file, could lose only these.
+
+    Raises UserTooLarge before a checkpoint is deleted; the transaction takes back the rest, such as the
+    events of the runs, whose own signal comes first.
+    """
+    threads = Thread.objects.filter(user=instance.pk)
+    runs = Run.objects.filter(Q(user=instance.pk) | Q(thread__user=instance.pk))
+    left = MOST_ROWS
+    for rows in (threads, runs):
+        left -= rows.order_by()[: left + 1].count()
+        if left < 0:
+            raise UserTooLarge
+    thread_ids = list(threads.values_list("id", flat=True))
+    if open_pruning(file=settings.CHECKPOINTS_FILE).count(thread_ids, limit=left + 1) > left:
+        raise UserTooLarge
 
 
 @receiver(pre_delete, sender=django_settings.AUTH_USER_MODEL, dispatch_uid="runs.delete_checkpoints")

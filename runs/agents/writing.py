@@ -9,7 +9,6 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
-from runs.agents.locks import bounded_locks
 from runs.agents.permission import (
     CANCEL,
     CREATE_RUN,
@@ -27,6 +26,7 @@ from runs.lifecycle import admission, cancellation
 from runs.lifecycle.interrupts import waiting
 from runs.models import Run
 from runs.process.current import is_open, tell_after_commit
+from runs.process.locks import bounded_locks
 from runs.process.wakeups import WORK
 from runs.requests import limits
 from runs.requests.bodies import RunCreate

@@ -115,15 +115,21 @@ def user_id_of(identity: str) -> UserId | None:
     """The id of the site's user for an identity; None if that user is not active.
 
     The user is created on first use, and cannot log in. It is never an existing account: the
-    identity "admin" is not the user "admin".
+    identity "admin" is not the user "admin". A user whose row of the identity is gone, because
+    somebody deleted it by hand, counts as not active.
     """
-    known = AuthIdentity.objects.filter(identity=identity).select_related("user").first()
+    identities = AuthIdentity.objects.filter(identity=identity).select_related("user")
+    known = identities.first()
     if known is None:
         try:
             known = _made(identity)
         except IntegrityError:
             # A concurrent request has created it.
-            known = AuthIdentity.objects.select_related("user").get(identity=identity)
+            known = identities.first()
+            if known is None and _without_identity(identity):
+                return None
+            if known is None:
+                raise
     user: Any = known.user
     return user.pk if user.is_active else None
 
@@ -132,6 +138,13 @@ def known_details(user_id: UserId) -> dict[str, str] | None:
     """The details of an Auth file's user for a run without a client; None for other users."""
     identity = AuthIdentity.objects.filter(user_id=user_id).values_list("identity", flat=True).first()
     return {"identity": identity} if identity is not None else None
+
+
+def _without_identity(identity: str) -> bool:
+    """Whether the user of an identity is there, whose row names no identity."""
+    model = get_user_model()
+    named = {model.USERNAME_FIELD: username_for(identity)}
+    return model._default_manager.filter(**named).exists()
 
 
 @transaction.atomic

@@ -8,6 +8,7 @@ from runs.models.event import DeletedRun, RunEvent
 from runs.models.history import Attempt, RunAction
 from runs.models.idempotency import IdempotencyKey
 from runs.models.operators.bulk import BulkAction, BulkKind, BulkState, BulkTarget
+from runs.models.operators.erasure import Erasure
 from runs.models.operators.overview import Overview
 from runs.models.operators.saved_view import ListColumns, SavedView
 from runs.models.operators.waiting import Waiting
@@ -31,6 +32,7 @@ __all__ = [
     "DeletedRun",
     "DeliveryState",
     "Durability",
+    "Erasure",
     "IdempotencyKey",
     "ListColumns",
     "MultitaskStrategy",

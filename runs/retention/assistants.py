@@ -23,7 +23,7 @@ from runs.identity.auth_file.named import deletable
 from runs.lifecycle.cancellation import cancel
 from runs.models import AssistantVersion, CancelAction, Cron, Run
 from runs.process.current import current
-from runs.retention.thread_deletion import delete_threads as delete_threads_of
+from runs.retention.thread_deletion import hide_threads, remove_hidden
 from threads.db import clock
 from threads.db.conditions import containing
 from threads.db.database import in_database
@@ -35,33 +35,36 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
     """Delete an assistant, cancel its runs in flight, and optionally delete its threads.
 
     The assistant is deleted with the first commit. A crash after that leaves the rest undone, but
-    consistent: its runs continue, because admission has fixed all that they need, and its threads
-    stay.
+    consistent: its runs continue, because admission has fixed all that they need, and threads that
+    are not yet hidden stay. Hidden ones are removed by the sweep, if the time of the request ends.
 
     Raises:
         NotFound: No such assistant.
         SystemAssistant: System assistants cannot be deleted.
     """
     await in_database(_hide, assistant_id, principal=principal)
+    hidden: list[UUID] = []
+    if delete_threads:
+        # All are hidden first, which also ends their runs; removing them may take longer than a client waits.
+        for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
+            hidden += await _hide_threads(page, principal)
     for run_id in await in_database(_in_flight, assistant_id):
         # A run that has just ended needs no cancellation.
         with suppress(NothingToCancel):
             await in_database(cancel, run_id, action=CancelAction.INTERRUPT)
             current().cancelled(run_id)
-    if delete_threads:
-        for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
-            await _delete_threads(page, principal)
+    await remove_hidden(hidden)
 
 
-async def _delete_threads(thread_ids: Collection[UUID], principal: Principal) -> None:
-    """Delete the threads that the Auth file lets the principal delete; without an Auth file, all of
-    them at once.
+async def _hide_threads(thread_ids: Collection[UUID], principal: Principal) -> list[UUID]:
+    """Hide the threads that the Auth file lets the principal delete, without an Auth file all of them
+    at once; return their ids.
     """
     allowed: dict[str, tuple[Any, list[UUID]]] = {}
     for thread_id, narrowed in await deletable(principal, thread_ids):
         allowed.setdefault(repr(narrowed.filters), (narrowed, []))[1].append(thread_id)
-    for narrowed, found in allowed.values():
-        await delete_threads_of(found, principal=narrowed)
+    hidden = [await hide_threads(found, principal=narrowed) for narrowed, found in allowed.values()]
+    return [thread_id for each in hidden for thread_id in each]
 
 
 def _hide(assistant_id: UUID, *, principal: Principal) -> None:

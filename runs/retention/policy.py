@@ -17,7 +17,8 @@ from runs.conf import settings
 from runs.deletion import ROWS, Step
 from runs.models import DeletedRun, RunEvent
 from runs.requests.idempotency import forgotten
-from runs.retention import expired_threads, leftovers
+from runs.retention import expired_threads, leftovers, users
+from runs.retention.erasures import unfinished
 from runs.retention.old_runs import ended_before, old_events, old_runs, removable
 from runs.webhooks import outbox
 from threads.checkpoints import CheckpointStorage
@@ -83,6 +84,12 @@ class Report:
     webhooks: int = 0
     #: Bulk actions of operators that ended long ago.
     bulk_actions: int = 0
+    #: Users whose deletion had been cut off, and rows of theirs that have no count above. A dry run counts
+    #: only the users.
+    users: int = 0
+    user_rows: int = 0
+    #: Users who could not be deleted; logged, on record, and retried later.
+    users_failed: int = 0
     #: Clients' Idempotency-Keys that are forgotten.
     keys: int = 0
     #: Tickets of websockets that have expired.
@@ -143,6 +150,7 @@ def survey(policy: Policy) -> Report:
         report.threads_deleted = expired_threads.due(now, TtlStrategy.DELETE).count()
         report.threads_trimmed = expired_threads.due(now, TtlStrategy.KEEP_LATEST).count()
     report.threads_discarded = deletion.overdue(now).count()
+    report.users = unfinished(now).count()
     if policy.runs_before is not None:
         report.runs = removable(policy.runs_before).count()
     if policy.events_before is not None:
@@ -166,6 +174,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from expired_threads.delete_expired(pruning, policy.rows)
         yield from expired_threads.trim_expired(pruning, policy.rows)
     yield from deletion.discarded(pruning, rows=policy.rows)
+    yield from users.resumed(policy.rows)
     yield from deletion.all_remains(rows=policy.rows)
     if policy.runs_before is not None:
         yield from old_runs(policy.runs_before, rows=policy.rows)

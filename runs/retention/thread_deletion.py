@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from runs.conf import settings
-from runs.deletion import ROWS, Step, remove_threads
+from runs.deletion import ROWS, THREADS, Step, parts, remove_threads
 from runs.identity.principals import Principal
 from runs.models import Run, RunStatus
 from runs.process.current import current
@@ -21,7 +21,7 @@ from threads.checkpoints.opening import open_pruning
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
 from threads.db.database import in_database
-from threads.models import Thread
+from threads.models import Thread, TtlStrategy
 from threads.models.querysets import Principal as Owner
 
 #: How long a request works on the removal, in seconds; the sweep removes the rest.
@@ -34,16 +34,30 @@ async def delete_threads(thread_ids: Collection[UUID], *, principal: Owner) -> l
     After the first commit they are hidden, and their runs are fenced. Their rows are then removed
     in steps, by the sweep if this process ends.
     """
+    hidden = await hide_threads(thread_ids, principal=principal)
+    await remove_hidden(hidden)
+    return hidden
+
+
+async def hide_threads(thread_ids: Collection[UUID], *, principal: Owner) -> list[UUID]:
+    """Hide those of the threads that the principal owns; return their ids. The sweep removes them."""
     hidden, stopped = await in_database(hide, list(thread_ids), principal=principal)
     runtime = current()
     for run_id in stopped:
         runtime.cancelled(run_id)
     for thread_id in hidden:
         runtime.wakeups.tell(thread_id)
-    if hidden:
-        pruning = runtime.storage.pruning()
-        await _work(remove_threads(hidden, pruning, rows=ROWS, kind="threads_deleted"))
     return hidden
+
+
+async def remove_hidden(thread_ids: Collection[UUID]) -> None:
+    """Remove hidden threads for `PATIENCE` seconds; the sweep removes the rest."""
+    await _work(_removal(thread_ids, current().storage.pruning()), until=_deadline())
+
+
+def _removal(thread_ids: Collection[UUID], pruning: Pruning) -> Iterator[Step]:
+    for page in parts(thread_ids, THREADS):
+        yield from remove_threads(page, pruning, rows=ROWS, kind="threads_deleted")
 
 
 def delete_for_operator(threads: Collection[Thread]) -> dict[str, int]:
@@ -65,15 +79,35 @@ async def shorten_threads(thread_ids: Collection[UUID], *, principal: Owner) -> 
     """Delete the past of those of the threads that the principal owns, except threads with a run in
     flight.
 
-    Returns the ids of the shortened threads.
+    Returns the ids of the threads that are shortened, or that the sweep will shorten because the
+    time was over.
     """
-    pruning = current().storage.pruning()
-    done = []
+    pruning, until = current().storage.pruning(), _deadline()
+    done, rest = [], []
     for thread_id in dict.fromkeys(thread_ids):
-        steps = await _work(_shorten(thread_id, pruning, principal))
+        steps, ended = await _work(_shorten(thread_id, pruning, principal), until=until)
         if ("threads_trimmed", 1) in steps:
             done.append(thread_id)
-    return done
+        elif not ended:
+            rest.append(thread_id)
+    return done + (await in_database(_put_off, rest, principal) if rest else [])
+
+
+def _put_off(thread_ids: Collection[UUID], principal: Owner) -> list[UUID]:
+    """Leave threads to the sweep: let them expire now, with the strategy `keep_latest`.
+
+    Threads that another expiry is going to delete are left out, because they would be kept.
+    """
+    with transaction.atomic():
+        owned = Thread.objects.for_principal(principal).visible().filter(id__in=thread_ids)
+        kept = owned.exclude(ttl_strategy=TtlStrategy.DELETE, ttl_minutes__isnull=False)
+        locked = list(kept.order_by("id").locked().values_list("id", flat=True))
+        busy = set(Run.objects.in_flight().filter(thread__in=locked).values_list("thread", flat=True))
+        found = [thread_id for thread_id in locked if thread_id not in busy]
+        Thread.objects.filter(id__in=found).update(
+            expires_at=clock.now(), ttl_strategy=TtlStrategy.KEEP_LATEST
+        )
+    return found
 
 
 def _shorten(thread_id: UUID, pruning: Pruning, principal: Owner) -> Iterator[Step]:
@@ -82,14 +116,21 @@ def _shorten(thread_id: UUID, pruning: Pruning, principal: Owner) -> Iterator[St
     yield from trim(owned.locked(), pruning, rows=ROWS)
 
 
-def hide(thread_ids: Collection[UUID], *, principal: Owner) -> tuple[list[UUID], list[UUID]]:
+def hide(
+    thread_ids: Collection[UUID], *, principal: Owner, wait: bool = True
+) -> tuple[list[UUID], list[UUID]]:
     """Hide threads: end their runs, and fence their writers. Return the threads' ids and those of
     the ended runs.
+
+    Args:
+        wait: Whether to wait for threads that other transactions have locked; they are left out
+            otherwise.
     """
     now = clock.now()
     with transaction.atomic():
         owned = Thread.objects.for_principal(principal).visible().filter(id__in=thread_ids)
-        found = list(owned.order_by("id").locked().values_list("id", flat=True))
+        locked = owned.locked() if wait else owned.select_for_update(of=("self",), skip_locked=True)
+        found = list(locked.order_by("id").values_list("id", flat=True))
         stopped = list(
             Run.objects.in_flight().filter(thread__in=found).values_list("id", "status").order_by("id")
         )
@@ -100,10 +141,20 @@ def hide(thread_ids: Collection[UUID], *, principal: Owner) -> tuple[list[UUID],
     return found, [run_id for run_id, _ in stopped]
 
 
-async def _work(steps: Iterator[Step]) -> list[Step]:
-    """Execute the steps of a removal for a bounded time; without rests, because a client waits."""
+def _deadline() -> float:
+    """Until when a request that begins now works on a removal, by the event loop's clock."""
+    return asyncio.get_running_loop().time() + PATIENCE
+
+
+async def _work(steps: Iterator[Step], *, until: float) -> tuple[list[Step], bool]:
+    """Execute the steps of a removal until a time; without rests, because a client waits.
+
+    Returns the steps, and whether they were all.
+    """
     clock_time = asyncio.get_running_loop().time
-    ends, done = clock_time() + PATIENCE, []
-    while clock_time() < ends and (step := await in_database(next, steps, None)) is not None:
+    done: list[Step] = []
+    while clock_time() < until:
+        if (step := await in_database(next, steps, None)) is None:
+            return done, True
         done.append(step)
-    return done
+    return done, False

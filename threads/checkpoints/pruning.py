@@ -43,6 +43,10 @@ class Pruning(ABC):
         """
 
     @abstractmethod
+    def count(self, thread_ids: Collection[UUID], *, limit: int) -> int:
+        """How many checkpoints threads have; `limit` if there are at least so many."""
+
+    @abstractmethod
     def keep_latest(self, thread_id: UUID, *, limit: int) -> int:
         """Delete up to `limit` checkpoints or values that the current state does not need.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.contrib.admin import ModelAdmin
-from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_permission_codename, get_user_model
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -18,15 +19,22 @@ from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
 
 from runs.admin.rights import READ, missing, refused
+from runs.lifecycle.operators.operations import Operator
+from runs.models import Erasure
+from runs.retention.erasures import in_words
 from runs.retention.user_exports import exported_user
 from runs.retention.users import belongings, delete_user
 
-#: How long one request deletes, in seconds; the next one goes on.
+logger = logging.getLogger(__name__)
+
+#: How long one request deletes, in seconds; the sweep deletes the rest.
 PATIENCE = 10.0
 #: The most characters of an export in one answer.
 MOST_EXPORTED = 64 * 1024 * 1024
 #: The steps that tell that the user is gone.
 LAST = ("assistants", "users")
+REST = "The rest is deleted in the background."
+STOPPED = "The account was made active again, and nothing more is deleted."
 TOO_LARGE = "This user's data is larger than 64 MB. Export it with: manage.py agents users export"
 
 
@@ -57,6 +65,7 @@ class People:
             "title": f"What is {user.get_username()}'s",
             "opts": self.page.opts,
             "person": user,
+            "erasure": Erasure.objects.filter(user=user.pk).first(),
             "has": [(name.replace("_", " "), count) for name, count in belongings(user.pk).items()],
             "why_not_export": _needed(lacks["export"]),
             "why_not_delete": _needed(lacks["delete"]) or _protected(request, user),
@@ -94,35 +103,31 @@ class People:
         if request.POST.get("username") != user.get_username():
             self.page.message_user(request, "Nothing was deleted: the username differs.", messages.ERROR)
             return here
-        counted, done = _deleted(user.pk)
-        what = ", ".join(
-            f"{count:,} {kind.replace('_', ' ')}"
-            for kind, count in counted.items()
-            if count and kind != "users"
+        asking: Any = request.user
+        what = in_words(counted := _deleted(user.pk, Operator(str(asking), "admin", asking.pk)))
+        if counted["users"]:
+            text = f"The user {user.get_username()} is deleted with {what}."
+            self.page.message_user(request, text, messages.SUCCESS)
+            return HttpResponseRedirect(reverse("admin:threads_thread_changelist"))
+        going_on = Erasure.objects.filter(user=user.pk).exists()
+        self.page.message_user(
+            request, f"Deleted so far: {what}. {REST if going_on else STOPPED}", messages.WARNING
         )
-        if not done:
-            text = f"Deleted so far: {what or 'nothing'}. There is more: delete again to go on."
-            self.page.message_user(request, text, messages.WARNING)
-            return here
-        rows: Any = [user]
-        LogEntry.objects.log_actions(request.user.pk, rows, DELETION, f"Deleted with {what or 'no data'}.")  # type: ignore[arg-type]
-        text = f"The user {user.get_username()} is deleted with {what or 'no data'}."
-        self.page.message_user(request, text, messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:threads_thread_changelist"))
+        return here
 
 
-def _deleted(user_id: Any) -> tuple[Counter[str], bool]:
-    """Delete for a bounded time; return what was deleted, and whether that was all."""
+def _deleted(user_id: Any, by: Operator) -> Counter[str]:
+    """Delete for a bounded time; return what was deleted, with `users` if that was all."""
     counted: Counter[str] = Counter()
     ends = time.monotonic() + PATIENCE
     try:
-        for kind, count in delete_user(user_id):
+        for kind, count in delete_user(user_id, by):
             counted[kind] += count
             if time.monotonic() > ends and kind not in LAST:
-                return counted, False
-    except RuntimeError:  # others keep some of the threads locked
-        return counted, False
-    return counted, True
+                break
+    except Exception:  # the person's page says why, and the sweep tries again
+        logger.exception("The user with ID %s could not be deleted; it is retried.", user_id)
+    return counted
 
 
 def may(verb: str) -> str:

@@ -91,7 +91,11 @@ async def delete_thread(request: Request, thread_id: UUID) -> HttpResponse:
 
 @collection.post("/threads/prune", summary="Delete threads, or their past states")
 async def prune_threads(request: Request, body: Annotated[ThreadPrune, JSONBody(...)]) -> dict[str, int]:
-    """Unknown ids are ignored. `keep_latest` skips threads with a run in flight."""
+    """Unknown ids are ignored. `keep_latest` skips threads with a run in flight.
+
+    What takes longer than ten seconds is finished in the background. `keep_latest` does not count a thread for
+    which there was no time and that has a time to live of the strategy `delete`; ask again for it.
+    """
     remove = delete_threads if body.strategy == "delete" else shorten_threads
     return {"pruned_count": len(await remove(body.thread_ids, principal=request.auth))}
 

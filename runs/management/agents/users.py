@@ -7,11 +7,17 @@ from collections import Counter
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import DatabaseError
 
+from runs.exceptions import RunsError
 from runs.management.agents.parsing import Noun, by_username, confirmed
 from runs.management.agents.printing.output import Output
+from runs.management.agents.run_verbs.actions import operator
 from runs.retention.user_exports import exported_user
 from runs.retention.users import belongings, delete_user
+
+#: What happens to what is left of a user.
+REST = "The rest is deleted in the background: by the next sweep of a server, or by `manage.py prune`."
 
 
 def add(nouns: Any) -> None:
@@ -44,12 +50,15 @@ def delete(given: Namespace, out: Output) -> int:
         return 1
     counted: Counter[str] = Counter()
     try:
-        for kind, count in delete_user(user.pk):
+        for kind, count in delete_user(user.pk, operator()):
             counted[kind] += count
             if kind == "threads" and count:
                 out.say(f"{counted[kind]} of {has['threads']} threads are deleted.")
-    except RuntimeError as error:
-        raise CommandError(f"{error} Run this command again.") from error
+    except (RunsError, DatabaseError, KeyboardInterrupt):
+        out.say(REST)
+        raise
+    if not counted["users"]:
+        raise CommandError(f"The user {given.user!r} was made active again. Nothing more is deleted.")
     _print(given.user, dict(counted), out, dry_run=False)
     return 0
 

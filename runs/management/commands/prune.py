@@ -36,7 +36,7 @@ exit codes:
   0   done, or --max-seconds have passed; run it again for the rest
   1   an unexpected error, or a database that cannot be used
   2   wrong usage
-  4   some threads could not be pruned; the log says why
+  4   some threads or users could not be pruned; the log says why
 
 Servers do the same every RETENTION_SWEEP seconds. Any number of these commands may run at once, also while servers
 run: each transaction is short, checks again what it removes, and skips locked threads.
@@ -105,8 +105,10 @@ class Command(BaseCommand):
             raise CommandError(f"The database cannot be used: {' '.join(str(error).split())}") from error
         shown = {"schema": SCHEMA, **asdict(report)}
         self.stdout.write(json.dumps(shown) if options["json"] else summary(report))
-        if report.threads_failed:
-            text = f"Not pruned: {report.threads_failed} threads; the log says why."
+        if report.threads_failed or report.users_failed:
+            text = (
+                f"Not pruned: {report.threads_failed} threads, {report.users_failed} users; the log says why."
+            )
             raise CommandError(text, returncode=UNPRUNED)
 
     @staticmethod
@@ -139,7 +141,9 @@ def removed(report: Report) -> str:
         f"{report.events} events, {report.runs} runs, {report.threads_deleted} expired threads, "
         f"{report.threads_discarded} threads of stateless runs, {report.checkpoint_rows} rows of checkpoints, "
         f"{report.store_items} items of the store, {report.workers} workers, "
-        f"{report.webhooks} webhooks, {report.bulk_actions} bulk actions, {report.keys} idempotency keys, {report.tickets} tickets; {report.threads_trimmed} threads left with their present state only"
+        f"{report.webhooks} webhooks, {report.bulk_actions} bulk actions, {report.keys} idempotency keys, "
+        f"{report.tickets} tickets, {report.users} users whose deletion was cut off; "
+        f"{report.threads_trimmed} threads left with their present state only"
     )
 
 

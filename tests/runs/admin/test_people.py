@@ -12,6 +12,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth import get_user_model
 
 from runs.admin.thread_page import people
+from runs.exceptions import ThreadLocked
 from tests.runs.management.agents.test_nouns import belongings, of_users
 from tests.support.admin_site import sign_in, staff
 from tests.support.rows import make_thread, make_user
@@ -66,9 +67,42 @@ def test_a_deletion_that_takes_long_is_continued(monkeypatch: pytest.MonkeyPatch
     while get_user_model().objects.filter(pk=user.pk).exists():
         pages.append(client.post(address, asked, follow=True).content.decode())
         assert len(pages) < 50
-    assert "delete again to go on" in pages[0]
+    assert "The rest is deleted in the background." in pages[0]
+    assert "<b>It is being deleted.</b>" in pages[0] and "It could not go on" not in pages[0]
     assert ">Deactivated<" in pages[0].replace("\n", "").replace("</svg>", ">")
     assert set(of_users([user.pk]).values()) == {0}
+
+
+def test_a_deletion_that_cannot_go_on_says_why_until_the_account_is_active(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user, client = make_user(), staff(*DELETE)
+
+    def locked(*_: Any) -> Any:
+        raise ThreadLocked("Others keep some of the user's threads locked.")
+
+    monkeypatch.setattr("runs.retention.users._threads", locked)
+    asked = {"username": user.username}
+    html = client.post(f"{PEOPLE}{user.pk}/remove/", asked, follow=True).content.decode()
+    assert "Deleted so far: no data. The rest is deleted in the background." in html
+    assert "tried again: Others keep some of the user&#x27;s threads locked." in html
+    get_user_model().objects.filter(pk=user.pk).update(is_active=True)
+    assert "It is being deleted" not in client.get(f"{PEOPLE}{user.pk}/").content.decode()
+
+
+def test_a_deletion_that_was_stopped_by_activating_the_account_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    user, client = make_user(), staff(*DELETE)
+
+    def activated(*_: Any) -> Any:
+        get_user_model().objects.filter(pk=user.pk).update(is_active=True)
+        return iter(())
+
+    monkeypatch.setattr("runs.retention.users._threads", activated)
+    asked = {"username": user.username}
+    html = client.post(f"{PEOPLE}{user.pk}/remove/", asked, follow=True).content.decode()
+    assert "The account was made active again, and nothing more is deleted." in html
 
 
 def test_an_account_deletes_neither_itself_nor_a_higher_one() -> None:

@@ -28,8 +28,10 @@ from runs.identity.credentials import Proof
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
 from runs.identity.sockets import principal_of_scope
+from runs.lifecycle.operators.operations import Operator
 from runs.models import AuthIdentity, Cron, Run
 from runs.process.current import current
+from runs.retention.users import delete_user
 from tests.runs.api import test_secrets as secrets
 from tests.runs.api.test_command_tenancy import LIFECYCLE, OverHTTP
 from tests.runs.identity import auth_sample
@@ -104,6 +106,28 @@ async def test_a_thread_belongs_to_the_user_that_the_file_names(auth: None, http
     assert (await http.get(path, headers=ada())).status_code == 200
     assert (await http.get(path, headers=BOB)).status_code == 404
     assert await in_database(AuthIdentity.objects.count) == 2
+
+
+async def test_a_user_who_is_being_deleted_is_refused_and_then_another(
+    auth: None, http: httpx.AsyncClient
+) -> None:
+    assert (await http.post("/threads", json={}, headers=ada())).status_code == 200
+    [before] = await in_database(list, AuthIdentity.objects.values_list("user", flat=True))
+    steps = delete_user(before, Operator("root", "command"))
+    while (step := await in_database(next, steps, None)) is not None and step[0] != "assistants":
+        assert (await http.post("/threads/search", json={}, headers=ada())).status_code == 403, step
+    found = await http.post("/threads/search", json={}, headers=ada())
+    assert (found.status_code, found.json()) == (200, [])
+    [after] = await in_database(list, AuthIdentity.objects.values_list("user", flat=True))
+    assert before != after
+
+
+async def test_a_user_whose_identity_was_deleted_by_hand_is_refused(
+    auth: None, http: httpx.AsyncClient
+) -> None:
+    assert (await http.post("/threads", json={}, headers=ada())).status_code == 200
+    await in_database(AuthIdentity.objects.all().delete)
+    assert (await http.post("/threads/search", json={}, headers=ada())).status_code == 403
 
 
 @pytest.mark.parametrize("strategy", ["keep_latest", "delete"])

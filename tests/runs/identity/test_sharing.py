@@ -20,6 +20,7 @@ from runs.exceptions import NotFound
 from runs.graphs.stores import store_of_run
 from runs.identity.auth_file import configured
 from runs.identity.principals import Principal
+from runs.lifecycle.operators.operations import Operator
 from runs.models import Assistant, Cron, Run
 from runs.retention.users import delete_user
 from tests.runs.api import auth_teams
@@ -296,7 +297,7 @@ async def test_a_member_who_is_deleted_leaves_the_others_theirs(
     assert waiting.status_code == 200, waiting.text
     if by_command:
         await in_database(Assistant.objects.filter(id=shared_world.ids["a"]).update, user=mate)
-        await in_database(lambda: list(delete_user(mate.pk)))
+        await in_database(lambda: list(delete_user(mate.pk, Operator("ada", "command"))))
         kept = await in_database(Assistant.objects.get, id=shared_world.ids["a"])
         assert kept.user_id == owner.pk
     else:

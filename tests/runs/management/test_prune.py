@@ -12,19 +12,22 @@ import pytest
 from django.db import connection
 
 from runs.checks.configuration import check_graphs
+from runs.lifecycle.operators.operations import Operator
 from runs.management.commands.prune import Command
-from runs.models import Run, RunEvent, Worker
+from runs.models import Erasure, Run, RunEvent, Worker
+from runs.retention.erasures import begin
 from tests.support.commands import Result, manage
 from tests.support.driving import Driver
 from tests.support.postgres import free_port
-from tests.support.rows import make_events, make_run, make_thread, make_worker
+from tests.support.rows import make_events, make_run, make_thread, make_user, make_worker
 from threads.db import clock
 from threads.db.database import in_database
 from threads.models import Thread
 
 KEYS = [
     "schema", "dry_run", "events", "runs", "threads_deleted", "threads_trimmed", "threads_discarded",
-    "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "bulk_actions", "keys", "tickets", "complete", "duration_s",
+    "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "bulk_actions",
+    "users", "user_rows", "users_failed", "keys", "tickets", "complete", "duration_s",
 ]  # fmt: skip
 DAY = 86_400.0
 
@@ -74,7 +77,8 @@ def test_without_options_the_settings_say_what_is_old(
     assert result.out.startswith(
         "Removed 6 events, 0 runs, 1 expired threads, 1 threads of stateless runs, 0 rows of checkpoints, "
         "0 items of the store, 1 workers, "
-        "0 webhooks, 0 bulk actions, 0 idempotency keys, 0 tickets; 1 threads left with their present state only, in "
+        "0 webhooks, 0 bulk actions, 0 idempotency keys, 0 tickets, "
+        "0 users whose deletion was cut off; 1 threads left with their present state only, in "
     )
     assert set(RunEvent.objects.values_list("run", flat=True)) == {young.id}
     assert set(Thread.objects.values_list("id", flat=True)) == {young.thread_id, kept.id}
@@ -221,7 +225,24 @@ def test_threads_that_cannot_be_pruned_exit_with_4(
     expired("keep_latest")
     result = prune_here(capsys, "--json")
     assert (result.code, result.json["threads_failed"]) == (4, 1)
-    assert "Not pruned: 1 threads; the log says why." in result.err
+    assert "Not pruned: 1 threads, 0 users; the log says why." in result.err
+
+
+def test_a_user_who_cannot_be_deleted_exits_with_4(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = make_user()
+    begin(user.pk, Operator("ada", "command"))
+    Erasure.objects.update(touched_at=clock.now() - timedelta(minutes=5))
+    assert prune_here(capsys, "--dry-run", "--json").json["users"] == 1
+
+    def broken(*_: Any) -> Any:
+        raise ValueError("illegible")
+
+    monkeypatch.setattr("runs.retention.users._threads", broken)
+    result = prune_here(capsys, "--json")
+    assert (result.code, result.json["users_failed"], result.json["users"]) == (4, 1, 0)
+    assert Erasure.objects.get().why == "illegible"
 
 
 def test_the_help_explains_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,7 @@ DELETE_SOME = """
 DELETE FROM {table}
 WHERE ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE thread_id = ANY(%s::text[]) LIMIT %s))
 """
+SOME = "SELECT count(*) FROM (SELECT 1 FROM checkpoints WHERE thread_id = ANY(%s::text[]) LIMIT %s) AS found"
 PARENTS = "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE thread_id = %s"
 # A delta channel without a value in a checkpoint has a counter there of the updates since its last value.
 HEADS = """
@@ -66,6 +67,10 @@ class PostgresPruning(Pruning):
             if deleted < limit:
                 deleted += _execute(DELETE_SOME.format(table=table), [names, limit - deleted])
         return deleted
+
+    def count(self, thread_ids: Collection[UUID], *, limit: int) -> int:
+        [(found,)] = _rows(SOME, [[str(thread_id) for thread_id in thread_ids], limit])
+        return int(found)
 
     def keep_latest(self, thread_id: UUID, *, limit: int) -> int:
         thread = str(thread_id)

@@ -19,6 +19,10 @@ DELETE_SOME = """
 DELETE FROM {table} WHERE rowid IN (
     SELECT rowid FROM {table} WHERE thread_id IN (SELECT value FROM json_each(?)) LIMIT ?)
 """
+SOME = """
+SELECT count(*) FROM (
+    SELECT 1 FROM checkpoints WHERE thread_id IN (SELECT value FROM json_each(?)) LIMIT ?)
+"""
 PARENTS = "SELECT checkpoint_ns, checkpoint_id, parent_checkpoint_id FROM checkpoints WHERE thread_id = ?"
 HEADS = """
 SELECT checkpoint_ns, max(checkpoint_id), CAST(metadata AS TEXT)
@@ -69,6 +73,11 @@ class SqlitePruning(Pruning):
                 if db is not None and deleted < limit:
                     deleted += db.execute(DELETE_SOME.format(table=table), [names, limit - deleted]).rowcount
         return deleted
+
+    def count(self, thread_ids: Collection[UUID], *, limit: int) -> int:
+        names = json.dumps([str(thread_id) for thread_id in thread_ids])
+        with self._transaction() as db:
+            return 0 if db is None else int(db.execute(SOME, [names, limit]).fetchone()[0])
 
     def keep_latest(self, thread_id: UUID, *, limit: int) -> int:
         with self._transaction() as db:

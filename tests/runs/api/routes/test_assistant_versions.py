@@ -15,6 +15,7 @@ from langgraph_sdk.errors import ConflictError, NotFoundError
 from runs.assistants import definition, system_assistant_id
 from runs.models import Assistant, AssistantVersion, Run
 from runs.requests.run import BOTH_CONFIGURABLE_AND_CONTEXT, ContradictoryRequest
+from runs.retention import assistants, thread_deletion
 from tests.runs.api.routes.test_streams import eventually
 from threads.db.database import in_database
 from threads.models import Thread
@@ -287,6 +288,21 @@ async def test_the_threads_of_a_deleted_assistant_go_only_on_request(http: httpx
     assert (await http.delete(f"/assistants/{names[1]}")).status_code == 204
     codes = [(await http.get(f"/threads/{thread}")).status_code for thread in threads]
     assert codes == [404, 404, 200, 200]
+
+
+async def test_all_threads_of_an_assistant_are_hidden_before_one_is_removed(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many pages they fill, and although the time for their removal is over at once."""
+    name = (await http.post("/assistants", json={"graph_id": "sleeping"})).json()["assistant_id"]
+    body = {"assistant_id": name, "input": {"log": [], "delay": 60}, "on_completion": "keep"}
+    runs = [(await http.post("/runs", json=body)).json() for _ in range(3)]
+    monkeypatch.setattr(assistants, "THREADS", 2)
+    monkeypatch.setattr(thread_deletion, "PATIENCE", 0.0)
+    assert (await http.delete(f"/assistants/{name}?delete_threads=true")).status_code == 204
+    found = Run.objects.filter(id__in=[run["run_id"] for run in runs])
+    assert set(await in_database(list, found.values_list("status", flat=True))) == {"interrupted"}
+    assert [(await http.get(f"/threads/{run['thread_id']}")).status_code for run in runs] == [404] * 3
 
 
 async def test_an_id_can_be_used_again(http: httpx.AsyncClient) -> None:

@@ -14,10 +14,12 @@ from langgraph_sdk.errors import BadRequestError, ConflictError, NotFoundError
 
 from runs import deletion
 from runs.conf import settings
+from runs.retention import thread_deletion
+from runs.retention.policy import Policy
 from runs.states import copies, edits
 from tests.runs.api.routes.test_states import STEPS, ran
 from tests.runs.api.routes.test_streams import new_thread, sleep, until
-from tests.support.retention import traces
+from tests.support.retention import report_of, traces
 from threads.checkpoints import drafts
 from threads.checkpoints.opening import open_pruning
 from threads.db import clock
@@ -259,6 +261,38 @@ async def test_threads_are_pruned_by_their_ids(http: httpx.AsyncClient, sdk: Lan
         {"thread_ids": ids * 300},
     ):
         assert (await http.post("/threads/prune", json=body)).status_code == 422
+
+
+async def test_what_a_request_has_no_time_to_shorten_is_left_to_the_sweep(
+    http: httpx.AsyncClient, sdk: LangGraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Except a thread that is going to be deleted: the sweep would keep it. It is not counted."""
+    monkeypatch.setattr(thread_deletion, "PATIENCE", 0.0)
+    late, going, busy = await ran(sdk), await ran(sdk), await new_thread(http)
+    await http.post(f"/threads/{busy}/runs", json=sleep(30))
+    assert (await http.patch(f"/threads/{going}", json={"ttl": 600})).status_code == 200
+    before = (await http.get(f"/threads/{going}?include=ttl")).json()["ttl"]
+    assert await sdk.threads.prune([late, going, busy], strategy="keep_latest") == {"pruned_count": 1}
+    assert len(await sdk.threads.get_history(late, limit=100)) == 12
+    assert (await in_database(report_of, Policy())).threads_trimmed == 1
+    [state] = await sdk.threads.get_history(late, limit=100)
+    assert state["values"] == {"log": STEPS}
+    assert (await http.get(f"/threads/{late}?include=ttl")).json()["ttl"] is None
+    assert (await http.get(f"/threads/{going}?include=ttl")).json()["ttl"] == before
+    assert len(await sdk.threads.get_history(going, limit=100)) == 12
+
+
+async def test_what_a_request_has_no_time_to_delete_is_hidden(
+    sdk: LangGraphClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(thread_deletion, "PATIENCE", 0.0)
+    thread = await ran(sdk)
+    assert await sdk.threads.prune([thread]) == {"pruned_count": 1}
+    with pytest.raises(NotFoundError):
+        await sdk.threads.get(thread)
+    monkeypatch.setattr(deletion, "DISCARD_AFTER", 0.0)
+    await in_database(report_of, Policy())
+    assert await in_database(traces, UUID(thread)) == {}
 
 
 async def test_pruning_leaves_threads_that_are_busy_or_somebody_elses(
