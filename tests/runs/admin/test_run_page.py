@@ -13,7 +13,7 @@ from django.db import connections
 from django.test import Client
 
 from runs.encoding import encode
-from runs.models import Run, RunAction
+from runs.models import Run, RunAction, RunEvent
 from runs.protocols.agent.items import PACK
 from runs.protocols.differences import differences
 from runs.protocols.readable import lines
@@ -151,6 +151,14 @@ def test_events_are_unpacked_filtered_and_paged(root: Client) -> None:
 
 
 @pytest.mark.django_db
+def test_a_log_that_is_being_removed_is_not_shown_as_a_whole_one(root: Client) -> None:
+    run = make_run("success", event_count=3)
+    make_events(run, 3)
+    assert not part(root, run, "events")["removed"]
+    RunEvent.objects.filter(run=run, seq=3).delete()
+    assert part(root, run, "events")["removed"]
+
+
 def test_the_transcript_has_the_messages_of_the_last_state(root: Client) -> None:
     run = make_run("success")
     assert part(root, run, "transcript") == {"messages": [], "before": 0}

@@ -30,10 +30,12 @@ async def test_the_stream_of_a_run_whose_events_are_gone_ends_at_once_and_its_re
     report = await in_database(report_of, Policy(events_before=clock.now()))
     assert report.events > 0
     base = f"/threads/{thread}/runs/{run['run_id']}"
-    for last in ("-1", "1-3", None):
+    removed = '{"error":"LogRemoved","message":"The events of this run are no longer kept."}'
+    told = f"event: error\r\ndata: {removed}\r\n\r\n"
+    for last, text in (("-1", ""), (None, ""), ("1-100", ""), ("1-3", told)):
         headers = {"Last-Event-ID": last} if last else {}
         answer = await http.get(f"{base}/stream", headers=headers, timeout=5)
-        assert (answer.status_code, answer.text) == (200, "")
+        assert (answer.status_code, answer.text) == (200, text)
     assert (await http.get(f"{base}/join", timeout=5)).json() == done.json()
     assert (await http.get(f"/threads/{thread}/state")).json()["values"] == done.json()
     assert (await http.post(f"/threads/{thread}/runs/wait", json=body)).status_code == 200

@@ -13,11 +13,12 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from runs.agents import reading
-from runs.api.responses.following import event_chunks
+from runs.api.responses.following import event_chunks, prime
+from runs.api.routes.thread_stream import RUN_MODES, ThreadReader
 from runs.deletion import Step
 from runs.events import table, thread_log
 from runs.events.agent_stream import AgentStream
-from runs.events.table import START, Position
+from runs.events.table import START, Event, Position
 from runs.exceptions import LogRemoved
 from runs.lifecycle import cancellation
 from runs.lifecycle.operators.transfers import exported
@@ -219,3 +220,18 @@ async def test_a_reader_of_new_events_alone_is_told_nothing(quiet: Any, driver: 
     run = await in_database(ended_run)
     await in_database(next, removal("events"))
     assert [batch async for batch in driver.runtime.hub.follow(run.id, None)] == []
+
+
+async def test_what_is_told_in_pieces_is_not_told_without_its_beginning(quiet: Any, driver: Driver) -> None:
+    """A reader in the middle of a run's messages needs the ones before, which removal may take first."""
+    run = await in_database(ended_run)
+    run.kwargs = {"stream_mode": ["messages"]}
+    await in_database(run.save)
+    await in_database(next, removal("events"))
+    with pytest.raises(LogRemoved):
+        await prime(Projection(["messages"], subgraphs=False), run.id, before=(1, 5))
+    thread = await driver.thread(run)
+    reader = ThreadReader(thread, [RUN_MODES], open_graph=lambda: pytest.fail("No state is read."))  # type: ignore[arg-type]
+    entry = thread_log.Entry(run.id, Event(1, 5, "messages", "[{}, {}]"))
+    assert GONE in (await reader.frames(entry)).decode()
+    assert await reader.frames(entry) == b""
