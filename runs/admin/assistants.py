@@ -31,10 +31,11 @@ class AssistantAdmin(ReadOnlyAdmin):
     search_texts = ("name__icontains", "graph_id__icontains", BY_USERNAME)
     search_help_text = "Full id of an assistant (or several), part of its name or its graph's, or a username."
     fieldsets = (
-        (None, {"fields": ("name", "id", "graph_id", "description", "version", "owner", "its_runs")}),
+        (None, {"fields": ("name", "id", "graph_id", "version", "owner", "its_runs")}),
         ("Time", {"fields": ("created_full", "updated_full", "deleted_full")}),
-        ("Configuration", {"fields": ("config_json", "context_json", "metadata_json")}),
+        ("Configuration", {"fields": ("description", "config_json", "context_json", "metadata_json")}),
     )
+    payload_fieldsets = frozenset({"Configuration"})
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view

@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from runs.encoding import encode
-from runs.models import ApiKey, AuthIdentity, BulkAction, RunAction
+from runs.models import ApiKey, AssistantVersion, AuthIdentity, BulkAction, RunAction
 from tests.runs.crons.test_firing import make_cron
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import sign_in, staff
@@ -98,7 +98,7 @@ ACTIONS: dict[tuple[str, str], str] = {
 #: The pages that show what people and graphs wrote.
 READERS = {
     "runs_run_change", "runs_run_page_facts", "runs_run_page_events", "runs_run_page_export", "runs_cron_change",
-    "runs_webhookdelivery_change", "runs_waiting_changelist", "runs_waiting_items", "threads_thread_change", "threads_thread_export",
+    "runs_assistant_change", "runs_webhookdelivery_change", "runs_waiting_changelist", "runs_waiting_items", "threads_thread_change", "threads_thread_export",
     "threads_storeitem_change",
 }  # fmt: skip
 HOUR = timedelta(hours=1)
@@ -166,6 +166,12 @@ def rows() -> dict[str, Any]:
     stored = StoreItem.objects.create(
         user=user, namespace=namespace(["a"]), key="k", value=written, created_at=now, updated_at=now
     )
+    assistant = make_assistant(user=user, config=written, context=written, metadata=written, description=SECRET)
+    for version in (1, 2):
+        AssistantVersion.objects.create(
+            assistant=assistant, version=version, graph_id="agent", config={"text": f"{SECRET} {version}"},
+            created_at=now,
+        )  # fmt: skip
     return {
         "run": run,
         "thread": thread,
@@ -176,7 +182,7 @@ def rows() -> dict[str, Any]:
         ),
         "worker": make_worker(),
         "bulkaction": BulkAction.objects.create(kind="cancel", who="ada", origin="admin", created_at=now),
-        "assistant": make_assistant(user=user),
+        "assistant": assistant,
         "apikey": ApiKey.objects.create(user=user, prefix="k", digest="d", created_at=now),
         "authidentity": AuthIdentity.objects.create(user=user, identity="i", created_at=now),
     }
@@ -266,4 +272,4 @@ def test_one_reading_an_hour_is_on_record(rows: dict[str, Any]) -> None:
             client.get(address(name, rows))
     kinds = sorted(RunAction.objects.values_list("kind", flat=True))
     assert kinds == ["export", "read"]
-    assert LogEntry.objects.count() == len({"thread", "storeitem", "cron", "webhookdelivery"})
+    assert LogEntry.objects.count() == len({"thread", "storeitem", "cron", "webhookdelivery", "assistant"})
