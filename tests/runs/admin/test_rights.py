@@ -254,6 +254,24 @@ def test_each_action_is_offered_only_with_its_permission(granted: str) -> None:
     assert offered == wanted
 
 
+@pytest.mark.parametrize(
+    ("page", "lookup"),
+    [
+        ("runs_run", "metadata__text__startswith"), ("runs_run", "kwargs__contains"), ("runs_run", "failure__regex"),
+        ("runs_cron", "payload__contains"), ("runs_assistant", "config__contains"),
+        ("runs_webhookdelivery", "payload__contains"), ("runs_apikey", "digest__startswith"),
+        ("threads_thread", "values__contains"), ("threads_thread", "user__password__startswith"),
+        ("threads_storeitem", "value__contains"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("rows")
+def test_an_address_asks_for_no_column_that_is_not_shown(page: str, lookup: str) -> None:
+    client = staff(*VIEW)
+    for value in (SECRET[:4], "nothing-like-it"):
+        response = client.get(reverse(f"admin:{page}_changelist"), {lookup: value})
+        assert response.status_code == 400, (lookup, value)
+
+
 def test_a_visitor_and_a_user_who_is_no_staff_see_no_page(rows: dict[str, Any]) -> None:
     person = Client()
     person.force_login(make_user(is_superuser=True))
