@@ -8,7 +8,6 @@ task's input, which is nearly always the state that has just been streamed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -39,10 +38,6 @@ MESSAGE_FIELDS = (
     "additional_kwargs",
     "chunk_position",
 )
-
-
-#: The beginning of an item in its row.
-_ITEM = re.compile(r'\["(\w+)",\[[^\]]*\],\d+,')
 
 
 class Compactor:
@@ -84,11 +79,6 @@ class Compactor:
 def pack(items: Iterable[str]) -> str:
     """The data of a row of items."""
     return f"[{','.join(items)}]"
-
-
-def modes_in(start: str) -> list[str]:
-    """The modes of the items at the start of a row's data, for the admin."""
-    return list(dict.fromkeys(_ITEM.findall(start)))
 
 
 def checkpoint(data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -22,10 +22,13 @@ from tests.support.rows import make_assistant, make_events, make_run, make_threa
 from threads.db import clock
 from threads.db.namespaces import encode as namespace
 from threads.models import StoreItem
+from threads.redaction import HIDDEN
 
 OURS = ("runs", "threads")
 #: The text in each row that people and graphs write.
 SECRET = "what-a-person-wrote"
+#: What is secret by its name.
+CANARY = "canary-of-a-key"
 READ, OPERATE = "view_run_payload", "operate_run"
 NO_PAGE = "no page"
 
@@ -152,10 +155,10 @@ def rows() -> dict[str, Any]:
     """A row of each model, full of what people wrote, by the model's name."""
     user = make_user()
     now = clock.now()
-    written = {"text": SECRET}
+    written = {"text": SECRET, "api_key": CANARY}
     thread = make_thread(
         user=user, status="interrupted", values=written, config=written, metadata={"title": SECRET},
-        interrupts={"task": [{"id": "0" * 32, "value": SECRET}]},
+        interrupts={"task": [{"id": "0" * 32, "value": written}]},
     )  # fmt: skip
     failure = {"node": "boom", "traceback": SECRET, "tasks": []}
     run = make_run(
@@ -166,10 +169,12 @@ def rows() -> dict[str, Any]:
     stored = StoreItem.objects.create(
         user=user, namespace=namespace(["a"]), key="k", value=written, created_at=now, updated_at=now
     )
-    assistant = make_assistant(user=user, config=written, context=written, metadata=written, description=SECRET)
+    assistant = make_assistant(
+        user=user, config=written, context=written, metadata=written, description=SECRET
+    )
     for version in (1, 2):
         AssistantVersion.objects.create(
-            assistant=assistant, version=version, graph_id="agent", config={"text": f"{SECRET} {version}"},
+            assistant=assistant, version=version, graph_id="agent", config={**written, "version": version},
             created_at=now,
         )  # fmt: skip
     return {
@@ -178,7 +183,7 @@ def rows() -> dict[str, Any]:
         "storeitem": stored,
         "cron": make_cron(payload={"input": written}, metadata=written),
         "webhookdelivery": delivery_to(
-            "https://example.com/", state="failed", finished_at=now, payload=written
+            f"https://example.com/?token={CANARY}", state="failed", finished_at=now, payload=written
         ),
         "worker": make_worker(),
         "bulkaction": BulkAction.objects.create(kind="cancel", who="ada", origin="admin", created_at=now),
@@ -233,6 +238,15 @@ def test_what_people_wrote_is_shown_only_to_readers_and_on_record(granted: str, 
             shown.add(name)
             assert RunAction.objects.count() + LogEntry.objects.count() > before, name
     assert shown == (READERS if READ in SETS[granted] and SETS[granted] >= VIEW else set())
+
+
+def test_no_page_shows_what_is_secret_by_its_name(rows: dict[str, Any]) -> None:
+    client = sign_in(is_superuser=True)
+    # An export for the person whose data it is has what they wrote as they wrote it.
+    for name in PAGES.keys() - {"threads_thread_export"}:
+        html = client.get(address(name, rows)).content.decode()
+        assert CANARY not in html, name
+        assert name not in READERS or HIDDEN in html, name
 
 
 @pytest.mark.parametrize("granted", SETS)

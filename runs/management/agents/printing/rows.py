@@ -49,7 +49,7 @@ def run_row(run: Run) -> dict[str, Any]:
 
 def run_details(run: Run) -> dict[str, Any]:
     """A run with its request, without secrets."""
-    return {**run_row(run), "metadata": run.metadata, "kwargs": run_json(run, ["kwargs"])["kwargs"]}
+    return {**run_row(run), "metadata": redacted(run.metadata), "kwargs": run_json(run, ["kwargs"])["kwargs"]}
 
 
 def thread_row(thread: Thread) -> dict[str, Any]:
@@ -68,13 +68,13 @@ def thread_row(thread: Thread) -> dict[str, Any]:
 
 def thread_details(thread: Thread) -> dict[str, Any]:
     """A thread with its values and questions, without secrets."""
-    return {
-        **thread_row(thread),
+    payloads = {
         "interrupts": [each for asked in thread.interrupts.values() for each in asked],
         "metadata": thread.metadata,
-        "config": redacted(thread.config),
+        "config": thread.config,
         "values": thread.values,
     }
+    return {**thread_row(thread), **redacted(payloads)}
 
 
 def worker_row(worker: Any) -> dict[str, Any]:
