@@ -78,7 +78,7 @@ def shown_status(row: dict[str, Any]) -> str:
 
 
 def show(given: Namespace, out: Output) -> int | None:
-    run = by_id(loaded(Run.objects.all()), given.run)
+    run: Any = by_id(loaded(Run.objects.all()), given.run)
     details = run_details(run)
     if out.as_json:
         out.object(run=details)
@@ -87,7 +87,7 @@ def show(given: Namespace, out: Output) -> int | None:
     return exit_status(run) if given.exit_status else None
 
 
-def _print(run: Run, details: dict[str, Any], out: Output) -> None:
+def _print(run: Any, details: dict[str, Any], out: Output) -> None:
     error = details["error"] or {}
     kwargs = details["kwargs"]
     took = details["duration_s"]
