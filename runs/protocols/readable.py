@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runs.encoding import decode, encode
-from runs.protocols.agent.items import LOG, MODEL, PACK
+from runs.protocols.agent.items import LOG, MODEL, PACK, TOOL
 from runs.protocols.spans import Entry
 from threads.redaction import redacted, redacted_text
 
@@ -137,5 +137,6 @@ TOLD = {
     "custom": lambda data: ("custom", encode(data)),
     "tools": _tool,
     MODEL: _model,
+    TOOL: lambda data: ("error", f"tool failed: {_error(data.get('error'))}"),
     LOG: _log,
 }

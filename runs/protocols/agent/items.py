@@ -22,10 +22,11 @@ OF_VALUES: Final = "__of_values__"
 #: Stream modes that are kept as items if the run's creator did not request them.
 MODES: Final = frozenset(
     {"values", "updates", "messages", "custom", "tasks", "checkpoints", "tools"}
-)  #: Items for operators, which projections skip: a log line of the graph's code, and the begin or the end of a
-#: model's call, with the namespace of its node.
+)  #: Items for operators, which projections skip: a log line of the graph's code, the begin or the end of a
+#: model's call, with the namespace of its node, and the error of a tool's call, which clients may not read.
 LOG: Final = "log"
 MODEL: Final = "model"
+TOOL: Final = "tool"
 
 #: The fields of a message, or of a chunk of one, that a projection needs.
 MESSAGE_FIELDS = (
