@@ -126,9 +126,8 @@ class Building:
                 self._end_task(entry, attempt, at, data)
             case "tools":
                 self._tool(entry, attempt, namespace, at, data)
-            case str() if mode == TOOL:
-                if (span := self.spans.get(f"t{attempt}:{data.get('id')}")) is not None:
-                    span.detail["error"] = data.get("error")
+            case str() if mode == TOOL and (span := self.spans.get(f"t{attempt}:{data.get('id')}")):
+                span.detail["error"] = data.get("error")
             case str() if mode == MODEL:
                 self._model(entry, attempt, namespace, at, data)
             case "messages" if str(data.get("type", "")).lower().startswith("ai"):
