@@ -23,12 +23,12 @@ EMPTY = "–"
 
 
 def pretty(value: Any) -> SafeString | str:
-    """Indented JSON, cut at `JSON_LIMIT`; the rest, which may be deep or long, is not formatted."""
+    """Indented JSON without secrets, cut at `JSON_LIMIT`; the rest, which may be deep or long, is not formatted."""
     if value is None:
         return EMPTY
     parts: list[str] = []
     size = 0
-    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(value):
+    for part in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(redacted(value)):
         parts.append(part)
         size += len(part)
         if size > JSON_LIMIT:
@@ -37,11 +37,6 @@ def pretty(value: Any) -> SafeString | str:
     text = "".join(parts)[:JSON_LIMIT].encode("utf-8", "backslashreplace").decode()
     cut = format_html('<p class="cut">Cut after {} KB.</p>', JSON_LIMIT // 1024) if size > JSON_LIMIT else ""
     return format_html('<pre class="payload" tabindex="0">{}</pre>{}', text, cut)
-
-
-def without_secrets(value: Any) -> SafeString | str:
-    """JSON with its secrets hidden."""
-    return pretty(redacted(value))
 
 
 def badge(status: str, text: str = "") -> SafeString:

@@ -38,13 +38,18 @@ IN_TEXT = re.compile(
 
 def redacted(value: Any) -> Any:
     """A JSON value with the values of secret names hidden."""
-    if isinstance(value, Mapping):
-        return {
-            name: HIDDEN if each and is_secret(name, each) else redacted(each) for name, each in value.items()
-        }
-    if isinstance(value, list | tuple):
-        return [redacted(each) for each in value]
-    return value
+    # Without recursion, because a graph's value may be nested deeper than Python's stack.
+    whole: list[Any] = [value]
+    waiting: list[Any] = [whole]
+    while waiting:
+        box = waiting.pop()
+        for name, each in list(box.items()) if isinstance(box, dict) else enumerate(box):
+            if isinstance(box, dict) and each and is_secret(name, each):
+                box[name] = HIDDEN
+            elif isinstance(each, Mapping | list | tuple):
+                box[name] = copy = dict(each) if isinstance(each, Mapping) else list(each)
+                waiting.append(copy)
+    return whole[0]
 
 
 def is_secret(name: object, value: Any) -> bool:

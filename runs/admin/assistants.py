@@ -17,7 +17,7 @@ from runs.admin.rights import missing, refused
 from runs.admin.run_page.views import picture
 from runs.models import Assistant
 from threads.admin.base import BY_USERNAME, CreatedFilter, ReadOnlyAdmin, column
-from threads.display import ago, moment, pretty, short_id, without_secrets
+from threads.display import ago, moment, pretty, short_id
 
 
 @admin.register(Assistant)
@@ -31,10 +31,11 @@ class AssistantAdmin(ReadOnlyAdmin):
     search_texts = ("name__icontains", "graph_id__icontains", BY_USERNAME)
     search_help_text = "Full id of an assistant (or several), part of its name or its graph's, or a username."
     fieldsets = (
-        (None, {"fields": ("name", "id", "graph_id", "description", "version", "owner", "its_runs")}),
+        (None, {"fields": ("name", "id", "graph_id", "version", "owner", "its_runs")}),
         ("Time", {"fields": ("created_full", "updated_full", "deleted_full")}),
-        ("Configuration", {"fields": ("config_json", "context_json", "metadata_json")}),
+        ("Configuration", {"fields": ("description", "config_json", "context_json", "metadata_json")}),
     )
+    payload_fieldsets = frozenset({"Configuration"})
 
     def get_urls(self) -> list[Any]:
         wrap = self.admin_site.admin_view
@@ -55,8 +56,8 @@ class AssistantAdmin(ReadOnlyAdmin):
     updated_full = column("updated_at", moment, "updated")
     deleted = column("deleted_at", ago, "deleted")
     deleted_full = column("deleted_at", moment, "deleted")
-    config_json = column("config", without_secrets, "config")
-    context_json = column("context", without_secrets, "context")
+    config_json = column("config", pretty, "config")
+    context_json = column("context", pretty, "context")
     metadata_json = column("metadata", pretty, "metadata")
     owner = column("user", lambda user: str(user or "system"), "user")
     its_runs = column("id", lambda pk: runs_link("assistant", pk), "runs")

@@ -12,7 +12,6 @@ from django.utils.safestring import SafeString
 from runs.models import Assistant, Run, RunStatus
 from threads.db import clock
 from threads.display import EMPTY, badge, link, seconds, span
-from threads.redaction import redacted
 
 #: Large columns of a run and of its assistant, which lists do not show.
 LIST_DEFER = (
@@ -60,9 +59,8 @@ def worker_link(run: Run) -> str:
 
 
 def options(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The client's options other than the input, without secrets; only those that were given."""
-    given = {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
-    return dict(redacted(given))
+    """The client's options other than the input; only those that were given."""
+    return {name: value for name, value in kwargs.items() if name not in ("input", "command") and value}
 
 
 def runs_link(parameter: str, pk: UUID) -> SafeString:

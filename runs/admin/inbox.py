@@ -1,12 +1,16 @@
-"""The inbox: every question that waits for a person, the oldest first, answered in place."""
+"""The inbox: every question that waits for a person, by pages, answered in place."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
-from django.db.models import OuterRef, Subquery
-from django.http import HttpRequest, HttpResponse
+from django.db.models import OuterRef, Q, Subquery
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.views.decorators.cache import never_cache
@@ -15,29 +19,68 @@ from runs.admin.rights import OPERATE, READ, VIEW_THREADS, note_readings, refuse
 from runs.admin.run_page.facts import page
 from runs.admin.run_page.reading import milliseconds
 from runs.admin.run_page.views import answered
-from runs.models import Run, Waiting
-from threads.admin.base import ReadOnlyAdmin
+from runs.models import Assistant, Run, Waiting
+from threads.admin.base import BY_USERNAME, ReadOnlyAdmin
 from threads.db import clock
 from threads.models import ThreadStatus
 from threads.redaction import redacted
 
-#: The most threads of the page.
-MOST = 50
+#: The most threads of a page, and the most names of assistants that its filter offers.
+MOST, OFFERED = 50, 100
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: A thread's place in the order: microseconds of its change, and its id.
+PLACE = re.compile(r"(\d{1,17})-([0-9a-f]{32})")
 
 
-def waiting() -> list[Any]:
-    """The threads that wait for an answer, the oldest first, with the id of the `asking` run of each."""
-    newest = Run.objects.filter(thread=OuterRef("pk")).order_by("-created_at").values("id")[:1]
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a page of the inbox shows."""
+
+    #: The name of the assistant, and the user's; "" for all.
+    assistant: str = ""
+    user: str = ""
+    newest_first: bool = False
+    #: The place of the last thread of the page before; None for the first page.
+    after: tuple[datetime, UUID] | None = None
+
+    @classmethod
+    def of(cls, given: QueryDict) -> Wanted:
+        # PostgreSQL refuses a zero character in a text.
+        assistant, user = (given.get(name, "").replace("\x00", "").strip() for name in ("assistant", "user"))
+        return cls(assistant, user, given.get("order") == "newest", _place(given.get("after", "")))
+
+
+def _place(text: str) -> tuple[datetime, UUID] | None:
+    found = PLACE.fullmatch(text)
+    return found and (EPOCH + timedelta(microseconds=int(found[1])), UUID(found[2]))
+
+
+def _named(thread: Any) -> str:
+    """A thread's place as a page's address has it."""
+    return f"{(thread.state_updated_at - EPOCH) // timedelta(microseconds=1)}-{thread.id.hex}"
+
+
+def waiting(wanted: Wanted) -> list[Any]:
+    """The threads of a page and one more, with the id of the `asking` run of each."""
+    newest = Run.objects.filter(thread=OuterRef("pk")).order_by("-created_at")
     found = (
         Waiting.objects.visible()
         .filter(status=ThreadStatus.INTERRUPTED)
         .exclude(interrupts={})
         .select_related("user")
         .only("id", "interrupts", "metadata", "state_updated_at", "user")
-        .annotate(asking=Subquery(newest))
-        .order_by("state_updated_at", "id")
+        .annotate(asking=Subquery(newest.values("id")[:1]))
     )
-    return list(found[: MOST + 1])
+    if wanted.user:
+        found = found.filter(**{BY_USERNAME: wanted.user})
+    if wanted.assistant:
+        found = found.alias(of=Subquery(newest.values("assistant__name")[:1])).filter(of=wanted.assistant)
+    side, sign = ("lt", "-") if wanted.newest_first else ("gt", "")
+    if wanted.after is not None:
+        at, last = wanted.after
+        later = Q(**{f"state_updated_at__{side}": at}) | Q(state_updated_at=at, **{f"id__{side}": last})
+        found = found.filter(later)
+    return list(found.order_by(f"{sign}state_updated_at", f"{sign}id")[: MOST + 1])
 
 
 def item(thread: Any, run: Run, *, reads: bool) -> dict[str, Any]:
@@ -82,11 +125,12 @@ class InboxAdmin(ReadOnlyAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         if not self.has_view_permission(request):
             return refused(VIEW_THREADS)
+        own = Assistant.objects.filter(user=None).order_by("name").values_list("name", flat=True)
         context = {
             **self.admin_site.each_context(request),
             "title": "Inbox",
             "opts": self.opts,
-            "items": self._items(request),
+            "items": {**self._items(request), "assistants": list(own[:OFFERED])},
         }
         return TemplateResponse(request, "admin/runs/waiting/change_list.html", context)
 
@@ -96,7 +140,8 @@ class InboxAdmin(ReadOnlyAdmin):
     def _items(self, request: HttpRequest) -> dict[str, Any]:
         user: Any = request.user
         reads, operates = user.has_perm(READ), user.has_perm(OPERATE)
-        threads = waiting()
+        wanted = Wanted.of(request.GET)
+        threads = waiting(wanted)
         runs = Run.objects.select_related("assistant").in_bulk([each.asking for each in threads])
         shown = [(each, runs[each.asking]) for each in threads[:MOST] if each.asking in runs]
         if reads:
@@ -104,7 +149,13 @@ class InboxAdmin(ReadOnlyAdmin):
         lacks = [name for name, has in ((READ, reads), (OPERATE, operates)) if not has]
         return {
             "items": [item(thread, run, reads=reads) for thread, run in shown],
-            "more": len(threads) > MOST,
+            "next": _named(threads[MOST - 1]) if len(threads) > MOST else None,
+            "first": wanted.after is None,
+            "filters": {
+                "assistant": wanted.assistant,
+                "user": wanted.user,
+                "order": "newest" if wanted.newest_first else "oldest",
+            },
             "missing": _needed(lacks),
             "now": milliseconds(clock.now()),
         }

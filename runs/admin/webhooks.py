@@ -14,6 +14,7 @@ from runs.webhooks.announcements import wake
 from runs.webhooks.outbox import try_again
 from threads.admin.base import BY_USERNAME, ChoiceFilter, CreatedFilter, ReadOnlyAdmin, column
 from threads.display import EMPTY, EXCERPT, TITLE, ago, badge, link, moment, pretty, short_id
+from threads.redaction import redacted_text
 
 #: Maximum deliveries of one action.
 LIMIT = 1000
@@ -55,7 +56,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     search_help_text = "Full id of a delivery or a run (or several), part of a host's name, or a username."
     actions = ("send_again",)
     fieldsets = (
-        (None, {"fields": ("status", "id", "url", "run_link", "thread_link", "user")}),
+        (None, {"fields": ("status", "id", "address", "run_link", "thread_link", "user")}),
         ("Attempts", {"fields": ("attempts", "status_code", "error_full", "due_full")}),
         ("Time", {"fields": ("created_full", "finished")}),
         ("Body", {"fields": ("payload_json",), "classes": ("collapse",)}),
@@ -73,6 +74,7 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     created = column("created_at", ago, "created")
     created_full = column("created_at", moment, "created")
     finished = column("finished_at", moment, "finished")
+    address = column("url", redacted_text, "url")
     due_full = column("due_at", moment, "due")
     error = column("last_error", lambda error: (error or EMPTY)[:EXCERPT], "last error")
     error_full = column("last_error", lambda error: (error or EMPTY)[:TITLE], "last error")

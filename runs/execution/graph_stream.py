@@ -105,7 +105,7 @@ class GraphStream:
             self.recorded.asked = bool(graph.interrupt_before_nodes or graph.interrupt_after_nodes)
             resumption = await self._resumption()
             self._writer.resumption = resumption
-            config = {**self._config, "callbacks": [self._usage, *tracing.handlers(self._run)]}
+            config = {**self._config, "callbacks": [self._usage, *await tracing.handlers(self._run)]}
             await self._stream_all(
                 source(kwargs, begun=begun, waiting=waiting, found=resumption.found), config
             )

@@ -74,7 +74,8 @@ def require_existing_database() -> None:
 
 
 def require_migrated_database() -> None:
-    """Raise CommandError if the database lacks migrations or cannot be reached."""
+    """Raise CommandError if the database is absent, lacks migrations or cannot be reached."""
+    require_existing_database()
     try:
         executor = MigrationExecutor(connection)
         missing = executor.migration_plan(executor.loader.graph.leaf_nodes())

@@ -1,4 +1,4 @@
-"""What happened to a run: its attempts, and what people asked of it."""
+"""What happened to a run: its attempts, what people asked of it, and where its trace is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,12 @@ class Attempt(models.Model):
 
 
 class RunAction(models.Model):
-    """What a person asked of a run, why, and the result."""
+    """What a person asked of a run, why, and the result.
+
+    One kind is of nobody: `TRACED` has the address of the run's trace, `detail["url"]`.
+    """
+
+    TRACED = "traced"
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     #: No database constraint, as for attempts.

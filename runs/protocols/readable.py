@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from runs.encoding import decode, encode
-from runs.protocols.agent.items import LOG, MODEL, PACK
+from runs.protocols.agent.items import LOG, MODEL, PACK, TOOL
 from runs.protocols.spans import Entry
+from threads.redaction import redacted, redacted_text
 
 #: The most characters of a line.
 LONGEST = 300
@@ -27,23 +28,24 @@ class Line(NamedTuple):
     kind: str
     namespace: str
     text: str
-    #: The data behind the text, shown only to users with the permission to read it.
+    #: The data behind the text, without secrets.
     data: Any = None
 
 
 def lines(entry: Entry) -> Iterator[Line]:
-    """The lines of an entry; packed items are lines of their own."""
+    """The lines of an entry, without secrets; packed items are lines of their own."""
     if entry.name == PACK:
-        for number, (mode, namespace, at, data) in enumerate(decode(entry.data), start=1):
+        for number, (mode, namespace, at, data) in enumerate(redacted(decode(entry.data)), start=1):
             yield _line(f"{entry.id}.{number}", at, mode, namespace, data)
         return
     mode, *namespace = entry.name.split("|")
-    yield _line(entry.id, entry.at, mode, namespace, decode(entry.data))
+    yield _line(entry.id, entry.at, mode, namespace, redacted(decode(entry.data)))
 
 
 def _line(name: str, at: int, mode: str, namespace: Sequence[str], data: Any) -> Line:
     kind, text = _told(mode, data)
-    text = text.replace("\n", " ")
+    # Cut before as well, because the search for secrets takes time in a long text.
+    text = redacted_text(text[: 2 * LONGEST].replace("\n", " "))
     shown = text if len(text) <= LONGEST else text[:LONGEST] + "…"
     return Line(name, at, kind, "|".join(namespace), shown, data)
 
@@ -135,5 +137,6 @@ TOLD = {
     "custom": lambda data: ("custom", encode(data)),
     "tools": _tool,
     MODEL: _model,
+    TOOL: lambda data: ("error", f"tool failed: {_error(data.get('error'))}"),
     LOG: _log,
 }

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
-from runs.protocols.agent.items import MODEL
+from runs.protocols.agent.items import MODEL, TOOL
 
 Namespace = tuple[str, ...]
 #: The most spans of a run; later ones are counted only.
@@ -126,6 +126,8 @@ class Building:
                 self._end_task(entry, attempt, at, data)
             case "tools":
                 self._tool(entry, attempt, namespace, at, data)
+            case str() if mode == TOOL and (span := self.spans.get(f"t{attempt}:{data.get('id')}")):
+                span.detail["error"] = data.get("error")
             case str() if mode == MODEL:
                 self._model(entry, attempt, namespace, at, data)
             case "messages" if str(data.get("type", "")).lower().startswith("ai"):
@@ -170,7 +172,8 @@ class Building:
             if data.get("event") == "tool-finished":
                 self._end(known, entry, at, "done")
             elif data.get("event") == "tool-error":
-                known.detail["error"] = data.get("message")
+                # What was noted for operators says more.
+                known.detail.setdefault("error", data.get("message"))
                 self._end(known, entry, at, "failed")
 
     def _model(

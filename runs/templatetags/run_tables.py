@@ -2,76 +2,47 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django import template
-from django.db.models.functions import Left
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from runs.admin.display import LIST_DEFER, assistant_link, duration, queue_wait
-from runs.events.deltas import base_of
-from runs.models import Assistant, Attempt, Cron, Run, RunEvent, Worker
+from runs.admin.run_page import logs
+from runs.models import Assistant, Attempt, Cron, Run, Worker
 from runs.models.assistant_version import DEFINITION
-from runs.protocols.agent.items import PACK, modes_in
 from runs.protocols.differences import differences
 from threads.display import EMPTY, ago, badge, excerpt, instant, link, span
 from threads.redaction import redacted
 
 register = template.Library()
 
-MAX_EVENTS, MAX_RUNS = 200, 50
+MAX_RUNS = 50
 #: Among how many runs of its assistant a cron's page looks for those of the cron.
 SEARCHED = 1000
 #: How long before a worker's start runs were created that its page still finds.
 BEFORE = timedelta(days=1)
-#: Characters of an event that its row shows.
-DATA_LIMIT, NAME_LIMIT = 300, 100
 
 
 @register.inclusion_tag("admin/runs/table.html")
 def events_table(run: Run) -> dict[str, Any]:
-    """The last events of a run, in their order."""
-    rows = (
-        RunEvent.objects.filter(run_id=run.pk)
-        .order_by("-epoch", "-seq")
-        .annotate(name=Left("event", NAME_LIMIT), start=Left("data", DATA_LIMIT + 1))
-        .values_list("epoch", "seq", "name", "start", "created_at")[:MAX_EVENTS]
-    )
-    shown = [
-        (
-            f"{epoch}-{seq}",
-            _named(name, start),
-            format_html("<code>{}</code>", _cut(start)),
-            instant(created_at),
-        )
-        for epoch, seq, name, start, created_at in reversed(rows)
-    ]
+    """The last lines of a run's log, in their order, as its page shows them."""
+    found = logs.page(run.pk)
+    shown = [(line["id"], line["kind"], line["text"], _time_of(line["at"])) for line in found["lines"]]
     return {
         "title": "Events",
-        "note": f"The last {MAX_EVENTS}." if len(shown) == MAX_EVENTS else "",
-        "headers": ("Id", "Event", "Data", "Time"),
+        "note": f"The last {len(shown)}." if found["more"] else "",
+        "headers": ("Id", "Kind", "What happened", "Time"),
         "rows": shown,
         "css_class": "events",
     }
 
 
-def _named(name: str, start: str) -> str:
-    """What people read as an event's name; items of no requested mode share a row."""
-    if name != PACK:
-        return name
-    if base_of(start) is not None:
-        return "packed: …"
-    modes = [*modes_in(start), *(["…"] if len(start) > DATA_LIMIT else [])]
-    return f"packed: {', '.join(modes)}"
-
-
-def _cut(data: str) -> str:
-    if (base := base_of(data)) is not None:
-        return f"Like event {base} of the attempt, but {data.partition(' ')[2]}"[:DATA_LIMIT] + "…"
-    return data if len(data) <= DATA_LIMIT else data[:DATA_LIMIT] + "…"
+def _time_of(milliseconds: int) -> SafeString:
+    return instant(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 @register.inclusion_tag("admin/runs/table.html")

@@ -32,6 +32,17 @@ test("a question is answered in place, and the others are left alone", async () 
   await item("write_to_ada").waitFor({ state: "detached" });
   assert.equal(await item("call_ada").getByLabel("Reason, for the record").inputValue(), "half written");
   await page.has(".ib > li", /May I run later/);
+  await page.tab.getByLabel("Order").selectOption("newest");
+  await page.tab.getByRole("button", { name: "Show", exact: true }).click();
+  await page.has("#waiting-title", /newest first/);
+  assert.match(await page.tab.locator(".ib > li").first().textContent(), /May I run later/);
+  assert.ok(await page.tab.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  await page.tab.getByLabel("User").fill("nobody");
+  await page.tab.getByRole("button", { name: "Show", exact: true }).click();
+  await page.has(".empty-note", /No question of this choice/);
+  assert.deepEqual(await page.axe(), []);
+  await page.tab.getByRole("link", { name: "Show all" }).click();
+  await page.has(".ib > li", /May I run later/);
   assert.deepEqual(await page.tab.evaluate(() => window.violations), []);
   assert.deepEqual(page.complaints, []);
   const { status } = await (await fetch(`${url}/threads/${first}`)).json();

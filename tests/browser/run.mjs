@@ -184,6 +184,7 @@ test("a run is retried, forked with an edited state, and compared", async () => 
   await page.has("#cmp-title");
   await page.has("section:has(> #cmp-title) tbody tr", /s0\s*did not run/);
   await page.has("section:has(> #cmp-title) .df dt", "log");
+  await page.has("section:has(> #cmp-title)", /Outputs of steps that both ran.*They gave the same\./);
   await page.done();
 });
 
@@ -269,10 +270,19 @@ test("ten thousand steps stay usable", async () => {
       return performance.now() - began;
     };
     const found = [measure(() => waterfall.update({ spans, dropped: 0 }, 1e6)), measure(() => waterfall.move(9000)), measure(() => waterfall.zoom(1.6))];
-    return { found, rows: waterfall.rows.children.length, text: waterfall.rows.textContent };
+    // A table of all steps says how many it has, and is read on.
+    const table = waterfall.table.element;
+    const opened = new Promise((resolve) => table.addEventListener("toggle", resolve, { once: true }));
+    table.open = true;
+    await opened;
+    const told = [table.querySelector(".tb").textContent];
+    while (table.querySelector(".tb button")) table.querySelector(".tb button").click();
+    told.push(table.querySelectorAll("tbody tr").length, document.activeElement.textContent);
+    return { found, told, rows: waterfall.rows.children.length, text: waterfall.rows.textContent };
   });
   assert.ok(times.rows < 100, `${times.rows} rows`);
   assert.match(times.text, /step 8999/);
+  assert.deepEqual(times.told, ["The first 2,000 of 10,001 steps.Show 2,000 more", 10_001, "step 9999"]);
   // Ten times what an idle machine needs.
   assert.ok(Math.max(...times.found) < 2000, `${times.found} ms`);
   await page.done();

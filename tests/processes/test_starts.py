@@ -102,6 +102,8 @@ def test_a_database_that_is_not_migrated_is_refused(tmp_path: Path, cache: Path,
     with template.empty() as url:
         if url:
             database = Postgres(url)
+        else:
+            (tmp_path / "db.sqlite3").touch()
         site = Site(tmp_path, database, cache=cache)
         process = site.spawn()
         assert process.wait() == 1

@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 import timeit
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,14 @@ def test_what_looks_like_a_secret_is_hidden_in_json() -> None:
         "connection_string": "x",
     }
     assert redacted(given) == dict.fromkeys(given, HIDDEN)
+    given_deep: Any = {"jwt": "x", "many": ({"dsn": "x"}, 1)}
+    hidden: Any = {"jwt": HIDDEN, "many": [{"dsn": HIDDEN}, 1]}
+    for _ in range(sys.getrecursionlimit()):
+        given_deep, hidden = [given_deep], [hidden]
+    found = redacted(given_deep)
+    for _ in range(sys.getrecursionlimit()):
+        found, hidden = found[0], hidden[0]
+    assert found == hidden
     kept = {"key": "title", "auth": True, "author": looks, "monkey": looks, "max_tokens": 5}
     assert redacted(kept) == kept
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from threads.admin.base import BY_USERNAME, ChoiceFilter, CreatedFilter, ReadOnlyAdmin, column
-from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id, without_secrets
+from threads.display import EMPTY, ago, badge, excerpt, moment, pretty, short_id
 from threads.models import ThreadStatus
 
 
@@ -59,7 +59,7 @@ class ThreadAdmin(ReadOnlyAdmin):
     interrupts_json = column("interrupts", pretty, "waiting questions")
     values_json = column("values", pretty, "values")
     metadata_json = column("metadata", pretty, "metadata")
-    config_json = column("config", without_secrets, "config")
+    config_json = column("config", pretty, "config")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         threads: Any = super().get_queryset(request)

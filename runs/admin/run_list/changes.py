@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from runs.admin.run_list.columns import PARAMETER
 from runs.admin.run_list.counts import Counts
 from runs.admin.run_list.facets import Facet
-from runs.admin.run_search.statuses import waiting
+from runs.lifecycle.operators.waiting import waiting
 from runs.models import Run, RunStatus
 from threads.admin.base import SparingChangeList
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from django.db.models import BooleanField, Case, QuerySet, Value, When
 
-from runs.admin.run_search.statuses import waiting
+from runs.lifecycle.operators.waiting import waiting
 from runs.models import Run
 from threads.admin.base import COUNTED
 

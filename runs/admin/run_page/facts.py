@@ -104,7 +104,7 @@ def attempts(run: Run) -> list[dict[str, Any]]:
 
 def records(run: Run) -> list[dict[str, Any]]:
     """What people asked of the run, the newest first."""
-    found = RunAction.objects.filter(run_id=run.id).order_by("-id")[:MOST]
+    found = RunAction.objects.filter(run_id=run.id).exclude(kind=RunAction.TRACED).order_by("-id")[:MOST]
     return [
         {
             "kind": each.kind,

@@ -12,7 +12,6 @@ from runs.events import table
 from runs.events.table import Event, Position
 from runs.protocols.readable import Line, lines
 from runs.protocols.spans import Entry
-from threads.redaction import redacted
 
 #: The most lines of a page, and the most entries that are read for it.
 PAGE, SCANNED = 200, 2000
@@ -59,7 +58,7 @@ def page(
 
 def _shown(line: Line, *, data: bool) -> dict[str, Any]:
     shown = {"id": line.id, "at": line.at, "kind": line.kind, "namespace": line.namespace, "text": line.text}
-    return {**shown, "data": redacted(line.data)} if data else shown
+    return {**shown, "data": line.data} if data else shown
 
 
 def _forwards(run_id: UUID, after: Position) -> Iterator[Entry]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from runs.encoding import decode
-from runs.protocols.agent.items import LOG, OF_VALUES, PACK
+from runs.protocols.agent.items import LOG, OF_VALUES, PACK, TOOL
 from runs.protocols.differences import differences
 from runs.protocols.spans import Entry
 from threads.redaction import redacted
@@ -71,7 +71,9 @@ class Step:
             for name in named.get(str(data.get("event")), ()):
                 self.found[name] = data.get(name)
             if data.get("event") == "tool-error":
-                self.found["error"] = data.get("message")
+                self.found["error"] = self.found["error"] or data.get("message")
+        elif mode == TOOL and self._kind == "t" and data.get("id") == self._name:
+            self.found["error"] = data.get("error")
         elif mode == "model" and data.get("id") == self._name:
             self.found["usage"] = data.get("usage") or self.found.get("usage")
             self.found["error"] = data.get("error") or self.found["error"]

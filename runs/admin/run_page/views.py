@@ -30,6 +30,7 @@ from runs.lifecycle.operators.transfers import exported
 from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
+from runs.protocols.outputs import differing, outputs
 from threads.db import clock
 from threads.models import Thread
 from threads.redaction import redacted
@@ -187,7 +188,7 @@ def picture(request: HttpRequest, assistant: Assistant) -> HttpResponse:
 
 @permitted(READ)
 def compare(request: HttpRequest, run: Run) -> HttpResponse:
-    """This run and another one: their spans, and the difference of their last states."""
+    """This run and another one: their spans, and the differences of their steps' outputs and of their last states."""
     try:
         other_id = UUID(request.GET.get("with", ""))
     except ValueError:
@@ -196,6 +197,7 @@ def compare(request: HttpRequest, run: Run) -> HttpResponse:
     if other is None:
         return refused("There is no such run.", 404)
     note_reading(other, request.user)
+    gave = [outputs(reading.entries(each.id)) for each in (run, other)]
     states = [redacted(reading.last_state(each.id)) for each in (run, other)]
     return answered(
         {
@@ -203,6 +205,7 @@ def compare(request: HttpRequest, run: Run) -> HttpResponse:
                 {"id": str(each.id), "status": each.status, "error": each.error} for each in (run, other)
             ],
             "spans": [reading.timeline_of(each, _thread(each)).as_json()["spans"] for each in (run, other)],
+            "outputs": differing(*gave),
             "difference": differences(*states),
         }
     )

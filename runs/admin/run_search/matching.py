@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.db.models import Q, QuerySet, TextField
+from django.db.models.fields.json import KeyTransform
 from django.db.models.functions import Cast
 
 from runs.admin.run_search.statuses import condition
@@ -27,7 +28,9 @@ from threads.admin.base import BY_USERNAME, as_uuid
 LONG, SHORT = 10_000, 100_000
 #: Digits that a beginning or an end of an id needs.
 FEWEST_DIGITS = 4
-UNREADABLE = "Searching inputs needs the permission runs.view_run_payload."
+#: The qualifiers that look at what people wrote.
+OF_PAYLOADS = frozenset({"input", "meta"})
+UNREADABLE = "Searching inputs and metadata needs the permission runs.view_run_payload."
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,14 @@ def matching(rows: QuerySet[Run], terms: Collection[Term], *, reads: bool) -> Fo
     """The runs that match all terms. Raises UnknownTerm.
 
     Args:
-        reads: Whether the person may read inputs.
+        reads: Whether the person may read inputs and metadata.
     """
     bound: int | None = None
     if terms and all(not term.name and as_uuid(term.value) for term in terms):
         ids = [as_uuid(term.value) for term in terms]
         return Found(rows.filter(Q(id__in=ids) | Q(thread__in=ids)), None)
     for term in terms:
-        if term.name == "input" and not reads:
+        if term.name in OF_PAYLOADS and not reads:
             raise UnknownTerm(UNREADABLE)
         needed, narrow = BY_NAME[term.name]
         if term.name == "input" and (having := input_index.found(term.value)) is not None:
@@ -127,12 +130,13 @@ def _by_node(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
 
 
 def _by_metadata(rows: QuerySet[Run], term: Term) -> QuerySet[Run]:
-    wanted: Any = Q(**{f"metadata__{term.key}": term.value})
+    wanted: Any = Q(under_key=term.value)
     if term.value.isdecimal():
-        wanted |= Q(**{f"metadata__{term.key}": int(term.value)})
+        wanted |= Q(under_key=int(term.value))
     if term.value in ("true", "false"):
-        wanted |= Q(**{f"metadata__{term.key}": term.value == "true"})
-    return rows.filter(wanted)
+        wanted |= Q(under_key=term.value == "true")
+    # Not `metadata__KEY`, in which a key such as "a__regex" would be a lookup.
+    return rows.alias(under_key=KeyTransform(term.key, "metadata")).filter(wanted)
 
 
 def _equal(lookup: str) -> Callable[[QuerySet[Run], Term], QuerySet[Run]]:

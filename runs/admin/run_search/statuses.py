@@ -4,23 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 
 from runs.admin.run_search.terms import ACTIVE, CANCELLED, WAITING
-from runs.models import Run, RunStatus
+from runs.lifecycle.operators.waiting import waiting
+from runs.models import RunStatus
 from runs.models.querysets import IN_FLIGHT
-from threads.models import ThreadStatus
-
-
-def waiting() -> Q:
-    """Runs that wait for a person: the last one of its thread has asked; earlier ones were answered.
-
-    A run that asks ends in `success`. `interrupted` is a run that was cancelled.
-    """
-    last = Run.objects.filter(thread=OuterRef("thread")).order_by("-created_at", "-id").values("id")[:1]
-    # In this order: as a value, not a condition, the subquery would be executed for every row.
-    asked = Q(status=RunStatus.SUCCESS, thread__status=ThreadStatus.INTERRUPTED)
-    return asked & Q(id=Subquery(last))
 
 
 def of_rows(words: Collection[str]) -> frozenset[str]:

@@ -1,6 +1,6 @@
 """What an attempt notes for operators, as items of the run's log that no client is shown.
 
-Log lines of the graph's code, and the begin and end of each call of a model. They cost one item each,
+Log lines of the graph's code, the begin and end of each call of a model, and the errors of tools. They cost one item each,
 share rows with the other items, and are kept as long as the run's events.
 """
 
@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import Any, Protocol
 
 from runs.encoding import decode, encode
-from runs.protocols.agent.items import LOG, MODEL, PACK
+from runs.protocols.agent.items import LOG, MODEL, PACK, TOOL
 from threads.redaction import RedactingFormatter, redacted, redacted_text
 
 #: The most log lines of a run, their most characters together, and the most of one line.
@@ -125,3 +125,9 @@ def model_note(event: str, run_id: object, **more: Any) -> None:
         namespace = str(more.pop("namespace", "") or "")
         data = {"event": event, "id": str(run_id), **{name: each for name, each in more.items() if each}}
         notes.add(MODEL, namespace.split("|") if namespace else (), data)
+
+
+def tool_note(call: str, error: dict[str, str]) -> None:
+    """Note the error of a tool's call in the attempt of this context."""
+    if (notes := noting.get()) is not None:
+        notes.add(TOOL, (), {"event": "error", "id": call, "error": error})

@@ -9,10 +9,14 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from django.db import DatabaseError
+
 from runs.execution.tracing import callbacks, langfuse, langsmith
 from runs.execution.tracing.counts import Counts
 from runs.execution.tracing.waiting import within
-from runs.models import Run
+from runs.models import Run, RunAction
+from threads.db import clock
+from threads.db.database import in_database
 
 __all__ = ["Counts", "counts", "flush", "handlers", "metadata", "prepare", "trace_url"]
 
@@ -25,12 +29,28 @@ def prepare() -> None:
     langfuse.client()
 
 
-def handlers(run: Run) -> list[Any]:
-    """The callback handlers of an attempt. What cannot be made is logged, because a run must not fail of it."""
+async def handlers(run: Run) -> list[Any]:
+    """The callback handlers of an attempt, after a note where the run's trace is.
+
+    What cannot be made or noted is logged, because a run must not fail of it.
+    """
     found = callbacks.handlers(run)
     if (opened := langfuse.client()) is not None:
         found.append(opened.handler(run.id))
+        if opened.keeps(run.id):
+            try:
+                await in_database(_note, run.id, f"{langfuse.base_url()}/trace/{run.id.hex}")
+            except DatabaseError as error:
+                logger.warning("Run %s: its page has no link to its trace: %s", run.id, error)
     return found
+
+
+def _note(run_id: UUID, url: str) -> None:
+    if trace_url(run_id) is None:
+        RunAction.objects.create(
+            run_id=run_id, kind=RunAction.TRACED, who="", origin="code", outcome="", detail={"url": url},
+            created_at=clock.now(),
+        )  # fmt: skip
 
 
 def metadata(run: Run) -> dict[str, Any]:
@@ -58,5 +78,7 @@ def counts() -> Counts | None:
 
 
 def trace_url(run_id: UUID) -> str | None:
-    """The page of a run's trace; None without Langfuse."""
-    return f"{langfuse.base_url()}/trace/{run_id.hex}" if langfuse.enabled() else None
+    """The page of a run's trace in Langfuse; None if the process that executed the run sent none."""
+    noted = RunAction.objects.filter(run_id=run_id, kind=RunAction.TRACED)
+    detail = noted.values_list("detail", flat=True).first()
+    return None if detail is None else str(detail["url"])

@@ -117,6 +117,11 @@ class Client:
         """A handler for one attempt of a run."""
         return self._handler(public_key=self._key, trace_context={"trace_id": run_id.hex})
 
+    def keeps(self, run_id: UUID) -> bool:
+        """Whether a run's trace is among those that `LANGFUSE_SAMPLE_RATE` lets through."""
+        found = self._provider.sampler.should_sample(None, run_id.int, "run")
+        return bool(found.decision.is_sampled())
+
     def flush(self, seconds: float) -> bool:
         """Send what waits, for at most so long; return whether all of it was sent."""
         self._provider.force_flush()

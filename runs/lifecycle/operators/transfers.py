@@ -55,7 +55,8 @@ def exported(run: Run, *, most: int | None = None) -> Iterator[str]:
             "type": "attempt", "number": attempt.number, "epoch": attempt.epoch, "host": attempt.host,
             "pid": attempt.pid, "began": attempt.began_at.isoformat(), "ended": ended, "reason": attempt.reason,
         })  # fmt: skip
-    for record in RunAction.objects.filter(run_id=run.id).order_by("id")[:MOST_ROWS]:
+    asked = RunAction.objects.filter(run_id=run.id).exclude(kind=RunAction.TRACED)
+    for record in asked.order_by("id")[:MOST_ROWS]:
         yield encode({
             "type": "record", "kind": record.kind, "who": record.who, "origin": record.origin,
             "reason": record.reason, "outcome": record.outcome, "at": record.created_at.isoformat(),

@@ -15,11 +15,7 @@ from runs import graphs
 from runs.checks.configuration import check_settings
 from runs.lifecycle.operators import queues
 from runs.lifecycle.reconcile import reconcile
-from runs.management.databases import (
-    require_existing_database,
-    require_migrated_database,
-    require_reachable_database,
-)
+from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.models import ApiKey, Run, RunStatus, Worker
 from runs.process.notifications import round_trip
 from threads.db import clock
@@ -40,10 +36,13 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """All checks; those that need a database only if there is a usable one."""
+    """All checks; those that need a database only if there is a usable one.
+
+    A database that cannot be used is the first finding, not a refusal as of the other commands: who asks
+    what is wrong also wants to know whether the settings and the graphs are right.
+    """
     findings = [*_settings(), *_graphs()]
     try:
-        require_existing_database()
         require_reachable_database()
         require_migrated_database()
     except CommandError as error:

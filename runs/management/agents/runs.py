@@ -9,7 +9,7 @@ from typing import Any
 from runs.management.agents.chat_answers import question_lines
 from runs.management.agents.parsing import Noun, by_id
 from runs.management.agents.printing.output import Column, Output, cell, fitting, plain
-from runs.management.agents.printing.rows import LARGE, run_details, run_row, waits
+from runs.management.agents.printing.rows import LARGE, run_details, run_row
 from runs.management.agents.run_verbs import actions, indexing, tail, transfers
 from runs.management.agents.run_verbs.choice import add_filters, chosen, exit_status, loaded
 from runs.management.arguments import positive
@@ -78,7 +78,7 @@ def shown_status(row: dict[str, Any]) -> str:
 
 
 def show(given: Namespace, out: Output) -> int | None:
-    run = by_id(loaded(Run.objects.all()), given.run)
+    run: Any = by_id(loaded(Run.objects.all()), given.run)
     details = run_details(run)
     if out.as_json:
         out.object(run=details)
@@ -87,7 +87,7 @@ def show(given: Namespace, out: Output) -> int | None:
     return exit_status(run) if given.exit_status else None
 
 
-def _print(run: Run, details: dict[str, Any], out: Output) -> None:
+def _print(run: Any, details: dict[str, Any], out: Output) -> None:
     error = details["error"] or {}
     kwargs = details["kwargs"]
     took = details["duration_s"]
@@ -114,7 +114,7 @@ def _print(run: Run, details: dict[str, Any], out: Output) -> None:
         "metadata": details["metadata"],
     }
     out.fields(f"Run {run.id}", facts)
-    if not waits(run):
+    if not run.waits:
         return
     for question in (each for asked in run.thread.interrupts.values() for each in asked):
         out.line(f"\nIt asks ({question['id']}):")

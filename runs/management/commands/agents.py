@@ -17,11 +17,7 @@ from django.db import DatabaseError
 from runs.exceptions import RunsError
 from runs.management.agents import chat, doctor, graphs, queues, runs, threads, users, workers
 from runs.management.agents.printing.output import Output
-from runs.management.databases import (
-    require_existing_database,
-    require_migrated_database,
-    require_reachable_database,
-)
+from runs.management.databases import require_migrated_database, require_reachable_database
 
 #: The exit code after Ctrl-C.
 STOPPED = 130
@@ -56,7 +52,6 @@ class Command(BaseCommand):
         out = Output(self.stdout, self.stderr, as_json=given.as_json)
         try:
             if getattr(given, "needs_database", True):
-                require_existing_database()
                 require_reachable_database()
                 require_migrated_database()
             code = given.do(given, out)

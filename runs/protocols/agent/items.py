@@ -8,7 +8,6 @@ task's input, which is nearly always the state that has just been streamed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -23,10 +22,11 @@ OF_VALUES: Final = "__of_values__"
 #: Stream modes that are kept as items if the run's creator did not request them.
 MODES: Final = frozenset(
     {"values", "updates", "messages", "custom", "tasks", "checkpoints", "tools"}
-)  #: Items for operators, which projections skip: a log line of the graph's code, and the begin or the end of a
-#: model's call, with the namespace of its node.
+)  #: Items for operators, which projections skip: a log line of the graph's code, the begin or the end of a
+#: model's call, with the namespace of its node, and the error of a tool's call, which clients may not read.
 LOG: Final = "log"
 MODEL: Final = "model"
+TOOL: Final = "tool"
 
 #: The fields of a message, or of a chunk of one, that a projection needs.
 MESSAGE_FIELDS = (
@@ -39,10 +39,6 @@ MESSAGE_FIELDS = (
     "additional_kwargs",
     "chunk_position",
 )
-
-
-#: The beginning of an item in its row.
-_ITEM = re.compile(r'\["(\w+)",\[[^\]]*\],\d+,')
 
 
 class Compactor:
@@ -84,11 +80,6 @@ class Compactor:
 def pack(items: Iterable[str]) -> str:
     """The data of a row of items."""
     return f"[{','.join(items)}]"
-
-
-def modes_in(start: str) -> list[str]:
-    """The modes of the items at the start of a row's data, for the admin."""
-    return list(dict.fromkeys(_ITEM.findall(start)))
 
 
 def checkpoint(data: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from django.test import Client
 
 from runs.models import Run, RunAction
 from tests.support.admin_site import sign_in, staff
-from tests.support.rows import make_run, make_thread
+from tests.support.rows import make_assistant, make_run, make_thread
 from threads.db import clock
 
 INBOX = "/admin/runs/waiting/"
@@ -30,8 +30,8 @@ def ask(value: Any = "Is it fine?", *, age: float = 0.0, **fields: Any) -> Run:
     return make_run("success", thread=thread)
 
 
-def items(client: Client) -> Any:
-    response = client.get(f"{INBOX}items/")
+def items(client: Client, **parameters: str) -> Any:
+    response = client.get(f"{INBOX}items/", parameters)
     assert response.status_code == 200
     return response.json()
 
@@ -44,7 +44,7 @@ def test_what_waits_is_listed_oldest_first_with_its_newest_run() -> None:
     ask(discarded_at=clock.now())
     found = items(sign_in(is_superuser=True))
     assert [each["run"]["id"] for each in found["items"]] == [str(again.id), str(new.id)]
-    assert (found["more"], found["missing"]) == (False, "")
+    assert (found["next"], found["missing"]) == (None, "")
     assert found["items"][0]["title"] == "Hosts"
     assert found["items"][0]["questions"] == [{"id": QUESTION, "value": {"api_key": "***"}}]
     assert found["items"][1]["user"] == new.user.username
@@ -83,10 +83,52 @@ def test_the_page_is_bounded_and_takes_as_many_queries_for_many(
     client = sign_in(is_superuser=True)
     with django_assert_max_num_queries(8):
         found = items(client)
-    assert (len(found["items"]), found["more"]) == (5, True)
+    assert (len(found["items"]), found["next"] is not None) == (5, True)
     assert RunAction.objects.filter(kind="read").count() == 5
     items(client)
     assert RunAction.objects.filter(kind="read").count() == 5
+
+
+@pytest.mark.parametrize("order", ["oldest", "newest"])
+def test_pages_reach_every_thread_once_in_their_order(monkeypatch: pytest.MonkeyPatch, order: str) -> None:
+    monkeypatch.setattr("runs.admin.inbox.MOST", 2)
+    # Two at the same moment, which the id tells apart.
+    moment = clock.now() - timedelta(hours=9)
+    runs = [ask(age=age) for age in (30, 3600, 7200, 10800, 14400)]
+    type(runs[3].thread).objects.filter(pk__in=[run.thread_id for run in runs[3:]]).update(
+        state_updated_at=moment
+    )
+    client = sign_in(is_superuser=True)
+    seen: list[str] = []
+    after = ""
+    for _ in range(3):
+        found = items(client, order=order, after=after)
+        assert found["first"] == (after == "")
+        seen += [each["run"]["id"] for each in found["items"]]
+        after = found["next"]
+    assert after is None
+    first, second = sorted(runs[3:], key=lambda run: run.thread_id)
+    oldest_first = [str(run.id) for run in (first, second, runs[2], runs[1], runs[0])]
+    assert seen == (oldest_first if order == "oldest" else oldest_first[::-1])
+
+
+def test_what_waits_is_filtered_by_user_and_by_the_assistant_that_asked() -> None:
+    mine, other = ask(), ask()
+    talking = make_run("success", thread=ask().thread, assistant=make_assistant("talking"))
+    client = sign_in(is_superuser=True)
+
+    def found(**parameters: str) -> set[str]:
+        return {each["run"]["id"] for each in items(client, **parameters)["items"]}
+
+    assert found(user=mine.user.username) == {str(mine.id)}
+    assert found(assistant="talking") == {str(talking.id)}
+    assert found(assistant="steps", order="newest") == {str(mine.id), str(other.id)}
+    assert found(assistant="talking", user=mine.user.username) == set()
+    assert found(user="\x00nobody") == set()
+    everything = {str(run.id) for run in (mine, other, talking)}
+    for wrong in ("x", "1-2", "9" * 30 + "-" + "0" * 32, f"{'9' * 17}-{'0' * 31}"):
+        assert found(after=wrong, order="sideways") == everything
+    assert b'"talking"' in client.get(INBOX, {"assistant": "talking"}).content
 
 
 def test_the_empty_inbox_opens() -> None:

@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from runs.encoding import encode
-from runs.models import ApiKey, AuthIdentity, BulkAction, RunAction
+from runs.models import ApiKey, AssistantVersion, AuthIdentity, BulkAction, RunAction
 from tests.runs.crons.test_firing import make_cron
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import sign_in, staff
@@ -22,10 +22,13 @@ from tests.support.rows import make_assistant, make_events, make_run, make_threa
 from threads.db import clock
 from threads.db.namespaces import encode as namespace
 from threads.models import StoreItem
+from threads.redaction import HIDDEN
 
 OURS = ("runs", "threads")
 #: The text in each row that people and graphs write.
 SECRET = "what-a-person-wrote"
+#: What is secret by its name.
+CANARY = "canary-of-a-key"
 READ, OPERATE = "view_run_payload", "operate_run"
 NO_PAGE = "no page"
 
@@ -98,7 +101,7 @@ ACTIONS: dict[tuple[str, str], str] = {
 #: The pages that show what people and graphs wrote.
 READERS = {
     "runs_run_change", "runs_run_page_facts", "runs_run_page_events", "runs_run_page_export", "runs_cron_change",
-    "runs_webhookdelivery_change", "runs_waiting_changelist", "runs_waiting_items", "threads_thread_change", "threads_thread_export",
+    "runs_assistant_change", "runs_webhookdelivery_change", "runs_waiting_changelist", "runs_waiting_items", "threads_thread_change", "threads_thread_export",
     "threads_storeitem_change",
 }  # fmt: skip
 HOUR = timedelta(hours=1)
@@ -152,10 +155,10 @@ def rows() -> dict[str, Any]:
     """A row of each model, full of what people wrote, by the model's name."""
     user = make_user()
     now = clock.now()
-    written = {"text": SECRET}
+    written = {"text": SECRET, "api_key": CANARY}
     thread = make_thread(
         user=user, status="interrupted", values=written, config=written, metadata={"title": SECRET},
-        interrupts={"task": [{"id": "0" * 32, "value": SECRET}]},
+        interrupts={"task": [{"id": "0" * 32, "value": written}]},
     )  # fmt: skip
     failure = {"node": "boom", "traceback": SECRET, "tasks": []}
     run = make_run(
@@ -166,17 +169,25 @@ def rows() -> dict[str, Any]:
     stored = StoreItem.objects.create(
         user=user, namespace=namespace(["a"]), key="k", value=written, created_at=now, updated_at=now
     )
+    assistant = make_assistant(
+        user=user, config=written, context=written, metadata=written, description=SECRET
+    )
+    for version in (1, 2):
+        AssistantVersion.objects.create(
+            assistant=assistant, version=version, graph_id="agent", config={**written, "version": version},
+            created_at=now,
+        )  # fmt: skip
     return {
         "run": run,
         "thread": thread,
         "storeitem": stored,
         "cron": make_cron(payload={"input": written}, metadata=written),
         "webhookdelivery": delivery_to(
-            "https://example.com/", state="failed", finished_at=now, payload=written
+            f"https://example.com/?token={CANARY}", state="failed", finished_at=now, payload=written
         ),
         "worker": make_worker(),
         "bulkaction": BulkAction.objects.create(kind="cancel", who="ada", origin="admin", created_at=now),
-        "assistant": make_assistant(user=user),
+        "assistant": assistant,
         "apikey": ApiKey.objects.create(user=user, prefix="k", digest="d", created_at=now),
         "authidentity": AuthIdentity.objects.create(user=user, identity="i", created_at=now),
     }
@@ -229,6 +240,15 @@ def test_what_people_wrote_is_shown_only_to_readers_and_on_record(granted: str, 
     assert shown == (READERS if READ in SETS[granted] and SETS[granted] >= VIEW else set())
 
 
+def test_no_page_shows_what_is_secret_by_its_name(rows: dict[str, Any]) -> None:
+    client = sign_in(is_superuser=True)
+    # An export for the person whose data it is has what they wrote as they wrote it.
+    for name in PAGES.keys() - {"threads_thread_export"}:
+        html = client.get(address(name, rows)).content.decode()
+        assert CANARY not in html, name
+        assert name not in READERS or HIDDEN in html, name
+
+
 @pytest.mark.parametrize("granted", SETS)
 def test_each_action_is_offered_only_with_its_permission(granted: str) -> None:
     client = staff(*SETS[granted])
@@ -246,6 +266,24 @@ def test_each_action_is_offered_only_with_its_permission(granted: str) -> None:
         if needed in SETS[granted] and f"view_{key[0]}" in SETS[granted]
     }
     assert offered == wanted
+
+
+@pytest.mark.parametrize(
+    ("page", "lookup"),
+    [
+        ("runs_run", "metadata__text__startswith"), ("runs_run", "kwargs__contains"), ("runs_run", "failure__regex"),
+        ("runs_cron", "payload__contains"), ("runs_assistant", "config__contains"),
+        ("runs_webhookdelivery", "payload__contains"), ("runs_apikey", "digest__startswith"),
+        ("threads_thread", "values__contains"), ("threads_thread", "user__password__startswith"),
+        ("threads_storeitem", "value__contains"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("rows")
+def test_an_address_asks_for_no_column_that_is_not_shown(page: str, lookup: str) -> None:
+    client = staff(*VIEW)
+    for value in (SECRET[:4], "nothing-like-it"):
+        response = client.get(reverse(f"admin:{page}_changelist"), {lookup: value})
+        assert response.status_code == 400, (lookup, value)
 
 
 def test_a_visitor_and_a_user_who_is_no_staff_see_no_page(rows: dict[str, Any]) -> None:
@@ -266,4 +304,4 @@ def test_one_reading_an_hour_is_on_record(rows: dict[str, Any]) -> None:
             client.get(address(name, rows))
     kinds = sorted(RunAction.objects.values_list("kind", flat=True))
     assert kinds == ["export", "read"]
-    assert LogEntry.objects.count() == len({"thread", "storeitem", "cron", "webhookdelivery"})
+    assert LogEntry.objects.count() == len({"thread", "storeitem", "cron", "webhookdelivery", "assistant"})

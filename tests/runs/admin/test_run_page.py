@@ -237,9 +237,27 @@ async def test_a_fork_with_an_edited_state_and_a_comparison(driver: Driver) -> N
     assert row.thread.values["log"][-3:] == ["edited", "s8", "s9"]
     compared = await in_database(part, client, run, "compare", **{"with": str(new.id)})
     assert [each["key"] for each in compared["difference"]] == ["log"]
+    assert compared["outputs"] == []
     again = await in_database(part, client, row, "facts")
     assert again["parent"][0]["id"] == str(run.id)
     assert again["by"]["kind"] == "admin"
+
+
+@pytest.mark.django_db
+def test_two_runs_are_compared_by_what_their_steps_gave(root: Client) -> None:
+    runs = []
+    for price in (10, 12):
+        runs.append(run := make_run("success"))
+        result = {"price": price, "api_key": f"canary-{price}"}
+        item = ["tasks", [], 1, {"id": "t", "name": "quote", "result": result}]
+        make_events(run, 1, event=PACK, data=f"[{encode(item)}]")
+    found = part(root, runs[0], "compare", **{"with": str(runs[1].id)})
+    (quote,) = found["outputs"]
+    assert quote["step"] == "quote"
+    assert [(each["key"], each["before"], each["after"]) for each in quote["difference"]] == [
+        ("price", "10", "12")
+    ]
+    assert "canary" not in str(found)
 
 
 async def test_the_tokens_and_the_cost_of_a_real_run(driver: Driver, settings: Any) -> None:

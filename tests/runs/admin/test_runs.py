@@ -14,9 +14,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import escape
 
+from runs.admin.run_page.logs import PAGE
 from runs.encoding import encode
 from runs.protocols.agent.items import PACK, pack
-from runs.templatetags.run_tables import DATA_LIMIT, MAX_EVENTS
+from runs.protocols.readable import LONGEST
 from tests.support.admin_site import page, sign_in, staff
 from tests.support.rows import (
     make_assistant,
@@ -101,16 +102,17 @@ def test_a_list_takes_as_many_queries_for_many_rows_as_for_few(
     assert counts[0] == counts[1] <= most, [query["sql"] for query in queries]
 
 
-def test_a_run_s_page_takes_as_many_queries_for_many_events_as_for_few(root: Client) -> None:
+def test_a_run_s_page_takes_as_many_queries_for_many_events_as_for_a_page(root: Client) -> None:
     counts = []
     root.get(page(make_run()))  # content types are queried once
-    for events in (1, 150):
+    for events in (2 * PAGE, 3 * PAGE):
         run = make_run("running")
         make_events(run, events)
         with CaptureQueriesContext(connection) as queries:
             assert root.get(page(run)).status_code == 200
         counts.append(len(queries))
-    assert counts[0] == counts[1] <= 8, [query["sql"] for query in queries]
+    # Eight, and two for each 20 lines.
+    assert counts[0] == counts[1] <= 8 + PAGE // 10, [query["sql"] for query in queries]
 
 
 def test_the_list_leaves_large_columns_in_the_database(root: Client) -> None:
@@ -288,29 +290,29 @@ def test_a_run_s_page_shows_what_was_asked_and_what_happened(root: Client) -> No
     assert "&quot;command&quot;" not in html
 
 
-def test_a_run_s_page_shows_its_last_events_in_their_order(root: Client) -> None:
+def test_a_run_s_page_shows_the_last_lines_of_its_log_in_their_order(root: Client) -> None:
     run = make_run("success")
-    make_events(run, MAX_EVENTS + 5, data=json.dumps("d" * 5000))
+    make_events(run, PAGE + 5, event="custom", data=json.dumps("d" * 5000))
     html = root.get(page(run)).content.decode()
-    assert html.count("&quot;ddd") == MAX_EVENTS
+    assert html.count("&quot;ddd") == PAGE
     assert ">1-5<" not in html
-    assert 0 < html.index(">1-6<") < html.index(f">1-{MAX_EVENTS + 5}<")
-    assert "d" * DATA_LIMIT not in html
-    assert f"The last {MAX_EVENTS}." in html
+    assert 0 < html.index(">1-6<") < html.index(f">1-{PAGE + 5}<")
+    assert "d" * (LONGEST + 1) not in html
+    assert f"The last {PAGE}." in html
 
 
-def test_events_that_share_a_row_are_shown_by_what_they_are(root: Client) -> None:
+def test_events_that_share_a_row_are_lines_of_their_own(root: Client) -> None:
     run = make_run("success")
     items = [
         encode(["messages", ["team:1"], 1, {"content": '["values",[],1,'}]),
-        encode(["tasks", [], 2, {}]),
-        encode(["messages", [], 3, {"content": "x" * 400}]),
-        encode(["checkpoints", [], 4, {}]),
+        encode(["tasks", [], 2, {"name": "price", "input": {}}]),
+        encode(["custom", [], 3, {"api_key": "canary", "order": 7}]),
     ]
     make_events(run, 1, event=PACK, data=pack(items))
     html = root.get(page(run)).content.decode()
-    assert "<td>packed: messages, tasks, …</td>" in html
-    assert "<td>+</td>" not in html
+    assert "<td>1-1.1</td><td>token</td><td>“[&quot;values&quot;,[],1,”</td>" in html
+    assert "<td>1-1.2</td><td>node</td><td>price begins</td>" in html
+    assert "order" in html and "canary" not in html
 
 
 def test_the_events_of_others_are_not_shown(root: Client) -> None:

@@ -309,6 +309,7 @@ def served_database() -> dict[str, str]:
 
 
 def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "db.sqlite3").touch()
     result = manage("prune", "--json", DATA_DIR=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert (

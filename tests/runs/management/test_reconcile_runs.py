@@ -263,6 +263,7 @@ async def test_reconciling_twice_at_once_settles_each_run_once(
 
 
 def test_a_database_without_tables_is_one_sentence_with_the_command(tmp_path: Path) -> None:
+    (tmp_path / "db.sqlite3").touch()
     result = manage("reconcile_runs", "--json", DATA_DIR=str(tmp_path))
     assert (result.returncode, result.stdout) == (1, "")
     assert (

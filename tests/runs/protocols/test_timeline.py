@@ -48,7 +48,8 @@ def test_a_subgraph_with_a_model_and_a_tool() -> None:
     log.item(
         "tools", {"event": "tool-started", "tool_call_id": "c", "tool_name": "look"}, "agent:T1", "tools:T3"
     )
-    log.item("tools", {"event": "tool-error", "tool_call_id": "c", "message": "no"}, "agent:T1")
+    log.item("tools", {"event": "tool-error", "tool_call_id": "c", "message": "hidden"}, "agent:T1")
+    log.item("tool", {"event": "error", "id": "c", "error": {"error": "Gone", "message": "no"}})
     log.end("T3", "agent:T1", error={"error": "KeyError", "message": "'x'"})
     spans = timeline(Times(900, 2000), [Try(1, 1, 1000, 2000, "error")], log.entries).spans
     told = [(span.kind, span.name, span.parent, span.status) for span in spans]
@@ -62,6 +63,7 @@ def test_a_subgraph_with_a_model_and_a_tool() -> None:
         ("tool", "look", "n1:T3", "failed"),
     ]
     assert spans[4].detail["usage"] == usage
+    assert spans[6].detail["error"] == {"error": "Gone", "message": "no"}
     assert (spans[4].begin, spans[4].end) == (1030, 1040)
     assert (spans[2].end, spans[2].first) == (2000, "1-1")
 

@@ -10,6 +10,7 @@ from typing import Any
 from runs.encoding import decode
 from runs.events.table import Event
 from runs.protocols.agent.items import PACK
+from threads.redaction import redacted
 
 #: A step of a namespace: a node and its task's id.
 PLACE = re.compile(r"([^|:]+):([0-9a-f-]{36})")
@@ -18,8 +19,8 @@ BEGAN, ENDED, FAILED = "▶", "■", "✗"
 
 
 def unpacked(event: Event) -> Iterator[tuple[str, Any]]:
-    """An event's name and data; for a row of items, those of each."""
-    data = decode(event.data)
+    """An event's name and data, without secrets; for a row of items, those of each."""
+    data = redacted(decode(event.data))
     if event.name != PACK:
         yield event.name, data
         return

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from runs.models import Run, RunStatus
 from runs.serializers import run_json
 from threads.db import clock
-from threads.models import Thread, ThreadStatus
+from threads.models import Thread
 from threads.redaction import redacted
 
 #: Large columns of a run, which lists do not show.
@@ -15,17 +14,12 @@ LARGE = ("kwargs", "metadata", "base", "auth_details", "assistant__config", "ass
     "assistant__metadata", "thread__values", "thread__config", "thread__metadata")  # fmt: skip
 
 
-def waits(run: Run) -> bool:
-    """Whether the run stopped at an interrupt without an answer."""
-    return run.status == RunStatus.SUCCESS and run.thread.status == ThreadStatus.INTERRUPTED
-
-
-def run_row(run: Run) -> dict[str, Any]:
-    """A run without its payloads; its relations `assistant`, `thread`, `user` and `worker` are loaded."""
+def run_row(run: Any) -> dict[str, Any]:
+    """A run of `loaded`, without its payloads."""
     return {
         "run_id": str(run.id),
         "status": run.status,
-        "waits_for_answer": waits(run),
+        "waits_for_answer": run.waits,
         "thread_id": str(run.thread_id),
         "assistant": run.assistant.name,
         "graph_id": run.assistant.graph_id,
@@ -47,9 +41,9 @@ def run_row(run: Run) -> dict[str, Any]:
     }
 
 
-def run_details(run: Run) -> dict[str, Any]:
-    """A run with its request, without secrets."""
-    return {**run_row(run), "metadata": run.metadata, "kwargs": run_json(run, ["kwargs"])["kwargs"]}
+def run_details(run: Any) -> dict[str, Any]:
+    """A run of `loaded` with its request, without secrets."""
+    return {**run_row(run), "metadata": redacted(run.metadata), "kwargs": run_json(run, ["kwargs"])["kwargs"]}
 
 
 def thread_row(thread: Thread) -> dict[str, Any]:
@@ -68,13 +62,13 @@ def thread_row(thread: Thread) -> dict[str, Any]:
 
 def thread_details(thread: Thread) -> dict[str, Any]:
     """A thread with its values and questions, without secrets."""
-    return {
-        **thread_row(thread),
+    payloads = {
         "interrupts": [each for asked in thread.interrupts.values() for each in asked],
         "metadata": thread.metadata,
-        "config": redacted(thread.config),
+        "config": thread.config,
         "values": thread.values,
     }
+    return {**thread_row(thread), **redacted(payloads)}
 
 
 def worker_row(worker: Any) -> dict[str, Any]:

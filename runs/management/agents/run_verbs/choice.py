@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from django.core.management.base import CommandParser
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
+from runs.lifecycle.operators import waiting as questions
 from runs.management.agents.parsing import by_id
-from runs.management.agents.printing.rows import waits
 from runs.management.times import before_time
 from runs.models import Run, RunStatus
 from threads.db.ids import first_id
@@ -69,7 +70,7 @@ def chosen(given: Namespace) -> QuerySet[Run]:
 
 def _of_status(known: list[str], *, waiting: bool) -> Q:
     wanted = Q(status__in=known)
-    return wanted | Q(status=RunStatus.SUCCESS, thread__status="interrupted") if waiting else wanted
+    return wanted | questions.waiting() if waiting else wanted
 
 
 def _of_assistant(text: str) -> Q:
@@ -80,10 +81,12 @@ def _of_assistant(text: str) -> Q:
         return wanted
 
 
-def loaded(found: QuerySet[Run]) -> QuerySet[Run]:
-    return found.select_related("assistant", "thread", "user", "worker")
+def loaded(found: QuerySet[Run]) -> QuerySet[Any]:
+    """The runs with their relations, and whether each `waits` for a person."""
+    asks = ExpressionWrapper(questions.waiting(), output_field=BooleanField())
+    return found.select_related("assistant", "thread", "user", "worker").annotate(waits=asks)
 
 
-def exit_status(run: Run) -> int:
-    """The exit code for a run's status."""
-    return WAITS if waits(run) else EXIT[RunStatus(run.status)]
+def exit_status(run: Any) -> int:
+    """The exit code for the status of a run of `loaded`."""
+    return WAITS if run.waits else EXIT[RunStatus(run.status)]

@@ -72,10 +72,26 @@ def test_by_texts_and_metadata() -> None:
     assert found("error:timeout node:other") == set()
 
 
-def test_inputs_are_for_those_who_may_read_them() -> None:
-    make_run("success", kwargs={"input": "secret"})
+@pytest.mark.parametrize("text", ["input:secret", "meta.ticket:secret", "meta.ticket__startswith:s"])
+def test_payloads_are_searched_by_those_who_may_read_them(text: str) -> None:
+    make_run("success", kwargs={"input": "secret"}, metadata={"ticket": "secret"})
     with pytest.raises(UnknownTerm, match="view_run_payload"):
-        found("input:secret", reads=False)
+        found(f"status:success {text}", reads=False)
+
+
+@pytest.mark.parametrize("lookup", ["isnull", "regex", "gt", "contains", "startswith", "in"])
+def test_a_key_of_metadata_is_no_lookup(lookup: str) -> None:
+    make_run("success", metadata={"a": "(", lookup: "b"})
+    run = make_run("success", metadata={f"a__{lookup}": "("})
+    assert found(f"meta.a__{lookup}:(") == {run.id}
+    assert found(f"meta.a__{lookup}:1") == set()
+    assert found(f"meta.{lookup}:(") == set()
+
+
+def test_several_keys_of_metadata_must_all_have_their_values() -> None:
+    run = make_run("success", metadata={"a": "1", "b": 2})
+    make_run("success", metadata={"a": "1", "b": 3})
+    assert found("meta.a:1 meta.b:2") == {run.id}
 
 
 def test_texts_are_looked_for_among_the_newest_runs_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,14 @@ from uuid import uuid4
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.tools import tool
+from langgraph.errors import GraphInterrupt
 
 from runs.events import usage
 from runs.events.usage import OTHERS, columns
+from runs.execution.log.notes import Notes, noting
 from runs.execution.log.usage import Usage
+from tests.runs.execution.log.test_notes import Stream
 
 
 def answer(received: int, sent: int) -> LLMResult:
@@ -40,6 +44,34 @@ def test_calls_that_overlap_and_fail_are_told_apart() -> None:
     found.on_llm_error(ValueError("x"), run_id=one)
     found.on_llm_end(answer(5, 6), run_id=two)
     assert found.by_model == {"b": [5, 6]}
+
+
+@tool
+def lookup(how: str) -> str:
+    """Fails, or asks a person."""
+    if how == "ask":
+        raise GraphInterrupt()
+    raise Gone("api_key=sesame is no key of /srv")
+
+
+class Gone(Exception):
+    """An exception whose text clients may not read."""
+
+
+@pytest.mark.parametrize("how", ["fail", "ask"])
+async def test_the_error_of_a_tool_is_noted_for_operators(how: str) -> None:
+    stream = Stream()
+    token = noting.set(Notes(stream))
+    try:
+        with pytest.raises((Gone, GraphInterrupt)):
+            await lookup.ainvoke(
+                {"type": "tool_call", "name": "lookup", "args": {"how": how}, "id": "c1"},
+                {"callbacks": [Usage()]},
+            )
+    finally:
+        noting.reset(token)
+    told = [(mode, data["id"], data["error"]["message"]) for mode, _, _, data in stream.items]
+    assert told == ([] if how == "ask" else [("tool", "c1", "api_key=*** is no key of /srv")])
 
 
 def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,11 @@ import pytest
 from runs.execution import tracing
 from runs.execution.tracing import langfuse
 from runs.lifecycle.outcomes import Stop
+from runs.models import RunAction
 from tests.support.driving import Driver
 from tests.support.langfuse_server import Received, receiving
 from tests.support.postgres import free_port
+from threads.db.database import in_database
 
 numbers = itertools.count(1)
 
@@ -59,7 +61,7 @@ async def test_a_run_is_a_trace_with_its_thread_user_tags_and_name(
     assert root["langfuse.trace.name"] == "talking"
     assert set(root["langfuse.trace.tags"]) == {"graph:talking", "assistant:talking", "environment:staging"}
     assert received.paths[0] == "/api/public/otel/v1/traces"
-    assert tracing.trace_url(run.id) == f"{received.url}/trace/{run.id.hex}"
+    assert await in_database(tracing.trace_url, run.id) == f"{received.url}/trace/{run.id.hex}"
 
 
 async def test_what_the_client_gave_is_kept(traced: Driver, received: Received) -> None:
@@ -81,6 +83,7 @@ async def test_all_attempts_of_a_run_are_one_trace(traced: Driver, received: Rec
     traces = await sent(received)
     assert set(traces) == {run.id.hex}
     attempts = {span.get("langfuse.observation.metadata.run_attempt") for span in traces[run.id.hex]}
+    assert await in_database(RunAction.objects.filter(run_id=run.id, kind=RunAction.TRACED).count) == 1
     assert {"1", "2"} <= {str(each) for each in attempts}
 
 
@@ -148,12 +151,24 @@ async def test_a_drain_does_not_wait_for_a_dead_langfuse_beyond_its_time(
     assert asyncio.get_running_loop().time() - began < 20.0
 
 
+@pytest.mark.parametrize("rate", ["0", "no number"])
+async def test_a_run_that_is_not_sent_has_no_link(
+    received: Received, driver: Driver, monkeypatch: pytest.MonkeyPatch, rate: str
+) -> None:
+    monkeypatch.setenv("LANGFUSE_SAMPLE_RATE", rate)
+    langfuse.forget()
+    run = await driver.finish(await driver.start("steps"))
+    assert run.status == "success"
+    assert run.id.hex not in await sent(received)
+    assert await in_database(tracing.trace_url, run.id) is None
+
+
 async def test_without_keys_there_is_no_client(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LANGFUSE_PUBLIC_KEY", raising=False)
     langfuse.forget()
     run = await driver.finish(await driver.start("steps"))
     assert tracing.counts() is None
-    assert tracing.trace_url(run.id) is None
+    assert await in_database(tracing.trace_url, run.id) is None
     assert tracing.metadata(run) == {}
 
 
@@ -165,5 +180,7 @@ async def test_a_run_goes_on_where_the_package_is_missing(
     monkeypatch.setitem(sys.modules, "langfuse", None)
     langfuse.forget()
     for _ in range(2):
-        assert (await driver.finish(await driver.start("steps"))).status == "success"
+        run = await driver.finish(await driver.start("steps"))
+        assert run.status == "success"
+        assert await in_database(tracing.trace_url, run.id) is None
     assert caplog.text.count("langfuse is not installed") == 1

@@ -45,6 +45,19 @@ def test_the_list_shows_each_run_newest_first(agents: Agents) -> None:
     assert [row["run_id"] for row in agents("runs", "list", "--jsonl").lines] == [str(new.id), str(old.id)]
 
 
+def test_only_the_last_run_of_a_thread_waits_for_an_answer(agents: Agents) -> None:
+    last = waiting(age=60)
+    answered = make_run("success", thread=last.thread, age=120)
+    assert listed(agents, "--status", "waiting") == {str(last.id)}
+    assert listed(agents, "--status", "success", "--status", "waiting") == {str(last.id), str(answered.id)}
+    rows = agents("runs", "list", "--json").json["runs"]
+    assert [row["waits_for_answer"] for row in rows] == [True, False]
+    for verb in ("show", "tail"):
+        assert agents("runs", verb, str(last.id), "--exit-status").code == 11
+        assert agents("runs", verb, str(answered.id), "--exit-status").code == 0
+    assert "It asks" not in agents("runs", "show", str(answered.id)).out
+
+
 def test_the_list_is_filtered_and_bounded(agents: Agents) -> None:
     ada = make_user()
     mine = make_run("running", thread=make_thread(user=ada, status="busy"), queue="slow", age=10)

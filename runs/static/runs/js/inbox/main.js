@@ -1,4 +1,4 @@
-// The admin's inbox: every question that waits for a person, the oldest first, answered in place.
+// The admin's inbox: every question that waits for a person, by pages, answered in place.
 
 import { h, icon, reconcile, setText } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
@@ -51,6 +51,25 @@ class Item {
   }
 }
 
+/** The address of this page with other parameters. */
+function at(changed) {
+  const parameters = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(changed)) value ? parameters.set(name, value) : parameters.delete(name);
+  return `?${parameters}`;
+}
+
+/** The form that chooses whose questions are shown, and in which order. */
+function filters({ filters: { assistant, user, order }, assistants }) {
+  const choice = (value, text) => h("option", { value, selected: value === order }, text);
+  return h("form.tb.choose", { method: "get", role: "search", "aria-label": "Questions to show" },
+    h("div.f", {}, h("label", { for: "by-assistant" }, "Assistant"), h("input.in", { id: "by-assistant", name: "assistant", value: assistant, list: "assistants", autocomplete: "off" })),
+    h("datalist", { id: "assistants" }, assistants.map((value) => h("option", { value }))),
+    h("div.f", {}, h("label", { for: "by-user" }, "User"), h("input.in", { id: "by-user", name: "user", value: user, autocomplete: "off" })),
+    h("div.f", {}, h("label", { for: "by-order" }, "Order"), h("select.in", { id: "by-order", name: "order" }, choice("oldest", "Oldest first"), choice("newest", "Newest first"))),
+    h("button.b", {}, "Show"),
+    assistant || user ? h("a.b", { href: at({ assistant: null, user: null, after: null }) }, "Show all") : null);
+}
+
 /** What a waiting thread asks, in one line. */
 function heading({ questions, count: number }) {
   if (!questions.length) return count(number, "question");
@@ -67,9 +86,11 @@ class Inbox {
     this.done = [];
     this.total = h("span.quiet", { role: "status" });
     this.list = h("ul.ib");
-    this.empty = h("p.empty-note", {}, icon("ok"), " No question waits for a person. This page looks for new ones by itself.");
+    this.empty = h("p.empty-note", {}, icon("ok"), found.filters.assistant || found.filters.user ? " No question of this choice waits for a person." : " No question waits for a person.", " This page looks for new ones by itself.");
     this.past = h("ul.records");
-    this.module = h("section.mod", { "aria-labelledby": "waiting-title" }, h("h2", { id: "waiting-title" }, "Waiting, oldest first"), this.list, this.empty);
+    this.pages = h("nav.tb", { "aria-label": "Pages" });
+    const order = found.filters.order === "newest" ? "newest first" : "oldest first";
+    this.module = h("section.mod", { "aria-labelledby": "waiting-title" }, h("h2", { id: "waiting-title" }, `Waiting, ${order}`), filters(found), this.list, this.empty, this.pages);
     this.answeredModule = h("section.mod", { hidden: true, "aria-labelledby": "answered-title" }, h("h2", { id: "answered-title" }, "Answered by you just now"), this.past);
     root.replaceChildren(h("div.rh", {}, h("h1", {}, "Inbox"), this.total), h("div.stack.below", {}, this.module, this.answeredModule));
     this.show(found);
@@ -78,14 +99,21 @@ class Inbox {
     this.timer = setTimeout(() => this.look(), EVERY);
   }
 
-  show({ items, more, missing, now }) {
+  show({ items, next, first, missing, now }) {
     this.missing = missing;
     this.skew = now - Date.now();
     const shown = items.filter((item) => !this.done.includes(item.run.id));
     reconcile(this.list, this.views, shown, { key: (item) => item.thread.id + item.run.id, make: (item) => new Item(item, this) });
     this.empty.hidden = shown.length > 0;
     this.list.hidden = !shown.length;
-    setText(this.total, shown.length ? `${more ? `More than ${shown.length} threads wait` : shown.length === 1 ? "1 thread waits" : `${shown.length} threads wait`}, the oldest for ${seconds(now - shown[0].since)}` : "");
+    const told = !first ? `${count(shown.length, "thread")} on this page` : next ? `More than ${shown.length} threads wait` : shown.length === 1 ? "1 thread waits" : `${shown.length} threads wait`;
+    setText(this.total, shown.length ? `${told}, the oldest ${next || !first ? "of these " : ""}for ${seconds(now - Math.min(...shown.map((each) => each.since)))}` : "");
+    const links = [first ? null : ["First page", null], next ? ["Next page", next] : null].filter(Boolean);
+    const names = JSON.stringify(links);
+    if (names === this.linked) return;
+    this.linked = names;
+    this.pages.replaceChildren(...links.map(([text, after]) => h("a.b", { href: at({ after }) }, text)));
+    this.pages.hidden = !links.length;
   }
 
   answered(view, found) {
@@ -99,7 +127,7 @@ class Inbox {
   async look() {
     clearTimeout(this.timer);
     try {
-      if (!document.hidden) this.show(await ask(new URL(this.root.dataset.items, location.href)));
+      if (!document.hidden) this.show(await ask(new URL(this.root.dataset.items + location.search, location.href)));
     } catch (error) {
       setText(this.total, error.message);
     }

@@ -1,4 +1,4 @@
-// Two runs side by side: their steps in order, and the difference of their last states.
+// Two runs side by side: their steps in order, and what differs in the steps' outputs and in the last states.
 
 import { h } from "../parts/dom.js";
 import { short, took } from "./data.js";
@@ -8,7 +8,7 @@ import { differenceElement } from "./pane.js";
 export class Compare {
   constructor(data) {
     this.data = data;
-    this.body = h("div");
+    this.body = h("div.cmp");
     this.element = h("section.mod", { hidden: true, "aria-labelledby": "cmp-title" }, h("h2", { id: "cmp-title" }, "Compared"), this.body);
     addEventListener("hashchange", () => this.load());
   }
@@ -26,7 +26,7 @@ export class Compare {
     this.element.scrollIntoView({ block: "nearest" });
   }
 
-  show({ runs, spans, difference }) {
+  show({ runs, spans, outputs, difference }) {
     const steps = spans.map((each) => counted(each));
     const names = [...new Set([...steps[0].keys(), ...steps[1].keys()])];
     const cell = (step) => (step ? [badge(step.status, null, { pill: false }), ` ${took(step.took)}${step.runs > 1 ? `, ${step.runs} times` : ""}`] : h("span.quiet", {}, "did not run"));
@@ -34,8 +34,13 @@ export class Compare {
     const rows = names.slice(0, 500).map((name) => h("tr", {}, h("th", { scope: "row" }, name), steps.map((each) => h("td.num", {}, cell(each.get(name))))));
     const errors = runs.map((run) => (run.error ? `${run.error.error}: ${run.error.message}` : "none"));
     const failed = errors.some((each) => each !== "none") ? h("tr", {}, h("th", { scope: "row" }, "Error"), errors.map((each) => h("td", {}, each))) : null;
-    return [h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps of both runs" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
+    return [h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps of both runs" }, h("table", {}, h("thead", {}, head), h("tbody", {}, rows, failed))), h("h3", {}, "Outputs of steps that both ran: − this run, + the other"), h("div.in-b", {}, outputs.length ? outputs.flatMap(outputElement) : h("p.quiet", {}, "They gave the same.")), h("h3", {}, "State at the end: − this run, + the other"), h("div.in-b", {}, differenceElement(difference))];
   }
+}
+
+/** What differs in the last outputs of one step. */
+function outputElement({ step, difference }) {
+  return [h("h4", {}, step), differenceElement(difference)];
 }
 
 function counted(spans) {

@@ -3,6 +3,7 @@
 import { button, h, icon, iconButton, set, setText } from "../parts/dom.js";
 import { stateOf, took } from "./data.js";
 import { pieces, place, ticks } from "./scale.js";
+import { StepsTable } from "./steps_table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const ROW = 26;
@@ -37,14 +38,14 @@ export class Waterfall {
     this.rows = h("ol.wf", { "aria-label": "Steps of the run" });
     this.space = h("div.wf-space", {}, this.rows);
     this.scroller = h("div.wf-scroll", { tabindex: "-1", on: { scroll: () => this.draw(), keydown: (event) => this.key(event), wheel: (event) => this.wheel(event) } }, this.space);
-    this.table = h("details.wf-table", { on: { toggle: () => this.fillTable() } }, h("summary", {}, "As a table"));
+    this.table = new StepsTable();
     const tools = h("div.tb", {}, this.about, h("span.sp"), this.foldButton, iconButton("minus", "Zoom out", () => this.zoom(1 / 1.6)), iconButton("plus", "Zoom in", () => this.zoom(1.6)), iconButton("fit", "Show all", () => this.zoom(0)));
     const key = h("div.key", { "aria-hidden": "true" }, KEY.map(([kind, word]) => {
       const svg = s("svg", {});
       svg.append(s("rect", { class: `k-${kind}`, x: ".5", y: ".5", width: "17", height: "8", rx: "2" }));
       return h("span", {}, svg, word);
     }));
-    this.element = h("section.mod", { "aria-labelledby": "wf-title" }, h("h2", { id: "wf-title" }, "Waterfall"), tools, h("div.ax", {}, h("span"), this.axis, h("span")), this.scroller, key, this.table);
+    this.element = h("section.mod", { "aria-labelledby": "wf-title" }, h("h2", { id: "wf-title" }, "Waterfall"), tools, h("div.ax", {}, h("span"), this.axis, h("span")), this.scroller, key, this.table.element);
     new ResizeObserver(() => this.draw()).observe(this.scroller);
   }
 
@@ -78,7 +79,7 @@ export class Waterfall {
     this.at = Math.min(this.at, Math.max(0, this.shown.length - 1));
     this.drawAxis();
     this.draw();
-    if (this.table.open) this.fillTable();
+    this.table.update(this.spans, this.now);
   }
 
   /** A long run begins with its outer steps alone. */
@@ -232,13 +233,5 @@ export class Waterfall {
     this.fold = !this.fold;
     this.window = [0, 1];
     this.layout();
-  }
-
-  /** For readers, and for copying: every step in a table, made when it is opened. */
-  fillTable() {
-    if (!this.table.open) return;
-    const rows = this.spans.slice(0, 2000).map((span) => h("tr", {}, h("th", { scope: "row" }, span.name), [span.kind, stateOf(span.status)[1], span.attempt || "", new Date(span.begin).toISOString().slice(11, 23), took((span.end ?? this.now) - span.begin)].map((each) => h("td", {}, String(each)))));
-    const head = h("thead", {}, h("tr", {}, ["Step", "Kind", "State", "Attempt", "Began (UTC)", "Took"].map((name) => h("th", { scope: "col" }, name))));
-    this.table.replaceChildren(this.table.firstChild, h("div.wide", { tabindex: "0", role: "region", "aria-label": "Steps as a table" }, h("table", {}, head, h("tbody", {}, rows))));
   }
 }
