@@ -54,6 +54,34 @@ test("LangChain's actions are rejected with a reason", async () => {
   assert.deepEqual(answer, { decisions: [{ type: "reject", message: "Not now." }] });
 });
 
+const HARD = { cc: null, subject: "", to: [" a b ", "two\nlines", ""], body: "one\r\ntwo", nested: { deep: [1, null, { x: "" }] }, ids: ["a", "b"], many: [] };
+
+test("arguments that nobody touched are approved, or stay as they are beside an edited one", async () => {
+  const hard = action("send_mail", HARD, ["approve", "edit", "reject"]);
+  assert.deepEqual(await answered(langchain(hard), (page) => page.button("Approve").click()), { decisions: [{ type: "approve" }] });
+  const edited = await answered(langchain(hard), async (page) => {
+    await field(page, "cc").fill("{");
+    await field(page, "subject").pressSequentially("Hello");
+    assert.ok(await field(page, "subject").evaluate((input) => input === document.activeElement));
+    await page.button("Approve with edits").click();
+    await page.has("[role=alert]", "This is no JSON");
+    assert.ok(await field(page, "cc").evaluate((input) => input === document.activeElement));
+    await field(page, "cc").fill("null");
+    await page.button("Approve with edits").click();
+  });
+  assert.deepEqual(edited, { decisions: [{ type: "edit", edited_action: { name: "send_mail", args: { ...HARD, subject: "Hello" } } }] });
+});
+
+test("where an action may only be edited, its unchanged arguments are sent", async () => {
+  const answer = await answered(langchain(action("send_mail", HARD, ["edit", "reject"])), async (page) => {
+    assert.equal(await page.button("Approve").count(), 0);
+    await page.button("Send unchanged").click();
+  });
+  assert.deepEqual(answer, { decisions: [{ type: "edit", edited_action: { name: "send_mail", args: HARD } }] });
+  const ask = [{ action_request: { action: "book", args: { nights: 2 } }, config: { allow_accept: false, allow_edit: true, allow_respond: false, allow_ignore: false } }];
+  assert.deepEqual(await answered(ask, (page) => page.button("Send unchanged").click()), [{ type: "edit", args: { action: "book", args: { nights: 2 } } }]);
+});
+
 test("several actions are decided together", async () => {
   const note = action("publish", { title: "A note" }, ["approve", "reject"]);
   const answer = await answered(langchain(mail, note), async (page) => {
