@@ -1,16 +1,7 @@
 // The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-
-// Node takes them for modules only in a package that says so.
-const folder = mkdtempSync(join(tmpdir(), "pages-"));
-cpSync(new URL("../../runs/static/runs/js", import.meta.url), folder, { recursive: true });
-writeFileSync(join(folder, "package.json"), '{"type": "module"}');
-after(() => rmSync(folder, { recursive: true }));
-const load = (name) => import(join(folder, name));
+import { test } from "node:test";
+import { load } from "./modules.mjs";
 
 const { Artifacts, filesOf } = await load("protocol/artifacts.js");
 const { ThreadModel } = await load("protocol/thread.js");

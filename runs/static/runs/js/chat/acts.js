@@ -16,8 +16,7 @@ export class Acts {
     if (!assistant) throw new Error("There is no assistant to answer.");
     if (!page.session) await this.begin(message, assistant);
     page.stage.log.toEnd();
-    await page.session.outbox.send(contentOf(message), { ...this.options(), strategy });
-    page.tellOthers();
+    page.session.outbox.send(contentOf(message), { ...this.options(), strategy });
   }
 
   /** Who answers, and with which settings. */
@@ -42,25 +41,39 @@ export class Acts {
     page.list.show();
   }
 
-  /** Do something; what went wrong is said at the composer. */
+  /** Do something; what went wrong is said at the composer. Returns whether it was done. */
   async attempt(act) {
     const { page } = this;
     try {
       page.composer.say("");
       await act();
+      return true;
     } catch (error) {
       page.problem(error);
+      return false;
     }
   }
 
   stop = () => this.attempt(() => this.page.session?.stop());
   remove = (queued) => this.attempt(() => this.page.session?.outbox.remove(queued));
 
-  edit(entry, text) {
-    const kept = entry.message.params?.input.messages[0].content ?? this.contentOfMessage(entry.message.id);
+  /** Say something else in a message's place. Rejects if that cannot be sent, and then nothing has changed. */
+  async edit({ message }, text) {
+    const { page } = this;
+    const { outbox, versions } = page.session;
+    const kept = message.order?.content ?? this.contentOfMessage(message.id);
     const blocks = Array.isArray(kept) ? kept.filter(({ type }) => type !== "text") : [];
     const content = blocks.length ? [{ type: "text", text }, ...blocks] : text;
-    return this.attempt(() => this.page.session.versions.edit(entry.message.id, content, this.options()));
+    if (message.state === "refused") outbox.change(message, content, page.composer.strategy);
+    else await versions.edit(message.id, content, this.options());
+    page.write();
+  }
+
+  retry = (message) => this.page.session.outbox.retry(message, this.page.composer.strategy);
+
+  withdraw(message) {
+    this.page.session.outbox.withdraw(message);
+    this.page.write();
   }
 
   again(entry) {

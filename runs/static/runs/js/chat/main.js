@@ -9,6 +9,7 @@ import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
 import { Head } from "./head.js";
+import { keepFor } from "./kept.js";
 import { Panel } from "./panel.js";
 import { Plan } from "./plan.js";
 import { Session } from "./session.js";
@@ -21,6 +22,7 @@ const $ = (id) => document.getElementById(id);
 class Page {
   constructor(settings) {
     this.settings = settings;
+    keepFor(settings.user);
     this.api = new Api(settings.api, { token: () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "" });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
@@ -94,6 +96,11 @@ class Page {
     if (focus) this.composer.focus();
   }
 
+  /** Lead to the field; where that brings a keyboard over the page, only a person does. */
+  write() {
+    if (!matchMedia("(pointer: coarse)").matches) this.composer.focus();
+  }
+
   follow(id, fresh) {
     const address = this.address(id);
     const session = (this.session = new Session(this.api, id, { addresses: { runs: `${address}runs/`, position: `${address}position/` }, fresh }));
@@ -101,6 +108,7 @@ class Page {
     session.addEventListener("change", mine(() => this.later()));
     session.addEventListener("connection", mine(() => this.banner.follow(session.connection, { running: () => Boolean(session.model.active), login: () => this.login() })));
     session.addEventListener("ended", mine(({ detail }) => this.ended(detail)));
+    session.addEventListener("sent", mine(() => this.tellOthers()));
     session.addEventListener("ready", mine(() => this.ready()));
     session.addEventListener("branch", mine(({ detail }) => this.keepBranch(detail)));
     session.shown = session.open();

@@ -14,7 +14,7 @@ const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "create
 
 /**
  * Dispatches "change" when something is to be shown, "connection" when there is one, "ready" when all that there was has been
- * told, "branch" with the run whose branch is looked at, and "ended" with a run that is over.
+ * told, "sent" with an answer to a message that was sent, "branch" with the run whose branch is looked at, and "ended" with a run that is over.
  */
 export class Session extends EventTarget {
   /**
@@ -59,6 +59,7 @@ export class Session extends EventTarget {
   close() {
     this.closed = true;
     clearInterval(this.clock);
+    clearTimeout(this.outbox.timer);
     this.connection?.close();
   }
 
@@ -134,7 +135,7 @@ export class Session extends EventTarget {
     this.clock = setInterval(() => document.visibilityState === "visible" && (this.model.active || this.outbox.queued.length) && this.look(), LOOK);
     await this.refresh();
     if (first && !this.closed) this.dispatchEvent(new Event("ready"));
-    this.outbox.sendAgain();
+    if (!this.closed) this.outbox.deliver();
   }
 
   // --- what no event tells
@@ -195,11 +196,12 @@ export class Session extends EventTarget {
 
   // --- what people do
 
-  /** Send a command; over HTTP, which takes larger ones than a socket. */
-  async command(method, params) {
-    const answer = await this.api.post(`threads/${this.id}/commands`, { id: 1, method, params });
-    if (answer.type === "error") throw new Refused(400, answer.message.replace(/^\d{3}: /, ""));
-    return answer.result;
+  /** Send a command; over HTTP, which takes larger ones than a socket. With the same `key` it is done once. */
+  async command(method, params, { key } = {}) {
+    const answer = await this.api.post(`threads/${this.id}/commands`, { id: 1, method, params }, { key });
+    if (answer.type !== "error") return answer.result;
+    const [, status, message] = /^(?:(\d{3}): )?([^]*)$/.exec(answer.message);
+    throw new Refused(Number(status ?? 400), message);
   }
 
   async stop() {

@@ -23,7 +23,7 @@ export class Stage {
     this.card?.close();
     this.card = this.asked = null;
     const { session, acts } = this.page;
-    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), address: (run) => this.page.runAddress(run) }) : null;
+    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
     if (!session) this.showEmpty();
   }
 
@@ -128,6 +128,6 @@ function waitingFor(session, loading) {
     if (busy) return null;
     return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
   }
-  if (outbox.sent.some(({ problem }) => !problem) || outbox.queued.length) return { text: "Waiting for a free worker…" };
+  if (outbox.sent.some(({ state }) => state === "sending" || state === "sent") || outbox.queued.length) return { text: "Waiting for a free worker…" };
   return null;
 }
