@@ -9,14 +9,27 @@ export class Acts {
     this.page = page;
   }
 
+  /** Send a message to the thread that is open, or begin one. Rejects if that could not be begun. */
   async send(message, strategy) {
     const { page } = this;
+    const { visit } = page;
     await page.loaded;
-    const { assistant } = page;
-    if (!assistant) throw new Error("There is no assistant to answer.");
-    if (!page.session) await this.begin(message, assistant);
-    page.stage.log.toEnd();
-    page.session.outbox.send(contentOf(message), { ...this.options(), strategy });
+    if (page.visit !== visit) throw new Error("Another thread was opened.");
+    if (!page.assistant) throw new Error("There is no assistant to answer.");
+    const options = { ...this.options(), strategy };
+    const session = page.session ?? (await this.begun(message, visit));
+    if (page.session === session) page.stage.log.toEnd();
+    session.outbox.send(contentOf(message), options);
+  }
+
+  /** The thread that begins with a message: what is sent before it has begun goes to the same one. */
+  begun(message, visit) {
+    if (this.beginning?.visit !== visit) {
+      const beginning = (this.beginning = { visit, session: this.begin(message, visit) });
+      // One that failed is tried anew.
+      beginning.session.catch(() => (beginning.visit = null));
+    }
+    return this.beginning.session;
   }
 
   /** Who answers, and with which settings. */
@@ -26,19 +39,26 @@ export class Acts {
   }
 
   /** A thread for the first message, which names it until the graph does. */
-  async begin(message, assistant) {
+  async begin(message, visit) {
     const { page } = this;
+    const { assistant } = page;
     const id = crypto.randomUUID();
     const title = shorten(message.text || message.files[0]?.name || "", 80);
     const context = Object.keys(page.context).length ? { context: page.context } : {};
     const metadata = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id, title, ...context };
-    const thread = await page.api.post("threads", { thread_id: id, metadata });
+    const thread = await page.api.post("threads", { thread_id: id, metadata }, { key: id });
+    if (page.visit !== visit) {
+      // Whoever has gone elsewhere meanwhile stays there.
+      page.list.note(thread);
+      return page.aside(id);
+    }
     page.go(id, { fresh: true });
     page.session.thread = thread;
     page.session.phase = "ready";
     page.list.note(thread);
     page.list.current = id;
     page.list.show();
+    return page.session;
   }
 
   /** Do something; what went wrong is said at the composer. Returns whether it was done. */

@@ -34,6 +34,8 @@ class Page {
     this.stage = new Stage(this);
     this.others = new BroadcastChannel(`chat ${settings.chat}`);
     this.context = {};
+    /** Sessions of threads that are not looked at, by their ids. */
+    this.asides = new Map();
     this.shell = new Shell(this);
     this.panel = new Panel(this);
     this.head = new Head(this);
@@ -83,6 +85,8 @@ class Page {
     closeAll();
     this.session?.close();
     this.session = this.chosen = null;
+    this.visit = Symbol(id);
+    this.composer.turnTo(id, { fresh });
     if (!fresh) this.context = {};
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
@@ -101,9 +105,22 @@ class Page {
     if (!matchMedia("(pointer: coarse)").matches) this.composer.focus();
   }
 
-  follow(id, fresh) {
+  sessionOf(id, fresh) {
     const address = this.address(id);
-    const session = (this.session = new Session(this.api, id, { addresses: { runs: `${address}runs/`, position: `${address}position/` }, fresh }));
+    return new Session(this.api, id, { addresses: { runs: `${address}runs/`, position: `${address}position/` }, fresh });
+  }
+
+  /** A thread that is not looked at, to which a message is sent. */
+  aside(id) {
+    const session = this.sessionOf(id, true);
+    this.asides.set(id, session);
+    session.addEventListener("sent", () => this.list.refresh());
+    return session;
+  }
+
+  follow(id, fresh) {
+    this.asides.get(id)?.close();
+    const session = (this.session = this.sessionOf(id, fresh));
     const mine = (handle) => (event) => this.session === session && handle(event);
     session.addEventListener("change", mine(() => this.later()));
     session.addEventListener("connection", mine(() => this.banner.follow(session.connection, { running: () => Boolean(session.model.active), login: () => this.login() })));
@@ -170,8 +187,7 @@ class Page {
   }
 
   say(text) {
-    this.composer.text = text;
-    this.composer.submit();
+    this.composer.send({ text, files: [] });
   }
 
   tellOthers() {
