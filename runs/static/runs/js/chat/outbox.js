@@ -197,7 +197,7 @@ export class Outbox {
       // It had ended meanwhile.
       if (!(error instanceof Refused && error.status === 404)) throw error;
     }
-    await this.session.look();
+    await this.session.refresh();
   }
 }
 

@@ -29,6 +29,8 @@ export class Session extends EventTarget {
     this.fresh = fresh;
     this.model = new ThreadModel();
     this.outbox = new Outbox(this);
+    /** What this page has answered, until a run takes it up or is taken back: {key, said, params, run, at}. */
+    this.answered = null;
     this.versions = new Versions(this);
     this.thread = null;
     /** The state that was read last, if nothing has happened since: {at, values}. */
@@ -84,7 +86,8 @@ export class Session extends EventTarget {
   askFrom(thread) {
     const asked = Object.values(thread.interrupts ?? {}).flat();
     this.schemas = new Map(asked.map((each) => [each.id, each.response_schema]));
-    if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
+    const waits = thread.status === "interrupted" ? asked : [];
+    this.model.setQuestions(waits.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
   }
 
   /** The thread's newest run: the events say it before the runs are listed again. */
@@ -115,7 +118,8 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.isNews) return;
-    if (data.event !== "running") this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
+    if (data.event === "running") this.answered = null;
+    else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
 
@@ -132,7 +136,7 @@ export class Session extends EventTarget {
     this.live = true;
     this.phase = "ready";
     clearInterval(this.clock);
-    this.clock = setInterval(() => document.visibilityState === "visible" && (this.model.active || this.outbox.queued.length) && this.look(), LOOK);
+    this.clock = setInterval(() => document.visibilityState === "visible" && this.lookAgain(), LOOK);
     await this.refresh();
     if (first && !this.closed) this.dispatchEvent(new Event("ready"));
     if (!this.closed) this.outbox.deliver();
@@ -159,6 +163,8 @@ export class Session extends EventTarget {
   async rest(thread, asked, isLast) {
     if (!thread || thread.status === "busy") return;
     this.askFrom(thread);
+    // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
+    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = null;
     if (this.read?.at !== thread.state_updated_at) {
       const { values } = await this.api.get(`threads/${this.id}/state`);
       if (this.model.active || !isLast()) return;
@@ -174,6 +180,14 @@ export class Session extends EventTarget {
   readOlderFiles() {
     if (!this.since || this.olderFiles) return;
     this.olderFiles = this.quietly(async () => this.model.artifacts.extend(await this.api.post(`threads/${this.id}/history`, { limit: HISTORY })));
+  }
+
+  async lookAgain() {
+    const { length } = this.outbox.queued;
+    if (!this.model.active && !length) return;
+    await this.look();
+    // What waited was taken back, or has begun, which is told.
+    if (!this.model.active && this.outbox.queued.length < length) await this.refresh();
   }
 
   look() {
@@ -209,8 +223,13 @@ export class Session extends EventTarget {
     if (run) await this.outbox.cancel(run.id);
   }
 
+  /** Answer questions. The same answers are given once, also if they are sent again because the server's answer was lost. */
   async answer(responses) {
-    await this.command("input.respond", { responses, metadata: { parent_run_id: this.newestRun ?? "" } });
+    const said = JSON.stringify(responses);
+    if (this.answered?.said !== said) this.answered = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
+    const { answered } = this;
+    const { run_id: run } = await this.command("input.respond", answered.params, { key: answered.key });
+    Object.assign(answered, { run, at: performance.now() });
     await this.refresh();
   }
 

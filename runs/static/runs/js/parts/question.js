@@ -36,6 +36,7 @@ export class QuestionCard {
       this.panels.append(point.element);
     });
     this.element = h("div.step.asks.end", {}, h("section.q", { "aria-labelledby": name }, h("header.q-h", {}, icon("ask"), h("b", { id: name, dir: "auto" }, title), h("span.sp"), this.waiting), this.tabs, this.panels, this.note));
+    this.controls = [...this.element.querySelectorAll("textarea, input:not([type=checkbox])")].map((control) => ({ control, first: control.value }));
     this.show(0);
     this.tick();
     this.clock = setInterval(() => this.tick(), 15_000);
@@ -75,7 +76,10 @@ export class QuestionCard {
     const open = this.points.findIndex((each) => !each.decision);
     if (open >= 0) {
       setText(this.note, `Sent when all ${this.points.length} are decided.`);
+      const hadFocus = point.element.contains(document.activeElement);
       this.show(open);
+      // What had the focus is hidden now.
+      if (hadFocus) this.points[open].tab.focus();
       return;
     }
     await this.answer();
@@ -91,12 +95,25 @@ export class QuestionCard {
     setText(this.note, "Sending…");
     try {
       await this.send(responses);
-      setText(this.note, "Sent.");
+      if (this.sending) setText(this.note, "Sent.");
+      this.isSent = this.sending;
     } catch (error) {
-      for (const point of this.points) point.decision = this.points.length > 1 ? point.decision : null;
-      this.busy(false);
-      setText(this.note, `Not sent: ${error.message}`);
+      this.reopen(`Not sent: ${error.message}`);
     }
+  }
+
+  /** Let it be decided again. */
+  reopen(why) {
+    for (const point of this.points) point.decision = this.points.length > 1 ? point.decision : null;
+    this.isSent = false;
+    this.busy(false);
+    setText(this.note, why);
+  }
+
+  /** What was written on it and is not sent: [{label, text}]. */
+  get written() {
+    const changed = this.isSent || this.sending ? [] : this.controls.filter(({ control, first }) => control.value !== first && control.value);
+    return changed.map(({ control }) => ({ label: control.labels?.[0]?.textContent ?? "", text: control.value }));
   }
 
   busy(yes) {
