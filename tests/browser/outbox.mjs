@@ -16,18 +16,19 @@ class FakeSession extends EventTarget {
   constructor(answers = [], id = `t${++threads}`) {
     super();
     Object.assign(this, { id, answers, calls: [], listed: [], newestRun: "r0", closed: false });
-    this.model = { root: { messages: [] }, runs: new Map([["r0", {}]]), active: null };
+    this.model = { root: { messages: [] }, runs: new Map([["r0", {}]]), questions: new Map(), active: null };
     this.versions = { view: null, branches: { runs: new Map(), ofMessage: () => undefined } };
     this.outbox = new Outbox(this);
   }
 
   async command(method, params, { key }) {
-    this.calls.push({ key, message: params.metadata.message_id, parent: params.metadata.parent_run_id, at: params.config?.configurable.checkpoint_id, strategy: params.multitask_strategy });
+    this.calls.push({ key, message: params.metadata.message_id, parent: params.metadata.parent_run_id, at: params.config?.configurable.checkpoint_id, strategy: params.multitask_strategy, messages: params.input.messages });
     const answer = await this.answers.shift();
     if (answer instanceof Error) throw answer;
     return { run_id: answer };
   }
 
+  readState = async () => ({ checkpoint: { checkpoint_id: "now" } });
   listRuns = async () => this.listed;
   quietly = (act) => act();
   changed() {}
@@ -44,6 +45,7 @@ test("messages that are sent quickly follow each other, and each has its key", a
   let answer;
   const session = new FakeSession([new Promise((resolve) => (answer = resolve)), "r2", "r3"]);
   for (const text of ["one", "two", "three"]) session.outbox.send(text, { assistant: "a" });
+  await new Promise(setImmediate);
   assert.equal(session.calls.length, 1);
   answer("r1");
   await session.rest();
@@ -137,4 +139,17 @@ test("a message that is in the state, or waits elsewhere, is not sent again", as
   assert.ok(outbox.settle());
   await outbox.deliver();
   assert.equal(session.calls.length, 1);
+});
+
+test("a message that is written while a question waits is no answer to it, and settles the calls that wait", async () => {
+  const session = new FakeSession(["r1", "r2"]);
+  const call = (id) => ({ type: "call", id, name: "send_mail" });
+  session.model.questions.set("q", {});
+  session.model.root.messages = [{ id: "h", role: "human", blocks: [] }, { id: "a", role: "ai", blocks: [call("c1"), call("c2")] }, { id: "t", role: "tool", callId: "c1", blocks: [] }];
+  session.outbox.send("something else");
+  await session.rest();
+  session.answered = {};
+  session.outbox.send("after the answer");
+  await session.rest();
+  assert.deepEqual(session.calls.map(({ at, messages }) => [at, messages.map(({ type, tool_call_id: id }) => id ?? type)]), [["now", ["c2", "human"]], [undefined, ["human"]]]);
 });

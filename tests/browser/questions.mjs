@@ -208,6 +208,20 @@ test("a question stands again if its answer was taken back, and its answer is se
   await page.done();
 });
 
+test("what is written while a question waits is no answer to it", async () => {
+  const page = await chat(await person(), { assistant: "asking" });
+  await page.send('{"question": "Which?", "options": ["tea"]}');
+  await page.has(".q", "Which?");
+  await page.send('{"question": "Rather?", "options": ["milk"]}');
+  await page.has(".q", "Rather?");
+  await page.button("milk").click();
+  await page.has(".codebox", "milk");
+  await page.idle();
+  assert.equal((await page.said()).length, 2);
+  assert.deepEqual(await page.state(), ['```json\n"milk"\n```']);
+  await page.done();
+});
+
 test("the demo agent's draft is edited and published", async () => {
   const page = await chat(await person(), { assistant: "agent" });
   await page.send("How do leases find a dead worker?");

@@ -109,7 +109,7 @@ export class Outbox {
     message.state = "sending";
     this.session.changed();
     try {
-      const run = await this.start(id, this.paramsOf(message));
+      const run = await this.start(id, await this.paramsOf(message));
       Object.assign(message, { state: "sent", run, arrived: performance.now() });
       [this.last, this.visit] = [run, order.version?.visit ?? null];
       if (message.withdrawn) this.session.quietly(() => this.cancel(run, "rollback"));
@@ -135,17 +135,25 @@ export class Outbox {
     }
   }
 
-  paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
+  async paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
     // The first message that is written at a version goes on from there, and what is written after it follows that one.
     const start = from !== undefined ? { run: from, checkpoint } : version && version.visit !== this.visit ? version : { run: this.newest };
-    const configurable = { ...(start.checkpoint ? { checkpoint_id: start.checkpoint } : {}), ...(context ?? {}) };
+    const isAside = !start.checkpoint && this.isAsked;
+    const at = isAside ? (await this.session.readState()).checkpoint?.checkpoint_id : start.checkpoint;
+    const configurable = { ...(at ? { checkpoint_id: at } : {}), ...(context ?? {}) };
     return {
       assistant_id: assistant,
-      input: { messages: [{ type: "human", id, content }] },
+      input: { messages: [...(isAside ? refusals(this.session.model.root.messages) : []), { type: "human", id, content }] },
       metadata: { message_id: id, parent_run_id: start.run ?? "" },
       multitask_strategy: strategy,
       ...(Object.keys(configurable).length ? { config: { configurable } } : {}),
     };
+  }
+
+  /** Whether a question waits, and no answer to it: a message alone would be taken for the answer, so it goes on from the state. */
+  get isAsked() {
+    const { model, answered } = this.session;
+    return Boolean(model.questions.size && !model.active && !answered && !this.queued.length);
   }
 
   /** The thread's newest run. What was sent last is newer than all others until it is known from elsewhere. */
@@ -203,6 +211,14 @@ export class Outbox {
 
 function messageOf({ id, order, instead, state, why }) {
   return { ...fromState({ type: "human", id, content: order.content }), key: id, order, instead, state, why };
+}
+
+/** What became of tool calls about which a question was left open: models refuse a thread in which a call has no result. */
+function refusals(messages) {
+  const turn = messages.slice(messages.findLastIndex(({ role }) => role === "human") + 1);
+  const done = new Set(turn.map(({ callId }) => callId));
+  const calls = turn.filter(({ role }) => role === "ai").flatMap(({ blocks }) => blocks.filter(({ type, id }) => type === "call" && id && !done.has(id)));
+  return calls.map(({ id, name }) => ({ type: "tool", tool_call_id: id, name, status: "error", content: "Not executed: the person wrote something else instead of a decision." }));
 }
 
 /** The last of a run's messages, which clients give as a list of messages, texts or pairs, or as one of them. */

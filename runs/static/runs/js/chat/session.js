@@ -68,7 +68,7 @@ export class Session extends EventTarget {
   /** Read the thread as it is, and show it; return the number after which its events are wanted. */
   async readAll() {
     const position = this.api.get(this.addresses.position);
-    const [thread, state] = await Promise.all([this.find(), this.api.get(`threads/${this.id}/state`), position]);
+    const [thread, state] = await Promise.all([this.find(), this.readState(), position]);
     if (!thread) throw new Refused(404, "This thread does not exist.");
     this.thread = thread;
     this.read = { at: thread.state_updated_at, values: state.values };
@@ -81,6 +81,7 @@ export class Session extends EventTarget {
   }
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
+  readState = () => this.api.get(`threads/${this.id}/state`);
   listRuns = () => this.api.get(this.addresses.runs);
 
   askFrom(thread) {
@@ -166,7 +167,7 @@ export class Session extends EventTarget {
     // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
     if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = null;
     if (this.read?.at !== thread.state_updated_at) {
-      const { values } = await this.api.get(`threads/${this.id}/state`);
+      const { values } = await this.readState();
       if (this.model.active || !isLast()) return;
       this.read = { at: thread.state_updated_at, values };
     }
