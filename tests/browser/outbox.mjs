@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./modules.mjs";
 
-const { Refused, Unreachable } = await load("protocol/api.js");
+const { Api, Refused, Unreachable } = await load("protocol/api.js");
 const { Outbox } = await load("chat/outbox.js");
 
 const storage = new Map();
@@ -36,7 +36,7 @@ class FakeSession extends EventTarget {
   states = () => this.outbox.sent.map(({ state }) => state);
   parents = () => this.calls.map(({ parent }) => parent);
   async rest() {
-    while (this.outbox.delivering) await this.outbox.delivering;
+    while (this.outbox.isDelivering) await this.outbox.delivered;
     clearTimeout(this.outbox.timer);
   }
 }
@@ -152,4 +152,21 @@ test("a message that is written while a question waits is no answer to it, and s
   session.outbox.send("after the answer");
   await session.rest();
   assert.deepEqual(session.calls.map(({ at, messages }) => [at, messages.map(({ type, tool_call_id: id }) => id ?? type)]), [["now", ["c2", "human"]], [undefined, ["human"]]]);
+});
+
+test("a request is given up after its time, which grows with its size, and what is no JSON is no answer", async (t) => {
+  globalThis.location = { href: "http://site.example/chat/" };
+  const api = new Api("/api/");
+  const patience = [];
+  t.mock.method(AbortSignal, "timeout", (milliseconds) => {
+    patience.push(milliseconds);
+    return AbortSignal.abort();
+  });
+  const asked = t.mock.method(globalThis, "fetch", async (url, { signal }) => signal.throwIfAborted());
+  await assert.rejects(api.get("threads"), Unreachable);
+  await assert.rejects(api.post("threads", { text: "x".repeat(2_000_000) }, { key: "k" }), Unreachable);
+  assert.ok(patience[0] >= 10_000 && patience[0] <= 60_000 && patience[1] > patience[0] + 60_000);
+  assert.equal(asked.mock.calls[1].arguments[1].headers["Idempotency-Key"], "k");
+  asked.mock.mockImplementation(async () => new Response("<h1>Log in to this network</h1>"));
+  await assert.rejects(api.get("threads"), Unreachable);
 });

@@ -87,19 +87,22 @@ export class Outbox {
 
   /** Send what was not sent yet. */
   deliver() {
-    this.delivering ??= this.sendAll().finally(() => (this.delivering = null));
-    return this.delivering;
+    if (!this.isDelivering) this.delivered = this.sendAll();
+    return this.delivered;
   }
 
   async sendAll() {
     clearTimeout(this.timer);
+    this.isDelivering = true;
     for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
       if (await this.sendOne(message)) continue;
+      this.isDelivering = false;
       for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
       this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
       this.changed();
       return;
     }
+    this.isDelivering = false;
     this.failures = 0;
   }
 

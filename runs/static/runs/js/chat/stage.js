@@ -157,6 +157,7 @@ function waitingFor(session, loading) {
     if (busy) return null;
     return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
   }
-  if (outbox.sent.some(({ state }) => state === "sending" || state === "sent") || outbox.queued.length) return { text: "Waiting for a free worker…" };
+  const hasRun = ({ state, run }) => state === "sending" || (state === "sent" && !model.runs.get(run)?.endedAt);
+  if (outbox.sent.some(hasRun) || outbox.queued.length) return { text: "Waiting for a free worker…" };
   return null;
 }
