@@ -208,6 +208,21 @@ test("a question stands again if its answer was taken back, and its answer is se
   await page.done();
 });
 
+test("what is written on a card stays there while another thread is open", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.send("ask");
+  await page.has(".q");
+  const { thread } = page;
+  await field(page, "Your answer").fill("half written");
+  await page.fresh();
+  await page.tab.locator(`[data-thread="${thread}"] a`).click();
+  await page.has(".q");
+  assert.equal(await field(page, "Your answer").inputValue(), "half written");
+  await page.button("Send the answer").click();
+  await page.has(".md", "You said half written.");
+  await page.done();
+});
+
 test("what is written while a question waits is no answer to it", async () => {
   const page = await chat(await person(), { assistant: "asking" });
   await page.send('{"question": "Which?", "options": ["tea"]}');

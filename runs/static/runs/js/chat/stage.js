@@ -16,11 +16,14 @@ export class Stage {
     this.composer = $("composer");
     this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
     this.log = null;
+    /** Cards on which something was written when another thread was opened, by their questions. */
+    this.kept = new Map();
   }
 
   /** Begin with another thread, or with none. */
   clear() {
-    this.card?.close();
+    if (this.card?.written.length) this.kept.set(this.asked, this.card);
+    else this.card?.close();
     this.card = this.asked = this.over = null;
     const { session, acts } = this.page;
     this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
@@ -91,20 +94,21 @@ export class Stage {
   /** What stands below the log: the card of the questions, the same one as long as they are the same, and what was written on the one before. */
   cardsOf(questions) {
     const { session } = this.page;
-    const key = questions.map(({ id, runId }) => `${id} ${runId ?? ""}`).join();
+    const key = questions.length ? [session.id, ...questions.map(({ id, runId }) => `${id} ${runId ?? ""}`)].join() : "";
     if (key !== this.asked) {
       const written = this.card?.written ?? [];
       if (written.length) this.over = this.overElement(written, session);
       this.card?.close();
       this.asked = key;
-      this.card = questions.length ? this.makeCard(questions, session) : null;
+      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session) : null);
+      this.kept.delete(key);
     } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
     return [this.over, this.card?.element];
   }
 
   makeCard(questions, session) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    const card = new QuestionCard(withSchemas, { send: (responses) => session.answer(responses), since: session.model.run?.endedAt ?? 0 });
+    const card = new QuestionCard(withSchemas, { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 });
     if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
     return card;
   }
