@@ -47,17 +47,19 @@ async def chat(request: HttpRequest, thread_id: UUID | None = None) -> HttpRespo
 
 async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, Any]:
     user_id = principal.user_id
+    username = await in_database(reading.name_of, user_id)
     inspects = await in_database(reading.may_inspect, user_id)
     return {
         "thread_id": thread_id,
         "modules": modules_of("runs/js/chat/main.js"),
         "logout": _reversed("runs_accounts:logout"),
         "password": _reversed("runs_accounts:password"),
-        "username": await in_database(reading.name_of, user_id),
+        "username": username,
         "settings": {
             "api": reverse("runs_api:api-root"),
             "chat": reverse("runs_pages:chat"),
             "login": resolve_url(settings.LOGIN_URL),
+            "user": username,
             "inspect": _reversed("admin:runs_run_changelist") if inspects else None,
         },
     }

@@ -30,6 +30,7 @@ test("a question is answered in place, and the others are left alone", async () 
   await item("write_to_ada").getByRole("button", { name: "Approve" }).click();
   await page.has(".records", /A new run goes on/);
   await item("write_to_ada").waitFor({ state: "detached" });
+  assert.equal(await page.tab.evaluate(() => document.activeElement.tagName), "SUMMARY");
   assert.equal(await item("call_ada").getByLabel("Reason, for the record").inputValue(), "half written");
   await page.has(".ib > li", /May I run later/);
   await page.tab.getByLabel("Order").selectOption("newest");

@@ -1,19 +1,12 @@
 // The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { after, test } from "node:test";
-
-// Node takes them for modules only in a package that says so.
-const folder = mkdtempSync(join(tmpdir(), "pages-"));
-cpSync(new URL("../../runs/static/runs/js", import.meta.url), folder, { recursive: true });
-writeFileSync(join(folder, "package.json"), '{"type": "module"}');
-after(() => rmSync(folder, { recursive: true }));
-const load = (name) => import(join(folder, name));
+import { test } from "node:test";
+import { load } from "./modules.mjs";
 
 const { Artifacts, filesOf } = await load("protocol/artifacts.js");
 const { ThreadModel } = await load("protocol/thread.js");
+const { Draft, Drafts } = await load("chat/drafts.js");
+const { contentOf, partsOf } = await load("chat/files.js");
 const { Branches } = await load("chat/branches.js");
 
 /** Feeds a model with events, numbered within an epoch. */
@@ -117,4 +110,43 @@ test("runs of other clients are found by their texts, in order, and are versions
   branches.recognise([message("m1", "one"), message("m2", "two"), message("m3", "one")]);
   assert.deepEqual(["m2", "m3"].map((id) => branches.ofMessage(id).id), ["r2", "r3"]);
   assert.equal(branches.versions("unknown"), undefined);
+});
+
+test("a draft has one limit for all of its files, says what could not be read, and gets back what was not sent", async () => {
+  const draft = new Draft("t");
+  const text = (name, size) => new File(["x".repeat(size)], name, { type: "text/plain" });
+  const unreadable = Object.assign(text("gone.txt", 3), { text: () => Promise.reject(new Error("gone")) });
+  const adds = [draft.add(Array.from({ length: 12 }, (_, place) => text(`${place}.txt`, 400_000))), draft.add([text("last.txt", 400_000), unreadable])];
+  assert.ok(!draft.isEmpty && draft.reads === 2);
+  assert.deepEqual((await Promise.all(adds)).flat(), ["last.txt is left out: the files of a message may have 5.0 MB together.", "gone.txt could not be read."]);
+  assert.equal(draft.files.length, 12);
+  draft.text = "first";
+  const message = draft.take();
+  assert.ok(draft.isEmpty);
+  draft.text = "second";
+  draft.putBack(message);
+  assert.equal(draft.text, "first\n\nsecond");
+  assert.equal(draft.files.length, 12);
+});
+
+test("each thread has its draft, and a thread that begins takes what is being written", () => {
+  const drafts = new Drafts();
+  drafts.of(null).text = "one";
+  drafts.begin("t1");
+  drafts.of("t2").text = "two";
+  assert.deepEqual([null, "t1", "t2"].map((thread) => drafts.of(thread).text), ["", "one", "two"]);
+});
+
+test("a message's content is taken apart as it was written", async () => {
+  const draft = new Draft("t");
+  await draft.add([new File(["a,b"], "a.csv", { type: "text/csv" })]);
+  draft.files = [...draft.files, { name: "p.png", block: { type: "image_url", image_url: { url: "data:image/png;base64,aGk=" } } }];
+  for (const text of ["Look:\n\nat these", ""]) {
+    const content = contentOf({ text, files: draft.files });
+    const parts = partsOf(content);
+    assert.equal(parts.text, text);
+    assert.deepEqual(parts.files.map(({ name }) => name), ["a.csv", "Picture"]);
+    assert.deepEqual(contentOf(parts), content);
+  }
+  assert.deepEqual(partsOf("text"), { text: "text", files: [] });
 });

@@ -54,16 +54,47 @@ test("LangChain's actions are rejected with a reason", async () => {
   assert.deepEqual(answer, { decisions: [{ type: "reject", message: "Not now." }] });
 });
 
+const HARD = { cc: null, subject: "", to: [" a b ", "two\nlines", ""], body: "one\r\ntwo", nested: { deep: [1, null, { x: "" }] }, ids: ["a", "b"], many: [] };
+
+test("arguments that nobody touched are approved, or stay as they are beside an edited one", async () => {
+  const hard = action("send_mail", HARD, ["approve", "edit", "reject"]);
+  assert.deepEqual(await answered(langchain(hard), (page) => page.button("Approve").click()), { decisions: [{ type: "approve" }] });
+  const edited = await answered(langchain(hard), async (page) => {
+    await field(page, "cc").fill("{");
+    await field(page, "subject").pressSequentially("Hello");
+    assert.ok(await field(page, "subject").evaluate((input) => input === document.activeElement));
+    await page.button("Approve with edits").click();
+    await page.has("[role=alert]", "This is no JSON");
+    assert.ok(await field(page, "cc").evaluate((input) => input === document.activeElement));
+    await field(page, "cc").fill("null");
+    await page.button("Approve with edits").click();
+  });
+  assert.deepEqual(edited, { decisions: [{ type: "edit", edited_action: { name: "send_mail", args: { ...HARD, subject: "Hello" } } }] });
+});
+
+test("where an action may only be edited, its unchanged arguments are sent", async () => {
+  const answer = await answered(langchain(action("send_mail", HARD, ["edit", "reject"])), async (page) => {
+    assert.equal(await page.button("Approve").count(), 0);
+    await page.button("Send unchanged").click();
+  });
+  assert.deepEqual(answer, { decisions: [{ type: "edit", edited_action: { name: "send_mail", args: HARD } }] });
+  const ask = [{ action_request: { action: "book", args: { nights: 2 } }, config: { allow_accept: false, allow_edit: true, allow_respond: false, allow_ignore: false } }];
+  assert.deepEqual(await answered(ask, (page) => page.button("Send unchanged").click()), [{ type: "edit", args: { action: "book", args: { nights: 2 } } }]);
+});
+
 test("several actions are decided together", async () => {
   const note = action("publish", { title: "A note" }, ["approve", "reject"]);
   const answer = await answered(langchain(mail, note), async (page) => {
     await page.button("Approve").click();
-    assert.equal(await page.tab.getByRole("tab", { name: /2 publish/ }).getAttribute("aria-selected"), "true");
+    const next = page.tab.getByRole("tab", { name: /2 publish/ });
+    assert.equal(await next.getAttribute("aria-selected"), "true");
+    assert.ok(await next.evaluate((tab) => tab === document.activeElement));
     await page.button("Reject…").click();
     await field(page, "Why not?").fill("Too early.");
     await page.button("Reject").click();
   });
   assert.deepEqual(answer, { decisions: [{ type: "approve" }, { type: "reject", message: "Too early." }] });
+  assert.equal(await (await shared).tab.evaluate(() => document.activeElement.id), "message");
 });
 
 test("agent-inbox's form is answered in its own", async () => {
@@ -127,19 +158,83 @@ test("two interrupts are answered at once, each with its own", async () => {
   await page.done();
 });
 
-test("a question that was answered in one tab is gone in the other", async () => {
+test("a question that was answered in one tab is gone in the other, which keeps what was written there", async () => {
   const context = await person();
   const page = await chat(context, { assistant: "obeying" });
   await page.send("ask");
   await page.has(".q");
   const other = await chat(context, { thread: page.thread });
   await other.has(".q", "well?");
+  await field(other, "Your answer").fill("half written");
   await field(page, "Your answer").fill("yes");
   await page.button("Send the answer").click();
   await other.gone(".q");
   await other.has(".md", "You said yes.");
+  await other.tab.locator(".q-over summary", { hasText: "Answered elsewhere" }).click();
+  await other.has(".q-over .kept", "half written");
+  assert.deepEqual(await other.axe(), []);
+  await other.button("Remove").click();
+  await other.gone(".q-over");
   await page.done();
   await other.done();
+});
+
+test("a question stands again if its answer was taken back, and its answer is sent once", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.send("ask");
+  await page.has(".q");
+  const keys = [];
+  let asked = 0;
+  await page.tab.route("**/threads/*/commands", async (route) => {
+    keys.push(route.request().headers()["idempotency-key"]);
+    asked += 1;
+    if (asked === 1) await route.abort();
+    // A run that nobody knows any more.
+    else if (asked === 2) await route.fulfill({ json: { type: "success", id: 1, result: { run_id: crypto.randomUUID() } } });
+    else await route.continue();
+  });
+  await field(page, "Your answer").fill("yes");
+  await page.button("Send the answer").click();
+  await page.has(".q .why", "Not sent: The server cannot be reached.");
+  await page.button("Send the answer").click();
+  await page.has(".q .why", "Your answer was taken back");
+  assert.equal(await field(page, "Your answer").inputValue(), "yes");
+  await page.button("Send the answer").click();
+  await page.has(".md", "You said yes.");
+  assert.equal(keys[0], keys[1]);
+  assert.notEqual(keys[1], keys[2]);
+  await page.gone(".q");
+  assert.equal(await page.tab.locator(".q-over").count(), 0);
+  await page.done();
+});
+
+test("what is written on a card stays there while another thread is open", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.send("ask");
+  await page.has(".q");
+  const { thread } = page;
+  await field(page, "Your answer").fill("half written");
+  await page.fresh();
+  await page.tab.locator(`[data-thread="${thread}"] a`).click();
+  await page.has(".q");
+  assert.equal(await field(page, "Your answer").inputValue(), "half written");
+  await page.button("Send the answer").click();
+  await page.has(".md", "You said half written.");
+  await page.done();
+});
+
+test("what is written while a question waits is no answer to it", async () => {
+  const page = await chat(await person(), { assistant: "asking" });
+  await page.send('{"question": "Which?", "options": ["tea"]}');
+  await page.has(".q", "Which?");
+  await page.send('{"question": "Rather?", "options": ["milk"]}');
+  await page.has(".q", "Rather?");
+  await page.button("milk").click();
+  await page.has(".codebox", "milk");
+  await page.idle();
+  assert.equal((await page.said()).length, 2);
+  assert.deepEqual(await page.state(), ['```json\n"milk"\n```']);
+  await page.done();
 });
 
 test("the demo agent's draft is edited and published", async () => {

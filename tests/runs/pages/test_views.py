@@ -65,7 +65,7 @@ async def test_in_local_development_the_chat_is_the_local_users_at_once(visitor:
     answer = await visitor.get("/chat/")
     assert answer.status_code == 200
     page = answer.content.decode()
-    assert f'<span class="who">{LOCAL_USERNAME}</span>' in page
+    assert f'title="Change the password">{LOCAL_USERNAME}</a>' in page
     assert "csrftoken" in answer.cookies
 
 

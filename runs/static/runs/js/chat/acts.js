@@ -9,15 +9,27 @@ export class Acts {
     this.page = page;
   }
 
+  /** Send a message to the thread that is open, or begin one. Rejects if that could not be begun. */
   async send(message, strategy) {
     const { page } = this;
+    const { visit } = page;
     await page.loaded;
-    const { assistant } = page;
-    if (!assistant) throw new Error("There is no assistant to answer.");
-    if (!page.session) await this.begin(message, assistant);
-    page.stage.log.toEnd();
-    await page.session.outbox.send(contentOf(message), { ...this.options(), strategy });
-    page.tellOthers();
+    if (page.visit !== visit) throw new Error("Another thread was opened.");
+    if (!page.assistant) throw new Error("There is no assistant to answer.");
+    const options = { ...this.options(), strategy };
+    const session = page.session ?? (await this.begun(message, visit));
+    if (page.session === session) page.stage.log.toEnd();
+    session.outbox.send(contentOf(message), options);
+  }
+
+  /** The thread that begins with a message: what is sent before it has begun goes to the same one. */
+  begun(message, visit) {
+    if (this.beginning?.visit !== visit) {
+      const beginning = (this.beginning = { visit, session: this.begin(message, visit) });
+      // One that failed is tried anew.
+      beginning.session.catch(() => (beginning.visit = null));
+    }
+    return this.beginning.session;
   }
 
   /** Who answers, and with which settings. */
@@ -27,40 +39,61 @@ export class Acts {
   }
 
   /** A thread for the first message, which names it until the graph does. */
-  async begin(message, assistant) {
+  async begin(message, visit) {
     const { page } = this;
+    const { assistant } = page;
     const id = crypto.randomUUID();
     const title = shorten(message.text || message.files[0]?.name || "", 80);
     const context = Object.keys(page.context).length ? { context: page.context } : {};
     const metadata = { graph_id: assistant.graph_id, assistant_id: assistant.assistant_id, title, ...context };
-    const thread = await page.api.post("threads", { thread_id: id, metadata });
+    const thread = await page.api.post("threads", { thread_id: id, metadata }, { key: id });
+    if (page.visit !== visit) {
+      // Whoever has gone elsewhere meanwhile stays there.
+      page.list.note(thread);
+      return page.aside(id);
+    }
     page.go(id, { fresh: true });
     page.session.thread = thread;
     page.session.phase = "ready";
     page.list.note(thread);
     page.list.current = id;
     page.list.show();
+    return page.session;
   }
 
-  /** Do something; what went wrong is said at the composer. */
+  /** Do something; what went wrong is said at the composer. Returns whether it was done. */
   async attempt(act) {
     const { page } = this;
     try {
       page.composer.say("");
       await act();
+      return true;
     } catch (error) {
       page.problem(error);
+      return false;
     }
   }
 
   stop = () => this.attempt(() => this.page.session?.stop());
   remove = (queued) => this.attempt(() => this.page.session?.outbox.remove(queued));
 
-  edit(entry, text) {
-    const kept = entry.message.params?.input.messages[0].content ?? this.contentOfMessage(entry.message.id);
+  /** Say something else in a message's place. Rejects if that cannot be sent, and then nothing has changed. */
+  async edit({ message }, text) {
+    const { page } = this;
+    const { outbox, versions } = page.session;
+    const kept = message.order?.content ?? this.contentOfMessage(message.id);
     const blocks = Array.isArray(kept) ? kept.filter(({ type }) => type !== "text") : [];
     const content = blocks.length ? [{ type: "text", text }, ...blocks] : text;
-    return this.attempt(() => this.page.session.versions.edit(entry.message.id, content, this.options()));
+    if (message.state === "refused") outbox.change(message, content, page.composer.strategy);
+    else await versions.edit(message.id, content, this.options());
+    page.write();
+  }
+
+  retry = (message) => this.page.session.outbox.retry(message, this.page.composer.strategy);
+
+  withdraw(message) {
+    this.page.session.outbox.withdraw(message);
+    this.page.write();
   }
 
   again(entry) {

@@ -4,7 +4,8 @@ import { h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { fromState, textOf } from "../protocol/messages.js";
-import { ACCEPT, LIMITS, readFiles } from "./files.js";
+import { Drafts } from "./drafts.js";
+import { ACCEPT, LIMITS, partsOf } from "./files.js";
 
 const STRATEGIES = {
   enqueue: { label: "queue", word: "If busy: queue", hint: "It is sent when the answer is complete." },
@@ -13,15 +14,19 @@ const STRATEGIES = {
 };
 
 export class Composer {
-  /** @param acts send({text, files}, strategy), stop(), remove(queued), editLast(). */
+  /** @param acts send({text, files}, strategy), stop(), remove(queued), which resolves with whether it was, and editLast(). */
   constructor(acts) {
     this.acts = acts;
-    this.files = [];
+    this.drafts = new Drafts();
+    this.draft = this.drafts.of(null);
     this.trays = new Map();
     this.strategy = load("strategy", "enqueue");
     if (!(this.strategy in STRATEGIES)) this.strategy = "enqueue";
     this.field = h("textarea", { id: "message", rows: "1", "aria-label": "Message", dir: "auto", enterkeyhint: "send" });
-    this.field.addEventListener("input", () => this.show());
+    this.field.addEventListener("input", () => {
+      this.draft.text = this.field.value;
+      this.show();
+    });
     this.field.addEventListener("keydown", (event) => this.key(event));
     this.field.addEventListener("paste", (event) => this.pasted(event));
     this.chips = h("div.chips", { hidden: true });
@@ -46,14 +51,16 @@ export class Composer {
 
   show() {
     const { running, online, asks, queued, empty } = this.state;
-    const something = this.field.value.trim() || this.files.length;
+    const something = !this.draft.isEmpty;
+    if (this.field.value !== this.draft.text) this.field.value = this.draft.text;
     const words = !online ? "Sent when the connection is back" : asks ? "Answer above, or write to say something else" : empty ? "Ask a question, or drop files here" : "Write a message";
     set(this.field, "placeholder", words);
     setText(this.busyWord, STRATEGIES[this.strategy].word);
     this.busyButton.hidden = !running;
     this.stopButton.hidden = !running;
     this.sendButton.hidden = running && !something;
-    set(this.sendButton, "aria-disabled", something ? null : "true");
+    set(this.sendButton, "aria-disabled", something && !this.draft.isAwaited ? null : "true");
+    this.showFiles();
     reconcile(this.tray, this.trays, queued, { key: ({ id }) => id, make: () => this.makeTray() });
     // The browser may not grow it by itself.
     if (!CSS.supports("field-sizing", "content")) {
@@ -65,11 +72,10 @@ export class Composer {
   makeTray() {
     let queued;
     const text = h("em", { dir: "auto" });
-    const edit = iconButton("edit", "Edit the queued message", () => {
-      this.field.value = queued.text;
-      this.acts.remove(queued);
-      this.focus();
-      this.show();
+    const edit = iconButton("edit", "Edit the queued message", async () => {
+      const { draft } = this;
+      const { content } = queued.message;
+      if (await this.acts.remove(queued)) this.putBack(partsOf(content), draft);
     });
     const remove = iconButton("x", "Remove the queued message", () => this.acts.remove(queued));
     return {
@@ -77,7 +83,7 @@ export class Composer {
       update: (next) => {
         queued = { ...next, text: next.message ? textOf(fromState(next.message)) : "" };
         setText(text, queued.text || (next.message ? "Files" : "A run without a message"));
-        edit.hidden = !queued.text;
+        edit.hidden = !queued.message;
       },
     };
   }
@@ -86,35 +92,46 @@ export class Composer {
     this.field.focus();
   }
 
-  get text() {
-    return this.field.value;
-  }
-
-  set text(value) {
-    this.field.value = value;
+  /** Write to another thread, or to one that has not begun; `fresh` if it is what has begun just now. */
+  turnTo(thread, { fresh = false } = {}) {
+    if (fresh) this.drafts.begin(thread);
+    this.draft = this.drafts.of(thread);
+    this.say("");
     this.show();
   }
 
   async submit(event) {
     event?.preventDefault();
-    const text = this.field.value.trim();
-    const { files } = this;
-    if (!text && !files.length) return this.focus();
+    const { draft } = this;
+    if (draft.isEmpty) return this.focus();
+    if (draft.isAwaited) return;
     this.say("");
-    this.field.value = "";
-    this.files = [];
-    this.showFiles();
+    draft.isAwaited = true;
+    while (draft.reads) {
+      this.show();
+      await draft.reading;
+    }
+    draft.isAwaited = false;
+    // Nothing is sent out of sight, nor without a file that was left out meanwhile.
+    if (draft === this.draft && this.problem.hidden) await this.send(draft.take(), draft);
+  }
+
+  /** Send a message; what cannot be sent is put back to where it was written. */
+  async send(message, draft = this.draft) {
     this.show();
     try {
-      await this.acts.send({ text, files }, this.strategy);
+      await this.acts.send(message, this.strategy);
     } catch (error) {
-      // What was written is not lost.
-      if (!this.field.value) this.field.value = text;
-      if (!this.files.length) this.files = files;
-      this.showFiles();
-      this.say(`Not sent: ${error.message}`);
-      this.show();
+      this.putBack(message, draft);
+      if (draft === this.draft) this.say(`Not sent: ${error.message}`);
     }
+  }
+
+  putBack(message, draft) {
+    draft.putBack(message);
+    if (draft !== this.draft) return;
+    this.show();
+    this.focus();
   }
 
   key(event) {
@@ -151,22 +168,32 @@ export class Composer {
   }
 
   async add(list) {
-    const { files, problems } = await readFiles([...list], this.files);
-    this.files.push(...files);
+    const { draft } = this;
+    const reading = draft.add([...list]);
     this.picker.value = "";
-    this.say(problems.join(" "));
-    this.showFiles();
+    this.say("");
+    this.show();
+    const problems = await reading;
+    if (draft !== this.draft) return;
+    if (problems.length) this.say(problems.join(" "));
     this.show();
   }
 
   showFiles() {
-    this.chips.hidden = !this.files.length;
-    this.chips.replaceChildren(...this.files.map((file) => h("span.chip", {}, file.preview ? h("img", { src: file.preview, alt: "" }) : icon("doc"), h("span", { dir: "auto" }, shorten(file.name, 32)), iconButton("x", `Remove ${file.name}`, () => {
-      this.files = this.files.filter((each) => each !== file);
-      this.showFiles();
+    const { files, reads } = this.draft;
+    if (files === this.shownFiles && reads === this.shownReads) return;
+    [this.shownFiles, this.shownReads] = [files, reads];
+    this.chips.hidden = !files.length && !reads;
+    this.chips.replaceChildren(...files.map((file) => this.chip(file)), ...(reads ? [h("span.chip.quiet", { role: "status" }, "Reading files…")] : []));
+  }
+
+  chip(file) {
+    const remove = iconButton("x", `Remove ${file.name}`, () => {
+      this.draft.files = this.draft.files.filter((each) => each !== file);
       this.show();
       this.focus();
-    }))));
+    });
+    return h("span.chip", {}, file.preview ? h("img", { src: file.preview, alt: "" }) : icon("doc"), h("span", { dir: "auto" }, shorten(file.name, 32)), remove);
   }
 }
 

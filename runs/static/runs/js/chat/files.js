@@ -23,8 +23,13 @@ export async function readFiles(chosen, before = []) {
       problems.push(refused);
       continue;
     }
-    sum += file.size;
-    files.push(await read(file));
+    try {
+      files.push(await read(file));
+      sum += file.size;
+    } catch {
+      // It was moved or changed since, or is a folder.
+      problems.push(`${file.name || "The file"} could not be read.`);
+    }
   }
   return { files, problems };
 }
@@ -58,6 +63,24 @@ function dataUrl(file) {
     reader.onerror = () => reject(reader.error);
     reader.readAsDataURL(file);
   });
+}
+
+/** What a text block that was a file begins with. */
+const TITLED = /^([^\n]{1,200}):\n\n/;
+
+/** A message's content as it was written: {text, files}. */
+export function partsOf(content) {
+  if (!Array.isArray(content)) return { text: content ?? "", files: [] };
+  const blocks = content.map((block) => (typeof block === "string" ? { type: "text", text: block } : block));
+  const isSaid = blocks[0]?.type === "text" && !TEXTS.test(TITLED.exec(blocks[0].text)?.[1] ?? "");
+  return { text: isSaid ? blocks[0].text : "", files: blocks.slice(isSaid ? 1 : 0).map(fileOf) };
+}
+
+function fileOf(block) {
+  const url = block.image_url?.url ?? block.image_url;
+  const data = block.text ?? block.base64 ?? url ?? "";
+  const name = block.type === "text" ? (TITLED.exec(block.text)?.[1] ?? "Text") : (block.filename ?? (url ? "Picture" : block.type));
+  return { name, size: block.type === "text" ? data.length : Math.ceil(data.length * 0.75), preview: typeof url === "string" && url.startsWith("data:") ? url : undefined, block };
 }
 
 /** A message's content: its text alone, or blocks. */

@@ -1,10 +1,9 @@
 // The log of a thread: people's messages and the agent's turns, which grow where they stand.
 
 import { copy, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
-import { blockElement } from "../parts/blocks.js";
 import { stepView } from "../parts/steps.js";
 import { count } from "../parts/words.js";
-import { textOf } from "../protocol/messages.js";
+import { HumanView } from "./human.js";
 
 /** Entries that are shown at once; older ones follow, a few at a time, when the page has nothing else to do. */
 const FIRST = 40;
@@ -15,7 +14,7 @@ const NEAR = 60;
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
 export class Log {
-  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step); and a run's address(id). */
+  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). */
   constructor(acts) {
     this.acts = acts;
     this.views = new Map();
@@ -86,82 +85,6 @@ export class Log {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.scroller.scrollTo({ top: this.scroller.scrollHeight, behavior: smooth && !calm ? "smooth" : "instant" });
     this.newest.hidden = true;
-  }
-}
-
-/** Previous and next version of a person's message. */
-function picker(acts) {
-  const number = h("span.num");
-  const earlier = iconButton("left", "Previous version", () => acts.version(-1));
-  const later = iconButton("right", "Next version", () => acts.version(1));
-  const element = h("span.pick", { role: "group", "aria-label": "Versions of this message" }, earlier, number, later);
-  return {
-    element,
-    update(versions) {
-      element.hidden = !versions || versions.total < 2;
-      if (element.hidden) return;
-      setText(number, `${versions.place} / ${versions.total}`);
-      for (const [each, off] of [[earlier, versions.place === 1], [later, versions.place === versions.total]]) {
-        if (off) each.setAttribute("aria-disabled", "true");
-        else each.removeAttribute("aria-disabled");
-      }
-    },
-  };
-}
-
-class HumanView {
-  constructor(acts) {
-    this.acts = acts;
-    this.bubble = h("div.bubble", { dir: "auto" });
-    this.pick = picker({ version: (step) => acts.version(this.entry, step) });
-    this.editButton = iconButton("edit", "Edit", () => this.edit());
-    this.status = h("span.sending", { role: "status" });
-    this.bar = h("div.acts", {}, this.status, this.pick.element, this.editButton, (this.copyButton = iconButton("copy", "Copy", () => copy(textOf(this.entry.message), this.copyButton))));
-    this.element = h("article.me", {}, h("h2.vh", {}, "You"), this.bubble, this.bar);
-  }
-
-  update(entry) {
-    const before = this.entry;
-    this.entry = entry;
-    const { message } = entry;
-    const status = message.problem ?? (message.sending ? "Sending…" : "");
-    if (before?.message === message && before.versions === entry.versions && before.editable === entry.editable && this.status.textContent === status) return;
-    const shown = message.blocks;
-    if (JSON.stringify(this.shown) !== JSON.stringify(shown)) {
-      this.shown = shown;
-      this.bubble.replaceChildren(...shown.map((block) => (block.type === "text" ? h("p", { dir: "auto" }, block.text) : blockElement(block))));
-    }
-    this.pick.update(entry.versions);
-    // It keeps its room, so that nothing moves when a run begins or ends.
-    this.editButton.classList.toggle("away", !entry.editable);
-    setText(this.status, status);
-  }
-
-  edit() {
-    const area = h("textarea.in", { "aria-label": "The message as it should be", rows: "3", value: textOf(this.entry.message), dir: "auto" });
-    const close = () => {
-      form.remove();
-      this.bubble.hidden = this.bar.hidden = false;
-      this.editButton.focus();
-    };
-    const send = (event) => {
-      event.preventDefault();
-      const text = area.value.trim();
-      close();
-      if (text) this.acts.edit(this.entry, text);
-    };
-    const keys = (event) => {
-      if (event.key === "Escape") {
-        event.stopPropagation();
-        close();
-      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
-    };
-    area.addEventListener("keydown", keys);
-    const form = h("form.edit", { on: { submit: send } }, area, h("div.row", {}, h("span.quiet.sp", {}, "Sent as a new version; this one stays."), h("button.b", { type: "button", on: { click: close } }, "Cancel"), h("button.b.b-p", {}, "Send again")));
-    this.bubble.hidden = this.bar.hidden = true;
-    this.bubble.after(form);
-    area.focus();
-    area.setSelectionRange(area.value.length, area.value.length);
   }
 }
 

@@ -9,6 +9,7 @@ import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
 import { Head } from "./head.js";
+import { keepFor } from "./kept.js";
 import { Panel } from "./panel.js";
 import { Plan } from "./plan.js";
 import { Session } from "./session.js";
@@ -21,6 +22,7 @@ const $ = (id) => document.getElementById(id);
 class Page {
   constructor(settings) {
     this.settings = settings;
+    keepFor(settings.user);
     this.api = new Api(settings.api, { token: () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "" });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
@@ -32,6 +34,8 @@ class Page {
     this.stage = new Stage(this);
     this.others = new BroadcastChannel(`chat ${settings.chat}`);
     this.context = {};
+    /** Sessions of threads that are not looked at, by their ids. */
+    this.asides = new Map();
     this.shell = new Shell(this);
     this.panel = new Panel(this);
     this.head = new Head(this);
@@ -81,6 +85,8 @@ class Page {
     closeAll();
     this.session?.close();
     this.session = this.chosen = null;
+    this.visit = Symbol(id);
+    this.composer.turnTo(id, { fresh });
     if (!fresh) this.context = {};
     this.banner.show({ name: "closed" }, {});
     this.list.current = id;
@@ -94,13 +100,32 @@ class Page {
     if (focus) this.composer.focus();
   }
 
-  follow(id, fresh) {
+  /** Lead to the field; where that brings a keyboard over the page, only a person does. */
+  write() {
+    if (!matchMedia("(pointer: coarse)").matches) this.composer.focus();
+  }
+
+  sessionOf(id, fresh) {
     const address = this.address(id);
-    const session = (this.session = new Session(this.api, id, { addresses: { runs: `${address}runs/`, position: `${address}position/` }, fresh }));
+    return new Session(this.api, id, { addresses: { runs: `${address}runs/`, position: `${address}position/` }, fresh });
+  }
+
+  /** A thread that is not looked at, to which a message is sent. */
+  aside(id) {
+    const session = this.sessionOf(id, true);
+    this.asides.set(id, session);
+    session.addEventListener("sent", () => this.list.refresh());
+    return session;
+  }
+
+  follow(id, fresh) {
+    this.asides.get(id)?.close();
+    const session = (this.session = this.sessionOf(id, fresh));
     const mine = (handle) => (event) => this.session === session && handle(event);
     session.addEventListener("change", mine(() => this.later()));
     session.addEventListener("connection", mine(() => this.banner.follow(session.connection, { running: () => Boolean(session.model.active), login: () => this.login() })));
     session.addEventListener("ended", mine(({ detail }) => this.ended(detail)));
+    session.addEventListener("sent", mine(() => this.tellOthers()));
     session.addEventListener("ready", mine(() => this.ready()));
     session.addEventListener("branch", mine(({ detail }) => this.keepBranch(detail)));
     session.shown = session.open();
@@ -162,8 +187,7 @@ class Page {
   }
 
   say(text) {
-    this.composer.text = text;
-    this.composer.submit();
+    this.composer.send({ text, files: [] });
   }
 
   tellOthers() {

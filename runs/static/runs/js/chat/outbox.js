@@ -1,15 +1,36 @@
 // What people of an open thread have said and the thread does not have yet: messages on their way, and runs that wait.
+//
+// Messages are sent one after the other, so that each can name the run of the one before as the one that it follows. Each has its id
+// as its idempotency key: what arrived although the answer was lost is not executed twice.
 
 import { Refused, Unreachable } from "../protocol/api.js";
 import { fromState } from "../protocol/messages.js";
+import { keep, kept } from "./kept.js";
+
+/** Milliseconds before the first, second, … try again; the last one holds for all that follow. */
+const PAUSES = [1000, 2000, 5000, 10_000];
+/** What a balancer answers while no server is behind it. */
+const PASSING = [502, 503, 504];
+
+const isOpen = ({ state }) => state === "sending" || state === "unsent";
 
 export class Outbox {
   constructor(session) {
     this.session = session;
-    /** Messages of this page that no state has yet. */
-    this.sent = [];
+    /**
+     * Messages of this page that no state has yet; `state` is "sending", "unsent" after a try that did not reach the server,
+     * "refused" with `why`, or "sent" with its `run`.
+     */
+    this.sent = (kept(this.place) ?? []).map((each) => messageOf(each));
     /** Runs of any client that wait: {id, message}. */
     this.queued = [];
+    /** The run of the message that was sent last, and the visit to a version from which it was written. */
+    this.last = this.visit = null;
+    this.failures = 0;
+  }
+
+  get place() {
+    return `unsent ${this.session.id}`;
   }
 
   /** Take what waits, as the API lists it. */
@@ -22,19 +43,33 @@ export class Outbox {
   /** Forget what the state has. Returns whether there was any. */
   settle() {
     const ids = new Set(this.session.model.root.messages.map(({ id }) => id));
-    const left = this.sent.filter(({ id }) => !ids.has(id));
-    const settled = left.length < this.sent.length;
-    this.sent = left;
-    return settled;
+    return this.leave(({ id }) => !ids.has(id));
   }
 
   /** Forget what waited and has no run any more: it was taken back elsewhere. What was sent since the runs were asked for has one. */
   forgetWithdrawn(branches, asked) {
-    this.sent = this.sent.filter(({ id, problem, trying, arrived }) => problem || trying || arrived > asked || branches.ofMessage(id));
+    this.leave(({ id, state, arrived }) => state !== "sent" || arrived > asked || branches.ofMessage(id));
+  }
+
+  leave(stays) {
+    const left = this.sent.filter(stays);
+    const isLess = left.length < this.sent.length;
+    this.sent = left;
+    if (isLess) this.keep();
+    return isLess;
+  }
+
+  keep() {
+    keep(this.place, this.sent.filter(({ state }) => state !== "sent").map(({ id, order, instead, state, why }) => ({ id, order, instead, state, why })));
+  }
+
+  changed() {
+    this.keep();
+    this.session.changed();
   }
 
   /**
-   * Send a message.
+   * Take a message, which is sent as soon as it can be.
    *
    * @param content A text, or blocks.
    * @param options.assistant Which assistant answers.
@@ -42,60 +77,124 @@ export class Outbox {
    * @param options.from The run that it follows on its branch; with `checkpoint`, where that stood.
    * @param options.instead The message in whose place it stands.
    */
-  async send(content, { assistant, strategy = "enqueue", context, from, checkpoint, instead } = {}) {
-    const { branches, view } = this.session.versions;
-    const id = crypto.randomUUID();
-    const parent = from !== undefined ? from : (view?.run ?? this.queued.at(-1)?.id ?? this.session.newestRun);
-    const message = { ...fromState({ type: "human", id, content }), key: id, sending: true, instead };
-    const params = { assistant_id: assistant, input: { messages: [{ type: "human", id, content }] }, metadata: { message_id: id, parent_run_id: parent ?? "" }, multitask_strategy: strategy };
-    const at = checkpoint ?? (from === undefined ? view?.checkpoint : undefined);
-    const configurable = { ...(at ? { checkpoint_id: at } : {}), ...(context ?? {}) };
-    if (Object.keys(configurable).length) params.config = { configurable };
-    message.params = params;
-    this.sent.push(message);
-    this.session.changed();
-    await this.start(message);
+  send(content, { assistant, strategy = "enqueue", context, from, checkpoint, instead } = {}) {
+    const { view } = this.session.versions;
+    const version = from === undefined && view ? { visit: view.visit, run: view.run, checkpoint: view.checkpoint } : undefined;
+    this.sent.push(messageOf({ id: crypto.randomUUID(), order: { content, assistant, strategy, context, from, checkpoint, version }, instead, state: "sending" }));
+    this.changed();
+    this.deliver();
   }
 
-  async start(message) {
-    message.trying = true;
+  /** Send what was not sent yet. */
+  deliver() {
+    if (!this.isDelivering) this.delivered = this.sendAll();
+    return this.delivered;
+  }
+
+  async sendAll() {
+    clearTimeout(this.timer);
+    this.isDelivering = true;
+    for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
+      if (await this.sendOne(message)) continue;
+      this.isDelivering = false;
+      for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
+      this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
+      this.changed();
+      return;
+    }
+    this.isDelivering = false;
+    this.failures = 0;
+  }
+
+  /** Send a message. Returns whether the server has answered. */
+  async sendOne(message) {
+    const { id, order } = message;
+    message.state = "sending";
+    this.session.changed();
     try {
-      await this.session.command("run.start", message.params);
-      Object.assign(message, { sending: false, problem: null, arrived: performance.now() });
+      const run = await this.start(id, await this.paramsOf(message));
+      Object.assign(message, { state: "sent", run, arrived: performance.now() });
+      [this.last, this.visit] = [run, order.version?.visit ?? null];
+      if (message.withdrawn) this.session.quietly(() => this.cancel(run, "rollback"));
     } catch (error) {
-      if (error instanceof Unreachable) message.problem = "Sent when the connection is back.";
-      else {
-        this.sent = this.sent.filter((each) => each !== message);
-        this.session.changed();
-        throw error;
-      }
-    } finally {
-      message.trying = false;
+      if (error instanceof Unreachable || PASSING.includes(error.status)) return false;
+      Object.assign(message, { state: "refused", why: error.message });
     }
-    this.session.changed();
-    await this.session.refresh();
+    this.changed();
+    this.session.dispatchEvent(new Event("sent"));
+    this.session.refresh();
+    return true;
   }
 
-  /** What could not be sent is sent once the connection is back, unless it had arrived. */
-  async sendAgain() {
-    for (const message of this.sent.filter(({ problem, trying }) => problem && !trying)) {
-      message.trying = true;
-      try {
-        const runs = await this.session.listRuns();
-        if (runs.some((run) => run.message === message.id)) Object.assign(message, { problem: null, sending: false, trying: false, arrived: performance.now() });
-        else await this.start(message);
-      } catch (error) {
-        message.trying = false;
-        message.problem = `Not sent: ${error.message}`;
-      }
-      this.session.changed();
+  async start(id, params) {
+    try {
+      return (await this.session.command("run.start", params, { key: id })).run_id;
+    } catch (error) {
+      if (error.status !== 409) throw error;
+      // It had arrived with other parameters, when there was another run to be followed; or it is refused.
+      const found = (await this.session.listRuns()).find(({ message }) => message === id);
+      if (!found) throw error;
+      return found.run_id;
     }
   }
+
+  async paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
+    // The first message that is written at a version goes on from there, and what is written after it follows that one.
+    const start = from !== undefined ? { run: from, checkpoint } : version && version.visit !== this.visit ? version : { run: this.newest };
+    const isAside = !start.checkpoint && this.isAsked;
+    const at = isAside ? (await this.session.readState()).checkpoint?.checkpoint_id : start.checkpoint;
+    const configurable = { ...(at ? { checkpoint_id: at } : {}), ...(context ?? {}) };
+    return {
+      assistant_id: assistant,
+      input: { messages: [...(isAside ? refusals(this.session.model.root.messages) : []), { type: "human", id, content }] },
+      metadata: { message_id: id, parent_run_id: start.run ?? "" },
+      multitask_strategy: strategy,
+      ...(Object.keys(configurable).length ? { config: { configurable } } : {}),
+    };
+  }
+
+  /** Whether a question waits, and no answer to it: a message alone would be taken for the answer, so it goes on from the state. */
+  get isAsked() {
+    const { model, answered } = this.session;
+    return Boolean(model.questions.size && !model.active && !answered && !this.queued.length);
+  }
+
+  /** The thread's newest run. What was sent last is newer than all others until it is known from elsewhere. */
+  get newest() {
+    const { model, versions, newestRun } = this.session;
+    const isKnown = !this.last || this.queued.some(({ id }) => id === this.last) || model.runs.has(this.last) || versions.branches.runs.has(this.last);
+    return isKnown ? (this.queued.at(-1)?.id ?? newestRun) : this.last;
+  }
+
+  // --- what people do with a message that was not sent
+
+  retry(message, strategy = message.order.strategy) {
+    message.order.strategy = strategy;
+    message.state = "sending";
+    this.changed();
+    this.deliver();
+  }
+
+  /** Say something else in the place of a message that was refused. */
+  change(message, content, strategy) {
+    const next = messageOf({ ...message, id: crypto.randomUUID(), order: { ...message.order, content } });
+    this.sent = this.sent.map((each) => (each === message ? next : each));
+    this.retry(next, strategy);
+  }
+
+  withdraw(message) {
+    message.withdrawn = true;
+    this.sent = this.sent.filter((each) => each !== message);
+    this.changed();
+  }
+
+  // --- what people do with runs
 
   /** Take back what waits. */
   async remove(queued) {
     this.queued = this.queued.filter((each) => each !== queued);
     this.sent = this.sent.filter(({ id }) => id !== queued.message?.id);
+    if (this.last === queued.id) this.last = null;
     this.session.changed();
     // If it has begun meanwhile, what it has done is taken back too.
     await this.cancel(queued.id, "rollback");
@@ -109,8 +208,20 @@ export class Outbox {
       // It had ended meanwhile.
       if (!(error instanceof Refused && error.status === 404)) throw error;
     }
-    await this.session.look();
+    await this.session.refresh();
   }
+}
+
+function messageOf({ id, order, instead, state, why }) {
+  return { ...fromState({ type: "human", id, content: order.content }), key: id, order, instead, state, why };
+}
+
+/** What became of tool calls about which a question was left open: models refuse a thread in which a call has no result. */
+function refusals(messages) {
+  const turn = messages.slice(messages.findLastIndex(({ role }) => role === "human") + 1);
+  const done = new Set(turn.map(({ callId }) => callId));
+  const calls = turn.filter(({ role }) => role === "ai").flatMap(({ blocks }) => blocks.filter(({ type, id }) => type === "call" && id && !done.has(id)));
+  return calls.map(({ id, name }) => ({ type: "tool", tool_call_id: id, name, status: "error", content: "Not executed: the person wrote something else instead of a decision." }));
 }
 
 /** The last of a run's messages, which clients give as a list of messages, texts or pairs, or as one of them. */

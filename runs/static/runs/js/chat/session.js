@@ -14,7 +14,7 @@ const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "create
 
 /**
  * Dispatches "change" when something is to be shown, "connection" when there is one, "ready" when all that there was has been
- * told, "branch" with the run whose branch is looked at, and "ended" with a run that is over.
+ * told, "sent" with an answer to a message that was sent, "branch" with the run whose branch is looked at, and "ended" with a run that is over.
  */
 export class Session extends EventTarget {
   /**
@@ -29,6 +29,8 @@ export class Session extends EventTarget {
     this.fresh = fresh;
     this.model = new ThreadModel();
     this.outbox = new Outbox(this);
+    /** What this page has answered, until a run takes it up or is taken back: {key, said, params, run, at}. */
+    this.answered = null;
     this.versions = new Versions(this);
     this.thread = null;
     /** The state that was read last, if nothing has happened since: {at, values}. */
@@ -59,13 +61,14 @@ export class Session extends EventTarget {
   close() {
     this.closed = true;
     clearInterval(this.clock);
+    clearTimeout(this.outbox.timer);
     this.connection?.close();
   }
 
   /** Read the thread as it is, and show it; return the number after which its events are wanted. */
   async readAll() {
     const position = this.api.get(this.addresses.position);
-    const [thread, state] = await Promise.all([this.find(), this.api.get(`threads/${this.id}/state`), position]);
+    const [thread, state] = await Promise.all([this.find(), this.readState(), position]);
     if (!thread) throw new Refused(404, "This thread does not exist.");
     this.thread = thread;
     this.read = { at: thread.state_updated_at, values: state.values };
@@ -78,12 +81,14 @@ export class Session extends EventTarget {
   }
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
+  readState = () => this.api.get(`threads/${this.id}/state`);
   listRuns = () => this.api.get(this.addresses.runs);
 
   askFrom(thread) {
     const asked = Object.values(thread.interrupts ?? {}).flat();
     this.schemas = new Map(asked.map((each) => [each.id, each.response_schema]));
-    if (thread.status === "interrupted") this.model.setQuestions(asked.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
+    const waits = thread.status === "interrupted" ? asked : [];
+    this.model.setQuestions(waits.map((each) => ({ id: each.id, value: each.value, schema: each.response_schema })));
   }
 
   /** The thread's newest run: the events say it before the runs are listed again. */
@@ -114,7 +119,8 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.isNews) return;
-    if (data.event !== "running") this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
+    if (data.event === "running") this.answered = null;
+    else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
 
@@ -131,10 +137,10 @@ export class Session extends EventTarget {
     this.live = true;
     this.phase = "ready";
     clearInterval(this.clock);
-    this.clock = setInterval(() => document.visibilityState === "visible" && (this.model.active || this.outbox.queued.length) && this.look(), LOOK);
+    this.clock = setInterval(() => document.visibilityState === "visible" && this.lookAgain(), LOOK);
     await this.refresh();
     if (first && !this.closed) this.dispatchEvent(new Event("ready"));
-    this.outbox.sendAgain();
+    if (!this.closed) this.outbox.deliver();
   }
 
   // --- what no event tells
@@ -158,8 +164,10 @@ export class Session extends EventTarget {
   async rest(thread, asked, isLast) {
     if (!thread || thread.status === "busy") return;
     this.askFrom(thread);
+    // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
+    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = null;
     if (this.read?.at !== thread.state_updated_at) {
-      const { values } = await this.api.get(`threads/${this.id}/state`);
+      const { values } = await this.readState();
       if (this.model.active || !isLast()) return;
       this.read = { at: thread.state_updated_at, values };
     }
@@ -173,6 +181,14 @@ export class Session extends EventTarget {
   readOlderFiles() {
     if (!this.since || this.olderFiles) return;
     this.olderFiles = this.quietly(async () => this.model.artifacts.extend(await this.api.post(`threads/${this.id}/history`, { limit: HISTORY })));
+  }
+
+  async lookAgain() {
+    const { length } = this.outbox.queued;
+    if (!this.model.active && !length) return;
+    await this.look();
+    // What waited was taken back, or has begun, which is told.
+    if (!this.model.active && this.outbox.queued.length < length) await this.refresh();
   }
 
   look() {
@@ -195,11 +211,12 @@ export class Session extends EventTarget {
 
   // --- what people do
 
-  /** Send a command; over HTTP, which takes larger ones than a socket. */
-  async command(method, params) {
-    const answer = await this.api.post(`threads/${this.id}/commands`, { id: 1, method, params });
-    if (answer.type === "error") throw new Refused(400, answer.message.replace(/^\d{3}: /, ""));
-    return answer.result;
+  /** Send a command; over HTTP, which takes larger ones than a socket. With the same `key` it is done once. */
+  async command(method, params, { key } = {}) {
+    const answer = await this.api.post(`threads/${this.id}/commands`, { id: 1, method, params }, { key });
+    if (answer.type !== "error") return answer.result;
+    const [, status, message] = /^(?:(\d{3}): )?([^]*)$/.exec(answer.message);
+    throw new Refused(Number(status ?? 400), message);
   }
 
   async stop() {
@@ -207,8 +224,13 @@ export class Session extends EventTarget {
     if (run) await this.outbox.cancel(run.id);
   }
 
+  /** Answer questions. The same answers are given once, also if they are sent again because the server's answer was lost. */
   async answer(responses) {
-    await this.command("input.respond", { responses, metadata: { parent_run_id: this.newestRun ?? "" } });
+    const said = JSON.stringify(responses);
+    if (this.answered?.said !== said) this.answered = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
+    const { answered } = this;
+    const { run_id: run } = await this.command("input.respond", answered.params, { key: answered.key });
+    Object.assign(answered, { run, at: performance.now() });
     await this.refresh();
   }
 

@@ -117,16 +117,16 @@ export class Shell {
     const { page } = this;
     const main = $("main");
     const drops = (event) => event.dataTransfer?.types.includes("Files");
+    // A file that is let go of beside the thread would take the page's place.
+    for (const type of ["dragover", "drop"]) document.addEventListener(type, (event) => drops(event) && event.preventDefault());
     main.addEventListener("dragover", (event) => {
       if (!drops(event)) return;
-      event.preventDefault();
       main.classList.add("dropping");
     });
     main.addEventListener("dragleave", (event) => !main.contains(event.relatedTarget) && main.classList.remove("dropping"));
     main.addEventListener("drop", (event) => {
       main.classList.remove("dropping");
       if (!drops(event)) return;
-      event.preventDefault();
       page.composer.add(event.dataTransfer.files);
     });
   }

@@ -1,6 +1,6 @@
 // What stands in the middle of the page: a thread that has not begun, the log of one, or why there is none.
 
-import { button, h } from "../parts/dom.js";
+import { button, h, icon } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
 import { Empty } from "./empty.js";
 import { Log } from "./log.js";
@@ -16,14 +16,17 @@ export class Stage {
     this.composer = $("composer");
     this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
     this.log = null;
+    /** Cards on which something was written when another thread was opened, by their questions. */
+    this.kept = new Map();
   }
 
   /** Begin with another thread, or with none. */
   clear() {
-    this.card?.close();
-    this.card = this.asked = null;
+    if (this.card?.written.length) this.kept.set(this.asked, this.card);
+    else this.card?.close();
+    this.card = this.asked = this.over = null;
     const { session, acts } = this.page;
-    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), address: (run) => this.page.runAddress(run) }) : null;
+    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
     if (!session) this.showEmpty();
   }
 
@@ -34,13 +37,15 @@ export class Stage {
     if (this.place.firstElementChild !== shown) this.place.replaceChildren(shown);
     document.body.classList.toggle("is-empty", !session);
     this.placeComposer(gone);
-    const questions = this.questions(session);
-    if (session && !gone) this.renderLog(session, questions);
+    // On another version they are out of sight, and stay as they are.
+    const isAway = Boolean(session?.versions.view || session?.catchingUp);
+    const questions = isAway ? [] : this.questions(session);
+    if (session && !gone) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
     return { asks: questions.length > 0 };
   }
 
   questions(session) {
-    return session && !session.model.active && !session.versions.view && !session.catchingUp ? [...session.model.questions.values()] : [];
+    return session && !session.model.active ? [...session.model.questions.values()] : [];
   }
 
   /** It stands in the middle of an empty thread, and below any other. */
@@ -53,7 +58,7 @@ export class Stage {
     if (focused && !gone) this.page.composer.focus();
   }
 
-  renderLog(session, questions) {
+  renderLog(session, questions, cards) {
     const { model, versions, outbox } = session;
     const { view } = versions;
     const still = session.catchingUp;
@@ -63,7 +68,7 @@ export class Stage {
     const entries = timeline(model, messages, { sent: outbox.sent, agents: !view && !still, waiting });
     this.dress(entries, session, questions);
     this.log.update(entries);
-    this.log.below(this.cardOf(questions));
+    this.showCards(cards);
     this.log.element.classList.toggle("loading", loading);
   }
 
@@ -86,19 +91,47 @@ export class Stage {
     });
   }
 
-  /** The card of the questions, the same one as long as they are the same. */
-  cardOf(questions) {
-    const key = questions.map(({ id }) => id).join();
-    if (key === this.asked) return this.card?.element ?? null;
-    this.card?.close();
-    this.asked = key;
-    this.card = null;
-    if (!questions.length) return null;
+  /** What stands below the log: the card of the questions, the same one as long as they are the same, and what was written on the one before. */
+  cardsOf(questions) {
     const { session } = this.page;
+    const key = questions.length ? [session.id, ...questions.map(({ id, runId }) => `${id} ${runId ?? ""}`)].join() : "";
+    if (key !== this.asked) {
+      const written = this.card?.written ?? [];
+      if (written.length) this.over = this.overElement(written, session);
+      this.card?.close();
+      this.asked = key;
+      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session) : null);
+      this.kept.delete(key);
+    } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
+    return [this.over, this.card?.element];
+  }
+
+  makeCard(questions, session) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    this.card = new QuestionCard(withSchemas, { send: (responses) => session.answer(responses), since: session.model.run?.endedAt ?? 0 });
-    if (session.isNews) this.page.announce(`A question waits: ${this.card.points[0].heading}`);
-    return this.card.element;
+    const card = new QuestionCard(withSchemas, { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 });
+    if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
+    return card;
+  }
+
+  /** What was written about a question that somebody else has answered; it can still be copied. */
+  overElement(written, { outbox, model }) {
+    const title = outbox.last && outbox.last === model.run?.id ? "This question is closed" : "Answered elsewhere";
+    const remove = button("Remove", () => {
+      this.over = null;
+      this.page.render();
+      this.page.write();
+    });
+    const texts = written.map(({ label, text }) => h("div.f", {}, h("b.label", {}, label), h("p.kept", { dir: "auto" }, text)));
+    return h("details.card.q-over", {}, h("summary", {}, icon("ask"), h("b", {}, title), h("span.arg", {}, "What you have written is kept here."), icon("right", "i-s turn-arrow")), h("div.card-b.rows", {}, texts, h("div", {}, remove)));
+  }
+
+  /** The focus does not get lost with a card. */
+  showCards(cards) {
+    const hadFocus = this.log.extra.contains(document.activeElement);
+    this.log.below(...cards);
+    if (!hadFocus || this.log.extra.contains(document.activeElement)) return;
+    if (matchMedia("(pointer: coarse)").matches) this.log.scroller.focus({ preventScroll: true });
+    else this.page.composer.focus();
   }
 
   goneElement(session) {
@@ -128,6 +161,7 @@ function waitingFor(session, loading) {
     if (busy) return null;
     return { text: typeof model.progress?.message === "string" ? `${model.progress.message}…` : "Working…" };
   }
-  if (outbox.sent.some(({ problem }) => !problem) || outbox.queued.length) return { text: "Waiting for a free worker…" };
+  const hasRun = ({ state, run }) => state === "sending" || (state === "sent" && !model.runs.get(run)?.endedAt);
+  if (outbox.sent.some(hasRun) || outbox.queued.length) return { text: "Waiting for a free worker…" };
   return null;
 }

@@ -8,7 +8,7 @@ export class Versions {
   constructor(session) {
     this.session = session;
     this.branches = new Branches();
-    /** Another branch than the newest, if one is looked at: {run, messages, values, checkpoint}. */
+    /** Another branch than the newest, if one is looked at: {visit, run, messages, values, checkpoint}. */
     this.view = null;
   }
 
@@ -26,7 +26,7 @@ export class Versions {
       if (!state) throw new Refused(404, "This version is not there any more.");
       const values = state.values ?? {};
       const messages = (values.messages ?? []).map((each, place) => ({ ...fromState(each), key: each.id ?? `#${place}` }));
-      this.view = { run: leaf, messages, values, checkpoint: state.checkpoint.checkpoint_id };
+      this.view = { visit: crypto.randomUUID(), run: leaf, messages, values, checkpoint: state.checkpoint.checkpoint_id };
     }
     this.session.dispatchEvent(new CustomEvent("branch", { detail: this.view?.run ?? null }));
     this.session.changed();
@@ -36,7 +36,7 @@ export class Versions {
   async edit(messageId, content, options) {
     const run = this.branches.ofMessage(messageId);
     const checkpoint = (run.parent && (await this.tip(run.parent))?.checkpoint.checkpoint_id) || (await this.beginning(run.id));
-    await this.session.outbox.send(content, { ...options, from: run.parent, checkpoint, instead: messageId });
+    this.session.outbox.send(content, { ...options, from: run.parent, checkpoint, instead: messageId });
   }
 
   /** The state that a run has left, or the one before it that has left any: one that was cancelled early has none. */

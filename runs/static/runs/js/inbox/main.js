@@ -84,6 +84,7 @@ class Inbox {
     this.token = token;
     this.views = new Map();
     this.done = [];
+    this.title = h("h1", { tabindex: "-1" }, "Inbox");
     this.total = h("span.quiet", { role: "status" });
     this.list = h("ul.ib");
     this.empty = h("p.empty-note", {}, icon("ok"), found.filters.assistant || found.filters.user ? " No question of this choice waits for a person." : " No question waits for a person.", " This page looks for new ones by itself.");
@@ -92,7 +93,7 @@ class Inbox {
     const order = found.filters.order === "newest" ? "newest first" : "oldest first";
     this.module = h("section.mod", { "aria-labelledby": "waiting-title" }, h("h2", { id: "waiting-title" }, `Waiting, ${order}`), filters(found), this.list, this.empty, this.pages);
     this.answeredModule = h("section.mod", { hidden: true, "aria-labelledby": "answered-title" }, h("h2", { id: "answered-title" }, "Answered by you just now"), this.past);
-    root.replaceChildren(h("div.rh", {}, h("h1", {}, "Inbox"), this.total), h("div.stack.below", {}, this.module, this.answeredModule));
+    root.replaceChildren(h("div.rh", {}, this.title, this.total), h("div.stack.below", {}, this.module, this.answeredModule));
     this.show(found);
     const first = this.list.querySelector("details");
     if (first && !this.missing) first.open = true;
@@ -118,6 +119,9 @@ class Inbox {
 
   answered(view, found) {
     this.done.push(view.item.run.id);
+    // It is removed, and with it what has the focus.
+    const next = view.element.nextElementSibling ?? view.element.previousElementSibling;
+    if (view.element.contains(document.activeElement)) (next?.querySelector("summary") ?? this.title).focus();
     view.card.close();
     this.past.prepend(h("li", {}, view.name.textContent, " ", h("a", { href: found.url }, `A new run goes on: ${short(found.run)}`)));
     this.answeredModule.hidden = false;

@@ -1,7 +1,10 @@
 // A form of a JSON schema, for what people can fill in: texts, numbers, choices, switches, and lists of these. What goes
 // beyond is a field of JSON.
 
+import { controlOf, FieldError, typeOf } from "./fields.js";
 import { h, icon } from "./dom.js";
+
+export { FieldError };
 
 /** Characters of a value from which on its field is folded. */
 const LONG = 300;
@@ -34,10 +37,15 @@ export function isForm(schema) {
   return found.type === "object" && Object.keys(found.properties ?? {}).length > 0;
 }
 
-/** A form of an object's schema, or of its values alone: {element, read(), fields}. `read` throws a FieldError. */
+/**
+ * A form of an object's schema: {element, fields, read(), isTouched(), undo()}.
+ *
+ * `read` throws a FieldError, and then the field has the focus. A field that was given a value and still shows it is read as that
+ * value, whatever its control could make of it.
+ */
 export function objectForm(schema, values = {}, { root = schema, legend } = {}) {
   const found = resolve(schema, root);
-  const properties = found.properties ?? Object.fromEntries(Object.entries(values).map(([name, value]) => [name, schemaOf(value)]));
+  const properties = found.properties ?? {};
   const required = new Set(found.required ?? []);
   const fields = Object.entries(properties).map(([name, each]) => ({ name, field: fieldOf(name, resolve(each, root), values?.[name], { root, required: required.has(name) }) }));
   const element = h("div.fields", { role: "group", "aria-label": legend ?? found.title ?? null }, fields.map(({ field }) => field.element));
@@ -53,11 +61,18 @@ export function objectForm(schema, values = {}, { root = schema, legend } = {}) 
       }
       return result;
     },
+    isTouched: () => fields.some(({ field }) => field.isTouched()),
+    undo: () => fields.forEach(({ field }) => field.undo()),
   };
 }
 
+/** A schema of an object that has these values; none of them has to stay. */
+export function schemaOfValues(values) {
+  return { type: "object", properties: Object.fromEntries(Object.entries(values).map(([name, value]) => [name, { ...schemaOf(value), default: value }])) };
+}
+
 /** What a value looks like, as a schema. */
-export function schemaOf(value) {
+function schemaOf(value) {
   if (typeof value === "boolean") return { type: "boolean" };
   if (typeof value === "number") return { type: "number" };
   if (typeof value === "string") return { type: "string" };
@@ -65,108 +80,41 @@ export function schemaOf(value) {
   return {};
 }
 
-/** A field that cannot be read as it is; it has the focus then. */
-export class FieldError extends Error {}
-
 function fieldOf(name, schema, value, { root, required }) {
   const id = `field-${++names}`;
-  const start = value ?? schema.default;
-  const label = (target = id) => h("label", { for: target }, schema.title ?? name, required || schema.default !== undefined ? null : h("span.hint", {}, " optional"));
+  const title = schema.title ?? name;
   const hint = schema.description ? h("p.hint", { id: `${id}-hint` }, schema.description) : null;
   const described = hint ? { "aria-describedby": `${id}-hint` } : {};
-  const made = control(schema, start, { id, described, root, required, name });
-  const was = made.textual && value !== undefined ? h("p.hint.was", { hidden: true }) : null;
-  if (was) {
-    made.control.addEventListener("input", () => {
-      was.hidden = made.control.value === made.initial;
-      was.textContent = `Edited; was ${made.initial.length > 80 ? `${made.initial.slice(0, 79)}…` : made.initial || "empty"}`;
-    });
-  }
+  const made = controlIn(schema, value === undefined ? schema.default : value, { id, described, root, required, name });
+  const label = h("label", { for: id }, title, required || schema.default !== undefined ? null : h("span.hint", {}, " optional"));
+  const was = made.textual && value !== undefined ? wasLine(made) : null;
   // What is long has most likely been read above already.
-  const folded = made.textual && String(value ?? "").length > LONG;
-  const element = folded ? h("details.f.fold", {}, h("summary.note", {}, h("b", {}, schema.title ?? name), h("span.quiet", {}, `${String(value).length.toLocaleString("en")} characters`), icon("right", "i-s turn-arrow")), label(), hint, made.element, was) : made.group ? h("fieldset.f", {}, h("legend", {}, schema.title ?? name), hint, made.element) : made.inline ? h("div.f.check", {}, made.element, label(), hint) : h("div.f", {}, label(), hint, made.element, was);
-  return { element, read: made.read };
+  const folded = made.textual && made.initial.length > LONG;
+  const element = made.group
+    ? h("fieldset.f", {}, h("legend", {}, title), hint, made.element)
+    : made.inline
+      ? h("div.f.check", {}, made.element, label, hint)
+      : folded
+        ? h("details.f.fold", {}, h("summary.note", {}, h("b", {}, title), h("span.quiet", {}, `${made.initial.length.toLocaleString("en")} characters`), icon("right", "i-s turn-arrow")), label, hint, made.element, was)
+        : h("div.f", {}, label, hint, made.element, was);
+  const read = () => (value !== undefined && !made.isTouched() ? value : made.read());
+  return { element, read, isTouched: made.isTouched, undo: made.undo };
 }
 
-function control(schema, value, { id, described, root, required, name }) {
-  if (Array.isArray(schema.enum)) return choice(schema.enum, value, { id, described, required });
-  switch (Array.isArray(schema.type) ? schema.type.find((each) => each !== "null") : schema.type) {
-    case "boolean": {
-      const box = h("input", { type: "checkbox", id, ...described });
-      box.checked = Boolean(value);
-      return { element: box, control: box, inline: true, read: () => box.checked };
-    }
-    case "integer":
-    case "number": {
-      const input = h("input.in", { type: "number", id, step: schema.type === "integer" ? 1 : "any", min: schema.minimum, max: schema.maximum, required, value: value ?? "", ...described });
-      const read = () => {
-        if (!input.checkValidity()) fail(input, input.validationMessage);
-        return input.value === "" ? undefined : Number(input.value);
-      };
-      return { element: input, control: input, textual: true, initial: String(value ?? ""), read };
-    }
-    case "string":
-      return text(schema, value, { id, described, required });
-    case "object":
-      if (schema.properties) {
-        const form = objectForm(schema, value ?? {}, { root, legend: schema.title ?? name });
-        return { element: form.element, group: true, read: form.read };
-      }
-      break;
-    case "array":
-      if (resolve(schema.items, root).type === "string" && !schema.items.enum) return lines(value, { id, described });
-  }
-  return json(value, { id, described, required });
+/** An object's own fields, or a control of one value. */
+function controlIn(schema, value, { root, name, ...more }) {
+  const isObject = value == null || (typeof value === "object" && !Array.isArray(value));
+  if (typeOf(schema) !== "object" || !schema.properties || !isObject) return controlOf(schema, value, { items: resolve(schema.items, root), ...more });
+  const { element, read, isTouched, undo } = objectForm(schema, value ?? {}, { root, legend: schema.title ?? name });
+  return { element, group: true, read, isTouched, undo };
 }
 
-function text(schema, value, { id, described, required }) {
-  const initial = value == null ? "" : String(value);
-  const long = initial.length > 60 || initial.includes("\n") || (schema.maxLength ?? 0) > 200;
-  const kinds = { date: "date", email: "email", uri: "url", password: "password" };
-  const input = long
-    ? h("textarea.in", { id, rows: String(Math.min(12, Math.max(3, Math.ceil(initial.length / 70) + initial.split("\n").length - 1))), required, maxlength: schema.maxLength, value: initial, dir: "auto", ...described })
-    : h("input.in", { id, type: kinds[schema.format] ?? "text", required, maxlength: schema.maxLength, pattern: schema.pattern, value: initial, dir: "auto", ...described });
-  const read = () => {
-    if (!input.checkValidity()) fail(input, input.validationMessage);
-    return input.value === "" && !required && initial === "" ? undefined : input.value;
-  };
-  return { element: input, control: input, textual: true, initial, read };
-}
-
-function choice(options, value, { id, described, required }) {
-  const select = h("select.in", { id, required, ...described }, required && value !== undefined ? null : h("option", { value: "" }, "–"), options.map((each, place) => h("option", { value: String(place) }, String(each))));
-  const place = options.indexOf(value);
-  select.value = place < 0 ? "" : String(place);
-  const read = () => {
-    if (!select.checkValidity()) fail(select, "Choose one.");
-    return select.value === "" ? undefined : options[Number(select.value)];
-  };
-  return { element: select, control: select, read };
-}
-
-function lines(value, { id, described }) {
-  const initial = (value ?? []).join("\n");
-  const area = h("textarea.in", { id, rows: "3", value: initial, placeholder: "One a line", dir: "auto", ...described });
-  return { element: area, control: area, textual: true, initial, read: () => area.value.split("\n").map((each) => each.trim()).filter(Boolean) };
-}
-
-function json(value, { id, described, required }) {
-  const initial = value === undefined ? "" : JSON.stringify(value, null, 2);
-  const area = h("textarea.in.mono", { id, rows: String(Math.min(12, Math.max(3, initial.split("\n").length))), value: initial, spellcheck: "false", ...described });
-  const read = () => {
-    if (!area.value.trim()) return required ? fail(area, "This field is needed, as JSON.") : undefined;
-    try {
-      return JSON.parse(area.value);
-    } catch (error) {
-      return fail(area, `This is no JSON: ${error.message}`);
-    }
-  };
-  return { element: area, control: area, textual: true, initial, read };
-}
-
-function fail(input, message) {
-  input.setAttribute("aria-invalid", "true");
-  input.focus();
-  input.addEventListener("input", () => input.removeAttribute("aria-invalid"), { once: true });
-  throw new FieldError(message);
+/** A line below a control that tells what stood there, once something else does. */
+function wasLine({ control, initial, isTouched }) {
+  const line = h("p.hint.was", { hidden: true });
+  control.addEventListener("input", () => {
+    line.hidden = !isTouched();
+    line.textContent = `Edited; was ${initial.length > 80 ? `${initial.slice(0, 79)}…` : initial || "empty"}`;
+  });
+  return line;
 }

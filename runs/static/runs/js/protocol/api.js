@@ -9,7 +9,11 @@ export class Refused extends Error {
   }
 }
 
-/** The server did not answer at all. */
+/** Milliseconds after which a request is given up, and the bytes of its body that a slow line takes in one. */
+const PATIENCE = 30_000;
+const SLOWEST = 20;
+
+/** The server did not answer, or something else did in its place. A request that changes something may have been done or not. */
 export class Unreachable extends Error {
   constructor() {
     super("The server cannot be reached.");
@@ -39,24 +43,36 @@ export class Api {
   }
 
   get = (path) => this.call("GET", path);
-  post = (path, body = {}) => this.call("POST", path, body);
+  post = (path, body = {}, options) => this.call("POST", path, body, options);
   patch = (path, body) => this.call("PATCH", path, body);
   delete = (path) => this.call("DELETE", path);
 
-  /** Returns the answer's JSON, or null for an empty one. Throws Refused or Unreachable. */
-  async call(method, path, body) {
+  /**
+   * Returns the answer's JSON, or null for an empty one. Throws Refused or Unreachable.
+   *
+   * @param options.key The name of a request that creates something: repeated with it, it creates nothing more.
+   */
+  async call(method, path, content, { key } = {}) {
     const headers = { Accept: "application/json" };
+    const body = content === undefined ? undefined : JSON.stringify(content);
+    if (key) headers["Idempotency-Key"] = key;
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (method !== "GET") headers["X-CSRFToken"] = this.token();
-    let response;
+    const signal = AbortSignal.timeout(PATIENCE + (body?.length ?? 0) / SLOWEST);
+    let response, text;
     try {
-      response = await fetch(this.url(path), { method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "same-origin" });
+      response = await fetch(this.url(path), { method, headers, body, signal, credentials: "same-origin" });
+      text = await response.text();
     } catch {
       throw new Unreachable();
     }
-    const text = await response.text().catch(() => "");
     if (!response.ok) throw new Refused(response.status, detailOf(text) || `${response.status} ${response.statusText}`);
-    return text ? JSON.parse(text) : null;
+    try {
+      return text ? JSON.parse(text) : null;
+    } catch {
+      // Such as the page with which a network asks for a login.
+      throw new Unreachable();
+    }
   }
 }
 

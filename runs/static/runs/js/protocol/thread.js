@@ -42,8 +42,9 @@ export class ThreadModel {
     this.root.take(values);
   }
 
+  /** Take the questions that wait, as they were read; of those that were told, more is known. */
   setQuestions(questions) {
-    this.questions = new Map(questions.map((each) => [each.id, each]));
+    this.questions = new Map(questions.map((each) => [each.id, { ...this.questions.get(each.id), ...each }]));
   }
 
   apply(event) {

@@ -1,7 +1,7 @@
 // What an operator can do with the run: each asks for a reason, and says why it cannot be done.
 
 import { button, h, set, setText } from "../parts/dom.js";
-import { objectForm, schemaOf } from "../parts/form.js";
+import { objectForm, schemaOfValues } from "../parts/form.js";
 import { openDialog, openMenu } from "../parts/menu.js";
 import { QuestionCard } from "../parts/question.js";
 import { IN_FLIGHT } from "./data.js";
@@ -118,8 +118,7 @@ export class Actions {
 
   /** Run a step again, and what follows it, with another input: only what the person changed is sent. */
   rerun(span, input) {
-    const properties = Object.fromEntries(Object.entries(input).map(([name, value]) => [name, { ...schemaOf(value), default: value }]));
-    const fields = objectForm({ properties }, input, { legend: "Input" });
+    const fields = objectForm(schemaOfValues(input), input, { legend: "Input" });
     const before = fields.read();
     const about = h("p", {}, `A new run continues from the state in which ${span.name} began, with the values below in it. Steps beside ${span.name} and those after it are executed again; what they did outside is done again. Those before it are not repeated.`);
     this.form(`Run ${span.name} again`, [about, fields.element], "Run again as new run", { action: "rerun", task: span.id.slice(span.id.indexOf(":") + 1), name: span.name }, () => {

@@ -1,0 +1,112 @@
+// A person's message in the log: what was said, whether it was sent, its versions, and the form in which it is edited.
+
+import { button, copy, h, iconButton, set, setText } from "../parts/dom.js";
+import { blockElement } from "../parts/blocks.js";
+import { textOf } from "../protocol/messages.js";
+
+const STATUS = { sending: () => "Sending…", unsent: () => "Sent when the connection is back.", refused: ({ why }) => `Not sent: ${why}` };
+
+/** Previous and next version of a person's message. */
+function picker(acts) {
+  const number = h("span.num");
+  const earlier = iconButton("left", "Previous version", () => acts.version(-1));
+  const later = iconButton("right", "Next version", () => acts.version(1));
+  const element = h("span.pick", { role: "group", "aria-label": "Versions of this message" }, earlier, number, later);
+  return {
+    element,
+    update(versions) {
+      element.hidden = !versions || versions.total < 2;
+      if (element.hidden) return;
+      setText(number, `${versions.place} / ${versions.total}`);
+      for (const [each, off] of [[earlier, versions.place === 1], [later, versions.place === versions.total]]) {
+        if (off) each.setAttribute("aria-disabled", "true");
+        else each.removeAttribute("aria-disabled");
+      }
+    },
+  };
+}
+
+export class HumanView {
+  /** @param acts What can be done with it; `edit` rejects with why a version could not be made. */
+  constructor(acts) {
+    this.acts = acts;
+    this.bubble = h("div.bubble", { dir: "auto" });
+    this.pick = picker({ version: (step) => acts.version(this.entry, step) });
+    this.editButton = iconButton("edit", "Edit", () => this.edit());
+    this.status = h("span.sending", { role: "status" });
+    this.retryButton = button("Retry", () => acts.retry(this.entry.message), { kind: "b-q", glyph: "retry" });
+    this.removeButton = button("Remove", () => acts.withdraw(this.entry.message), { kind: "b-q", glyph: "x" });
+    this.bar = h("div.acts", {}, this.status, this.retryButton, this.removeButton, this.pick.element, this.editButton, (this.copyButton = iconButton("copy", "Copy", () => copy(textOf(this.entry.message), this.copyButton))));
+    this.element = h("article.me", {}, h("h2.vh", {}, "You"), this.bubble, this.bar);
+  }
+
+  update(entry) {
+    const before = this.entry;
+    this.entry = entry;
+    const { message } = entry;
+    const status = STATUS[message.state]?.(message) ?? "";
+    if (before?.message === message && before.versions === entry.versions && before.editable === entry.editable && this.status.textContent === status) return;
+    const shown = message.blocks;
+    if (JSON.stringify(this.shown) !== JSON.stringify(shown)) {
+      this.shown = shown;
+      this.bubble.replaceChildren(...shown.map((block) => (block.type === "text" ? h("p", { dir: "auto" }, block.text) : blockElement(block))));
+    }
+    this.pick.update(entry.versions);
+    const isRefused = message.state === "refused";
+    // It keeps its room, so that nothing moves when a run begins or ends.
+    this.editButton.classList.toggle("away", !entry.editable && !isRefused);
+    this.element.classList.toggle("refused", isRefused);
+    this.retryButton.hidden = this.removeButton.hidden = !isRefused && message.state !== "unsent";
+    setText(this.status, status);
+  }
+
+  edit() {
+    if (this.form) return this.form.querySelector("textarea").focus();
+    const area = h("textarea.in", { "aria-label": "The message as it should be", rows: "3", value: textOf(this.entry.message), dir: "auto" });
+    const problem = h("p.problem-line", { role: "alert", hidden: true });
+    const send = (event) => {
+      event.preventDefault();
+      this.sendEdit(area, problem);
+    };
+    const keys = (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        this.closeEdit();
+      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    };
+    area.addEventListener("keydown", keys);
+    const about = this.entry.message.state === "refused" ? "Sent in its place." : "Sent as a new version; this one stays.";
+    this.form = h("form.edit", { on: { submit: send } }, area, problem, h("div.row", {}, h("span.quiet.sp", {}, about), button("Cancel", () => this.closeEdit()), h("button.b.b-p", {}, "Send again")));
+    this.bubble.hidden = this.bar.hidden = true;
+    this.bubble.after(this.form);
+    area.focus();
+    area.setSelectionRange(area.value.length, area.value.length);
+  }
+
+  /** What was written stays in the form until it is on its way. */
+  async sendEdit(area, problem) {
+    const text = area.value.trim();
+    if (!text || area.readOnly) return;
+    area.readOnly = true;
+    set(this.form, "aria-busy", "true");
+    problem.hidden = true;
+    try {
+      await this.acts.edit(this.entry, text);
+      this.closeEdit();
+    } catch (error) {
+      area.readOnly = false;
+      set(this.form, "aria-busy", null);
+      setText(problem, `Not sent: ${error.message}`);
+      problem.hidden = false;
+      area.focus();
+    }
+  }
+
+  closeEdit() {
+    const hadFocus = this.form.contains(document.activeElement);
+    this.form.remove();
+    this.form = null;
+    this.bubble.hidden = this.bar.hidden = false;
+    if (hadFocus) this.editButton.focus();
+  }
+}

@@ -1,0 +1,122 @@
+// The controls of a form, one for each kind of value. A control that cannot show a value as it is leaves it to a field of JSON.
+
+import { h } from "./dom.js";
+
+/** A field that cannot be read as it is; it has the focus then. */
+export class FieldError extends Error {}
+
+const isNothing = (value) => value === null || value === undefined;
+
+/** The type that a schema allows, beside null. */
+export const typeOf = ({ type }) => (Array.isArray(type) ? type.find((each) => each !== "null") : type);
+
+/** Whether a text can be a line of its own, and comes back from it as it was. */
+const isLine = (each) => typeof each === "string" && each !== "" && each === each.trim() && !/[\r\n]/.test(each);
+
+/**
+ * The control of a value: {element, control, initial, textual, inline, read(), isTouched(), undo()}.
+ *
+ * `initial` is the text of the value. `isTouched` compares what the control shows with what it showed first, and so does not depend
+ * on what can be read from it.
+ */
+export function controlOf(schema, value, { items, ...more }) {
+  const made = kindOf(schema, value, items)(schema, value, more);
+  const shown = () => (made.control.type === "checkbox" ? made.control.checked : made.control.value);
+  const first = shown();
+  const undo = () => {
+    made.control[made.control.type === "checkbox" ? "checked" : "value"] = first;
+    made.control.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  return { element: made.control, ...made, isTouched: () => shown() !== first, undo };
+}
+
+function kindOf(schema, value, items) {
+  if (Array.isArray(schema.enum)) return choice;
+  switch (typeOf(schema)) {
+    case "boolean":
+      return isNothing(value) || typeof value === "boolean" ? box : json;
+    case "integer":
+    case "number":
+      return isNothing(value) || Number.isFinite(value) ? number : json;
+    case "string":
+      return isNothing(value) || typeof value === "string" ? text : json;
+    case "array":
+      return items.type === "string" && !items.enum && (isNothing(value) || (Array.isArray(value) && value.every(isLine))) ? lines : json;
+    default:
+      return json;
+  }
+}
+
+function box(schema, value, { id, described }) {
+  const control = h("input", { type: "checkbox", id, ...described });
+  control.checked = Boolean(value);
+  return { control, inline: true, read: () => control.checked };
+}
+
+function number(schema, value, { id, described, required }) {
+  const control = h("input.in", { type: "number", id, step: schema.type === "integer" ? 1 : "any", min: schema.minimum, max: schema.maximum, required, value: value ?? "", ...described });
+  const read = () => {
+    if (!control.checkValidity()) fail(control, control.validationMessage);
+    return control.value === "" ? undefined : Number(control.value);
+  };
+  return { control, textual: true, initial: String(value ?? ""), read };
+}
+
+const KINDS = { date: "date", email: "email", uri: "url", password: "password" };
+
+function text(schema, value, { id, described, required }) {
+  const initial = value ?? "";
+  const long = initial.length > 60 || /[\r\n]/.test(initial) || (schema.maxLength ?? 0) > 200;
+  const control = long
+    ? h("textarea.in", { id, rows: String(Math.min(12, Math.max(3, Math.ceil(initial.length / 70) + initial.split("\n").length - 1))), required, maxlength: schema.maxLength, value: initial, dir: "auto", ...described })
+    : h("input.in", { id, type: KINDS[schema.format] ?? "text", required, maxlength: schema.maxLength, pattern: schema.pattern, value: initial, dir: "auto", ...described });
+  if (!long && control.value !== initial) Object.assign(control, { type: "text", value: initial });
+  // A text area has no returns of a carriage.
+  const returns = /\r\n/.test(initial) && !/(^|[^\r])\n/.test(initial);
+  const read = () => {
+    if (!control.checkValidity()) fail(control, control.validationMessage);
+    if (control.value === "" && !required && initial === "") return undefined;
+    return returns ? control.value.replaceAll("\n", "\r\n") : control.value;
+  };
+  return { control, textual: true, initial, read };
+}
+
+function choice({ enum: options }, value, { id, described, required }) {
+  const control = h("select.in", { id, required, ...described }, required && value !== undefined ? null : h("option", { value: "" }, "–"), options.map((each, place) => h("option", { value: String(place) }, String(each))));
+  const place = options.indexOf(value);
+  control.value = place < 0 ? "" : String(place);
+  const read = () => {
+    if (!control.checkValidity()) fail(control, "Choose one.");
+    return control.value === "" ? undefined : options[Number(control.value)];
+  };
+  return { control, read };
+}
+
+function lines(schema, value, { id, described }) {
+  const initial = (value ?? []).join("\n");
+  const control = h("textarea.in", { id, rows: "3", value: initial, placeholder: "One a line", dir: "auto", ...described });
+  return { control, textual: true, initial, read: () => control.value.split("\n").map((each) => each.trim()).filter(Boolean) };
+}
+
+function json(schema, value, { id, described, required }) {
+  const initial = value === undefined ? "" : JSON.stringify(value, null, 2);
+  const control = h("textarea.in.mono", { id, rows: String(Math.min(12, Math.max(value === null ? 1 : 3, initial.split("\n").length))), value: initial, spellcheck: "false", ...described });
+  const read = () => {
+    if (!control.value.trim()) return required ? fail(control, "This field is needed, as JSON.") : undefined;
+    try {
+      return JSON.parse(control.value);
+    } catch (error) {
+      return fail(control, `This is no JSON: ${error.message}`);
+    }
+  };
+  return { control, textual: true, initial, read };
+}
+
+function fail(control, message) {
+  control.setAttribute("aria-invalid", "true");
+  // In a fold that is closed it could not have the focus.
+  for (let fold = control.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  control.focus();
+  control.addEventListener("input", () => control.removeAttribute("aria-invalid"), { once: true });
+  throw new FieldError(message);
+}

@@ -1,0 +1,127 @@
+// One thing that is to be decided on a question's card: an action, a choice, a form, or a text.
+
+import { button, h, set } from "./dom.js";
+import { FieldError, objectForm, schemaOfValues } from "./form.js";
+import { tree } from "./json.js";
+import { Markdown } from "./markdown.js";
+
+let fields = 0;
+
+/** The schema of an action's arguments: what it does not know of them is shown too, because all of them are decided about. */
+function schemaOf(args, schema) {
+  const own = schemaOfValues(args);
+  return schema?.properties ? { ...schema, properties: { ...schema.properties, ...Object.fromEntries(Object.entries(own.properties).filter(([name]) => !(name in schema.properties))) } } : (schema ?? own);
+}
+
+export class Point {
+  constructor(point, card) {
+    this.point = point;
+    this.card = card;
+    this.problem = h("p.problem-line", { role: "alert", hidden: true });
+    this.form = h("form.q-b", { novalidate: true, on: { submit: (event) => event.preventDefault() } }, ...this[point.kind](point), this.problem);
+    this.element = h("div", {}, this.form);
+  }
+
+  get heading() {
+    return this.point.kind === "action" ? `May I run ${this.point.title}?` : this.point.title;
+  }
+
+  text(text) {
+    if (!text) return null;
+    const markdown = new Markdown();
+    markdown.update(text, false);
+    return markdown.element;
+  }
+
+  decide(type, word, more = () => ({})) {
+    if (this.card.sending) return;
+    this.problem.hidden = true;
+    try {
+      this.card.decided(this, { type, word, ...more() });
+    } catch (error) {
+      if (!(error instanceof FieldError)) throw error;
+      this.problem.textContent = error.message;
+      this.problem.hidden = false;
+    }
+  }
+
+  action({ title, description, args, allowed, schema }) {
+    const may = (type) => allowed.includes(type);
+    const form = may("edit") && Object.keys(args).length ? objectForm(schemaOf(args, schema), args, { legend: `Arguments of ${title}` }) : null;
+    const approve = may("approve") || may("edit") ? this.approving(form, args, may) : [];
+    const shown = form?.element ?? (Object.keys(args).length ? tree(args) : null);
+    const reject = may("reject") ? this.saying("reject", "Reject…", "Why not? The agent reads this.", "Reject", { kind: "b-d" }) : null;
+    const respond = may("respond") ? this.saying("respond", "Answer…", "What should the agent know?", "Send the answer") : null;
+    const ignore = may("ignore") ? button("Ignore", () => this.decide("ignore", "ignored")) : null;
+    return [this.text(description), shown, h("div.q-f", {}, approve, respond?.open, ignore, reject?.open), respond?.area, reject?.area];
+  }
+
+  /** The button that lets the action be done, with the arguments as they are or as they were edited; and one that undoes edits. */
+  approving(form, args, may) {
+    // Where it may not be approved, the same is said by an edit that changes nothing.
+    const words = may("approve") ? ["Approve", "Approve with edits"] : ["Send unchanged", "Send with edits"];
+    const decide = () => {
+      const isEdited = form?.isTouched() ?? false;
+      return this.decide(isEdited || !may("approve") ? "edit" : "approve", isEdited ? "approved with edits" : "approved", () => (isEdited || !may("approve") ? { args: form?.read() ?? args } : {}));
+    };
+    const approve = button(words[0], decide, { kind: "b-p", glyph: "check" });
+    const undo = button("Undo edits", () => form.undo(), { hidden: true });
+    form?.element.addEventListener("input", () => {
+      undo.hidden = !form.isTouched();
+      approve.lastChild.textContent = words[undo.hidden ? 0 : 1];
+    });
+    return [approve, undo];
+  }
+
+  /** A button that asks for a text first. */
+  saying(type, label, hint, word, { kind } = {}) {
+    const id = `say-${++fields}`;
+    const field = h("textarea.in", { id, rows: "2", dir: "auto" });
+    const send = button(word, () => this.decide(type, word.toLowerCase(), () => {
+      const message = field.value.trim();
+      if (!message) {
+        field.focus();
+        throw new FieldError("Write a sentence first.");
+      }
+      return { message };
+    }), { kind: kind ?? "b-p" });
+    const area = h("div.f.saying", { hidden: true }, h("label", { for: id }, hint), field, h("div.row", {}, send, button("Back", () => toggle(false), { kind: "b-q" })));
+    const open = button(label, () => toggle(true), { kind, "aria-expanded": "false" });
+    const toggle = (yes) => {
+      area.hidden = !yes;
+      set(open, "aria-expanded", String(yes));
+      (yes ? field : open).focus();
+    };
+    return { open, area };
+  }
+
+  choice({ description, options }) {
+    return [this.text(description), h("div.q-f.options", {}, options.map(({ label, value }) => button(label, () => this.decide("choice", label, () => ({ value })))))];
+  }
+
+  form({ description, schema }) {
+    const form = objectForm(schema);
+    return [this.text(description), form.element, h("div.q-f", {}, button("Send the answer", () => this.decide("form", "answered", () => ({ value: form.read() })), { kind: "b-p", glyph: "check" }))];
+  }
+
+  free({ value }) {
+    const id = `say-${++fields}`;
+    const field = h("textarea.in", { id, rows: "2", dir: "auto" });
+    const json = h("input", { type: "checkbox", id: `${id}-json` });
+    const read = () => {
+      if (!json.checked) return { value: field.value };
+      try {
+        return { value: JSON.parse(field.value) };
+      } catch (error) {
+        field.focus();
+        throw new FieldError(`This is no JSON: ${error.message}`);
+      }
+    };
+    return [
+      value === undefined ? null : h("div.asked", {}, tree(value)),
+      h("div.f", {}, h("label", { for: id }, "Your answer"), field),
+      h("div.f.check", {}, json, h("label", { for: `${id}-json` }, "It is JSON")),
+      h("div.q-f", {}, button("Send the answer", () => this.decide("free", "answered", read), { kind: "b-p", glyph: "check" })),
+    ];
+  }
+}

@@ -1,0 +1,158 @@
+// What is written stays where it was written until it is sent.
+import { assert, chat, person, test, url } from "./site.mjs";
+
+const field = (page) => page.tab.locator("#message");
+const open = (page, thread) => page.tab.locator(`[data-thread="${thread}"] a`).click();
+const shows = (page, text) => page.tab.waitForFunction((wanted) => document.querySelector("#message").value === wanted, text);
+
+/** Make the page read files only when it is told to. */
+const hold = (page) => page.tab.evaluate(() => {
+  const { text } = File.prototype;
+  const held = new Promise((resolve) => (window.release = resolve));
+  File.prototype.text = async function () {
+    await held;
+    return text.call(this);
+  };
+});
+
+const add = (page, name) => page.tab.setInputFiles("input[type=file]", [{ name, mimeType: "text/plain", buffer: Buffer.from(`in ${name}`) }]);
+
+test("a draft stays with its thread, with its files, and its text over a reload", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  const { thread } = page;
+  await field(page).fill("half written");
+  await add(page, "a.txt");
+  await page.has(".chip", "a.txt");
+  await page.fresh();
+  await shows(page, "");
+  assert.equal(await page.tab.locator(".chip").count(), 0);
+  await field(page).fill("another");
+  await open(page, thread);
+  await shows(page, "half written");
+  await page.has(".chip", "a.txt");
+  await page.fresh();
+  await shows(page, "another");
+  await page.tab.goto(`${url}/chat/${thread}/`);
+  await shows(page, "half written");
+  await page.done();
+});
+
+test("a message waits for its files, and is not sent after another thread was opened", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  const { thread } = page;
+  await hold(page);
+  await add(page, "a.txt");
+  await page.has(".chip", "Reading");
+  await page.send("with a file");
+  await page.fresh();
+  await page.tab.evaluate(() => window.release());
+  await open(page, thread);
+  await page.has(".chip", "a.txt");
+  await shows(page, "with a file");
+  await hold(page);
+  await add(page, "b.txt");
+  await page.has(".chip", "Reading");
+  await field(page).press("Enter");
+  await field(page).press("Enter");
+  await page.tab.evaluate(() => window.release());
+  await page.has(".bubble", "in b.txt");
+  await page.idle();
+  assert.equal((await page.said()).length, 2);
+  assert.match((await page.said())[1], /with a file[^]*in a\.txt[^]*in b\.txt/);
+  await page.done();
+});
+
+test("a thread begins once, and what could not be sent is put before what was written since", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  let made = 0, answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await page.tab.route("**/threads", async (route) => {
+    if (!made++) return route.fulfill({ status: 429, json: { detail: "Too many threads." } });
+    await held;
+    await route.continue();
+  });
+  await page.send("one");
+  await page.has("[role=alert]", "Not sent: Too many threads.");
+  await shows(page, "one");
+  await field(page).press("Enter");
+  await page.send("two");
+  await field(page).fill("three");
+  answer();
+  await page.has(".md", "two");
+  await page.idle();
+  assert.deepEqual(await page.said(), ["one", "two"]);
+  assert.equal(made, 2);
+  await shows(page, "three");
+  await page.done();
+});
+
+test("a thread that has begun elsewhere does not come in the way, and gets its message", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("here");
+  const { thread } = page;
+  await page.fresh("echo");
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await page.tab.route("**/threads", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const asked = page.tab.waitForRequest("**/threads");
+  await page.send("over there");
+  await asked;
+  await open(page, thread);
+  await page.has(".bubble", "here");
+  answer();
+  await page.tab.locator(".threads li a", { hasText: "over there" }).click();
+  await page.has(".md", "over there");
+  assert.notEqual(page.thread, thread);
+  assert.deepEqual(await page.said(), ["over there"]);
+  await page.done();
+});
+
+test("a queued message is edited with its files, beside what is being written", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.send("talk 2000 0.02");
+  await page.has(".md", "w1 ");
+  await add(page, "a.txt");
+  await page.has(".chip", "a.txt");
+  await page.send("queued");
+  await page.has(".tray", "queued");
+  await field(page).fill("half written");
+  await page.button("Edit the queued message").click();
+  await shows(page, "queued\n\nhalf written");
+  await page.has(".chip", "a.txt");
+  await page.gone(".tray");
+  await page.button("Stop").click();
+  await page.done();
+});
+
+test("an edit stays in its form until it is on its way", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("old");
+  await page.tab.locator(".me").getByRole("button", { name: "Edit" }).click();
+  await page.tab.route("**/history", (route) => route.abort());
+  await page.tab.getByLabel("The message as it should be").fill("new");
+  await page.button("Send again").click();
+  await page.has(".edit [role=alert]", "Not sent: The server cannot be reached.");
+  await page.tab.unroute("**/history");
+  await page.button("Send again").click();
+  await page.has(".md", "new");
+  assert.deepEqual(await page.said(), ["new"]);
+  await page.done();
+});
+
+test("a file that is let go of beside the thread does not take the page's place", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const prevented = await page.tab.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["x"], "x.txt", { type: "text/plain" }));
+    return ["#side", "#main"].flatMap((place) => ["dragover", "drop"].map((type) => !document.querySelector(place).dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }))));
+  });
+  assert.deepEqual(prevented, [true, true, true, true]);
+  await page.has(".chip", "x.txt");
+  assert.equal(await page.tab.locator(".chip").count(), 1);
+  await page.done();
+});
