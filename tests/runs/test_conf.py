@@ -24,7 +24,7 @@ def started_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 def test_checkpoints_are_beside_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(connections.settings["default"], "NAME", tmp_path / "data" / "db.sqlite3")
     with override_settings(RUNS={}):
-        assert settings.CHECKPOINTS_FILE == tmp_path / "data" / "checkpoints.sqlite3"
+        assert tmp_path / "data" / "checkpoints.sqlite3" == settings.CHECKPOINTS_FILE
     with override_settings(RUNS={"CHECKPOINTS_FILE": "elsewhere.sqlite3"}):
         assert settings.CHECKPOINTS_FILE == "elsewhere.sqlite3"
 
