@@ -13,7 +13,7 @@ from runs.pages.content_policy import content_security
 app_name = "runs_accounts"
 
 
-def _page(route: str, view: type[View], name: str, **options: Any) -> URLPattern:
+def _page(route: str, view: type[View[Any]], name: str, **options: Any) -> URLPattern:
     return path(route, content_security(view.as_view(**options)), name=name)
 
 
