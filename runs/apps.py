@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.apps import AppConfig
+from django.core.exceptions import ImproperlyConfigured
+
+if sys.platform == "win32":
+    # Here because Django imports this module first. Later ones need what only POSIX has, such as file locks.
+    raise ImproperlyConfigured("The application `runs` needs Linux or macOS: on Windows, use it in WSL.")
 
 
 class RunsConfig(AppConfig):

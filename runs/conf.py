@@ -6,10 +6,12 @@ Because they are read each time, `override_settings(RUNS=…)` works in tests wi
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.db import DEFAULT_DB_ALIAS, connections
 
 CHOICES = {
     "RECOVERY": ("resume", "error"),
@@ -29,8 +31,9 @@ class RunSettings:
     #: Modules ("package.module") or classes ("package.module:Class") that checkpoints may restore, in addition to
     #: those that the graphs' schemas name.
     CHECKPOINT_MODULES: tuple[str, ...] = ()
-    #: The separate file for checkpoints when the database is SQLite.
-    CHECKPOINTS_FILE: str | Path = "var/checkpoints.sqlite3"
+    #: The separate file for checkpoints when the database is SQLite; "" for `checkpoints.sqlite3` beside the
+    #: database. If only `var/checkpoints.sqlite3` exists, the default of earlier versions, it is that one.
+    CHECKPOINTS_FILE: str | Path = ""
 
     #: LangChain callback handlers for every run, each "package.module.name": a handler, its class, or a function
     #: that is called with the run and makes one. They are called within the run.
@@ -209,7 +212,25 @@ class RunSettings:
 
     def __getattribute__(self, name: str) -> Any:
         default = super().__getattribute__(name)
-        return getattr(django_settings, "RUNS", {}).get(name, default) if name.isupper() else default
+        if not name.isupper():
+            return default
+        value = getattr(django_settings, "RUNS", {}).get(name, default)
+        if name == "CHECKPOINTS_FILE" and value == "":
+            return checkpoints_beside(str(connections.settings[DEFAULT_DB_ALIAS]["NAME"]))
+        return value
+
+
+#: Where checkpoints were by default, relative to the folder in which a process was started.
+FORMER = Path("var/checkpoints.sqlite3")
+
+
+@lru_cache(maxsize=8)
+def checkpoints_beside(database: str) -> Path:
+    """The file for checkpoints if none is configured, by the name of the SQLite database. A process keeps to it."""
+    if ":memory:" in database or database.startswith("file:"):
+        return FORMER
+    beside = Path(database).with_name("checkpoints.sqlite3")
+    return FORMER if FORMER.exists() and not beside.exists() else beside
 
 
 settings = RunSettings()

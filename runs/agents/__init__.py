@@ -11,6 +11,7 @@ begins with "a" (that of `wait` is `await_result`); those that write have transa
 docs/reference/python_api.md has more.
 """
 
+from runs.agents.new_threads import acreate_thread, create_thread
 from runs.agents.reading import (
     Result,
     StreamPart,
@@ -26,11 +27,9 @@ from runs.agents.types import Options, Started
 from runs.agents.writing import (
     aanswer,
     acancel,
-    acreate_thread,
     answer,
     astart,
     cancel,
-    create_thread,
     start,
 )
 

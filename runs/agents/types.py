@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 from uuid import UUID
 
+#: How long to wait for a locked thread, in seconds.
+LOCK_TIMEOUT = 5.0
+
 
 class Options(TypedDict, total=False):
     """Further properties of a run, as over HTTP (docs/openapi.json, `RunCreate`)."""

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from pydantic import ValidationError
 
+from runs.agents.calls import as_json, body_of, once_of, request_of
 from runs.agents.permission import (
     CANCEL,
     CREATE_RUN,
-    CREATE_THREAD,
     READ_STATE,
     apermitted,
     path_of_run,
     permitted,
 )
-from runs.agents.types import Options, Started
-from runs.encoding import decode, encode
-from runs.exceptions import InvalidRequest, NotFound
+from runs.agents.types import LOCK_TIMEOUT, Options, Started
+from runs.exceptions import NotFound
 from runs.identity.principals import Principal
 from runs.lifecycle import admission, cancellation
 from runs.lifecycle.interrupts import waiting
@@ -29,17 +26,9 @@ from runs.process.current import is_open, tell_after_commit
 from runs.process.locks import bounded_locks
 from runs.process.wakeups import WORK
 from runs.requests import limits
-from runs.requests.bodies import RunCreate
 from runs.requests.idempotency import Once
 from runs.requests.run import RunRequest
-from threads import expiry
-from threads.db import clock, statements
 from threads.db.database import in_database
-from threads.db.ids import new_id
-from threads.models import Thread
-
-#: How long to wait for a locked thread, in seconds.
-LOCK_TIMEOUT = 5.0
 
 
 def start(
@@ -68,11 +57,17 @@ def start(
         KeyReused, CreationDeleted: The key was used for another call; what it created was deleted.
         ThreadLocked: Another transaction holds the thread for longer than `lock_timeout`.
     """
-    body = _body(assistant, input, options)
-    once = _once(user, idempotency_key, thread_id, body)
+    body = body_of(assistant, input, options)
+    once = once_of(user, idempotency_key, "runs.agents", thread_id, body)
+    return _start(body, user, thread_id, once, lock_timeout)
+
+
+def _start(
+    body: dict[str, Any], user: Any, thread_id: UUID | None, once: Once | None, lock_timeout: float
+) -> Started:
     path = {} if thread_id is None else {"thread_id": thread_id}
-    allowed = permitted(user, CREATE_RUN, path, body, assistants=[assistant])
-    request = _request(allowed.body, thread_id)
+    allowed = permitted(user, CREATE_RUN, path, body, assistants=[body["assistant_id"]])
+    request = request_of(allowed.body, thread_id)
     return _admitted(request, allowed.principal, thread_id, once, lock_timeout)
 
 
@@ -83,18 +78,27 @@ async def astart(
     user: Any,
     thread_id: UUID | None = None,
     idempotency_key: str | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
     **options: Unpack[Options],
 ) -> Started:
     """Like `start`, in a transaction of its own."""
-    body = _body(assistant, input, options)
-    once = _once(user, idempotency_key, thread_id, body)
+    body = body_of(assistant, input, options)
+    once = once_of(user, idempotency_key, "runs.agents", thread_id, body)
+    return await _astart(body, user, thread_id, once, lock_timeout)
+
+
+async def _astart(
+    body: dict[str, Any], user: Any, thread_id: UUID | None, once: Once | None, lock_timeout: float
+) -> Started:
     path = {} if thread_id is None else {"thread_id": thread_id}
-    allowed = await apermitted(user, CREATE_RUN, path, body, assistants=[assistant])
-    request, principal = _request(allowed.body, thread_id), allowed.principal
+    allowed = await apermitted(user, CREATE_RUN, path, body, assistants=[body["assistant_id"]])
+    request, principal = request_of(allowed.body, thread_id), allowed.principal
     if not is_open():
-        return await in_database(_admitted, request, principal, thread_id, once, LOCK_TIMEOUT)
+        return await in_database(_admitted, request, principal, thread_id, once, lock_timeout)
     # This process may execute it at once.
-    run = await admission.create_run(request, principal=principal, thread_id=thread_id, once=once)
+    run = await admission.create_run(
+        request, principal=principal, thread_id=thread_id, once=once, lock_timeout=lock_timeout
+    )
     return _started(run)
 
 
@@ -112,18 +116,12 @@ def answer(
 
     Args:
         interrupt_id: Which question, if there may be several.
+        idempotency_key: As for `start`, also when the answered question waits no more.
     """
-    allowed = permitted(user, READ_STATE, {"thread_id": thread_id}, {})
-    assistant, resume = _answering(thread_id, value, allowed.principal, interrupt_id)
-    options["command"] = {**options.get("command", {}), "resume": resume}
-    return start(
-        assistant,
-        user=user,
-        thread_id=thread_id,
-        idempotency_key=idempotency_key,
-        lock_timeout=lock_timeout,
-        **options,
-    )
+    once = _once_answering(user, idempotency_key, thread_id, value, interrupt_id, options)
+    principal = permitted(user, READ_STATE, {"thread_id": thread_id}, {}).principal
+    found = _answering(thread_id, value, principal, interrupt_id, options, once)
+    return found if isinstance(found, Started) else _start(found, user, thread_id, once, lock_timeout)
 
 
 async def aanswer(
@@ -133,13 +131,16 @@ async def aanswer(
     user: Any,
     interrupt_id: str | None = None,
     idempotency_key: str | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
     **options: Unpack[Options],
 ) -> Started:
     """Like `answer`, in a transaction of its own."""
-    allowed = await apermitted(user, READ_STATE, {"thread_id": thread_id}, {})
-    assistant, resume = await in_database(_answering, thread_id, value, allowed.principal, interrupt_id)
-    options["command"] = {**options.get("command", {}), "resume": resume}
-    return await astart(assistant, user=user, thread_id=thread_id, idempotency_key=idempotency_key, **options)
+    once = _once_answering(user, idempotency_key, thread_id, value, interrupt_id, options)
+    principal = (await apermitted(user, READ_STATE, {"thread_id": thread_id}, {})).principal
+    found = await in_database(_answering, thread_id, value, principal, interrupt_id, options, once)
+    if isinstance(found, Started):
+        return found
+    return await _astart(found, user, thread_id, once, lock_timeout)
 
 
 def cancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "rollback"] = "interrupt") -> None:
@@ -158,45 +159,7 @@ async def acancel(run_id: UUID, *, user: Any, action: Literal["interrupt", "roll
     await in_database(_cancelled, run_id, allowed.principal, action)
 
 
-def create_thread(
-    *, user: Any, metadata: Mapping[str, Any] | None = None, thread_id: UUID | None = None
-) -> UUID:
-    """Create a thread, in the present transaction; return its id. Raises like `start`."""
-    body: dict[str, Any] = {"metadata": dict(metadata or {})}
-    allowed = permitted(user, CREATE_THREAD, {}, body)
-    return _thread(allowed.principal, allowed.body["metadata"], thread_id)
-
-
-async def acreate_thread(
-    *, user: Any, metadata: Mapping[str, Any] | None = None, thread_id: UUID | None = None
-) -> UUID:
-    """Like `create_thread`, in a transaction of its own."""
-    body: dict[str, Any] = {"metadata": dict(metadata or {})}
-    allowed = await apermitted(user, CREATE_THREAD, {}, body)
-    return await in_database(_thread, allowed.principal, allowed.body["metadata"], thread_id)
-
-
 # --- what is common
-
-
-def _body(assistant: str, input: Any, options: Options) -> dict[str, Any]:
-    """The body of the same request over HTTP, as JSON."""
-    given = {"assistant_id": assistant, "input": input, "on_completion": "keep", **options}
-    body: dict[str, Any] = decode(encode(given))
-    return body
-
-
-def _once(user: Any, key: str | None, thread_id: UUID | None, body: Mapping[str, Any]) -> Once | None:
-    return None if key is None else Once.of(user.pk, key, "runs.agents", thread_id, body)
-
-
-def _request(body: Mapping[str, Any], thread_id: UUID | None) -> RunRequest:
-    try:
-        return RunCreate.model_validate(body).request(stateless=thread_id is None)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{place}: {first['msg']}") from None
 
 
 def _admitted(
@@ -227,39 +190,41 @@ def _started(run: Run) -> Started:
     return Started(run.id, run.thread_id, run.assistant_id)
 
 
+def _once_answering(
+    user: Any, key: str | None, thread_id: UUID, value: Any, interrupt_id: str | None, options: Options
+) -> Once | None:
+    given = as_json({"value": value, "options": options})
+    return once_of(user, key, "runs.agents.answer", thread_id, interrupt_id, given)
+
+
 def _answering(
-    thread_id: UUID, value: Any, principal: Principal, interrupt_id: str | None
-) -> tuple[str, Any]:
-    """The assistant that asked, and the answer by its question."""
+    thread_id: UUID,
+    value: Any,
+    principal: Principal,
+    interrupt_id: str | None,
+    options: Options,
+    once: Once | None,
+) -> dict[str, Any] | Started:
+    """The body of the run that answers, by the assistant that asked, or the run that an earlier call started."""
+    if earlier := _earlier(once, principal):
+        return earlier
     state = waiting(thread_id, principal=principal)
-    if state is None or (interrupt_id is not None and interrupt_id not in state[1]):
-        raise NotFound("No such question waits for an answer.")
-    if not state[1]:
-        raise NotFound("No question waits for an answer.")
-    return state[0], value if interrupt_id is None else {interrupt_id: value}
+    if state is None or not state[1] or (interrupt_id is not None and interrupt_id not in state[1]):
+        # An equal call may have answered it just now.
+        if earlier := _earlier(once, principal):
+            return earlier
+        which = "No question" if state is not None and not state[1] else "No such question"
+        raise NotFound(f"{which} waits for an answer.")
+    resume = value if interrupt_id is None else {interrupt_id: value}
+    return body_of(state[0], None, {**options, "command": {**options.get("command", {}), "resume": resume}})
+
+
+def _earlier(once: Once | None, principal: Principal) -> Started | None:
+    found = once.found(admission.earlier_runs(principal)) if once is not None else None
+    return _started(found[0]) if found else None
 
 
 def _cancelled(run_id: UUID, principal: Principal, action: str) -> None:
     with bounded_locks(LOCK_TIMEOUT):
         cancellation.cancel(run_id, action=action, principal=principal)
     tell_after_commit([run_id, WORK])
-
-
-def _thread(principal: Principal, metadata: dict[str, Any], thread_id: UUID | None) -> UUID:
-    limits.check_threads(principal.user_id)
-    now = clock.now()
-    thread = Thread(
-        id=thread_id or new_id(),
-        user_id=principal.user_id,
-        metadata=metadata,
-        created_at=now,
-        updated_at=now,
-        state_updated_at=now,
-        **expiry.columns(None, now=now),
-    )
-    try:
-        with transaction.atomic():
-            statements.insert(thread)
-    except IntegrityError:
-        raise InvalidRequest(f"Thread with ID {thread.id} already exists") from None
-    return thread.id

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -22,6 +23,7 @@ from runs.lifecycle.new_run import compose, taken_up
 from runs.lifecycle.operators.queues import is_paused
 from runs.models import Assistant, MultitaskStrategy, Run
 from runs.process.current import current
+from runs.process.locks import bounded_locks
 from runs.requests import limits
 from runs.requests.answers import is_plain_answer
 from runs.requests.idempotency import Once
@@ -66,6 +68,7 @@ async def create_run(
     thread_id: UUID | None,
     left: Callable[[Run], None] = lambda run: None,
     once: Once | None = None,
+    lock_timeout: float | None = None,
 ) -> Run:
     """Create a run on a thread, or on a temporary one; return after the commit.
 
@@ -74,6 +77,8 @@ async def create_run(
     Args:
         once: The client's key; a run that it has created before is returned instead.
         left: Called with the run if the caller was cancelled before it received the run.
+        lock_timeout: How long other transactions' locks are waited for, in seconds; None for the
+            connection's own limit.
 
     Raises:
         NotFound: No such assistant or thread.
@@ -81,6 +86,7 @@ async def create_run(
         ThreadBusy: Strategy `reject`, and a run of the thread is pending or running.
         InvalidRequest: An unknown graph name, or a plain answer while several interrupts wait.
         KeyReused, CreationDeleted: The key cannot be used for this request.
+        ThreadLocked: Another transaction holds the thread for longer than `lock_timeout`.
     """
     if once is not None and (earlier := await in_database(once.found, earlier_runs(principal))):
         return earlier[0]
@@ -89,7 +95,8 @@ async def create_run(
     await limits.take_runs(principal.user_id)
     # A separate task: if the client disconnects between the commit and the start, the claimed run is still
     # executed.
-    admission = spawn(_create_run(request, principal=principal, thread_id=thread_id, once=once))
+    arguments: dict[str, Any] = {"principal": principal, "thread_id": thread_id, "once": once}
+    admission = spawn(_create_run(request, **arguments, lock_timeout=lock_timeout))
     try:
         return await asyncio.shield(admission)
     except asyncio.CancelledError:
@@ -112,7 +119,12 @@ def earlier_runs(principal: Principal) -> QuerySet[Run]:
 
 
 async def _create_run(
-    request: RunRequest, *, principal: Principal, thread_id: UUID | None, once: Once | None
+    request: RunRequest,
+    *,
+    principal: Principal,
+    thread_id: UUID | None,
+    once: Once | None,
+    lock_timeout: float | None,
 ) -> Run:
     runtime = current()
     manager = runtime.manager
@@ -124,10 +136,10 @@ async def _create_run(
         arguments |= {"worker_id": slot.worker_id, "queues": slot.queues}
     try:
         try:
-            admitted = await in_database(admit, request, **arguments)
+            admitted = await in_database(admit_within, lock_timeout, request, **arguments)
         except IntegrityError:
             # Two requests created the same thread at once. It exists now, so the second attempt finds it.
-            admitted = await in_database(admit, request, **arguments)
+            admitted = await in_database(admit_within, lock_timeout, request, **arguments)
     except BaseException:
         if slot is not None:
             slot.release()
@@ -144,6 +156,12 @@ async def _create_run(
     if not admitted.claimed:
         runtime.work_added()
     return admitted.run
+
+
+def admit_within(lock_timeout: float | None, request: RunRequest, **arguments: Any) -> Admitted:
+    """`admit`, with a limit for other transactions' locks. Raises ThreadLocked."""
+    with nullcontext() if lock_timeout is None else bounded_locks(lock_timeout):
+        return admit(request, **arguments)
 
 
 def admit(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
+from django.contrib.auth import get_user_model
 from django.core.management.base import CommandError
 from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
@@ -74,11 +75,17 @@ def require_existing_database() -> None:
 
 
 def require_migrated_database() -> None:
-    """Raise CommandError if the database is absent, lacks migrations or cannot be reached."""
+    """Raise CommandError if the database is absent, lacks migrations that runs need, or cannot be reached.
+
+    A site may serve before the migrations of its other applications are applied.
+    """
     require_existing_database()
     try:
         executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        needed = {"runs", "threads", get_user_model()._meta.app_label}
+        missing = executor.migration_plan(
+            [leaf for leaf in executor.loader.graph.leaf_nodes() if leaf[0] in needed]
+        )
     except DatabaseError as error:
         raise CommandError(f"The database cannot be used: {error}".rstrip()) from error
     finally:

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth import views as auth
-from django.urls import path, reverse_lazy
+from django.urls import URLPattern, path, reverse_lazy
+from django.views import View
+
+from runs.pages.content_policy import content_security
 
 app_name = "runs_accounts"
 
+
+def _page(route: str, view: type[View[Any]], name: str, **options: Any) -> URLPattern:
+    return path(route, content_security(view.as_view(**options)), name=name)
+
+
 urlpatterns = [
-    path(
+    _page(
         "login/",
-        auth.LoginView.as_view(template_name="runs/login.html", next_page=reverse_lazy("runs_pages:chat")),
-        name="login",
+        auth.LoginView,
+        "login",
+        template_name="runs/login.html",
+        next_page=reverse_lazy("runs_pages:chat"),
     ),
-    path("logout/", auth.LogoutView.as_view(next_page=reverse_lazy("runs_accounts:login")), name="logout"),
-    path(
+    _page("logout/", auth.LogoutView, "logout", next_page=reverse_lazy("runs_accounts:login")),
+    _page(
         "password/",
-        auth.PasswordChangeView.as_view(
-            template_name="runs/password.html", success_url=reverse_lazy("runs_accounts:password_changed")
-        ),
-        name="password",
+        auth.PasswordChangeView,
+        "password",
+        template_name="runs/password.html",
+        success_url=reverse_lazy("runs_accounts:password_changed"),
     ),
-    path(
+    _page(
         "password/changed/",
-        auth.PasswordChangeDoneView.as_view(template_name="runs/password_changed.html"),
-        name="password_changed",
+        auth.PasswordChangeDoneView,
+        "password_changed",
+        template_name="runs/password_changed.html",
     ),
 ]

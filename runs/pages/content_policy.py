@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -31,15 +32,24 @@ POLICY = content_policy()
 
 
 @sync_and_async_middleware
-def content_security(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Django middleware that adds the policy to the admin's pages. A page's own policy is kept."""
+def content_security(get_response: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the policy to pages. A page's own policy is kept.
+
+    It is Django middleware, and a decorator of views: those of the chat have the policy in any site.
+    """
     if iscoroutinefunction(get_response):
 
-        async def later(request: HttpRequest) -> Any:
-            return _guarded(await get_response(request))
+        @wraps(get_response)
+        async def later(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            return _guarded(await get_response(request, *args, **kwargs))
 
         return later
-    return lambda request: _guarded(get_response(request))
+
+    @wraps(get_response)
+    def now(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        return _guarded(get_response(request, *args, **kwargs))
+
+    return now
 
 
 def _guarded(response: Any) -> Any:

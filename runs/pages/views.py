@@ -21,7 +21,9 @@ from runs.identity.auth_file.rules import RULES
 from runs.identity.principals import Principal
 from runs.identity.requests import principal_elsewhere
 from runs.pages import reading
+from runs.pages.content_policy import content_security
 from runs.pages.modules import modules_of
+from runs.requests.mount import without_atomic_requests
 from threads.db.database import in_database
 
 #: What the Auth file is asked about a page that shows a thread.
@@ -30,6 +32,8 @@ READS = RULES["GET", "/threads/{}"]
 REPLAYED, MOST_REPLAYED = 5, 50
 
 
+@without_atomic_requests
+@content_security
 @never_cache
 @require_GET
 async def chat(request: HttpRequest, thread_id: UUID | None = None) -> HttpResponse:
@@ -65,6 +69,8 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
     }
 
 
+@without_atomic_requests
+@content_security
 @never_cache
 @require_GET
 async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
@@ -79,6 +85,8 @@ async def plain(request: HttpRequest, thread_id: UUID) -> HttpResponse:
     return render(request, "runs/plain.html", {**found, "thread_id": thread_id})
 
 
+@without_atomic_requests
+@content_security
 @never_cache
 @require_GET
 async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
@@ -95,6 +103,8 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
     return JsonResponse({"since": since})
 
 
+@without_atomic_requests
+@content_security
 @never_cache
 @require_GET
 async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:

@@ -7,17 +7,28 @@ prefix.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db import connections, transaction
 from django.http import HttpRequest
 from django.urls import ResolverMatch
 
 ROUTE = "api_route"
 
+V = TypeVar("V", bound=Callable[..., Any])
+
 
 def mark(view: Callable[..., Any], route: str | None) -> None:
     """Note a view's route within the API; None for the view of unknown paths."""
     setattr(view, ROUTE, route)
+    without_atomic_requests(view)
+
+
+def without_atomic_requests(view: V) -> V:
+    """Exempt an asynchronous view from a site's `ATOMIC_REQUESTS`, with which Django refuses to call it."""
+    for alias in connections:
+        transaction.non_atomic_requests(using=alias)(view)
+    return view
 
 
 def is_api(match: ResolverMatch) -> bool:

@@ -1,7 +1,8 @@
 """A Django site with agents below /agents/, as someone else would have written it.
 
 Its users have UUIDs and log in by e-mail, its shop has a database, pages and an API of its own (at /store/, /threads/
-and /assistants/, names that the agents' API has too), and its admin a name and a path of its own.
+and /assistants/, names that the agents' API has too), and its admin a name and a path of its own. Each of its requests is a
+transaction.
 """
 
 from __future__ import annotations
@@ -62,8 +63,14 @@ DATABASES = {
     "default": {
         **dj_database_url.parse(os.environ.get("DATABASE_URL") or f"sqlite:///{DATA / 'db.sqlite3'}"),
         "CONN_MAX_AGE": 60,
+        "ATOMIC_REQUESTS": True,
     },
-    "shop": {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA / "shop.sqlite3", "CONN_MAX_AGE": None},
+    "shop": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA / "shop.sqlite3",
+        "CONN_MAX_AGE": None,
+        "ATOMIC_REQUESTS": True,
+    },
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {

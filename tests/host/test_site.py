@@ -81,6 +81,13 @@ def test_the_hosts_pages_have_their_session_and_their_csrf_check(
     assert root.get("/threads/").headers["x-frame-options"] == "DENY"
 
 
+def test_the_hosts_requests_are_transactions(root: httpx.Client, keys: dict[str, str]) -> None:
+    """With `ATOMIC_REQUESTS`, which the API's asynchronous views are exempt from."""
+    before = root.get("/store/").json()["items"]
+    assert root.get("/store/sold-out/").status_code == 404
+    assert root.get("/store/").json()["items"] == before
+
+
 def login(browser: httpx.Client) -> dict[str, str]:
     """The form of a page to log in, which was read before."""
     token = browser.cookies["csrftoken"]
@@ -146,6 +153,8 @@ def test_the_chat_asks_the_hosts_login(root: httpx.Client, keys: dict[str, str])
     assert root.post(asked.headers["location"], data=login(root)).headers["location"] == "/agents/chat/"
     chat = root.get("/agents/chat/")
     assert chat.status_code == 200
+    assert "default-src 'self'" in chat.headers["Content-Security-Policy"]
+    assert "Content-Security-Policy" not in root.get("/store/").headers, "the host's own page"
     assert '"api": "/agents/"' in chat.text
     assert "csrfmiddlewaretoken" in chat.text
     # The page's own requests: by the session, with the token.

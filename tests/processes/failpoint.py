@@ -65,6 +65,8 @@ POINTS = {
     "frozen": (("settle_each",), freezing),
     #: The final status is committed, but no notification was sent.
     "settled": (("settle_each",), after_commit),
+    #: What a request with a key creates is committed, but was not answered.
+    "created": (("record",), after_commit),
 }
 
 
@@ -77,9 +79,10 @@ class Failpoint(AppConfig):
         if point := os.environ.get("FAILPOINT"):
             from runs.models import Run
             from runs.models.querysets import RunQuerySet
+            from runs.requests.idempotency import Once
 
             methods, wrap = POINTS[point]
-            for owner in (RunQuerySet, Run):  # a run that is claimed at its admission has no row yet
+            for owner in (RunQuerySet, Run, Once):  # a run that is claimed at its admission has no row yet
                 for method in methods:
                     if method in vars(owner):
                         setattr(owner, method, wrap(getattr(owner, method)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
@@ -16,9 +17,11 @@ THREAD = "11111111-1111-4111-8111-111111111111"
 SERVE_ONLY = ("manage.py", "serve", "--no-execute", "--port", "{port}")
 
 
-def create(process: Process, key: str, *, path: str = f"/threads/{THREAD}/runs") -> httpx.Response:
+def create(
+    process: Process, key: str, *, path: str = f"/threads/{THREAD}/runs", body: Any = BODY
+) -> httpx.Response:
     headers = {"Idempotency-Key": key}
-    return httpx.post(process.url + path, json=BODY, headers=headers, timeout=30, trust_env=False)
+    return httpx.post(process.url + path, json=body, headers=headers, timeout=30, trust_env=False)
 
 
 def runs(site: Site) -> list[str]:
@@ -39,6 +42,31 @@ def test_a_crash_between_the_commit_and_the_answer_doubles_no_run(site: Site) ->
     assert site.values(again)["log"] == STEPS
     assert site.process.stop() == 0
     sound(site)
+
+
+def test_a_crash_after_the_commit_doubles_nothing_else(site: Site) -> None:
+    """Threads, copies, crons and batches: the server dies at each of them, and is asked again."""
+    later = {"assistant_id": "steps", "input": {"log": []}, "after_seconds": 600}
+    cron = {"assistant_id": "steps", "schedule": "0 5 1 1 *", "input": {"log": []}}
+    asked: dict[str, Any] = {
+        "/threads": {"metadata": {"a": 1}, "thread_id": THREAD},
+        f"/threads/{THREAD}/copy": {},
+        "/runs/crons": cron,
+        "/runs/batch": [later, later],
+    }
+    for path, body in asked.items():
+        process = site.start(FAILPOINT="created")
+        with pytest.raises(httpx.TransportError):
+            create(process, path, path=path, body=body)
+        process.wait()
+    process = site.start()
+    for path, body in asked.items():
+        first, again = (create(process, path, path=path, body=body) for _ in range(2))
+        assert (first.status_code, first.json()) == (200, again.json()), path
+    tables = {"runs_cron": 1, "runs_run": 2, "runs_idempotencykey": 4, "threads_thread": 4}
+    for table, count in tables.items():
+        assert len(site.database.rows(f"SELECT * FROM {table}")) == count, table
+    assert process.stop() == 0
 
 
 @pytest.mark.postgresql

@@ -37,15 +37,22 @@ def uv() -> str:
 
 
 class Environment:
-    """A virtual environment with this package from its wheel, and other packages."""
+    """A virtual environment with this package from its wheel, and other packages, made in a folder once."""
 
     def __init__(self, folder: Path, *packages: str) -> None:
         self.folder = folder / "venv"
         self.bin = self.folder / "bin"
         self.env = {name: value for name, value in os.environ.items() if name not in OWN}
         self.env |= {"UV_SYSTEM_CERTS": "1", "PATH": f"{self.bin}:{os.environ['PATH']}"}
-        self._run(uv(), "build", "--quiet", "--out-dir", str(folder / "dist"), str(ROOT))
+        done = folder / "done"
+        if not done.exists():
+            self._make(folder, packages)
+            done.touch()
         [self.wheel] = (folder / "dist").glob("*.whl")
+
+    def _make(self, folder: Path, packages: Sequence[str]) -> None:
+        self._run(uv(), "build", "--quiet", "--out-dir", str(folder / "dist"), str(ROOT))
+        [wheel] = (folder / "dist").glob("*.whl")
         self._run(uv(), "venv", "--quiet", "--python", sys.executable, str(self.folder))
         # The versions of the lock, which the rest of the suite tests too.
         locked = self._run(
@@ -54,7 +61,7 @@ class Environment:
         (folder / "constraints.txt").write_text(locked)
         self._run(
             uv(), "pip", "install", "--quiet", "--python", str(self.bin / "python"),
-            "--constraint", str(folder / "constraints.txt"), str(self.wheel), *packages,
+            "--constraint", str(folder / "constraints.txt"), str(wheel), *packages,
         )  # fmt: skip
 
     def _run(self, *command: str, cwd: Path | None = None) -> str:

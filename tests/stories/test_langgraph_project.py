@@ -20,8 +20,6 @@ from tests.stories.environment import ROOT, Environment
 
 pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]
 
-#: What users' agents need.
-PACKAGES = ("langchain", "deepagents", "langgraph-supervisor", "langgraph-swarm", "fastapi", "pytest")
 APPLICATION = """
 from contextlib import asynccontextmanager
 
@@ -66,11 +64,6 @@ def twice(text): return text * 2
 @entrypoint()
 def functional(state): return {"messages": [("ai", twice("hi").result())]}
 """
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    return Environment(tmp_path_factory.mktemp("installed"), *PACKAGES)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from runs.identity.principals import Principal
 from runs.lifecycle.admission import earlier_runs
 from runs.lifecycle.interrupts import waiting
 from runs.models import MultitaskStrategy, Run, RunEvent
-from runs.protocols.agent.commands import Command, ProtocolError
+from runs.protocols.agent.commands import Command, ProtocolError, answers_of
 from runs.protocols.agent.events import last_of
 from runs.requests.bodies import RunCreate, StreamMode
 from runs.requests.idempotency import Once
@@ -36,6 +36,7 @@ from threads.models import Thread
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
+Method = Callable[[Mapping[str, Any], Principal], Awaitable[Json]]
 
 #: Stream modes for clients of other protocols that join these runs; the log has all other events too.
 MODES: list[StreamMode] = ["values", "updates", "messages-tuple", "custom"]
@@ -51,16 +52,16 @@ class Session:
     Each command is authorised before it is executed (`permitted`).
 
     Args:
-        once: The key of a session of one command, if its client has sent one.
+        once: The key of a session of one command, if its client has sent one in the header.
     """
 
     def __init__(self, thread_id: UUID, principal: Principal, *, once: Once | None = None) -> None:
         self.thread_id = thread_id
         self.principal = principal
-        self._once = once
+        self._of_session = once
         #: An upper bound of the thread's event numbers before the last command that started a run.
         self.before = 0
-        self._methods: dict[str, Callable[[Mapping[str, Any], Principal], Awaitable[Json]]] = {
+        self._methods: dict[str, Method] = {
             "run.start": self._start_run,
             "input.respond": self._respond,
             "agent.getTree": self._get_tree,
@@ -70,6 +71,8 @@ class Session:
             ),
             "state.fork": self._fork,
         }
+        #: Of the command that is executed now.
+        self._once: Once | None = None
 
     async def execute(self, command: Command) -> Json:
         """Execute a command; return its result. Raises ProtocolError."""
@@ -80,11 +83,8 @@ class Session:
         if command.method in STARTING:
             self.before = last_of(await in_database(_epoch, self.thread_id, principal=principal))
         try:
-            if (
-                command.method in STARTING
-                and (earlier := await self._earlier(command, principal)) is not None
-            ):
-                return earlier
+            if command.method in STARTING:
+                return await self._executed_once(command, method, params, principal)
             with time_limit() if command.method == "state.listCheckpoints" else nullcontext():
                 return await method(params, principal)
         except ProtocolError:
@@ -93,6 +93,29 @@ class Session:
             raise refused(error) from None
         except (RunsError, QueryTooSlow) as error:
             raise as_protocol_error(error) from error
+
+    async def _executed_once(
+        self, command: Command, method: Method, params: Mapping[str, Any], principal: Principal
+    ) -> Json:
+        self._once = self._of_session or self._key_of(command)
+        if earlier := await self._earlier(command, principal):
+            return earlier
+        try:
+            return await method(params, principal)
+        except ProtocolError:
+            # An equal command may have been executed meanwhile, and answered the question that this one found gone.
+            if earlier := await self._earlier(command, principal):
+                return earlier
+            raise
+
+    def _key_of(self, command: Command) -> Once | None:
+        """A command with the key that it contains. Raises InvalidRequest."""
+        if command.key is None:
+            return None
+        if not isinstance(command.key, str):
+            raise ProtocolError("invalid_argument", "idempotency_key must be a string.")
+        request = (self.thread_id, command.method, command.params)
+        return Once.of(self.principal.user_id, command.key, *request)
 
     async def _earlier(self, command: Command, principal: Principal) -> Json | None:
         """The result of the same command with the same key, if it was executed before."""
@@ -217,20 +240,6 @@ def as_protocol_error(error: Exception) -> ProtocolError:
     statuses = {**STATUSES, LimitReached: 429}
     status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)
     return ProtocolError("unknown_error", f"{status}: {error}")
-
-
-def answers_of(params: Mapping[str, Any]) -> Json:
-    """The answers of `input.respond` by interrupt id. Raises ProtocolError."""
-    many = params.get("responses")
-    if many is not None and (not isinstance(many, list) or not many):
-        raise ProtocolError("invalid_argument", "input.respond requires a non-empty array of responses.")
-    found: Json = {}
-    for each in many if many is not None else [params]:
-        key = each.get("interrupt_id") if isinstance(each, Mapping) else None
-        if not isinstance(key, str) or not key:
-            raise ProtocolError("invalid_argument", "input.respond requires an interrupt_id.")
-        found[key] = each.get("response")
-    return found
 
 
 def questions(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:

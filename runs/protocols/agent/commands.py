@@ -34,6 +34,8 @@ class Command:
     id: int
     method: str
     params: Mapping[str, Any]
+    #: The client's own name for a command that starts a run. Of this server; stock clients send none.
+    key: Any = None
 
 
 def parse_command(payload: Any) -> Command:
@@ -47,8 +49,8 @@ def parse_command(payload: Any) -> Command:
         raise ProtocolError("invalid_argument", NOT_A_COMMAND)
     if not 0 <= command_id <= MAX_NUMBER:
         raise ProtocolError("invalid_argument", NOT_A_COMMAND)
-    params = found.get("params")
-    return Command(command_id, method, {} if params is None else params)
+    params, key = found.get("params"), found.get("idempotency_key")
+    return Command(command_id, method, {} if params is None else params, key)
 
 
 def success(command: Command, result: Mapping[str, Any], *, seq: int) -> Json:
@@ -72,3 +74,17 @@ def failure(error: ProtocolError, command: Command | None = None, *, seq: int | 
         "message": str(error),
     }
     return answer if seq is None else {**answer, "meta": {"applied_through_seq": seq}}
+
+
+def answers_of(params: Mapping[str, Any]) -> Json:
+    """The answers of `input.respond` by interrupt id. Raises ProtocolError."""
+    many = params.get("responses")
+    if many is not None and (not isinstance(many, list) or not many):
+        raise ProtocolError("invalid_argument", "input.respond requires a non-empty array of responses.")
+    found: Json = {}
+    for each in many if many is not None else [params]:
+        key = each.get("interrupt_id") if isinstance(each, Mapping) else None
+        if not isinstance(key, str) or not key:
+            raise ProtocolError("invalid_argument", "input.respond requires an interrupt_id.")
+        found[key] = each.get("response")
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from typing import NoReturn
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.middleware.csrf import get_token
 from django.views.decorators.csrf import csrf_exempt
 
@@ -15,6 +17,12 @@ def store(request: HttpRequest) -> JsonResponse:
         Item.objects.create(name=request.POST["name"])
     request.session["visits"] = visits = request.session.get("visits", 0) + 1
     return JsonResponse({"visits": visits, "items": Item.objects.count(), "token": get_token(request)})
+
+
+def sold_out(request: HttpRequest) -> NoReturn:
+    """Adds an item, and fails."""
+    Item.objects.create(name="the last one")
+    raise Http404
 
 
 def threads(request: HttpRequest) -> HttpResponse:

@@ -162,6 +162,63 @@ async def test_a_key_starts_a_run_once(driver: Driver, ada: Any) -> None:
         await in_view(start)
 
 
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_key_answers_a_question_once(driver: Driver, ada: Any, named: bool) -> None:
+    run = await agents.astart("questions", LOG, user=ada)
+    asked = await agents.await_result(run.id, user=ada, timeout=20)
+    options: dict[str, Any] = {"user": ada, "idempotency_key": "mail 7"}
+    if named:
+        options["interrupt_id"] = asked.interrupts[0]["id"]
+
+    def answer(value: str = "yes") -> UUID:
+        return agents.answer(run.thread_id, value, **options).id
+
+    # Equal calls at once, of which only one finds the question.
+    first, second, third = await asyncio.gather(
+        agents.aanswer(run.thread_id, "yes", **options), in_view(answer), in_view(answer)
+    )
+    assert first.id == second == third
+    await agents.await_result(second, user=ada, timeout=20)
+    assert await in_view(answer) == second
+    assert (await agents.aanswer(run.thread_id, "yes", **options)).id == second
+    with pytest.raises(KeyReused):
+        await in_view(lambda: answer("no"))
+    await in_database(Run.objects.filter(id=second).delete)
+    with pytest.raises(CreationDeleted):
+        await in_view(answer)
+
+
+async def test_a_key_creates_a_thread_once(driver: Driver, ada: Any) -> None:
+    def create(**metadata: Any) -> UUID:
+        return agents.create_thread(user=ada, metadata=metadata, idempotency_key="order 8")
+
+    def rolled_back() -> None:
+        with transaction.atomic():
+            create(order=8)
+            raise Undone
+
+    with pytest.raises(Undone):
+        await in_view(rolled_back)
+    first = await in_view(lambda: create(order=8))
+    again = await agents.acreate_thread(user=ada, metadata={"order": 8}, idempotency_key="order 8")
+    assert first == again
+    assert await in_database(Thread.objects.count) == 1
+    with pytest.raises(KeyReused):
+        await in_view(lambda: create(order=9))
+    await in_database(Thread.objects.all().delete)
+    with pytest.raises(CreationDeleted):
+        await in_view(lambda: create(order=8))
+
+
+async def test_options_that_do_not_exist_are_refused(driver: Driver, ada: Any) -> None:
+    thread = await agents.acreate_thread(user=ada)
+    mistyped: Any = {"metadta": {"order": 7}}
+    with pytest.raises(InvalidRequest, match="There is no option metadta"):
+        await agents.astart("steps", LOG, user=ada, thread_id=thread, **mistyped)
+    with pytest.raises(InvalidRequest, match="There is no option metadta"):
+        await in_view(lambda: agents.start("steps", LOG, user=ada, **mistyped))
+
+
 async def test_limits_and_bad_input_are_refused_as_over_http(
     driver: Driver, ada: Any, run_settings: Any
 ) -> None:
@@ -222,6 +279,35 @@ async def test_the_wait_for_a_locked_thread_is_bounded(driver: Driver, ada: Any)
 
     _, took = await asyncio.gather(in_view(other), in_view(view))
     assert 0.1 < took < 3
+
+
+@pytest.mark.postgresql
+async def test_the_wait_is_bounded_in_a_process_that_serves(driver: Driver, ada: Any) -> None:
+    question = await agents.astart("questions", LOG, user=ada)
+    await agents.await_result(question.id, user=ada, timeout=20)
+    thread = question.thread_id
+    locked, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with transaction.atomic():
+            Thread.objects.select_for_update().get(id=thread)
+            locked.set()
+            done.wait(20)
+
+    holding = asyncio.create_task(in_view(other))
+    try:
+        await asyncio.to_thread(locked.wait, 20)
+        for call in (
+            agents.astart("steps", LOG, user=ada, thread_id=thread, lock_timeout=0.2),
+            agents.aanswer(thread, "yes", user=ada, lock_timeout=0.2),
+        ):
+            with pytest.raises(ThreadLocked):
+                await asyncio.wait_for(call, 4)
+    finally:
+        done.set()
+        await holding
+    run = await agents.aanswer(thread, "yes", user=ada, lock_timeout=0.2)
+    assert (await agents.await_result(run.id, user=ada, timeout=20)).status == "success"
 
 
 async def test_the_auth_file_decides(driver: Driver, ada: Any, run_settings: Any, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 from django.contrib.auth import get_user_model
+from django.db import connections
 from django.test import AsyncClient
 from django.urls import clear_script_prefix, reverse, set_script_prefix
 
@@ -235,3 +236,20 @@ async def test_the_runs_say_which_message_each_of_them_brought(visitor: AsyncCli
     assert json.loads((await visitor.get(f"/chat/{thread.id}/runs/")).content) == []
     await visitor.alogout()
     assert (await visitor.get(f"/chat/{thread.id}/runs/")).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/chat/", "/info", "/threads/search", "/nothing/here"])
+async def test_a_site_with_atomic_requests_serves_them_by_djangos_own_handler(
+    visitor: AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    answer = await visitor.get(path)
+    assert answer.status_code == {"/threads/search": 405, "/nothing/here": 404}.get(path, 200)
+
+
+@pytest.mark.parametrize("path", ["/chat/", "/login/", f"/chat/{uuid4()}/position/"])
+async def test_the_pages_have_their_policy_without_the_middleware(
+    visitor: AsyncClient, settings: Any, path: str
+) -> None:
+    settings.MIDDLEWARE = [each for each in settings.MIDDLEWARE if "content_security" not in each]
+    assert "default-src 'self'" in (await visitor.get(path))["Content-Security-Policy"]

@@ -16,6 +16,7 @@ from runs.requests import limits
 from runs.requests.idempotency import LONGEST
 from runs.retention import policy
 from tests.runs.api.routes.test_streams import new_thread, sleep, talk
+from tests.support.sockets import socket
 from threads.checkpoints.opening import open_pruning
 from threads.db import clock
 from threads.db.database import in_database
@@ -147,6 +148,48 @@ async def test_a_repeated_command_starts_one_run(http: httpx.AsyncClient) -> Non
     assert await count() == 1
 
 
+@pytest.mark.parametrize("method", ["input.respond", "state.fork"])
+async def test_concurrent_equal_commands_start_one_run(http: httpx.AsyncClient, method: str) -> None:
+    """Also if one has started its run before the next one looks for the question."""
+    thread = await new_thread(http)
+    await http.post(f"/threads/{thread}/runs/wait", json={**STEPS, "assistant_id": "questions"})
+    state = (await http.get(f"/threads/{thread}/state")).json()
+    params = {
+        "input.respond": {"interrupt_id": state["interrupts"][0]["id"], "response": "yes"},
+        "state.fork": {"checkpoint_id": state["checkpoint"]["checkpoint_id"]},
+    }
+    command = {"id": 1, "method": method, "params": params[method]}
+    path = f"/threads/{thread}/commands"
+    answers = await asyncio.gather(*(http.post(path, json=command, headers=key()) for _ in range(6)))
+    results = [answer.json()["result"] for answer in answers]
+    assert all(result == results[0] for result in results)
+    await http.get(f"/threads/{thread}/runs/{results[0]['run_id']}/join")
+    assert (await http.post(path, json=command, headers=key())).json()["result"] == results[0]
+    assert await count() == 2
+    await http.delete(f"/threads/{thread}/runs/{results[0]['run_id']}")
+    deleted = (await http.post(path, json=command, headers=key())).json()
+    assert (deleted["type"], deleted["message"][:4]) == ("error", "409:")
+
+
+async def test_a_key_of_a_sockets_command_starts_one_run(stranger: httpx.AsyncClient) -> None:
+    thread = await new_thread(stranger)
+    cookies = {"cookie": "; ".join(f"{name}={value}" for name, value in stranger.cookies.items())}
+    command = {"method": "run.start", "params": STEPS, "idempotency_key": "k"}
+    async with socket(thread, cookies) as first:
+        await first.send({"id": 1, **command})
+        started = await first.receive()
+        assert started["type"] == "success", started
+    # The connection is lost, and the next one counts its commands anew.
+    async with socket(thread, cookies) as second:
+        await second.send({"id": 7, **command})
+        assert (await second.receive())["result"] == started["result"]
+        await second.send({"id": 8, **command, "params": {**STEPS, "input": None}})
+        assert (await second.receive())["message"][:4] == "409:"
+        await second.send({"id": 9, **command, "idempotency_key": 1})
+        assert (await second.receive())["error"] == "invalid_argument"
+    assert await count() == 1
+
+
 async def test_concurrent_equal_requests_create_one_run(http: httpx.AsyncClient) -> None:
     thread = await new_thread(http)
     answers = await asyncio.gather(
@@ -198,6 +241,20 @@ async def test_a_deleted_run_is_a_conflict(http: httpx.AsyncClient) -> None:
     assert await count() == 0
     await http.delete(f"/threads/{thread}")
     assert (await http.post(path, json=STEPS, headers=key())).status_code == 409
+
+
+@pytest.mark.parametrize("path", ["/threads", "/threads/{}/copy", "/runs/crons", "/runs/batch"])
+async def test_whatever_was_created_and_deleted_is_a_conflict(http: httpx.AsyncClient, path: str) -> None:
+    path = path.format(await new_thread(http))
+    body: Any = {"/runs/crons": CRON, "/runs/batch": [{**STEPS, "after_seconds": 60}] * 2}.get(path, {})
+    made = (await http.post(path, json=body, headers=key())).json()
+    first = made[0] if isinstance(made, list) else made
+    if "cron_id" in first:
+        assert (await http.delete(f"/runs/crons/{first['cron_id']}")).is_success
+    else:
+        assert (await http.delete(f"/threads/{first['thread_id']}")).is_success
+    again = await http.post(path, json=body, headers=key())
+    assert (again.status_code, "deleted" in again.json()["detail"]) == (409, True)
 
 
 async def test_a_refused_request_does_not_use_up_its_key(http: httpx.AsyncClient) -> None:
