@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
-from uuid import UUID
 
 from runs.admin.run_page.facts import page
 from runs.exceptions import InvalidRequest
@@ -61,12 +61,13 @@ def _fork(run: Run, by: Operator, body: Body, reason: str) -> Run:
         raise InvalidRequest("checkpoint must be an object.")
     if body.get("values") is None:
         return operations.fork(run.id, by, checkpoint, reason=reason, kind="replay")
-    operations.ensure(run.id, "fork")
     as_node = body.get("as_node") or None
     if as_node is not None and not isinstance(as_node, str):
         raise InvalidRequest("as_node must be the name of a node.")
-    place = _edited(run.thread_id, body["values"], as_node, checkpoint)
-    return operations.fork(run.id, by, {"checkpoint_id": place["checkpoint_id"]}, reason=reason)
+    operations.ensure(run.id, "fork")
+    kept = {name: checkpoint[name] for name in ("checkpoint_id",) if name in checkpoint}
+    then = partial(operations.fork, run.id, by, reason=reason)
+    return call(edit_as_operator(run.thread_id, body["values"], as_node=as_node, checkpoint=kept, then=then))
 
 
 def _rerun(run: Run, by: Operator, body: Body, reason: str) -> Run:
@@ -76,17 +77,14 @@ def _rerun(run: Run, by: Operator, body: Body, reason: str) -> Run:
         raise InvalidRequest("task must be a step's id, and input an object.")
     operations.ensure(run.id, "fork")
     before = {"checkpoint_id": checkpoint_before(run.id, task_id)}
-    place, edited = call(edit_input(run.thread_id, given, task_id=task_id, checkpoint=before))
     name = body.get("name")
-    about = f", from {name if isinstance(name, str) and name else 'a step'}"[:LONGEST_ABOUT]
-    about += f" with other {', '.join(edited)}"[:LONGEST_ABOUT] if edited else ""
-    at = {"checkpoint_id": place["checkpoint_id"]}
-    return operations.fork(run.id, by, at, reason=reason, kind="rerun", about=about)
+    step = f", from {name if isinstance(name, str) and name else 'a step'}"[:LONGEST_ABOUT]
 
+    def then(place: Mapping[str, Any], edited: list[str]) -> Run:
+        about = step + (f" with other {', '.join(edited)}"[:LONGEST_ABOUT] if edited else "")
+        return operations.fork(run.id, by, place, reason=reason, kind="rerun", about=about)
 
-def _edited(thread_id: UUID, values: Any, as_node: str | None, checkpoint: Body) -> dict[str, Any]:
-    kept = {name: checkpoint[name] for name in ("checkpoint_id",) if name in checkpoint}
-    return call(edit_as_operator(thread_id, values, as_node=as_node, checkpoint=kept))
+    return call(edit_input(run.thread_id, given, task_id=task_id, checkpoint=before, then=then))
 
 
 def _became(new: Run) -> dict[str, Any]:
