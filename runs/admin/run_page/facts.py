@@ -10,6 +10,7 @@ from django.urls import reverse
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
 from runs.lifecycle.operators import costs
+from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.offers import offers
 from runs.lifecycle.operators.operations import IMPORTED, standing
 from runs.models import Attempt, Run, RunAction, Worker
@@ -29,6 +30,7 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         operates: Whether the person may act on runs.
         reads: Whether the person may read inputs, outputs and errors in detail.
     """
+    asking = asking_run(thread)
     return {
         "id": str(run.id),
         "status": run.status,
@@ -63,7 +65,8 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "parent": _related(Run.objects.filter(id=run.parent_id))[:1] if run.parent_id else [],
         "children": _related(Run.objects.filter(parent=run.id)),
         "others": _related(Run.objects.filter(thread=run.thread_id).exclude(id=run.id)),
-        "questions": _questions(thread) if operates and reads else [],
+        "questions": _questions(thread) if operates and reads and asking == run.id else [],
+        "asking": page("run", asking) if asking not in (None, run.id) else None,
         "reads": reads,
         "imported": thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
         "import": reverse("admin:runs_run_import") if operates and reads else None,

@@ -23,6 +23,7 @@ from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
 from runs.lifecycle import reconcile as recovery
 from runs.lifecycle.admission import admit
+from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.offers import Standing, offers
 from runs.lifecycle.operators.repeating import beginning, request_of
 from runs.models import CancelAction, Run, RunAction, RunStatus
@@ -188,11 +189,13 @@ def fork(
 def standing(run: Run, thread: Thread | None) -> Standing:
     """What decides about the actions on a run, read from its thread."""
     gone = thread is None or thread.discarded_at is not None
+    asking = asking_run(thread)
     return Standing(
         run.status,
         cancel_requested=bool(run.cancel_action),
         requeue_requested=run.requeue_requested_at is not None,
-        asked=thread is not None and any(thread.interrupts.values()),
+        asked=asking is not None,
+        asked_by=str(asking) if asking not in (None, run.id) else "",
         thread_busy=Run.objects.in_flight().filter(thread=run.thread_id).exists(),
         thread_gone=gone,
         imported=thread is not None and thread.metadata.get(IMPORTED) == str(run.id),

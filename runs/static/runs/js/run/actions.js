@@ -142,13 +142,14 @@ export class Actions {
   }
 
   /** The chat's form for what waits; a note stands there if the person may not answer. */
-  ask({ questions, actions, times }) {
+  ask({ questions, actions, times, asking }) {
     const shown = actions.answer ? [] : questions;
-    const key = JSON.stringify(shown);
+    const key = JSON.stringify([shown, asking]);
     if (key === this.asked) return;
     this.asked = key;
     this.card?.close();
     this.questions.replaceChildren();
+    if (asking) this.questions.append(h("p.quiet", {}, "Another run of this thread asked what waits there: ", h("a", { href: asking }, "answer it there"), "."));
     if (!shown.length) return;
     const reason = h("input.in", { id: "answer-reason", maxlength: "2000", autocomplete: "off" });
     this.card = new QuestionCard(shown.map((each) => ({ ...each, namespace: [] })), {
