@@ -18,6 +18,7 @@ from runs.admin.rights import DELETE_THREADS
 from runs.admin.thread_page import conversations
 from runs.admin.thread_page.histories import Histories
 from runs.admin.thread_page.people import People
+from runs.admin.thread_page.removals import removed_runs
 from runs.retention.thread_deletion import delete_for_operator
 from threads.admin.base import column
 from threads.admin.threads import ThreadAdmin as PlainThreadAdmin
@@ -34,12 +35,14 @@ class ThreadAdmin(PlainThreadAdmin):
     fieldsets: ClassVar[Any] = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "owner", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
+        ("Removed runs", {"fields": ("removals",)}),
         ("Conversation", {"fields": ("questions", "said")}),
         ("All values", {"fields": ("values_json",), "classes": ("collapse",)}),
         ("Settings", {"fields": ("metadata_json", "config_json"), "classes": ("collapse",)}),
     )
     payload_fieldsets = frozenset({"Conversation", "All values", "Settings"})
 
+    removals = column("id", removed_runs, "rolled back and deleted")
     questions = column("interrupts", conversations.questions, "waiting questions")
     said = column("values", conversations.messages, "messages")
 

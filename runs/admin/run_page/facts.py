@@ -20,6 +20,8 @@ from threads.redaction import redacted
 
 #: The most rows of each list.
 MOST = 100
+#: The kinds of records with which a run begins that a person asked for.
+BEGINNINGS = ("retry", "fork", "replay", "rerun", "answer", "fire")
 NOT_ALLOWED = "you may not operate runs"
 
 
@@ -137,12 +139,15 @@ def _title(thread: Thread | None) -> str:
 
 def _asked_by(run: Run) -> dict[str, Any]:
     """Who asked for the run, and from where."""
+    # A record of its own that says where it came from; those of what it became name the new run.
+    first = RunAction.objects.filter(run_id=run.id, kind__in=BEGINNINGS).order_by("id").first()
+    if first is not None and first.outcome.startswith("from "):
+        return {"kind": first.origin, "name": first.who, "for": str(run.user)}
     if run.metadata.get("cron_id"):
         return {"kind": "cron", "name": str(run.user)}
-    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "rerun", "answer"))
-    first = begun.order_by("id").first()
-    if run.parent_id and first is not None and first.outcome.startswith("from run"):
-        return {"kind": first.origin, "name": first.who, "for": str(run.user)}
+    if asked_by := run.asked_by:
+        kind, name = asked_by["by"], asked_by.get("name", "")
+        return {"kind": f"{kind} {name}".strip(), "name": str(run.user)}
     return {"kind": "user", "name": str(run.user)}
 
 

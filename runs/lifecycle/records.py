@@ -1,0 +1,75 @@
+"""Who asked what of a run, from where, why, and with what result: the rows that the run page calls its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.contrib.auth import get_user_model
+
+from runs.models import RunAction
+from threads.db import clock
+from threads.db.ids import UserId
+from threads.models.querysets import Principal
+
+#: The most characters of a reason.
+LONGEST_REASON = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The person who acts, and the interface: `admin`, `api`, `code` or `command`.
+
+    Args:
+        user_id: The user of this site; None for a command, whose `name` is the system's user.
+        bulk_id: The bulk action that acts for the person.
+    """
+
+    name: str
+    origin: str
+    user_id: UserId | None = None
+    bulk_id: UUID | None = None
+
+
+def caller(principal: Principal) -> Operator:
+    """Who calls this site's API or code; one query."""
+    user: Any = get_user_model()
+    name = user.objects.filter(pk=principal.user_id).values_list(user.USERNAME_FIELD, flat=True).first()
+    asked_by = getattr(principal, "asked_by", {})
+    who = str(name or principal.user_id)
+    if key := asked_by.get("name"):
+        who = f"{who}, by the key {key}"
+    return Operator(who, "code" if asked_by.get("by") == "code" else "api", principal.user_id)
+
+
+def record(
+    run_id: UUID,
+    kind: str,
+    by: Operator,
+    outcome: str,
+    *,
+    reason: str = "",
+    thread_id: UUID | None = None,
+    **detail: Any,
+) -> None:
+    """Add a row, in the caller's transaction.
+
+    Args:
+        thread_id: The thread, for a record that outlives its run (`RunAction.thread_id`).
+        detail: What was asked in detail, as JSON.
+    """
+    if by.bulk_id is not None:
+        detail["bulk"] = str(by.bulk_id)
+    RunAction.objects.create(
+        run_id=run_id,
+        kind=kind,
+        reason=reason.strip()[:LONGEST_REASON],
+        user_id=by.user_id,
+        who=by.name[:255],
+        origin=by.origin,
+        outcome=outcome,
+        detail=detail,
+        thread_id=thread_id,
+        created_at=clock.now(),
+    )
