@@ -1,4 +1,4 @@
-"""Who asked what of a run, from where, why, and with what result: the rows that the run page calls its record."""
+"""What is on record: who asked what of a run, or of something else on the site, from where, why, and the result."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.contrib.auth import get_user_model
 
-from runs.models import RunAction
+from runs.models import RunAction, SiteAction
 from threads.db import clock
 from threads.db.ids import UserId
 from threads.models.querysets import Principal
@@ -53,7 +53,7 @@ def record(
     thread_id: UUID | None = None,
     **detail: Any,
 ) -> None:
-    """Add a row, in the caller's transaction.
+    """Put what a person asked of a run on record, in the caller's transaction.
 
     Args:
         thread_id: The thread, for a record that outlives its run (`RunAction.thread_id`).
@@ -71,5 +71,18 @@ def record(
         outcome=outcome,
         detail=detail,
         thread_id=thread_id,
+        created_at=clock.now(),
+    )
+
+
+def record_on_site(kind: str, subject: str, by: Operator, *, reason: str = "") -> None:
+    """Put what a person did with a queue, a worker or a thread on record, in the caller's transaction."""
+    SiteAction.objects.create(
+        kind=kind,
+        subject=subject[:255],
+        reason=reason.strip()[:LONGEST_REASON],
+        user_id=by.user_id,
+        who=by.name[:255],
+        origin=by.origin,
         created_at=clock.now(),
     )

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
-from runs.models import Assistant, BulkAction, BulkTarget, Run, RunAction, SocketTicket, Worker
+from runs.models import Assistant, BulkAction, BulkTarget, Run, RunAction, SiteAction, SocketTicket, Worker
 from runs.requests.idempotency import forgotten
 from threads.db import clock
 from threads.db.ids import first_id
@@ -59,7 +59,11 @@ def old_removals(now: datetime) -> QuerySet[RunAction]:
     return RunAction.objects.filter(thread_id__isnull=False, id__lt=first_id(before))
 
 
-def recorded_removals(*, rows: int) -> Iterator[Step]:
+def old_site_actions(now: datetime) -> QuerySet[SiteAction]:
+    return SiteAction.objects.filter(id__lt=first_id(now - timedelta(days=BULK_DAYS)))
+
+
+def old_records(*, rows: int) -> Iterator[Step]:
     count = rows
     while count == rows:
         with turn():
@@ -67,6 +71,11 @@ def recorded_removals(*, rows: int) -> Iterator[Step]:
             count = RunAction.objects.filter(id__in=ids)._raw_delete("default")
         if count:
             yield "records", count
+    with turn():
+        # People make few of them.
+        count, _ = old_site_actions(clock.now()).delete()
+    if count:
+        yield "records", count
 
 
 def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:

@@ -14,7 +14,8 @@ from runs.identity import keys
 from runs.identity.principals import SCOPES
 from runs.lifecycle import cancellation
 from runs.lifecycle.operators import operations
-from runs.models import CancelAction, Run, RunAction
+from runs.management.agents.run_verbs.actions import operator
+from runs.models import CancelAction, PausedQueue, Run, RunAction, SiteAction
 from runs.retention.thread_deletion import delete_for_operator
 from tests.runs.admin.test_run_page import act, part
 from tests.runs.api.routes.test_streams import new_thread, sleep
@@ -22,8 +23,9 @@ from tests.runs.crons.test_firing import make_cron
 from tests.runs.lifecycle.operators.test_operations import ADA
 from tests.support.admin_site import page, sign_in
 from tests.support.api import http, url
+from tests.support.commands import Agents
 from tests.support.driving import Driver
-from tests.support.rows import make_run, make_thread
+from tests.support.rows import make_run, make_thread, make_worker
 from threads.db.database import in_database
 
 __all__ = ["http", "url"]
@@ -48,7 +50,7 @@ def test_a_rollback_before_the_run_began_stays_on_the_threads_page() -> None:
     assert f"Run {run.id} rolled back by" in shown
     assert "wrong price &lt;b&gt;" in shown
 
-    delete_for_operator([thread])
+    delete_for_operator([thread], by=ADA)
     assert not records(run.id)
 
 
@@ -116,3 +118,34 @@ def test_a_cron_that_a_person_fires_names_the_person(run_settings: Any) -> None:
     assert records(run.id) == [("fire", "admin", "", f"from cron {cron.id}")]
     facts = part(client, run, "facts")["by"]
     assert (facts["kind"], facts["for"]) == ("admin", str(cron.user))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pauses_drains_and_deletions_are_on_record_from_commands_and_the_admin(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    agents_command = Agents(capsys)
+    client, worker, threads = sign_in(is_superuser=True), make_worker(), [make_thread(), make_thread()]
+    agents_command("queues", "pause", "night", "--reason", "deploy")
+    paused = PausedQueue.objects.get(name="night")
+    assert (paused.who, paused.origin, paused.reason) == (operator().name, "command", "deploy")
+    assert f"by {operator().name} (command)" in client.get("/admin/runs/pausedqueue/").content.decode()
+    agents_command("queues", "resume", "night", "--reason", "done")
+    agents_command("queues", "resume", "night")
+    agents_command("workers", "drain", str(worker.id))
+    agents_command("threads", "delete", str(threads[0].id), "--yes")
+    client.post("/admin/runs/pausedqueue/pause/", {"queue": "night", "reason": "again"})
+    action = {"action": "remove_threads", "_selected_action": [threads[1].pk], "confirmed": "1"}
+    client.post("/admin/threads/thread/", action)
+
+    rows = SiteAction.objects.order_by("id").values_list("kind", "subject", "origin", "reason")
+    assert list(rows) == [
+        ("pause", "night", "command", "deploy"),
+        ("resume", "night", "command", "done"),
+        ("drain", str(worker), "command", ""),
+        ("delete", str(threads[0].id), "command", ""),
+        ("pause", "night", "admin", "again"),
+        ("delete", str(threads[1].id), "admin", ""),
+    ]
+    page = client.get("/admin/runs/siteaction/").content.decode()
+    assert "drained a worker" in page and operator().name in page
