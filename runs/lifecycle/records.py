@@ -15,6 +15,8 @@ from threads.models.querysets import Principal
 
 #: The most characters of a reason.
 LONGEST_REASON = 2000
+#: Among how many of a run's newest records an earlier request is looked for.
+LOOKED_AT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +26,15 @@ class Operator:
     Args:
         user_id: The user of this site; None for a command, whose `name` is the system's user.
         bulk_id: The bulk action that acts for the person.
+        request: The client's own name of what it asks for. Asked for twice, as after a lost answer, it makes one
+            run.
     """
 
     name: str
     origin: str
     user_id: UserId | None = None
     bulk_id: UUID | None = None
+    request: str = ""
 
 
 def caller(principal: Principal) -> Operator:
@@ -61,6 +66,8 @@ def record(
     """
     if by.bulk_id is not None:
         detail["bulk"] = str(by.bulk_id)
+    if by.request:
+        detail["request"] = by.request
     RunAction.objects.create(
         run_id=run_id,
         kind=kind,
@@ -73,6 +80,17 @@ def record(
         thread_id=thread_id,
         created_at=clock.now(),
     )
+
+
+def made_before(run_id: UUID, by: Operator) -> UUID | None:
+    """The run that an operator's same request has made of this one already."""
+    if not by.request:
+        return None
+    newest = RunAction.objects.filter(run_id=run_id).order_by("-id").values_list("detail", flat=True)
+    for detail in newest[:LOOKED_AT]:
+        if detail.get("request") == by.request and detail.get("run"):
+            return UUID(detail["run"])
+    return None
 
 
 def record_on_site(kind: str, subject: str, by: Operator, *, reason: str = "") -> None:

@@ -26,7 +26,7 @@ from runs.lifecycle.admission import admit
 from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.offers import Standing, offers
 from runs.lifecycle.operators.repeating import beginning, request_of
-from runs.lifecycle.records import LONGEST_REASON, Operator, record
+from runs.lifecycle.records import LONGEST_REASON, Operator, made_before, record
 from runs.models import CancelAction, Run, RunStatus
 from runs.process.current import notify_cancelled
 from runs.requests.run import RunRequest, sanitised_checkpoint
@@ -45,6 +45,14 @@ UNSETTLED = "It could not be settled now; the server's log says why. The sweep t
 
 class Refused(RunsError):
     """The action cannot be taken now."""
+
+
+class Repeated(RunsError):
+    """The same request made a run before (`Operator.request`). What was done for this one is undone."""
+
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"This request made the run {run_id} before.")
+        self.run_id = run_id
 
 
 def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = False) -> str:
@@ -193,7 +201,7 @@ def _anew(
 ) -> Run:
     """Admit a run that repeats or continues another one; both get a record."""
     with transaction.atomic():
-        run, thread = ensure(run_id, kind)
+        run, thread = ensure(run_id, kind, by)
         assert thread is not None
         principal = Principal.permitted_before(run.user_id)
         admitted = admit(request(run, thread), principal=principal, thread_id=thread.id)
@@ -201,16 +209,19 @@ def _anew(
         admitted.run.parent_id = run.id
         kind, new = recorded or kind, str(admitted.run.id)
         record(run.id, kind, by, f"became run {new}{about}", reason=reason, run=new)
-        record(admitted.run.id, kind, by, f"from run {run.id}{about}", reason=reason, run=str(run.id))
+        # Without the request: its run is the one that it comes from.
+        began = replace(by, request="")
+        record(admitted.run.id, kind, began, f"from run {run.id}{about}", reason=reason, run=str(run.id))
     notify_cancelled(admitted.run.id)
     return admitted.run
 
 
-def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
+def ensure(run_id: UUID, kind: str, by: Operator | None = None) -> tuple[Run, Thread | None]:
     """The run, and its thread, locked within a transaction, if the action can be taken.
 
     Args:
         kind: One of `runs.lifecycle.operators.offers.ACTIONS`.
+        by: Who makes a new run of it. Raises Repeated if the same request has made one.
     """
     threads = Thread.objects.filter(runs=run_id)
     in_transaction = transaction.get_connection().in_atomic_block
@@ -218,6 +229,9 @@ def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
     run = Run.objects.select_related("assistant").filter(id=run_id).first()
     if run is None:
         raise NotFound(f"Run {run_id} not found")
+    # Under the thread's lock, so that of two requests at once the second finds the first one's run.
+    if by is not None and (made := made_before(run_id, by)) is not None:
+        raise Repeated(made)
     why = offers(standing(run, thread))[kind]
     if why:
         raise Refused(f"This cannot be done: {why}.")

@@ -120,6 +120,20 @@ async def test_an_edit_whose_run_is_refused_leaves_nothing(driver: Driver, run_s
     assert row.thread.values["log"][-3:] == ["edited", "s8", "s9"]
 
 
+async def test_a_rerun_that_is_sent_again_edits_nothing_and_is_the_same_run(driver: Driver) -> None:
+    run = await driver.start("steps", {"log": ["given"], "count": 1})
+    await driver.finish(run)
+    client = await in_database(sign_in, is_superuser=True)
+    task = (await tasks_of(client, run))["s8"]
+    edit = {"log": ["edited"], "count": 1}
+    first = (await again(client, run, task, edit, request="r1")).json()
+    done = await driver.finish(Run(id=first["run"]))
+    assert (await again(client, run, task, edit, request="r1")).json() == first
+    after = await driver.row(run)
+    assert after.thread.epoch == done.thread.epoch
+    assert await in_database(Run.objects.filter(parent=run.id).count) == 1
+
+
 @pytest.mark.django_db
 def test_a_rerun_needs_a_step_an_input_and_the_right_to_read() -> None:
     run = make_run("success")
