@@ -231,7 +231,7 @@ def take_action(request: HttpRequest, run: Run) -> HttpResponse:
         )
     row: Any = [run]
     reason = body.get("reason", "").strip()
-    said = f"{body['action']}: {done['outcome']}{f' Reason: {reason}' if reason else ''}"
+    said = f"{body['action']}: {done['outcome']}{f' ({reason})' if reason else ''}"
     LogEntry.objects.log_actions(user.pk, row, CHANGE, said)
     return answered(done)
 

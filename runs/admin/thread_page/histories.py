@@ -106,7 +106,7 @@ class Histories:
         else:
             rows: Any = [run]
             reason = given.get("reason", "").strip()
-            said = f"fork: {done['outcome']}{f' Reason: {reason}' if reason else ''}"
+            said = f"fork: {done['outcome']}{f' ({reason})' if reason else ''}"
             LogEntry.objects.log_actions(user.pk, rows, CHANGE, said)
             return HttpResponseRedirect(page("run", done["run"]))
         return HttpResponseRedirect(reverse("admin:threads_thread_states", args=[thread_id]))

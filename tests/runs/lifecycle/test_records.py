@@ -45,7 +45,7 @@ def test_a_rollback_before_the_run_began_stays_on_the_threads_page() -> None:
     assert not Run.objects.filter(id=run.id).exists()
     assert records(run.id) == [("roll_back", "admin", "wrong price <b>", "removed before it began")]
     entry = LogEntry.objects.get(object_id=str(run.pk)).change_message
-    assert entry == "roll_back: removed before it began Reason: wrong price <b>"
+    assert entry == "roll_back: removed before it began (wrong price <b>)"
     shown = root.get(page(thread)).content.decode()
     assert f"Run {run.id} rolled back by" in shown
     assert "wrong price &lt;b&gt;" in shown
