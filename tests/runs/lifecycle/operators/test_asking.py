@@ -11,6 +11,7 @@ from runs.lifecycle import cancellation
 from runs.lifecycle.operators import operations
 from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.operations import Refused
+from runs.lifecycle.operators.waiting import waiting as runs_that_wait
 from runs.models import Run
 from tests.runs.admin.test_run_page import part
 from tests.runs.lifecycle.operators.test_operations import ADA
@@ -34,6 +35,7 @@ async def test_only_the_run_that_asked_takes_the_answer(driver: Driver) -> None:
     for other in (earlier, later):
         with pytest.raises(Refused, match=f"the run {asks.id} of its thread asked; answer it there"):
             await in_database(operations.answer, other.id, ADA, {interrupt["id"]: "yes"})
+    assert await in_database(lambda: list(Run.objects.filter(runs_that_wait()))) == [asks]
     (found,) = await in_database(waiting, Wanted())
     assert found.asking == asks.id
     client = await in_database(sign_in, is_superuser=True)
