@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 
-from runs.models import DeletedRun, Run, RunEvent
+from runs.models import DeletedRun, Run, RunAction, RunEvent
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
 from threads.db.database import in_database
@@ -118,6 +118,7 @@ def remove_threads(thread_ids: Collection[UUID], pruning: Pruning, *, rows: int,
     with turn():
         left = Thread.objects.filter(id__in=thread_ids, discarded_at__isnull=False)
         free = list(left.select_for_update(skip_locked=True).values_list("id", flat=True))
+        RunAction.objects.filter(thread_id__in=free)._raw_delete("default")
         count, _ = Thread.objects.filter(id__in=free).delete()
     yield kind, count
 

@@ -15,6 +15,7 @@ from runs.api.schemas.crons import shown_payload
 from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
 from runs.crons.schedules import next_time
+from runs.lifecycle.records import Operator
 from runs.models import Cron
 from runs.models.cron import CronQuerySet
 from runs.process.current import notify_cancelled, ring
@@ -129,9 +130,11 @@ class CronAdmin(ReadOnlyAdmin):
     @admin.action(description="Run now, outside of the schedule", permissions=["operate"])
     def fire_now(self, request: HttpRequest, queryset: CronQuerySet) -> None:
         done: list[Cron] = []
+        user: Any = request.user
+        by = Operator(str(user), "admin", user.pk)
         for cron in queryset[:LIMIT]:
             try:
-                fired = fire(cron.id, unasked=False)
+                fired = fire(cron.id, by=by)
             except DatabaseError as error:
                 self.message_user(request, f"Cron {cron}: {error}", messages.ERROR)
                 continue

@@ -19,6 +19,7 @@ from runs.admin.rights import OPERATE, READ, VIEW_THREADS, note_readings, refuse
 from runs.admin.run_page.facts import page
 from runs.admin.run_page.reading import milliseconds
 from runs.admin.run_page.views import answered
+from runs.lifecycle.operators.asking import executed_last
 from runs.models import Assistant, Run, Waiting
 from threads.admin.base import BY_USERNAME, ReadOnlyAdmin
 from threads.db import clock
@@ -62,19 +63,19 @@ def _named(thread: Any) -> str:
 
 def waiting(wanted: Wanted) -> list[Any]:
     """The threads of a page and one more, with the id of the `asking` run of each."""
-    newest = Run.objects.filter(thread=OuterRef("pk")).order_by("-created_at")
+    asked = executed_last(OuterRef("pk"))
     found = (
         Waiting.objects.visible()
         .filter(status=ThreadStatus.INTERRUPTED)
         .exclude(interrupts={})
         .select_related("user")
         .only("id", "interrupts", "metadata", "state_updated_at", "user")
-        .annotate(asking=Subquery(newest.values("id")[:1]))
+        .annotate(asking=Subquery(asked.values("id")[:1]))
     )
     if wanted.user:
         found = found.filter(**{BY_USERNAME: wanted.user})
     if wanted.assistant:
-        found = found.alias(of=Subquery(newest.values("assistant__name")[:1])).filter(of=wanted.assistant)
+        found = found.alias(of=Subquery(asked.values("assistant__name")[:1])).filter(of=wanted.assistant)
     side, sign = ("lt", "-") if wanted.newest_first else ("gt", "")
     if wanted.after is not None:
         at, last = wanted.after

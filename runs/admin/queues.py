@@ -15,6 +15,7 @@ from runs.admin.overview.attention import runs_matching, unserved
 from runs.admin.rights import OPERATE, refused
 from runs.graphs.sources import QUEUE
 from runs.lifecycle.operators import queues
+from runs.lifecycle.records import Operator
 from runs.models import PausedQueue
 from threads.admin.base import ReadOnlyAdmin
 from threads.db import clock
@@ -78,7 +79,9 @@ class QueueAdmin(ReadOnlyAdmin):
         if not QUEUE.fullmatch(name):
             self.message_user(request, f"{name[:64]!r} is no queue's name.", messages.ERROR)
         else:
-            changed = queues.pause(name, reason=reason) if what == "paused" else queues.resume(name)
+            by = Operator(str(user), "admin", user.pk)
+            change = queues.pause if what == "paused" else queues.resume
+            changed = change(name, by=by, reason=reason)
             if changed:
                 rows: Any = [PausedQueue(name=name)]
                 LogEntry.objects.log_actions(user.pk, rows, CHANGE, f"{what.capitalize()}. {reason}".strip())

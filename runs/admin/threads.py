@@ -18,6 +18,8 @@ from runs.admin.rights import DELETE_THREADS
 from runs.admin.thread_page import conversations
 from runs.admin.thread_page.histories import Histories
 from runs.admin.thread_page.people import People
+from runs.admin.thread_page.removals import removed_runs
+from runs.lifecycle.records import Operator
 from runs.retention.thread_deletion import delete_for_operator
 from threads.admin.base import column
 from threads.admin.threads import ThreadAdmin as PlainThreadAdmin
@@ -34,12 +36,14 @@ class ThreadAdmin(PlainThreadAdmin):
     fieldsets: ClassVar[Any] = (
         (None, {"fields": (("state", "epoch"), "id", "graph", "owner", "error_json")}),
         ("Time", {"fields": (("created_full", "updated_full"), ("state_updated", "discarded"), "expiry")}),
+        ("Removed runs", {"fields": ("removals",)}),
         ("Conversation", {"fields": ("questions", "said")}),
         ("All values", {"fields": ("values_json",), "classes": ("collapse",)}),
         ("Settings", {"fields": ("metadata_json", "config_json"), "classes": ("collapse",)}),
     )
     payload_fieldsets = frozenset({"Conversation", "All values", "Settings"})
 
+    removals = column("id", removed_runs, "rolled back and deleted")
     questions = column("interrupts", conversations.questions, "waiting questions")
     said = column("values", conversations.messages, "messages")
 
@@ -72,7 +76,7 @@ class ThreadAdmin(PlainThreadAdmin):
         user: Any = request.user
         if found:
             LogEntry.objects.log_actions(user.pk, found, DELETION, "Deleted with runs and checkpoints.")
-        counted = delete_for_operator(found)
+        counted = delete_for_operator(found, by=Operator(str(user), "admin", user.pk))
         what = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in counted.items() if count)
         level = messages.SUCCESS if found else messages.WARNING
         self.message_user(request, f"Deleted {what}." if what else "Nothing was deleted.", level)

@@ -11,8 +11,9 @@ from django.http import HttpRequest, HttpResponse
 
 from runs.admin.filters import WorkerStateFilter
 from runs.admin.rights import OPERATE
+from runs.lifecycle.operators.queues import drain
+from runs.lifecycle.records import Operator
 from runs.models import RunStatus, Worker
-from runs.process.leases import request_drain
 from threads.admin.base import ReadOnlyAdmin, column
 from threads.display import ago, badge, moment, short_id
 
@@ -89,8 +90,9 @@ class WorkerAdmin(ReadOnlyAdmin):
         description="Drain: take no more runs, stop these at the next step", permissions=["operate"]
     )
     def drain(self, request: HttpRequest, queryset: QuerySet[Worker]) -> None:
-        asked = [worker for worker in queryset if request_drain(worker.id)]
         user: Any = request.user
+        by = Operator(str(user), "admin", user.pk)
+        asked = [worker for worker in queryset if drain(worker, by=by)]
         if asked:
             LogEntry.objects.log_actions(user.pk, asked, CHANGE, "Asked to drain.")
         text = (

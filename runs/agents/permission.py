@@ -26,6 +26,8 @@ READ_STATE = RULES["GET", "/threads/{}/state"]
 CANCEL = RULES["POST", "/threads/{}/runs/{}/cancel"]
 CREATE_THREAD = RULES["POST", "/threads"]
 CREATE_RUN = RULES["POST", "/threads/{}/runs"]
+#: Who asks on the record: the site's own code, for the user.
+CODE = {"by": "code"}
 
 
 def permitted(
@@ -38,7 +40,7 @@ def permitted(
     principal = _principal(user)
     if configured.current() is None:
         return Permitted(principal, body)
-    principal = Principal(user.pk, details=known_details(user.pk))
+    principal = replace(principal, details=known_details(user.pk))
     allowed = async_to_sync(_asked)(principal, rule, path, body, assistants)
     hide(allowed.principal, path.get("thread_id"))
     return allowed
@@ -51,14 +53,14 @@ async def apermitted(
     principal = _principal(user)
     if configured.current() is None:
         return Permitted(principal, body)
-    principal = Principal(user.pk, details=await in_database(known_details, user.pk))
+    principal = replace(principal, details=await in_database(known_details, user.pk))
     return await _asked(principal, rule, path, body, assistants)
 
 
 def _principal(user: Any) -> Principal:
     if user.pk is None or not user.is_active:
         raise PermissionDenied("This user is not active.")
-    return Principal(user.pk)
+    return Principal(user.pk, asked_by=CODE)
 
 
 async def _asked(

@@ -15,6 +15,7 @@ from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
 from runs.identity.principals import Principal
 from runs.lifecycle import admission
+from runs.lifecycle.records import Operator, record
 from runs.models import Cron, MultitaskStrategy, Run, RunStatus
 from runs.requests.bodies import RunCreate
 from runs.requests.run import RunRequest
@@ -50,7 +51,7 @@ def next_due() -> datetime | None:
     return dates.first()
 
 
-def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
+def fire(cron_id: UUID, *, by: Operator | None = None) -> Fired | None:
     """Create the run of a due cron, and set its next date; None if the cron is not due (any more).
 
     A refused run is not tried again: the cron stores the error, and continues with its next date.
@@ -59,10 +60,10 @@ def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
     skipped.
 
     Args:
-        unasked: Whether the clock fires the cron. If not, it fires in any case, and its dates do
-            not change.
+        by: Who fires the cron, for the run's record; None for the clock. A person's run is created in any case,
+            and the cron's dates do not change.
     """
-    now = clock.now()
+    now, unasked = clock.now(), by is None
     found = Cron.objects.due(now) if unasked else Cron.objects.all()
     with transaction.atomic():
         rows = found.filter(id=cron_id).select_related("user")
@@ -72,7 +73,9 @@ def fire(cron_id: UUID, *, unasked: bool = True) -> Fired | None:
         fired = Fired(None, STILL_WAITS) if unasked and _last_waits(cron, now) else _create_run(cron)
         changes: dict[str, Any] = {"last_fired_at": now, "last_error": fired.error}
         if fired.admitted is not None:
-            changes["last_run_id"] = fired.admitted.run.id
+            changes["last_run_id"] = run_id = fired.admitted.run.id
+            if by is not None:
+                record(run_id, "fire", by, f"from cron {cron.id}", cron=str(cron.id))
         if unasked:
             changes["next_run_date"] = date_after(cron, now)
         Cron.objects.filter(id=cron.id).update(**changes)

@@ -85,7 +85,11 @@ def find(key: str) -> Found:
     if not owner.is_active:
         raise BadKey("The API key belongs to a user who is not active.")
     stale = row.last_used_at is None or now - row.last_used_at >= TOUCH
-    return Found(row.id, Principal(owner.pk, scopes=frozenset(row.scopes)), stale)
+    return Found(
+        row.id,
+        Principal(owner.pk, scopes=frozenset(row.scopes), asked_by={"by": "key", "name": str(row)}),
+        stale,
+    )
 
 
 async def _touch(key_id: UUID) -> None:

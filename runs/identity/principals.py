@@ -38,6 +38,8 @@ class Principal:
 
     #: Headers of its request that the runs it creates get (`CONFIGURABLE_HEADERS`).
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    #: What stands between the user and the request, for the record: `Run.asked_by`. Empty for the user in person.
+    asked_by: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def auth_user(self) -> AuthUser:

@@ -197,6 +197,7 @@ def admit(
         run = compose(request, assistant, thread, user_id=principal.user_id, now=now, edited=edited)
         # For the graph.
         run.auth_details = getattr(principal, "details", None) or None
+        run.asked_by = getattr(principal, "asked_by", None) or None
         changes |= {"status": ThreadStatus.BUSY, "updated_at": now, **expiry.extended(thread, now=now)}
         claimed = worker_id is not None and not in_flight and _is_executed_here(run, assistant, queues)
         if claimed:

@@ -20,6 +20,7 @@ from runs.events.usage import columns, logged
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
+from runs.lifecycle.records import caller, record
 from runs.lifecycle.thread_rest import UNTOUCHED, Rest, cut_off
 from runs.models import CancelAction, Run, RunStatus
 from runs.process.current import current
@@ -41,14 +42,23 @@ class Outcome(Enum):
 
 
 ASKED, ENDED, REMOVED = Outcome
+WORDS = {
+    ASKED: "asked to stop",
+    ENDED: "cancelled before it was executing",
+    REMOVED: "removed before it began",
+}
 
 
-async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Principal, action: str) -> None:
+async def cancel_run(
+    run_id: UUID, *, thread_id: UUID | None, principal: Principal, action: str, reason: str = ""
+) -> None:
     """Cancel a pending run at once, or ask the owner of a running one to stop it.
 
     Raises NothingToCancel when there is no such run, or it is already final.
     """
-    outcome = await in_database(cancel, run_id, thread_id=thread_id, principal=principal, action=action)
+    outcome = await in_database(
+        cancel, run_id, thread_id=thread_id, principal=principal, action=action, reason=reason
+    )
     current().cancelled(run_id)
     if thread_id is not None:
         if outcome is ENDED:
@@ -57,12 +67,19 @@ async def cancel_run(run_id: UUID, *, thread_id: UUID | None, principal: Princip
 
 
 def cancel(
-    run_id: UUID, *, action: str, thread_id: UUID | None = None, principal: Principal | None = None
+    run_id: UUID,
+    *,
+    action: str,
+    thread_id: UUID | None = None,
+    principal: Principal | None = None,
+    reason: str = "",
 ) -> Outcome:
     """Cancel one run, in one transaction that locks its thread.
 
     Args:
-        principal: Whose run it must be; None for an operator, who may cancel any run.
+        principal: Whose run it must be, and who is on record; None for an operator, who may cancel any run and
+            is put on record by the caller.
+        reason: Why, for the record.
     """
     owned = Run.objects.all() if principal is None else Run.objects.for_principal(principal)
     owned = owned.filter(id=run_id)
@@ -82,6 +99,12 @@ def cancel(
         outcome = request(run, action, now=now)
         if outcome is not ASKED:
             rest_thread(thread, after=run, now=now)
+        if principal is not None:
+            back = action == CancelAction.ROLLBACK
+            record(
+                run.id, "roll_back" if back else "cancel", caller(principal), WORDS[outcome],
+                reason=reason, thread_id=thread.id if back else None,
+            )  # fmt: skip
         return outcome
 
 
@@ -183,5 +206,7 @@ def delete(run_id: UUID, *, thread_id: UUID, principal: Principal | None = None)
             # would add them without their run.
             Thread.objects.filter(id=thread.id).update(epoch=thread.epoch + 1)
         remove_run(run.id)
+        if principal is not None:
+            record(run.id, "delete", caller(principal), f"deleted ({run.status})", thread_id=thread_id)
         if run.status in (RunStatus.PENDING, RunStatus.RUNNING):
             rest_thread(thread, after=run, now=now)

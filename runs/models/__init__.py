@@ -11,6 +11,7 @@ from runs.models.operators.bulk import BulkAction, BulkKind, BulkState, BulkTarg
 from runs.models.operators.erasure import Erasure
 from runs.models.operators.overview import Overview
 from runs.models.operators.saved_view import ListColumns, SavedView
+from runs.models.operators.site_action import SiteAction
 from runs.models.operators.waiting import Waiting
 from runs.models.queue import PausedQueue
 from runs.models.run import CancelAction, Durability, MultitaskStrategy, Run, RunStatus
@@ -43,6 +44,7 @@ __all__ = [
     "RunEvent",
     "RunStatus",
     "SavedView",
+    "SiteAction",
     "SocketTicket",
     "Waiting",
     "WebhookDelivery",

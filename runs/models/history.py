@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 
 from runs.models.run import Run
 from threads.db.fields import TextJSONField
@@ -58,15 +59,25 @@ class RunAction(models.Model):
     )
     #: The person's name at that time.
     who = models.CharField(max_length=255)
-    #: From where: `admin`, `command` or `api`.
+    #: From where: `admin`, `command`, `api` or `code` (of the site).
     origin = models.CharField(max_length=16)
     outcome = models.TextField()
     #: What was asked in detail, such as the id of a new run.
     detail = TextJSONField(default=dict)
     created_at = models.DateTimeField()
+    #: The thread of a run that was rolled back or deleted: this record outlives the run
+    #: (`history_triggers.OUTLIVING`), and goes with the thread.
+    thread_id = models.UUIDField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["run", "id"], name="runs_actions_of_run")]
+        indexes = [
+            models.Index(fields=["run", "id"], name="runs_actions_of_run"),
+            models.Index(
+                fields=["thread_id", "id"],
+                condition=Q(thread_id__isnull=False),
+                name="runs_removals_of_thread",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.who}"

@@ -21,7 +21,12 @@ BEGIN = f"""INSERT INTO {ATTEMPTS} (run_id, number, epoch, worker_id, host, pid,
     WHERE true ON CONFLICT DO NOTHING;"""
 END = f"""UPDATE {ATTEMPTS} SET ended_at = NEW.updated_at, reason = {REASON}
     WHERE run_id = OLD.id AND number = OLD.attempt;"""
-FORGET = f"DELETE FROM {ATTEMPTS} WHERE run_id = OLD.id; DELETE FROM {ACTIONS} WHERE run_id = OLD.id;"
+#: The kinds of records that say why a run is gone, and so are not forgotten with it.
+OUTLIVING = ("delete", "roll_back")
+FORGET = (
+    f"DELETE FROM {ATTEMPTS} WHERE run_id = OLD.id; "
+    f"DELETE FROM {ACTIONS} WHERE run_id = OLD.id AND kind NOT IN {OUTLIVING};"
+)
 
 BEGINS_AT_ONCE = "NEW.status = 'running'"
 BEGINS = "NEW.status = 'running' AND OLD.status <> 'running'"
@@ -55,6 +60,13 @@ def add(apps: Any, schema_editor: Any) -> None:
             f"CREATE TRIGGER {exists}{ATTEMPTS}_{name} AFTER {event} ON {RUNS} FOR EACH ROW{when} {action}",
             params=None,
         )
+
+
+def renew_forgets(apps: Any, schema_editor: Any) -> None:
+    """Put the present trigger of a run's deletion in place of an older one."""
+    if schema_editor.connection.vendor == "sqlite":
+        schema_editor.execute(f"DROP TRIGGER {ATTEMPTS}_forgets")
+    add(apps, schema_editor)
 
 
 def remove(apps: Any, schema_editor: Any) -> None:

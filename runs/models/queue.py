@@ -12,6 +12,9 @@ class PausedQueue(models.Model):
     paused_at = models.DateTimeField()
     #: Why, for the people who look at the queue.
     reason = models.CharField(max_length=255, blank=True, default="")
+    #: Who paused it, by the name at that time, and from where: `admin` or `command`.
+    who = models.CharField(max_length=255, blank=True, default="")
+    origin = models.CharField(max_length=16, blank=True, default="")
 
     class Meta:
         default_permissions = ("view",)

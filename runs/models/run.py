@@ -97,6 +97,9 @@ class Run(models.Model):
     #: The user's details from the Auth file, for the graph in any process; None without an Auth file. They
     #: may contain secrets, so no client and no page shows them.
     auth_details = TextJSONField(null=True)
+    #: Who asked for it, if not its user in person: {"by": "key", "name": …} with a key of theirs, or
+    #: {"by": "code"} for code of the site.
+    asked_by = TextJSONField(null=True)
     multitask_strategy = models.CharField(
         max_length=9, choices=MultitaskStrategy, default=MultitaskStrategy.ENQUEUE
     )

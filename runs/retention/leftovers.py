@@ -1,4 +1,5 @@
-"""Rows that nothing needs any more: stopped workers, ended bulk actions, deleted assistants, old keys and tickets."""
+"""Rows that nothing needs any more: stopped workers, ended bulk actions, records, deleted assistants, old keys and
+tickets."""
 
 from __future__ import annotations
 
@@ -9,11 +10,13 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
-from runs.models import Assistant, BulkAction, BulkTarget, Run, SocketTicket, Worker
+from runs.models import Assistant, BulkAction, BulkTarget, Run, RunAction, SiteAction, SocketTicket, Worker
 from runs.requests.idempotency import forgotten
 from threads.db import clock
+from threads.db.ids import first_id
 
-#: How long the row of a worker that has stopped, and a bulk action that has ended, is kept, in days.
+#: How long the row of a worker that has stopped is kept, and a bulk action that has ended or a removal's record,
+#: in days.
 WORKER_DAYS, BULK_DAYS = 7, 90
 
 
@@ -48,6 +51,31 @@ def ended_bulk_actions() -> Iterator[Step]:
             count = len(ids)
         if count:
             yield "bulk_actions", count
+
+
+def old_removals(now: datetime) -> QuerySet[RunAction]:
+    """Records of runs that were rolled back or deleted long ago."""
+    before = now - timedelta(days=BULK_DAYS)
+    return RunAction.objects.filter(thread_id__isnull=False, id__lt=first_id(before))
+
+
+def old_site_actions(now: datetime) -> QuerySet[SiteAction]:
+    return SiteAction.objects.filter(id__lt=first_id(now - timedelta(days=BULK_DAYS)))
+
+
+def old_records(*, rows: int) -> Iterator[Step]:
+    count = rows
+    while count == rows:
+        with turn():
+            ids = list(old_removals(clock.now()).values_list("id", flat=True)[:rows])
+            count = RunAction.objects.filter(id__in=ids)._raw_delete("default")
+        if count:
+            yield "records", count
+    with turn():
+        # People make few of them.
+        count, _ = old_site_actions(clock.now()).delete()
+    if count:
+        yield "records", count
 
 
 def unnamed_assistants(now: datetime) -> QuerySet[Assistant]:

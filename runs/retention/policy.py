@@ -84,6 +84,8 @@ class Report:
     webhooks: int = 0
     #: Bulk actions of operators that ended long ago.
     bulk_actions: int = 0
+    #: Records of runs that were rolled back or deleted long ago, and of what was done with queues, workers and threads.
+    records: int = 0
     #: Users whose deletion had been cut off, and rows of theirs that have no count above. A dry run counts
     #: only the users.
     users: int = 0
@@ -161,6 +163,7 @@ def survey(policy: Policy) -> Report:
         report.webhooks = outbox.old(policy.webhooks_before).count()
     report.workers = leftovers.old_workers(now).count()
     report.bulk_actions = leftovers.old_bulk_actions(now).count()
+    report.records = leftovers.old_removals(now).count() + leftovers.old_site_actions(now).count()
     report.assistants = leftovers.unnamed_assistants(now).count()
     report.keys = forgotten().count()
     report.tickets = leftovers.expired_tickets(now).count()
@@ -185,6 +188,7 @@ def steps(policy: Policy, pruning: Pruning) -> Iterator[Step]:
         yield from outbox.removal(policy.webhooks_before)
     yield from leftovers.stopped_workers()
     yield from leftovers.ended_bulk_actions()
+    yield from leftovers.old_records(rows=policy.rows)
     yield from leftovers.deleted_assistants()
     yield from leftovers.forgotten_keys(policy.rows)
     yield from leftovers.old_tickets(rows=policy.rows)

@@ -12,6 +12,7 @@ from django.db.models import F
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, Step, parts, remove_threads
 from runs.identity.principals import Principal
+from runs.lifecycle.records import Operator, record_on_site
 from runs.models import Run, RunStatus
 from runs.process.current import current
 from runs.process.notifications import notify_after_commit
@@ -60,15 +61,18 @@ def _removal(thread_ids: Collection[UUID], pruning: Pruning) -> Iterator[Step]:
         yield from remove_threads(page, pruning, rows=ROWS, kind="threads_deleted")
 
 
-def delete_for_operator(threads: Collection[Thread]) -> dict[str, int]:
-    """Delete anyone's threads with all their data, in short transactions; return what was deleted.
+def delete_for_operator(threads: Collection[Thread], *, by: Operator) -> dict[str, int]:
+    """Delete anyone's threads with all their data, in short transactions, on record; return what was deleted.
 
     For synchronous code, in a process with or without a runtime.
     """
     counted: dict[str, int] = {}
     pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
     for thread in threads:
-        hidden, stopped = hide([thread.id], principal=Principal(thread.user_id))
+        with transaction.atomic():
+            hidden, stopped = hide([thread.id], principal=Principal(thread.user_id))
+            for thread_id in hidden:
+                record_on_site("delete", str(thread_id), by)
         notify_after_commit([*stopped, *hidden])
         for kind, count in remove_threads(hidden, pruning, rows=ROWS, kind="threads"):
             counted[kind] = counted.get(kind, 0) + count

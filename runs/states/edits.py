@@ -223,9 +223,12 @@ def _config(thread: Thread, graph_id: str, checkpoint: Mapping[str, Any] | None)
     return config
 
 
-def commit(thread: Thread, prepared: Prepared) -> bool:
+def commit(thread: Thread, prepared: Prepared, *, then: Callable[[], object] = lambda: None) -> bool:
     """Commit an edit in one transaction; return False if another writer has changed the thread
     since it was read.
+
+    Args:
+        then: What else belongs to the transaction. If it raises, nothing of the edit is left.
     """
     content = content_of(prepared.changes["values"]) if prepared.changes else None
     with transaction.atomic():
@@ -245,5 +248,7 @@ def commit(thread: Thread, prepared: Prepared) -> bool:
         if content is not None:
             about = {"user_id": found.user_id, "metadata": found.metadata}
             texts.write([texts.text(found.id, **about, content=content)])
+        then()
+        # Last, because on SQLite checkpoints have their own file: what is refused must not be in it.
         land(prepared.batch, file=settings.CHECKPOINTS_FILE)
     return True

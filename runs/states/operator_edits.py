@@ -1,9 +1,10 @@
-"""Edits of anyone's thread by an operator, who continues from them with a new run. The caller records who it was."""
+"""Edits of anyone's thread by an operator, and what the operator does with them, such as a new run: both or neither."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from langgraph.types import StateUpdate
@@ -16,29 +17,43 @@ from runs.states.inputs import changes
 from threads.db.database import in_database
 from threads.models import Thread
 
+T = TypeVar("T")
+#: Called in the edit's transaction with the new checkpoint, as a run takes it. If it raises, nothing is edited.
+Then = Callable[[Mapping[str, Any]], T]
+
 #: LangGraph's name for an update that copies a checkpoint.
 COPY = "__copy__"
 
 
 async def edit_as_operator(
-    thread_id: UUID, values: Any, *, as_node: str | None, checkpoint: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Apply one update at a checkpoint of anyone's thread; return the new checkpoint's address.
+    thread_id: UUID,
+    values: Any,
+    *,
+    as_node: str | None,
+    checkpoint: Mapping[str, Any],
+    then: Then[T],
+) -> T:
+    """Apply one update at a checkpoint of anyone's thread; return what `then` returned.
 
-    Raises like `runs.states.edits.update_state`.
+    Raises like `runs.states.edits.update_state`, and what `then` raises.
     """
-    return await _edit(thread_id, [[StateUpdate(values, as_node)]], checkpoint)
+    return await _edit(thread_id, [[StateUpdate(values, as_node)]], checkpoint, then)
 
 
 async def edit_input(
-    thread_id: UUID, given: Mapping[str, Any], *, task_id: str, checkpoint: Mapping[str, Any]
-) -> tuple[dict[str, Any], list[str]]:
-    """Copy the checkpoint at which a step began, with other values as the input of its steps; return the
-    copy's address and the names of what differs.
+    thread_id: UUID,
+    given: Mapping[str, Any],
+    *,
+    task_id: str,
+    checkpoint: Mapping[str, Any],
+    then: Callable[[Mapping[str, Any], list[str]], T],
+) -> T:
+    """Copy the checkpoint at which a step began, with other values as the input of its steps; return what
+    `then` returned for the copy and the names of what differs.
 
     Unlike an update, this calls no reducer and no branch: the copy has the given values, and the same
-    steps are next. Raises like `runs.states.edits.update_state`, and InvalidRequest if a value cannot
-    be edited.
+    steps are next. Raises like `runs.states.edits.update_state`, what `then` raises, and InvalidRequest if a
+    value cannot be edited.
 
     Args:
         given: Values by their names in the state, as JSON. What is hidden in them as a secret is kept.
@@ -55,20 +70,29 @@ async def edit_input(
         edited[:] = sorted(found)
         return found
 
-    place = await _edit(thread_id, [[StateUpdate(None, COPY)]], checkpoint, change)
-    return place, edited
+    superstep = [StateUpdate(None, COPY)]
+    return await _edit(thread_id, [superstep], checkpoint, lambda place: then(place, edited), change)
 
 
 async def _edit(
-    thread_id: UUID, supersteps: Supersteps, checkpoint: Mapping[str, Any], change: Change | None = None
-) -> dict[str, Any]:
+    thread_id: UUID,
+    supersteps: Supersteps,
+    checkpoint: Mapping[str, Any],
+    then: Then[T],
+    change: Change | None = None,
+) -> T:
     for _ in range(TRIES):
         thread = await in_database(_visible, thread_id)
         prepared = await prepare(thread, supersteps, user=None, checkpoint=checkpoint, change=change)
-        if await in_database(commit, thread, prepared):
+        made: list[T] = []
+        if await in_database(commit, thread, prepared, then=partial(_keep, made, then, prepared.place)):
             current().wakeups.tell(thread_id)
-            return prepared.place
+            return made[0]
     raise ThreadBusy(f"Thread {thread_id} is being changed by others; try again.")
+
+
+def _keep(made: list[T], then: Then[T], place: Mapping[str, Any]) -> None:
+    made.append(then({"checkpoint_id": place["checkpoint_id"]}))
 
 
 def _visible(thread_id: UUID) -> Thread:

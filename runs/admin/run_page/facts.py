@@ -10,6 +10,7 @@ from django.urls import reverse
 from runs.admin.run_page.reading import milliseconds
 from runs.execution import tracing
 from runs.lifecycle.operators import costs
+from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.offers import offers
 from runs.lifecycle.operators.operations import IMPORTED, standing
 from runs.models import Attempt, Run, RunAction, Worker
@@ -19,6 +20,8 @@ from threads.redaction import redacted
 
 #: The most rows of each list.
 MOST = 100
+#: The kinds of records with which a run begins that a person asked for.
+BEGINNINGS = ("retry", "fork", "replay", "rerun", "answer", "fire")
 NOT_ALLOWED = "you may not operate runs"
 
 
@@ -29,6 +32,7 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         operates: Whether the person may act on runs.
         reads: Whether the person may read inputs, outputs and errors in detail.
     """
+    asking = asking_run(thread)
     return {
         "id": str(run.id),
         "status": run.status,
@@ -63,7 +67,8 @@ def facts(run: Run, thread: Thread | None, *, operates: bool, reads: bool) -> di
         "parent": _related(Run.objects.filter(id=run.parent_id))[:1] if run.parent_id else [],
         "children": _related(Run.objects.filter(parent=run.id)),
         "others": _related(Run.objects.filter(thread=run.thread_id).exclude(id=run.id)),
-        "questions": _questions(thread) if operates and reads else [],
+        "questions": _questions(thread) if operates and reads and asking == run.id else [],
+        "asking": page("run", asking) if asking not in (None, run.id) else None,
         "reads": reads,
         "imported": thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
         "import": reverse("admin:runs_run_import") if operates and reads else None,
@@ -134,12 +139,15 @@ def _title(thread: Thread | None) -> str:
 
 def _asked_by(run: Run) -> dict[str, Any]:
     """Who asked for the run, and from where."""
+    # A record of its own that says where it came from; those of what it became name the new run.
+    first = RunAction.objects.filter(run_id=run.id, kind__in=BEGINNINGS).order_by("id").first()
+    if first is not None and first.outcome.startswith("from "):
+        return {"kind": first.origin, "name": first.who, "for": str(run.user)}
     if run.metadata.get("cron_id"):
         return {"kind": "cron", "name": str(run.user)}
-    begun = RunAction.objects.filter(run_id=run.id, kind__in=("retry", "fork", "replay", "rerun", "answer"))
-    first = begun.order_by("id").first()
-    if run.parent_id and first is not None and first.outcome.startswith("from run"):
-        return {"kind": first.origin, "name": first.who, "for": str(run.user)}
+    if asked_by := run.asked_by:
+        kind, name = asked_by["by"], asked_by.get("name", "")
+        return {"kind": f"{kind} {name}".strip(), "name": str(run.user)}
     return {"kind": "user", "name": str(run.user)}
 
 

@@ -230,7 +230,9 @@ def take_action(request: HttpRequest, run: Run) -> HttpResponse:
             str(error), next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 409)
         )
     row: Any = [run]
-    LogEntry.objects.log_actions(user.pk, row, CHANGE, f"{body['action']}: {done['outcome']}")
+    reason = body.get("reason", "").strip()
+    said = f"{body['action']}: {done['outcome']}{f' ({reason})' if reason else ''}"
+    LogEntry.objects.log_actions(user.pk, row, CHANGE, said)
     return answered(done)
 
 

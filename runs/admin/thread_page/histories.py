@@ -105,7 +105,9 @@ class Histories:
             self.page.message_user(request, str(error), messages.ERROR)
         else:
             rows: Any = [run]
-            LogEntry.objects.log_actions(user.pk, rows, CHANGE, f"fork: {done['outcome']}")
+            reason = given.get("reason", "").strip()
+            said = f"fork: {done['outcome']}{f' ({reason})' if reason else ''}"
+            LogEntry.objects.log_actions(user.pk, rows, CHANGE, said)
             return HttpResponseRedirect(page("run", done["run"]))
         return HttpResponseRedirect(reverse("admin:threads_thread_states", args=[thread_id]))
 

@@ -89,7 +89,13 @@ def cancel_left(run_id: UUID, *, principal: Principal) -> None:
 
 async def _cancel(run_id: UUID, *, principal: Principal) -> None:
     with suppress(NothingToCancel):
-        await cancel_run(run_id, thread_id=None, principal=principal, action=CancelAction.INTERRUPT)
+        await cancel_run(
+            run_id,
+            thread_id=None,
+            principal=principal,
+            action=CancelAction.INTERRUPT,
+            reason="its client disconnected",
+        )
 
 
 async def while_standing(chunks: AsyncIterator[bytes], standing: Standing) -> AsyncIterator[bytes]:

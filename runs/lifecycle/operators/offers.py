@@ -16,8 +16,10 @@ class Standing:
     status: str
     cancel_requested: bool = False
     requeue_requested: bool = False
-    #: Whether questions wait on its thread.
+    #: Whether questions that a run asked wait on its thread.
     asked: bool = False
+    #: The run of its thread that asked them, if it is another one.
+    asked_by: str = ""
     #: Whether a run of its thread, perhaps another one, is pending or running.
     thread_busy: bool = False
     #: Whether its thread was removed, as after a stateless run.
@@ -42,7 +44,12 @@ def offers(standing: Standing) -> dict[str, str]:
         again = "its thread was removed"
     elif standing.thread_busy:
         again = "another run of its thread is in flight"
-    answer = again if standing.asked or again else "no question waits for an answer"
+    answer = again
+    if not again and not standing.asked:
+        answer = "no question waits for an answer"
+    elif not again and standing.asked_by:
+        # Its own assistant and configuration continue it, not those of this run.
+        answer = f"the run {standing.asked_by} of its thread asked; answer it there"
     requeue = "" if status == RUNNING else f"only a running run can be requeued; this one is {status}"
     if not requeue and (standing.cancel_requested or standing.requeue_requested):
         requeue = "it is being stopped"

@@ -9,7 +9,7 @@ taken now.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,27 +23,23 @@ from runs.identity.principals import Principal
 from runs.lifecycle import cancellation
 from runs.lifecycle import reconcile as recovery
 from runs.lifecycle.admission import admit
+from runs.lifecycle.operators.asking import asking_run
 from runs.lifecycle.operators.offers import Standing, offers
 from runs.lifecycle.operators.repeating import beginning, request_of
-from runs.models import CancelAction, Run, RunAction, RunStatus
+from runs.lifecycle.records import LONGEST_REASON, Operator, made_before, record
+from runs.models import CancelAction, Run, RunStatus
 from runs.process.current import notify_cancelled
 from runs.requests.run import RunRequest, sanitised_checkpoint
 from threads.checkpoints.opening import has_checkpoint
 from threads.db import clock
-from threads.db.ids import UserId
 from threads.models import Thread
 
-#: The most characters of a reason.
-LONGEST_REASON = 2000
+__all__ = ["LONGEST_REASON", "Operator"]
+
 #: The bounds of a priority.
 LOWEST, HIGHEST = -32_768, 32_767
 #: The metadata of a thread that has the copy of another site's run (`transfers`): the run's id.
 IMPORTED = "imported_run"
-CANCELLED = {
-    cancellation.ASKED: "asked to stop",
-    cancellation.ENDED: "cancelled before it was executing",
-    cancellation.REMOVED: "removed before it began",
-}
 UNSETTLED = "It could not be settled now; the server's log says why. The sweep tries again."
 
 
@@ -51,38 +47,30 @@ class Refused(RunsError):
     """The action cannot be taken now."""
 
 
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """The person who acts, and the interface: `admin`, `api` or `command`.
+class Repeated(RunsError):
+    """The same request made a run before (`Operator.request`). What was done for this one is undone."""
 
-    Args:
-        user_id: The user of this site; None for a command, whose `name` is the system's user.
-        bulk_id: The bulk action that acts for the person.
-    """
-
-    name: str
-    origin: str
-    user_id: UserId | None = None
-    bulk_id: UUID | None = None
+    def __init__(self, run_id: UUID) -> None:
+        super().__init__(f"This request made the run {run_id} before.")
+        self.run_id = run_id
 
 
 def cancel(run_id: UUID, by: Operator, *, reason: str = "", roll_back: bool = False) -> str:
     """Cancel a pending run, or ask the owner of a running one to stop it; return the outcome in words.
 
     Args:
-        roll_back: Remove the run and its checkpoints. Its record then goes with it.
+        roll_back: Remove the run and its checkpoints. The record of it stays with the thread.
     """
     kind = "roll_back" if roll_back else "cancel"
     with transaction.atomic():
-        ensure(run_id, kind)
+        run, _ = ensure(run_id, kind)
         action = CancelAction.ROLLBACK if roll_back else CancelAction.INTERRUPT
         try:
             found = cancellation.cancel(run_id, action=action)
         except NothingToCancel as error:
             raise Refused("The run had ended meanwhile.") from error
-        outcome = CANCELLED[found]
-        if found is not cancellation.REMOVED:
-            _record(run_id, kind, by, reason, outcome)
+        outcome = cancellation.WORDS[found]
+        record(run_id, kind, by, outcome, reason=reason, thread_id=run.thread_id if roll_back else None)
     notify_cancelled(run_id)
     return outcome
 
@@ -94,7 +82,7 @@ def requeue(run_id: UUID, by: Operator, *, reason: str = "") -> str:
         if not Run.objects.request_requeue(run_id, now=clock.now()):
             raise Refused("The run had ended meanwhile.")
         outcome = "asked to stop at its next step"
-        _record(run_id, "requeue", by, reason, outcome)
+        record(run_id, "requeue", by, outcome, reason=reason)
     notify_cancelled(run_id)
     return outcome
 
@@ -108,7 +96,7 @@ def set_priority(run_id: UUID, by: Operator, priority: int, *, reason: str = "")
         if not Run.objects.filter(id=run_id, status=RunStatus.PENDING).update(priority=priority):
             raise Refused("The run was claimed meanwhile.")
         outcome = f"priority {run.priority} became {priority}"
-        _record(run_id, "priority", by, reason, outcome)
+        record(run_id, "priority", by, outcome, reason=reason)
     notify_cancelled(run_id)
     return outcome
 
@@ -125,7 +113,7 @@ def reconcile(run_id: UUID, by: Operator, *, reason: str = "") -> str:
         outcome = "will be resumed" if report.requeued else "ended in an error"
         if not (report.requeued or report.failed):
             raise Refused(UNSETTLED if report.unsettled else "This cannot be done: its worker is alive.")
-        _record(run_id, "reconcile", by, reason, outcome)
+        record(run_id, "reconcile", by, outcome, reason=reason)
     notify_cancelled(run_id)
     return outcome
 
@@ -188,11 +176,13 @@ def fork(
 def standing(run: Run, thread: Thread | None) -> Standing:
     """What decides about the actions on a run, read from its thread."""
     gone = thread is None or thread.discarded_at is not None
+    asking = asking_run(thread)
     return Standing(
         run.status,
         cancel_requested=bool(run.cancel_action),
         requeue_requested=run.requeue_requested_at is not None,
-        asked=thread is not None and any(thread.interrupts.values()),
+        asked=asking is not None,
+        asked_by=str(asking) if asking not in (None, run.id) else "",
         thread_busy=Run.objects.in_flight().filter(thread=run.thread_id).exists(),
         thread_gone=gone,
         imported=thread is not None and thread.metadata.get(IMPORTED) == str(run.id),
@@ -211,24 +201,27 @@ def _anew(
 ) -> Run:
     """Admit a run that repeats or continues another one; both get a record."""
     with transaction.atomic():
-        run, thread = ensure(run_id, kind)
+        run, thread = ensure(run_id, kind, by)
         assert thread is not None
         principal = Principal.permitted_before(run.user_id)
         admitted = admit(request(run, thread), principal=principal, thread_id=thread.id)
         Run.objects.filter(id=admitted.run.id).update(parent=run.id)
         admitted.run.parent_id = run.id
         kind, new = recorded or kind, str(admitted.run.id)
-        _record(run.id, kind, by, reason, f"became run {new}{about}", run=new)
-        _record(admitted.run.id, kind, by, reason, f"from run {run.id}{about}", run=str(run.id))
+        record(run.id, kind, by, f"became run {new}{about}", reason=reason, run=new)
+        # Without the request: its run is the one that it comes from.
+        began = replace(by, request="")
+        record(admitted.run.id, kind, began, f"from run {run.id}{about}", reason=reason, run=str(run.id))
     notify_cancelled(admitted.run.id)
     return admitted.run
 
 
-def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
+def ensure(run_id: UUID, kind: str, by: Operator | None = None) -> tuple[Run, Thread | None]:
     """The run, and its thread, locked within a transaction, if the action can be taken.
 
     Args:
         kind: One of `runs.lifecycle.operators.offers.ACTIONS`.
+        by: Who makes a new run of it. Raises Repeated if the same request has made one.
     """
     threads = Thread.objects.filter(runs=run_id)
     in_transaction = transaction.get_connection().in_atomic_block
@@ -236,6 +229,9 @@ def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
     run = Run.objects.select_related("assistant").filter(id=run_id).first()
     if run is None:
         raise NotFound(f"Run {run_id} not found")
+    # Under the thread's lock, so that of two requests at once the second finds the first one's run.
+    if by is not None and (made := made_before(run_id, by)) is not None:
+        raise Repeated(made)
     why = offers(standing(run, thread))[kind]
     if why:
         raise Refused(f"This cannot be done: {why}.")
@@ -244,19 +240,3 @@ def ensure(run_id: UUID, kind: str) -> tuple[Run, Thread | None]:
 
 def _checkpoints(run: Run) -> list[tuple[str, str]]:
     return [(event.name, event.data) for event in table.read(run.id, table.START)]
-
-
-def _record(run_id: UUID, kind: str, by: Operator, reason: str, outcome: str, **detail: Any) -> None:
-    if by.bulk_id is not None:
-        detail["bulk"] = str(by.bulk_id)
-    RunAction.objects.create(
-        run_id=run_id,
-        kind=kind,
-        reason=reason.strip()[:LONGEST_REASON],
-        user_id=by.user_id,
-        who=by.name[:255],
-        origin=by.origin,
-        outcome=outcome,
-        detail=detail,
-        created_at=clock.now(),
-    )

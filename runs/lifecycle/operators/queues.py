@@ -1,4 +1,4 @@
-"""Queues: paused and resumed by operators, and what waits in each."""
+"""Queues: paused and resumed by operators, on record, and what waits in each; workers that are drained."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Min, Q
 
 from runs import graphs
+from runs.lifecycle.records import Operator, record_on_site
 from runs.models import PausedQueue, Run, RunStatus, Worker
+from runs.process.leases import request_drain
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
 from threads.db import clock, statements
@@ -28,25 +31,51 @@ class Queue:
     workers: int
     paused_at: datetime | None
     reason: str
+    #: Who paused it, and from where; "" for code.
+    who: str
+    origin: str
 
 
-def pause(name: str, *, reason: str = "") -> bool:
+def pause(name: str, *, by: Operator | None = None, reason: str = "") -> bool:
     """Stop the claims of this queue; return whether it was not paused before.
 
     Runs that execute continue. Every claim that begins after this call obeys the pause.
+
+    Args:
+        by: Who is on record; None for code.
     """
-    _, created = PausedQueue.objects.get_or_create(
-        name=name, defaults={"paused_at": clock.now(), "reason": reason[:255]}
-    )
+    defaults = {"paused_at": clock.now(), "reason": reason[:255]}
+    if by is not None:
+        defaults |= {"who": by.name[:255], "origin": by.origin}
+    with transaction.atomic():
+        _, created = PausedQueue.objects.get_or_create(name=name, defaults=defaults)
+        if created and by is not None:
+            record_on_site("pause", name, by, reason=reason)
     return created
 
 
-def resume(name: str) -> bool:
-    """End a queue's pause, and wake the workers; return whether it was paused."""
-    deleted, _ = PausedQueue.objects.filter(name=name).delete()
-    if deleted:
-        notify_after_commit([WORK])
+def resume(name: str, *, by: Operator | None = None, reason: str = "") -> bool:
+    """End a queue's pause, and wake the workers; return whether it was paused.
+
+    Args:
+        by: Who is on record; None for code.
+    """
+    with transaction.atomic():
+        deleted, _ = PausedQueue.objects.filter(name=name).delete()
+        if deleted:
+            notify_after_commit([WORK])
+            if by is not None:
+                record_on_site("resume", name, by, reason=reason)
     return bool(deleted)
+
+
+def drain(worker: Worker, *, by: Operator) -> bool:
+    """Ask a live worker to drain, on record; return whether there was one."""
+    with transaction.atomic():
+        asked = request_drain(worker.id)
+        if asked:
+            record_on_site("drain", str(worker), by)
+    return asked
 
 
 def is_paused(name: str) -> bool:
@@ -93,4 +122,6 @@ def _queue(
         workers=sum(queues is None or name in queues for queues in serving),
         paused_at=paused.paused_at if paused else None,
         reason=paused.reason if paused else "",
+        who=paused.who if paused else "",
+        origin=paused.origin if paused else "",
     )

@@ -10,6 +10,7 @@ from runs.graphs.sources import QUEUE
 from runs.lifecycle.operators import queues
 from runs.management.agents.parsing import Noun, age_in_seconds
 from runs.management.agents.printing.output import Column, Output
+from runs.management.agents.run_verbs.actions import operator
 from threads.display import seconds
 
 COLUMNS = (
@@ -37,6 +38,7 @@ def add(nouns: Any) -> None:
     parser.add_argument("--reason", default="", metavar="TEXT", help="Why, for whoever looks at the queue.")
     parser = noun.verb("resume", resume, "End a queue's pause.")
     parser.add_argument("queue", type=queue_name, help="The queue's name.")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="Why; it is on record.")
 
 
 def list_queues(given: Namespace, out: Output) -> None:
@@ -59,12 +61,12 @@ def list_queues(given: Namespace, out: Output) -> None:
 
 
 def pause(given: Namespace, out: Output) -> None:
-    changed = queues.pause(given.queue, reason=given.reason)
+    changed = queues.pause(given.queue, by=operator(), reason=given.reason)
     _report(given.queue, out, paused=True, changed=changed)
 
 
 def resume(given: Namespace, out: Output) -> None:
-    changed = queues.resume(given.queue)
+    changed = queues.resume(given.queue, by=operator(), reason=given.reason)
     _report(given.queue, out, paused=False, changed=changed)
 
 

@@ -16,6 +16,7 @@ from runs.management.agents.parsing import Noun, by_id, confirmed
 from runs.management.agents.printing.event_lines import summary
 from runs.management.agents.printing.output import Column, Output, fitting
 from runs.management.agents.printing.rows import thread_details, thread_row
+from runs.management.agents.run_verbs.actions import operator
 from runs.management.agents.runtimes import in_runtime
 from runs.management.arguments import positive
 from runs.management.times import before_time
@@ -169,7 +170,7 @@ def delete(given: Namespace, out: Output) -> int:
     if not confirmed(out, f"Delete {names} with all runs and checkpoints?", yes=given.yes):
         out.say("Nothing was deleted.")
         return 1
-    counts = delete_for_operator(found)
+    counts = delete_for_operator(found, by=operator())
     if out.as_json:
         out.object(deleted=counts)
     else:

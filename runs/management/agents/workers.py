@@ -9,12 +9,13 @@ from typing import Any
 from django.core.management.base import CommandError
 from django.db.models import Count, Q
 
+from runs.lifecycle.operators.queues import drain as request_on_record
 from runs.management.agents.parsing import FEWEST_DIGITS, Noun
 from runs.management.agents.printing.output import Column, Output
 from runs.management.agents.printing.rows import worker_row
+from runs.management.agents.run_verbs.actions import operator
 from runs.management.arguments import seconds
 from runs.models import RunStatus, Worker
-from runs.process.leases import request_drain
 
 TIMED_OUT = 124
 PAUSE = 0.25
@@ -82,7 +83,7 @@ def drain(given: Namespace, out: Output) -> int:
     alive = [each for each in Worker.objects.filter(stopped_at=None) if each.state != "killed"]
     asked = alive if given.all else [_find(alive, text) for text in given.workers]
     for worker in asked:
-        request_drain(worker.id)
+        request_on_record(worker, by=operator())
     out.say(f"Asked {len(asked)} workers to drain; they hear it at their next heartbeat.")
     left = _wait(asked, given.timeout, out) if given.wait else asked
     if out.as_json:

@@ -141,7 +141,8 @@ def removed(report: Report) -> str:
         f"{report.events} events, {report.runs} runs, {report.threads_deleted} expired threads, "
         f"{report.threads_discarded} threads of stateless runs, {report.checkpoint_rows} rows of checkpoints, "
         f"{report.store_items} items of the store, {report.workers} workers, "
-        f"{report.webhooks} webhooks, {report.bulk_actions} bulk actions, {report.keys} idempotency keys, "
+        f"{report.webhooks} webhooks, {report.bulk_actions} bulk actions, {report.records} records, "
+        f"{report.keys} idempotency keys, "
         f"{report.tickets} tickets, {report.users} users whose deletion was cut off; "
         f"{report.threads_trimmed} threads left with their present state only"
     )

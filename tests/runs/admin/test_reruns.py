@@ -9,10 +9,12 @@ import pytest
 
 from runs.models import Run, RunAction
 from tests.runs.admin.test_run_page import act, elsewhere, part
+from tests.runs.lifecycle.operators.test_operations import checkpoints
 from tests.support.admin_site import sign_in, staff
 from tests.support.driving import Driver
 from tests.support.rows import make_run
 from threads.db.database import in_database
+from threads.models import StateEdit
 
 
 async def tasks_of(client: Any, run: Run) -> dict[str, str]:
@@ -85,6 +87,51 @@ async def test_a_step_that_cannot_be_repeated_alone_says_why(driver: Driver) -> 
     wrong = await again(client, run, tasks["first"], {"nothing": 1})
     assert wrong.json()["detail"] == "The state has no value 'nothing' that can be edited."
     assert await in_database(Run.objects.filter(parent=run.id).count) == 0
+
+
+async def test_an_edit_whose_run_is_refused_leaves_nothing(driver: Driver, run_settings: Any) -> None:
+    run = await driver.start("steps", {"log": ["given"], "count": 1})
+    before = await driver.finish(run)
+    client = await in_database(sign_in, is_superuser=True)
+    task = (await tasks_of(client, run))["s7"]
+    points = [each["id"] for each in await in_database(checkpoints, run) if each["step"] == 8]
+    await driver.start("steps", after_seconds=600)
+    run_settings(USER_QUEUE=1)
+
+    fork = {"action": "fork", "checkpoint": {"checkpoint_id": points[0]}, "values": {"log": ["edited"]}}
+    refusals = [
+        await asyncio.to_thread(elsewhere, act, client, run, **fork),
+        await again(client, run, task, {"log": ["edited"], "count": 1}),
+    ]
+    assert [each.status_code for each in refusals] == [429, 429], [each.content for each in refusals]
+    after = await driver.row(run)
+    assert after.thread.values == before.thread.values
+    assert (after.thread.epoch, after.thread.status) == (before.thread.epoch, "idle")
+    assert not await in_database(StateEdit.objects.filter(thread=run.thread_id).exists)
+    assert not await in_database(RunAction.objects.filter(run_id=run.id).exists)
+    place: Any = {"configurable": {"thread_id": str(run.thread_id), "checkpoint_ns": ""}}
+    stored = await driver.runtime.storage.reader().aget_tuple(place)
+    assert stored is not None
+    assert stored.checkpoint["channel_values"]["log"] == before.thread.values["log"]
+
+    run_settings(USER_QUEUE=0)
+    response = await asyncio.to_thread(elsewhere, act, client, run, **fork)
+    row = await driver.finish(Run(id=response.json()["run"]))
+    assert row.thread.values["log"][-3:] == ["edited", "s8", "s9"]
+
+
+async def test_a_rerun_that_is_sent_again_edits_nothing_and_is_the_same_run(driver: Driver) -> None:
+    run = await driver.start("steps", {"log": ["given"], "count": 1})
+    await driver.finish(run)
+    client = await in_database(sign_in, is_superuser=True)
+    task = (await tasks_of(client, run))["s8"]
+    edit = {"log": ["edited"], "count": 1}
+    first = (await again(client, run, task, edit, request="r1")).json()
+    done = await driver.finish(Run(id=first["run"]))
+    assert (await again(client, run, task, edit, request="r1")).json() == first
+    after = await driver.row(run)
+    assert after.thread.epoch == done.thread.epoch
+    assert await in_database(Run.objects.filter(parent=run.id).count) == 1
 
 
 @pytest.mark.django_db

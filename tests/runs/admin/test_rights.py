@@ -14,7 +14,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from runs.encoding import encode
-from runs.models import ApiKey, AssistantVersion, AuthIdentity, BulkAction, RunAction
+from runs.models import ApiKey, AssistantVersion, AuthIdentity, BulkAction, RunAction, SiteAction
 from tests.runs.crons.test_firing import make_cron
 from tests.runs.webhooks.test_delivery import delivery_to
 from tests.support.admin_site import sign_in, staff
@@ -37,7 +37,7 @@ PAGES: dict[str, frozenset[str]] = {
     f"{app}_{model}_{page}": frozenset([NO_PAGE if page in ("add", "delete") else f"view_{model}"])
     for app, model in (
         ("runs", "apikey"), ("runs", "assistant"), ("runs", "authidentity"), ("runs", "cron"), ("runs", "run"),
-        ("runs", "webhookdelivery"), ("runs", "worker"), ("threads", "storeitem"), ("threads", "thread"),
+        ("runs", "webhookdelivery"), ("runs", "worker"), ("runs", "siteaction"), ("threads", "storeitem"), ("threads", "thread"),
     )
     for page in ("changelist", "change", "history", "add", "delete")
 }  # fmt: skip
@@ -186,6 +186,9 @@ def rows() -> dict[str, Any]:
             f"https://example.com/?token={CANARY}", state="failed", finished_at=now, payload=written
         ),
         "worker": make_worker(),
+        "siteaction": SiteAction.objects.create(
+            kind="pause", subject="night", who="ada", origin="command", created_at=clock.now()
+        ),
         "bulkaction": BulkAction.objects.create(kind="cancel", who="ada", origin="admin", created_at=now),
         "assistant": assistant,
         "apikey": ApiKey.objects.create(user=user, prefix="k", digest="d", created_at=now),

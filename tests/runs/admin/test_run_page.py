@@ -119,7 +119,8 @@ def test_an_action_has_the_operator_and_the_reason_on_record(root: Client) -> No
     assert response.status_code == 200, response.content
     record = RunAction.objects.get(run_id=run.id, kind="priority")
     assert (record.reason, record.origin, record.outcome) == ("it is urgent", "admin", "priority 0 became 9")
-    assert LogEntry.objects.get(object_id=str(run.pk)).change_message == "priority: priority 0 became 9"
+    said = LogEntry.objects.get(object_id=str(run.pk)).change_message
+    assert said == "priority: priority 0 became 9 (it is urgent)"
     assert act(root, run, action="dance").status_code == 400
     assert (
         act(root, run, action="requeue")

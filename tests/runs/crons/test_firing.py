@@ -16,6 +16,7 @@ from django.db import OperationalError, connection, transaction
 
 from runs.crons import firing
 from runs.crons.firing import fire
+from runs.lifecycle.records import Operator
 from runs.models import Cron, Run
 from runs.process.current import ring
 from runs.process.wakeups import CRONS
@@ -25,6 +26,8 @@ from threads.db import clock
 from threads.db.database import in_database
 from threads.db.ids import new_id
 from threads.models import Thread
+
+ADA = Operator("ada", "admin")
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("run_settings")]
 
@@ -85,7 +88,7 @@ def test_runs_that_do_not_get_their_turn_do_not_pile_up(on_thread: bool) -> None
     assert cron.next_run_date is not None and cron.next_run_date > clock.now()
     assert Run.objects.filter(status="pending").count() == 1
     # An operator who fires it by hand has a reason.
-    by_hand = fire(cron.id, unasked=False)
+    by_hand = fire(cron.id, by=ADA)
     assert by_hand is not None and by_hand.admitted is not None
     Run.objects.filter(status="pending").update(status="success", finished_at=clock.now())
     assert again(cron).admitted is not None
@@ -220,7 +223,7 @@ def test_with_its_assistant_or_thread_it_goes() -> None:
 
 def test_a_person_can_fire_it_beside_its_schedule() -> None:
     cron = make_cron(overdue=-3600, enabled=False)
-    assert fire(cron.id, unasked=False) is not None
+    assert fire(cron.id, by=ADA) is not None
     assert Run.objects.count() == 1
     row = Cron.objects.get()
     assert (row.next_run_date, row.enabled) == (cron.next_run_date, False)

@@ -28,7 +28,7 @@ from runs.identity.credentials import Proof
 from runs.identity.principals import Principal
 from runs.identity.requests import refuse_other_sites
 from runs.identity.sockets import principal_of_scope
-from runs.lifecycle.operators.operations import Operator
+from runs.lifecycle.records import Operator
 from runs.models import AuthIdentity, Cron, Run
 from runs.process.current import current
 from runs.retention.users import delete_user
@@ -465,7 +465,7 @@ async def test_what_a_cron_or_a_batch_runs_knows_its_user(auth: None, http: http
     assert config["langgraph_auth_user"]["github_token"] == "token-of-ada"
     cron = {"assistant_id": "looking", "schedule": "0 0 1 1 *", "input": {"log": []}}
     made = (await http.post("/runs/crons", json=cron, headers=ada())).json()
-    fired = await in_database(fire, UUID(made["cron_id"]), unasked=False)
+    fired = await in_database(fire, UUID(made["cron_id"]), by=Operator("ada", "admin"))
     assert fired is not None
     assert fired.admitted is not None
     assert fired.admitted.run.auth_details == {"identity": "ada"}

@@ -20,7 +20,7 @@ from runs.exceptions import NotFound
 from runs.graphs.stores import store_of_run
 from runs.identity.auth_file import configured
 from runs.identity.principals import Principal
-from runs.lifecycle.operators.operations import Operator
+from runs.lifecycle.records import Operator
 from runs.models import Assistant, Cron, Run
 from runs.retention.users import delete_user
 from tests.runs.api import auth_teams
@@ -236,7 +236,7 @@ async def test_a_members_cron_runs_on_a_shared_thread(shared_world: World) -> No
     path = f"/threads/{world.ids['t']}/runs/crons"
     assert (await world.http.post(path, json=body, headers=world.callers["other"])).status_code == 404
     made = (await world.http.post(path, json=body, headers=world.callers["mate"])).json()
-    fired = await in_database(fire, UUID(made["cron_id"]), unasked=False)
+    fired = await in_database(fire, UUID(made["cron_id"]), by=Operator("ada", "admin"))
     assert fired is not None
     assert fired.admitted is not None, fired
     assert fired.admitted.run.user_id == (await named("mate")).pk

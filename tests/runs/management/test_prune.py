@@ -27,6 +27,7 @@ from threads.models import Thread
 KEYS = [
     "schema", "dry_run", "events", "runs", "threads_deleted", "threads_trimmed", "threads_discarded",
     "threads_failed", "checkpoint_rows", "store_items", "workers", "assistants", "webhooks", "bulk_actions",
+    "records",
     "users", "user_rows", "users_failed", "keys", "tickets", "complete", "duration_s",
 ]  # fmt: skip
 DAY = 86_400.0
@@ -77,7 +78,7 @@ def test_without_options_the_settings_say_what_is_old(
     assert result.out.startswith(
         "Removed 6 events, 0 runs, 1 expired threads, 1 threads of stateless runs, 0 rows of checkpoints, "
         "0 items of the store, 1 workers, "
-        "0 webhooks, 0 bulk actions, 0 idempotency keys, 0 tickets, "
+        "0 webhooks, 0 bulk actions, 0 records, 0 idempotency keys, 0 tickets, "
         "0 users whose deletion was cut off; 1 threads left with their present state only, in "
     )
     assert set(RunEvent.objects.values_list("run", flat=True)) == {young.id}

@@ -11,7 +11,7 @@ import pytest
 
 from runs import deletion
 from runs.lifecycle.admission import create_run
-from runs.models import BulkAction, BulkTarget, Run, RunEvent, Worker
+from runs.models import BulkAction, BulkTarget, Run, RunAction, RunEvent, Worker
 from runs.requests.run import RunRequest
 from runs.retention import policy as retention
 from runs.retention.policy import Policy, steps
@@ -20,7 +20,7 @@ from tests.support.retention import DAY, closing_connection, pruning, quiet, rep
 from tests.support.rows import make_events, make_run, make_thread, make_worker
 from threads.db import clock
 from threads.db.database import in_database
-from threads.db.ids import new_id
+from threads.db.ids import first_id, new_id
 
 __all__ = ["quiet"]
 
@@ -116,6 +116,20 @@ def test_bulk_actions_that_ended_long_ago_go_with_their_refusals(run_settings: A
     assert retention.survey(Policy()).bulk_actions == 1
     assert report_of(Policy()).bulk_actions == 1
     assert BulkAction.objects.count() == BulkTarget.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_records_of_runs_that_were_removed_long_ago_go(run_settings: Any) -> None:
+    thread, kept, old = make_thread(), new_id(), first_id(clock.now() - timedelta(days=91))
+    for id, thread_id in ((kept, thread.id), (old, thread.id), (UUID(int=old.int + 1), None)):
+        RunAction.objects.create(
+            id=id, run_id=new_id(), thread_id=thread_id, kind="roll_back", who="ada", origin="admin",
+            created_at=clock.now(),
+        )  # fmt: skip
+    assert retention.survey(Policy()).records == 1
+    assert report_of(Policy()).records == 1
+    assert not RunAction.objects.filter(id=old).exists()
+    assert RunAction.objects.count() == 2
 
 
 async def test_the_sweep_removes_what_the_settings_say(quiet: Any, driver: Driver) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from argparse import Namespace
 from collections import Counter
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -166,26 +167,28 @@ def fork(given: Namespace, out: Output) -> None:
     run = by_id(Run.objects.select_related("thread"), given.run)
     place: dict[str, Any] | None = {"checkpoint_id": given.at} if given.at else None
     if given.values is not None:
-        place = _edited(run, place, given)
-    if place is None:
+        new = _edited(run, place or {}, given)
+    elif place is not None:
+        new = operations.fork(run.id, operator(), place, reason=given.reason)
+    else:
         raise CommandError(
             "Say from where with --at, or change the present state with --values.", returncode=2
         )
-    _became(operations.fork(run.id, operator(), place, reason=given.reason), out)
+    _became(new, out)
 
 
-def _edited(run: Run, place: dict[str, Any] | None, given: Namespace) -> dict[str, Any]:
-    """Update the state of a run's thread; return the new checkpoint."""
+def _edited(run: Run, place: dict[str, Any], given: Namespace) -> Run:
+    """Update the state of a run's thread, and continue from there in a new run."""
     # Not above: it imports the graphs' libraries, which take a second.
     from runs.states.operator_edits import edit_as_operator
 
     operations.ensure(run.id, "fork")
-    made = in_runtime(
+    then = partial(operations.fork, run.id, operator(), reason=given.reason)
+    return in_runtime(
         lambda runtime: edit_as_operator(
-            run.thread_id, given.values, as_node=given.as_node, checkpoint=place or {}
+            run.thread_id, given.values, as_node=given.as_node, checkpoint=place, then=then
         )
     )
-    return {"checkpoint_id": made["checkpoint_id"]}
 
 
 def _id(given: Namespace) -> UUID:

@@ -9,7 +9,7 @@ import { IN_FLIGHT } from "./data.js";
 const LABELS = { cancel: "Cancel…", roll_back: "Cancel and roll back…", retry: "Retry as new run…", fork: "Fork…", requeue: "Requeue…", priority: "Priority…", answer: "Answer" };
 const WORDS = {
   cancel: ["Cancel this run?", "It stops at once. What it has saved stays on the thread.", "Cancel the run"],
-  roll_back: ["Cancel and roll back?", "The run, its events, its checkpoints and this record are removed, and the thread is put back to what it was before. This cannot be undone.", "Cancel and roll back"],
+  roll_back: ["Cancel and roll back?", "The run, its events and its checkpoints are removed, and the thread is put back to what it was before. The reason stays on the thread's page. This cannot be undone.", "Cancel and roll back"],
   retry: ["Retry as a new run?", "A new run repeats this one from where it began, with the same input. What its steps did outside is done again.", "Retry as new run"],
   requeue: ["Requeue this run?", "It stops at its next step and goes back to the queue. No attempt is charged, and no finished step is repeated.", "Requeue"],
 };
@@ -142,13 +142,14 @@ export class Actions {
   }
 
   /** The chat's form for what waits; a note stands there if the person may not answer. */
-  ask({ questions, actions, times }) {
+  ask({ questions, actions, times, asking }) {
     const shown = actions.answer ? [] : questions;
-    const key = JSON.stringify(shown);
+    const key = JSON.stringify([shown, asking]);
     if (key === this.asked) return;
     this.asked = key;
     this.card?.close();
     this.questions.replaceChildren();
+    if (asking) this.questions.append(h("p.quiet", {}, "Another run of this thread asked what waits there: ", h("a", { href: asking }, "answer it there"), "."));
     if (!shown.length) return;
     const reason = h("input.in", { id: "answer-reason", maxlength: "2000", autocomplete: "off" });
     this.card = new QuestionCard(shown.map((each) => ({ ...each, namespace: [] })), {

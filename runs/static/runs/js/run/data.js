@@ -20,8 +20,13 @@ export class RunData {
     return ask(this.address(part, query));
   }
 
-  act(body) {
-    return ask(this.address("act"), { token: this.token, body });
+  /** Take an action. Sent again after a lost answer, the same one makes one run. */
+  async act(body) {
+    const text = JSON.stringify(body);
+    if (text !== this.sent) [this.sent, this.request] = [text, Array.from(crypto.getRandomValues(new Uint32Array(4)), (each) => each.toString(36)).join("-")];
+    const found = await ask(this.address("act"), { token: this.token, body: { ...body, request: this.request } });
+    this.sent = null;
+    return found;
   }
 }
 
