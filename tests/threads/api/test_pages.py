@@ -12,7 +12,6 @@ from runs.identity.local import local_user_id
 from tests.support.rows import make_assistant, make_run, make_thread
 from threads.api.pages import fitting
 from threads.db.database import in_database
-from threads.store import room
 
 TEXT = "x" * 400
 
@@ -128,19 +127,3 @@ async def test_a_patch_cannot_make_an_assistant_larger_than_it_may_be(url: str, 
         patch = {"metadata": {"more": TEXT + TEXT}}
         refused = await client.patch(f"/assistants/{made.json()['assistant_id']}", json=patch)
     assert (made.status_code, refused.status_code) == (200, 413)
-
-
-async def test_a_users_store_is_bounded(url: str, run_settings: Any) -> None:
-    room._left.clear()
-    run_settings(USER_STORE=2000)
-    async with httpx.AsyncClient(base_url=url) as client:
-
-        async def put(key: str) -> int:
-            item = {"namespace": ["a"], "key": key, "value": {"text": TEXT}}
-            return (await client.put("/store/items", json=item)).status_code
-
-        codes = [await put(f"k{number}") for number in range(6)]
-        assert codes == [204, 204, 204, 204, 413, 413]
-        # Replaced and deleted items are summed up again when the limit requires it.
-        await client.request("DELETE", "/store/items", json={"namespace": ["a"], "key": "k0"})
-        assert await put("k9") == 204
