@@ -26,6 +26,7 @@ from threads.db import clock
 from threads.db.database import in_database
 from threads.db.fields import Encoded
 from threads.db.ids import new_id
+from threads.metadata import ensure_small
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
@@ -65,6 +66,8 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
     source = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
     if source is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
+    described = {**source.metadata, **metadata}
+    ensure_small(described, settings.EDIT_LIMIT)
     now = clock.now()
     lives = {}
     if source.ttl_minutes is not None:
@@ -76,7 +79,7 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
     return Thread.objects.create(
         id=new_id(),
         user_id=principal.user_id,
-        metadata={**source.metadata, **metadata},
+        metadata=described,
         config=source.config,
         status=source.resting_status,
         resting_status=source.resting_status,

@@ -31,6 +31,7 @@ from runs.requests.run import ContradictoryRequest
 from threads.checkpoints import StorageUnavailable
 from threads.db.errors import OF_DRIVERS, is_passing
 from threads.db.time_limits import QueryTooSlow
+from threads.metadata import MetadataTooLarge
 from threads.store.exceptions import (
     EmbeddingFailed,
     InvalidFilter,
@@ -54,7 +55,7 @@ STATUSES: dict[type[Exception], int] = {
     SystemAssistant: 403,
     InvalidNamespaceError: 400,
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
-    **dict.fromkeys((TooLarge, RequestTooLarge), 413),
+    **dict.fromkeys((TooLarge, RequestTooLarge, MetadataTooLarge), 413),
     QueryTooSlow: 422,
     EmbeddingFailed: 503,
 }
