@@ -7,6 +7,7 @@ after `LONGEST` seconds. No statement is sent for it: only what is too slow cost
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -50,6 +51,24 @@ def current_limit() -> float | None:
     return _limit.get()
 
 
+#: The limited call of this thread: `now`.
+_calls = threading.local()
+
+
+@contextmanager
+def interruptible(db: sqlite3.Connection) -> Iterator[None]:
+    """Let the time limit of the present call also interrupt a connection that is not Django's."""
+    call: LimitedCall[Any] | None = getattr(_calls, "now", None)
+    if call is None:
+        yield
+        return
+    call.uses(db)
+    try:
+        yield
+    finally:
+        call.uses(None)
+
+
 class LimitedCall(Generic[T]):
     """A call on a database thread, which other threads may interrupt."""
 
@@ -57,6 +76,7 @@ class LimitedCall(Generic[T]):
         self._call, self._seconds = call, seconds
         self._guard = threading.Lock()
         self._connection: Any = None
+        self._own: sqlite3.Connection | None = None
         self._began: float | None = None
         self._interrupted = self._over = False
         self._timer: asyncio.TimerHandle | None = None
@@ -65,16 +85,23 @@ class LimitedCall(Generic[T]):
         """Raises QueryTooSlow if it was interrupted."""
         with self._guard:
             self._connection, self._began = connections["default"], time.monotonic()
+        _calls.now = self
         try:
             return self._call()
-        except DatabaseError as error:
+        except (DatabaseError, sqlite3.Error) as error:
             if not self._interrupted:
                 raise
             raise QueryTooSlow(self._seconds) from error
         finally:
+            _calls.now = None
             # Nothing may interrupt the next call on this connection.
             with self._guard:
-                self._connection, self._over = None, True
+                self._connection, self._own, self._over = None, None, True
+
+    def uses(self, db: sqlite3.Connection | None) -> None:
+        """Interrupt this connection too."""
+        with self._guard:
+            self._own = db
 
     def watch(self) -> None:
         """Interrupt the call when its time is over. Called in the event loop."""
@@ -93,6 +120,9 @@ class LimitedCall(Generic[T]):
 
     def _interrupt(self) -> None:
         with self._guard:
+            if self._own is not None:
+                self._interrupted = True
+                self._own.interrupt()
             raw = self._connection.connection if self._connection is not None else None
             if raw is None:
                 return

@@ -36,8 +36,8 @@ from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.namespaces import check_place, fixed, is_text, matches
-from threads.store.searching import check_bounds, check_search, search
 from threads.store.room import take_room
+from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
 
 
