@@ -85,7 +85,7 @@ class Session:
                 and (earlier := await self._earlier(command, principal)) is not None
             ):
                 return earlier
-            with time_limit() if command.method == "state.listCheckpoints" else nullcontext():
+            with time_limit() if COMMANDS[command.method].cost == "limited" else nullcontext():
                 return await method(params, principal)
         except ProtocolError:
             raise

@@ -62,7 +62,7 @@ async def test_a_copy_in_many_transactions_is_the_same(url: str, turns: list[int
     assert len(turns) >= len(before)
     assert set(turns) == {1}
     assert sizes[0]["checkpoints"]["count"] == sizes[1]["checkpoints"]["count"]
-    assert [each["pending_writes"] for each in sizes][0] == sizes[1]["pending_writes"]
+    assert sizes[0]["pending_writes"] == sizes[1]["pending_writes"]
 
 
 async def test_what_is_too_large_is_not_copied(url: str, run_settings: Any) -> None:
