@@ -1,7 +1,8 @@
 """A time limit for searches, lists and counts of clients, on both databases.
 
 Inside `time_limit()`, each call on a database thread and each read of checkpoints is interrupted
-after `LONGEST` seconds. No statement is sent for it: only what is too slow costs anything.
+after `LONGEST` seconds. No statement is sent for it: only what is too slow costs anything. A call
+waits no longer than that for its turn: of one user's calls, a few are executed at once.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
@@ -21,10 +22,13 @@ T = TypeVar("T")
 
 #: How long a query may take, in seconds. What an index finds takes milliseconds.
 LONGEST = 5.0
+#: How long a call waits until it begins, in seconds.
+LONGEST_WAIT = 5.0
 #: Pause between interruptions, in seconds, because one may find no statement to interrupt.
 AGAIN = 0.1
 
 _limit: ContextVar[float | None] = ContextVar("time_limit", default=None)
+_whose: ContextVar[Hashable] = ContextVar("whose", default=None)
 
 
 class QueryTooSlow(Exception):
@@ -36,14 +40,41 @@ class QueryTooSlow(Exception):
         )
 
 
+class TooManySearches(QueryTooSlow):
+    """A call did not begin in time."""
+
+    #: When to try again, in seconds.
+    retry_after = 5
+
+    def __init__(self, *, own: bool) -> None:
+        Exception.__init__(self, f"{'Your other' if own else 'Other'} searches take too long; try again.")
+        #: Whether it waited for calls of the same user.
+        self.own = own
+
+
+def searching_for(user_id: Hashable) -> None:
+    """Note for whom the calls of this task with a time limit are made."""
+    _whose.set(user_id)
+
+
+def searcher() -> Hashable:
+    """The user for whom calls are made here; None if it is not known."""
+    return _whose.get()
+
+
 @contextmanager
-def time_limit(seconds: float | None = None) -> Iterator[None]:
-    """Limit the queries that are started in the block, by default to `LONGEST`."""
-    token = _limit.set(LONGEST if seconds is None else seconds)
+def time_limit(seconds: float | None = None, *, of: Hashable = None) -> Iterator[None]:
+    """Limit the queries that are started in the block, by default to `LONGEST`.
+
+    Args:
+        of: The user for whom they are made, unless it is the one of `searching_for`.
+    """
+    token, whose = _limit.set(LONGEST if seconds is None else seconds), _whose.set(of or _whose.get())
     try:
         yield
     finally:
         _limit.reset(token)
+        _whose.reset(whose)
 
 
 def current_limit() -> float | None:
@@ -78,12 +109,14 @@ class LimitedCall(Generic[T]):
         self._connection: Any = None
         self._own: sqlite3.Connection | None = None
         self._began: float | None = None
-        self._interrupted = self._over = False
+        self._interrupted = self._over = self._abandoned = False
         self._timer: asyncio.TimerHandle | None = None
 
     def __call__(self) -> T:
         """Raises QueryTooSlow if it was interrupted."""
         with self._guard:
+            if self._abandoned:
+                raise QueryTooSlow(self._seconds)
             self._connection, self._began = connections["default"], time.monotonic()
         _calls.now = self
         try:
@@ -98,14 +131,51 @@ class LimitedCall(Generic[T]):
             with self._guard:
                 self._connection, self._own, self._over = None, None, True
 
+    def abandon(self) -> bool:
+        """Never begin; return False if the call has begun."""
+        with self._guard:
+            self._abandoned = self._began is None
+            return self._abandoned
+
     def uses(self, db: sqlite3.Connection | None) -> None:
         """Interrupt this connection too."""
         with self._guard:
             self._own = db
 
+    async def made(self, run: Callable[[Callable[[], T]], Awaitable[T]], give: Callable[[], None]) -> T:
+        """Make the call by `run`, which executes functions on other threads.
+
+        Raises TooManySearches if it does not begin in time.
+
+        Args:
+            give: Gives the user's turn back, and may be called repeatedly. A call whose caller has left
+                keeps it until it ends.
+        """
+        loop = asyncio.get_running_loop()
+
+        def work() -> T:
+            try:
+                return self()
+            finally:
+                with suppress(RuntimeError):  # the loop is closed
+                    loop.call_soon_threadsafe(give)
+
+        self.watch()
+        job = asyncio.ensure_future(run(work))
+        try:
+            await asyncio.wait([job], timeout=LONGEST_WAIT)
+            if not job.done() and self.abandon():
+                raise TooManySearches(own=False)
+            return await job
+        finally:
+            job.cancel()
+            if self.abandon():
+                give()
+            self.left()
+
     def watch(self) -> None:
         """Interrupt the call when its time is over. Called in the event loop."""
-        if self._over:
+        if self._over or self._abandoned:
             return
         left = self._seconds if self._began is None else self._began + self._seconds - time.monotonic()
         if left <= 0:
@@ -115,7 +185,7 @@ class LimitedCall(Generic[T]):
 
     def left(self) -> None:
         """Watch no longer, if the call is over; one whose caller was cancelled may be executed still."""
-        if self._over and self._timer is not None:
+        if (self._over or self._abandoned) and self._timer is not None:
             self._timer.cancel()
 
     def _interrupt(self) -> None:

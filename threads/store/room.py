@@ -91,7 +91,7 @@ async def take_room(
 
 
 async def _summed(principal: Principal, limit: int) -> Account:
-    with time_limit():
+    with time_limit(of=principal.user_id):
         free = limit - await in_database(held, principal)
     if len(_accounts) >= REMEMBERED:
         _accounts.clear()

@@ -30,7 +30,7 @@ from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests.run import ContradictoryRequest
 from threads.checkpoints import StorageUnavailable
 from threads.db.errors import OF_DRIVERS, is_passing
-from threads.db.time_limits import QueryTooSlow
+from threads.db.time_limits import QueryTooSlow, TooManySearches
 from threads.metadata import MetadataTooLarge
 from threads.store.exceptions import (
     EmbeddingFailed,
@@ -79,6 +79,7 @@ def install(api: NinjaAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         **{error_class: _answer(status) for error_class, status in STATUSES.items()},
         LimitReached: _too_much,
+        TooManySearches: _no_turn,
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         TooManyFieldsSent: _too_many,
@@ -126,6 +127,12 @@ def sentence(errors: list[dict[str, Any]]) -> str:
 
 def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:
     response = refusal(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _no_turn(request: HttpRequest, error: TooManySearches) -> HttpResponse:
+    response = refusal(429 if error.own else 503, str(error))
     response["Retry-After"] = str(error.retry_after)
     return response
 

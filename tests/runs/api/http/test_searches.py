@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -11,7 +14,9 @@ import pytest
 from runs.api.openapi.document import document
 from runs.api.site import api
 from runs.identity.auth_file.rules import COMMANDS, COSTS, RULES, rule_for
+from threads.api import searching
 from threads.db import database, time_limits
+from threads.db.database import SEARCHES_OF_USER
 from threads.db.time_limits import QueryTooSlow
 from threads.store import room
 
@@ -85,12 +90,9 @@ class Slow:
     def __init__(self, call: Any, seconds: float) -> None:
         self.seconds = seconds
 
-    def __call__(self) -> None:
+    async def made(self, run: Any, give: Callable[[], None]) -> None:
+        give()
         raise QueryTooSlow(self.seconds)
-
-    def watch(self) -> None: ...
-
-    def left(self) -> None: ...
 
 
 async def test_each_of_them_says_that_it_took_too_long(
@@ -127,3 +129,30 @@ async def test_histories_are_read_within_the_limit(
             answered = (await http.post(f"/threads/{thread}/commands", json=command)).json()
             assert "was stopped after" in answered["message"], answered
     assert (await http.get(f"/threads/{thread}/history")).json() == before
+
+
+async def test_the_searches_of_one_user_delay_those_of_others_by_no_more_than_their_own(
+    http: httpx.AsyncClient, stranger: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free, begun = threading.Event(), threading.Semaphore(0)
+    page = searching.page
+
+    def slow(body: Any, *, principal: Any) -> Any:
+        if body.limit == 7:
+            begun.release()
+            free.wait(20)
+        return page(body, principal=principal)
+
+    monkeypatch.setattr(searching, "page", slow)
+    many = [asyncio.create_task(http.post("/threads/search", json={"limit": 7})) for _ in range(6)]
+    try:
+        for _ in range(SEARCHES_OF_USER):
+            assert await asyncio.to_thread(begun.acquire, timeout=10)
+        assert (await stranger.post("/threads/search", json={})).status_code == 200
+        with monkeypatch.context() as patch:
+            patch.setattr(time_limits, "LONGEST_WAIT", 0.05)
+            refused = await http.post("/threads/search", json={})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5"), refused.text
+    finally:
+        free.set()
+    assert [each.status_code for each in await asyncio.gather(*many)] == [200] * 6
