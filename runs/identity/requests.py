@@ -175,7 +175,9 @@ async def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
     )
     origin = request.META.get("HTTP_ORIGIN")
     host = request.META.get("HTTP_HOST")
-    borrowed = may_borrow(origin, settings.CORS_ORIGINS, host=host, scheme=request.scheme or "http", local=local)
+    borrowed = may_borrow(
+        origin, settings.CORS_ORIGINS, host=host, scheme=request.scheme or "http", local=local
+    )
     # Browsers send no Origin for embedded resources, such as pictures.
     embedded = (
         changes and origin is None and request.META.get("HTTP_SEC_FETCH_SITE", "none") not in OWN_REQUESTS
