@@ -78,8 +78,10 @@ class RunSettings:
     ITEM_LIMIT: int = 1024 * 1024
     #: Largest assistant, and largest configuration of a run, as JSON; 0 for no limit.
     ASSISTANT_LIMIT: int = 1024 * 1024
-    #: Largest edit of a thread's state, as JSON; 0 for no limit.
+    #: Largest edit of a thread's state, and largest metadata of a thread or checkpoint, as JSON; 0 for no limit.
     EDIT_LIMIT: int = 1024 * 1024
+    #: Most bytes of checkpoints that a thread may have to be copied; 0 for no limit.
+    COPY_LIMIT: int = 1024 * 1024 * 1024
     #: Total size of one user's items in the store, as JSON; 0 for no limit.
     USER_STORE: int = 1024 * 1024 * 1024
     #: Events that one attempt of a run may stream; 0 for no limit.

@@ -5,12 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 #: Names reserved for the server or LangGraph, because runs and checkpoints inherit a thread's metadata. A
 #: client may set `graph_id` and `assistant_id` before the first run; afterwards the server sets them.
 RESERVED = frozenset(["thread_id", "run_id", "cron_id", "user_id", "counters_since_delta_snapshot"])
 RESERVED_PREFIXES = ("__", "langgraph_auth_")
 #: The most values in metadata, which are copied to runs and checkpoints, and indexed for searches.
 MOST_METADATA = 10_000
+
+
+class MetadataTooLarge(ValueError):
+    """The merged metadata would be larger than the site allows."""
+
+
+def ensure_small(metadata: Mapping[str, Any], most: int) -> None:
+    """Raise MetadataTooLarge if metadata has more than `most` bytes as JSON, 0 for no limit, or too many values.
+
+    Each request is bounded, but what many of them merge must be checked as a whole.
+    """
+    try:
+        ensure_few(metadata, MOST_METADATA)
+    except ValueError as error:
+        raise MetadataTooLarge(f"The metadata {error}.") from None
+    if most and len(orjson.dumps(metadata, default=str, option=orjson.OPT_NON_STR_KEYS)) > most:
+        raise MetadataTooLarge(f"The metadata has at most {most} bytes as JSON.")
 
 
 def ensure_few(value: Any, most: int) -> None:

@@ -65,7 +65,7 @@ async def plan(state: State, config: RunnableConfig) -> State:
 
 def read_plan(text: str, *, question: str) -> list[Angle]:
     """The numbered lines of a plan as one angle for each kind of note, whatever the model left out."""
-    lines = re.findall(r"^\s*\d+[.)]\s+(.*\S)", text, re.MULTILINE)
+    lines = [found.rstrip() for found in re.findall(r"^[ \t]*\d+[.)][ \t]+(\S.*)", text, re.MULTILINE)]
     texts = [*lines, *(f"{kind.capitalize()}: {question}" for kind in KINDS[len(lines) :])]
     return [
         Angle(number=number, kind=kind, text=line)

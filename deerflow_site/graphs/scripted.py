@@ -130,7 +130,7 @@ def tool_call(name: str, args: dict[str, Any]) -> list[AIMessageChunk]:
 
 def words(text: str) -> list[str]:
     """The words of `text`, each with the white space after it: joined they are `text` again."""
-    return re.findall(r"\s*\S+\s*", text)
+    return re.findall(r"\A\s*\S+\s*|\S+\s*", text)
 
 
 def count_tokens(text: str) -> int:

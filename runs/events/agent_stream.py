@@ -24,6 +24,7 @@ from runs.protocols.agent.events import WAITING, ProtocolEvent, epoch_of, first_
 from runs.protocols.agent.projection import RunProjection
 from runs.protocols.errors import shown_message
 from threads.db.database import in_database
+from threads.db.time_limits import limited
 from threads.models import Thread
 from threads.models.querysets import Principal
 
@@ -175,11 +176,15 @@ async def latest_projection(
 ) -> RunProjection | None:
     """The state of a thread's newest run, or of a given one, from its log; None if there is no such
     run.
+
+    Raises QueryTooSlow, because a whole log may have to be read.
     """
     row = await in_database(latest_of, thread_id, principal=principal, run_id=run_id)
     if row is None:
         return None
     stream = AgentStream(thread_id, principal=principal)
-    async for _ in stream.one(row):
-        pass
+    # The log is read in many short queries, so the limit is that of all of them together.
+    async with limited():
+        async for _ in stream.one(row):
+            pass
     return stream.latest

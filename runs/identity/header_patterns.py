@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 from runs.conf import settings
 
@@ -30,12 +28,26 @@ def configurable_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _passes(name: str, includes: Sequence[str], excludes: Sequence[str]) -> bool:
-    if any(_pattern(each).fullmatch(name) for each in excludes):
+    if any(matches(name, each) for each in excludes):
         return False
-    return name in includes if name in SECRET else any(_pattern(each).fullmatch(name) for each in includes)
+    return name in includes if name in SECRET else any(matches(name, each) for each in includes)
 
 
-@lru_cache(maxsize=256)
-def _pattern(text: str) -> re.Pattern[str]:
-    """A pattern in which only `*` has a meaning."""
-    return re.compile(".*".join(map(re.escape, text.split("*"))), re.DOTALL)
+def matches(name: str, pattern: str) -> bool:
+    """Whether a name has the form of a pattern, in which only `*` has a meaning: any text.
+
+    Takes the time of one search for each part: the first place of a part leaves the most for the next.
+    """
+    first, *others = pattern.split("*")
+    if not others:
+        return name == pattern
+    *middle, last = others
+    if not name.startswith(first):
+        return False
+    place = len(first)
+    for part in middle:
+        found = name.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(name) - len(last) >= place and name.endswith(last)

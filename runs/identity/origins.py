@@ -7,7 +7,8 @@ the requests of any page, so a site that may use them could do everything that t
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -45,15 +46,15 @@ def is_origin(text: str) -> bool:
     return _ORIGIN.fullmatch(text.lower()) is not None
 
 
-def from_elsewhere(origin: str | None, host: str | None) -> bool:
+def from_elsewhere(origin: str | None, host: str | None, *, scheme: str) -> bool:
     """Whether a browser reports that a page of another site sends the request.
 
-    Another port of the same host is another site. So is another scheme, if the site is served by
-    HTTPS only.
+    Another port of the same host is another site, and so is another scheme.
 
     Args:
         origin: The value of the header `Origin`.
         host: The value of the header `Host`.
+        scheme: How the request was sent, "http" or "https", as far as Django knows.
     """
     if origin is None:
         return False
@@ -67,7 +68,19 @@ def from_elsewhere(origin: str | None, host: str | None) -> bool:
         return True
     if not same or not domain or not validate_host(domain, settings.ALLOWED_HOSTS):
         return True
-    return page.scheme not in (("https",) if settings.SESSION_COOKIE_SECURE else ("http", "https"))
+    # A proxy that ends TLS may not tell, so a page of the HTTPS site passes on a request that seems to be HTTP.
+    secure = scheme == "https" or settings.SESSION_COOKIE_SECURE
+    return page.scheme not in (("https",) if secure else ("http", "https"))
+
+
+def scheme_of(scope: Mapping[str, Any]) -> str:
+    """How a websocket's handshake was sent, as `HttpRequest.scheme` says it of a request."""
+    name, value = settings.SECURE_PROXY_SSL_HEADER or ("", "")
+    header = name.removeprefix("HTTP_").replace("_", "-").lower().encode()
+    given = [found for key, found in scope.get("headers", ()) if key.lower() == header]
+    if name and given:
+        return "https" if given[0].split(b",")[0].strip() == value.encode() else "http"
+    return {"ws": "http", "wss": "https"}.get(scope.get("scheme", "ws"), "http")
 
 
 def is_named_host(host: str | None) -> bool:
@@ -83,20 +96,23 @@ def is_named_host(host: str | None) -> bool:
     return validate_host(domain, [each for each in (*settings.ALLOWED_HOSTS, ".localhost") if each != ANY])
 
 
-def may_connect(origin: str | None, allowed: Collection[str], *, host: str | None) -> bool:
+def may_connect(origin: str | None, allowed: Collection[str], *, host: str | None, scheme: str) -> bool:
     """Whether pages of this origin may open a websocket. Authentication is a separate check."""
-    return origin is None or not from_elsewhere(origin, host) or is_allowed(origin, allowed)
+    return origin is None or not from_elsewhere(origin, host, scheme=scheme) or is_allowed(origin, allowed)
 
 
-def may_borrow(origin: str | None, allowed: Collection[str], *, host: str | None, local: bool) -> bool:
+def may_borrow(
+    origin: str | None, allowed: Collection[str], *, host: str | None, scheme: str, local: bool
+) -> bool:
     """Whether a page of this origin may use credentials that the browser, not the page, has added.
 
     Args:
         host: The value of the header `Host`.
+        scheme: How the request was sent, "http" or "https".
         allowed: Other sites that may use the API. With "*", a browser would show any page the
             answers.
         local: Whether the request would act as the local user. Pages that are allowed by name may
             do that, but may not use any other credentials of the browser.
     """
     named = local and origin is not None and is_listed(origin, allowed)
-    return named or not from_elsewhere(origin, host)
+    return named or not from_elsewhere(origin, host, scheme=scheme)

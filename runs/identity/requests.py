@@ -34,6 +34,7 @@ from runs.requests.idempotency import of_request
 from runs.requests.mount import path_of, route_of
 from runs.requests.parsing import BODY
 from threads.db.database import in_database
+from threads.db.time_limits import searching_for
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
 CANCELS = "cancel_on_disconnect"
@@ -59,6 +60,7 @@ async def principal_of(request: HttpRequest) -> Principal:
     file = configured.current()
     credentials = credentials_of(request)
     principal, proof = await identified(credentials, _authenticator(file, credentials, request))
+    searching_for(principal.user_id)
     if principal.details is STUDIO_DETAILS:
         # Studio's header proves nothing, because any page can send it.
         proof = Proof.LOCAL
@@ -172,7 +174,10 @@ async def refuse_other_sites(request: HttpRequest, proof: Proof) -> None:
         changes and proof is Proof.AUTH_FILE and bool(request.COOKIES) and not SHOWN & request.headers.keys()
     )
     origin = request.META.get("HTTP_ORIGIN")
-    borrowed = may_borrow(origin, settings.CORS_ORIGINS, host=request.META.get("HTTP_HOST"), local=local)
+    host = request.META.get("HTTP_HOST")
+    borrowed = may_borrow(
+        origin, settings.CORS_ORIGINS, host=host, scheme=request.scheme or "http", local=local
+    )
     # Browsers send no Origin for embedded resources, such as pictures.
     embedded = (
         changes and origin is None and request.META.get("HTTP_SEC_FETCH_SITE", "none") not in OWN_REQUESTS

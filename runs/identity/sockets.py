@@ -16,7 +16,7 @@ from runs.identity import tickets
 from runs.identity.auth_file import configured
 from runs.identity.authentication import authenticated
 from runs.identity.credentials import Credentials, Proof, identified
-from runs.identity.origins import may_borrow
+from runs.identity.origins import may_borrow, scheme_of
 from runs.identity.principals import Principal
 from runs.identity.standing import Standing
 from threads.db.database import in_database
@@ -50,7 +50,9 @@ async def principal_of_scope(scope: Mapping[str, Any]) -> Principal:
     shown = shown or (proof is Proof.AUTH_FILE and bool(SHOWN & credentials.headers.keys()))
     origin = credentials.headers.get("origin")
     host, local = credentials.headers.get("host"), proof is Proof.LOCAL
-    if not shown and not may_borrow(origin, settings.CORS_ORIGINS, host=host, local=local):
+    if not shown and not may_borrow(
+        origin, settings.CORS_ORIGINS, host=host, scheme=scheme_of(scope), local=local
+    ):
         raise HttpError(403, "Another site's pages cannot connect with what the browser adds.")
     return principal
 

@@ -21,6 +21,8 @@ from threads.models.querysets import Principal
 
 #: Runs that are cancelled in one call, one transaction each, before other work gets the database thread.
 PAGE = 50
+#: Runs that one request cancels by their status.
+MOST_CANCELLED = 10_000
 
 
 async def create_runs(
@@ -98,7 +100,7 @@ def _cancel_page(
 
 def in_flight_of(principal: Principal, statuses: Collection[str]) -> list[UUID]:
     """The principal's runs in these statuses; pending ones first, so that none starts when another
-    one is cancelled.
+    one is cancelled. At most `MOST_CANCELLED`.
     """
     runs = Run.objects.for_principal(principal).in_flight().filter(status__in=statuses)
-    return list(runs.order_by("status", "id").values_list("id", flat=True))
+    return list(runs.order_by("status", "id").values_list("id", flat=True)[:MOST_CANCELLED])

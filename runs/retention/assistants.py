@@ -27,6 +27,7 @@ from runs.retention.thread_deletion import hide_threads, remove_hidden
 from threads.db import clock
 from threads.db.conditions import containing
 from threads.db.database import in_database
+from threads.db.time_limits import time_limit
 from threads.models import Thread
 from threads.models.querysets import Principal
 
@@ -41,13 +42,18 @@ async def delete_assistant(assistant_id: UUID, *, delete_threads: bool, principa
     Raises:
         NotFound: No such assistant.
         SystemAssistant: System assistants cannot be deleted.
+        QueryTooSlow: Finding its threads takes too long; nothing was deleted.
     """
+    found: list[UUID] = []
+    if delete_threads:
+        # First, because nothing may be done if it takes too long.
+        with time_limit():
+            found = await in_database(_threads, assistant_id, principal)
     await in_database(_hide, assistant_id, principal=principal)
     hidden: list[UUID] = []
-    if delete_threads:
-        # All are hidden first, which also ends their runs; removing them may take longer than a client waits.
-        for page in parts(await in_database(_threads, assistant_id, principal), THREADS):
-            hidden += await _hide_threads(page, principal)
+    # All are hidden first, which also ends their runs; removing them may take longer than a client waits.
+    for page in parts(found, THREADS):
+        hidden += await _hide_threads(page, principal)
     for run_id in await in_database(_in_flight, assistant_id):
         # A run that has just ended needs no cancellation.
         with suppress(NothingToCancel):

@@ -13,7 +13,7 @@ from runs.api.http.middleware import MIDDLEWARE
 from runs.api.routes.consumers import ThreadConsumer
 from runs.api.site import not_found
 from runs.conf import settings
-from runs.identity.origins import may_connect
+from runs.identity.origins import may_connect, scheme_of
 from runs.identity.sockets import take_ticket
 from runs.server.application import Site, reject
 from runs.server.cors import header
@@ -43,7 +43,9 @@ def websocket_application(other: Application = reject) -> Application:
             for each in (header(scope, b"origin"), header(scope, b"host"))
         )
         take_ticket(scope)
-        if not may_connect(origin, settings.CORS_ORIGINS, host=host) or has_encoded_slash(scope):
+        if not may_connect(
+            origin, settings.CORS_ORIGINS, host=host, scheme=scheme_of(scope)
+        ) or has_encoded_slash(scope):
             return await reject(scope, receive, send)
         await consumer({**scope, "url_route": {"args": (), "kwargs": parameters}}, receive, send)
         return None

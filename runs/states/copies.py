@@ -1,14 +1,14 @@
 """Copies a thread with all its checkpoints to a new thread.
 
-The new thread is created hidden, and shown when it is complete. After a crash in between, the
-hidden thread is left, and the sweep removes it. The copy starts with an epoch, as every thread with
+The new thread is created hidden, filled in short transactions, and shown when it is complete. After
+a crash in between, the hidden thread is left, and the sweep removes it. The copy starts with an epoch, as every thread with
 checkpoints does.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -17,15 +17,19 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from runs.conf import settings
+from runs.deletion import in_turns, turn
 from runs.encoding import encode
-from runs.exceptions import NotFound
+from runs.exceptions import NotFound, RequestTooLarge, ThreadBusy
 from runs.requests.idempotency import Once
 from runs.states.reads import readable_by
-from threads.checkpoints.opening import copy_checkpoints
+from threads.checkpoints.copies import Part, SourceChanged, pages
+from threads.checkpoints.opening import copy_parts, parts_of
 from threads.db import clock
 from threads.db.database import in_database
 from threads.db.fields import Encoded
 from threads.db.ids import new_id
+from threads.db.time_limits import time_limit
+from threads.metadata import ensure_small
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
@@ -50,13 +54,22 @@ async def copy_thread(
         metadata: Additional metadata of the copy.
         once: The client's key; a copy that it has created before is returned instead.
 
-    Raises NotFound, and KeyReused and CreationDeleted for a key that cannot be used.
+    Raises:
+        NotFound: No such thread, or it was deleted meanwhile.
+        RequestTooLarge: The thread's checkpoints are larger than `COPY_LIMIT`.
+        ThreadBusy: Checkpoints were deleted while they were copied.
+        QueryTooSlow: The thread has too many checkpoints to list.
+        KeyReused, CreationDeleted: The key cannot be used.
     """
     mine = Thread.objects.for_principal(principal).visible()
     if once is not None and (found := await in_database(once.found, mine)):
         return found[0]
     copy = await in_database(_hidden_copy, thread_id, metadata or {}, principal=principal)
-    await in_database(_fill, thread_id, copy.id)
+    try:
+        await _fill(thread_id, copy.id)
+    except Exception:
+        await in_database(_abandon, copy.id)
+        raise
     changes = await _standing(copy, principal)
     return await in_database(_show, copy.id, changes, once=once, mine=mine)
 
@@ -65,6 +78,8 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
     source = Thread.objects.for_principal(principal).visible().filter(id=thread_id).first()
     if source is None:
         raise NotFound(f"Thread with ID {thread_id} not found")
+    described = {**source.metadata, **metadata}
+    ensure_small(described, settings.EDIT_LIMIT)
     now = clock.now()
     lives = {}
     if source.ttl_minutes is not None:
@@ -76,7 +91,7 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
     return Thread.objects.create(
         id=new_id(),
         user_id=principal.user_id,
-        metadata={**source.metadata, **metadata},
+        metadata=described,
         config=source.config,
         status=source.resting_status,
         resting_status=source.resting_status,
@@ -93,14 +108,35 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
     )
 
 
-def _fill(source: UUID, target: UUID) -> None:
-    with transaction.atomic():
-        if not Thread.objects.filter(id=target, discarded_at__isnull=False).locked().exists():
-            raise NotFound
-        copy_checkpoints(source, target, file=settings.CHECKPOINTS_FILE)
-        # If the removal of the source had begun before the copy, the source is no longer visible now.
-        if not Thread.objects.visible().filter(id=source).exists():
-            raise NotFound(f"Thread with ID {source} not found")
+async def _fill(source: UUID, target: UUID) -> None:
+    with time_limit():
+        parts = await in_database(parts_of, source, file=settings.CHECKPOINTS_FILE)
+    most = settings.COPY_LIMIT
+    if most and sum(part.bytes for part in parts) > most:
+        raise RequestTooLarge(f"A thread can be copied if its checkpoints have at most {most} bytes.")
+    try:
+        await in_turns(_copied(source, target, parts))
+    except SourceChanged:
+        raise ThreadBusy(f"Thread {source} is being changed by others; try again.") from None
+
+
+def _copied(source: UUID, target: UUID, parts: list[Part]) -> Iterator[int]:
+    """Copy page by page; each `next` is one transaction, and copies as many parts as it says."""
+    for page in [*pages(parts)] or [[]]:
+        with turn():
+            if not Thread.objects.filter(id=target, discarded_at__isnull=False).locked().exists():
+                raise NotFound
+            if page:
+                copy_parts(source, target, page, file=settings.CHECKPOINTS_FILE)
+            # If the removal of the source had begun before, the source is no longer visible now.
+            if not Thread.objects.visible().filter(id=source).exists():
+                raise NotFound(f"Thread with ID {source} not found")
+        yield len(page)
+
+
+def _abandon(copy: UUID) -> None:
+    """Leave an incomplete copy to the next sweep."""
+    Thread.objects.filter(id=copy, discarded_at__isnull=False).update(discarded_at=clock.now())
 
 
 async def _standing(copy: Thread, principal: Principal) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from threads.checkpoints.rows import Batch, StateTooLarge
 from threads.db import clock
 from threads.db.database import in_database
 from threads.db.fields import Encoded
+from threads.metadata import ensure_small
 from threads.models import StateEdit, Thread
 from threads.models.querysets import Principal
 from threads.state.read import address, standing
@@ -95,8 +96,9 @@ async def patch_metadata(
     principal: Principal,
     checkpoint: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Add to the metadata of a checkpoint, or the latest; return its address. Raises like
-    `update_state`.
+    """Add to the metadata of a checkpoint, or the latest; return its address.
+
+    Raises like `update_state`, and MetadataTooLarge.
     """
     kept = {key: each for key, each in sanitised_metadata(metadata).items() if key not in OF_CHECKPOINTS}
     for _ in range(TRIES):
@@ -108,6 +110,7 @@ async def patch_metadata(
         place = found.config["configurable"]
         parent: Any = found.parent_config or {"configurable": {**place, "checkpoint_id": None}}
         described: Any = {**found.metadata, **kept}
+        ensure_small(described, settings.EDIT_LIMIT)
         await draft.aput(parent, found.checkpoint, described, {})
         prepared = Prepared(dict(place), draft.batch, {})
         if await in_database(commit, thread, prepared):

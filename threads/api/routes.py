@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from django.conf import settings as django_settings
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse
 from ninja import Header, Query, Router
@@ -23,6 +24,7 @@ from threads.api.wire import thread_json, ttl_json
 from threads.db import clock, statements
 from threads.db.database import in_database
 from threads.db.ids import new_id
+from threads.metadata import ensure_small
 from threads.models import Thread
 from threads.models.querysets import Principal
 from threads.texts.writing import write_of
@@ -40,6 +42,8 @@ Include = Annotated[
 
 #: The columns needed to identify a thread and to open its graph; its values may be large.
 NAMED = ("id", "user_id", "metadata")
+#: The default of `RUNS["EDIT_LIMIT"]`.
+EDIT_LIMIT = 1024 * 1024
 
 
 def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[str] = ()) -> Thread:
@@ -56,7 +60,8 @@ def find_thread(thread_id: UUID, *, principal: Principal, columns: Collection[st
 
 
 def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
-    """The unsaved thread that a body describes."""
+    """The unsaved thread that a body describes. Raises MetadataTooLarge."""
+    _check_size(body.metadata)
     now = clock.now()
     return Thread(
         id=body.thread_id or new_id(),
@@ -67,6 +72,10 @@ def new_thread(body: ThreadCreate, *, principal: Principal) -> Thread:
         state_updated_at=now,
         **expiry.columns(body.ttl, now=now),
     )
+
+
+def _check_size(metadata: dict[str, Any]) -> None:
+    ensure_small(metadata, getattr(django_settings, "RUNS", {}).get("EDIT_LIMIT", EDIT_LIMIT))
 
 
 def insert_thread(
@@ -130,7 +139,7 @@ async def patch_thread(
 
 
 def change_thread(thread_id: UUID, body: ThreadPatch, *, principal: Principal) -> Thread:
-    """Merge into a thread's metadata, and change its time to live."""
+    """Merge into a thread's metadata, and change its time to live. Raises MetadataTooLarge."""
     with transaction.atomic():
         owned = Thread.objects.for_principal(principal).visible()
         thread = owned.locked().filter(id=thread_id).first()
@@ -140,6 +149,7 @@ def change_thread(thread_id: UUID, body: ThreadPatch, *, principal: Principal) -
         changes: dict[str, Any] = {"updated_at": now, **expiry.extended(thread, now=now)}
         if body.metadata:
             changes["metadata"] = {**thread.metadata, **body.metadata}
+            _check_size(changes["metadata"])
         if body.ttl is not None:
             changes |= expiry.columns(body.ttl, now=now)
         for name, value in changes.items():

@@ -5,7 +5,7 @@ On PostgreSQL they are in that database; on SQLite in a separate file (`file`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
@@ -13,11 +13,14 @@ from uuid import UUID
 from django.db import connection
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
+from threads.checkpoints.copies import Part
+from threads.checkpoints.postgres import copying as postgres_copying
 from threads.checkpoints.postgres import direct as postgres
 from threads.checkpoints.postgres.pruning import PostgresPruning
 from threads.checkpoints.postgres.storage import open_postgres
 from threads.checkpoints.pruning import Pruning
 from threads.checkpoints.rows import Batch
+from threads.checkpoints.sqlite import copying as sqlite_copying
 from threads.checkpoints.sqlite import direct as sqlite
 from threads.checkpoints.sqlite.pruning import SqlitePruning
 from threads.checkpoints.sqlite.storage import open_sqlite
@@ -65,15 +68,22 @@ def land(batch: Batch, *, file: str | Path) -> None:
         sqlite.land(batch, Path(file))
 
 
-def copy_checkpoints(source: UUID, target: UUID, *, file: str | Path) -> None:
-    """Copy all checkpoints of a thread. Only the caller's transaction uses the target thread.
+def parts_of(source: UUID, *, file: str | Path) -> list[Part]:
+    """All that a copy of the thread's checkpoints consists of, the newest first."""
+    if connection.vendor == "postgresql":
+        return postgres_copying.parts(source)
+    return sqlite_copying.parts(source, Path(file))
 
-    The database copies the rows; none pass through this process.
+
+def copy_parts(source: UUID, target: UUID, page: Sequence[Part], *, file: str | Path) -> None:
+    """Copy some of a thread's checkpoints in the caller's transaction, which has locked the target.
+
+    The database copies the rows; none pass through this process. Raises SourceChanged.
     """
     if connection.vendor == "postgresql":
-        postgres.copy(source, target)
+        postgres_copying.copy(source, target, page)
     else:
-        sqlite.copy(source, target, Path(file))
+        sqlite_copying.copy(source, target, page, Path(file))
 
 
 def has_checkpoint(thread_id: UUID, checkpoint_id: str, *, file: str | Path) -> bool:

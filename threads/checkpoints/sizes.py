@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from threads.db.time_limits import interruptible
+
 SIZE = "count(*), coalesce(sum({bytes}), 0)"
 POSTGRES = {
     "checkpoints": f"SELECT {SIZE.format(bytes='octet_length(checkpoint::text) + octet_length(metadata::text)')} "
@@ -46,7 +48,7 @@ def measure(thread_id: UUID, *, file: str | Path) -> dict[str, Any]:
             return _measured(ask)
     if not Path(file).exists():
         return _measured(lambda name: [] if name == "channels" else [(0, 0)])
-    with closing(sqlite3.connect(file, timeout=30)) as db:
+    with closing(sqlite3.connect(file, timeout=30)) as db, interruptible(db):
         return _measured(lambda name: db.execute(SQLITE[name], [thread]).fetchall() if name in SQLITE else [])
 
 

@@ -21,8 +21,10 @@ from typing import Any, ParamSpec, TypeVar
 import psycopg
 from django.db import DatabaseError, InterfaceError, OperationalError, connection, connections
 
+from threads.db import time_limits
 from threads.db.errors import READ_ONLY, is_passing, sqlstate
-from threads.db.time_limits import LimitedCall, current_limit
+from threads.db.time_limits import LimitedCall, TooManySearches, current_limit, searcher
+from threads.db.turns import TooLongAwaited, Turns
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,6 +35,9 @@ logger = logging.getLogger(__name__)
 THREADS = {"sqlite": 1, "postgresql": 9}
 #: Further threads for calls with a time limit: what clients search for delays only other searches.
 SEARCHING = {"sqlite": 3, "postgresql": 3}
+
+#: Of these, one user's calls may use so many at once; further ones wait.
+SEARCHES_OF_USER = 2
 
 #: PostgreSQL's codes of an aborted transaction (serialization failure, deadlock), and how often one is
 #: retried.
@@ -199,23 +204,30 @@ class DatabaseThreads:
 
     def __init__(self) -> None:
         self._all, self._searching = Group(THREADS, "database"), Group(SEARCHING, "searching")
+        self._turns = Turns(SEARCHES_OF_USER)
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function; raises QueryTooSlow if it takes longer than the current time limit."""
+        """Call a function.
+
+        Raises QueryTooSlow if it takes longer than the current time limit, and TooManySearches if it
+        could not begin in that time.
+        """
         seconds = current_limit()
         if seconds is None:
             return await self._all.run(function, *args, **kwargs)
-        call = LimitedCall(partial(function, *args, **kwargs), seconds)
-        call.watch()
         try:
-            return await self._searching.run(call)
-        finally:
-            call.left()
+            give = await self._turns.take(searcher(), seconds=time_limits.LONGEST_WAIT)
+        except TooLongAwaited:
+            raise TooManySearches(own=True) from None
+        call = LimitedCall(partial(function, *args, **kwargs), seconds)
+        return await call.made(self._searching.run, give)
 
     def close(self, timeout: float = 5.0) -> None:
         """End the threads and close their connections; blocks at most `timeout` seconds."""
         began = time.monotonic()
         self._searching.close(timeout)
+        # Calls that were dropped give no turn back.
+        self._turns = Turns(SEARCHES_OF_USER)
         self._all.close(max(0.0, timeout - (time.monotonic() - began)))
 
 

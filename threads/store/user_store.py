@@ -36,6 +36,7 @@ from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
 from threads.store.namespaces import check_place, fixed, is_text, matches
+from threads.store.room import take_room
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
 
@@ -131,6 +132,8 @@ class UserStore(BaseStore):
     async def _put(self, puts: dict[Place, PutOp], values: dict[Place, Encoded]) -> None:
         if not puts:
             return
+        gone = [place for place in puts if place not in values]
+        await take_room(self._principal, values, gone, limit=self._user_limit)
         vectors = [b""] * len(values)
         if self._index is not None:
             texts = [self._index.texts(puts[place].value or {}, puts[place].index) for place in values]
@@ -141,8 +144,7 @@ class UserStore(BaseStore):
             self._row(place, puts[place], value, packed)
             for (place, value), packed in zip(values.items(), vectors, strict=True)
         ]
-        gone = [place for place in puts if place not in values]
-        await in_database(writes.write, self._principal, rows, gone, fence=self._fence, most=self._user_limit)
+        await in_database(writes.write, self._principal, rows, gone, fence=self._fence)
 
     def _encoded(self, value: Any) -> Encoded:
         """A value in its stored form. Raises InvalidValue and TooLarge."""

@@ -17,7 +17,6 @@ from threads.models import StoreItem, Thread
 from threads.models.item import StoreItemQuerySet
 from threads.models.querysets import Principal
 from threads.store.items import Place, at, parts
-from threads.store.room import take_room
 
 TABLE, THREADS = StoreItem._meta.db_table, Thread._meta.db_table
 FIELDS = [field for field in StoreItem._meta.concrete_fields if not field.primary_key]
@@ -53,12 +52,10 @@ def write(
     deletes: Collection[Place],
     *,
     fence: Fence | None,
-    most: int = 0,
 ) -> None:
     """Put and delete items, in one transaction.
 
-    Raises Fenced if another writer has taken the thread over, and TooLarge if the user's items
-    would exceed `most` bytes.
+    Raises Fenced if another writer has taken the thread over.
 
     The last of concurrent puts of a key wins. Rows are written in key order, so that two batches
     cannot deadlock.
@@ -66,7 +63,6 @@ def write(
     with transaction.atomic():
         if fence is not None:
             _hold(fence)
-        take_room(principal, (item.value for item in puts), limit=most)
         if shares(principal, "store"):
             _keep_owners([*puts])
         for gone in parts(deletes):

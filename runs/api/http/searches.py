@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 
 from django.http import HttpRequest, HttpResponseBase
 
-from runs.requests.mount import path_of
+from runs.identity.auth_file.rules import rule_for
+from runs.requests.mount import route_of
 from threads.db.time_limits import time_limit
 
 GetResponse = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
-
-#: What reads as many rows as there are. All else that only reads finds its rows by their ids.
-SEARCHES = re.compile(r"POST .*/(search|count|history|versions|namespaces)|GET /threads/[^/]+/(history|runs)")
 
 
 def limited(get_response: GetResponse) -> GetResponse:
     """Limit the time of queries whose cost depends on what the client asks for."""
 
     async def answered(request: HttpRequest) -> HttpResponseBase:
-        if not SEARCHES.fullmatch(f"{request.method} {path_of(request)}"):
+        route = route_of(request.resolver_match)
+        rule = rule_for(request.method or "", route) if route is not None else None
+        if rule is None or rule.cost != "limited":
             return await get_response(request)
         with time_limit():
             return await get_response(request)

@@ -44,7 +44,7 @@ def refusals(name: str, operation: dict[str, Any], *, public: bool) -> list[str]
     if public:
         return ["422"] * takes + ["503"] * (name in HEALTH)
     method, path = name.split(" ")
-    rule = rule_for(method, path) or Rule("", "")
+    rule = rule_for(method, path) or Rule("", "", "keyed")
     # The route creates a run, or a cron that will.
     creates = rule.action in ("create_run", "create") and rule.resource in ("threads", "crons")
     runs = creates and path != "/threads"

@@ -30,7 +30,8 @@ from runs.graphs import GraphLoadError, GraphNotFound
 from runs.requests.run import ContradictoryRequest
 from threads.checkpoints import StorageUnavailable
 from threads.db.errors import OF_DRIVERS, is_passing
-from threads.db.time_limits import QueryTooSlow
+from threads.db.time_limits import QueryTooSlow, TooManySearches
+from threads.metadata import MetadataTooLarge
 from threads.store.exceptions import (
     EmbeddingFailed,
     InvalidFilter,
@@ -54,7 +55,7 @@ STATUSES: dict[type[Exception], int] = {
     SystemAssistant: 403,
     InvalidNamespaceError: 400,
     **dict.fromkeys((InvalidKey, InvalidValue, InvalidTtl, InvalidFilter, InvalidIndex), 422),
-    **dict.fromkeys((TooLarge, RequestTooLarge), 413),
+    **dict.fromkeys((TooLarge, RequestTooLarge, MetadataTooLarge), 413),
     QueryTooSlow: 422,
     EmbeddingFailed: 503,
 }
@@ -78,6 +79,7 @@ def install(api: NinjaAPI) -> None:
     handlers: dict[type[Exception], Any] = {
         **{error_class: _answer(status) for error_class, status in STATUSES.items()},
         LimitReached: _too_much,
+        TooManySearches: _no_turn,
         ValidationError: _invalid,
         RequestDataTooBig: _too_big,
         TooManyFieldsSent: _too_many,
@@ -125,6 +127,12 @@ def sentence(errors: list[dict[str, Any]]) -> str:
 
 def _too_much(request: HttpRequest, error: LimitReached) -> HttpResponse:
     response = refusal(429, str(error))
+    response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _no_turn(request: HttpRequest, error: TooManySearches) -> HttpResponse:
+    response = refusal(429 if error.own else 503, str(error))
     response["Retry-After"] = str(error.retry_after)
     return response
 

@@ -26,6 +26,7 @@ from threads.api.pages import page_headers, rows_of_page
 from threads.api.routes import NAMED, find_thread
 from threads.api.wire import timestamp
 from threads.db.database import in_database
+from threads.db.time_limits import time_limit
 from threads.models.querysets import Principal
 
 router = Router(tags=["Runs"])
@@ -85,14 +86,15 @@ async def create_batch(
 async def cancel_several(
     request: Request, body: Annotated[RunsCancel, JSONBody(...)], action: Action = "interrupt"
 ) -> HttpResponse:
-    """Cancels the named runs of a thread, or all runs in a status.
+    """Cancels the named runs of a thread, or all runs in a status, at most 10,000 in one request.
 
     404 if none of them can be cancelled.
     """
     statuses = body.statuses()
     run_ids = body.run_ids or []
     if statuses is not None:
-        run_ids = await in_database(in_flight_of, request.auth, statuses)
+        with time_limit():
+            run_ids = await in_database(in_flight_of, request.auth, statuses)
     await cancel_runs(run_ids, thread_id=body.thread_id, principal=request.auth, action=action)
     return HttpResponse(status=204)
 

@@ -15,7 +15,7 @@ from runs.exceptions import InvalidRequest
 from runs.requests.bodies import MOST_FIELDS
 from runs.requests.run import checkpoint_uuid
 from threads.api.http import Schema
-from threads.api.schemas import Limit, Wanted, at_most
+from threads.api.schemas import Configuration, Limit, Wanted, at_most
 
 #: The fields of a state that a client may choose.
 FIELDS = frozenset(
@@ -82,7 +82,7 @@ class UpdateRequest(Schema):
 class MetadataPatch(Schema):
     """What to add to a checkpoint's metadata."""
 
-    metadata: dict[str, Any]
+    metadata: Configuration
     checkpoint: Address | None = None
 
 

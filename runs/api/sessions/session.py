@@ -30,7 +30,7 @@ from runs.requests.bodies import RunCreate, StreamMode
 from runs.requests.idempotency import Once
 from runs.requests.run import ContradictoryRequest
 from threads.db.database import in_database
-from threads.db.time_limits import QueryTooSlow, time_limit
+from threads.db.time_limits import QueryTooSlow, TooManySearches, time_limit
 from threads.models import Thread
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,8 @@ class Session:
         try:
             if command.method in STARTING:
                 return await self._executed_once(command, method, params, principal)
-            with time_limit() if command.method == "state.listCheckpoints" else nullcontext():
+            limited = COMMANDS[command.method].cost == "limited"
+            with time_limit(of=self.principal.user_id) if limited else nullcontext():
                 return await method(params, principal)
         except ProtocolError:
             raise
@@ -237,6 +238,8 @@ def as_protocol_error(error: Exception) -> ProtocolError:
         # A configuration error: the details go to the log, not to the client.
         logger.error("A command failed: %s", error)
         return ProtocolError("unknown_error", f"500: {NO_GRAPH}")
+    if isinstance(error, TooManySearches):
+        return ProtocolError("unknown_error", f"{429 if error.own else 503}: {error}")
     statuses = {**STATUSES, LimitReached: 429}
     status = next((status for kind, status in statuses.items() if isinstance(error, kind)), 500)
     return ProtocolError("unknown_error", f"{status}: {error}")

@@ -16,73 +16,78 @@ READING = frozenset({"read", "search", "get", "list_namespaces"})
 #: The last part of a path whose response stays open for an unlimited time.
 STAYING = frozenset({"stream", "wait", "join", "events"})
 
-#: Each route's resource and action, and the scope if it differs from the action's. Path parameters are
-#: unnamed.
+#: What a request's queries cost. `keyed`: they find their rows by ids, or their number has a bound. `limited`: as
+#: many rows as there are; the whole request has the time limit of searches. `partly`: the route limits the time
+#: of those of its reads that are not `keyed`; its writes are not interrupted.
+COSTS = ("keyed", "limited", "partly")
+
+#: Each route's resource and action, what it costs, and the scope if it differs from the action's. Path parameters
+#: are unnamed.
 TABLE = """
-    POST   /assistants                          assistants create
-    POST   /assistants/search                   assistants search
-    POST   /assistants/count                    assistants search
-    GET    /assistants/{}                       assistants read
-    PATCH  /assistants/{}                       assistants update
-    DELETE /assistants/{}                       assistants delete
-    GET    /assistants/{}/graph                 assistants read
-    GET    /assistants/{}/schemas               assistants read
-    GET    /assistants/{}/subgraphs             assistants read
-    GET    /assistants/{}/subgraphs/{}          assistants read
-    POST   /assistants/{}/versions              assistants read
-    POST   /assistants/{}/latest                assistants update
+    POST   /assistants                         assistants create          keyed
+    POST   /assistants/search                  assistants search          limited
+    POST   /assistants/count                   assistants search          limited
+    GET    /assistants/{}                      assistants read            keyed
+    PATCH  /assistants/{}                      assistants update          keyed
+    DELETE /assistants/{}                      assistants delete          partly
+    GET    /assistants/{}/graph                assistants read            keyed
+    GET    /assistants/{}/schemas              assistants read            keyed
+    GET    /assistants/{}/subgraphs            assistants read            keyed
+    GET    /assistants/{}/subgraphs/{}         assistants read            keyed
+    POST   /assistants/{}/versions             assistants read            limited
+    POST   /assistants/{}/latest               assistants update          keyed
 
-    POST   /threads                             threads create
-    POST   /threads/search                      threads search
-    POST   /threads/count                       threads search
-    POST   /threads/prune                       threads delete
-    GET    /threads/{}                          threads read
-    PATCH  /threads/{}                          threads update
-    DELETE /threads/{}                          threads delete
-    GET    /threads/{}/state                    threads read
-    POST   /threads/{}/state                    threads update
-    PATCH  /threads/{}/state                    threads update
-    GET    /threads/{}/state/{}                 threads read
-    POST   /threads/{}/state/checkpoint         threads read
-    GET    /threads/{}/history                  threads read
-    POST   /threads/{}/history                  threads read
-    POST   /threads/{}/copy                     threads read write
-    GET    /threads/{}/stream                   threads read
-    GET    /threads/{}/storage                  threads read
-    POST   /threads/{}/commands                 threads read
-    POST   /threads/{}/stream/events            threads read
-    POST   /threads/{}/ticket                   threads read
+    POST   /threads                            threads    create          keyed
+    POST   /threads/search                     threads    search          limited
+    POST   /threads/count                      threads    search          limited
+    POST   /threads/prune                      threads    delete          keyed
+    GET    /threads/{}                         threads    read            keyed
+    PATCH  /threads/{}                         threads    update          keyed
+    DELETE /threads/{}                         threads    delete          keyed
+    GET    /threads/{}/state                   threads    read            keyed
+    POST   /threads/{}/state                   threads    update          keyed
+    PATCH  /threads/{}/state                   threads    update          keyed
+    GET    /threads/{}/state/{}                threads    read            keyed
+    POST   /threads/{}/state/checkpoint        threads    read            keyed
+    GET    /threads/{}/history                 threads    read            limited
+    POST   /threads/{}/history                 threads    read            limited
+    POST   /threads/{}/copy                    threads    read            partly  write
+    GET    /threads/{}/stream                  threads    read            keyed
+    GET    /threads/{}/storage                 threads    read            limited
+    POST   /threads/{}/commands                threads    read            keyed
+    POST   /threads/{}/stream/events           threads    read            keyed
+    POST   /threads/{}/ticket                  threads    read            keyed
 
-    POST   /threads/{}/runs                     threads create_run
-    POST   /threads/{}/runs/stream              threads create_run
-    POST   /threads/{}/runs/wait                threads create_run
-    GET    /threads/{}/runs                     threads read
-    GET    /threads/{}/runs/{}                  threads read
-    DELETE /threads/{}/runs/{}                  threads delete
-    GET    /threads/{}/runs/{}/join             threads read
-    GET    /threads/{}/runs/{}/stream           threads read
-    POST   /threads/{}/runs/{}/cancel           threads update
-    POST   /runs                                threads create_run
-    POST   /runs/stream                         threads create_run
-    POST   /runs/wait                           threads create_run
-    POST   /runs/batch                          threads create_run
-    POST   /runs/cancel                         threads update
-    GET    /runs/{}/join                        threads read
-    GET    /runs/{}/stream                      threads read
+    POST   /threads/{}/runs                    threads    create_run      keyed
+    POST   /threads/{}/runs/stream             threads    create_run      keyed
+    POST   /threads/{}/runs/wait               threads    create_run      keyed
+    GET    /threads/{}/runs                    threads    read            limited
+    GET    /threads/{}/runs/{}                 threads    read            keyed
+    DELETE /threads/{}/runs/{}                 threads    delete          keyed
+    GET    /threads/{}/runs/{}/join            threads    read            keyed
+    GET    /threads/{}/runs/{}/stream          threads    read            keyed
+    POST   /threads/{}/runs/{}/cancel          threads    update          keyed
+    POST   /runs                               threads    create_run      keyed
+    POST   /runs/stream                        threads    create_run      keyed
+    POST   /runs/wait                          threads    create_run      keyed
+    POST   /runs/batch                         threads    create_run      keyed
+    POST   /runs/cancel                        threads    update          partly
+    GET    /runs/{}/join                       threads    read            keyed
+    GET    /runs/{}/stream                     threads    read            keyed
 
-    POST   /runs/crons                          crons create
-    POST   /threads/{}/runs/crons               crons create
-    POST   /runs/crons/search                   crons search
-    POST   /runs/crons/count                    crons search
-    GET    /runs/crons/{}                       crons read
-    PATCH  /runs/crons/{}                       crons update
-    DELETE /runs/crons/{}                       crons delete
+    POST   /runs/crons                         crons      create          keyed
+    POST   /threads/{}/runs/crons              crons      create          keyed
+    POST   /runs/crons/search                  crons      search          limited
+    POST   /runs/crons/count                   crons      search          limited
+    GET    /runs/crons/{}                      crons      read            keyed
+    PATCH  /runs/crons/{}                      crons      update          keyed
+    DELETE /runs/crons/{}                      crons      delete          keyed
 
-    PUT    /store/items                         store put
-    GET    /store/items                         store get
-    DELETE /store/items                         store delete
-    POST   /store/items/search                  store search
-    POST   /store/namespaces                    store list_namespaces
+    PUT    /store/items                        store      put             partly
+    GET    /store/items                        store      get             keyed
+    DELETE /store/items                        store      delete          keyed
+    POST   /store/items/search                 store      search          limited
+    POST   /store/namespaces                   store      list_namespaces limited
 """
 
 
@@ -90,6 +95,8 @@ TABLE = """
 class Rule:
     resource: str
     action: str
+    #: One of `COSTS`.
+    cost: str
     #: Whether the response stays open for an unlimited time, and counts as one of its user's connections.
     stays: bool = False
     makes_thread: bool = False
@@ -110,11 +117,12 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
     rules = {}
     for line in table.split("\n"):
         if line.strip():
-            method, path, resource, action, *scope = line.split()
+            method, path, resource, action, cost, *scope = line.split()
             last = path.rpartition("/")[2]
             rules[method, path] = Rule(
                 resource,
                 action,
+                cost,
                 stays=last in STAYING,
                 makes_thread=(resource, action) == ("threads", "create") or last == "copy",
                 command=last == "commands",
@@ -127,14 +135,14 @@ def _read(table: str) -> dict[tuple[str, str], Rule]:
 RULES = _read(TABLE)
 #: The rule of each command of the streaming protocol, over HTTP and over a websocket.
 COMMANDS = {
-    "run.start": Rule("threads", "create_run"),
-    "input.respond": Rule("threads", "create_run"),
-    "state.fork": Rule("threads", "create_run"),
-    "agent.getTree": Rule("threads", "read"),
-    "state.get": Rule("threads", "read"),
-    "state.listCheckpoints": Rule("threads", "read"),
-    "subscription.subscribe": Rule("threads", "read"),
-    "subscription.reconnect": Rule("threads", "read"),
+    "run.start": Rule("threads", "create_run", "keyed"),
+    "input.respond": Rule("threads", "create_run", "keyed"),
+    "state.fork": Rule("threads", "create_run", "keyed"),
+    "agent.getTree": Rule("threads", "read", "limited"),
+    "state.get": Rule("threads", "read", "keyed"),
+    "state.listCheckpoints": Rule("threads", "read", "limited"),
+    "subscription.subscribe": Rule("threads", "read", "keyed"),
+    "subscription.reconnect": Rule("threads", "read", "keyed"),
 }
 #: The rule of an open socket.
 SOCKET = RULES["POST", "/threads/{}/stream/events"]

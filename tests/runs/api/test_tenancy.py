@@ -21,6 +21,7 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.test import Client
@@ -31,15 +32,17 @@ from runs.identity import keys
 from runs.identity.auth_file import configured
 from runs.identity.auth_file.rules import RULES, rule_for
 from runs.identity.principals import READ, SCOPES, WRITE
-from runs.models import Assistant, Cron, Run
+from runs.models import Run
+from runs.pages import urls as pages
 from runs.protocols.sse import HEARTBEAT
 from runs.server.paths import SOCKET
 from tests.runs.api import auth_everything, auth_teams
 from tests.support.api import http, logged_in, url
 from tests.support.rows import make_assistant, make_run, make_thread
+from tests.support.sockets import socket
 from threads.db import clock
 from threads.db.database import in_database
-from threads.models import StoreItem, Thread
+from threads.models import Thread
 
 __all__ = ["http", "url"]
 
@@ -326,15 +329,77 @@ def test_all_that_needs_nobody_is_public() -> None:
     assert open_to_all <= PUBLIC
 
 
-def everything() -> list[Any]:
-    """Everything that a route may change."""
-    return [
-        list(Run.objects.order_by("id").values_list("id", "status", "cancel_action")),
-        list(Thread.objects.order_by("id").values_list("id", "epoch", "metadata", "status")),
-        list(Assistant.objects.order_by("id").values_list("id", "name", "version", "deleted_at")),
-        list(Cron.objects.order_by("id").values_list("id", "schedule")),
-        list(StoreItem.objects.order_by("id").values_list("id", "updated_at")),
-    ]
+#: Tables and columns that change without a route's doing, or by each use of a key or a ticket.
+CHANGING = {
+    "runs.SocketTicket",
+    "runs.Worker.heartbeat_at",
+    "runs.Worker.lease_expires_at",
+    "runs.ApiKey.last_used_at",
+}
+
+
+def everything() -> dict[str, list[str]]:
+    """Everything that a route may change: all columns of all tables of the two apps."""
+    found = {}
+    for app in ("runs", "threads"):
+        for model in apps.get_app_config(app).get_models():
+            label = model._meta.label
+            if model._meta.proxy or label in CHANGING:
+                continue
+            columns = [field.attname for field in model._meta.concrete_fields]
+            kept = [name for name in columns if f"{label}.{name}" not in CHANGING]
+            found[label] = sorted(map(repr, model._base_manager.values_list(*kept)))
+    return found
+
+
+PAGES = ("/chat/{t}/plain/", "/chat/{t}/position/", "/chat/{t}/runs/", "/chat/{t}/")
+
+
+def test_each_page_of_a_thread_is_tested() -> None:
+    named = {"/" + str(pattern.pattern).replace("<uuid:thread_id>", "{t}") for pattern in pages.urlpatterns}
+    assert {path for path in named if "{" in path} == set(PAGES)
+
+
+@pytest.mark.parametrize("caller", ["other", "staff", "anonymous", "revoked"])
+async def test_a_page_of_anothers_thread_is_that_of_a_missing_one(world: World, caller: str) -> None:
+    before = await in_database(everything)
+    for path in PAGES:
+        line = Line("GET", path, "", "")
+        answer = await world.ask(line, caller)
+        missing = str(uuid4())
+        expected = await world.ask(line, caller, t=missing)
+        assert answer.status_code == expected.status_code, path
+        assert scrubbed_page(answer.text) == scrubbed_page(expected.text), path
+        if caller in ("anonymous", "revoked"):
+            assert answer.status_code in (302, 401), path
+    assert await in_database(everything) == before
+
+
+def scrubbed_page(text: str) -> str:
+    return re.sub(r'nonce-?[=:]?"?[\w+/=-]+|csrf\w*"[^>]*', "", scrubbed(text))
+
+
+async def test_the_owner_sees_more_on_each_page_that_has_content(world: World) -> None:
+    for path in ("/chat/{t}/plain/", "/chat/{t}/runs/"):
+        line = Line("GET", path, "", "")
+        own, others = await world.ask(line, "owner"), await world.ask(line, "other")
+        assert own.status_code == 200, own.text
+        assert own.text != others.text, path
+
+
+async def test_a_socket_opened_by_ticket_shows_nothing_of_anothers_thread(world: World) -> None:
+    """Its holder gets what the thread of nobody would give."""
+
+    async def told(caller: str, thread: str) -> str:
+        line = Line("POST", "/threads/{t}/ticket", "", "")
+        ticket = (await world.ask(line, caller, t=thread)).json()["ticket"]
+        async with socket(thread, query=f"ticket={ticket}") as opened:
+            names = ("state.get", "state.listCheckpoints", "agent.getTree")
+            return scrubbed(json.dumps([await opened.command(name) for name in names]))
+
+    missing = await told("other", str(uuid4()))
+    assert await told("other", world.ids["t"]) == missing
+    assert await told("owner", world.ids["t"]) != missing
 
 
 @pytest.mark.parametrize("caller", ["other", "staff"])

@@ -184,4 +184,4 @@ async def test_a_page_shows_its_key_as_a_subprotocol() -> None:
     ("null", ["*"], True),
 ])  # fmt: skip
 def test_whose_pages_may_open_a_socket(origin: str | None, allowed: list[str], expected: bool) -> None:
-    assert may_connect(origin, allowed, host="testserver") is expected
+    assert may_connect(origin, allowed, host="testserver", scheme="http") is expected

@@ -164,13 +164,13 @@ async def test_a_page_that_was_named_acts_as_the_local_user(run_settings: Any) -
 def test_this_sites_own_pages_come_from_its_scheme_host_and_port(
     origin: str | None, host: str | None, elsewhere: bool
 ) -> None:
-    assert from_elsewhere(origin, host) is elsewhere
+    assert from_elsewhere(origin, host, scheme="http") is elsewhere
 
 
 def test_where_cookies_are_for_https_alone_pages_by_http_are_another_sites(settings: Any) -> None:
     settings.SESSION_COOKIE_SECURE = True
-    assert from_elsewhere("http://testserver", "testserver")
-    assert not from_elsewhere("https://testserver", "testserver")
+    assert from_elsewhere("http://testserver", "testserver", scheme="http")
+    assert not from_elsewhere("https://testserver", "testserver", scheme="http")
 
 
 async def test_a_foreign_host_name_is_refused(run_settings: Any) -> None:

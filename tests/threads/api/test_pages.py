@@ -8,11 +8,11 @@ import httpx
 import pytest
 from django.contrib.auth import get_user_model
 
+from runs.encoding import encode
 from runs.identity.local import local_user_id
 from tests.support.rows import make_assistant, make_run, make_thread
 from threads.api.pages import fitting
 from threads.db.database import in_database
-from threads.store import room
 
 TEXT = "x" * 400
 
@@ -121,6 +121,49 @@ async def test_what_is_kept_is_bounded(
         assert (await client.request(method, path, json=body)).is_success
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PATCH", "/threads/{}"),
+        ("PATCH", "/threads/{}/state"),
+        ("POST", "/threads/{}/copy"),
+        ("POST", "/threads"),
+    ],
+)
+async def test_metadata_are_bounded_as_they_are_merged(
+    url: str, run_settings: Any, method: str, path: str
+) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        made = await client.post("/threads", json={"metadata": {"graph_id": "steps", "first": TEXT}})
+        path = path.format(made.json()["thread_id"])
+        first = {"values": {"log": ["x"]}, "as_node": "s0"}
+        assert (await client.post(f"/threads/{made.json()['thread_id']}/state", json=first)).is_success
+        codes = []
+        for number in range(3):
+            # What was stored before the limit can be neither copied nor made larger.
+            run_settings(EDIT_LIMIT=350 if path.endswith("copy") else 1200)
+            name = "one" if path == "/threads" else f"more{number}"
+            size = 3 if path == "/threads" else 1
+            answer = await client.request(method, path, json={"metadata": {name: TEXT * size}})
+            codes.append(answer.status_code)
+        refused = answer.json()["detail"]
+        state = (await client.get(f"/threads/{made.json()['thread_id']}/state")).json()
+        thread = (await client.get(f"/threads/{made.json()['thread_id']}")).json()
+    assert codes[-1] == 413, codes
+    assert "metadata has at most" in refused
+    assert max(len(encode(each["metadata"])) for each in (state, thread)) <= 1200
+
+
+async def test_merged_metadata_have_a_bounded_number_of_values(url: str) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        thread = (await client.post("/threads", json={})).json()["thread_id"]
+        codes = []
+        for name in ("a", "b"):
+            metadata = {name: list(range(6000))}
+            codes.append((await client.patch(f"/threads/{thread}", json={"metadata": metadata})).status_code)
+    assert codes == [200, 413]
+
+
 async def test_a_patch_cannot_make_an_assistant_larger_than_it_may_be(url: str, run_settings: Any) -> None:
     run_settings(ASSISTANT_LIMIT=1300)
     async with httpx.AsyncClient(base_url=url) as client:
@@ -128,19 +171,3 @@ async def test_a_patch_cannot_make_an_assistant_larger_than_it_may_be(url: str, 
         patch = {"metadata": {"more": TEXT + TEXT}}
         refused = await client.patch(f"/assistants/{made.json()['assistant_id']}", json=patch)
     assert (made.status_code, refused.status_code) == (200, 413)
-
-
-async def test_a_users_store_is_bounded(url: str, run_settings: Any) -> None:
-    room._left.clear()
-    run_settings(USER_STORE=2000)
-    async with httpx.AsyncClient(base_url=url) as client:
-
-        async def put(key: str) -> int:
-            item = {"namespace": ["a"], "key": key, "value": {"text": TEXT}}
-            return (await client.put("/store/items", json=item)).status_code
-
-        codes = [await put(f"k{number}") for number in range(6)]
-        assert codes == [204, 204, 204, 204, 413, 413]
-        # Replaced and deleted items are summed up again when the limit requires it.
-        await client.request("DELETE", "/store/items", json={"namespace": ["a"], "key": "k0"})
-        assert await put("k9") == 204

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 
 import pytest
 from django.db import DatabaseError, connection
@@ -12,7 +14,7 @@ from django.db import DatabaseError, connection
 from threads.db import database, time_limits
 from threads.db.database import in_database
 from threads.db.json import SQLITE_FUNCTION, contains_text
-from threads.db.time_limits import QueryTooSlow, limited, time_limit
+from threads.db.time_limits import QueryTooSlow, interruptible, limited, time_limit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,6 +61,18 @@ async def test_a_search_that_compares_row_by_row_is_interrupted() -> None:
 
     with time_limit(0.3), pytest.raises(QueryTooSlow):
         await in_database(search)
+
+
+@pytest.mark.sqlite
+async def test_a_connection_of_its_own_is_interrupted_too() -> None:
+    def search() -> object:
+        with closing(sqlite3.connect(":memory:")) as db, interruptible(db):
+            return db.execute(ENDLESS["sqlite"]).fetchone()
+
+    with time_limit(0.3), pytest.raises(QueryTooSlow):
+        await in_database(search)
+    with time_limit(0.3):
+        assert await in_database(query, "SELECT 7") == 7
 
 
 async def test_quick_queries_are_never_interrupted() -> None:

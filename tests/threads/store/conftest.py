@@ -6,8 +6,11 @@ import pytest
 import pytest_asyncio
 from langgraph.store.base import BaseStore
 
+from tests.support.api import url
 from tests.threads.store.stores import opened
 from threads.store.user_store import UserStore
+
+__all__ = ["url"]
 
 
 @pytest_asyncio.fixture(

@@ -1,4 +1,4 @@
-"""Edits and copies of threads in the checkpoints' file, under the main database's write lock.
+"""Edits of threads in the checkpoints' file, under the main database's write lock.
 
 The rows are committed just before the caller's transaction.
 """
@@ -14,17 +14,6 @@ from threads.checkpoints.rows import Batch
 from threads.checkpoints.sqlite.pruning import transaction
 from threads.checkpoints.sqlite.storage import ADD, CHECKPOINT, REPLACE
 
-COPY = (
-    """INSERT INTO writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
-    SELECT :target, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value
-    FROM writes WHERE thread_id = :source""",
-    """INSERT INTO checkpoints
-        (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
-    SELECT :target, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint,
-        CAST(json_replace(CAST(metadata AS TEXT), '$.thread_id', :target) AS BLOB)
-    FROM checkpoints WHERE thread_id = :source""",
-)
-
 EXISTS = "SELECT 1 FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = '' AND checkpoint_id = ?"
 
 
@@ -33,13 +22,6 @@ def land(batch: Batch, file: Path) -> None:
     with transaction(file) as db:
         for query, rows in ((CHECKPOINT, batch.checkpoints), (REPLACE, batch.replaced), (ADD, batch.added)):
             db.executemany(query, [(str(key[0]), *key[1:], *values) for key, values in rows.items()])
-
-
-def copy(source: UUID, target: UUID, file: Path) -> None:
-    """Copy all checkpoints of a thread, within the file."""
-    with transaction(file) as db:
-        for query in COPY:
-            db.execute(query, {"source": str(source), "target": str(target)})
 
 
 def exists(thread_id: UUID, checkpoint_id: str, file: Path) -> bool:

@@ -13,7 +13,7 @@ from runs.protocols.agent.items import PACK
 from threads.redaction import redacted
 
 #: A step of a namespace: a node and its task's id.
-PLACE = re.compile(r"([^|:]+):([0-9a-f-]{36})")
+PLACE = re.compile(r"(?<![^|:])([^|:]+):([0-9a-f-]{36})")
 #: What is written for the beginning and the end of a task.
 BEGAN, ENDED, FAILED = "▶", "■", "✗"
 
