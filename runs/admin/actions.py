@@ -141,7 +141,9 @@ def _begin(request: HttpRequest, rows: RunQuerySet, kind: BulkKind, form: Confir
         priority=given["priority"],
     )  # fmt: skip
     logged: Any = [bulk]
-    LogEntry.objects.log_actions(user.pk, logged, ADDITION, f"Confirmed. {bulk.reason}")
+    # Not a second time for a page that is sent twice.
+    if not LogEntry.objects.filter(object_id=str(bulk.pk)).exists():
+        LogEntry.objects.log_actions(user.pk, logged, ADDITION, f"Confirmed. {bulk.reason}")
     try:
         # So that few runs are done when the page opens, also where no worker lives.
         advance(bulk.id, seconds=AT_ONCE)

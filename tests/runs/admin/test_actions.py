@@ -133,6 +133,10 @@ def test_a_confirmation_that_is_sent_twice_begins_one_action(operator: Client) -
     assert first["Location"] == second["Location"]
     [bulk] = BulkAction.objects.all()
     assert (bulk.total, bulk.done, bulk.refused) == (2, 1, 1)
+    assert LogEntry.objects.filter(object_id=str(bulk.id)).count() == 1
+    changed = operator.post(RUNS, {**data, "reason": "another"})
+    assert "was confirmed before, with other values" in changed.content.decode()
+    assert BulkAction.objects.count() == 1
 
 
 def test_a_large_estimate_is_bounded(operator: Client, monkeypatch: pytest.MonkeyPatch) -> None:

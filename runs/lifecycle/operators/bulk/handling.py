@@ -72,6 +72,12 @@ def begin(
         begun = BulkAction.objects.filter(id=until).first()
         if begun is None:
             raise
+        given = (kind, arguments, reason, by.user_id, criterion)
+        if given != (begun.kind, begun.arguments, begun.reason, begun.user_id, begun.criterion):
+            # The page was sent, changed by way of "back", and sent again.
+            raise InvalidRequest(
+                "This page was confirmed before, with other values. Open the list and begin again."
+            ) from None
         return begun
 
 
