@@ -73,3 +73,30 @@ for (const [code, said] of [
     await page.done();
   });
 }
+
+/** Answer the first `times` commands of a page in the server's place. */
+async function refusing(page, status, detail, { times = 1 } = {}) {
+  let refused = 0;
+  await page.tab.route("**/threads/*/commands", (route) => (refused++ < times ? route.fulfill({ status, json: { detail } }) : route.continue()));
+}
+
+test("a token that a login in another tab made worthless is fetched anew", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await refusing(page, 403, "CSRF check failed: CSRF token from the 'X-Csrftoken' HTTP header incorrect.");
+  await page.ask("hello");
+  assert.deepEqual((await page.texts()).map((text) => text.trim()), ["hello"]);
+  assert.equal(page.requests.filter((each) => /\/commands$/.test(each)).length, 2);
+  await page.done();
+});
+
+test("a request after a logout says so with a way to log in, and what was written stays", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await refusing(page, 401, "Authentication is required.");
+  await page.send("keep me");
+  await page.has(".banner", "logged out elsewhere");
+  assert.match(await page.tab.getByRole("link", { name: "Log in" }).getAttribute("href"), /next=%2Fchat%2F/);
+  await page.has(".bubble", "keep me");
+  await page.button("Retry").click();
+  await page.idle();
+  await page.done();
+});

@@ -23,7 +23,8 @@ class Page {
   constructor(settings) {
     this.settings = settings;
     keepFor(settings.user);
-    this.api = new Api(settings.api, { token: () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "" });
+    const token = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
+    this.api = new Api(settings.api, { token, renew: () => this.renewToken(), loggedOut: () => this.loggedOut() });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
     this.acts = new Acts(this);
@@ -175,6 +176,19 @@ class Page {
 
   announce(text) {
     $("announce").textContent = text;
+  }
+
+  /** A login in another tab has made this page's token worthless; a page that is fetched now has a good one. */
+  async renewToken() {
+    const page = await fetch(this.settings.chat).catch(() => null);
+    if (!page?.ok || page.redirected) return false;
+    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]")?.value;
+    document.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((field) => (field.value = fresh));
+    return Boolean(fresh);
+  }
+
+  loggedOut() {
+    this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
   }
 
   problem(error) {

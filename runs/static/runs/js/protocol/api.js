@@ -25,10 +25,12 @@ export class Api {
   /**
    * @param root Where the API is, such as "/".
    * @param options.token Returns the CSRF token that a page with a session needs.
+   * @param options.renew Fetches another token, as after a login in another tab; resolves with whether there is one.
+   * @param options.loggedOut Called when the server does not know the user any more.
    */
-  constructor(root, { token = () => "" } = {}) {
+  constructor(root, { token = () => "", renew = async () => false, loggedOut = () => {} } = {}) {
     this.root = new URL(root, location.href);
-    this.token = token;
+    Object.assign(this, { token, renew, loggedOut });
   }
 
   url(path) {
@@ -53,24 +55,32 @@ export class Api {
    * @param options.key The name of a request that creates something: repeated with it, it creates nothing more.
    */
   async call(method, path, content, { key } = {}) {
-    const headers = { Accept: "application/json" };
     const body = content === undefined ? undefined : JSON.stringify(content);
-    if (key) headers["Idempotency-Key"] = key;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    if (method !== "GET") headers["X-CSRFToken"] = this.token();
-    const signal = AbortSignal.timeout(PATIENCE + (body?.length ?? 0) / SLOWEST);
-    let response, text;
-    try {
-      response = await fetch(this.url(path), { method, headers, body, signal, credentials: "same-origin" });
-      text = await response.text();
-    } catch {
-      throw new Unreachable();
+    let { response, text } = await this.send(method, path, body, key);
+    if (response.status === 403 && text.includes("CSRF")) {
+      if (await this.renew()) ({ response, text } = await this.send(method, path, body, key));
+      else this.loggedOut();
     }
+    if (response.status === 401) this.loggedOut();
     if (!response.ok) throw new Refused(response.status, detailOf(text) || `${response.status} ${response.statusText}`);
     try {
       return text ? JSON.parse(text) : null;
     } catch {
       // Such as the page with which a network asks for a login.
+      throw new Unreachable();
+    }
+  }
+
+  async send(method, path, body, key) {
+    const headers = { Accept: "application/json" };
+    if (key) headers["Idempotency-Key"] = key;
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (method !== "GET") headers["X-CSRFToken"] = this.token();
+    const signal = AbortSignal.timeout(PATIENCE + (body?.length ?? 0) / SLOWEST);
+    try {
+      const response = await fetch(this.url(path), { method, headers, body, signal, credentials: "same-origin" });
+      return { response, text: await response.text() };
+    } catch {
       throw new Unreachable();
     }
   }
