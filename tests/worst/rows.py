@@ -46,21 +46,29 @@ class Rows:
         self._large = self._named(path)
 
     def named(self, path: str, method: str) -> str:
-        """A path whose parameters are ids of rows: of large ones for who reads, of new ones for who writes."""
+        """A path whose parameters are ids of rows: of large ones for who reads, copies or deletes, of new ones for who
+        writes.
+        """
         wanted = set(PARAMETER.findall(path))
         if not wanted:
             return path
-        names = self._large if method == "GET" and self._large else self._new(wanted)
+        if self._large and (method == "GET" or path.endswith("/copy")):
+            names = self._large
+        else:
+            names = self._new(wanted, large=method == "DELETE")
         return PARAMETER.sub(lambda match: names[match[1]], path)
 
-    def _new(self, wanted: set[str]) -> dict[str, str]:
+    def _new(self, wanted: set[str], *, large: bool = False) -> dict[str, str]:
         names = {"namespace": "child"}
         if "assistant_id" in wanted:
             names["assistant_id"] = self.send("POST", "/assistants", {"graph_id": "talking"})["assistant_id"]
         if "cron_id" in wanted:
             names["cron_id"] = self.send("POST", "/runs/crons", CRON)["cron_id"]
         if wanted & {"thread_id", "run_id", "checkpoint_id"}:
-            thread = self.send("POST", "/threads", {"metadata": {"graph_id": "talking"}})["thread_id"]
+            if large and self._large:
+                thread = self.send("POST", f"/threads/{self._large['thread_id']}/copy")["thread_id"]
+            else:
+                thread = self.send("POST", "/threads", {"metadata": {"graph_id": "talking"}})["thread_id"]
             edit = {"values": {"messages": []}, "as_node": "talk"}
             checkpoint = self.send("POST", f"/threads/{thread}/state", edit)
             names |= {"thread_id": thread, "checkpoint_id": checkpoint["checkpoint_id"]}
