@@ -25,7 +25,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 RUNS = {
     **RUNS,
     "GRAPHS": {"agent": "deerflow_site.graphs.agent:graph", **{name: f"tests.support.graphs:{name}" for name in (
-        "steps", "parallel", "questions", "failing", "stubborn", "talking", "talking_thrice", "nested", "sleeping", "asking", "siblings"
+        "steps", "parallel", "questions", "failing", "stubborn", "talking", "thrice", "nested", "sleeping", "asking", "siblings"
     )}},
     "LEASE": 6.0,
     "HEARTBEAT": 1.0,

@@ -168,7 +168,7 @@ def _talking() -> Any:
 talking = _talking()
 
 
-def _talking_thrice() -> Any:
+def _thrice() -> Any:
     """Three nodes, t1 to t3, each with a call of a model."""
     from tests.support.chat_models import Talker
 
@@ -189,7 +189,7 @@ def _talking_thrice() -> Any:
     return builder.compile()
 
 
-talking_thrice = _talking_thrice()
+thrice = _thrice()
 
 
 def _nested() -> Any:

@@ -27,7 +27,7 @@ def quiet(run_settings: Any) -> None:
 
 async def in_the_second_call(driver: Driver) -> tuple[Run, Any]:
     """A run whose first call is in its log, and its execution."""
-    run = await driver.start("talking_thrice", INPUT, durability="sync")
+    run = await driver.start("thrice", INPUT, durability="sync")
     await driver.executing(run, "t2")
     async with asyncio.timeout(10):
         while not await in_database(logged, run.id):
