@@ -45,7 +45,7 @@ def progress(bulk: BulkAction) -> dict[str, Any]:
     left = bulk.total - bulk.handled
     note = ""
     if bulk.waits_because:
-        note = f"It waits, because the user of the next run is at a limit: {bulk.waits_because}"
+        note = f"Some runs are put off, because their users are at a limit: {bulk.waits_because}"
     elif not over and not Worker.objects.alive(clock.now()).exists():
         note = NOBODY
     elif over and left:

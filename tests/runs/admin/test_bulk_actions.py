@@ -114,7 +114,7 @@ def test_it_says_why_it_does_not_proceed(operator: Client, run_settings: Any) ->
     bulk = begun(make_run("error", thread=thread), kind="retry")
     assert operator.get(f"{BULK}{bulk.pk}/progress/").json()["note"] == bulk_actions.NOBODY
     assert advance(bulk.id, seconds=30) is Step.WAITS
-    assert "is at a limit" in operator.get(f"{BULK}{bulk.pk}/progress/").json()["note"]
+    assert "are at a limit" in operator.get(f"{BULK}{bulk.pk}/progress/").json()["note"]
 
 
 @pytest.mark.parametrize("wrong", ["x", "0193f5a2-0000-7000-8000-000000000000", "'; --"])

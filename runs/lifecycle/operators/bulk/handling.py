@@ -37,7 +37,7 @@ KEPT = 1000
 class Step(Enum):
     #: A run was handled; there may be more.
     HANDLED = "handled"
-    #: It must wait, because a limit of a user is reached.
+    #: The runs that are left wait, because limits of their users are reached.
     WAITS = "waits"
     #: Another process works on it at this moment.
     HELD = "held"
@@ -142,27 +142,36 @@ def handle_next(bulk_id: UUID) -> Step:
         bulk = found.select_for_update(skip_locked=True, of=("self",)).first()
         if bulk is None:
             return Step.HELD if found.exists() else Step.OVER
-        targets = BulkTarget.objects.filter(bulk=bulk)
+        targets = BulkTarget.objects.filter(bulk=bulk, refusal="")
         later = targets if bulk.cursor is None else targets.filter(run_id__gt=bulk.cursor)
         run_id = later.order_by("run_id").values_list("run_id", flat=True).first()
         if run_id is None:
-            _end(bulk, BulkState.FINISHED)
-            return Step.OVER
+            return _end_pass(bulk, targets.exists())
         try:
             counter, refusal = _act(bulk, run_id)
         except LimitReached as error:
-            BulkAction.objects.filter(id=bulk_id).update(waits_because=str(error))
-            return Step.WAITS
+            # One user's limit does not keep the runs of others: this one is tried again in the next pass.
+            BulkAction.objects.filter(id=bulk_id).update(cursor=run_id, waits_because=str(error))
+            return Step.HANDLED
         target = targets.filter(run_id=run_id)
         if refusal and bulk.refused + bulk.failed < KEPT:
             target.update(refusal=refusal)
         else:
             target.delete()
-        counted: dict[str, Any] = {counter: F(counter) + 1}
-        BulkAction.objects.filter(id=bulk_id).update(
-            state=BulkState.RUNNING, cursor=run_id, waits_because="", **counted
-        )
+        changes: dict[str, Any] = {"state": BulkState.RUNNING, "cursor": run_id, counter: F(counter) + 1}
+        if bulk.cursor is None:
+            changes["waits_because"] = ""
+        BulkAction.objects.filter(id=bulk_id).update(**changes)
         return Step.HANDLED
+
+
+def _end_pass(bulk: BulkAction, some_wait: bool) -> Step:
+    """After the last run: end, or begin again with the runs that were put off."""
+    if not some_wait:
+        _end(bulk, BulkState.FINISHED)
+        return Step.OVER
+    BulkAction.objects.filter(id=bulk.id).update(cursor=None)
+    return Step.WAITS
 
 
 def _act(bulk: BulkAction, run_id: UUID) -> tuple[str, str]:

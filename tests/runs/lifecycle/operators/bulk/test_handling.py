@@ -251,6 +251,25 @@ def test_retries_wait_while_their_user_has_too_many_pending_runs(run_settings: A
 
 
 @pytest.mark.django_db
+def test_the_limit_of_one_user_does_not_keep_the_runs_of_others(run_settings: Any) -> None:
+    run_settings(USER_QUEUE=1)
+    person = make_user()
+    for _ in range(3):
+        make_run("error", thread=make_thread(user=person))
+    for _ in range(2):
+        make_run("error", thread=make_thread(user=make_user()))
+    bulk = begin("retry", Run.objects.all(), ADA)
+    for done in (3, 4):
+        assert advance(bulk.id, seconds=30) is Step.WAITS
+        assert counts(bulk) == (5, done, 0, 0)
+        assert "wait already" in bulk.waits_because
+        Run.objects.filter(status="pending").update(status="success")
+    assert advance(bulk.id, seconds=30) is Step.OVER
+    assert counts(bulk) == (5, 5, 0, 0)
+    assert Run.objects.exclude(parent=None).count() == 5
+
+
+@pytest.mark.django_db
 def test_a_bounded_number_of_refusals_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handling, "KEPT", 2)
     bulk = act("cancel", *(make_run("success") for _ in range(4)))
