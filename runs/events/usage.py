@@ -14,6 +14,8 @@ from runs.protocols.agent.items import MODEL
 
 #: The most models that are told apart, and the most characters of a name.
 MOST_MODELS, LONGEST_NAME = 50, 100
+#: The most characters of a log that are read for it.
+MOST_READ = 64 * 1024 * 1024
 #: Where the tokens of further models are counted.
 OTHERS = "others"
 
@@ -36,14 +38,17 @@ def count(used: ByModel, model: str, received: int, sent: int) -> None:
 
 def logged(run_id: UUID, *, before: int | None = None) -> ByModel:
     """What the calls in a run's log have used. Those that had not ended, or were not flushed when their
-    process died, are unknown.
+    process died, are unknown, and so are those beyond `MOST_READ`.
 
     Args:
         before: Only attempts of earlier epochs.
     """
     models: dict[str, str] = {}
     used: ByModel = {}
+    size = 0
     for _, data in table.packs(run_id, containing=MODEL, before=before):
+        if (size := size + len(data)) > MOST_READ:
+            break
         for mode, _, _, note in decode(data):
             if mode == MODEL:
                 _take(note, models, used)

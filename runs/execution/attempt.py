@@ -182,6 +182,9 @@ class Execution:
             # The interrupts can still be answered once the deployed code has the node again.
             asked = {key: questions(each) for key, each in error.questions.items()}
             outcome = replace(outcome, interrupts=asked)
+        if outcome.ending is Ending.DRAINED:
+            # Nothing is written of it: the next attempt finds its tokens in the log.
+            return outcome
         return replace(outcome, **columns(await self._used()))
 
     async def _used(self) -> ByModel:
@@ -189,7 +192,12 @@ class Execution:
         used = self._graph.usage.by_model
         if self.run.attempt == 1:
             return used
-        found = await in_database(logged, self.run.id, before=self.run.epoch)
+        try:
+            found = await in_database(logged, self.run.id, before=self.run.epoch)
+        except Exception as error:
+            # A run does not fail because its tokens cannot be counted.
+            logger.warning("Run %s: the tokens of its earlier attempts are unknown: %s", self.run.id, error)
+            return used
         for model, (received, sent) in used.items():
             count(found, model, received, sent)
         return found

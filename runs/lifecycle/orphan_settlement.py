@@ -82,7 +82,7 @@ def settle_orphan(run: Run, *, resume: bool) -> bool:
 
 def fail_orphan(run: Run) -> bool:
     """End an orphan in an error. Returns and raises like `settle_orphan`."""
-    # Before anything is locked, because it may read much of the log.
+    # Read before anything is locked, because it may be much of the log.
     used = logged(run.id)
     now = clock.now()
     with transaction.atomic():

@@ -6,8 +6,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from runs.events.usage import columns, logged
+from runs.execution import attempt
 from runs.lifecycle.cancellation import cancel
 from runs.lifecycle.outcomes import Stop
 from runs.lifecycle.reconcile import Caller, reconcile
@@ -63,6 +65,23 @@ async def test_of_a_run_that_was_requeued(quiet: None, driver: Driver) -> None:
     row = await driver.finish(run)
     assert (row.status, row.attempt) == ("success", 2)
     await told(run, 3)
+
+
+async def test_a_run_does_not_fail_because_its_tokens_cannot_be_read(
+    quiet: None, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run, execution = await in_the_second_call(driver)
+
+    def failing(*arguments: Any, **more: Any) -> Any:
+        raise OperationalError("The connection is gone.")
+
+    monkeypatch.setattr(attempt, "logged", failing)
+    execution.request_requeue()
+    row = await driver.finish(run)
+    assert (row.status, row.attempt) == ("success", 2)
+    # The third call alone.
+    assert row.output_tokens == INPUT["tokens"]
+    assert "are unknown: The connection is gone." in caplog.text
 
 
 async def test_of_a_run_whose_process_was_lost(quiet: None, driver: Driver) -> None:

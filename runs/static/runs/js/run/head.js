@@ -54,7 +54,7 @@ export class Head {
       worker && !worker.ended ? ["Worker ", worker.url ? h("a", { href: worker.url }, worker.process) : h("b", {}, worker.process)] : null,
       status === "pending" ? ["Queue ", h("b", {}, queue), `, priority ${priority}`] : null,
       tokens[0] + tokens[1] ? [usage.atLeast ? "At least " : null, h("b", {}, (tokens[0] + tokens[1]).toLocaleString("en")), " tokens", usage.models.length > 1 ? ` (${usage.models.map(({ name, input, output }) => `${name} ${(input + output).toLocaleString("en")}`).join(", ")})` : null] : null,
-      usage.cost ? ["Cost ", h("b", {}, usage.cost), usage.unpriced.length ? ` without ${usage.unpriced.join(", ")}, which no price is set for` : null] : null,
+      usage.cost ? [usage.atLeast ? "Cost at least " : "Cost ", h("b", {}, usage.cost), usage.unpriced.length ? ` without ${usage.unpriced.join(", ")}, which no price is set for` : null] : null,
       trace && times.started ? h("a", { href: trace, rel: "noreferrer" }, "Trace") : null,
       cancel && IN_FLIGHT.includes(status) ? "Cancel requested" : null,
       parent.length ? ["From ", related(parent[0])] : null,
