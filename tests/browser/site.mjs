@@ -77,6 +77,8 @@ export class Page {
 
   /** The violations of axe's rules. */
   async axe() {
+    // Without its styles a page breaks other rules.
+    await this.tab.waitForLoadState("load");
     await this.tab.evaluate(AXE);
     const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
