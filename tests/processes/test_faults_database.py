@@ -53,7 +53,8 @@ def test_a_storm_that_ends_every_connection_loses_and_doubles_nothing(site: Site
         read_everything(site, run, reader.finish())
     stop(serving, *executing)
     sound(
-        site, allowed=r"could not be| ERROR runs\.api\.responses\.errors: | ERROR django\.request: Service Unavailable"
+        site,
+        allowed=r"could not be| ERROR runs\.api\.responses\.errors: | ERROR django\.request: Service Unavailable",
     )
 
 
