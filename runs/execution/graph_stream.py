@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from langgraph.runtime import RunControl
@@ -85,7 +86,8 @@ class GraphStream:
         # The task's own context, which what the graph starts inherits.
         noting.set(notes := Notes(self._stream))
         if self._run.attempt > 1:
-            self.recorded.told, lines = await in_database(_earlier, self._run)
+            earlier = partial(in_database, _earlier, self._run)
+            self.recorded.told, lines = await self._writer.patiently(earlier)
             notes.count(*lines)
         begun = await self._begun()
         if not begun and self._run.attempt > 1 and self._durability == Durability.EXIT:

@@ -151,7 +151,7 @@ class ThreadWriter(LoopBound):
     async def _keep_base(self) -> None:
         async with self._base_lock:
             if self._on_base is not None:
-                await shielded(asyncio.ensure_future(self._read(self._on_base)))
+                await shielded(asyncio.ensure_future(self.patiently(self._on_base)))
                 self._on_base = None
 
     def _rows(self) -> Rows:
@@ -191,7 +191,7 @@ class ThreadWriter(LoopBound):
         if self._epoch == 1 and not self._wrote:
             # The thread's first writer: nothing is stored yet, and a query would cost as much as a step.
             return None
-        found = await self._read(lambda: self._reader.aget_tuple(config))
+        found = await self.patiently(lambda: self._reader.aget_tuple(config))
         if found is not None:
             go_on_after(found.checkpoint["id"])
             self.note(found)
@@ -218,10 +218,18 @@ class ThreadWriter(LoopBound):
             checkpoint: The checkpoint that the run's request names.
             whole: Whether to include all checkpoints that the run created.
         """
-        places = addressed(checkpoint)
-        if whole:
-            places += await self._storage.places_of_run(self._thread_id, self._run_id)
-        return await self._storage.snapshot_writes(self._thread_id, also=places)
+
+        async def read() -> Snapshot:
+            places = addressed(checkpoint)
+            if whole:
+                places += await self._storage.places_of_run(self._thread_id, self._run_id)
+            return await self._storage.snapshot_writes(self._thread_id, also=places)
+
+        return await self.patiently(read)
+
+    async def patiently(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read what an attempt needs, also if the database is away for a moment. Raises StorageUnavailable."""
+        return await read_again(read, seconds=self._storage.commits.retry_seconds)
 
     async def alist(
         self,
@@ -244,13 +252,10 @@ class ThreadWriter(LoopBound):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         return await self._here(
-            lambda: self._read(
+            lambda: self.patiently(
                 lambda: self._reader.aget_delta_channel_history(config=config, channels=channels)
             )
         )
-
-    async def _read(self, read: Callable[[], Awaitable[T]]) -> T:
-        return await read_again(read, seconds=self._storage.commits.retry_seconds)
 
     def with_allowlist(self, extra_allowlist: Any) -> ThreadWriter:
         """Allow these classes in checkpoints too.
