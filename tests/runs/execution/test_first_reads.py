@@ -22,7 +22,8 @@ async def test_the_log_of_earlier_attempts_is_read_again(
     quiet: None, driver: Driver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, execution = await in_the_second_call(driver)
-    earlier, failed = graph_stream._earlier, []
+    earlier = graph_stream._earlier
+    failed: list[int] = []
 
     def once(*arguments: Any) -> Any:
         if not failed:
