@@ -75,7 +75,7 @@ def dev(arguments: Sequence[str]) -> int:
 
 
 def environment(project: Project) -> dict[str, str]:
-    """The environment of the server processes, which add what `env` says: anew at each reload."""
+    """The environment of the server processes. They add the variables of `env` at each start."""
     defaults = {
         "DJANGO_SETTINGS_MODULE": "deerflow_site.settings",
         "DATA_DIR": str(project.folder / ".deerflow"),

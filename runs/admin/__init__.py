@@ -8,12 +8,11 @@ from runs.admin import (
     inbox,
     queues,
     runs,
-    site_actions,
     threads,
     webhooks,
     workers,
 )
-from runs.admin.overview import dashboard
+from runs.admin.overview import dashboard, site_actions
 
 __all__ = [
     "assistants",

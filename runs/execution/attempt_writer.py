@@ -103,7 +103,12 @@ class AttemptWriter(ThreadWriter):
         beginning.
         """
         places = addressed(run.kwargs.get("checkpoint"))
-        await self._storage.remove_run(run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places)
+        # It can be repeated: what is removed already is not there.
+        await self.patiently(
+            lambda: self._storage.remove_run(
+                run.thread_id, run.id, epoch=run.epoch, writes=run.base, also=places
+            )
+        )
 
     async def withdraw_used_interrupts(self) -> None:
         """Remove the interrupts of tasks whose answers a subgraph below them has used."""

@@ -228,7 +228,10 @@ class ThreadWriter(LoopBound):
         return await self.patiently(read)
 
     async def patiently(self, read: Callable[[], Awaitable[T]]) -> T:
-        """Read what an attempt needs, also if the database is away for a moment. Raises StorageUnavailable."""
+        """Make a call that may be repeated, such as a read, also if the database is away for a moment.
+
+        Raises StorageUnavailable after the time for which writes are repeated.
+        """
         return await read_again(read, seconds=self._storage.commits.retry_seconds)
 
     async def alist(

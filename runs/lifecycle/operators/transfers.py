@@ -136,7 +136,7 @@ def _imported(parsed: Iterator[dict[str, Any]], *, user_id: UserId, by: Operator
         Attempt.objects.bulk_create(_attempt(run, row) for row in rows if row.get("type") == "attempt")
         events = RunEvent.objects.bulk_create(_event(run, row) for row in rows if row.get("type") == "event")
         last = max([last, *((event.epoch, event.seq) for event in events)])
-    # A file that was cut has fewer events than its run had, and readers would wait for the others in vain.
+    # A file that was cut has fewer events than its run had, and readers would wait for the missing ones.
     run.event_count = last[1] if last[0] == run.epoch else 0
     run.save(update_fields=["event_count"])
     RunAction.objects.create(

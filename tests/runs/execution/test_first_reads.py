@@ -37,6 +37,23 @@ async def test_the_log_of_earlier_attempts_is_read_again(
     assert (row.status, row.attempt, failed) == ("success", 2, [1])
 
 
+async def test_what_an_attempt_left_is_removed_again() -> None:
+    calls: list[int] = []
+
+    class Storage:
+        commits = SimpleNamespace(retry_seconds=5.0)
+
+        async def remove_run(self, *arguments: Any, **more: Any) -> None:
+            calls.append(1)
+            if len(calls) == 1:
+                raise psycopg.OperationalError("the connection is closed")
+
+    writer: Any = AttemptWriter.__new__(AttemptWriter)
+    writer._storage = Storage()
+    await writer.remove_leftovers(SimpleNamespace(kwargs={}, thread_id=None, id=None, epoch=1, base=None))
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize("failures", [1, 1000])
 async def test_pending_writes_are_read_again(failures: int) -> None:
     left = [failures]

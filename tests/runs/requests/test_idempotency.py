@@ -179,7 +179,7 @@ async def test_a_key_of_a_sockets_command_starts_one_run(stranger: httpx.AsyncCl
         await first.send({"id": 1, **command})
         started = await first.receive()
         assert started["type"] == "success", started
-    # The connection is lost, and the next one counts its commands anew.
+    # The connection is lost, and the next one numbers its commands from 1 again.
     async with socket(thread, cookies) as second:
         await second.send({"id": 7, **command})
         assert (await second.receive())["result"] == started["result"]
