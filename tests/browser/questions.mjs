@@ -223,6 +223,31 @@ test("what is written on a card stays there while another thread is open", async
   await page.done();
 });
 
+test("what is written on a card is kept over a reload", async () => {
+  const page = await chat(await person(), { assistant: "asking" });
+  await page.send(JSON.stringify(langchain(mail, action("pay", { sum: 1 }, ["approve", "reject"]))));
+  await page.has(".q");
+  await field(page, "to", { exact: true }).fill("bob@example.com");
+  await field(page, "urgent").check();
+  await page.tab.getByRole("tab", { name: /pay/ }).click();
+  await page.button("Reject…").click();
+  await field(page, "Why not?").fill("Not now.");
+  await page.tab.reload();
+  await page.has(".q");
+  assert.equal(await field(page, "to", { exact: true }).inputValue(), "bob@example.com");
+  assert.ok(await field(page, "urgent").isChecked());
+  await page.button("Approve with edits").click();
+  assert.equal(await field(page, "Why not?").inputValue(), "Not now.");
+  await page.button("Reject").click();
+  await page.has(".codebox");
+  assert.deepEqual(JSON.parse(await page.tab.locator(".codebox code").innerText()).decisions, [
+    { type: "edit", edited_action: { name: "send_mail", args: { to: "bob@example.com", copies: 1, urgent: true } } },
+    { type: "reject", message: "Not now." },
+  ]);
+  assert.equal(await page.tab.evaluate(() => Object.keys(sessionStorage).filter((name) => name.includes(" card ")).length), 0);
+  await page.done();
+});
+
 test("what is written while a question waits is no answer to it", async () => {
   const page = await chat(await person(), { assistant: "asking" });
   await page.send('{"question": "Which?", "options": ["tea"]}');

@@ -3,6 +3,7 @@
 import { button, h, icon } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
 import { Empty } from "./empty.js";
+import { keep, kept } from "./kept.js";
 import { Log } from "./log.js";
 import { titleOf } from "./threads.js";
 import { timeline } from "./timeline.js";
@@ -99,16 +100,18 @@ export class Stage {
       const written = this.card?.written ?? [];
       if (written.length) this.over = this.overElement(written, session);
       this.card?.close();
+      this.card?.keep(null);
       this.asked = key;
-      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session) : null);
+      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session, `card ${key}`) : null);
       this.kept.delete(key);
     } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
     return [this.over, this.card?.element];
   }
 
-  makeCard(questions, session) {
+  makeCard(questions, session, name) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    const card = new QuestionCard(withSchemas, { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 });
+    const options = { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 };
+    const card = new QuestionCard(withSchemas, { ...options, kept: kept(name), keep: (texts) => keep(name, texts) });
     if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
     return card;
   }

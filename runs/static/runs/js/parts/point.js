@@ -87,11 +87,16 @@ export class Point {
     }), { kind: kind ?? "b-p" });
     const area = h("div.f.saying", { hidden: true }, h("label", { for: id }, hint), field, h("div.row", {}, send, button("Back", () => toggle(false), { kind: "b-q" })));
     const open = button(label, () => toggle(true), { kind, "aria-expanded": "false" });
-    const toggle = (yes) => {
+    const show = (yes) => {
       area.hidden = !yes;
       set(open, "aria-expanded", String(yes));
+    };
+    const toggle = (yes) => {
+      show(yes);
       (yes ? field : open).focus();
     };
+    // A text that was kept over a reload is seen again.
+    field.addEventListener("input", () => show(true));
     return { open, area };
   }
 

@@ -7,16 +7,21 @@ import { seconds } from "./words.js";
 
 let cards = 0;
 
+const shown = (control) => (control.type === "checkbox" ? (control.checked ? "on" : "off") : control.value);
+
 export class QuestionCard {
   /**
    * @param questions The interrupts: {id, value, schema}.
    * @param options.send Sends the answers, a list of {interrupt_id, response, namespace}; rejects with why not.
    * @param options.since When they were asked, in milliseconds of the clock.
+   * @param options.kept What was written on the same card before a reload.
+   * @param options.keep Keeps what is written: a list with a text or null for each field, or nothing.
    */
-  constructor(questions, { send, since }) {
+  constructor(questions, { send, since, kept = [], keep = () => {} }) {
     const name = `question-${++cards}`;
     this.send = send;
     this.since = since;
+    this.keep = keep;
     this.questions = questions.map((question) => ({ ...question, ...readQuestion(question) }));
     this.points = this.questions.flatMap((question) => question.points.map((point) => new Point(point, this)));
     this.waiting = h("span.num");
@@ -36,8 +41,10 @@ export class QuestionCard {
       this.panels.append(point.element);
     });
     this.element = h("div.step.asks.end", {}, h("section.q", { "aria-labelledby": name }, h("header.q-h", {}, icon("ask"), h("b", { id: name, dir: "auto" }, title), h("span.sp"), this.waiting), this.tabs, this.panels, this.note));
-    this.controls = [...this.element.querySelectorAll("textarea, input:not([type=checkbox])")].map((control) => ({ control, first: control.value }));
+    this.controls = [...this.element.querySelectorAll("textarea, select, input:not([type=password])")].map((control) => ({ control, first: shown(control) }));
     this.show(0);
+    this.restore(kept);
+    this.element.addEventListener("input", () => keep(this.texts));
     this.tick();
     this.clock = setInterval(() => this.tick(), 15_000);
   }
@@ -97,6 +104,7 @@ export class QuestionCard {
       await this.send(responses);
       if (this.sending) setText(this.note, "Sent.");
       this.isSent = this.sending;
+      if (this.isSent) this.keep(null);
     } catch (error) {
       this.reopen(`Not sent: ${error.message}`);
     }
@@ -110,9 +118,26 @@ export class QuestionCard {
     setText(this.note, why);
   }
 
+  /** What each field has that it did not have first, or null; null if no field has. */
+  get texts() {
+    const texts = this.controls.map(({ control, first }) => (shown(control) === first ? null : shown(control)));
+    return texts.some((text) => text !== null) ? texts : null;
+  }
+
+  restore(texts) {
+    this.controls.forEach(({ control }, place) => {
+      if (texts?.[place] == null) return;
+      if (control.type === "checkbox") control.checked = texts[place] === "on";
+      else control.value = texts[place];
+      for (let fold = control.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+      control.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+  }
+
   /** What was written on it and is not sent: [{label, text}]. */
   get written() {
-    const changed = this.isSent || this.sending ? [] : this.controls.filter(({ control, first }) => control.value !== first && control.value);
+    const isText = ({ type, tagName }) => type !== "checkbox" && tagName !== "SELECT";
+    const changed = this.isSent || this.sending ? [] : this.controls.filter(({ control, first }) => isText(control) && control.value !== first && control.value);
     return changed.map(({ control }) => ({ label: control.labels?.[0]?.textContent ?? "", text: control.value }));
   }
 
