@@ -10,7 +10,9 @@ import sys
 
 from tests.support.postgres import server
 
-TEST = "tests/crash_points/test_generated.py::test_generated_cases_end_as_plain_langgraph_allows"
+TESTS = "tests/crash_points/test_generated.py"
+TEST = f"{TESTS}::test_generated_cases_end_as_plain_langgraph_allows"
+KNOWN = f"{TESTS}::test_a_case_that_was_wrong_once"
 #: The number of graphs on SQLite and on PostgreSQL, and of accidents of a graph that is not small.
 SQLITE, POSTGRESQL, POINTS = 500, 100, 20
 
@@ -36,6 +38,15 @@ def play(label: str, graphs: int, points: int, seed: int, database: str = "") ->
     return max(each.wait() for each in running)
 
 
+def play_known() -> int:
+    """Play the cases that failed once at every point, on SQLite."""
+    print("=== SQLite: cases that failed once, at every point", flush=True)
+    environment = {**os.environ, "CRASH_POINTS": "1000"}
+    environment.pop("DATABASE_URL", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:logging", KNOWN]
+    return subprocess.run(command, env=environment).returncode
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash_points", description=__doc__)
     parser.add_argument("--sqlite", type=int, default=SQLITE, help=f"graphs on SQLite (default: {SQLITE})")
@@ -47,7 +58,7 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=random.randrange(10**9))
     given = parser.parse_args()
-    failed = play("SQLite", given.sqlite, given.points, given.seed) if given.sqlite else 0
+    failed = play_known() | play("SQLite", given.sqlite, given.points, given.seed) if given.sqlite else 0
     if given.postgresql:
         with server(fsync=False) as database:
             failed |= play("PostgreSQL", given.postgresql, given.points, given.seed, database.url)
