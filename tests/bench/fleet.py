@@ -66,7 +66,7 @@ async def fleet(
         settings: Entries of the `RUNS` setting that differ from the defaults.
     """
     (folder / "static").mkdir(parents=True, exist_ok=True)
-    changes = {"DJANGO_SETTINGS_MODULE": "tests.bench.settings", "RUN_SETTINGS": json.dumps(settings)}
+    changes = {"RUN_SETTINGS": json.dumps(settings)}
     opened = Fleet(folder, url, environment(folder, url, **changes))
     log = folder / "fleet.log"
     migration = await Child.start(

@@ -54,6 +54,7 @@ def environment(folder: Path, url: str | None, **changes: str) -> dict[str, str]
         "LANGGRAPH_JSON": str(configuration),
         "DEBUG": "false",
         "LOG_LEVEL": "WARNING",
+        "DJANGO_SETTINGS_MODULE": "tests.bench.settings",
         **({"DATABASE_URL": url} if url else {}),
         **changes,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import struct
 import time
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +31,8 @@ TOKENS, PAUSE = 100, 0.1
 WORDS = 20_000
 #: Seconds after which a reader that never reads is disconnected.
 STALL = 5.0
+#: Bytes that its kernel takes for it: with the usual megabytes the server would not notice.
+UNREAD = 64 * 1024
 SETTINGS = {
     "USER_CONNECTIONS": 0,
     "USER_RUNS_PER_MINUTE": 0,
@@ -105,9 +108,15 @@ def complete(data: bytes) -> tuple[int, bytes, bytes] | None:
     return (data[0], data[start:end], data[end:]) if len(data) >= end and len(data) >= start else None
 
 
-async def connected(server: Server, thread: str) -> Socket:
+async def connected(server: Server, thread: str, *, receives: int | None = None) -> Socket:
+    """A websocket to a thread; `receives` are the bytes that its kernel takes unread, by default megabytes."""
     loop = asyncio.get_running_loop()
-    _, made = await loop.create_connection(lambda: Socket(thread), "127.0.0.1", server.port)
+    link = socket.socket()
+    if receives is not None:
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receives)
+    link.setblocking(False)
+    await loop.sock_connect(link, ("127.0.0.1", server.port))
+    _, made = await loop.create_connection(lambda: Socket(thread), sock=link)
     made.transport.write((HANDSHAKE % thread).encode())
     await made.accepted.wait()
     return made
@@ -155,7 +164,7 @@ async def never_read(server: Server) -> tuple[float, int]:
         async with asyncio.timeout(PATIENCE):
             await teller.ended.wait()
         before = most = resident_bytes(server.pid)
-        deaf = [await connected(server, teller.thread) for _ in range(DEAF)]
+        deaf = [await connected(server, teller.thread, receives=UNREAD) for _ in range(DEAF)]
         for each in deaf:
             each.transport.pause_reading()
             each.command("subscription.subscribe", channels=CHANNELS)
