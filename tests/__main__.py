@@ -25,8 +25,12 @@ class Given:
 
 #: Tests that use no database, or always SQLite, and run once.
 WITHOUT_DATABASE = (
+    "tests/clients/test_javascript.py",
     "tests/deerflow_site",
+    "tests/house",
+    "tests/processes/test_docs.py",
     "tests/reloads",
+    "tests/scenarios/test_documentation.py",
     "tests/stories",
     "tests/runs/graphs",
     "tests/runs/protocols",
