@@ -20,7 +20,7 @@ from django.utils import timezone
 from runs.conf import settings
 from runs.lifecycle import orphan_settlement
 from runs.models import Run, RunStatus
-from runs.process.dead_workers import dead_workers
+from runs.process.dead_workers import FreeLocks, dead_workers
 from runs.process.executor_lock import sole_executor
 from runs.process.leases import mark_dead
 from threads.db import clock
@@ -66,12 +66,14 @@ class Caller:
         worker_id: Its worker, if it executes runs.
         executing: The runs that this worker executes; its other runs are orphans too.
         steady: Returns whether that worker's connection was stable (`dead_workers`).
+        seen: What it has seen of the locks of other workers.
     """
 
     sole: bool | None = None
     worker_id: UUID | None = None
     executing: Collection[UUID] = ()
     steady: Callable[[], bool] = lambda: True
+    seen: FreeLocks | None = None
 
 
 #: A process that executes no runs: a command, or the admin.
@@ -101,7 +103,7 @@ def reconcile(
     tries = caller.sole is None and connection.vendor != "postgresql"
     lock = sole_executor() if tries else nullcontext(bool(caller.sole))
     with lock as alone:
-        dead = dead_workers(sole=alone, own=caller.worker_id, steady=caller.steady)
+        dead = dead_workers(sole=alone, own=caller.worker_id, steady=caller.steady, seen=caller.seen)
         dead = [each for each in dead if each != caller.worker_id]
         found = _orphans(dead, before=before, run_ids=run_ids, caller=caller)
         for batch in _batches(found):

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from django.db import connection
 
 from runs.conf import settings
 from runs.lifecycle.reconcile import SWEEP_BUDGET, Caller, reconcile
-from runs.process.dead_workers import dead_workers
+from runs.process.dead_workers import FreeLocks, dead_workers
 from runs.process.wakeups import WORK, Wakeups
 from runs.retention import policy
 from runs.states.refresh import refresh_stale
@@ -37,6 +38,7 @@ class Sweeps:
         self._active = active
         self._storage = storage
         self._wakeups = wakeups
+        self._free_locks = FreeLocks()
         self._now = asyncio.Event()
         #: Set after each search for orphans, because settled orphans may leave threads stale.
         self._settled = asyncio.Event()
@@ -48,10 +50,13 @@ class Sweeps:
     async def find_the_dead(self) -> None:
         """Look for dead workers, and start the recovery of their runs at once."""
         while connection.vendor == "postgresql":
-            await asyncio.sleep(settings.PROBE * random.uniform(0.8, 1.2))
+            # A suspicion is looked into more often.
+            pause = settings.PROBE / 2 if self._free_locks.some else settings.PROBE
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))
             try:
                 lease = self._heartbeat.lease
-                dead = await in_database(dead_workers, sole=False, own=lease.worker_id, steady=lease.steady)
+                look = partial(dead_workers, own=lease.worker_id, steady=lease.steady, seen=self._free_locks)
+                dead = await in_database(look, sole=False)
                 if set(dead) - {lease.worker_id}:
                     self.now()
             except Exception as error:
@@ -89,8 +94,9 @@ class Sweeps:
         """Settle orphans once; return whether all of them are settled."""
         lease = self._heartbeat.lease
         caller = Caller(
-            sole=True, worker_id=lease.worker_id, executing=frozenset(self._active), steady=lease.steady
-        )
+            sole=True, worker_id=lease.worker_id, executing=frozenset(self._active), steady=lease.steady,
+            seen=self._free_locks,
+        )  # fmt: skip
         report = await in_database(reconcile, caller=caller, budget=SWEEP_BUDGET)
         if report.requeued:
             self._wakeups.tell(WORK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from django.utils import timezone
 from runs.models import Worker
 from runs.process import dead_workers as deaths
 from runs.process import leases
-from runs.process.dead_workers import dead_workers
+from runs.process.dead_workers import FreeLocks, dead_workers
 from threads.checkpoints.postgres.storage import connection_string
 from threads.db.database import in_database, threads
 from threads.db.ids import new_id
@@ -78,6 +79,39 @@ def test_a_worker_whose_connection_was_ended_a_moment_ago_believes_in_no_free_lo
     worker()
     lock(own)
     assert dead_workers(sole=False, own=own, steady=lambda: False) == [expired]
+
+
+def test_a_lock_that_was_free_for_long_is_a_death_whatever_happened_to_connections_meanwhile(
+    lock: Callable[[UUID], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, gone, back = worker(), worker(), worker()
+    lock(own)
+    seen = FreeLocks()
+
+    def found() -> list[UUID]:
+        return dead_workers(sole=False, own=own, steady=lambda: False, seen=seen)
+
+    assert found() == []
+    assert seen.some
+    Worker.objects.filter(id=back).update(heartbeat_at=timezone.now())
+    monkeypatch.setattr(deaths, "GONE", 0.05)
+    time.sleep(0.06)
+    assert found() == [gone], "the other has renewed its lease since, and may be about to take its lock"
+    time.sleep(0.06)
+    assert found() == sorted([gone, back])
+    lock(back)
+    assert found() == [gone]
+
+
+def test_what_was_not_looked_at_for_a_while_is_not_known_to_have_been_free() -> None:
+    seen, one, beat = FreeLocks(), new_id(), timezone.now()
+    seen.note({one: beat}, now=100.0)
+    seen.note({one: beat}, now=100.0 + deaths.UNSEEN + 0.1)
+    assert seen.gone(now=100.0 + deaths.UNSEEN + 0.2) == set()
+    seen.note({one: beat}, now=100.0 + 2 * deaths.UNSEEN)
+    assert seen.gone(now=100.1 + deaths.UNSEEN + deaths.GONE) == {one}
+    seen.note({}, now=100.2 + 2 * deaths.UNSEEN)
+    assert not seen.some
 
 
 async def test_a_lease_is_not_steady_for_a_while_after_its_connection_was_ended(
