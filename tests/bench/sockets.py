@@ -26,7 +26,10 @@ AT_ONCE = 50
 #: Seconds for all sockets to connect, or for all runs to end.
 PATIENCE = 300.0
 #: Tokens of each streaming socket, and seconds between two of them.
-TOKENS, PAUSE = 100, 0.1
+TOKENS, PAUSE = 200, 0.1
+#: Seconds between the starts of two runs: all stream together for half of the time. A process starts fewer than a
+#: hundred runs each second, and while it is asked for more, its tokens wait behind their starts.
+BETWEEN = 0.05
 #: Words for a reader that never reads: some megabytes of events.
 WORDS = 20_000
 #: Seconds after which a reader that never reads is disconnected.
@@ -147,8 +150,7 @@ async def stream(sockets: list[Socket]) -> list[float]:
     for each in sockets:
         said = {"messages": [{"role": "user", "content": "hi"}], "tokens": TOKENS, "pause": PAUSE}
         each.command("run.start", assistant_id="stamped", input=said)
-        # People do not begin all at once.
-        await asyncio.sleep(PAUSE / 10)
+        await asyncio.sleep(BETWEEN)
     async with asyncio.timeout(PATIENCE):
         await asyncio.gather(*(each.ended.wait() for each in sockets))
     if missing := [len(each.delays) for each in sockets if len(each.delays) != TOKENS]:
