@@ -18,6 +18,7 @@ from runs.identity.auth_file import configured
 from runs.identity.auth_file.permission import (
     SAFE_METHODS,
     body_of,
+    permit,
     permitted,
     query_with,
     require_scope,
@@ -38,6 +39,9 @@ from threads.db.time_limits import searching_for
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
 CANCELS = "cancel_on_disconnect"
+#: The rule that such a request must satisfy too, and the request's attribute for what that leaves of its principal.
+CANCEL_RULE = cast(Rule, rule_for("POST", "/threads/{}/runs/{}/cancel"))
+CANCELLER = "canceller"
 NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
 #: Values of `Sec-Fetch-Site` for a request that no other site's page has sent.
 OWN_REQUESTS = frozenset({"same-origin", "none"})
@@ -74,8 +78,17 @@ async def principal_of(request: HttpRequest) -> Principal:
     if file is None:
         return principal
     allowed = await permitted(request, principal, rule)
+    if may_cancel(request):
+        match = request.resolver_match
+        canceller = await permit(principal, CANCEL_RULE, match.kwargs if match else {}, {})
+        setattr(request, CANCELLER, canceller.principal)
     _bring_to_view(request, allowed.body)
     return allowed.principal
+
+
+def canceller_of(request: HttpRequest) -> Principal:
+    """The principal of an authenticated request, as far as it may cancel runs."""
+    return cast(Principal, getattr(request, CANCELLER, request.auth))  # type: ignore[attr-defined]
 
 
 def _bring_to_view(request: HttpRequest, body: Any) -> None:

@@ -24,7 +24,7 @@ from runs.api.responses.locations import contents, locations
 from runs.api.routes.runs import find_run
 from runs.exceptions import NotFound
 from runs.identity.auth_file import configured
-from runs.identity.requests import standing_of
+from runs.identity.requests import canceller_of, standing_of
 from runs.models import Run
 from runs.protocols.sse import CONTENT_TYPE, START, Projection, listed_values, narrowed, parse_last_event_id
 from runs.requests.bodies import RunBody, RunCreate
@@ -42,7 +42,7 @@ Modes = Annotated[
 
 def _left(request: Request, run: Run, *, cancel: bool) -> Callable[[], None] | None:
     """The callback for a client that disconnects before the end."""
-    return partial(cancel_left, run.id, principal=request.auth) if cancel else None
+    return partial(cancel_left, run.id, principal=canceller_of(request)) if cancel else None
 
 
 # --- create and follow

@@ -8,8 +8,8 @@ from langgraph_sdk import Auth
 
 from runs.identity.auth_file.rules import READING
 
-permissive, read_only, hiding, hiding_assistants, raising, removing, without_threads = (
-    Auth() for _ in range(7)
+permissive, read_only, hiding, hiding_assistants, hiding_changes, raising, removing, without_threads = (
+    Auth() for _ in range(8)
 )
 #: A filter that no row matches.
 NOBODYS = {"whose": "nobody"}
@@ -27,6 +27,11 @@ async def let_read(ctx: Auth.types.AuthContext, value: Any) -> bool:
 
 @hiding.on
 async def hide(ctx: Auth.types.AuthContext, value: Any) -> dict[str, str]:
+    return dict(NOBODYS)
+
+
+@hiding_changes.on.threads.update
+async def hide_from_changes(ctx: Auth.types.AuthContext, value: Any) -> dict[str, str]:
     return dict(NOBODYS)
 
 

@@ -5,6 +5,7 @@ The routes are those of the API's document, so that new ones are tested too.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -143,6 +144,35 @@ async def test_a_file_that_only_lets_read_changes_nothing(ask: Ask) -> None:
             else:
                 assert (status, json.loads(text)["detail"]) == (403, "Forbidden"), (route.name, body, text)
         await ask.unchanged(before, route.name)
+
+
+@pytest.mark.parametrize("place", ["/threads/{q}/runs/{%s}", "/runs/{%s}"])
+@pytest.mark.parametrize("end", ["join", "stream"])
+async def test_leaving_a_response_cancels_for_those_alone_who_may_cancel(
+    ask: Ask, place: str, end: str
+) -> None:
+    headers, by_thread = ask.world.callers["owner"], "{q}" in place
+
+    async def leave(run: str, *, cancels: int) -> int:
+        address = f"{filled(place % run, ask.world.ids)}/{end}?cancel_on_disconnect={cancels}"
+        async with ask.world.http.stream("GET", address, headers=headers) as answer:
+            await anext(answer.aiter_raw(), b"")
+            return answer.status_code
+
+    async def status(run: str) -> str:
+        return (await Run.objects.aget(id=ask.world.ids[run])).status
+
+    ask.configure("read_only")
+    assert await leave("p", cancels=1) == 403
+    assert await leave("p", cancels=0) == 200
+    ask.configure("hiding_changes")
+    assert await leave("p", cancels=1) == (404 if by_thread else 200)
+    ask.configure("permissive")
+    assert await leave("o", cancels=1) == 200
+    async with asyncio.timeout(10):
+        while await status("o") == "pending":
+            await asyncio.sleep(0.02)
+    assert (await status("o"), await status("p")) == ("interrupted", "pending")
 
 
 async def test_a_file_that_fails_lets_nothing_through(ask: Ask, caplog: pytest.LogCaptureFixture) -> None:
