@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +21,7 @@ from runs.admin.run_page.importing import import_page, site_of
 from runs.admin.run_page.steps import Step
 from runs.admin.run_page.transcripts import transcript
 from runs.assistants.drawing import drawn
+from runs.conf import settings
 from runs.encoding import encode
 from runs.events.endings import removed
 from runs.exceptions import InvalidRequest, LimitReached, NotFound, RequestTooLarge, RunsError, ThreadBusy
@@ -31,6 +31,7 @@ from runs.models import Assistant, Run
 from runs.process.current import call
 from runs.protocols.differences import differences
 from runs.protocols.outputs import differing, outputs
+from runs.requests.parsing import parse
 from threads.db import clock
 from threads.models import Thread
 from threads.redaction import redacted
@@ -217,14 +218,12 @@ def take_action(request: HttpRequest, run: Run) -> HttpResponse:
         return refused("Use POST.", 405)
     user: Any = request.user
     try:
-        body = json.loads(request.body or b"{}")
+        body = parse(request.body or b"{}", depth=settings.JSON_DEPTH)
         if not isinstance(body, dict):
             raise InvalidRequest("The body must be an object.")
         if body.get("action") in ("answer", "fork", "rerun") and not user.has_perm(READ):
             return refused(f"You need the permission {READ}.", 403)
         done = act(run, Operator(str(user), "admin", user.pk), body)
-    except ValueError:
-        return refused("The body must be JSON.", 400)
     except RunsError as error:
         return refused(
             str(error), next((code for kind, code in STATUSES.items() if isinstance(error, kind)), 409)

@@ -21,13 +21,15 @@ from django.views.decorators.cache import never_cache
 from runs.admin.rights import OPERATE, READ, VIEW_THREADS, missing, refused
 from runs.admin.run_page.acting import act
 from runs.admin.run_page.facts import page
+from runs.conf import settings
 from runs.encoding import encode
-from runs.exceptions import RunsError
+from runs.exceptions import InvalidRequest, RunsError
 from runs.identity.principals import Principal
 from runs.lifecycle.operators.operations import Operator
 from runs.models import Run
 from runs.process.current import call
 from runs.protocols.differences import differences
+from runs.requests.parsing import parse
 from runs.states.reads import readable_by
 from threads.display import short_id
 from threads.models import Thread
@@ -88,7 +90,7 @@ class Histories:
         user: Any = request.user
         given = request.POST
         try:
-            values = json.loads(given["values"]) if given.get("values", "").strip() else None
+            values = _parsed(given.get("values", ""))
             if run is None:
                 raise Http404
             body = {
@@ -99,10 +101,8 @@ class Histories:
                 "reason": given.get("reason", ""),
             }
             done = act(run, Operator(str(user), "admin", user.pk), body)
-        except ValueError:
-            self.page.message_user(request, "Nothing was changed: the state is no JSON.", messages.ERROR)
         except RunsError as error:
-            self.page.message_user(request, str(error), messages.ERROR)
+            self.page.message_user(request, f"Nothing was changed: {error}", messages.ERROR)
         else:
             rows: Any = [run]
             reason = given.get("reason", "").strip()
@@ -110,6 +110,16 @@ class Histories:
             LogEntry.objects.log_actions(user.pk, rows, CHANGE, said)
             return HttpResponseRedirect(page("run", done["run"]))
         return HttpResponseRedirect(reverse("admin:threads_thread_states", args=[thread_id]))
+
+
+def _parsed(text: str) -> Any:
+    """The state of a form; None if it has none. Raises InvalidRequest."""
+    if not text.strip():
+        return None
+    try:
+        return parse(text.encode(), depth=settings.JSON_DEPTH)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"the state is no JSON that can be stored ({error}).") from None
 
 
 def _states(thread: Thread, before: str | None) -> tuple[list[dict[str, Any]], str]:

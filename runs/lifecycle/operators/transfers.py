@@ -31,6 +31,8 @@ from threads.models import Thread
 from threads.redaction import redacted
 
 TIMES = ("due_at", "started_at", "finished_at")
+#: The greatest number of a file: columns have 32 bits, and the epoch after it must fit.
+MOST_COUNT = 2**31 - 2
 COUNTS = ("attempt", "lost_attempts", "event_count", "input_tokens", "output_tokens", "priority", "epoch")
 #: How many rows are imported in one statement, and the most attempts and records of a file.
 BATCH, MOST_ROWS = 500, 1000
@@ -158,7 +160,7 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
         raise InvalidRequest(f"This site has no graph {head['graph']!r}.")
     metadata = dict(head["metadata"])
     ensure_few(metadata, MOST_METADATA)
-    counts = {name: int(head.get(name, 0)) for name in COUNTS}
+    counts = {name: _count(head.get(name, 0)) for name in COUNTS}
     counts["attempt"], counts["epoch"] = max(1, counts["attempt"]), max(1, counts["epoch"])
     created = _moment(head["created"])
     times = {name: _moment(head[name]) for name in TIMES if head.get(name)}
@@ -183,7 +185,8 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
         error=head.get("error"),
         failure=head.get("failure"),
         usage={
-            model: [int(received), int(sent)] for model, (received, sent) in (head.get("usage") or {}).items()
+            model: [_count(received), _count(sent)]
+            for model, (received, sent) in (head.get("usage") or {}).items()
         }
         or None,
         created_at=created,
@@ -196,10 +199,10 @@ def _create(head: dict[str, Any], *, user_id: UserId) -> Run:
 def _attempt(run: Run, row: Mapping[str, Any]) -> Attempt:
     return Attempt(
         run_id=run.id,
-        number=int(row["number"]),
-        epoch=int(row["epoch"]),
+        number=_count(row["number"]),
+        epoch=_count(row["epoch"]),
         host=str(row["host"])[:255],
-        pid=int(row["pid"]),
+        pid=_count(row["pid"]),
         began_at=_moment(row["began"]),
         ended_at=_moment(row["ended"]) if row.get("ended") else run.finished_at,
         reason=str(row["reason"] or RunStatus.INTERRUPTED)[:11],
@@ -207,7 +210,7 @@ def _attempt(run: Run, row: Mapping[str, Any]) -> Attempt:
 
 
 def _event(run: Run, row: Mapping[str, Any]) -> RunEvent:
-    epoch, number = map(int, str(row["id"]).split("-"))
+    epoch, number = map(_count, str(row["id"]).split("-"))
     at = _moment(row["at"]) if row.get("at") else run.updated_at
     return RunEvent(
         run_id=run.id,
@@ -217,6 +220,15 @@ def _event(run: Run, row: Mapping[str, Any]) -> RunEvent:
         data=encode(row["data"]),
         created_at=at,
     )
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not -MOST_COUNT <= number <= MOST_COUNT:
+        raise InvalidRequest(
+            f"The file cannot be imported: {str(value)[:20]} is no number that a run can have."
+        )
+    return number
 
 
 def _moment(text: str) -> datetime:

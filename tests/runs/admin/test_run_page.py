@@ -131,6 +131,24 @@ def test_an_action_has_the_operator_and_the_reason_on_record(root: Client) -> No
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"[1]", 400),
+        (b"{", 400),
+        (b"[" * 200_000, 400),
+        (b'{"action": "priority", "priority": 1, "reason": "\\ud800"}', 400),
+        (b'{"action": "priority", "priority": 1, "reason": "a\\u0000b"}', 200),
+    ],
+)
+def test_an_action_of_any_body_is_answered(root: Client, body: bytes, status: int) -> None:
+    run = make_run("pending")
+    address = f"/admin/runs/run/{run.pk}/page/act/"
+    assert root.post(address, body, content_type="application/json").status_code == status
+
+
+@pytest.mark.django_db
 def test_events_are_unpacked_filtered_and_paged(root: Client) -> None:
     run = make_run("success")
     task = ["tasks", [], 5, {"id": "T", "name": "plan", "input": {"api_key": "abc"}, "triggers": []}]

@@ -106,6 +106,7 @@ def test_a_fork_that_cannot_be_says_why() -> None:
     assert client.get(f"{THREADS}{uuid4()}/states/").status_code == 404
     for given, why in (
         ({"checkpoint": "x", "values": "{"}, "the state is no JSON"),
+        ({"checkpoint": "x", "values": "[" * 200_000}, "the state is no JSON"),
         ({"values": ""}, "UUID"),
     ):
         client.post(address, given)

@@ -108,6 +108,8 @@ def test_an_export_of_a_log_that_is_being_removed_says_so() -> None:
         ({"graph": "unheard-of"}, "no graph 'unheard-of'"),
         ({"created": "yesterday"}, "ValueError"),
         ({"epoch": 2**70}, "cannot be imported"),
+        ({"epoch": 2**63 - 1}, "no number that a run can have"),
+        ({"usage": {"m": [1, -(2**31)]}}, "no number that a run can have"),
         ({"metadata": {str(number): 1 for number in range(20_000)}}, "at most 10000 values"),
     ],
 )
