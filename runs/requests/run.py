@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.exceptions import InvalidRequest
+from runs.requests.command import sanitised_command
 from threads.metadata import MOST_METADATA, ensure_few
 
 #: Names of `configurable` that belong to the server or to LangGraph; a caller's values are dropped.
@@ -182,22 +183,6 @@ def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in metadata.items() if not _reserved(name, RESERVED_METADATA)}
 
 
-def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The command's known and given parts (null counts as absent), checked."""
-    if command is None:
-        return None
-    parts = {name: command[name] for name in ("update", "goto", "resume") if command.get(name) is not None}
-    update = parts.get("update")
-    if not isinstance(update, dict | None) and not _pairs(update):
-        raise InvalidRequest("command.update must be an object, or a list of [key, value] pairs.")
-    goto = parts.get("goto")
-    if goto is not None and not all(map(_destination, goto if isinstance(goto, list) else [goto])):
-        raise InvalidRequest(
-            'command.goto must be the name of a node, {"node": …, "input": …}, or a list of these.'
-        )
-    return parts
-
-
 def sanitised_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
     """The checkpoint to continue from; None for the thread's latest one.
 
@@ -256,14 +241,3 @@ def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be an object.")
     return value
-
-
-def _pairs(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
-    )
-
-
-def _destination(value: object) -> bool:
-    """Whether the value is a node's name, or an input to send to a node."""
-    return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("node"), str))

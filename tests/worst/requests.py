@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.worst.shapes import SHAPES, Shape, of_schema
+from tests.worst.shapes import OF_FIELDS, SHAPES, Shape, of_schema
 
 #: Sizes of a body, or of a value in it: up to the body's limit; below the limit of an item.
 SIZES = {"8 MB": 8 * 1024 * 1024 - 2000, "0.9 MB": 900_000}
@@ -80,7 +80,7 @@ def _bodies(key: str, schema: dict[str, Any], named: dict[str, Any]) -> Iterator
             if SAME.search(key):
                 # One shape for each field, and each shape once.
                 shapes = dict(list(shapes.items())[position :: len(fields)])
-            for shape, make in shapes.items():
+            for shape, make in (shapes | OF_FIELDS.get(name, {})).items():
                 yield f"{shape} as {name}, {size}", _around(base, name, make, number)
 
 

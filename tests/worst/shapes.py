@@ -81,6 +81,12 @@ def blocks(size: int) -> bytes:
     return b'{"messages":[{"role":"user","content":[' + parts + b"]}]}"
 
 
+def inside(template: str, make: Shape) -> Shape:
+    """A value at the place of `@` in JSON."""
+    before, _, after = template.partition("@")
+    return lambda size: before.encode() + make(size) + after.encode()
+
+
 def secrets(size: int) -> bytes:
     pairs = (
         f'"token{number}":"Bearer a-a-a-a-a"'.encode() for number in range(max(1, min(VALUES, size // 32)))
@@ -119,6 +125,14 @@ SHAPES: dict[str, Shape] = {
     "one strange message": message("a-"),
     "messages": messages,
     "blocks": blocks,
+}
+
+#: What costs much in a field of this name alone, whatever the route.
+OF_FIELDS: dict[str, dict[str, Shape]] = {
+    "command": {
+        # Each is prepared for each task of a step.
+        "targets": inside('{"goto":@}', many('{"node":"talk","input":{}}', CONTAINERS // 2)),
+    },
 }
 
 

@@ -18,8 +18,8 @@ from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
 from runs.identity.auth_file.named import ask_about_copy
+from runs.requests.command import check_targets, sanitised_command
 from runs.requests.idempotency import Once
-from runs.requests.run import sanitised_command
 from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
 from runs.states.edits import begin
@@ -48,6 +48,7 @@ async def create_thread(
     options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists, "once": wanted}
     if not body.supersteps:
         return thread_json(await in_database(_insert, thread, **options))
+    check_targets(*(each.command for step in body.supersteps for each in step.updates if each.command))
     steps = [[_update(each) for each in step.updates] for step in body.supersteps]
     beginning = await begin(thread, steps, principal=request.auth)
     made = await in_database(_insert, thread, **options, along=beginning)

@@ -1,0 +1,55 @@
+"""A client's command, checked, and what is in it. Pure: no Django, no database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from runs.exceptions import InvalidRequest
+
+#: Maximum targets of a request's `goto`. LangGraph prepares each of them anew for each task of the step.
+MOST_TARGETS = 100
+
+
+def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The command's known and given parts (null counts as absent), checked."""
+    if command is None:
+        return None
+    parts = {name: command[name] for name in ("update", "goto", "resume") if command.get(name) is not None}
+    update = parts.get("update")
+    if not isinstance(update, dict | None) and not is_pairs(update):
+        raise InvalidRequest("command.update must be an object, or a list of [key, value] pairs.")
+    check_targets(parts)
+    if not all(map(_is_target, targets(parts))):
+        raise InvalidRequest(
+            'command.goto must be the name of a node, {"node": …, "input": …}, or a list of these.'
+        )
+    return parts
+
+
+def check_targets(*commands: Mapping[str, Any]) -> None:
+    """Raise InvalidRequest if commands that take effect together have too many targets."""
+    if sum(len(targets(command)) for command in commands) > MOST_TARGETS:
+        raise InvalidRequest(f"command.goto has at most {MOST_TARGETS} targets.")
+
+
+def targets(command: Mapping[str, Any]) -> list[Any]:
+    """The targets of a command's `goto`."""
+    goto = command.get("goto")
+    if goto is None:
+        return []
+    return goto if isinstance(goto, list) else [goto]
+
+
+def is_pairs(value: object) -> bool:
+    """Whether a value is a list of [key, value] pairs."""
+    return isinstance(value, list) and all(map(_is_pair, value))
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[0], str)
+
+
+def _is_target(value: object) -> bool:
+    """Whether the value is a node's name, or an input to send to a node."""
+    return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("node"), str))
