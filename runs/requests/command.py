@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runs.exceptions import InvalidRequest
@@ -39,6 +39,22 @@ def targets(command: Mapping[str, Any]) -> list[Any]:
     if goto is None:
         return []
     return goto if isinstance(goto, list) else [goto]
+
+
+def values_in(command: Mapping[str, Any]) -> Iterator[Any]:
+    """All state values that a command brings: its update, and the inputs of its targets."""
+    yield command.get("update")
+    for target in targets(command):
+        if isinstance(target, Mapping):
+            yield target.get("input")
+
+
+def messages_in(values: Any) -> int:
+    """How many messages are in state values: in an object, or in a list of objects or [key, value] pairs."""
+    if isinstance(values, list):
+        return sum(messages_in({pair[0]: pair[1]} if _is_pair(pair) else pair) for pair in values)
+    messages = values.get("messages") if isinstance(values, Mapping) else None
+    return len(messages) if isinstance(messages, list) else 0
 
 
 def is_pairs(value: object) -> bool:

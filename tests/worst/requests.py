@@ -21,6 +21,7 @@ RUN = {"assistant_id": "talking", "input": {"messages": []}, "multitask_strategy
 BODIES: dict[str, Any] = {
     "POST /assistants": {"graph_id": "talking"},
     "POST /assistants/{}/latest": {"version": 1},
+    "POST /threads": {"metadata": {"graph_id": "talking"}},
     "POST /threads/prune": {"thread_ids": ["00000000-0000-4000-8000-000000000000"]},
     "POST /threads/{}/state": {"values": {"messages": []}, "as_node": "talk"},
     "POST /threads/{}/state/checkpoint": {"checkpoint": {}},

@@ -127,12 +127,20 @@ SHAPES: dict[str, Shape] = {
     "blocks": blocks,
 }
 
+#: More messages than an input may have, as small as they can be.
+SMALL_MESSAGES = inside('{"messages":@}', many('"a"'))
+
 #: What costs much in a field of this name alone, whatever the route.
 OF_FIELDS: dict[str, dict[str, Shape]] = {
     "command": {
         # Each is prepared for each task of a step.
         "targets": inside('{"goto":@}', many('{"node":"talk","input":{}}', CONTAINERS // 2)),
+        "messages in pairs": inside('{"update":[["messages",@]]}', many('"a"')),
+        "sent messages": inside('{"goto":{"node":"talk","input":@}}', SMALL_MESSAGES),
     },
+    "input": {"small messages": SMALL_MESSAGES},
+    "values": {"small messages": SMALL_MESSAGES},
+    "supersteps": {"small messages": inside('[{"updates":[{"as_node":"talk","values":@}]}]', SMALL_MESSAGES)},
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runs.exceptions import InvalidRequest
-from runs.requests.command import MOST_TARGETS, check_targets, sanitised_command
+from runs.requests.command import MOST_TARGETS, check_targets, messages_in, sanitised_command, values_in
 
 
 def test_an_empty_command_is_a_command() -> None:
@@ -62,3 +62,26 @@ def test_targets_of_commands_that_belong_together_are_counted_together() -> None
     check_targets(half, {}, half)
     with pytest.raises(InvalidRequest):
         check_targets(half, {"goto": "n"}, half)
+
+
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [
+        ({"messages": ["a", "b"], "log": ["c"]}, 2),
+        ([["messages", ["a"]], ["log", ["b"]], ["messages", ["c", "d"]]], 3),
+        ([{"messages": ["a"]}, {"messages": ["b"]}], 2),
+        ({"messages": "a"}, 0),
+        ({"log": {"messages": ["a"]}}, 0),
+        (["messages", "a"], 0),
+        ("messages", 0),
+        (None, 0),
+    ],
+)
+def test_messages_are_counted_in_each_form_of_values(values: Any, count: int) -> None:
+    assert messages_in(values) == count
+
+
+def test_a_command_brings_its_update_and_what_it_sends() -> None:
+    command = {"update": {"a": 1}, "goto": ["n", {"node": "m", "input": {"b": 1}}], "resume": {"c": 1}}
+    assert list(values_in(command)) == [{"a": 1}, {"b": 1}]
+    assert list(values_in({"goto": {"node": "m", "input": 1}})) == [None, 1]
