@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from runs.exceptions import InvalidRequest
 
 #: Maximum targets of a request's `goto`. LangGraph prepares each of them anew for each task of the step.
 MOST_TARGETS = 100
+#: Maximum values of an `update`. Each is a pending write, and a line in the log if the graph has no such channel.
+MOST_VALUES = 100
+#: LangGraph's own channels, such as `__pregel_tasks` for what is sent. A caller's values are dropped.
+INTERNAL = "__pregel_"
 
 
 def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -16,15 +20,24 @@ def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | Non
     if command is None:
         return None
     parts = {name: command[name] for name in ("update", "goto", "resume") if command.get(name) is not None}
-    update = parts.get("update")
-    if not isinstance(update, dict | None) and not is_pairs(update):
-        raise InvalidRequest("command.update must be an object, or a list of [key, value] pairs.")
+    if "update" in parts:
+        parts["update"] = _sanitised_update(parts["update"])
     check_targets(parts)
     if not all(map(_is_target, targets(parts))):
         raise InvalidRequest(
             'command.goto must be the name of a node, {"node": …, "input": …}, or a list of these.'
         )
     return parts
+
+
+def _sanitised_update(update: Any) -> dict[str, Any] | list[Any]:
+    if not isinstance(update, dict) and not is_pairs(update):
+        raise InvalidRequest("command.update must be an object, or a list of [key, value] pairs.")
+    if len(update) > MOST_VALUES:
+        raise InvalidRequest(f"command.update has at most {MOST_VALUES} values.")
+    if isinstance(update, dict):
+        return {name: each for name, each in update.items() if not name.startswith(INTERNAL)}
+    return [pair for pair in update if not pair[0].startswith(INTERNAL)]
 
 
 def check_targets(*commands: Mapping[str, Any]) -> None:
@@ -57,7 +70,7 @@ def messages_in(values: Any) -> int:
     return len(messages) if isinstance(messages, list) else 0
 
 
-def is_pairs(value: object) -> bool:
+def is_pairs(value: object) -> TypeGuard[list[list[Any]]]:
     """Whether a value is a list of [key, value] pairs."""
     return isinstance(value, list) and all(map(_is_pair, value))
 

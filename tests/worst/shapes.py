@@ -136,11 +136,18 @@ OF_FIELDS: dict[str, dict[str, Shape]] = {
         # Each is prepared for each task of a step.
         "targets": inside('{"goto":@}', many('{"node":"talk","input":{}}', CONTAINERS // 2)),
         "messages in pairs": inside('{"update":[["messages",@]]}', many('"a"')),
+        "names": inside('{"update":@}', allowed_keys),
+        "pairs": inside('{"update":@}', many('["messages",[]]', CONTAINERS // 2)),
+        "packets": inside('{"update":{"__pregel_tasks":@}}', many("1")),
         "sent messages": inside('{"goto":{"node":"talk","input":@}}', SMALL_MESSAGES),
     },
     "input": {"small messages": SMALL_MESSAGES},
     "values": {"small messages": SMALL_MESSAGES},
-    "supersteps": {"small messages": inside('[{"updates":[{"as_node":"talk","values":@}]}]', SMALL_MESSAGES)},
+    "supersteps": {
+        "small messages": inside('[{"updates":[{"as_node":"talk","values":@}]}]', SMALL_MESSAGES),
+        "supersteps": many('{"updates":[{"as_node":"talk","values":{"messages":[]}}]}', 1000),
+        "updates": inside('[{"updates":@}]', many('{"as_node":"talk","values":{"messages":[]}}', 100)),
+    },
 }
 
 

@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from runs.exceptions import InvalidRequest
-from runs.requests.command import MOST_TARGETS, check_targets, messages_in, sanitised_command, values_in
+from runs.requests.command import (
+    MOST_TARGETS,
+    MOST_VALUES,
+    check_targets,
+    messages_in,
+    sanitised_command,
+    values_in,
+)
 
 
 def test_an_empty_command_is_a_command() -> None:
@@ -44,6 +51,20 @@ def test_a_destination_is_a_node_or_something_sent_to_one(goto: Any) -> None:
 def test_other_destinations_are_refused(goto: Any) -> None:
     with pytest.raises(InvalidRequest, match=r"command\.goto"):
         sanitised_command({"goto": goto})
+
+
+@pytest.mark.parametrize("update", [dict.fromkeys(map(str, range(MOST_VALUES)), 1), [["a", 1]] * MOST_VALUES])
+def test_the_values_of_an_update_are_few(update: Any) -> None:
+    assert sanitised_command({"update": update}) == {"update": update}
+    more = {**update, "x": 1} if isinstance(update, dict) else [*update, ["x", 1]]
+    with pytest.raises(InvalidRequest, match=r"command\.update has at most 100 values\."):
+        sanitised_command({"update": more})
+
+
+def test_langgraphs_own_channels_are_not_updated() -> None:
+    sent = "__pregel_tasks"
+    assert sanitised_command({"update": {sent: [1], "a": 1}}) == {"update": {"a": 1}}
+    assert sanitised_command({"update": [[sent, [1]], ["a", 1]]}) == {"update": [["a", 1]]}
 
 
 SENT = {"node": "n", "input": {}}
