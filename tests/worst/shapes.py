@@ -145,6 +145,9 @@ OF_FIELDS: dict[str, dict[str, Shape]] = {
     "values": {"small messages": SMALL_MESSAGES},
     "supersteps": {
         "small messages": inside('[{"updates":[{"as_node":"talk","values":@}]}]', SMALL_MESSAGES),
+        "updates by supersteps": many(
+            '{"updates":[' + ",".join(['{"as_node":"talk","values":{"messages":[]}}'] * 100) + "]}", 1000
+        ),
         "supersteps": many('{"updates":[{"as_node":"talk","values":{"messages":[]}}]}', 1000),
         "updates": inside('[{"updates":@}]', many('{"as_node":"talk","values":{"messages":[]}}', 100)),
     },

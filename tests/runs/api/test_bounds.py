@@ -121,6 +121,13 @@ async def test_the_targets_of_a_command_have_a_maximum(http: httpx.AsyncClient) 
         assert (answer.status_code, answer.json()) == (422, {"detail": detail}), path
 
 
+async def test_the_updates_of_a_new_thread_have_a_maximum(http: httpx.AsyncClient) -> None:
+    step = {"updates": [{"values": {"log": []}, "as_node": "s0"}] * 100}
+    body = {"metadata": {"graph_id": "steps"}, "supersteps": [step] * 11}
+    answer = await http.post("/threads", json=body)
+    assert (answer.status_code, "at most 1000 updates" in answer.text) == (422, True), answer.text
+
+
 async def test_every_condition_on_json_has_a_maximum(http: httpx.AsyncClient) -> None:
     thread = (await http.post("/threads", json={})).json()["thread_id"]
     assistant = (await http.post("/assistants", json={"graph_id": "steps"})).json()["assistant_id"]
