@@ -8,12 +8,12 @@ and reserved names never do (durability §3.2).
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.exceptions import InvalidRequest
+from runs.requests.checkpoint import sanitised_checkpoint
 from runs.requests.command import sanitised_command
 from threads.metadata import MOST_METADATA, ensure_few
 
@@ -181,36 +181,6 @@ def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidRequest(f"metadata {error}.") from None
     return {name: each for name, each in metadata.items() if not _reserved(name, RESERVED_METADATA)}
-
-
-def sanitised_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint to continue from; None for the thread's latest one.
-
-    Its `thread_id` is dropped: a run only reads and writes the checkpoints of its own thread.
-    """
-    kept: dict[str, Any] = {}
-    if (checkpoint_id := checkpoint.get("checkpoint_id")) is not None:
-        kept["checkpoint_id"] = checkpoint_uuid(checkpoint_id)
-    if (namespace := checkpoint.get("checkpoint_ns")) is not None:
-        if not isinstance(namespace, str):
-            raise InvalidRequest("checkpoint_ns must be a string.")
-        kept["checkpoint_ns"] = namespace
-    if (mapping := checkpoint.get("checkpoint_map")) is not None:
-        mapping = _object("checkpoint_map", mapping)
-        kept["checkpoint_map"] = {name: checkpoint_uuid(each) for name, each in mapping.items()}
-    return kept if kept.get("checkpoint_id") or kept.get("checkpoint_map") else None
-
-
-def checkpoint_uuid(value: object) -> str:
-    """Return a checkpoint's id. Raises InvalidRequest if the value is not a UUID."""
-    try:
-        return str(uuid.UUID(value)) if isinstance(value, str) else _refuse_checkpoint()
-    except ValueError:
-        return _refuse_checkpoint()
-
-
-def _refuse_checkpoint() -> str:
-    raise InvalidRequest("Invalid checkpoint ID: must be a UUID")
 
 
 def _reserved(name: str, names: frozenset[str]) -> bool:

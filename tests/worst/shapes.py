@@ -51,6 +51,13 @@ def bottomless(size: int) -> bytes:
     return b"[" * size
 
 
+def places(size: int) -> bytes:
+    """Checkpoints by namespaces."""
+    checkpoint = b'"00000000-0000-4000-8000-000000000000"'
+    names = (b'"k%d":%s' % (number, checkpoint) for number in range(max(1, min(NAMES, size // 48))))
+    return b"{" + b",".join(names) + b"}"
+
+
 def table(size: int) -> bytes:
     """Lists beside lists, which a comparison of each with each multiplies."""
     row = b"[" + b",".join([b"9"] * 300) + b"]"
@@ -140,6 +147,12 @@ OF_FIELDS: dict[str, dict[str, Shape]] = {
         "pairs": inside('{"update":@}', many('["messages",[]]', CONTAINERS // 2)),
         "packets": inside('{"update":{"__pregel_tasks":@}}', many("1")),
         "sent messages": inside('{"goto":{"node":"talk","input":@}}', SMALL_MESSAGES),
+    },
+    "checkpoint": {
+        "places": inside('{"checkpoint_map":@}', places),
+        "long namespace": inside(
+            '{"checkpoint_id":"00000000-0000-4000-8000-000000000000","checkpoint_ns":@}', text("a|")
+        ),
     },
     "input": {"small messages": SMALL_MESSAGES},
     "values": {"small messages": SMALL_MESSAGES},

@@ -23,8 +23,8 @@ from runs.api.schemas.states import (
     selection,
 )
 from runs.encoding import encode
+from runs.requests.checkpoint import checkpoint_uuid
 from runs.requests.limits import check_messages
-from runs.requests.run import checkpoint_uuid
 from runs.states.edits import patch_metadata, update_state
 from runs.states.reads import readable_by
 from threads.api.http import JSONBody, Request

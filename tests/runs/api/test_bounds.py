@@ -128,6 +128,25 @@ async def test_the_updates_of_a_new_thread_have_a_maximum(http: httpx.AsyncClien
     assert (answer.status_code, "at most 1000 updates" in answer.text) == (422, True), answer.text
 
 
+async def test_a_checkpoints_address_has_a_maximum(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={"metadata": {"graph_id": "steps"}})).json()["thread_id"]
+    many = {"checkpoint_map": {f"a:{number}": thread for number in range(1001)}}
+    for place in (many, {"checkpoint_id": thread, "checkpoint_ns": "x" * 2001}):
+        bodies = {
+            "runs": {"assistant_id": "steps", "checkpoint": place},
+            "runs/crons": {"assistant_id": "steps", "checkpoint": place, "schedule": "0 0 1 1 *"},
+            "state": {"values": {"log": []}, "checkpoint": place},
+            "state/checkpoint": {"checkpoint": place},
+            "history": {"checkpoint": place},
+        }
+        for path, body in bodies.items():
+            answer = await http.post(f"/threads/{thread}/{path}", json=body)
+            assert (answer.status_code, "at most" in answer.text) == (422, True), (path, answer.text)
+    command = {"id": 1, "method": "state.get", "params": {"namespace": ["x" * 1000] * 2}}
+    answer = await http.post(f"/threads/{thread}/commands", json=command)
+    assert "at most 2000 bytes" in answer.json()["message"]
+
+
 async def test_every_condition_on_json_has_a_maximum(http: httpx.AsyncClient) -> None:
     thread = (await http.post("/threads", json={})).json()["thread_id"]
     assistant = (await http.post("/assistants", json={"graph_id": "steps"})).json()["assistant_id"]
