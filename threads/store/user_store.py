@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -24,6 +24,7 @@ from langgraph.store.base import (
 from threads.checkpoints.rows import Sealed
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.executors import in_thread
 from threads.db.fields import Encoded
 from threads.db.namespaces import Namespace, decode, encode
 from threads.db.time_limits import limited
@@ -31,7 +32,7 @@ from threads.expiry import LONGEST
 from threads.models import StoreItem
 from threads.models.querysets import Principal
 from threads.store import items, writes
-from threads.store.embedding import StoreConfig, check_paths
+from threads.store.embedding import Index, StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
@@ -136,7 +137,8 @@ class UserStore(BaseStore):
         await take_room(self._principal, values, gone, limit=self._user_limit)
         vectors = [b""] * len(values)
         if self._index is not None:
-            texts = [self._index.texts(puts[place].value or {}, puts[place].index) for place in values]
+            given = [(puts[place].value or {}, puts[place].index) for place in values]
+            texts = await in_thread(_texts, self._index, given)
             vectors = await self._index.vectors(texts)
         if self._sealed:
             raise Sealed
@@ -167,6 +169,10 @@ class UserStore(BaseStore):
             embedding=self._index.name if self._index is not None and packed else "",
             vectors=packed,
         )
+
+
+def _texts(index: Index, given: Sequence[tuple[Mapping[str, Any], Any]]) -> list[list[str]]:
+    return [index.texts(value, paths) for value, paths in given]
 
 
 def _encoded(value: Any) -> Encoded:

@@ -16,14 +16,14 @@ from runs.requests.bodies import Limit, Offset
 from threads.api.http import JSONBody, Request, Schema
 from threads.api.schemas import Wanted
 from threads.api.wire import timestamp
-from threads.store.embedding import check_paths
+from threads.store.embedding import LONGEST_PATH, MOST_PATHS, check_paths
 from threads.store.namespaces import is_text
 
 router = Router(tags=["Store"])
 
 
-#: Maximum labels of a namespace, and maximum embedded paths of an item.
-MOST_LABELS, MOST_PATHS = 100, 100
+#: Maximum labels of a namespace.
+MOST_LABELS = 100
 
 
 def _labels(value: list[str]) -> list[str]:
@@ -41,8 +41,6 @@ def check_label(label: str) -> None:
 
 
 def _index(value: Any) -> Any:
-    if isinstance(value, list) and len(value) > MOST_PATHS:
-        raise ValueError(f"must have at most {MOST_PATHS} paths")
     return value if value is False else list(check_paths(value))
 
 
@@ -52,7 +50,16 @@ Index = Annotated[
     Any,
     BeforeValidator(_index),
     WithJsonSchema(
-        {"anyOf": [{"const": False}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PATHS}]}
+        {
+            "anyOf": [
+                {"const": False},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "maxLength": LONGEST_PATH},
+                    "maxItems": MOST_PATHS,
+                },
+            ]
+        }
     ),
 ]
 
