@@ -16,6 +16,7 @@ from langgraph.store.base import (
     Op,
     PutOp,
     Result,
+    SearchItem,
     SearchOp,
     TTLConfig,
     validate_op_namespace,
@@ -60,6 +61,7 @@ class UserStore(BaseStore):
         self._principal = principal
         self._index = config.index
         self._item_limit, self._user_limit = config.item_limit, config.user_limit
+        self.refresh_on_read = config.refresh_on_read
         self._fence = fence
         self._sealed = False
         self._loop = asyncio.get_running_loop()
@@ -97,12 +99,21 @@ class UserStore(BaseStore):
         for number, op in enumerate(every):
             if isinstance(op, SearchOp):
                 async with limited():
-                    results[number] = await search(self._principal, op, self._index)
+                    results[number], _ = await search(self._principal, op, self._index)
             elif isinstance(op, ListNamespacesOp):
                 async with limited():
                     results[number] = await self._namespaces(op)
         await self._put(puts, values)
         return results
+
+    async def page(self, op: SearchOp, *, most: int) -> tuple[list[SearchItem], bool]:
+        """Search like `asearch`, but return no more than `most` bytes, and whether there may be more items.
+
+        Raises ValueError for an invalid operation, and QueryTooSlow.
+        """
+        _check(op)
+        async with limited():
+            return await search(self._principal, op, self._index, most=most)
 
     async def _get(self, ops: list[Op], results: list[Result]) -> None:
         gets = {number: op for number, op in enumerate(ops) if isinstance(op, GetOp) and is_text(op.key)}
