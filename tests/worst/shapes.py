@@ -154,6 +154,17 @@ OF_FIELDS: dict[str, dict[str, Shape]] = {
             '{"checkpoint_id":"00000000-0000-4000-8000-000000000000","checkpoint_ns":@}', text("a|")
         ),
     },
+    "filter": {
+        # Digits of two bytes each, and a name that begins anew at each character of an item.
+        "comparison": inside('{"n":{"$gt":@}}', text("\u0661")),
+        "short comparison": inside('{"n":{"$gt":@}}', lambda size: text("1")(1000)),
+        "name": lambda size: b"{" + text('\\"')(size // 4) + b':"x"}',
+    },
+    "index": {
+        "long path": inside("[@]", text("a.")),
+        "fields": inside("[@]", lambda size: b'"{' + b",".join([b"a"] * (size // 2)) + b'}"'),
+        "few fields": lambda size: b'["{' + b",".join([b"text"] * 32) + b'}"]',
+    },
     "input": {"small messages": SMALL_MESSAGES},
     "values": {"small messages": SMALL_MESSAGES},
     "supersteps": {
