@@ -30,7 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /runs/crons": {**RUN, "schedule": "0 0 1 1 *"},
     "POST /threads/{}/runs/crons": {**RUN, "schedule": "0 0 1 1 *"},
     "POST /runs/batch": [RUN],
-    "PUT /store/items": {"namespace": ["worst"], "key": "k", "value": {"text": "9" * 900_000}},
+    "PUT /store/items": {"namespace": ["worst"], "key": "k", "value": {"text": ["9" * 900_000]}},
     "DELETE /store/items": {"namespace": ["worst"], "key": "k"},
     "POST /store/items/search": {"namespace_prefix": []},
     **dict.fromkeys(

@@ -162,7 +162,7 @@ OF_FIELDS: dict[str, dict[str, Shape]] = {
     },
     "index": {
         "long path": inside("[@]", text("a.")),
-        "fields": inside("[@]", lambda size: b'"{' + b",".join([b"a"] * (size // 2)) + b'}"'),
+        "fields": lambda size: b'["{' + b",".join([b"text"] * 500) + b'}"]',
         "few fields": lambda size: b'["{' + b",".join([b"text"] * 32) + b'}"]',
     },
     "input": {"small messages": SMALL_MESSAGES},

@@ -58,7 +58,7 @@ ONCE = re.compile(
             # A page had any number of bytes.
             r"^POST /store/items/search: largest as limit, 8 MB",
             # Each field of a path was made a text of its own.
-            r"^PUT /store/items: (long path|fields) as index, 8 MB",
+            r"^PUT /store/items: (long path|fields) as index, 0\.9 MB",
             # A run's address had any number of namespaces.
             r"^POST /runs/wait: places as checkpoint, 8 MB",
             # Each value that no channel takes is a line in the log.
