@@ -65,7 +65,7 @@ class RunSettings:
     IDEMPOTENCY_RETENTION: float = 86_400.0
     #: Websockets that may be open to one process; 0 for no limit.
     SOCKETS: int = 5000
-    #: Messages that the input of one run may have; 0 for no limit.
+    #: Messages that a run's input and command, or an edit of a thread's state, may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
     #: Largest write of a checkpoint; 0 for no limit.
     STATE_LIMIT: int = 16 * 1024 * 1024

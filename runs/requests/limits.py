@@ -14,7 +14,6 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
@@ -25,6 +24,7 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, RequestTooLarge
 from runs.models import Cron, Run
+from runs.requests.command import messages_in, values_in
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.database import in_database
@@ -134,13 +134,16 @@ def _remember(user_id: UserId, left: int | None, until: float) -> None:
     _shares[user_id] = (left, until)
 
 
+def check_messages(*values: Any) -> None:
+    """Raise InvalidRequest if the state values of a request have too many messages together."""
+    limit, count = settings.MESSAGES_PER_INPUT, sum(map(messages_in, values))
+    if limit and count > limit:
+        raise InvalidRequest(f"There are {count} messages; at most {limit} are allowed.")
+
+
 def check_input(request: RunRequest) -> None:
     """Raise InvalidRequest for an input with too many messages, RequestTooLarge for a large configuration."""
-    limit = settings.MESSAGES_PER_INPUT
-    for given in (request.input, (request.command or {}).get("update")):
-        messages = given.get("messages") if isinstance(given, Mapping) else None
-        if limit and isinstance(messages, list) and len(messages) > limit:
-            raise InvalidRequest(f"There are {len(messages)} messages; at most {limit} are allowed.")
+    check_messages(request.input, *values_in(request.command or {}))
     most = settings.ASSISTANT_LIMIT
     # They are copied to the run and to its thread, and parts of them to each checkpoint.
     if most and len(encode([request.config, request.context, request.metadata])) > most:

@@ -18,8 +18,9 @@ from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
 from runs.identity.auth_file.named import ask_about_copy
+from runs.requests.command import check_targets, sanitised_command, values_in
 from runs.requests.idempotency import Once
-from runs.requests.run import sanitised_command
+from runs.requests.limits import check_messages
 from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
 from runs.states.edits import begin
@@ -48,6 +49,7 @@ async def create_thread(
     options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists, "once": wanted}
     if not body.supersteps:
         return thread_json(await in_database(_insert, thread, **options))
+    _check(body)
     steps = [[_update(each) for each in step.updates] for step in body.supersteps]
     beginning = await begin(thread, steps, principal=request.auth)
     made = await in_database(_insert, thread, **options, along=beginning)
@@ -73,6 +75,14 @@ def _insert(
         made, _ = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
         once.record([made.id])
     return made
+
+
+def _check(body: ThreadCreate) -> None:
+    """Raise InvalidRequest if the supersteps have too much together."""
+    updates = [each for step in body.supersteps for each in step.updates]
+    commands = [each.command for each in updates if each.command]
+    check_targets(*commands)
+    check_messages(*(each.values for each in updates), *(each for one in commands for each in values_in(one)))
 
 
 def _update(body: UpdateBody) -> StateUpdate:

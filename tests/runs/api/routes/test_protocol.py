@@ -414,6 +414,20 @@ async def test_an_answer_reaches_its_question_once(thread: Thread) -> None:
     assert sum(str(each).startswith("answer=") for each in state["result"]["values"]["log"]) == 1
 
 
+async def test_an_answer_goes_to_few_targets(thread: Thread) -> None:
+    await thread.start("asking", {"log": []})
+    events = await thread.events()
+    [question] = [each["params"]["data"] for each in events if each["method"] == "input.requested"]
+    answer = {"interrupt_id": question["interrupt_id"], "response": 1}
+    refused = await thread.command("input.respond", **answer, goto=["slow"] * 101)
+    assert (refused["error"], refused["message"]) == (
+        "invalid_argument",
+        "command.goto has at most 100 targets.",
+    )
+    assert (await thread.command("input.respond", **answer, goto=["slow"]))["type"] == "success"
+    assert lifecycle(await thread.events(runs=2))[-1][1] == "completed"
+
+
 async def test_states_are_read_and_forked(thread: Thread) -> None:
     await thread.start("steps", {"log": []})
     await thread.events()
