@@ -148,7 +148,7 @@ test("a message that is written while a question waits is no answer to it, and s
   session.model.root.messages = [{ id: "h", role: "human", blocks: [] }, { id: "a", role: "ai", blocks: [call("c1"), call("c2")] }, { id: "t", role: "tool", callId: "c1", blocks: [] }];
   session.outbox.send("something else");
   await session.rest();
-  session.answered = {};
+  session.answered = { run: "r2" };
   session.outbox.send("after the answer");
   await session.rest();
   assert.deepEqual(session.calls.map(({ at, messages }) => [at, messages.map(({ type, tool_call_id: id }) => id ?? type)]), [["now", ["c2", "human"]], [undefined, ["human"]]]);

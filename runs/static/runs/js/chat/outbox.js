@@ -139,6 +139,7 @@ export class Outbox {
   }
 
   async paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
+    await this.session.answering?.catch(() => {});
     // The first message that is written at a version goes on from there, and what is written after it follows that one.
     const start = from !== undefined ? { run: from, checkpoint } : version && version.visit !== this.visit ? version : { run: this.newest };
     const isAside = !start.checkpoint && this.isAsked;
@@ -156,7 +157,7 @@ export class Outbox {
   /** Whether a question waits, and no answer to it: a message alone would be taken for the answer, so it goes on from the state. */
   get isAsked() {
     const { model, answered } = this.session;
-    return Boolean(model.questions.size && !model.active && !answered && !this.queued.length);
+    return Boolean(model.questions.size && !model.active && !answered?.run && !this.queued.length);
   }
 
   /** The thread's newest run. What was sent last is newer than all others until it is known from elsewhere. */

@@ -29,8 +29,10 @@ export class Session extends EventTarget {
     this.fresh = fresh;
     this.model = new ThreadModel();
     this.outbox = new Outbox(this);
-    /** What this page has answered, until a run takes it up or is taken back: {key, said, params, run, at}. */
+    /** What this page has answered, until a run takes it up or is taken back: {run, at}. */
     this.answered = null;
+    /** The answer that was tried last, which may have arrived: {said, key, params}. */
+    this.tried = null;
     this.versions = new Versions(this);
     this.thread = null;
     /** The state that was read last, if nothing has happened since: {at, values}. */
@@ -119,7 +121,7 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.isNews) return;
-    if (data.event === "running") this.answered = null;
+    if (data.event === "running") this.answered = this.tried = null;
     else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
@@ -165,7 +167,7 @@ export class Session extends EventTarget {
     if (!thread || thread.status === "busy") return;
     this.askFrom(thread);
     // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
-    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = null;
+    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = this.tried = null;
     if (this.read?.at !== thread.state_updated_at) {
       const { values } = await this.readState();
       if (this.model.active || !isLast()) return;
@@ -225,12 +227,17 @@ export class Session extends EventTarget {
   }
 
   /** Answer questions. The same answers are given once, also if they are sent again because the server's answer was lost. */
-  async answer(responses) {
+  answer(responses) {
+    // What is written meanwhile waits for this: whether the questions still wait depends on it.
+    return (this.answering = this.respond(responses));
+  }
+
+  async respond(responses) {
     const said = JSON.stringify(responses);
-    if (this.answered?.said !== said) this.answered = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
-    const { answered } = this;
-    const { run_id: run } = await this.command("input.respond", answered.params, { key: answered.key });
-    Object.assign(answered, { run, at: performance.now() });
+    if (this.tried?.said !== said) this.tried = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
+    const { key, params } = this.tried;
+    const { run_id: run } = await this.command("input.respond", params, { key });
+    this.answered = { run, at: performance.now() };
     await this.refresh();
   }
 

@@ -1,0 +1,100 @@
+// One open thread of the chat page, without a browser: what it sends, and what it takes for true.
+import assert from "node:assert/strict";
+import { afterEach, test } from "node:test";
+import { load } from "./modules.mjs";
+
+const storage = new Map();
+globalThis.sessionStorage = { getItem: (name) => storage.get(name) ?? null, setItem: (name, value) => storage.set(name, value), removeItem: (name) => storage.delete(name) };
+globalThis.document = { visibilityState: "visible" };
+
+const { Refused, Unreachable } = await load("protocol/api.js");
+const { Session } = await load("chat/session.js");
+
+const QUESTION = { id: "q", value: { action_requests: [{ name: "send_mail", args: {} }] } };
+const opened = [];
+afterEach(() => opened.splice(0).forEach((session) => session.close()));
+
+/** The server's API for one thread: what it has, the commands that it got, and its answers to the next ones. */
+class FakeApi {
+  constructor(thread = {}) {
+    this.thread = { thread_id: "t", status: "idle", interrupts: {}, metadata: {}, state_updated_at: "1", ...thread };
+    Object.assign(this, { runs: [], pending: [], commands: [], answers: [], cancelled: [] });
+  }
+
+  async get(path) {
+    if (path === "runs/") return this.runs;
+    if (path.endsWith("/state")) return { values: { messages: [] }, checkpoint: { checkpoint_id: "now" } };
+    return this.pending;
+  }
+
+  async post(path, body, { key } = {}) {
+    if (path === "threads/search") return this.thread ? [this.thread] : [];
+    const [, cancelled, action] = /runs\/(\w+)\/cancel.*action=(\w+)/.exec(path) ?? [];
+    if (cancelled) return void this.cancelled.push([cancelled, action]);
+    this.commands.push({ ...body, key });
+    const answer = await this.answers.shift();
+    if (answer instanceof Error) throw answer;
+    return answer ?? { type: "success", result: { run_id: `r${this.commands.length}` } };
+  }
+
+  methods = () => this.commands.map(({ method }) => method);
+}
+
+/** A session whose socket is open. */
+async function open(api) {
+  const session = new Session(api, "t", { addresses: { runs: "runs/", position: "position/" } });
+  opened.push(session);
+  session.thread = api.thread;
+  await session.connected({ name: "open" });
+  return session;
+}
+
+/** A session of a thread in which a question waits. */
+const asked = () => new FakeApi({ status: "interrupted", interrupts: { task: [QUESTION] } });
+const answer = (session) => session.answer([{ interrupt_id: "q", response: "yes" }]);
+
+async function send(session, text) {
+  session.outbox.send(text);
+  await session.outbox.delivered;
+}
+
+/** Whether a command goes on from the state, with the calls that wait refused, and so is no answer. */
+const isAside = ({ params }) => params.config?.configurable.checkpoint_id === "now";
+
+for (const [failure, name] of [[new Unreachable(), "could not be sent"], [new Refused(429, "Too many."), "was refused"]]) {
+  test(`what is written after an answer that ${name} is no answer`, async () => {
+    const api = asked();
+    const session = await open(api);
+    api.answers = [failure];
+    await assert.rejects(answer(session), failure);
+    await session.refresh();
+    await send(session, "something else");
+    assert.deepEqual(api.methods(), ["input.respond", "run.start"]);
+    assert.ok(isAside(api.commands[1]));
+  });
+}
+
+test("an answer that is given again has the same key, and another one its own", async () => {
+  const api = asked();
+  const session = await open(api);
+  api.answers = [new Unreachable(), new Unreachable()];
+  for (const response of ["yes", "yes", "no"]) await session.answer([{ interrupt_id: "q", response }]).catch(() => {});
+  const [first, again, other] = api.commands.map(({ key }) => key);
+  assert.ok(first && first === again && first !== other);
+});
+
+test("what is written while an answer is on its way waits for it, and follows it", async () => {
+  const api = asked();
+  const session = await open(api);
+  let arrive;
+  api.answers = [new Promise((resolve) => (arrive = () => resolve()))];
+  const answered = answer(session);
+  session.outbox.send("and then");
+  await new Promise(setImmediate);
+  assert.deepEqual(api.methods(), ["input.respond"]);
+  api.pending = [{ run_id: "r1", kwargs: {} }];
+  arrive();
+  await Promise.all([answered, session.outbox.delivered]);
+  assert.ok(!isAside(api.commands[1]));
+  assert.equal(api.commands[1].params.metadata.parent_run_id, "r1");
+});
