@@ -12,7 +12,10 @@ const { Session } = await load("chat/session.js");
 
 const QUESTION = { id: "q", value: { action_requests: [{ name: "send_mail", args: {} }] } };
 const opened = [];
-afterEach(() => opened.splice(0).forEach((session) => session.close()));
+afterEach(() => {
+  opened.splice(0).forEach((session) => session.close());
+  storage.clear();
+});
 
 /** The server's API for one thread: what it has, the commands that it got, and its answers to the next ones. */
 class FakeApi {
@@ -22,6 +25,7 @@ class FakeApi {
   }
 
   async get(path) {
+    if (this.runs instanceof Error) throw this.runs;
     if (path === "runs/") return this.runs;
     if (path.endsWith("/state")) return { values: { messages: [] }, checkpoint: { checkpoint_id: "now" } };
     return this.pending;
@@ -97,4 +101,30 @@ test("what is written while an answer is on its way waits for it, and follows it
   await Promise.all([answered, session.outbox.delivered]);
   assert.ok(!isAside(api.commands[1]));
   assert.equal(api.commands[1].params.metadata.parent_run_id, "r1");
+});
+
+test("a thread that was deleted while the page was away is gone, and nothing is sent to it", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  assert.equal(session.phase, "ready");
+  api.answers = [new Unreachable()];
+  await send(session, "lost");
+  clearTimeout(session.outbox.timer);
+  assert.equal(api.commands[0].params.if_not_exists, "reject");
+  api.thread = null;
+  api.runs = new Refused(404, "There is no such thread.");
+  await session.connected({ name: "open" });
+  await session.outbox.delivered;
+  assert.deepEqual([session.phase, session.closed, api.commands.length], ["gone", true, 1]);
+});
+
+test("what is sent again is sent to the thread as it is now", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  api.answers = [new Unreachable()];
+  await send(session, "something else");
+  clearTimeout(session.outbox.timer);
+  Object.assign(api.thread, { status: "interrupted", interrupts: { task: [QUESTION] } });
+  await session.outbox.deliver();
+  assert.ok(isAside(api.commands[1]));
 });

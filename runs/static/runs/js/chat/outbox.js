@@ -94,6 +94,8 @@ export class Outbox {
   async sendAll() {
     clearTimeout(this.timer);
     this.isDelivering = true;
+    // Meanwhile a question may have been asked, or the thread deleted.
+    if (this.failures) await this.session.refresh();
     for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
       if (await this.sendOne(message)) continue;
       this.isDelivering = false;
@@ -150,6 +152,8 @@ export class Outbox {
       input: { messages: [...(isAside ? refusals(this.session.model.root.messages) : []), { type: "human", id, content }] },
       metadata: { message_id: id, parent_run_id: start.run ?? "" },
       multitask_strategy: strategy,
+      // A thread that was deleted does not begin anew.
+      if_not_exists: "reject",
       ...(Object.keys(configurable).length ? { config: { configurable } } : {}),
     };
   }

@@ -12,6 +12,10 @@ const LOOK = 4000;
 const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
 
+const unlessMissing = (error) => {
+  if (error.status !== 404) throw error;
+};
+
 /**
  * Dispatches "change" when something is to be shown, "connection" when there is one, "ready" when all that there was has been
  * told, "sent" with an answer to a message that was sent, "branch" with the run whose branch is looked at, and "ended" with a run that is over.
@@ -133,7 +137,7 @@ export class Session extends EventTarget {
 
   async connected(state) {
     this.changed();
-    if (state.name === "refused" && state.code === 4404) this.phase = "gone";
+    if (state.name === "refused" && state.code === 4404) this.leave();
     if (state.name !== "open") return;
     const first = !this.live;
     this.live = true;
@@ -154,17 +158,25 @@ export class Session extends EventTarget {
     // An older answer is not looked at: since it was asked for, something has happened.
     const isLast = () => !this.closed && number === this.refreshes;
     await this.quietly(async () => {
-      const [runs, thread] = await Promise.all([this.listRuns(), this.find(), this.look()]);
+      const [runs, thread] = await Promise.all([this.listRuns().catch(unlessMissing), this.find(), this.look()]);
       if (!isLast()) return;
-      this.versions.take(runs);
-      if (thread) this.thread = thread;
+      if (!thread) return this.leave();
+      if (runs) this.versions.take(runs);
+      this.thread = thread;
       if (!this.model.active) await this.rest(thread, asked, isLast);
     });
   }
 
+  /** The thread is not there any more: what is sent to it would begin another one under its name. */
+  leave() {
+    this.phase = "gone";
+    this.close();
+    this.changed();
+  }
+
   /** Nothing runs: the state is what holds, whatever changed it. */
   async rest(thread, asked, isLast) {
-    if (!thread || thread.status === "busy") return;
+    if (thread.status === "busy") return;
     this.askFrom(thread);
     // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
     if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = this.tried = null;
