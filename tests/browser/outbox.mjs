@@ -4,6 +4,7 @@ import { test } from "node:test";
 import { load } from "./modules.mjs";
 
 const { Api, Refused, Unreachable } = await load("protocol/api.js");
+const { isHeld, keep, kept } = await load("chat/kept.js");
 const { Outbox } = await load("chat/outbox.js");
 
 const storage = new Map();
@@ -125,6 +126,46 @@ test("a refused message stays, and is sent again, changed or withdrawn", async (
   assert.notEqual(session.calls[4].key, three.id);
   assert.equal(outbox.sent[1].blocks[0].text, "three, changed");
   assert.equal(storage.get(`chat  unsent ${session.id}`), undefined);
+});
+
+const picture = (size) => [{ type: "text", text: "look" }, { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(size)}` } }];
+
+test("a message that is too large to be kept says so, and lasts as long as the page", async () => {
+  const session = new FakeSession([new Unreachable()]);
+  session.outbox.send("small");
+  session.outbox.send(picture(5_300_000));
+  await session.rest();
+  const [small, large] = session.outbox.sent;
+  assert.deepEqual([small.unkept, large.unkept], [undefined, true]);
+  // The storage has both, of the large one the text.
+  const [, found] = JSON.parse(storage.get(`chat  unsent ${session.id}`));
+  assert.deepEqual([found.id, found.order.content, found.apart], [large.id, "look", true]);
+  const later = new FakeSession(["r1", "r2"], session.id);
+  await later.outbox.deliver();
+  assert.deepEqual(later.calls.map(({ messages }) => messages[0].content), ["small", picture(5_300_000)]);
+  assert.equal(storage.get(`chat  unsent ${session.id}`), undefined);
+});
+
+test("a message whose files are lost is not sent without them", async () => {
+  storage.set("chat  unsent lost", JSON.stringify([{ id: "m", order: { content: "look" }, state: "unsent", apart: true }]));
+  const session = new FakeSession(["r1"], "lost");
+  await session.outbox.deliver();
+  assert.deepEqual(session.outbox.sent.map(({ state, why, blocks }) => [state, why, blocks[0].text]), [["refused", "Its files were not kept.", "look"]]);
+  assert.deepEqual(session.calls, []);
+});
+
+test("a value that the storage does not take is not replaced by the one before", (t) => {
+  keep("draft t", "first");
+  assert.ok(storage.has("chat  draft t") && !isHeld());
+  const full = t.mock.method(sessionStorage, "setItem", () => {
+    throw new Error("QuotaExceededError");
+  });
+  keep("draft t", "second");
+  assert.ok(!storage.has("chat  draft t") && isHeld());
+  assert.equal(kept("draft t"), "second");
+  full.mock.restore();
+  keep("draft t", "third");
+  assert.ok(storage.has("chat  draft t") && !isHeld());
 });
 
 test("a message that is in the state, or waits elsewhere, is not sent again", async () => {

@@ -4,7 +4,7 @@ import { button, copy, h, iconButton, set, setText } from "../parts/dom.js";
 import { blockElement } from "../parts/blocks.js";
 import { textOf } from "../protocol/messages.js";
 
-const STATUS = { sending: () => "Sending…", unsent: () => "Sent when the connection is back.", refused: ({ why }) => `Not sent: ${why}` };
+const STATUS = { sending: () => "Sending…", unsent: ({ unkept }) => `Sent when the connection is back.${unkept ? " Too large to be kept over a reload." : ""}`, refused: ({ why }) => `Not sent: ${why}` };
 
 /** Previous and next version of a person's message. */
 function picker(acts) {

@@ -4,8 +4,7 @@
 // as its idempotency key: what arrived although the answer was lost is not executed twice.
 
 import { Refused, Unreachable } from "../protocol/api.js";
-import { fromState } from "../protocol/messages.js";
-import { keep, kept } from "./kept.js";
+import { messageOf, Unsent } from "./unsent.js";
 
 /** Milliseconds before the first, second, … try again; the last one holds for all that follow. */
 const PAUSES = [1000, 2000, 5000, 10_000];
@@ -21,16 +20,15 @@ export class Outbox {
      * Messages of this page that no state has yet; `state` is "sending", "unsent" after a try that did not reach the server,
      * "refused" with `why`, or "sent" with its `run`.
      */
-    this.sent = (kept(this.place) ?? []).map((each) => messageOf(each));
+    this.unsent = new Unsent(`unsent ${session.id}`, () => session.changed());
+    this.sent = this.unsent.read();
+    /** Resolves when all messages have their contents. */
+    this.restored = Promise.all(this.sent.filter(({ apart }) => apart).map((each) => this.restore(each)));
     /** Runs of any client that wait: {id, message}. */
     this.queued = [];
     /** The run of the message that was sent last, and the visit to a version from which it was written. */
     this.last = this.visit = null;
     this.failures = 0;
-  }
-
-  get place() {
-    return `unsent ${this.session.id}`;
   }
 
   /** Take what waits, as the API lists it. */
@@ -60,7 +58,13 @@ export class Outbox {
   }
 
   keep() {
-    keep(this.place, this.sent.filter(({ state }) => state !== "sent").map(({ id, order, instead, state, why }) => ({ id, order, instead, state, why })));
+    this.unsent.write(this.sent.filter(({ state }) => state !== "sent"));
+  }
+
+  async restore(message) {
+    const complete = await this.unsent.complete(message);
+    this.sent = this.sent.map((each) => (each.id === message.id ? complete : each));
+    this.session.changed();
   }
 
   changed() {
@@ -94,6 +98,7 @@ export class Outbox {
   async sendAll() {
     clearTimeout(this.timer);
     this.isDelivering = true;
+    await this.restored;
     // Meanwhile a question may have been asked, or the thread deleted.
     if (this.failures) await this.session.refresh();
     for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
@@ -182,7 +187,7 @@ export class Outbox {
 
   /** Say something else in the place of a message that was refused. */
   change(message, content, strategy) {
-    const next = messageOf({ ...message, id: crypto.randomUUID(), order: { ...message.order, content } });
+    const next = messageOf({ ...message, id: crypto.randomUUID(), order: { ...message.order, content }, apart: undefined });
     this.sent = this.sent.map((each) => (each === message ? next : each));
     this.retry(next, strategy);
   }
@@ -215,10 +220,6 @@ export class Outbox {
     }
     await this.session.refresh();
   }
-}
-
-function messageOf({ id, order, instead, state, why }) {
-  return { ...fromState({ type: "human", id, content: order.content }), key: id, order, instead, state, why };
 }
 
 /** What became of tool calls about which a question was left open: models refuse a thread in which a call has no result. */
