@@ -12,19 +12,20 @@ globalThis.sessionStorage = { getItem: (name) => storage.get(name) ?? null, setI
 
 let threads = 0;
 
-/** A thread's session whose server is a list of answers: a run's id, or an error. */
+/** A thread's session whose server is a list of replies: a run's id, or an error. */
 class FakeSession extends EventTarget {
-  constructor(answers = [], id = `t${++threads}`) {
+  constructor(replies = [], id = `t${++threads}`) {
     super();
-    Object.assign(this, { id, answers, calls: [], listed: [], newestRun: "r0", closed: false });
+    Object.assign(this, { id, replies, calls: [], listed: [], newestRun: "r0", closed: false });
     this.model = { root: { messages: [] }, runs: new Map([["r0", {}]]), questions: new Map(), active: null };
+    this.answers = { given: null };
     this.versions = { view: null, branches: { runs: new Map(), ofMessage: () => undefined } };
     this.outbox = new Outbox(this);
   }
 
   async command(method, params, { key }) {
     this.calls.push({ key, message: params.metadata.message_id, parent: params.metadata.parent_run_id, at: params.config?.configurable.checkpoint_id, strategy: params.multitask_strategy, messages: params.input.messages });
-    const answer = await this.answers.shift();
+    const answer = await this.replies.shift();
     if (answer instanceof Error) throw answer;
     return { run_id: answer };
   }
@@ -189,7 +190,7 @@ test("a message that is written while a question waits is no answer to it, and s
   session.model.root.messages = [{ id: "h", role: "human", blocks: [] }, { id: "a", role: "ai", blocks: [call("c1"), call("c2")] }, { id: "t", role: "tool", callId: "c1", blocks: [] }];
   session.outbox.send("something else");
   await session.rest();
-  session.answered = { run: "r2" };
+  session.answers.given = { run: "r2" };
   session.outbox.send("after the answer");
   await session.rest();
   assert.deepEqual(session.calls.map(({ at, messages }) => [at, messages.map(({ type, tool_call_id: id }) => id ?? type)]), [["now", ["c2", "human"]], [undefined, ["human"]]]);

@@ -34,6 +34,7 @@ class FakeApi {
   async post(path, body, { key } = {}) {
     if (path === "threads/search") return this.thread ? [this.thread] : [];
     const [, cancelled, action] = /runs\/(\w+)\/cancel.*action=(\w+)/.exec(path) ?? [];
+    if (cancelled && this.refusesCancel) throw new Unreachable();
     if (cancelled) return void this.cancelled.push([cancelled, action]);
     this.commands.push({ ...body, key });
     const answer = await this.answers.shift();
@@ -55,7 +56,7 @@ async function open(api) {
 
 /** A session of a thread in which a question waits. */
 const asked = () => new FakeApi({ status: "interrupted", interrupts: { task: [QUESTION] } });
-const answer = (session) => session.answer([{ interrupt_id: "q", response: "yes" }]);
+const answer = (session) => session.answers.give([{ interrupt_id: "q", response: "yes" }]);
 
 async function send(session, text) {
   session.outbox.send(text);
@@ -82,7 +83,7 @@ test("an answer that is given again has the same key, and another one its own", 
   const api = asked();
   const session = await open(api);
   api.answers = [new Unreachable(), new Unreachable()];
-  for (const response of ["yes", "yes", "no"]) await session.answer([{ interrupt_id: "q", response }]).catch(() => {});
+  for (const response of ["yes", "yes", "no"]) await session.answers.give([{ interrupt_id: "q", response }]).catch(() => {});
   const [first, again, other] = api.commands.map(({ key }) => key);
   assert.ok(first && first === again && first !== other);
 });
@@ -127,4 +128,55 @@ test("what is sent again is sent to the thread as it is now", async () => {
   Object.assign(api.thread, { status: "interrupted", interrupts: { task: [QUESTION] } });
   await session.outbox.deliver();
   assert.ok(isAside(api.commands[1]));
+});
+
+test("a message that was removed is taken back if it had arrived, also after a reload", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"] });
+  const api = new FakeApi();
+  const session = await open(api);
+  api.answers = [new Unreachable()];
+  for (const text of ["arrived", "never arrived"]) session.outbox.send(text);
+  await session.outbox.delivered;
+  const [arrived, other] = session.outbox.sent;
+  for (const message of [arrived, other]) session.outbox.withdraw(message);
+  session.close();
+  api.runs = [{ run_id: "r1", status: "running", message: arrived.id }];
+  const later = await open(api);
+  assert.deepEqual(later.outbox.sent, []);
+  assert.deepEqual(api.cancelled, [["r1", "rollback"]]);
+  // The other one may still be on its way, for a while.
+  assert.deepEqual(later.outbox.withdrawn.all.map(({ id }) => id), [other.id]);
+  t.mock.timers.tick(3 * 60_000);
+  await later.refresh();
+  assert.equal(storage.size, 0);
+  assert.equal(api.cancelled.length, 1);
+});
+
+test("a message that is removed while it is on its way is taken back, once it can be", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  let arrive;
+  api.answers = [new Promise((resolve) => (arrive = () => resolve()))];
+  session.outbox.send("a slip");
+  await new Promise(setImmediate);
+  const [slip] = session.outbox.sent;
+  session.outbox.withdraw(slip);
+  api.runs = [{ run_id: "r1", status: "running", message: slip.id }];
+  api.refusesCancel = true;
+  arrive();
+  await session.outbox.delivered;
+  await session.refresh();
+  assert.deepEqual(api.cancelled, []);
+  api.refusesCancel = false;
+  await session.refresh();
+  assert.deepEqual(api.cancelled, [["r1", "rollback"]]);
+});
+
+test("a refused message that is removed was never there", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  api.answers = [new Refused(429, "Too many.")];
+  await send(session, "one");
+  session.outbox.withdraw(session.outbox.sent[0]);
+  assert.equal(storage.size, 0);
 });

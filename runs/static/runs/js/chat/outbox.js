@@ -5,6 +5,7 @@
 
 import { Refused, Unreachable } from "../protocol/api.js";
 import { messageOf, Unsent } from "./unsent.js";
+import { Withdrawn } from "./withdrawn.js";
 
 /** Milliseconds before the first, second, … try again; the last one holds for all that follow. */
 const PAUSES = [1000, 2000, 5000, 10_000];
@@ -24,6 +25,7 @@ export class Outbox {
     this.sent = this.unsent.read();
     /** Resolves when all messages have their contents. */
     this.restored = Promise.all(this.sent.filter(({ apart }) => apart).map((each) => this.restore(each)));
+    this.withdrawn = new Withdrawn(`withdrawn ${session.id}`, (run) => this.cancel(run, "rollback"));
     /** Runs of any client that wait: {id, message}. */
     this.queued = [];
     /** The run of the message that was sent last, and the visit to a version from which it was written. */
@@ -122,7 +124,6 @@ export class Outbox {
       const run = await this.start(id, await this.paramsOf(message));
       Object.assign(message, { state: "sent", run, arrived: performance.now() });
       [this.last, this.visit] = [run, order.version?.visit ?? null];
-      if (message.withdrawn) this.session.quietly(() => this.cancel(run, "rollback"));
     } catch (error) {
       if (error instanceof Unreachable || PASSING.includes(error.status)) return false;
       Object.assign(message, { state: "refused", why: error.message });
@@ -146,7 +147,8 @@ export class Outbox {
   }
 
   async paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
-    await this.session.answering?.catch(() => {});
+    // Whether a question waits depends on the answer that is on its way.
+    await this.session.answers.settled;
     // The first message that is written at a version goes on from there, and what is written after it follows that one.
     const start = from !== undefined ? { run: from, checkpoint } : version && version.visit !== this.visit ? version : { run: this.newest };
     const isAside = !start.checkpoint && this.isAsked;
@@ -165,8 +167,8 @@ export class Outbox {
 
   /** Whether a question waits, and no answer to it: a message alone would be taken for the answer, so it goes on from the state. */
   get isAsked() {
-    const { model, answered } = this.session;
-    return Boolean(model.questions.size && !model.active && !answered?.run && !this.queued.length);
+    const { model, answers } = this.session;
+    return Boolean(model.questions.size && !model.active && !answers.given && !this.queued.length);
   }
 
   /** The thread's newest run. What was sent last is newer than all others until it is known from elsewhere. */
@@ -193,7 +195,8 @@ export class Outbox {
   }
 
   withdraw(message) {
-    message.withdrawn = true;
+    // It may have arrived, or be on its way.
+    if (message.state !== "refused") this.withdrawn.add(message.id);
     this.sent = this.sent.filter((each) => each !== message);
     this.changed();
   }

@@ -3,6 +3,7 @@
 import { Refused, Unreachable } from "../protocol/api.js";
 import { Connection } from "../protocol/connection.js";
 import { ThreadModel } from "../protocol/thread.js";
+import { Answers } from "./answers.js";
 import { Outbox } from "./outbox.js";
 import { Versions } from "./versions.js";
 
@@ -33,10 +34,7 @@ export class Session extends EventTarget {
     this.fresh = fresh;
     this.model = new ThreadModel();
     this.outbox = new Outbox(this);
-    /** What this page has answered, until a run takes it up or is taken back: {run, at}. */
-    this.answered = null;
-    /** The answer that was tried last, which may have arrived: {said, key, params}. */
-    this.tried = null;
+    this.answers = new Answers(this);
     this.versions = new Versions(this);
     this.thread = null;
     /** The state that was read last, if nothing has happened since: {at, values}. */
@@ -125,7 +123,7 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.isNews) return;
-    if (data.event === "running") this.answered = this.tried = null;
+    if (data.event === "running") this.answers.forget();
     else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
@@ -163,6 +161,8 @@ export class Session extends EventTarget {
       if (!thread) return this.leave();
       if (runs) this.versions.take(runs);
       this.thread = thread;
+      await this.outbox.withdrawn.settle(runs ?? []);
+      if (!isLast()) return;
       if (!this.model.active) await this.rest(thread, asked, isLast);
     });
   }
@@ -178,8 +178,7 @@ export class Session extends EventTarget {
   async rest(thread, asked, isLast) {
     if (thread.status === "busy") return;
     this.askFrom(thread);
-    // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
-    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = this.tried = null;
+    this.answers.look(this.outbox.queued, asked);
     if (this.read?.at !== thread.state_updated_at) {
       const { values } = await this.readState();
       if (this.model.active || !isLast()) return;
@@ -236,21 +235,6 @@ export class Session extends EventTarget {
   async stop() {
     const run = this.model.active;
     if (run) await this.outbox.cancel(run.id);
-  }
-
-  /** Answer questions. The same answers are given once, also if they are sent again because the server's answer was lost. */
-  answer(responses) {
-    // What is written meanwhile waits for this: whether the questions still wait depends on it.
-    return (this.answering = this.respond(responses));
-  }
-
-  async respond(responses) {
-    const said = JSON.stringify(responses);
-    if (this.tried?.said !== said) this.tried = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
-    const { key, params } = this.tried;
-    const { run_id: run } = await this.command("input.respond", params, { key });
-    this.answered = { run, at: performance.now() };
-    await this.refresh();
   }
 
   async patch(metadata) {

@@ -104,13 +104,13 @@ export class Stage {
       this.asked = key;
       this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session, `card ${key}`) : null);
       this.kept.delete(key);
-    } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
+    } else if (this.card?.isSent && !session.answers.given) this.card.reopen("Your answer was taken back before it was read.");
     return [this.over, this.card?.element];
   }
 
   makeCard(questions, session, name) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    const options = { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 };
+    const options = { send: (responses) => this.page.session.answers.give(responses), since: session.model.run?.endedAt ?? 0 };
     const card = new QuestionCard(withSchemas, { ...options, kept: kept(name), keep: (texts) => keep(name, texts) });
     if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
     return card;
