@@ -33,6 +33,7 @@ class FakeApi {
 
   async post(path, body, { key } = {}) {
     if (path === "threads/search") return this.thread ? [this.thread] : [];
+    if (path.endsWith("/history")) return this.history(body.metadata);
     const [, cancelled, action] = /runs\/(\w+)\/cancel.*action=(\w+)/.exec(path) ?? [];
     if (cancelled && this.refusesCancel) throw new Unreachable();
     if (cancelled) return void this.cancelled.push([cancelled, action]);
@@ -43,6 +44,12 @@ class FakeApi {
   }
 
   methods = () => this.commands.map(({ method }) => method);
+}
+
+/** A promise, and what resolves it. */
+function deferred() {
+  let resolve;
+  return { promise: new Promise((done) => (resolve = done)), resolve };
 }
 
 /** A session whose socket is open. */
@@ -91,8 +98,8 @@ test("an answer that is given again has the same key, and another one its own", 
 test("what is written while an answer is on its way waits for it, and follows it", async () => {
   const api = asked();
   const session = await open(api);
-  let arrive;
-  api.answers = [new Promise((resolve) => (arrive = () => resolve()))];
+  const { promise, resolve: arrive } = deferred();
+  api.answers = [promise];
   const answered = answer(session);
   session.outbox.send("and then");
   await new Promise(setImmediate);
@@ -155,8 +162,8 @@ test("a message that was removed is taken back if it had arrived, also after a r
 test("a message that is removed while it is on its way is taken back, once it can be", async () => {
   const api = new FakeApi();
   const session = await open(api);
-  let arrive;
-  api.answers = [new Promise((resolve) => (arrive = () => resolve()))];
+  const { promise, resolve: arrive } = deferred();
+  api.answers = [promise];
   session.outbox.send("a slip");
   await new Promise(setImmediate);
   const [slip] = session.outbox.sent;
@@ -179,4 +186,23 @@ test("a refused message that is removed was never there", async () => {
   await send(session, "one");
   session.outbox.withdraw(session.outbox.sent[0]);
   assert.equal(storage.size, 0);
+});
+
+test("of two versions that are picked quickly the last one is shown, and what is sent is the newest", async () => {
+  const api = new FakeApi();
+  const said = (id) => ({ run_id: id, status: "success", parent: "", message: `m${id}` });
+  api.runs = ["r3", "r2", "r1"].map(said);
+  const session = await open(api);
+  const shown = [];
+  session.addEventListener("branch", ({ detail }) => shown.push(detail));
+  const states = new Map(["r1", "r2"].map((id) => [id, deferred()]));
+  api.history = ({ run_id: id }) => states.get(id).promise;
+  const picks = ["r1", "r2"].map((id) => session.versions.show(id));
+  for (const id of ["r2", "r1"]) states.get(id).resolve([{ values: {}, checkpoint: { checkpoint_id: `c${id}` } }]);
+  await Promise.all(picks);
+  assert.deepEqual([shown, session.versions.view.run], [["r2"], "r2"]);
+  await send(session, "another");
+  session.model.setState({ messages: [{ type: "human", id: session.outbox.sent[0].id, content: "another" }] });
+  session.settle();
+  assert.deepEqual([shown, session.versions.view], [["r2", null], null]);
 });

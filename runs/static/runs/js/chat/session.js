@@ -130,7 +130,7 @@ export class Session extends EventTarget {
 
   settle() {
     // What was sent from another branch has made it the newest.
-    if (this.outbox.settle()) this.versions.view = null;
+    if (this.outbox.settle()) this.versions.turnTo(null);
   }
 
   async connected(state) {
