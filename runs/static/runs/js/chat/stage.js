@@ -27,7 +27,7 @@ export class Stage {
     else this.card?.close();
     this.card = this.asked = this.over = null;
     const { session, acts } = this.page;
-    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
+    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
     if (!session) this.showEmpty();
   }
 
