@@ -1,4 +1,4 @@
-// One open thread of the chat page, without a browser: what it sends, and what it takes for true.
+// One open thread of the chat page, and the list of all, without a browser: what is sent, and what is taken for true.
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import { load } from "./modules.mjs";
@@ -9,6 +9,7 @@ globalThis.document = { visibilityState: "visible" };
 
 const { Refused, Unreachable } = await load("protocol/api.js");
 const { Session } = await load("chat/session.js");
+const { ThreadList } = await load("chat/threads.js");
 
 const QUESTION = { id: "q", value: { action_requests: [{ name: "send_mail", args: {} }] } };
 const opened = [];
@@ -205,4 +206,85 @@ test("of two versions that are picked quickly the last one is shown, and what is
   session.model.setState({ messages: [{ type: "human", id: session.outbox.sent[0].id, content: "another" }] });
   session.settle();
   assert.deepEqual([shown, session.versions.view], [["r2", null], null]);
+});
+
+/** The list of threads, whose requests are answered when the test says so. */
+function list() {
+  const asked = [];
+  const post = (path, body) => {
+    const answer = deferred();
+    asked.push({ ...answer, body });
+    return answer.promise;
+  };
+  const threads = Object.assign(new ThreadList(null, { post }, {}), { show() {} });
+  /** Answer what was asked by a refresh, its newest threads first. */
+  const answer = async (refresh, titles) => {
+    const found = titles.map((title) => ({ thread_id: title.split(" ")[0], metadata: { title }, state_updated_at: title }));
+    asked.splice(0, 2).forEach(({ resolve }, place) => resolve(place ? [] : found));
+    await refresh;
+  };
+  const titles = () => threads.threads?.map(({ metadata }) => metadata.title);
+  return { threads, asked, answer, titles };
+}
+
+test("the list shows what was asked for last, whichever answer comes first", async () => {
+  const { threads, asked, answer, titles } = list();
+  const first = threads.refresh();
+  const second = threads.refresh();
+  const late = asked.splice(0, 2);
+  await answer(second, ["a new"]);
+  asked.push(...late);
+  await answer(first, ["a old"]);
+  assert.deepEqual(titles(), ["a new"]);
+});
+
+test("a list that was asked for before a thread was renamed or deleted is asked for again", async () => {
+  const { threads, asked, answer, titles } = list();
+  await answer(threads.refresh(), ["a old", "b"]);
+  for (const [change, after] of [[() => threads.note({ thread_id: "a", metadata: { title: "a new" } }), ["a new", "b"]], [() => threads.forget("b"), ["a new"]]]) {
+    const before = threads.refresh();
+    change();
+    assert.equal(asked.length, 4);
+    const again = threads.refreshing;
+    answer(before, ["a old", "b"]);
+    await new Promise(setImmediate);
+    assert.deepEqual(titles().sort(), after);
+    await answer(again, after);
+    await before;
+    assert.deepEqual(titles().sort(), after);
+    assert.equal(threads.refreshing, null);
+  }
+  // Nothing is asked for again without need.
+  threads.forget("c");
+  assert.equal(asked.length, 0);
+});
+
+test("a search does not find a thread that was deleted meanwhile", async () => {
+  const { threads, asked } = list();
+  const search = threads.ask((threads.words = "word"));
+  threads.forget("a");
+  asked[0].resolve([{ thread_id: "a" }, { thread_id: "b" }]);
+  await search;
+  assert.deepEqual(threads.hits.map(({ thread_id: id }) => id), ["b"]);
+});
+
+test("a thread that is renamed keeps its name, whatever was being read", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  const { promise, resolve } = deferred();
+  const before = { ...api.thread };
+  const { get } = api;
+  // Its runs come late, with the thread as it was.
+  api.post = async (path) => (path === "threads/search" ? [before] : null);
+  api.get = async (path) => (path === "runs/" ? promise : get.call(api, path));
+  const reading = session.refresh();
+  await new Promise(setImmediate);
+  api.patch = async () => ({ ...before, metadata: { title: "renamed" } });
+  api.get = get;
+  delete api.post;
+  api.thread.metadata = { title: "renamed" };
+  await session.patch({ title: "renamed" });
+  resolve([]);
+  await reading;
+  assert.equal(session.thread.metadata.title, "renamed");
 });

@@ -240,5 +240,7 @@ export class Session extends EventTarget {
   async patch(metadata) {
     this.thread = await this.api.patch(`threads/${this.id}`, { metadata });
     this.changed();
+    // What is being read may be older.
+    this.refresh();
   }
 }
