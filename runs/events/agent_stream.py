@@ -40,9 +40,7 @@ class AgentStream:
         known: Whether the reader knows that the thread has existed: if it is not there, it was deleted.
     """
 
-    def __init__(
-        self, thread_id: UUID, *, principal: Principal, since: int = 0, known: bool = False
-    ) -> None:
+    def __init__(self, thread_id: UUID, *, principal: Principal, since: int = 0, known: bool = False) -> None:
         self._thread_id = thread_id
         self._principal = principal
         self._since = since

@@ -34,7 +34,12 @@ class FakeSession extends EventTarget {
   listRuns = async () => this.listed;
   quietly = (act) => act();
   changed() {}
-  refresh() {}
+
+  async refresh() {
+    this.isStale = false;
+    return true;
+  }
+
   states = () => this.outbox.sent.map(({ state }) => state);
   parents = () => this.calls.map(({ parent }) => parent);
   async rest() {

@@ -138,6 +138,21 @@ test("what is sent again is sent to the thread as it is now", async () => {
   assert.ok(isAside(api.commands[1]));
 });
 
+test("nothing is sent by a page that was away before it has read the thread again", async () => {
+  const api = new FakeApi();
+  const session = await open(api);
+  await session.connected({ name: "lost" });
+  Object.assign(api.thread, { status: "interrupted", interrupts: { task: [QUESTION] } });
+  api.runs = new Unreachable();
+  await send(session, "something else");
+  clearTimeout(session.outbox.timer);
+  assert.deepEqual([api.commands, session.outbox.sent[0].state], [[], "unsent"]);
+  api.runs = [];
+  await session.connected({ name: "open" });
+  await session.outbox.delivered;
+  assert.ok(isAside(api.commands[0]));
+});
+
 test("a message that was removed is taken back if it had arrived, also after a reload", async (t) => {
   t.mock.timers.enable({ apis: ["Date"] });
   const api = new FakeApi();

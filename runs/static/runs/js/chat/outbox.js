@@ -101,18 +101,20 @@ export class Outbox {
     clearTimeout(this.timer);
     this.isDelivering = true;
     await this.restored;
-    // Meanwhile a question may have been asked, or the thread deleted.
-    if (this.failures) await this.session.refresh();
-    for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
-      if (await this.sendOne(message)) continue;
-      this.isDelivering = false;
-      for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
-      this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
-      this.changed();
-      return;
+    let isReached = true;
+    for (let message; isReached && !this.session.closed && (message = this.sent.find(isOpen)); ) {
+      // While the page was away a question may have been asked, or the thread deleted.
+      isReached = this.session.isStale ? await this.session.refresh() : await this.sendOne(message);
     }
     this.isDelivering = false;
-    this.failures = 0;
+    if (isReached) this.failures = 0;
+    else this.wait();
+  }
+
+  wait() {
+    for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
+    this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
+    this.changed();
   }
 
   /** Send a message. Returns whether the server has answered. */
@@ -125,7 +127,10 @@ export class Outbox {
       Object.assign(message, { state: "sent", run, arrived: performance.now() });
       [this.last, this.visit] = [run, order.version?.visit ?? null];
     } catch (error) {
-      if (error instanceof Unreachable || PASSING.includes(error.status)) return false;
+      if (error instanceof Unreachable || PASSING.includes(error.status)) {
+        this.session.isStale = true;
+        return false;
+      }
       Object.assign(message, { state: "refused", why: error.message });
     }
     this.changed();

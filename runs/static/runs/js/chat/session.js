@@ -13,9 +13,7 @@ const LOOK = 4000;
 const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
 
-const unlessMissing = (error) => {
-  if (error.status !== 404) throw error;
-};
+const unlessMissing = (error) => (error.status === 404 ? null : Promise.reject(error));
 
 /**
  * Dispatches "change" when something is to be shown, "connection" when there is one, "ready" when all that there was has been
@@ -41,6 +39,8 @@ export class Session extends EventTarget {
     this.read = null;
     this.phase = "loading";
     this.live = false;
+    /** Whether the page was away since it has read the thread. */
+    this.isStale = false;
     this.refreshes = 0;
   }
 
@@ -136,6 +136,7 @@ export class Session extends EventTarget {
   async connected(state) {
     this.changed();
     if (state.name === "refused" && state.code === 4404) this.leave();
+    if (state.name === "lost") this.isStale = true;
     if (state.name !== "open") return;
     const first = !this.live;
     this.live = true;
@@ -149,13 +150,13 @@ export class Session extends EventTarget {
 
   // --- what no event tells
 
-  /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. */
+  /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. Returns whether the server answered. */
   async refresh() {
     const asked = performance.now();
     const number = ++this.refreshes;
     // An older answer is not looked at: since it was asked for, something has happened.
     const isLast = () => !this.closed && number === this.refreshes;
-    await this.quietly(async () => {
+    return this.quietly(async () => {
       const [runs, thread] = await Promise.all([this.listRuns().catch(unlessMissing), this.find(), this.look()]);
       if (!isLast()) return;
       if (!thread) return this.leave();
@@ -164,6 +165,7 @@ export class Session extends EventTarget {
       await this.outbox.withdrawn.settle(runs ?? []);
       if (!isLast()) return;
       if (!this.model.active) await this.rest(thread, asked, isLast);
+      if (isLast()) this.isStale = false;
     });
   }
 
@@ -208,13 +210,15 @@ export class Session extends EventTarget {
     return this.quietly(async () => this.outbox.take(await this.api.get(`threads/${this.id}/runs?status=pending&limit=50`)));
   }
 
-  /** Do something that is done again later, and so may fail. */
+  /** Do something that is done again later, and so may fail. Returns whether it was done. */
   async quietly(act) {
     try {
       await act();
       if (!this.closed) this.changed();
+      return true;
     } catch (error) {
       if (!(error instanceof Unreachable) && !(error instanceof Refused)) throw error;
+      return false;
     }
   }
 
