@@ -415,7 +415,8 @@ async def test_an_answer_reaches_its_question_once(thread: Thread) -> None:
             for n in (1, 2)
         )
     )
-    assert answers[0]["type"] == "success"
+    # Either may come first.
+    assert "success" in [each["type"] for each in answers]
     assert lifecycle(await thread.events(runs=2))[-1][1] == "completed"
     later = await thread.command("input.respond", interrupt_id=question["interrupt_id"], response=3)
     assert later["error"] == "no_such_interrupt"
