@@ -41,6 +41,21 @@ test("the first message and a later one are edited, picked and gone on from", as
   await page.done();
 });
 
+test("what is made at an older version is what a reload shows", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  await edit(page, 0, "two");
+  await pick(page, 0, "Previous version");
+  await page.tab.waitForFunction(() => location.search.startsWith("?at="));
+  await edit(page, 0, "three");
+  assert.deepEqual(await picks(page), ["3 / 3"]);
+  assert.equal(new URL(page.tab.url()).search, "");
+  await page.tab.reload();
+  await page.tab.locator(".pick .num", { hasText: "3 / 3" }).locator("visible=true").waitFor();
+  assert.deepEqual(await page.said(), ["three"]);
+  await page.done();
+});
+
 test("an answer is given again, as another version", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("once more");

@@ -77,16 +77,16 @@ export class Acts {
   stop = () => this.attempt(() => this.page.session?.stop());
   remove = (queued) => this.attempt(() => this.page.session?.outbox.remove(queued));
 
-  /** Say something else in a message's place. Rejects if that cannot be sent, and then nothing has changed. */
-  async edit({ message }, text) {
+  /** Say something else in a message's place, if it is still wanted then. Rejects if that cannot be sent, and then nothing has changed. */
+  async edit({ message }, text, isWanted) {
     const { page } = this;
     const { outbox, versions } = page.session;
     const kept = message.order?.content ?? this.contentOfMessage(message.id);
     const blocks = Array.isArray(kept) ? kept.filter(({ type }) => type !== "text") : [];
     const content = blocks.length ? [{ type: "text", text }, ...blocks] : text;
     if (message.state === "refused") outbox.change(message, content, page.composer.strategy);
-    else await versions.edit(message.id, content, this.options());
-    page.write();
+    else await versions.edit(message.id, content, this.options(), isWanted);
+    if (isWanted()) page.write();
   }
 
   retry = (message) => this.page.session.outbox.retry(message, this.page.composer.strategy);

@@ -4,7 +4,7 @@ import { button, copy, h, iconButton, set, setText } from "../parts/dom.js";
 import { blockElement } from "../parts/blocks.js";
 import { textOf } from "../protocol/messages.js";
 
-const STATUS = { sending: () => "Sending…", unsent: () => "Sent when the connection is back.", refused: ({ why }) => `Not sent: ${why}` };
+const STATUS = { sending: () => "Sending…", unsent: ({ unkept }) => `Sent when the connection is back.${unkept ? " Too large to be kept over a reload." : ""}`, refused: ({ why }) => `Not sent: ${why}` };
 
 /** Previous and next version of a person's message. */
 function picker(acts) {
@@ -27,7 +27,7 @@ function picker(acts) {
 }
 
 export class HumanView {
-  /** @param acts What can be done with it; `edit` rejects with why a version could not be made. */
+  /** @param acts What can be done with it; `edit(entry, text, isWanted)` rejects with why a version could not be made. */
   constructor(acts) {
     this.acts = acts;
     this.bubble = h("div.bubble", { dir: "auto" });
@@ -83,19 +83,22 @@ export class HumanView {
     area.setSelectionRange(area.value.length, area.value.length);
   }
 
-  /** What was written stays in the form until it is on its way. */
+  /** What was written stays in the form until it is on its way; a form that is closed before that sends nothing. */
   async sendEdit(area, problem) {
     const text = area.value.trim();
     if (!text || area.readOnly) return;
+    const { form } = this;
+    const isWanted = () => this.form === form;
     area.readOnly = true;
-    set(this.form, "aria-busy", "true");
+    set(form, "aria-busy", "true");
     problem.hidden = true;
     try {
-      await this.acts.edit(this.entry, text);
-      this.closeEdit();
+      await this.acts.edit(this.entry, text, isWanted);
+      if (isWanted()) this.closeEdit();
     } catch (error) {
+      if (!isWanted()) return;
       area.readOnly = false;
-      set(this.form, "aria-busy", null);
+      set(form, "aria-busy", null);
       setText(problem, `Not sent: ${error.message}`);
       problem.hidden = false;
       area.focus();

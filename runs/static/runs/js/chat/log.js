@@ -14,7 +14,7 @@ const NEAR = 60;
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
 export class Log {
-  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). */
+  /** @param acts What can be done with an entry: edit(entry, text, isWanted), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). */
   constructor(acts) {
     this.acts = acts;
     this.views = new Map();
@@ -34,7 +34,9 @@ export class Log {
   /** Show entries of `timeline.js`. */
   update(entries) {
     this.entries = entries;
-    const shown = entries.slice(-this.limit);
+    // One that is being edited stays, wherever it is.
+    const edited = entries.findIndex(({ key }) => this.views.get(key)?.form);
+    const shown = entries.slice(-Math.max(this.limit, edited < 0 ? 0 : entries.length - edited));
     // The observer of its size follows what is added: to ask for the size here would lay out the page twice.
     reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
     if (entries.length > this.limit && !this.waiting) {

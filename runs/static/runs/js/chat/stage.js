@@ -8,6 +8,9 @@ import { Log } from "./log.js";
 import { titleOf } from "./threads.js";
 import { timeline } from "./timeline.js";
 
+/** Cards of other threads that stay as they are; the texts of those before them are kept as over a reload. */
+const MOST_KEPT = 20;
+
 const $ = (id) => document.getElementById(id);
 
 export class Stage {
@@ -17,18 +20,28 @@ export class Stage {
     this.composer = $("composer");
     this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
     this.log = null;
-    /** Cards on which something was written when another thread was opened, by their questions. */
+    /** Cards on which something was written when another thread was opened, by their threads: {asked, card}. */
     this.kept = new Map();
   }
 
   /** Begin with another thread, or with none. */
   clear() {
-    if (this.card?.written.length) this.kept.set(this.asked, this.card);
-    else this.card?.close();
-    this.card = this.asked = this.over = null;
+    this.putAside();
     const { session, acts } = this.page;
-    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
+    ({ asked: this.asked = null, card: this.card = null } = this.kept.get(session?.id) ?? {});
+    this.kept.delete(session?.id);
+    this.card?.wake();
+    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
     if (!session) this.showEmpty();
+  }
+
+  /** Keep the card of the thread that is left, if something was written on it. */
+  putAside() {
+    this.card?.close();
+    if (this.card?.written.length) this.kept.set(this.thread, { asked: this.asked, card: this.card });
+    if (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value);
+    this.card = this.asked = this.over = null;
+    this.thread = this.page.session?.id;
   }
 
   render() {
@@ -39,7 +52,7 @@ export class Stage {
     document.body.classList.toggle("is-empty", !session);
     this.placeComposer(gone);
     // On another version they are out of sight, and stay as they are.
-    const isAway = Boolean(session?.versions.view || session?.catchingUp);
+    const isAway = Boolean(session?.versions.view || session?.catchingUp || session?.phase === "loading");
     const questions = isAway ? [] : this.questions(session);
     if (session && !gone) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
     return { asks: questions.length > 0 };
@@ -102,16 +115,19 @@ export class Stage {
       this.card?.close();
       this.card?.keep(null);
       this.asked = key;
-      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session, `card ${key}`) : null);
-      this.kept.delete(key);
-    } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
+      this.card = questions.length ? this.makeCard(questions, session, key) : null;
+    } else if (this.card?.isSent && !session.answers.given) this.card.reopen("Your answer was taken back before it was read.");
     return [this.over, this.card?.element];
   }
 
-  makeCard(questions, session, name) {
+  makeCard(questions, session, key) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    const options = { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 };
-    const card = new QuestionCard(withSchemas, { ...options, kept: kept(name), keep: (texts) => keep(name, texts) });
+    const options = { send: (responses) => this.page.session.answers.give(responses), since: session.model.run?.endedAt ?? 0 };
+    // What is kept is that of the thread's last questions.
+    const name = `card ${session.id}`;
+    const [of, texts] = kept(name) ?? [];
+    if (of !== key) keep(name, null);
+    const card = new QuestionCard(withSchemas, { ...options, kept: of === key ? texts : [], keep: (written) => keep(name, written && [key, written]) });
     if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
     return card;
   }

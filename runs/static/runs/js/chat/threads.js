@@ -53,19 +53,38 @@ export class ThreadList {
     this.archived = false;
     this.current = null;
     this.marked = null;
+    /** Threads that were deleted here: an answer may still have them. */
+    this.deleted = new Set();
+    /** The list that was asked for last, until it is there. */
+    this.refreshing = null;
   }
 
-  async refresh() {
+  /** Read the list. Only what was asked for last is shown: before, a thread may have had another title, or been there. */
+  refresh() {
+    const refreshing = this.read().then((found) => {
+      if (this.refreshing !== refreshing) return this.refreshing;
+      this.refreshing = null;
+      Object.assign(this, found);
+      this.show();
+    });
+    return (this.refreshing = refreshing);
+  }
+
+  async read() {
+    const { most } = this;
     try {
       const apart = [{ pinned: true }, ...(this.archived ? [{ archived: true }] : [])];
       const [newest, ...others] = await Promise.all([{}, ...apart].map((metadata) => this.search(metadata)));
-      this.hasOlder = newest.length === this.most;
-      this.threads = [...new Map([...newest, ...others.flat()].map((thread) => [thread.thread_id, thread])).values()].sort(byAge);
-      this.problem = null;
-    } catch (error) {
-      this.problem = error;
+      const threads = [...new Map([...newest, ...others.flat()].map((thread) => [thread.thread_id, thread])).values()].sort(byAge);
+      return { threads, hasOlder: newest.length === most, problem: null };
+    } catch (problem) {
+      return { problem };
     }
-    this.show();
+  }
+
+  /** What is asked for now may not know a change that was made here. */
+  readAgain() {
+    if (this.refreshing) this.refresh();
   }
 
   /** The newest threads with these metadata. Pinned and archived ones are there also if they are older than all others. */
@@ -97,7 +116,7 @@ export class ThreadList {
       problem = error;
     }
     if (words !== this.words) return;
-    this.hits = hits.map(({ found, ...thread }) => ({ ...thread, snippet: found?.snippet, extracted: { found: found?.title } }));
+    this.hits = hits.filter(({ thread_id: id }) => !this.deleted.has(id)).map(({ found, ...thread }) => ({ ...thread, snippet: found?.snippet, extracted: { found: found?.title } }));
     this.unfound = problem;
     this.show();
   }
@@ -125,6 +144,8 @@ export class ThreadList {
     const known = this.threads?.find((each) => each.thread_id === thread.thread_id);
     this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date().toISOString() }, ...others];
     this.threads.sort(byAge);
+    this.deleted.delete(thread.thread_id);
+    this.readAgain();
     this.show();
   }
 
@@ -136,8 +157,10 @@ export class ThreadList {
   }
 
   forget(id) {
+    this.deleted.add(id);
     this.hits = this.hits?.filter((each) => each.thread_id !== id) ?? null;
     this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
+    this.readAgain();
     this.show();
   }
 

@@ -45,6 +45,11 @@ export class QuestionCard {
     this.show(0);
     this.restore(kept);
     this.element.addEventListener("input", () => keep(this.texts));
+    this.wake();
+  }
+
+  /** Count the time while it is shown. */
+  wake() {
     this.tick();
     this.clock = setInterval(() => this.tick(), 15_000);
   }
