@@ -63,7 +63,8 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
             "api": reverse("runs_api:api-root"),
             "chat": reverse("runs_pages:chat"),
             "login": resolve_url(settings.LOGIN_URL),
-            "user": username,
+            # A page compares the id with that of a page that is fetched later: names may change.
+            "user": {"id": str(user_id), "name": username},
             "inspect": _reversed("admin:runs_run_changelist") if inspects else None,
         },
     }

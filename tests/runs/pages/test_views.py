@@ -89,6 +89,12 @@ async def test_whoever_is_not_logged_in_is_sent_to_do_so_and_back(
     assert (await visitor.get(thread)).status_code == 302
 
 
+async def test_the_page_says_whose_it_is_by_what_does_not_change(visitor: AsyncClient, ada: Any) -> None:
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert found["user"] == {"id": str(ada.pk), "name": "ada"}
+
+
 async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
     assert (await visitor.get("/password/")).status_code == 200
     new = {"old_password": PASSWORD, "new_password1": "another good one", "new_password2": "another good one"}

@@ -1,5 +1,6 @@
 // The page: which thread is open, and what its parts have to do with each other.
 
+import { Account } from "../parts/account.js";
 import { Banner } from "../parts/banner.js";
 import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
@@ -22,9 +23,9 @@ const $ = (id) => document.getElementById(id);
 class Page {
   constructor(settings) {
     this.settings = settings;
-    keepFor(settings.user);
-    const token = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
-    this.api = new Api(settings.api, { token, renew: () => this.renewToken(), loggedOut: () => this.loggedOut() });
+    keepFor(settings.user.id);
+    this.account = new Account(settings, (user) => this.replaced(user));
+    this.api = new Api(settings.api, { token: () => this.account.token, renew: () => this.account.renew(), loggedOut: () => this.loggedOut() });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
     this.acts = new Acts(this);
@@ -89,7 +90,7 @@ class Page {
     this.visit = Symbol(id);
     this.composer.turnTo(id, { fresh });
     if (!fresh) this.context = {};
-    this.banner.show({ name: "closed" }, {});
+    this.showAccount();
     this.list.current = id;
     this.list.marked = null;
     this.list.show();
@@ -124,12 +125,18 @@ class Page {
     const session = (this.session = this.sessionOf(id, fresh));
     const mine = (handle) => (event) => this.session === session && handle(event);
     session.addEventListener("change", mine(() => this.later()));
-    session.addEventListener("connection", mine(() => this.banner.follow(session.connection, { running: () => Boolean(session.model.active), login: () => this.login() })));
+    session.addEventListener("connection", mine(() => this.connected(session)));
     session.addEventListener("ended", mine(({ detail }) => this.ended(detail)));
     session.addEventListener("sent", mine(() => this.tellOthers()));
     session.addEventListener("ready", mine(() => this.ready()));
     session.addEventListener("branch", mine(({ detail }) => this.keepBranch(detail)));
     session.shown = session.open();
+  }
+
+  connected({ connection, model }) {
+    this.banner.follow(connection, { running: () => Boolean(model.active), login: () => this.login() });
+    // It may be refused because it is asked for as another user.
+    connection.addEventListener("state", ({ detail }) => detail.name === "refused" && this.account.renew());
   }
 
   /** A branch that was looked at is looked at again after a reload. */
@@ -178,17 +185,19 @@ class Page {
     $("announce").textContent = text;
   }
 
-  /** A login in another tab has made this page's token worthless; a page that is fetched now has a good one. */
-  async renewToken() {
-    const page = await fetch(this.settings.chat).catch(() => null);
-    if (!page?.ok || page.redirected) return false;
-    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]")?.value;
-    document.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((field) => (field.value = fresh));
-    return Boolean(fresh);
+  /** The browser's session is another user's now: nothing more is asked for or sent. */
+  replaced({ name }) {
+    this.api.close(`You are logged in as ${name} now.`);
+    for (const session of [this.session, ...this.asides.values()]) session?.connection?.close();
+    this.showAccount();
   }
 
   loggedOut() {
-    this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
+    if (!this.account.other) this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
+  }
+
+  showAccount() {
+    this.banner.show(this.account.other ? { name: "replaced", user: this.account.other.name } : { name: "closed" }, {});
   }
 
   problem(error) {

@@ -56,6 +56,7 @@ export class ThreadList {
   }
 
   async refresh() {
+    if (this.api.closed) return;
     try {
       const apart = [{ pinned: true }, ...(this.archived ? [{ archived: true }] : [])];
       const [newest, ...others] = await Promise.all([{}, ...apart].map((metadata) => this.search(metadata)));

@@ -43,6 +43,11 @@ export class Banner {
         this.lost = false;
         this.refused(state, login);
         break;
+      case "replaced":
+        this.connection = null;
+        this.lost = false;
+        this.put("err", [h("b", {}, `You are logged in as ${state.user} now.`), " This page stays as it is, and does nothing more."], button("Reload", () => location.reload()));
+        break;
       default:
         this.lost = false;
         this.clear();
