@@ -6,10 +6,10 @@ both names, and after an upgrade a browser mixes old modules from its cache with
 
 from __future__ import annotations
 
-from django.contrib.staticfiles.storage import HashedFilesMixin, ManifestStaticFilesStorage
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 
 
-class RewritesImports(HashedFilesMixin):
+class RewritesImports:
     """Before a storage that hashes names: `class Storage(RewritesImports, CompressedManifestStaticFilesStorage)`."""
 
     support_js_module_import_aggregation = True
@@ -17,5 +17,6 @@ class RewritesImports(HashedFilesMixin):
     max_post_process_passes = 20
 
 
-class ModuleStaticFilesStorage(RewritesImports, ManifestStaticFilesStorage):
+# The stubs let the bases of Django's own class disagree, but not those of its subclasses.
+class ModuleStaticFilesStorage(RewritesImports, ManifestStaticFilesStorage):  # type: ignore[misc]
     """Django's storage, with rewritten imports."""

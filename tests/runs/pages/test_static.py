@@ -41,6 +41,15 @@ def test_every_import_leads_to_a_file() -> None:
         assert (path.parent / target).resolve().is_file(), f"{path.name} imports {target}"
 
 
+def test_whoever_acts_on_enter_in_a_field_asks_whether_it_composes_text() -> None:
+    """Enter also confirms Japanese and Chinese text; browsers tell it in two ways, of which `composes` knows."""
+    scripts = {path.name: path.read_text() for path in (STATIC / "js").rglob("*.js")}
+    acting = {name for name, text in scripts.items() if '.key === "Enter"' in text}
+    assert {"composer.js", "human.js", "suggestions.js", "events.js"} <= acting
+    assert [name for name in acting if "composes(event)" not in scripts[name]] == []
+    assert [name for name, text in scripts.items() if "event.isComposing" in text] == []
+
+
 #: What a collected file refers to: static and dynamic imports, `export … from`, and `url()` of CSS.
 REFERENCES = {
     ".js": re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["'](\.[^"']+)["']"""),

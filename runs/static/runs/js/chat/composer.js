@@ -1,6 +1,6 @@
 // Where people write: text, files, what becomes of a run under way, Send and Stop.
 
-import { h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
+import { composes, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { fromState, textOf } from "../protocol/messages.js";
@@ -135,7 +135,8 @@ export class Composer {
   }
 
   key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (composes(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.submit();
     } else if (event.key === "ArrowUp" && !this.field.value) {
