@@ -4,7 +4,7 @@ import { Account } from "../parts/account.js";
 import { Banner } from "../parts/banner.js";
 import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
-import { Api, Refused } from "../protocol/api.js";
+import { Api } from "../protocol/api.js";
 import { textOf } from "../protocol/messages.js";
 import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
@@ -200,9 +200,9 @@ class Page {
     this.banner.show(this.account.other ? { name: "replaced", user: this.account.other.name } : { name: "closed" }, {});
   }
 
+  /** After a logout the banner has the way to log in; what is written and not sent stays until people take it. */
   problem(error) {
-    if (error instanceof Refused && error.status === 401) location.assign(this.login());
-    else this.composer.say(error.message);
+    this.composer.say(error.message);
   }
 
   get assistant() {
