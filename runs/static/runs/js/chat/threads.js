@@ -1,6 +1,6 @@
 // The list of threads: by day, pinned ones first, found by the words of their titles and messages.
 
-import { h, icon, iconButton, state } from "../parts/dom.js";
+import { button, h, icon, iconButton, set, setText, state } from "../parts/dom.js";
 import { dayOf, shorten } from "../parts/words.js";
 
 const MOST = 200;
@@ -37,6 +37,12 @@ export function titleOf(thread, values) {
   return shorten((typeof named === "string" && named) || text || "Untitled", 70);
 }
 
+/** Let an element be there or not; one that is there already is not moved, which would take its focus. */
+function put(parent, element, wanted, before = null) {
+  if (!wanted) element.remove();
+  else if (element.parentNode !== parent) parent.insertBefore(element, before);
+}
+
 export class ThreadList {
   /** @param acts open(id), menu(thread, button), address(id). */
   constructor(place, api, acts) {
@@ -50,9 +56,19 @@ export class ThreadList {
     this.words = "";
     /** Threads that the server found by the words, or null before its answer. */
     this.hits = null;
+    this.problem = this.unfound = null;
     this.archived = false;
     this.current = null;
     this.marked = null;
+    // These stay while the rest is made anew: they keep the focus, and readers hear them when their words change.
+    this.alert = h("p.none", { role: "alert" });
+    this.againButton = button("Try again", () => this.refresh());
+    this.said = h("p", { role: "status" });
+    this.groups = h("div");
+    this.olderButton = button("Show older", () => this.older(), { kind: "older" });
+    this.end = h("p.none.quiet", {}, "Older threads are found by searching.");
+    place.replaceChildren(this.said, this.groups);
+    this.show();
   }
 
   async refresh() {
@@ -155,30 +171,38 @@ export class ThreadList {
     const top = this.place.scrollTop;
     const marked = this.marked && this.get(this.marked.id);
     if (marked) marked.doing = this.marked.state;
-    this.place.replaceChildren(...this.contents());
+    const shown = this.threads ? this.wanted.filter((thread) => Boolean(thread.metadata?.archived) === this.archived) : [];
+    this.groups.replaceChildren(...this.contents(shown));
+    this.tell(shown.length > 0);
     this.place.scrollTop = top;
     if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] ${part}`)?.focus();
+    // A button that had the focus and goes leaves it to its neighbour.
+    else if (active !== document.body && !active?.isConnected) this.place.querySelector("[data-thread] a")?.focus();
   }
 
-  contents() {
-    if (!this.threads) return this.problem ? [this.failed()] : [h("p.loading.quiet", { role: "status" }, "Loading the threads…")];
-    const wanted = this.wanted.filter((thread) => Boolean(thread.metadata?.archived) === this.archived);
-    const parts = this.problem ? [this.failed()] : [];
-    if (this.unfound) parts.push(h("p.none", { role: "alert" }, `The messages could not be searched: ${this.unfound.message}`));
-    else if (!wanted.length) parts.push(h("p.none.quiet", { role: this.words ? "status" : null }, this.nothing));
+  /** What is said above and below the threads. */
+  tell(some) {
+    const failures = [this.problem && `The list could not be read: ${this.problem.message}`, this.unfound && `The messages could not be searched: ${this.unfound.message}`];
+    const failed = failures.filter(Boolean).join(" ");
+    setText(this.alert, failed);
+    put(this.place, this.alert, failed, this.place.firstChild);
+    put(this.place, this.againButton, this.problem, this.said);
+    const note = !this.threads ? (this.problem ? "" : "Loading the threads…") : some || this.unfound ? "" : this.nothing;
+    setText(this.said, note);
+    set(this.said, "class", note ? "none quiet" : null);
+    const older = this.hasOlder && !this.words;
+    put(this.place, this.olderButton, older && this.most < LIMIT);
+    put(this.place, this.end, older && this.most >= LIMIT);
+  }
+
+  contents(threads) {
     const groups = new Map();
-    for (const thread of wanted) {
+    for (const thread of threads) {
       const day = thread.metadata?.pinned ? "Pinned" : dayOf(thread.state_updated_at ?? thread.created_at);
       groups.set(day, [...(groups.get(day) ?? []), thread]);
     }
     const days = [...groups.keys()].sort((one, other) => (other === "Pinned") - (one === "Pinned"));
-    for (const day of days) parts.push(h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread))));
-    if (this.hasOlder && !this.words) parts.push(this.most < LIMIT ? h("button.b.older", { type: "button", on: { click: () => this.older() } }, "Show older") : h("p.none.quiet", {}, "Older threads are found by searching."));
-    return parts;
-  }
-
-  failed() {
-    return h("p.none", { role: "alert" }, `The list could not be read: ${this.problem.message} `, h("button.b", { type: "button", on: { click: () => this.refresh() } }, "Try again"));
+    return days.flatMap((day) => [h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread)))]);
   }
 
   entry(thread) {

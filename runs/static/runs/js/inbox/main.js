@@ -85,7 +85,9 @@ class Inbox {
     this.views = new Map();
     this.done = [];
     this.title = h("h1", { tabindex: "-1" }, "Inbox");
-    this.total = h("span.quiet", { role: "status" });
+    this.total = h("span", { role: "status" });
+    // It grows with each look: in a live region it would be read out each time.
+    this.oldest = h("span");
     this.list = h("ul.ib");
     this.empty = h("p.empty-note", {}, icon("ok"), found.filters.assistant || found.filters.user ? " No question of this choice waits for a person." : " No question waits for a person.", " This page looks for new ones by itself.");
     this.past = h("ul.records");
@@ -93,7 +95,7 @@ class Inbox {
     const order = found.filters.order === "newest" ? "newest first" : "oldest first";
     this.module = h("section.mod", { "aria-labelledby": "waiting-title" }, h("h2", { id: "waiting-title" }, `Waiting, ${order}`), filters(found), this.list, this.empty, this.pages);
     this.answeredModule = h("section.mod", { hidden: true, "aria-labelledby": "answered-title" }, h("h2", { id: "answered-title" }, "Answered by you just now"), this.past);
-    root.replaceChildren(h("div.rh", {}, this.title, this.total), h("div.stack.below", {}, this.module, this.answeredModule));
+    root.replaceChildren(h("div.rh", {}, this.title, h("span.quiet", {}, this.total, this.oldest)), h("div.stack.below", {}, this.module, this.answeredModule));
     this.show(found);
     const first = this.list.querySelector("details");
     if (first && !this.missing) first.open = true;
@@ -108,7 +110,8 @@ class Inbox {
     this.empty.hidden = shown.length > 0;
     this.list.hidden = !shown.length;
     const told = !first ? `${count(shown.length, "thread")} on this page` : next ? `More than ${shown.length} threads wait` : shown.length === 1 ? "1 thread waits" : `${shown.length} threads wait`;
-    setText(this.total, shown.length ? `${told}, the oldest ${next || !first ? "of these " : ""}for ${seconds(now - Math.min(...shown.map((each) => each.since)))}` : "");
+    setText(this.total, shown.length ? told : "");
+    setText(this.oldest, shown.length ? `, the oldest ${next || !first ? "of these " : ""}for ${seconds(now - Math.min(...shown.map((each) => each.since)))}` : "");
     const links = [first ? null : ["First page", null], next ? ["Next page", next] : null].filter(Boolean);
     const names = JSON.stringify(links);
     if (names === this.linked) return;
@@ -134,6 +137,7 @@ class Inbox {
       if (!document.hidden) this.show(await ask(new URL(this.root.dataset.items + location.search, location.href)));
     } catch (error) {
       setText(this.total, error.message);
+      setText(this.oldest, "");
     }
     this.timer = setTimeout(() => this.look(), EVERY);
   }
