@@ -171,9 +171,13 @@ export class ThreadList {
     const top = this.place.scrollTop;
     const marked = this.marked && this.get(this.marked.id);
     if (marked) marked.doing = this.marked.state;
-    const shown = this.threads ? this.wanted.filter((thread) => Boolean(thread.metadata?.archived) === this.archived) : [];
-    this.groups.replaceChildren(...this.contents(shown));
-    this.tell(shown.length > 0);
+    const wanted = this.threads ? this.wanted : [];
+    const isHere = (thread) => Boolean(thread.metadata?.archived) === this.archived;
+    const here = wanted.filter(isHere);
+    // Words are looked for everywhere.
+    const elsewhere = this.words ? wanted.filter((thread) => !isHere(thread)) : [];
+    this.groups.replaceChildren(...this.byDay(here), ...this.group(this.archived ? "Not archived" : "Archive", elsewhere));
+    this.tell(here.length + elsewhere.length > 0);
     this.place.scrollTop = top;
     if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] ${part}`)?.focus();
     // A button that had the focus and goes leaves it to its neighbour.
@@ -195,14 +199,18 @@ export class ThreadList {
     put(this.place, this.end, older && this.most >= LIMIT);
   }
 
-  contents(threads) {
+  byDay(threads) {
     const groups = new Map();
     for (const thread of threads) {
       const day = thread.metadata?.pinned ? "Pinned" : dayOf(thread.state_updated_at ?? thread.created_at);
       groups.set(day, [...(groups.get(day) ?? []), thread]);
     }
     const days = [...groups.keys()].sort((one, other) => (other === "Pinned") - (one === "Pinned"));
-    return days.flatMap((day) => [h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread)))]);
+    return days.flatMap((day) => this.group(day, groups.get(day)));
+  }
+
+  group(heading, threads) {
+    return threads.length ? [h("h2", {}, heading), h("ul", {}, threads.map((thread) => this.entry(thread)))] : [];
   }
 
   entry(thread) {
