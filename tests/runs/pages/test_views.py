@@ -95,6 +95,17 @@ async def test_the_page_says_whose_it_is_by_what_does_not_change(visitor: AsyncC
     assert found["user"] == {"id": str(ada.pk), "name": "ada"}
 
 
+async def test_the_page_knows_the_servers_time_and_limit(
+    visitor: AsyncClient, run_settings: Any
+) -> None:
+    run_settings(BODY_LIMIT=1_000_000)
+    before = int(clock.now().timestamp() * 1000)
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert before <= found["now"] <= clock.now().timestamp() * 1000
+    assert found["bodyLimit"] == 1_000_000
+
+
 async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
     assert (await visitor.get("/password/")).status_code == 200
     new = {"old_password": PASSWORD, "new_password1": "another good one", "new_password2": "another good one"}

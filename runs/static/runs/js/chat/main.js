@@ -5,10 +5,12 @@ import { Banner } from "../parts/banner.js";
 import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { Api } from "../protocol/api.js";
+import { learn } from "../protocol/clock.js";
 import { textOf } from "../protocol/messages.js";
 import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
+import { limitTo } from "./files.js";
 import { Head } from "./head.js";
 import { keepFor } from "./kept.js";
 import { Panel } from "./panel.js";
@@ -24,6 +26,8 @@ class Page {
   constructor(settings) {
     this.settings = settings;
     keepFor(settings.user.id);
+    learn(settings.now);
+    limitTo(settings.bodyLimit);
     this.account = new Account(settings, (user) => this.replaced(user));
     this.api = new Api(settings.api, { token: () => this.account.token, renew: () => this.account.renew(), loggedOut: () => this.loggedOut() });
     this.assistants = new Assistants(this.api);
@@ -135,6 +139,7 @@ class Page {
 
   connected({ connection, model }) {
     this.banner.follow(connection, { running: () => Boolean(model.active), login: () => this.login() });
+    connection.addEventListener("event", ({ detail }) => learn(detail.params.timestamp));
     // It may be refused because it is asked for as another user.
     connection.addEventListener("state", ({ detail }) => detail.name === "refused" && this.account.renew());
   }

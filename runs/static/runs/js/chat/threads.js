@@ -2,6 +2,7 @@
 
 import { button, h, icon, iconButton, set, setText, state } from "../parts/dom.js";
 import { dayOf, shorten } from "../parts/words.js";
+import { serverNow } from "../protocol/clock.js";
 
 const MOST = 200;
 /** Most threads that the server gives at once. */
@@ -140,7 +141,7 @@ export class ThreadList {
   note(thread) {
     const others = (this.threads ?? []).filter((each) => each.thread_id !== thread.thread_id);
     const known = this.threads?.find((each) => each.thread_id === thread.thread_id);
-    this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date().toISOString() }, ...others];
+    this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date(serverNow()).toISOString() }, ...others];
     this.threads.sort(byAge);
     this.show();
   }

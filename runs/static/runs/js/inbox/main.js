@@ -5,6 +5,7 @@ import { tree } from "../parts/json.js";
 import { QuestionCard } from "../parts/question.js";
 import { readQuestion } from "../parts/questions.js";
 import { count, seconds, shorten } from "../parts/words.js";
+import { learn, serverNow } from "../protocol/clock.js";
 import { ask, short } from "../run/data.js";
 
 /** Milliseconds between two looks. */
@@ -26,7 +27,7 @@ class Item {
   update(item) {
     this.item = item;
     setText(this.name, heading(item));
-    const facts = [`waits ${seconds(Date.now() + this.inbox.skew - item.since)}`, item.assistant, `asked for ${item.user}`, ...(item.title ? [shorten(item.title, 60)] : [])];
+    const facts = [`waits ${seconds(serverNow() - item.since)}`, item.assistant, `asked for ${item.user}`, ...(item.title ? [shorten(item.title, 60)] : [])];
     setText(this.facts, facts.join(" · "));
   }
 
@@ -104,7 +105,7 @@ class Inbox {
 
   show({ items, next, first, missing, now }) {
     this.missing = missing;
-    this.skew = now - Date.now();
+    learn(now);
     const shown = items.filter((item) => !this.done.includes(item.run.id));
     reconcile(this.list, this.views, shown, { key: (item) => item.thread.id + item.run.id, make: (item) => new Item(item, this) });
     this.empty.hidden = shown.length > 0;
