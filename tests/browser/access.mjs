@@ -182,6 +182,21 @@ test("without JavaScript a thread can be read", async () => {
   assert.equal(await tab.getByText("Words for everybody").count(), 3);
 });
 
+test("without JavaScript the chat shows nothing that needs it, and a way out", async () => {
+  for (const width of [1280, 360]) {
+    const context = await person({ width, height: 800, javaScriptEnabled: false });
+    const tab = await context.newPage();
+    await tab.goto(`${url}/chat/`);
+    const notice = tab.locator("#stage h1");
+    await notice.waitFor();
+    assert.equal(await notice.innerText(), "This page needs JavaScript");
+    assert.ok((await notice.boundingBox()).y > 200, "the notice stands in the middle");
+    for (const dead of ["#threads", "#find", "#composer", ".skip", "#new-thread"]) assert.equal(await tab.locator(dead).isVisible(), false, dead);
+    const acts = tab.getByRole("button").filter({ visible: true });
+    assert.deepEqual(await acts.evaluateAll((buttons) => buttons.map((each) => each.getAttribute("aria-label"))), ["Log out"]);
+  }
+});
+
 test("the API's document is as dark as the other pages", async () => {
   const context = await person({ theme: "dark" });
   const tab = await context.newPage();

@@ -1,5 +1,6 @@
 // The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { load } from "./modules.mjs";
 
@@ -8,6 +9,7 @@ const { ThreadModel } = await load("protocol/thread.js");
 const { Draft, Drafts } = await load("chat/drafts.js");
 const { ACCEPT, contentOf, limitTo, limitsText, partsOf, readFiles } = await load("chat/files.js");
 const { learn, serverNow } = await load("protocol/clock.js");
+const { titleOf } = await load("chat/threads.js");
 const { Branches } = await load("chat/branches.js");
 
 /** Feeds a model with events, numbered within an epoch. */
@@ -176,4 +178,13 @@ test("the server's time is the latest that it told, whatever the browser's clock
   learn(behind - 60_000);
   learn(undefined);
   assert.ok(near(behind));
+});
+
+test("a thread is called by the rule that the page without scripts has", () => {
+  const cases = JSON.parse(readFileSync(new URL("../support/titles.json", import.meta.url), "utf8"));
+  for (const [why, values, metadata, title] of cases) {
+    assert.equal(titleOf({ metadata }, values), title, why);
+    const extracted = { title: values.title, first: values.messages?.[0]?.content };
+    assert.equal(titleOf({ metadata, extracted }), title, `${why}, in the list`);
+  }
 });

@@ -95,9 +95,7 @@ async def test_the_page_says_whose_it_is_by_what_does_not_change(visitor: AsyncC
     assert found["user"] == {"id": str(ada.pk), "name": "ada"}
 
 
-async def test_the_page_knows_the_servers_time_and_limit(
-    visitor: AsyncClient, run_settings: Any
-) -> None:
+async def test_the_page_knows_the_servers_time_and_limit(visitor: AsyncClient, run_settings: Any) -> None:
     run_settings(BODY_LIMIT=1_000_000)
     before = int(clock.now().timestamp() * 1000)
     page = (await visitor.get("/chat/")).content.decode()
@@ -176,6 +174,21 @@ async def test_without_scripts_the_messages_are_text(visitor: AsyncClient, ada: 
     assert "What is &lt;b&gt;it&lt;/b&gt;?" in page
     assert "An answer." in page
     assert "<title>Mine</title>" in page
+
+
+@pytest.mark.parametrize(("status", "shown"), [("interrupted", True), ("busy", False)])
+async def test_without_scripts_questions_that_wait_are_shown(
+    visitor: AsyncClient, ada: Any, status: str, shown: bool
+) -> None:
+    messages = [{"type": "human", "content": [{"type": "image"}]}, {"type": "ai", "content": ""}]
+    asked = {"task": [{"id": "0" * 32, "value": {"question": "Shall <I> go on?"}}]}
+    thread = await in_database(
+        make_thread, ada, values={"messages": messages}, interrupts=asked, status=status
+    )
+    page = (await visitor.get(f"/chat/{thread.id}/plain/")).content.decode()
+    assert ("Shall &lt;I&gt; go on?" in page) is shown
+    assert page.count("<article") == 1 + shown
+    assert "<title>Untitled</title>" in page and "A picture" in page
 
 
 async def test_what_is_somebody_elses_does_not_exist(visitor: AsyncClient, ada: Any) -> None:

@@ -28,14 +28,22 @@ function stateOf({ status, interrupts, doing }) {
 const changed = (thread) => thread.state_updated_at ?? thread.created_at ?? "";
 const byAge = (one, other) => changed(other).localeCompare(changed(one));
 
-/** What a thread is called: as it was renamed, as its graph says, or by its first message. */
+/**
+ * What a thread is called: as it was renamed, as its graph says, or how its first message begins. The page without scripts has
+ * the same rule (`threads.texts.content.called`).
+ */
 export function titleOf(thread, values) {
   const { metadata = {}, extracted = {} } = thread ?? {};
-  const first = values?.messages?.[0]?.content ?? extracted.first;
-  const named = metadata.renamed ? metadata.title : (values?.title ?? extracted.title ?? metadata.title);
   if (extracted.found) return shorten(extracted.found, 70);
-  const text = typeof first === "string" ? first : Array.isArray(first) ? first.find(({ type }) => type === "text")?.text : "";
-  return shorten((typeof named === "string" && named) || text || "Untitled", 70);
+  const titles = [metadata.renamed && metadata.title, values?.title, extracted.title, metadata.title];
+  const named = titles.find((each) => typeof each === "string" && each.trim());
+  return shorten(named ?? begins(values?.messages?.[0]?.content ?? extracted.first), 70) || "Untitled";
+}
+
+/** The text of a message's content. */
+function begins(content) {
+  const blocks = Array.isArray(content) ? content : [content ?? ""];
+  return blocks.map((each) => (typeof each === "string" ? each : (each?.text ?? ""))).join(" ");
 }
 
 /** Let an element be there or not; one that is there already is not moved, which would take its focus. */
