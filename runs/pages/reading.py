@@ -10,11 +10,13 @@ from django.db.models import Min
 from django.http import Http404
 
 from runs.models import Run, RunEvent
+from runs.pages import plain_text
 from runs.protocols.agent.events import first_of
 from threads.db.ids import UserId
 from threads.models import Thread
 from threads.models.querysets import Principal
-from threads.texts.content import text_of
+from threads.models.thread import ThreadStatus
+from threads.texts.content import called, text_of
 
 
 def name_of(user_id: UserId) -> str:
@@ -86,22 +88,14 @@ def _brought(message_id: Any, request: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def plain_thread(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
-    """A thread's title and messages, for a page without scripts. Raises Http404."""
+    """A thread's title, messages and open questions, for a page without scripts. Raises Http404."""
     threads = Thread.objects.for_principal(principal).visible()
-    thread = threads.only("values", "metadata").filter(id=thread_id).first()
+    thread = threads.only("values", "metadata", "status", "interrupts").filter(id=thread_id).first()
     if thread is None:
         raise Http404
-    values = thread.values if isinstance(thread.values, dict) else {}
-    messages = values.get("messages")
-    title = thread.metadata.get("title") or values.get("title") or "Thread"
-    listed = messages if isinstance(messages, list) else []
-    return {"title": str(title), "messages": [_message(each) for each in listed if isinstance(each, dict)]}
-
-
-#: The names of message types on the page.
-AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
-
-
-def _message(message: dict[str, Any]) -> dict[str, str]:
-    kind = str(message.get("type", ""))
-    return {"author": AUTHORS.get(kind, kind), "text": text_of(message.get("content"))}
+    waits = thread.status == ThreadStatus.INTERRUPTED
+    return {
+        "title": plain_text.clean(called(thread.values, thread.metadata)),
+        "messages": plain_text.messages_of(thread.values),
+        "questions": plain_text.questions_of(thread.interrupts) if waits else [],
+    }

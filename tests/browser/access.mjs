@@ -182,6 +182,21 @@ test("without JavaScript a thread can be read", async () => {
   assert.equal(await tab.getByText("Words for everybody").count(), 3);
 });
 
+test("without JavaScript the chat shows nothing that needs it, and a way out", async () => {
+  for (const width of [1280, 360]) {
+    const context = await person({ width, height: 800, javaScriptEnabled: false });
+    const tab = await context.newPage();
+    await tab.goto(`${url}/chat/`);
+    const notice = tab.locator("#stage h1");
+    await notice.waitFor();
+    assert.equal(await notice.innerText(), "This page needs JavaScript");
+    assert.ok((await notice.boundingBox()).y > 200, "the notice stands in the middle");
+    for (const dead of ["#threads", "#find", "#composer", ".skip", "#new-thread"]) assert.equal(await tab.locator(dead).isVisible(), false, dead);
+    const acts = tab.getByRole("button").filter({ visible: true });
+    assert.deepEqual(await acts.evaluateAll((buttons) => buttons.map((each) => each.getAttribute("aria-label"))), ["Log out"]);
+  }
+});
+
 test("the API's document is as dark as the other pages", async () => {
   const context = await person({ theme: "dark" });
   const tab = await context.newPage();
@@ -196,4 +211,68 @@ test("the API's document is as dark as the other pages", async () => {
   await tab.locator(".swagger-ui .info .title").waitFor();
   assert.equal(await ground(), "rgb(28, 32, 34)", "as chosen on the chat page");
   assert.deepEqual(await tab.evaluate(() => window.violations), []);
+});
+
+/** Record what readers of screens hear: the texts that live regions get. */
+const hear = (page) => page.tab.evaluate(() => {
+  window.heard = [];
+  const LIVE = "[role=status], [role=alert]";
+  const regions = (node) => [...(node.closest?.(LIVE) ? [node.closest(LIVE)] : []), ...(node.querySelectorAll?.(LIVE) ?? [])];
+  new MutationObserver((changes) => {
+    const changed = new Set(changes.flatMap(({ target, addedNodes }) => [...(target.closest?.(LIVE) ?? target.parentElement?.closest(LIVE) ? [(target.closest ? target : target.parentElement).closest(LIVE)] : []), ...[...addedNodes].flatMap(regions)]));
+    window.heard.push(...[...changed].map((each) => each.textContent).filter(Boolean));
+  }).observe(document.body, { childList: true, subtree: true, characterData: true });
+});
+const heard = (page) => page.tab.evaluate(() => window.heard);
+
+test("a connection that stays away is told once, and its button keeps the focus", async () => {
+  const page = await cuttable();
+  await page.ask("talk 1");
+  await hear(page);
+  await page.cut(4000);
+  await page.has(".banner", "Trying again in");
+  const again = page.button("Try now");
+  await again.focus();
+  for (let turn = 0; turn < 3; turn++) {
+    await again.press("Enter");
+    await page.has(".banner", "Trying again in");
+  }
+  assert.ok(await again.evaluate((button) => button === document.activeElement));
+  assert.deepEqual((await heard(page)).filter((text) => !text.startsWith("Reading")), ["Connection lost."]);
+  page.mend();
+  await again.press("Enter");
+  await page.has(".banner", "Connected again");
+  assert.deepEqual(await heard(page), ["Connection lost.", "Connected again."]);
+  await page.done();
+});
+
+test("a list that cannot be read is told once, and its button keeps the focus", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("Something to list");
+  await hear(page);
+  let asked = 0;
+  const answered = () => page.tab.waitForFunction((count) => window.asked >= count, asked + 1);
+  await page.tab.evaluate(() => (window.asked = 0));
+  await page.tab.route("**/threads/search", async (route) => {
+    if (!route.request().postDataJSON().sort_by) return route.continue();
+    await route.fulfill({ status: 401, json: { detail: "Authentication is required." } });
+    await page.tab.evaluate(() => window.asked++);
+  });
+  const look = () => page.tab.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await look();
+  await page.has("#threads [role=alert]", "The list could not be read: Authentication is required.");
+  const again = page.button("Try again");
+  await again.focus();
+  for (; asked < 6; asked += 2) {
+    await look();
+    await answered();
+  }
+  assert.ok(await again.evaluate((button) => button === document.activeElement));
+  assert.deepEqual(await heard(page), ["You have been logged out elsewhere. Log in to go on.", "The list could not be read: Authentication is required."]);
+  assert.deepEqual(await page.axe(), []);
+  await page.tab.unroute("**/threads/search");
+  await again.press("Enter");
+  await page.gone("#threads [role=alert]");
+  await page.tab.waitForFunction(() => document.activeElement.closest("[data-thread]"));
+  await page.done();
 });

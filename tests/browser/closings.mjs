@@ -100,3 +100,31 @@ test("a request after a logout says so with a way to log in, and what was writte
   await page.idle();
   await page.done();
 });
+
+test("an act after a logout takes nothing away that was written", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.ask("talk 2");
+  await page.send("talk 2000 0.05");
+  await page.has(".md", "w5 ");
+  await page.tab.fill("#message", "half written");
+  await page.tab.setInputFiles("input[type=file]", [{ name: "note.md", mimeType: "text/markdown", buffer: Buffer.from("# A note") }]);
+  await page.has(".chip", "note.md");
+  await page.tab.route("**/threads/**", (route) => (route.request().method() === "GET" ? route.continue() : route.fulfill({ status: 401, json: { detail: "Authentication is required." } })));
+  const { pathname } = new URL(page.tab.url());
+  const acts = [() => page.button("Stop").click(), async () => {
+    await page.button("More about this thread").click();
+    await page.tab.getByRole("menuitem", { name: "Pin" }).click();
+  }];
+  for (const act of acts) {
+    await act();
+    await page.has(".banner", "logged out elsewhere");
+    await page.has("#composer [role=alert]", "Authentication is required.");
+    assert.equal(new URL(page.tab.url()).pathname, pathname);
+  }
+  assert.equal(await page.tab.inputValue("#message"), "half written");
+  assert.equal(await page.tab.locator(".chip").count(), 1);
+  await page.tab.unroute("**/threads/**");
+  await page.button("Stop").click();
+  await page.has(".step", "Stopped");
+  await page.done();
+});

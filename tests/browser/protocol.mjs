@@ -1,12 +1,15 @@
 // The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { load } from "./modules.mjs";
 
 const { Artifacts, filesOf } = await load("protocol/artifacts.js");
 const { ThreadModel } = await load("protocol/thread.js");
 const { Draft, Drafts } = await load("chat/drafts.js");
-const { contentOf, partsOf } = await load("chat/files.js");
+const { ACCEPT, contentOf, limitTo, limitsText, partsOf, readFiles } = await load("chat/files.js");
+const { learn, serverNow } = await load("protocol/clock.js");
+const { titleOf } = await load("chat/threads.js");
 const { Branches } = await load("chat/branches.js");
 
 /** Feeds a model with events, numbered within an epoch. */
@@ -149,4 +152,39 @@ test("a message's content is taken apart as it was written", async () => {
     assert.deepEqual(contentOf(parts), content);
   }
   assert.deepEqual(partsOf("text"), { text: "text", files: [] });
+});
+
+test("files are limited to what the server takes in one request, and the dialog offers what is taken", async () => {
+  const file = (name, size) => ({ name, size, type: "", text: async () => "x" });
+  assert.match(limitsText(), /4.0 MB each and 5.0 MB/);
+  limitTo(1_000_000);
+  assert.match(limitsText(), /480 kB each and 600 kB/);
+  assert.deepEqual((await readFiles([{ name: "a.pdf", size: 500_000, type: "application/pdf" }])).problems, ["a.pdf has 500 kB; a file may have 480 kB."]);
+  assert.equal((await readFiles([file("a.txt", 390_000), file("b.txt", 390_000)])).files.length, 1);
+  limitTo(8 * 1024 * 1024);
+  assert.match(limitsText(), /4.0 MB each and 5.0 MB/);
+  const offered = ACCEPT.split(",").filter((each) => each.startsWith("."));
+  assert.ok([".log", ".go", ".rs", ".sh", ".tsx", ".yml"].every((ending) => offered.includes(ending)));
+  const taken = await readFiles(offered.map((ending) => file(`a${ending}`, 1)));
+  assert.deepEqual([taken.files.length, taken.problems], [offered.length, []]);
+});
+
+test("the server's time is the latest that it told, whatever the browser's clock says", () => {
+  const near = (time) => Math.abs(serverNow() - time) < 5000;
+  assert.ok(near(Date.now()));
+  const behind = Date.now() - 600_000;
+  learn(behind - 3_600_000);
+  learn(behind);
+  learn(behind - 60_000);
+  learn(undefined);
+  assert.ok(near(behind));
+});
+
+test("a thread is called by the rule that the page without scripts has", () => {
+  const cases = JSON.parse(readFileSync(new URL("../support/titles.json", import.meta.url), "utf8"));
+  for (const [why, values, metadata, title] of cases) {
+    assert.equal(titleOf({ metadata }, values), title, why);
+    const extracted = { title: values.title, first: values.messages?.[0]?.content };
+    assert.equal(titleOf({ metadata, extracted }), title, `${why}, in the list`);
+  }
 });

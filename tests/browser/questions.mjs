@@ -273,3 +273,19 @@ test("the demo agent's draft is edited and published", async () => {
   await page.has(".plan", "All done");
   await page.done();
 });
+
+test("a browser whose clock is wrong does not say how long a question has waited by it", async () => {
+  const context = await person();
+  await context.addInitScript(() => {
+    const { now } = Date;
+    Date.now = () => now() + 600_000;
+  });
+  const page = await chat(context, { assistant: "asking" });
+  await page.send(JSON.stringify(langchain(mail)));
+  await page.has(".q");
+  assert.doesNotMatch(await page.tab.locator(".q-h .num").innerText(), /min/);
+  await page.tab.reload();
+  await page.has(".q");
+  assert.doesNotMatch(await page.tab.locator(".q-h .num").innerText(), /min/);
+  await page.done();
+});

@@ -111,3 +111,26 @@ test("a refused message stays over another thread and a reload, and is sent agai
   assert.deepEqual((await page.state()).map(plain), ["w0", "w0 w1 w2", "w0 w1 w2 w3 w4"]);
   await page.done();
 });
+
+/** The Enter that confirms composed text: Chromium tells it within the composition, Safari after it with the code 229. */
+const confirm = (field, how) => field.evaluate((element, more) => element.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...more })), how);
+
+test("the Enter that confirms Japanese or Chinese text sends nothing, and the next one does", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const field = page.tab.locator("#message");
+  await field.fill("鳥は夜に鳴く");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }]) assert.ok(await confirm(field, how), "the browser does its own");
+  assert.equal(await page.tab.locator(".bubble").count(), 0);
+  await field.press("Enter");
+  await page.has(".md", "鳥は夜に鳴く");
+  await page.idle();
+  await mine(page, "鳥").getByRole("button", { name: "Edit" }).click();
+  const edited = page.tab.getByLabel("The message as it should be");
+  await edited.fill("蛙");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }, { key: "Escape", keyCode: 229 }]) assert.ok(await confirm(edited, how));
+  assert.equal(await edited.inputValue(), "蛙");
+  await edited.press("Enter");
+  await page.has(".md", "蛙");
+  assert.deepEqual(await page.said(), ["蛙"]);
+  await page.done();
+});

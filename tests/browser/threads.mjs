@@ -60,6 +60,27 @@ test("a thread is found by its messages, which are shown", async () => {
   await page.done();
 });
 
+test("what is in the archive is found too, and says where it is", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const place = crypto.randomUUID().slice(0, 8);
+  await page.ask(`The godwits leave ${place} in autumn`);
+  await menu(page, "Archive");
+  await entry(page, place).waitFor({ state: "detached" });
+  const heading = async () => {
+    await page.has(".snippet mark", place);
+    assert.equal(await page.tab.locator("[data-thread]").count(), 1);
+    return page.tab.locator("#threads h2").allInnerTexts();
+  };
+  await page.tab.locator("#find").fill(`godwits ${place}`);
+  assert.deepEqual(await heading(), ["Archive"]);
+  assert.equal(await page.tab.locator(".none").count(), 0);
+  await page.button("Archive").click();
+  assert.deepEqual(await heading(), ["Today"]);
+  await menu(page, "Take out of the archive");
+  await page.tab.locator("#threads h2", { hasText: "Not archived" }).waitFor();
+  await page.done();
+});
+
 test("a thread that is deleted elsewhere says so", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("Not for long");

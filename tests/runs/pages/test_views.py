@@ -89,6 +89,21 @@ async def test_whoever_is_not_logged_in_is_sent_to_do_so_and_back(
     assert (await visitor.get(thread)).status_code == 302
 
 
+async def test_the_page_says_whose_it_is_by_what_does_not_change(visitor: AsyncClient, ada: Any) -> None:
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert found["user"] == {"id": str(ada.pk), "name": "ada"}
+
+
+async def test_the_page_knows_the_servers_time_and_limit(visitor: AsyncClient, run_settings: Any) -> None:
+    run_settings(BODY_LIMIT=1_000_000)
+    before = int(clock.now().timestamp() * 1000)
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert before <= found["now"] <= clock.now().timestamp() * 1000
+    assert found["bodyLimit"] == 1_000_000
+
+
 async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
     assert (await visitor.get("/password/")).status_code == 200
     new = {"old_password": PASSWORD, "new_password1": "another good one", "new_password2": "another good one"}
@@ -159,6 +174,21 @@ async def test_without_scripts_the_messages_are_text(visitor: AsyncClient, ada: 
     assert "What is &lt;b&gt;it&lt;/b&gt;?" in page
     assert "An answer." in page
     assert "<title>Mine</title>" in page
+
+
+@pytest.mark.parametrize(("status", "shown"), [("interrupted", True), ("busy", False)])
+async def test_without_scripts_questions_that_wait_are_shown(
+    visitor: AsyncClient, ada: Any, status: str, shown: bool
+) -> None:
+    messages = [{"type": "human", "content": [{"type": "image"}]}, {"type": "ai", "content": ""}]
+    asked = {"task": [{"id": "0" * 32, "value": {"question": "Shall <I> go on?"}}]}
+    thread = await in_database(
+        make_thread, ada, values={"messages": messages}, interrupts=asked, status=status
+    )
+    page = (await visitor.get(f"/chat/{thread.id}/plain/")).content.decode()
+    assert ("Shall &lt;I&gt; go on?" in page) is shown
+    assert page.count("<article") == 1 + shown
+    assert "<title>Untitled</title>" in page and "A picture" in page
 
 
 async def test_what_is_somebody_elses_does_not_exist(visitor: AsyncClient, ada: Any) -> None:

@@ -1,6 +1,6 @@
 // A person's message in the log: what was said, whether it was sent, its versions, and the form in which it is edited.
 
-import { button, copy, h, iconButton, set, setText } from "../parts/dom.js";
+import { button, composes, copy, h, iconButton, set, setText } from "../parts/dom.js";
 import { blockElement } from "../parts/blocks.js";
 import { textOf } from "../protocol/messages.js";
 
@@ -69,10 +69,11 @@ export class HumanView {
       this.sendEdit(area, problem);
     };
     const keys = (event) => {
+      if (composes(event)) return;
       if (event.key === "Escape") {
         event.stopPropagation();
         this.closeEdit();
-      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+      } else if (event.key === "Enter" && !event.shiftKey) send(event);
     };
     area.addEventListener("keydown", keys);
     const about = this.entry.message.state === "refused" ? "Sent in its place." : "Sent as a new version; this one stays.";

@@ -1,5 +1,6 @@
 // The card of what a graph asks: one tab for each thing to be decided, all sent together.
 
+import { serverNow } from "../protocol/clock.js";
 import { h, icon, set, setText } from "./dom.js";
 import { Point } from "./point.js";
 import { readQuestion } from "./questions.js";
@@ -13,7 +14,7 @@ export class QuestionCard {
   /**
    * @param questions The interrupts: {id, value, schema}.
    * @param options.send Sends the answers, a list of {interrupt_id, response, namespace}; rejects with why not.
-   * @param options.since When they were asked, in milliseconds of the clock.
+   * @param options.since When they were asked, in milliseconds of the server's clock.
    * @param options.kept What was written on the same card before a reload.
    * @param options.keep Keeps what is written: a list with a text or null for each field, or nothing.
    */
@@ -59,7 +60,7 @@ export class QuestionCard {
   }
 
   tick() {
-    const waited = Date.now() - this.since;
+    const waited = serverNow() - this.since;
     setText(this.waiting, this.since && waited > 30_000 ? `waiting ${seconds(waited)}` : "");
   }
 
