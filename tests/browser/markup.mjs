@@ -125,6 +125,19 @@ test("markdown is shown as such, and links say where they lead", async () => {
   await page.done();
 });
 
+test("lists keep their numbers, columns their sides, and headings their ranks", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("# One\n\n## Two\n\n### Three\n\n#### Four\n\n1. a\n2. b\n\n```js\nx\n```\n\n3. c\n\n| a | b | c |\n|:--|:-:|--:|\n| 1 | 2 | 3 |");
+  await page.tab.reload();
+  await page.has(".md td");
+  assert.deepEqual(await page.tab.locator(".md ol").evaluateAll((lists) => lists.map(({ start }) => start)), [1, 3]);
+  assert.deepEqual(await page.tab.locator(".md td").evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).textAlign)), ["start", "center", "end"]);
+  const sizes = await page.tab.locator(".md :is(h3, h4)").evaluateAll((headings) => headings.map((heading) => parseFloat(getComputedStyle(heading).fontSize)));
+  assert.equal(new Set(sizes).size, 4);
+  assert.deepEqual(sizes, sizes.toSorted((one, other) => other - one));
+  await page.done();
+});
+
 test("a link cannot pretend to lead elsewhere", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask([
