@@ -41,7 +41,7 @@ export class Point {
   /** What was decided, on a card where other things are not yet: it cannot be changed by accident, and is sent as it was. */
   settle(decision) {
     this.decision = decision;
-    this.form.classList.toggle("settled", Boolean(decision));
+    this.form.classList.toggle("decided", Boolean(decision));
     for (const each of this.form.querySelectorAll("input, textarea, select")) each.disabled = Boolean(decision);
     this.verdict.hidden = !decision;
     this.mark.replaceChildren(...(decision ? [this.shapeOf(decision, shorten(decision.word, 24))] : []));
@@ -123,8 +123,8 @@ export class Point {
 
   choice({ description, options }) {
     // Short ones stand side by side.
-    const list = options.some(({ label }) => label.length > 24) ? "div.q-f.options.list" : "div.q-f.options";
-    return [this.text(description), h(list, {}, options.map(({ label, value }) => button(label, () => this.decide("choice", label, () => ({ value })), { dir: "auto" })))];
+    const box = options.some(({ label }) => label.length > 24) ? "div.q-f.options.stacked" : "div.q-f.options";
+    return [this.text(description), h(box, {}, options.map(({ label, value }) => button(label, () => this.decide("choice", label, () => ({ value })), { dir: "auto" })))];
   }
 
   form({ description, schema }) {
