@@ -114,6 +114,26 @@ test("axe finds nothing in what is at rest", async () => {
   assert.deepEqual(found, []);
 });
 
+test("a long name of an assistant leaves room for the title, and a refused file is an error on the first page", async () => {
+  const context = await person({ width: 360, height: 800 });
+  await context.route("**/assistants/search", async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: (await response.json()).map((each) => ({ ...each, name: `${each.name} of the department of long names, which nobody shortens` })) });
+  });
+  const page = await chat(context, { assistant: "echo" });
+  await page.has(".head-acts", "nobody shortens");
+  assert.deepEqual(await look(page, "a long name"), []);
+  await page.tab.setViewportSize({ width: 360, height: 800 });
+  const { title, acts } = await page.tab.evaluate(() => ({ title: document.querySelector("#title").getBoundingClientRect().width, acts: document.querySelector("#head-acts").getBoundingClientRect().right }));
+  assert.ok(title > 70 && acts <= 360, `The title has ${title} px, the buttons end at ${acts} px.`);
+  const files = page.tab.locator("input[type=file]");
+  await files.setInputFiles({ name: "tool.exe", mimeType: "application/octet-stream", buffer: Buffer.from("MZ") });
+  await page.has(".empty [role=alert]", "tool.exe");
+  const colour = (selector) => page.tab.locator(selector).evaluate((element) => getComputedStyle(element).color);
+  assert.notEqual(await colour(".empty [role=alert]"), await colour(".empty > div > p"));
+  await page.done();
+});
+
 test("a finished answer is announced once, and a question too", async () => {
   const page = await chat(await person(), { assistant: "obeying" });
   await page.tab.evaluate(() => {

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.server, pytest.mark.sqlite, pytest.mark.timeout(300)]
 
 HERE = Path(__file__).parent
 SCRIPTS = (
-    "thread", "losses", "closings", "questions", "versions", "threads", "files", "agents", "markup", "access",
+    "thread", "losses", "closings", "questions", "decisions", "versions", "threads", "files", "agents", "markup", "access",
     "sending", "drafts", "accounts",
 )  # fmt: skip
 

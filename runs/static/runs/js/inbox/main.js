@@ -3,7 +3,7 @@
 import { h, icon, reconcile, setText } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
 import { QuestionCard } from "../parts/question.js";
-import { readQuestion } from "../parts/questions.js";
+import { headingOf, readQuestion } from "../parts/questions.js";
 import { count, seconds, shorten } from "../parts/words.js";
 import { learn, serverNow } from "../protocol/clock.js";
 import { ask, short } from "../run/data.js";
@@ -75,8 +75,8 @@ function filters({ filters: { assistant, user, order }, assistants }) {
 function heading({ questions, count: number }) {
   if (!questions.length) return count(number, "question");
   const points = questions.flatMap((each) => readQuestion(each).points);
-  if (points.length > 1) return `May I do these ${points.length} things? ${shorten(points.map((point) => point.title).join(", "), 80)}`;
-  return points[0].kind === "action" ? `May I run ${points[0].title}?` : shorten(points[0].title, 160);
+  if (points.length > 1) return `${headingOf(points)} · ${shorten(points.map((point) => point.title).join(", "), 80)}`;
+  return shorten(headingOf(points), 160);
 }
 
 class Inbox {
