@@ -14,6 +14,7 @@ import asyncio
 import math
 import time
 from collections import Counter
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
@@ -134,16 +135,23 @@ def _remember(user_id: UserId, left: int | None, until: float) -> None:
     _shares[user_id] = (left, until)
 
 
-def check_messages(*values: Any) -> None:
-    """Raise InvalidRequest if the state values of a request have too many messages together."""
-    limit, count = settings.MESSAGES_PER_INPUT, sum(map(messages_in, values))
+def check_edit(*values: Any) -> None:
+    """Raise InvalidRequest if the state values of an edit have too many messages together.
+
+    It may bring a whole conversation, for which no model is asked.
+    """
+    _check_messages(settings.MESSAGES_PER_EDIT, values)
+
+
+def _check_messages(limit: int, values: Iterable[Any]) -> None:
+    count = sum(map(messages_in, values))
     if limit and count > limit:
         raise InvalidRequest(f"There are {count} messages; at most {limit} are allowed.")
 
 
 def check_input(request: RunRequest) -> None:
     """Raise InvalidRequest for an input with too many messages, RequestTooLarge for a large configuration."""
-    check_messages(request.input, *values_in(request.command or {}))
+    _check_messages(settings.MESSAGES_PER_INPUT, [request.input, *values_in(request.command or {})])
     most = settings.ASSISTANT_LIMIT
     # They are copied to the run and to its thread, and parts of them to each checkpoint.
     if most and len(encode([request.config, request.context, request.metadata])) > most:

@@ -20,7 +20,7 @@ from runs.execution.resume import to_command
 from runs.identity.auth_file.named import ask_about_copy
 from runs.requests.command import check_targets, sanitised_command, values_in
 from runs.requests.idempotency import Once
-from runs.requests.limits import check_messages
+from runs.requests.limits import check_edit
 from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
 from runs.states.edits import begin
@@ -82,7 +82,7 @@ def _check(body: ThreadCreate) -> None:
     updates = [each for step in body.supersteps for each in step.updates]
     commands = [each.command for each in updates if each.command]
     check_targets(*commands)
-    check_messages(*(each.values for each in updates), *(each for one in commands for each in values_in(one)))
+    check_edit(*(each.values for each in updates), *(each for one in commands for each in values_in(one)))
 
 
 def _update(body: UpdateBody) -> StateUpdate:

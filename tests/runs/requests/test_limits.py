@@ -351,7 +351,7 @@ async def test_messages(place: str, http: httpx.AsyncClient, run_settings: Any) 
 
 
 async def test_messages_of_a_state(http: httpx.AsyncClient, run_settings: Any) -> None:
-    run_settings(MESSAGES_PER_INPUT=2)
+    run_settings(MESSAGES_PER_INPUT=1, MESSAGES_PER_EDIT=2)
     made = {"metadata": {"graph_id": "steps"}}
     thread = (await http.post("/threads", json=made)).json()["thread_id"]
     edits: list[dict[str, Any]] = [
