@@ -49,10 +49,12 @@ def bounded(
     there = sized.values_list(*columns)[rows]
     if most and connection.vendor == "postgresql":
         # It knows the sizes without reading the values.
-        sizes = list(sized.values_list("pk", "size")[rows])
-        fits = fitting([size for _, size in sizes[:count]], most)
-        kept = sized.filter(pk__in=[pk for pk, _ in sizes[:fits]])
-        return list(kept.values_list(*columns)), len(sizes) > fits
+        sizes = list(sized.values_list("size", flat=True)[rows])
+        fits = fitting(sizes[:count], most)
+        start = rows.start or 0
+        kept = list(sized.values_list(*columns)[start : start + fits])
+        # Nothing is left of what was deleted meanwhile, after which a caller could go on.
+        return kept, bool(kept) and len(sizes) > fits
     # Those that do not fit are not fetched.
     found: Iterable[tuple[Any, ...]] = there.iterator(chunk_size=FETCHED) if most else there
     size, total, read = columns.index("size"), 0, list[tuple[Any, ...]]()
