@@ -1,4 +1,4 @@
-// A websocket that holds, without a browser and a server: when it is given up, and when it is made anew.
+// A websocket that holds, without a browser and a server: when it is given up, and when it is replaced.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./modules.mjs";

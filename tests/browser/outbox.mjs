@@ -5,6 +5,7 @@ import { load } from "./modules.mjs";
 
 const { Api, Refused, Unreachable } = await load("protocol/api.js");
 const { isHeld, keep, kept } = await load("chat/kept.js");
+const large = await load("chat/large.js");
 const { Outbox } = await load("chat/outbox.js");
 
 const storage = new Map();
@@ -141,14 +142,15 @@ test("a message that is too large to be kept says so, and lasts as long as the p
   session.outbox.send("small");
   session.outbox.send(picture(5_300_000));
   await session.rest();
-  const [small, large] = session.outbox.sent;
-  assert.deepEqual([small.unkept, large.unkept], [undefined, true]);
+  const [small, whole] = session.outbox.sent;
+  assert.deepEqual([small.unkept, whole.unkept, large.isHeld(whole.id)], [undefined, true, true]);
   // The storage has both, of the large one the text.
   const [, found] = JSON.parse(storage.get(`chat  unsent ${session.id}`));
-  assert.deepEqual([found.id, found.order.content, found.apart], [large.id, "look", true]);
+  assert.deepEqual([found.id, found.order.content, found.apart], [whole.id, "look", true]);
   const later = new FakeSession(["r1", "r2"], session.id);
   await later.outbox.deliver();
   assert.deepEqual(later.calls.map(({ messages }) => messages[0].content), ["small", picture(5_300_000)]);
+  assert.ok(!large.isHeld());
   assert.equal(storage.get(`chat  unsent ${session.id}`), undefined);
 });
 

@@ -88,6 +88,26 @@ test("a thread that is deleted elsewhere says so", async () => {
   await page.has(".empty", "This thread is not here");
 });
 
+test("a thread that was deleted while the page was away is not created again, and what was written to it is shown", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("Not for long");
+  const { thread } = page;
+  await page.tab.route("**/threads/*/commands", (route) => route.abort());
+  await page.tab.context().setOffline(true);
+  await page.tab.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await page.has(".banner", "You are offline");
+  await page.send("To nobody");
+  await page.has(".sending", "Sent when the connection is back.");
+  await page.tab.fill("#message", "half written");
+  await fetch(`${url}/threads/${thread}`, { method: "DELETE" });
+  await page.tab.unroute("**/threads/*/commands");
+  await page.tab.context().setOffline(false);
+  await page.has(".empty", "This thread is not here");
+  assert.deepEqual(await page.tab.locator(".empty .kept").allInnerTexts(), ["To nobody", "half written"]);
+  assert.equal((await fetch(`${url}/threads/${thread}`)).status, 404);
+  assert.deepEqual(await page.axe(), []);
+});
+
 test("a thread is exported as Markdown and JSON", async () => {
   const page = await chat(await person(), { assistant: "obeying" });
   await page.ask("weather Oslo");

@@ -164,7 +164,7 @@ export class Outbox {
       input: { messages: [...(isAside ? refusals(this.session.model.root.messages) : []), { type: "human", id, content }] },
       metadata: { message_id: id, parent_run_id: start.run ?? "" },
       multitask_strategy: strategy,
-      // A thread that was deleted does not begin anew.
+      // A thread that was deleted is not created again.
       if_not_exists: "reject",
       ...(Object.keys(configurable).length ? { config: { configurable } } : {}),
     };

@@ -2,6 +2,7 @@
 
 import { button, h, icon } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
+import { textOf } from "../protocol/messages.js";
 import { Empty } from "./empty.js";
 import { keep, kept } from "./kept.js";
 import { Log } from "./log.js";
@@ -159,7 +160,14 @@ export class Stage {
     const { page } = this;
     const [title, text] = session.phase === "gone" ? ["This thread is not here", "It was deleted, or it is somebody else’s."] : ["The thread could not be read", session.problem?.message ?? ""];
     const acts = h("div.row", {}, button("New thread", () => page.go(null), { kind: "b-p" }), session.phase === "failed" ? button("Try again", () => page.open(session.id)) : null);
-    return (this.goneShown = h("div.empty", {}, h("div", {}, h("h1", {}, title), h("p", {}, text), acts)));
+    return (this.goneShown = h("div.empty", {}, h("div", {}, h("h1", {}, title), h("p", {}, text), session.phase === "gone" ? this.unsentElement(session) : null, acts)));
+  }
+
+  /** What was written to a thread that is gone; it can still be copied. */
+  unsentElement({ outbox }) {
+    const unsent = outbox.sent.filter(({ state }) => state !== "sent").map(textOf);
+    const written = [...unsent, this.page.composer.draft.text].filter((text) => text.trim());
+    return written.length ? h("div", {}, h("b.label", {}, "What you wrote was not sent"), written.map((each) => h("p.kept", { dir: "auto" }, each))) : null;
   }
 
   showEmpty() {

@@ -11,7 +11,7 @@ const PAUSES = [250, 500, 1000, 2000, 3000, 5000];
 /** A connection that was silent for so long is asked whether it is still there, and given up if it says nothing. */
 const SILENCE = 20_000;
 const PATIENCE = 8_000;
-/** A connection that is being made and was silent for so long is made anew when the page is looked at again. */
+/** A connection that is being made and was silent for so long is replaced when the page becomes visible. */
 const PROMPT = 1_000;
 
 export const CHANNELS = ["values", "messages", "tools", "lifecycle", "input", "tasks", "checkpoints", "custom", "updates"];
