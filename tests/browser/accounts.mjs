@@ -7,7 +7,7 @@ const login = async (context, path, next) => {
   await tab.fill("[name=username]", "ada");
   await tab.fill("[name=password]", "a good password");
   await tab.keyboard.press("Enter");
-  await tab.waitForURL(`**${next}`);
+  await tab.waitForURL(({ pathname }) => pathname === next);
   return tab;
 };
 
