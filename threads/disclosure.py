@@ -34,6 +34,7 @@ SHOWN = frozenset(
         "RunTimeout",
         "WorkerLost",
         "NodeGone",
+        "ResultRefused",
     ]
 )
 HIDDEN = "An internal error occurred"

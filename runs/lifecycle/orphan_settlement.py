@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from runs.encoding import encode
 from runs.events import table
 from runs.events.table import Event, Part
-from runs.events.usage import columns, logged
+from runs.events.usage import logged_columns
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
 from runs.models import Run, RunStatus
@@ -83,7 +83,7 @@ def settle_orphan(run: Run, *, resume: bool) -> bool:
 def fail_orphan(run: Run) -> bool:
     """End an orphan in an error. Returns and raises like `settle_orphan`."""
     # Read before anything is locked, because it may be much of the log.
-    used = logged(run.id)
+    used = logged_columns(run.id)
     now = clock.now()
     with transaction.atomic():
         every = Thread.objects.filter(id=run.thread_id)
@@ -106,7 +106,7 @@ def fail_orphan(run: Run) -> bool:
             error=detail,
             event_count=last.seq,
             lost_attempts=run.lost_attempts + 1,
-            **columns(used),
+            **used,
         ):
             raise RuntimeError(f"Run {run.id} changed under its thread's lock.")
         announcements.announce(run, status=RunStatus.ERROR, now=now, error=shown)

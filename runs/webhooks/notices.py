@@ -29,9 +29,14 @@ SCHEME, HOST = "signal:", "signal"
 receivers = Group({"sqlite": 2, "postgresql": 4}, "signals")
 
 
+def listened(name: str) -> bool:
+    """Whether the site has a receiver for a signal."""
+    return BY_NAME[name].has_listeners(Run)
+
+
 def note(name: str, run: Run, *, status: str, now: datetime, error: dict[str, str] | None = None) -> None:
     """Put a signal into the outbox, in the present transaction, if the site has a receiver for it."""
-    if not BY_NAME[name].has_listeners(Run):
+    if not listened(name):
         return
     if run.get_deferred_fields():
         run = Run.objects.get(id=run.id)
@@ -59,7 +64,7 @@ def note(name: str, run: Run, *, status: str, now: datetime, error: dict[str, st
 
 async def note_start(run: Run) -> None:
     """Put `run_started` into the outbox before the first attempt executes anything."""
-    if BY_NAME["run_started"].has_listeners(Run):
+    if listened("run_started"):
         await in_database(_note_start, run)
 
 

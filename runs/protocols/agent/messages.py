@@ -17,6 +17,8 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_usage
 
+from runs.protocols.messages import summed
+
 Json = dict[str, Any]
 Namespace = tuple[str, ...]
 
@@ -135,7 +137,8 @@ def _grow(opened: _Open, message: Mapping[str, Any]) -> Iterator[Json]:
         if (delta := delta_of(block)) is not None:
             yield {"event": "content-block-delta", "index": index, "delta": delta}
     if usage := message.get("usage_metadata"):
-        opened.usage = add_usage(opened.usage, usage)
+        # Any value can be there.
+        opened.usage = summed(add_usage, opened.usage, usage, otherwise=usage)
     opened.metadata |= message.get("response_metadata") or {}
     opened.extra |= message.get("additional_kwargs") or {}
 
