@@ -21,6 +21,8 @@ from runs.requests.bodies import RunCreate
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.errors import is_passing
+from threads.db.plain import class_name, storable
+from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +117,13 @@ def _create_run(cron: Cron) -> Fired:
             )
     except (RunsError, ValueError) as error:
         logger.warning("Cron %s created no run: %s", cron.id, error)
-        return Fired(None, str(error))
+        return Fired(None, storable(str(error)))
     except Exception as error:
         if is_passing(error):
             # A transient error: the transaction is rolled back, and the cron is still due.
             raise
         logger.exception("Cron %s created no run.", cron.id)
-        return Fired(None, f"{type(error).__name__}: {error}")
+        return Fired(None, storable(f"{class_name(type(error))}: {text_of(error)}"))
 
 
 def request_of(cron: Cron) -> RunRequest:

@@ -20,6 +20,8 @@ from runs.webhooks.outbox import Result
 from threads.db import clock
 from threads.db.database import Group, in_database
 from threads.db.fields import Encoded
+from threads.db.plain import class_name
+from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -101,4 +103,4 @@ def _send(delivery: WebhookDelivery) -> str | None:
     for error in errors:
         # Django's own log of it goes nowhere by default, unless DEBUG is on.
         logger.warning("A receiver of %s failed.", delivery.url.removeprefix(SCHEME), exc_info=error)
-    return f"{type(errors[0]).__name__}: {errors[0]}"[:1000] if errors else None
+    return f"{class_name(type(errors[0]))}: {text_of(errors[0])}"[:1000] if errors else None

@@ -189,12 +189,12 @@ def test_an_error_that_nobody_foresaw_is_kept_too(monkeypatch: pytest.MonkeyPatc
 
     def fails(*args: Any, **kwargs: Any) -> Any:
         Cron.objects.update(last_error="half done")
-        raise TypeError("no such thing")
+        raise TypeError("no such thing\0\udce9")
 
     monkeypatch.setattr("runs.lifecycle.admission.admit", fails)
     fire(cron.id)
     cron.refresh_from_db()
-    assert cron.last_error == "TypeError: no such thing"
+    assert cron.last_error == "TypeError: no such thing\N{REPLACEMENT CHARACTER}?"
     assert cron.next_run_date is not None and cron.next_run_date > clock.now()
 
 

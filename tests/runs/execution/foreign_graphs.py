@@ -61,3 +61,64 @@ async def _claim(state: State, config: RunnableConfig) -> State:
 
 
 claims = one(_claim)
+
+
+class Mute(ValueError):
+    """An exception that says nothing."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class Numbered(type):
+    """A class of classes whose names are numbers."""
+
+    __name__ = 5  # type: ignore[assignment]
+
+
+class Unnamed(Exception, metaclass=Numbered):
+    pass
+
+
+def _odd() -> Exception:
+    error = LookupError()
+    error.args = (b"\xe9", {1: {2}}, "caf\udce9")
+    return error
+
+
+RAISED: dict[str, Any] = {
+    "surrogate": lambda: ValueError("caf\udce9.txt"),
+    "nul": lambda: ValueError("a\0b"),
+    "mute": Mute,
+    "unnamed": lambda: Unnamed("x\0\udce9"),
+    "key": lambda: KeyError(Mute()),
+    "odd": _odd,
+    "group": lambda: ExceptionGroup("caf\udce9", [ValueError("\udce9"), Mute()]),
+}  # fmt: skip
+
+
+async def _raise(state: State, config: RunnableConfig) -> State:
+    trace(config, "act")
+    raise RAISED[state["how"]]()
+
+
+raises = one(_raise)
+
+
+def _named(name: str) -> Any:
+    async def act(state: State, config: RunnableConfig) -> State:
+        trace(config, "act")
+        return {"text": name}
+
+    inner = StateGraph(State)
+    inner.add_node(name, act)
+    inner.add_edge(START, name)
+    builder = StateGraph(State)
+    builder.add_node(name, inner.compile())
+    builder.add_edge(START, name)
+    return builder.compile()
+
+
+surrogate, nul = _named("caf\udce9"), _named("a\0b")
