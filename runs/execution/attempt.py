@@ -238,7 +238,8 @@ class Execution:
                 return Outcome(Ending.DRAINED, charged=True)
             return replace(outcome, interrupts=None)
         if state is None:
-            return outcome
+            # What a poisonous graph has left is unknown.
+            return replace(outcome, interrupts=None) if self.run.poisonous else outcome
         if self.stopped is Stop.STORAGE and not state.tasks and has_begun(state.metadata, str(self.run.id)):
             outcome = Outcome(Ending.SUCCESS, events=self._graph.recorded.held)
         return replace(

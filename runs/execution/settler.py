@@ -133,7 +133,7 @@ def without_content(outcome: Outcome, refused: ResultRefused) -> Outcome:
     """How an attempt ends whose outcome the database refuses: without anything of the graph."""
     match outcome.ending:
         case Ending.DRAINED:
-            # The next attempt repeats what is missing. The charge bounds how often.
+            # The next attempt repeats what is missing.
             return Outcome(Ending.DRAINED, charged=True)
         case Ending.ROLLED_BACK:
             return Outcome(Ending.ROLLED_BACK, interrupts=None)

@@ -43,7 +43,7 @@ def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UU
     fence those writers.
 
     Args:
-        charge: Whether this counts as a lost attempt of each run that was not cancelled.
+        charge: Whether this counts as a lost attempt of each run.
     """
     now = clock.now()
     of_thread = {run.thread_id: run for run in runs}
@@ -57,10 +57,8 @@ def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UU
         owned = [run for thread in threads if (run := of_thread[thread.id]).epoch == thread.epoch]
         running = Run.objects.filter(id__in=[run.id for run in owned], status=RunStatus.RUNNING)
         requeued = set(running.values_list("id", flat=True))
-        charged = {run.id for run in owned if charge and not run.cancel_action} & requeued
-        for ids, lost in ((charged, True), (requeued - charged, False)):
-            if ids:
-                Run.objects.filter(id__in=ids).requeue_all(now=now, lost=lost)
+        if requeued:
+            Run.objects.filter(id__in=requeued).requeue_all(now=now, lost=charge)
         taken_over = [run.thread_id for run in owned if run.id in requeued]
         Thread.objects.filter(id__in=taken_over).update(epoch=F("epoch") + 1, updated_at=now)
     return requeued, locked
