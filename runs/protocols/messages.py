@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
@@ -102,7 +103,9 @@ def as_message(chunk: Json) -> Json:
         and (chunk.get("response_metadata") or {}).get("output_version") == "v1"
     ):
         # LangChain finishes the blocks of its standard content when it builds the last chunk's object.
-        return message_chunk_to_message(AIMessageChunk.model_validate(chunk)).model_dump()
+        # What it cannot read, such as a count of tokens that is none, stays as it is.
+        with suppress(TypeError, ValueError, KeyError):
+            return message_chunk_to_message(AIMessageChunk.model_validate(chunk)).model_dump()
     message = {name: value for name, value in chunk.items() if name not in CHUNK_FIELDS}
     message["type"] = TYPES[chunk["type"]]
     if chunk.get("tool_call_chunks"):

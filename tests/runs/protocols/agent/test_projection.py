@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 
@@ -386,3 +386,13 @@ def test_a_message_continues_whatever_its_model_says_of_its_tokens() -> None:
         log.item("messages", (part, META))
     ends = [data for data in log.data("messages") if data["event"] == "message-finish"]
     assert [end["usage"] for end in ends] == [{"input_tokens": None}]
+
+
+def test_a_whole_message_has_its_blocks_whatever_its_model_says_of_its_tokens() -> None:
+    log = Log()
+    log.attempt()
+    message = AIMessage([{"type": "text", "text": "yes"}], id="m1")
+    message.usage_metadata = cast(Any, {"input_tokens": math.nan})
+    log.item("messages", (message, META))
+    finished = [data["content"] for data in log.data("messages") if data["event"] == "content-block-finish"]
+    assert finished == [{"type": "text", "text": "yes"}]
