@@ -63,6 +63,19 @@ test("what is decided about is seen on a narrow screen: long values, and long ch
   await other.done();
 });
 
+test("a secret is not shown, whatever its length", async () => {
+  const secret = "swordfish ".repeat(40);
+  const { request } = action("log_in", { user: "ada", token: secret }, []);
+  const config = { action_name: "log_in", allowed_decisions: ["approve", "edit"], args_schema: { type: "object", properties: { token: { type: "string", format: "password" } } } };
+  const answer = await answered({ action_requests: [request], review_configs: [config] }, async (page) => {
+    assert.equal(await field(page, "token").getAttribute("type"), "password");
+    await field(page, "token").fill("herring");
+    assert.doesNotMatch(await page.tab.locator(".q").textContent(), /swordfish/);
+    await page.button("Approve with edits").click();
+  });
+  assert.deepEqual(answer.decisions[0].edited_action.args, { user: "ada", token: "herring" });
+});
+
 test("plain questions are no actions, and their titles are said once", async () => {
   const page = await chat(await person(), { assistant: "asking" });
   await page.send(JSON.stringify({ question: "Which colour?", description: "Of the **door**.", hint: { deep: [{ deeper: "blue" }] } }));

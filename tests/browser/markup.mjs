@@ -1,5 +1,5 @@
 // A model's output is text: its HTML does not become markup, no script runs, and no other host gets a request.
-import { assert, chat, person, test, url } from "./site.mjs";
+import { Page, assert, chat, person, test, url } from "./site.mjs";
 
 const ATTACKS = [
   "<script>window.pwned = 1</script>",
@@ -72,7 +72,7 @@ const ATTACKS = [
 const ALLOWED = "p,br,hr,h3,h4,h5,h6,ul,ol,li,blockquote,pre,code,em,strong,del,a,table,thead,tbody,tr,th,td,div,span,button,svg,use".split(",");
 
 /** Elements that no author's text may become anywhere on the page: it has none of its own. */
-const FOREIGN = "body :is(script:not([src], [type='application/json']), img:not(.picture), iframe, object, embed, link, style, base, meta, video, audio, source, picture, math, template, body, [onerror], [onload], [onclick], [onmouseover], [onfocus], [ontoggle], [style]:not(.menu), [srcset], [ping], [background])";
+const FOREIGN = "body :is(script:not([src], [type='application/json']), img:not(.picture), iframe, object, embed, link, style, base, meta, video, audio, source, picture, math, template, body, [onerror], [onload], [onclick], [onmouseover], [onfocus], [ontoggle], [style*=url], [srcset], [ping], [background])";
 
 const inspect = (page) => page.tab.evaluate(([allowed, foreign]) => {
   const found = [...document.querySelectorAll(foreign)].map((element) => element.outerHTML.slice(0, 200));
@@ -138,6 +138,24 @@ test("in all other places they are inert too", async () => {
   }
   await page.tab.fill("#find", "evil.example");
   await page.has(".snippet", "<img src=https://evil.example");
+  assert.deepEqual(await inspect(page), []);
+  await page.done();
+});
+
+test("on the page of a run they are inert too", async () => {
+  const post = async (path, body) => (await fetch(`${url}/${path}`, { method: "POST", body: JSON.stringify(body) })).json();
+  const { thread_id: thread } = await post("threads", {});
+  const input = { messages: [{ role: "user", content: ATTACKS.join("\n") }] };
+  await post(`threads/${thread}/runs/wait`, { assistant_id: "hostile", input });
+  const [{ run_id: run }] = await (await fetch(`${url}/threads/${thread}/runs`)).json();
+  const page = new Page(await (await person()).newPage());
+  await page.tab.goto(`${url}/admin/login/?next=/admin/runs/run/${run}/change/`);
+  await page.tab.fill("#id_username", "ada");
+  await page.tab.fill("#id_password", "a good password");
+  await page.tab.locator("[type=submit]").click();
+  await page.has(".q", "pwned");
+  await page.has(".wf", "<script>window.pwned");
+  await page.tab.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
   assert.deepEqual(await inspect(page), []);
   await page.done();
 });

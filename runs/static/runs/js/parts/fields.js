@@ -16,7 +16,7 @@ const isLine = (each) => typeof each === "string" && each !== "" && each === eac
 /**
  * The control of a value: {element, control, initial, textual, inline, read(), isTouched(), undo()}.
  *
- * `initial` is the text of the value. `isTouched` compares what the control shows with what it showed first, and so does not depend
+ * `initial` is the text of the value; it is shown beside the control, too, if that is `textual`. `isTouched` compares what the control shows with what it showed first, and so does not depend
  * on what can be read from it.
  */
 export function controlOf(schema, value, { items, ...more }) {
@@ -76,11 +76,12 @@ function rowsOf(text) {
 function text(schema, value, { id, described, required }) {
   const initial = value ?? "";
   const strict = schema.format in KINDS || schema.pattern !== undefined;
-  const long = (initial.length > LINE && !strict) || initial.length > 60 || /[\r\n]/.test(initial) || (schema.maxLength ?? 0) > 200;
+  const secret = schema.format === "password";
+  const long = !secret && ((initial.length > LINE && !strict) || initial.length > 60 || /[\r\n]/.test(initial) || (schema.maxLength ?? 0) > 200);
   const control = long
     ? h("textarea.in", { id, rows: rowsOf(initial), required, maxlength: schema.maxLength, value: initial, dir: "auto", ...described })
     : h(`input.in${initial.length > LINE ? ".long" : ""}`, { id, type: KINDS[schema.format] ?? "text", required, maxlength: schema.maxLength, pattern: schema.pattern, value: initial, dir: "auto", ...described });
-  if (!long && control.value !== initial) Object.assign(control, { type: "text", value: initial });
+  if (!long && !secret && control.value !== initial) Object.assign(control, { type: "text", value: initial });
   // A text area has no returns of a carriage.
   const returns = /\r\n/.test(initial) && !/(^|[^\r])\n/.test(initial);
   const read = () => {
@@ -88,7 +89,7 @@ function text(schema, value, { id, described, required }) {
     if (control.value === "" && !required && initial === "") return undefined;
     return returns ? control.value.replaceAll("\n", "\r\n") : control.value;
   };
-  return { control, textual: true, initial, read };
+  return { control, textual: !secret, initial, read };
 }
 
 function choice({ enum: options }, value, { id, described, required }) {

@@ -109,7 +109,7 @@ function controlIn(schema, value, { root, name, ...more }) {
   return { element, group: true, read, isTouched, undo };
 }
 
-/** The line of a folded field, with the beginning of its text: nobody should decide about what was not seen. */
+/** The line of a folded field, with the beginning of its text, because it is decided about without being opened. */
 function summaryOf(title, control) {
   const [size, peek] = [h("span.quiet"), h("span.peek", { dir: "auto" })];
   const update = () => {

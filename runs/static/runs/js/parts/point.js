@@ -1,11 +1,14 @@
 // One thing that is to be decided on a question's card: an action, a choice, a form, or a text.
 
-import { button, h, set, state } from "./dom.js";
+import { button, h, state } from "./dom.js";
 import { fail, FieldError, objectForm, schemaOfValues } from "./form.js";
 import { tree } from "./json.js";
 import { Markdown } from "./markdown.js";
 import { headingOf } from "./questions.js";
 import { shorten } from "./words.js";
+
+/** Characters of a title that its tab has. */
+export const TAB = 40;
 
 let fields = 0;
 
@@ -28,9 +31,9 @@ export class Point {
     return headingOf([this.point]);
   }
 
-  /** Tell in it what is asked: its tab only has the beginning of that. */
-  entitle() {
-    if (this.point.kind !== "action") this.form.prepend(h("p.asked-what", { dir: "auto" }, this.point.title));
+  /** Show in it what is asked: its tab only has the beginning of that. */
+  showTitle() {
+    if (this.point.kind !== "action" || this.point.title.length > TAB) this.form.prepend(h("p.asked-what", { dir: "auto" }, this.point.title));
   }
 
   /** What was decided, as its shape, colour and word. */

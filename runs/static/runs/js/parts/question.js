@@ -2,7 +2,7 @@
 
 import { serverNow } from "../protocol/clock.js";
 import { button, h, icon, set, setText } from "./dom.js";
-import { Point } from "./point.js";
+import { Point, TAB } from "./point.js";
 import { headingOf, readQuestion } from "./questions.js";
 import { seconds, shorten } from "./words.js";
 
@@ -33,12 +33,12 @@ export class QuestionCard {
     this.tabs = several ? h("div.tabs", { role: "tablist", "aria-label": "What is asked", on: { keydown: (event) => this.arrow(event) } }) : null;
     this.points.forEach((point, place) => {
       if (several) {
-        point.tab = h("button.tab", { type: "button", role: "tab", id: `${name}-tab-${place}`, "aria-controls": `${name}-${place}`, on: { click: () => this.show(place) } }, `${place + 1} ${shorten(point.point.title, 40)}`, (point.mark = h("span.mark-of")));
+        point.tab = h("button.tab", { type: "button", role: "tab", id: `${name}-tab-${place}`, "aria-controls": `${name}-${place}`, on: { click: () => this.show(place) } }, `${place + 1} ${shorten(point.point.title, TAB)}`, (point.mark = h("span.mark-of")));
         this.tabs.append(point.tab);
         set(point.element, "role", "tabpanel");
         set(point.element, "aria-labelledby", point.tab.id);
         point.element.id = `${name}-${place}`;
-        point.entitle();
+        point.showTitle();
       }
       this.panels.append(point.element);
     });
