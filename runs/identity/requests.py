@@ -41,7 +41,7 @@ from threads.db.time_limits import searching_for
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
 CANCELS = "cancel_on_disconnect"
-#: The rule that such a request must satisfy too, and the request's attribute for what that leaves of its principal.
+#: The attribute of such a request for its principal as far as it may cancel the run.
 CANCELLER = "canceller"
 NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
 #: Values of `Sec-Fetch-Site` for a request that no other site's page has sent.
