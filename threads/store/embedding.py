@@ -10,8 +10,8 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import get_text_at_path, tokenize_path
 
 from threads.db.executors import embedders, executed_by
+from threads.db.text import is_text
 from threads.store.exceptions import EmbeddingFailed, InvalidIndex
-from threads.store.namespaces import is_text
 from threads.store.vectors import pack, unit
 
 #: The path of a whole value.

@@ -16,12 +16,12 @@ from langgraph.store.base import SearchItem, SearchOp
 from threads.db.database import in_database
 from threads.db.executors import in_thread
 from threads.db.sizes import fitting
+from threads.db.text import is_text
 from threads.models.querysets import Principal
 from threads.store import filters, items
 from threads.store.embedding import Index
 from threads.store.filters import Condition
 from threads.store.items import Embedded, Found
-from threads.store.namespaces import is_text
 from threads.store.vectors import score
 
 

@@ -28,6 +28,7 @@ from threads.db.database import in_database
 from threads.db.executors import in_thread
 from threads.db.fields import Encoded
 from threads.db.namespaces import Namespace, decode, encode
+from threads.db.text import is_text
 from threads.db.time_limits import limited
 from threads.expiry import LONGEST
 from threads.models import StoreItem
@@ -37,7 +38,7 @@ from threads.store.embedding import Index, StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
-from threads.store.namespaces import check_place, fixed, is_text, matches
+from threads.store.namespaces import check_place, fixed, matches
 from threads.store.room import take_room
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence

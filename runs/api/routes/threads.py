@@ -17,7 +17,7 @@ from runs.api.http.idempotency import IdempotencyKey, once
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
-from runs.identity.auth_file.named import ask_about_copy
+from runs.identity.auth_file.named import ask_about_copy, ask_about_thread
 from runs.requests.command import check_targets, sanitised_command, values_in
 from runs.requests.idempotency import Once
 from runs.requests.limits import check_edit
@@ -47,13 +47,16 @@ async def create_thread(
         return thread_json(found[0])
     thread = new_thread(body, principal=request.auth)
     options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists, "once": wanted}
-    if not body.supersteps:
-        return thread_json(await in_database(_insert, thread, **options))
-    _check(body)
-    steps = [[_update(each) for each in step.updates] for step in body.supersteps]
-    beginning = await begin(thread, steps, principal=request.auth)
-    made = await in_database(_insert, thread, **options, along=beginning)
-    return thread_json(await in_database(find_thread, made.id, principal=request.auth))
+    if body.supersteps:
+        _check(body)
+        steps = [[_update(each) for each in step.updates] for step in body.supersteps]
+        options["along"] = await begin(thread, steps, principal=request.auth)
+    made, new = await in_database(_insert, thread, **options)
+    if new and not body.supersteps:
+        return thread_json(made)
+    # Showing a thread that exists already is reading it.
+    principal = request.auth if new else await ask_about_thread(request.auth, made.id)
+    return thread_json(await in_database(find_thread, made.id, principal=principal))
 
 
 def _insert(
@@ -63,18 +66,20 @@ def _insert(
     if_exists: str,
     once: Once | None,
     along: Callable[[], None] | None = None,
-) -> Thread:
-    """Insert a thread, with its client's key if there is one. Raises like `insert_thread`."""
+) -> tuple[Thread, bool]:
+    """Insert a thread, with its client's key if there is one. Returns and raises like `insert_thread`;
+    a repeated request's thread counts as new.
+    """
     if once is None:
-        return insert_thread(thread, principal=principal, if_exists=if_exists, along=along)[0]
+        return insert_thread(thread, principal=principal, if_exists=if_exists, along=along)
     with transaction.atomic():
         if found := once.taken(Thread.objects.for_principal(principal).visible()):
-            return found[0]
+            return found[0], True
         # With further writes the insertion has a savepoint, which an existing thread rolls back.
         further = along or (lambda: None)
-        made, _ = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
+        made, new = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
         once.record([made.id])
-    return made
+    return made, new
 
 
 def _check(body: ThreadCreate) -> None:
