@@ -5,7 +5,9 @@ import { load } from "./modules.mjs";
 
 const storage = new Map();
 globalThis.sessionStorage = { getItem: (name) => storage.get(name) ?? null, setItem: (name, value) => storage.set(name, value), removeItem: (name) => storage.delete(name) };
-globalThis.document = { visibilityState: "visible" };
+/** Elements that are made, and never looked at. */
+const createElement = () => ({ append() {}, replaceChildren() {}, addEventListener() {}, setAttribute() {}, getAttribute: () => null });
+globalThis.document = { visibilityState: "visible", createElement };
 
 const { Refused, Unreachable } = await load("protocol/api.js");
 const { Session } = await load("chat/session.js");
@@ -223,6 +225,11 @@ test("of two versions that are picked quickly the last one is shown, and what is
   assert.deepEqual([shown, session.versions.view], [["r2", null], null]);
 });
 
+/** The list without its elements. */
+class PlainList extends ThreadList {
+  show() {}
+}
+
 /** The list of threads, whose requests are answered when the test says so. */
 function list() {
   const asked = [];
@@ -231,7 +238,7 @@ function list() {
     asked.push({ ...answer, body });
     return answer.promise;
   };
-  const threads = Object.assign(new ThreadList(null, { post }, {}), { show() {} });
+  const threads = new PlainList(createElement(), { post }, {});
   /** Answer what was asked by a refresh, its newest threads first. */
   const answer = async (refresh, titles) => {
     const found = titles.map((title) => ({ thread_id: title.split(" ")[0], metadata: { title }, state_updated_at: title }));
