@@ -9,7 +9,7 @@ const { ThreadModel } = await load("protocol/thread.js");
 const { Draft, Drafts } = await load("chat/drafts.js");
 const { ACCEPT, contentOf, limitTo, limitsText, partsOf, readFiles } = await load("chat/files.js");
 const { learn, serverNow } = await load("protocol/clock.js");
-const { titleOf } = await load("chat/threads.js");
+const { titleOf } = await load("chat/titles.js");
 const { Branches } = await load("chat/branches.js");
 
 /** Feeds a model with events, numbered within an epoch. */

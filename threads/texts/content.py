@@ -53,7 +53,7 @@ SHORT = 70
 def called(values: Any, metadata: Mapping[str, Any]) -> str:
     """What a page calls a thread: its title, or else how its first message begins.
 
-    The chat page follows the same rule (`titleOf` in chat/threads.js).
+    The chat page follows the same rule (`titleOf` in chat/titles.js).
     """
     values = values if isinstance(values, Mapping) else {}
     title = title_of(Content(_line(values.get("title"))), metadata)

@@ -6,7 +6,7 @@ import { count } from "../parts/words.js";
 import { Refused } from "../protocol/api.js";
 import { fromState } from "../protocol/messages.js";
 import { download, fileName, toMarkdown } from "./export.js";
-import { titleOf } from "./threads.js";
+import { titleOf } from "./titles.js";
 
 const $ = (id) => document.getElementById(id);
 

@@ -6,7 +6,7 @@ import { textOf } from "../protocol/messages.js";
 import { Empty } from "./empty.js";
 import { keep, kept } from "./kept.js";
 import { Log } from "./log.js";
-import { titleOf } from "./threads.js";
+import { titleOf } from "./titles.js";
 import { timeline } from "./timeline.js";
 
 /** Cards of other threads that stay as they are; the texts of those before them are kept as over a reload. */

@@ -1,8 +1,9 @@
 // The list of threads: by day, pinned ones first, found by the words of their titles and messages.
 
 import { button, h, icon, iconButton, set, setText, state } from "../parts/dom.js";
-import { dayOf, shorten } from "../parts/words.js";
+import { dayOf } from "../parts/words.js";
 import { serverNow } from "../protocol/clock.js";
+import { titleOf } from "./titles.js";
 
 const MOST = 200;
 /** Most threads that the server gives at once. */
@@ -27,24 +28,6 @@ function stateOf({ status, interrupts, doing }) {
 
 const changed = (thread) => thread.state_updated_at ?? thread.created_at ?? "";
 const byAge = (one, other) => changed(other).localeCompare(changed(one));
-
-/**
- * What a thread is called: as it was renamed, as its graph says, or how its first message begins. The page without scripts has
- * the same rule (`threads.texts.content.called`).
- */
-export function titleOf(thread, values) {
-  const { metadata = {}, extracted = {} } = thread ?? {};
-  if (extracted.found) return shorten(extracted.found, 70);
-  const titles = [metadata.renamed && metadata.title, values?.title, extracted.title, metadata.title];
-  const named = titles.find((each) => typeof each === "string" && each.trim());
-  return shorten(named ?? begins(values?.messages?.[0]?.content ?? extracted.first), 70) || "Untitled";
-}
-
-/** The text of a message's content. */
-function begins(content) {
-  const blocks = Array.isArray(content) ? content : [content ?? ""];
-  return blocks.map((each) => (typeof each === "string" ? each : (each?.text ?? ""))).join(" ");
-}
 
 /** Let an element be there or not; one that is there already is not moved, which would take its focus. */
 function put(parent, element, wanted, before = null) {
@@ -73,15 +56,6 @@ export class ThreadList {
     this.deleted = new Set();
     /** The list that was asked for last, until it is there. */
     this.refreshing = null;
-    // These stay while the rest is made anew: they keep the focus, and readers hear them when their words change.
-    this.alert = h("p.none", { role: "alert" });
-    this.againButton = button("Try again", () => this.refresh());
-    this.said = h("p", { role: "status" });
-    this.groups = h("div");
-    this.olderButton = button("Show older", () => this.older(), { kind: "older" });
-    this.end = h("p.none.quiet", {}, "Older threads are found by searching.");
-    place.replaceChildren(this.said, this.groups);
-    this.show();
   }
 
   /** Read the list. Only what was asked for last is shown: before, a thread may have had another title, or been there. */
@@ -194,7 +168,19 @@ export class ThreadList {
     return this.threads?.find((thread) => thread.thread_id === id);
   }
 
+  /** Make what stays while the rest is made anew: it keeps the focus, and readers hear it when its words change. */
+  begin() {
+    this.alert = h("p.none", { role: "alert" });
+    this.againButton = button("Try again", () => this.refresh());
+    this.said = h("p", { role: "status" });
+    this.groups = h("div");
+    this.olderButton = button("Show older", () => this.older(), { kind: "older" });
+    this.end = h("p.none.quiet", {}, "Older threads are found by searching.");
+    this.place.replaceChildren(this.said, this.groups);
+  }
+
   show() {
+    if (!this.groups) this.begin();
     // A menu stands at its button; what has changed is shown when it is asked for the next time.
     if (this.place.querySelector("[aria-expanded=true]")) return;
     const { activeElement: active } = document;
