@@ -8,8 +8,9 @@ import { HumanView } from "./human.js";
 /** Entries that are shown at once; older ones follow, a few at a time, when the page has nothing else to do. */
 const FIRST = 40;
 const MORE = 12;
-/** Pixels from the end within which the page follows what is added. */
+/** Pixels from the end within which whoever comes near it follows what is added, and those of who is there. */
 const NEAR = 60;
+const AT = 2;
 
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
@@ -25,6 +26,8 @@ export class Log {
     this.extra = h("div.turn.extra");
     this.column.append(this.extra);
     this.follows = true;
+    /** Where it was scrolled to when that was last looked at. */
+    this.top = 0;
     this.limit = FIRST;
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     new ResizeObserver(() => this.follow()).observe(this.column);
@@ -47,10 +50,13 @@ export class Log {
 
   more() {
     this.waiting = false;
-    const height = this.follows ? 0 : this.scroller.scrollHeight - this.scroller.scrollTop;
+    const { scroller } = this;
+    const left = scroller.scrollHeight - scroller.scrollTop;
     this.limit += MORE;
     this.update(this.entries);
-    if (!this.follows) this.scroller.scrollTop = this.scroller.scrollHeight - height;
+    // What comes above moves nobody, and is not taken for somebody's own move.
+    scroller.scrollTop = scroller.scrollHeight - left;
+    this.top = scroller.scrollTop;
   }
 
   /** What stands below the last entry, such as a question. */
@@ -60,25 +66,21 @@ export class Log {
     this.extra.replaceChildren(...found);
   }
 
+  /** Who moves up does not want to follow; growth alone moves nobody up. */
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    const grown = scrollHeight !== this.height;
-    this.height = scrollHeight;
-    // Growth alone is no wish to look elsewhere.
-    if (grown && this.follows) return;
-    this.follows = scrollHeight - scrollTop - clientHeight < NEAR;
-    this.newest.hidden = this.follows;
+    const left = scrollHeight - scrollTop - clientHeight;
+    if (scrollTop < this.top) this.follows = left < AT;
+    else this.follows ||= left < NEAR;
+    this.top = scrollTop;
+    this.newest.hidden = this.follows || left < NEAR;
   }
 
   follow() {
-    if (!this.follows) {
-      const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-      this.newest.hidden = scrollHeight - scrollTop - clientHeight < NEAR;
-      return;
-    }
-    this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.height = this.scroller.scrollHeight;
-    this.newest.hidden = true;
+    if (this.follows) this.scroller.scrollTop = this.scroller.scrollHeight;
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.top = scrollTop;
+    this.newest.hidden = this.follows || scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
   toEnd({ smooth = false } = {}) {
