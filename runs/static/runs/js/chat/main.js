@@ -168,7 +168,7 @@ class Page {
     const { asks } = this.stage.render();
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
-    if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
+    this.plan.update(session && !session.versions.view ? (session.catchingUp ? session.read?.values : session.model.values)?.todos : null);
     this.panel.update();
     this.head.update();
     if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);

@@ -9,6 +9,8 @@ import { Versions } from "./versions.js";
 
 /** Milliseconds between two looks at what waits while something runs. */
 const LOOK = 4000;
+/** Milliseconds for which a thread that was read waits for what its last runs tell, so that it is shown once, and nothing moves. */
+const TOGETHER = 300;
 /** States of the history in which older versions of files are looked for. */
 const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
@@ -69,7 +71,7 @@ export class Session extends EventTarget {
     this.connection?.close();
   }
 
-  /** Read the thread as it is, and show it; return the number after which its events are wanted. */
+  /** Read the thread as it is, to be shown soon; return the number after which its events are wanted. */
   async readAll() {
     const position = this.api.get(this.addresses.position);
     const [thread, state] = await Promise.all([this.find(), this.readState(), position]);
@@ -79,9 +81,13 @@ export class Session extends EventTarget {
     this.model.setState(state.values);
     this.snapshot = this.model.root.messages;
     this.askFrom(thread);
-    this.phase = "ready";
-    this.changed();
+    setTimeout(() => this.show(), TOGETHER);
     return (await position).since;
+  }
+
+  show() {
+    if (this.phase === "loading") this.phase = "ready";
+    this.changed();
   }
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
@@ -107,7 +113,7 @@ export class Session extends EventTarget {
 
   /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
   get catchingUp() {
-    return !this.isNews && this.phase === "ready";
+    return !this.isNews && ["loading", "ready"].includes(this.phase);
   }
 
   // --- events
