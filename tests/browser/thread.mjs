@@ -228,9 +228,7 @@ test("whoever may look into runs is led from an answer to its run", async () => 
   await page.ask("talk 2");
   assert.equal(await page.tab.locator(".run-link:visible").count(), 0);
   await page.tab.goto(`${url}/login/`);
-  await page.tab.getByLabel("Username").fill("ada");
-  await page.tab.getByLabel("Password").fill("a good password");
-  await page.button("Log in").click();
+  await page.login();
   await page.tab.locator("#message").waitFor();
   await page.choose("obeying");
   await page.ask("talk 2");

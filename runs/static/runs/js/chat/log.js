@@ -42,6 +42,11 @@ export class Log {
     const shown = entries.slice(-Math.max(this.limit, edited < 0 ? 0 : entries.length - edited));
     // The observer of its size follows what is added: to ask for the size here would lay out the page twice.
     reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
+    if (shown.length && !this.isShown) {
+      // But for the first frame, which would show the beginning.
+      this.isShown = true;
+      this.follow();
+    }
     if (entries.length > this.limit && !this.waiting) {
       this.waiting = true;
       idle(() => this.more());
