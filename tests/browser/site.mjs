@@ -148,8 +148,7 @@ export class Chat extends Page {
 
   /** The text of the state's messages of the agent. */
   async state() {
-    const answer = await fetch(`${url}/threads/${this.thread}/state`);
-    const { values } = await answer.json();
+    const { values } = await this.tab.evaluate(async (address) => (await fetch(address)).json(), new URL(`../../threads/${this.thread}/state`, this.tab.url()).href);
     return values.messages.filter(({ type }) => type === "ai").map(({ content }) => (typeof content === "string" ? content : content.map(({ text }) => text ?? "").join("")));
   }
 }

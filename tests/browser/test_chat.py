@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,4 +22,7 @@ SCRIPTS = (
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_chat(script: str, pages: Pages) -> None:
-    run_script(HERE / f"{script}.mjs", pages.site, timeout=240, CHROMIUM=chromium())
+    forget = partial(pages.site.database.execute, "DELETE FROM django_session")
+    run_script(
+        HERE / f"{script}.mjs", pages.site, timeout=240, more={"forget": forget}, CHROMIUM=chromium()
+    )

@@ -141,6 +141,7 @@ export class Session extends EventTarget {
 
   async connected(state) {
     this.changed();
+    if (state.name === "refused") clearInterval(this.clock);
     if (state.name === "refused" && state.code === 4404) this.leave();
     if (state.name === "lost") this.isStale = true;
     if (state.name !== "open") return;
