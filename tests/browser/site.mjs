@@ -51,11 +51,11 @@ export async function person({ width = 1280, height = 900, theme = "light", kept
   return context;
 }
 
-/** Open the chat, at a thread if one is given; it is ready when there is an element of the selector. */
-export async function chat(context, { thread = "", assistant = "", ready = "#message" } = {}) {
+/** Open the chat, at a thread if one is given; it is ready when there is an element of the selector. `origin` leads to the same site. */
+export async function chat(context, { thread = "", assistant = "", ready = "#message", origin = url } = {}) {
   const tab = await context.newPage();
   const page = new Chat(tab);
-  await tab.goto(`${url}/chat/${thread ? `${thread}/` : ""}`);
+  await tab.goto(`${origin}/chat/${thread ? `${thread}/` : ""}`);
   await tab.locator(ready).first().waitFor();
   if (assistant) await page.choose(assistant);
   return page;
@@ -95,7 +95,7 @@ export class Page {
   async done() {
     assert.deepEqual(this.complaints, []);
     assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
-    const { host } = new URL(url);
+    const { host } = new URL(this.tab.url());
     assert.deepEqual(this.requests.filter((each) => /^(https?|wss?):/.test(each) && new URL(each).host !== host), []);
   }
 }
