@@ -153,9 +153,9 @@ export class Chat extends Page {
   }
 }
 
-/** Request a fault of the server from the Python side: "kill", "start", "stop". */
-export async function fault(name) {
-  const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
+/** Request a fault of the server from the Python side: "kill", "start", "stop", and those of test_chat.py. */
+export async function fault(name, body) {
+  const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST", body });
   assert.equal(response.status, 200, await response.text());
 }
 

@@ -15,7 +15,7 @@ const AT = 2;
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
 export class Log {
-  /** @param acts What can be done with an entry: edit(entry, text, isWanted), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). */
+  /** @param acts What can be done with an entry: edit(entry, text, isWanted), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). `unplaced()` is called when one of them is seen whose run is not known. */
   constructor(acts) {
     this.acts = acts;
     this.views = new Map();
@@ -32,6 +32,12 @@ export class Log {
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     new ResizeObserver(() => this.follow()).observe(this.column);
     new ResizeObserver(() => this.follow()).observe(this.scroller);
+    /** People's messages that are in sight. */
+    this.seen = new Set();
+    this.sight = new IntersectionObserver((changes) => {
+      for (const { target, isIntersecting } of changes) this.seen[isIntersecting ? "add" : "delete"](target);
+      this.look();
+    }, { root: this.scroller });
   }
 
   /** Show entries of `timeline.js`. */
@@ -41,7 +47,7 @@ export class Log {
     const edited = entries.findIndex(({ key }) => this.views.get(key)?.form);
     const shown = entries.slice(-Math.max(this.limit, edited < 0 ? 0 : entries.length - edited));
     // The observer of its size follows what is added: to ask for the size here would lay out the page twice.
-    reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
+    reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? this.human() : new TurnView(this.acts)) });
     if (shown.length && !this.isShown) {
       // But for the first frame, which would show the beginning.
       this.isShown = true;
@@ -51,6 +57,18 @@ export class Log {
       this.waiting = true;
       idle(() => this.more());
     }
+  }
+
+  human() {
+    const view = new HumanView(this.acts);
+    this.sight.observe(view.element);
+    view.element.view = view;
+    return view;
+  }
+
+  /** Ask for the runs of the messages in sight, if those are not known. */
+  look() {
+    if ([...this.seen].some(({ view, isConnected }) => isConnected && !view.entry.versions && !view.entry.message.state)) this.acts.unplaced();
   }
 
   more() {

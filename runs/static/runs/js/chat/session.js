@@ -92,7 +92,8 @@ export class Session extends EventTarget {
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
   readState = () => this.api.get(`threads/${this.id}/state`);
-  listRuns = () => this.api.get(this.addresses.runs);
+  /** The thread's last runs, or those before one, and whether there are older ones: {runs, older}. */
+  listRuns = (before) => this.api.get(`${this.addresses.runs}${before ? `?before=${before}` : ""}`);
 
   askFrom(thread) {
     const asked = Object.values(thread.interrupts ?? {}).flat();
@@ -169,7 +170,7 @@ export class Session extends EventTarget {
       if (!thread) return this.leave();
       if (runs) this.versions.take(runs);
       this.thread = thread;
-      await this.outbox.withdrawn.settle(runs ?? []);
+      await this.outbox.withdrawn.settle(runs?.runs ?? []);
       if (!isLast()) return;
       if (!this.model.active) await this.rest(thread, asked, isLast);
       if (isLast()) this.isStale = false;
@@ -197,6 +198,13 @@ export class Session extends EventTarget {
     this.model.artifacts.take(this.read.values);
     this.settle();
     this.outbox.forgetWithdrawn(this.versions.branches, asked);
+  }
+
+  /** Messages before the runs that are listed at first have versions too: somebody looks at them. */
+  readOlderRuns() {
+    if (!this.versions.hasOlder || this.olderRuns) return;
+    const last = this.versions.listed.at(-1).run_id;
+    this.olderRuns = this.quietly(async () => this.versions.extend(last, await this.listRuns(last))).finally(() => (this.olderRuns = null));
   }
 
   /** Files may have versions before the runs that were told again. */
