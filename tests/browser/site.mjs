@@ -137,8 +137,14 @@ export class Chat extends Page {
 
   /** Send, and wait until the answer is complete. */
   async ask(text) {
+    await this.tab.fill("#message", text);
+    await this.enter();
+  }
+
+  /** Send what is written, and wait until the answer is complete. */
+  async enter() {
     const before = await this.tab.locator(".bubble").count();
-    await this.send(text);
+    await this.tab.locator("#message").press("Enter");
     await this.tab.waitForFunction((count) => document.querySelectorAll(".bubble").length > count, before);
     await this.idle();
   }
