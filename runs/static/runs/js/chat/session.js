@@ -200,13 +200,6 @@ export class Session extends EventTarget {
     this.outbox.forgetWithdrawn(this.versions.branches, asked);
   }
 
-  /** Messages before the runs that are listed at first have versions too: somebody looks at them. */
-  readOlderRuns() {
-    if (!this.versions.hasOlder || this.olderRuns) return;
-    const last = this.versions.listed.at(-1).run_id;
-    this.olderRuns = this.quietly(async () => this.versions.extend(last, await this.listRuns(last))).finally(() => (this.olderRuns = null));
-  }
-
   /** Files may have versions before the runs that were told again. */
   readOlderFiles() {
     if (!this.since || this.olderFiles) return;

@@ -33,7 +33,7 @@ export class Stage {
     ({ asked: this.asked = null, card: this.card = null } = this.kept.get(session?.id) ?? {});
     this.kept.delete(session?.id);
     this.card?.wake();
-    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run), unplaced: () => session.readOlderRuns() }) : null;
+    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run), unplaced: () => session.versions.extend() }) : null;
     if (!session) this.showEmpty();
   }
 

@@ -25,11 +25,18 @@ export class Versions {
     this.know([...runs, ...rest]);
   }
 
-  /** Take the runs before the last one that was listed. */
-  extend(last, { runs, older }) {
-    if (this.listed.at(-1)?.run_id !== last) return;
-    this.hasOlder = older;
-    this.know([...this.listed, ...runs]);
+  /** Read the runs before the last one that is listed: somebody looks at messages that they have brought. */
+  async extend() {
+    if (!this.hasOlder || this.isReading) return;
+    this.isReading = true;
+    const last = this.listed.at(-1).run_id;
+    await this.session.quietly(async () => {
+      const { runs, older } = await this.session.listRuns(last);
+      if (this.listed.at(-1)?.run_id !== last) return;
+      this.hasOlder = older;
+      this.know([...this.listed, ...runs]);
+    });
+    this.isReading = false;
   }
 
   know(runs) {
