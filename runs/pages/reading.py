@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.http import Http404
 
 from runs.models import Run, RunEvent
@@ -46,22 +46,37 @@ def position_of(thread_id: UUID, *, runs: int, principal: Principal) -> int:
     return first_of(first or epoch)
 
 
-#: The most runs whose versions a page knows, and the characters of a message by which it is recognised.
+#: The most runs that a page is told at once, and the characters of a message by which it is recognised.
 MOST_RUNS, SAID = 200, 200
 
 
-def runs_of(thread_id: UUID, *, principal: Principal) -> list[dict[str, Any]]:
+def runs_of(thread_id: UUID, *, principal: Principal, before: UUID | None = None) -> dict[str, Any]:
     """A thread's last runs, newest first, with what a page needs for versions of messages.
+
+    Args:
+        before: Tell the runs before this one; an unknown one has none.
+
+    Returns:
+        `runs`, and whether there are `older` ones.
 
     A run of the chat page names in its metadata the message that it brought (`message_id`) and the
     run that it follows (`parent_run_id`). Of runs of other clients there is the id of their last
     message, if they gave one, or else the beginning of its text.
     """
     owned = Run.objects.filter(thread__in=Thread.objects.for_principal(principal).visible(), thread=thread_id)
-    runs = list(owned.order_by("-created_at", "-id").only("id", "status", "metadata")[:MOST_RUNS])
+    listed = owned.order_by("-created_at", "-id").only("id", "status", "metadata")
+    if before is not None:
+        last = owned.filter(id=before).values_list("created_at", flat=True).first()
+        listed = (
+            listed.filter(Q(created_at__lt=last) | Q(created_at=last, id__lt=before))
+            if last
+            else listed.none()
+        )
+    found = list(listed[: MOST_RUNS + 1])
+    runs = found[:MOST_RUNS]
     others = [run.id for run in runs if not run.metadata.get("message_id")]
     requests = dict(owned.filter(id__in=others).values_list("id", "kwargs"))
-    return [
+    told = [
         {
             "run_id": str(run.id),
             "status": run.status,
@@ -70,6 +85,7 @@ def runs_of(thread_id: UUID, *, principal: Principal) -> list[dict[str, Any]]:
         }
         for run in runs
     ]
+    return {"runs": told, "older": len(found) > len(runs)}
 
 
 def _brought(message_id: Any, request: dict[str, Any] | None) -> dict[str, Any]:

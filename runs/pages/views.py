@@ -114,13 +114,16 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
 @never_cache
 @require_GET
 async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:
-    """The thread's last runs, and which message each of them brought: see `reading.runs_of`."""
+    """The thread's last runs, or those before `before`, and which message each brought: see `reading.runs_of`."""
     try:
         principal = await _reader(request, thread_id)
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
-    found = await in_database(reading.runs_of, thread_id, principal=principal)
-    return JsonResponse(found, safe=False)
+    try:
+        before = UUID(request.GET["before"]) if "before" in request.GET else None
+    except ValueError:
+        return JsonResponse({"detail": "before must be the id of a run."}, status=422)
+    return JsonResponse(await in_database(reading.runs_of, thread_id, principal=principal, before=before))
 
 
 async def _reader(request: HttpRequest, thread_id: UUID) -> Principal:

@@ -32,7 +32,7 @@ class FakeSession extends EventTarget {
   }
 
   readState = async () => ({ checkpoint: { checkpoint_id: "now" } });
-  listRuns = async () => this.listed;
+  listRuns = async () => ({ runs: this.listed, older: false });
   quietly = (act) => act();
   changed() {}
 

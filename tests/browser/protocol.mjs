@@ -115,6 +115,22 @@ test("runs of other clients are found by their texts, in order, and are versions
   assert.equal(branches.versions("unknown"), undefined);
 });
 
+test("of a thread whose beginning is not listed, what is known is known", () => {
+  const run = (id, more = {}) => ({ run_id: id, status: "success", parent: null, message: null, said: null, ...more });
+  const listed = [run("r6", { parent: "r1", message: "m6" }), run("r5", { parent: "r3", message: "m5" }), run("r4", { said: "one" }), run("r3", { message: "m3" })];
+  const cut = new Branches(listed, { isCut: true });
+  const message = (id, text) => ({ id, role: "human", blocks: [{ type: "text", text }] });
+  // The first of two that say the same is older than all that are listed.
+  cut.recognise([message("m1", "one"), message("m4", "one")]);
+  assert.equal(cut.ofMessage("m1"), undefined);
+  assert.equal(cut.ofMessage("m4").id, "r4");
+  assert.equal(cut.versions("m3"), undefined);
+  assert.equal(cut.ofMessage("m6").parent, "r1");
+  const whole = new Branches([...listed, run("r2", { parent: "r1", message: "m2" }), run("r1", { parent: "", message: "m0" })]);
+  assert.deepEqual({ ...whole.versions("m6"), runs: null }, { place: 2, total: 2, runs: null });
+  assert.equal(whole.ofMessage("m3").parent, "r2");
+});
+
 test("a draft has one limit for all of its files, says what could not be read, and gets back what was not sent", async () => {
   const draft = new Draft("t");
   const text = (name, size) => new File(["x".repeat(size)], name, { type: "text/plain" });

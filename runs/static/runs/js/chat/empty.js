@@ -13,7 +13,7 @@ export class Empty {
     this.about = h("p", { dir: "auto" });
     this.slot = h("div");
     this.tries = h("div.tries");
-    this.element = h("div.empty", {}, h("div", {}, h("h1", {}, "What should I look into?"), this.about, this.slot, this.tries, h("div.opts", {}, h("span", {}, capital(limitsText())), h("span.no-phone", {}, h("kbd", {}, "?"), " shows the keys"))));
+    this.element = h("div.empty", {}, h("div", {}, h("h1", {}, "What should I look into?"), this.about, this.slot, h("div.opts", {}, h("span", {}, capital(limitsText())), h("span.no-phone", {}, h("kbd", {}, "?"), " shows the keys")), this.tries));
   }
 
   update({ assistant, waiting, loading }) {

@@ -37,7 +37,8 @@ export class Head {
     const run = page.runAddress(session?.model.run?.id ?? session?.versions.branches.newest);
     this.runLink.hidden = !run;
     if (run) set(this.runLink, "href", run);
-    this.moreButton.hidden = !session;
+    // It keeps its room, so that its neighbours stay when a thread begins.
+    this.moreButton.classList.toggle("away", !session);
   }
 
   assistantMenu(anchor) {

@@ -28,7 +28,7 @@ class Page {
     keepFor(settings.user.id);
     learn(settings.now);
     limitTo(settings.bodyLimit);
-    this.account = new Account(settings, (user) => this.replaced(user));
+    this.account = new Account(settings, { replaced: (user) => this.replaced(user), returned: () => this.goOn() });
     this.api = new Api(settings.api, { token: () => this.account.token, renew: () => this.account.renew(), loggedOut: () => this.loggedOut() });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
@@ -141,7 +141,11 @@ class Page {
     this.banner.follow(connection, { running: () => Boolean(model.active), login: () => this.login() });
     connection.addEventListener("event", ({ detail }) => learn(detail.params.timestamp));
     // It may be refused because it is asked for as another user.
-    connection.addEventListener("state", ({ detail }) => detail.name === "refused" && this.account.renew());
+    connection.addEventListener("state", ({ detail: { name, code } }) => {
+      if (name !== "refused") return;
+      this.account.isOut ||= code === 4401;
+      this.account.renew();
+    });
   }
 
   /** A branch that was looked at is looked at again after a reload. */
@@ -168,7 +172,7 @@ class Page {
     const { asks } = this.stage.render();
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
-    if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
+    this.plan.update(session && !session.versions.view ? (session.catchingUp ? session.read?.values : session.model.values)?.todos : null);
     this.panel.update();
     this.head.update();
     if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
@@ -198,7 +202,18 @@ class Page {
   }
 
   loggedOut() {
+    this.account.isOut = true;
     if (!this.account.other) this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
+  }
+
+  /** The person is logged in again: what was left off is taken up. */
+  goOn() {
+    const { session } = this;
+    this.list.refresh();
+    this.banner.expect();
+    if (session?.phase === "failed") this.open(session.id);
+    else if (session?.connection?.state.name === "refused") session.connection.open();
+    else this.banner.show({ name: "open" }, {});
   }
 
   showAccount() {

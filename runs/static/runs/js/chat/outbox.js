@@ -145,7 +145,7 @@ export class Outbox {
     } catch (error) {
       if (error.status !== 409) throw error;
       // It had arrived with other parameters, when there was another run to be followed; or it is refused.
-      const found = (await this.session.listRuns()).find(({ message }) => message === id);
+      const found = (await this.session.listRuns()).runs.find(({ message }) => message === id);
       if (!found) throw error;
       return found.run_id;
     }

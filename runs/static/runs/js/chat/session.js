@@ -9,6 +9,8 @@ import { Versions } from "./versions.js";
 
 /** Milliseconds between two looks at what waits while something runs. */
 const LOOK = 4000;
+/** Milliseconds for which a thread that was read waits for what its last runs tell, so that it is shown once, and nothing moves. */
+const TOGETHER = 300;
 /** States of the history in which older versions of files are looked for. */
 const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
@@ -69,7 +71,7 @@ export class Session extends EventTarget {
     this.connection?.close();
   }
 
-  /** Read the thread as it is, and show it; return the number after which its events are wanted. */
+  /** Read the thread as it is, to be shown soon; return the number after which its events are wanted. */
   async readAll() {
     const position = this.api.get(this.addresses.position);
     const [thread, state] = await Promise.all([this.find(), this.readState(), position]);
@@ -79,14 +81,19 @@ export class Session extends EventTarget {
     this.model.setState(state.values);
     this.snapshot = this.model.root.messages;
     this.askFrom(thread);
-    this.phase = "ready";
-    this.changed();
+    setTimeout(() => this.show(), TOGETHER);
     return (await position).since;
+  }
+
+  show() {
+    if (this.phase === "loading") this.phase = "ready";
+    this.changed();
   }
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
   readState = () => this.api.get(`threads/${this.id}/state`);
-  listRuns = () => this.api.get(this.addresses.runs);
+  /** The thread's last runs, or those before one, and whether there are older ones: {runs, older}. */
+  listRuns = (before) => this.api.get(`${this.addresses.runs}${before ? `?before=${before}` : ""}`);
 
   askFrom(thread) {
     const asked = Object.values(thread.interrupts ?? {}).flat();
@@ -107,7 +114,7 @@ export class Session extends EventTarget {
 
   /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
   get catchingUp() {
-    return !this.isNews && this.phase === "ready";
+    return !this.isNews && ["loading", "ready"].includes(this.phase);
   }
 
   // --- events
@@ -135,6 +142,7 @@ export class Session extends EventTarget {
 
   async connected(state) {
     this.changed();
+    if (state.name === "refused") clearInterval(this.clock);
     if (state.name === "refused" && state.code === 4404) this.leave();
     if (state.name === "lost") this.isStale = true;
     if (state.name !== "open") return;
@@ -162,7 +170,7 @@ export class Session extends EventTarget {
       if (!thread) return this.leave();
       if (runs) this.versions.take(runs);
       this.thread = thread;
-      await this.outbox.withdrawn.settle(runs ?? []);
+      await this.outbox.withdrawn.settle(runs?.runs ?? []);
       if (!isLast()) return;
       if (!this.model.active) await this.rest(thread, asked, isLast);
       if (isLast()) this.isStale = false;

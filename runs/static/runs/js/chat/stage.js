@@ -2,6 +2,7 @@
 
 import { button, h, icon } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
+import { stepView } from "../parts/steps.js";
 import { textOf } from "../protocol/messages.js";
 import { Empty } from "./empty.js";
 import { keep, kept } from "./kept.js";
@@ -21,6 +22,7 @@ export class Stage {
     this.composer = $("composer");
     this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
     this.log = null;
+    this.loading = h("div.logbox", {}, h("div.log", {}, h("div.col", {}, h("div.turn", {}, waitingElement("Loading the thread…")))));
     /** Cards on which something was written when another thread was opened, by their threads: {asked, card}. */
     this.kept = new Map();
   }
@@ -32,7 +34,7 @@ export class Stage {
     ({ asked: this.asked = null, card: this.card = null } = this.kept.get(session?.id) ?? {});
     this.kept.delete(session?.id);
     this.card?.wake();
-    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
+    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run), unplaced: () => session.versions.extend() }) : null;
     if (!session) this.showEmpty();
   }
 
@@ -48,14 +50,15 @@ export class Stage {
   render() {
     const { session } = this.page;
     const gone = session && (session.phase === "gone" || session.phase === "failed");
-    const shown = !session ? this.empty.element : gone ? this.goneElement(session) : this.log.element;
+    const loading = session?.phase === "loading";
+    const shown = !session ? this.empty.element : gone ? this.goneElement(session) : loading ? this.loading : this.log.element;
     if (this.place.firstElementChild !== shown) this.place.replaceChildren(shown);
     document.body.classList.toggle("is-empty", !session);
     this.placeComposer(gone);
     // On another version they are out of sight, and stay as they are.
     const isAway = Boolean(session?.versions.view || session?.catchingUp || session?.phase === "loading");
     const questions = isAway ? [] : this.questions(session);
-    if (session && !gone) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
+    if (session && !gone && !loading) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
     return { asks: questions.length > 0 };
   }
 
@@ -78,13 +81,12 @@ export class Stage {
     const { view } = versions;
     const still = session.catchingUp;
     const messages = view ? view.messages : still ? session.snapshot : model.root.all();
-    const loading = session.phase === "loading";
-    const waiting = still || (view && !outbox.sent.length) ? null : waitingFor(session, loading);
+    const waiting = still || (view && !outbox.sent.length) ? null : waitingFor(session);
     const entries = timeline(model, messages, { sent: outbox.sent, agents: !view && !still, waiting });
     this.dress(entries, session, questions);
     this.log.update(entries);
+    this.log.look();
     this.showCards(cards);
-    this.log.element.classList.toggle("loading", loading);
   }
 
   /** Tell the entries which versions there are, what can be done with them, and by which run they came. */
@@ -177,12 +179,18 @@ export class Stage {
   }
 }
 
+function waitingElement(text) {
+  const view = stepView({ kind: "waiting" });
+  view.update({ text, live: true });
+  return view.element;
+}
+
 /** What is said while nothing on the page shows that something goes on. */
-function waitingFor(session, loading) {
+function waitingFor(session) {
   const { model, outbox } = session;
-  if (loading) return { text: "Loading the thread…" };
   if (model.active) {
     if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
+    if (session.connection?.state.name === "refused") return { kind: "break", text: "What follows is not shown to whoever is logged out.", live: false };
     const isRunning = ({ status }) => status === "running";
     const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);
     if (busy) return null;

@@ -38,7 +38,8 @@ export function timeline(model, all, { sent = [], waiting = null, agents = true 
   }
   const shown = new Set(messages.map(({ id }) => id));
   for (const message of sent) if (!shown.has(message.id)) entries.push({ kind: "human", key: message.id, message });
-  if (waiting) steps([{ kind: "waiting", key: "waiting", live: true, ...waiting }]);
+  // Each is another one where it stands elsewhere: it does not move.
+  if (waiting) steps([{ kind: "waiting", key: `waiting-${entries.at(-1)?.steps?.at(-1)?.key ?? ""}`, live: true, ...waiting }]);
   entries.forEach(finish);
   return entries;
 }
@@ -76,11 +77,15 @@ function besides(model, messages, called) {
   return found;
 }
 
-/** Of each file the newest version that each run has made, with its place among all of them. */
+/** Of each file the newest version that each run has made, with its place among all of them; it stands where the run made the first. */
 function newestByRun(model) {
   const found = new Map();
   for (const versions of model.artifacts.files.values()) {
-    versions.forEach((file, place) => file.run && found.set(`${file.run} ${file.name}`, { ...file, place, total: versions.length }));
+    versions.forEach((file, place) => {
+      const key = `${file.run} ${file.name}`;
+      const { anchor, at } = found.get(key) ?? file;
+      if (file.run) found.set(key, { ...file, anchor, at, place, total: versions.length });
+    });
   }
   return [...found.values()];
 }

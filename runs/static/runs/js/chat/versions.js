@@ -8,6 +8,9 @@ export class Versions {
   constructor(session) {
     this.session = session;
     this.branches = new Branches();
+    /** The runs as the server lists them, newest first, and whether it has older ones. */
+    this.listed = [];
+    this.hasOlder = false;
     /** Another branch than the newest, if one is looked at: {visit, run, messages, values, checkpoint}. */
     this.view = null;
     /** The visit that was asked for last. */
@@ -15,8 +18,30 @@ export class Versions {
   }
 
   /** Take the thread's runs as the server lists them. */
-  take(runs) {
-    this.branches = new Branches(runs);
+  take({ runs, older }) {
+    const known = this.listed.findIndex(({ run_id: id }) => id === runs.at(-1)?.run_id);
+    const rest = older && known >= 0 ? this.listed.slice(known + 1) : [];
+    this.hasOlder = rest.length ? this.hasOlder : older;
+    this.know([...runs, ...rest]);
+  }
+
+  /** Read the runs before the last one that is listed: somebody looks at messages that they have brought. */
+  async extend() {
+    if (!this.hasOlder || this.isReading) return;
+    this.isReading = true;
+    const last = this.listed.at(-1).run_id;
+    await this.session.quietly(async () => {
+      const { runs, older } = await this.session.listRuns(last);
+      if (this.listed.at(-1)?.run_id !== last) return;
+      this.hasOlder = older;
+      this.know([...this.listed, ...runs]);
+    });
+    this.isReading = false;
+  }
+
+  know(runs) {
+    this.listed = runs;
+    this.branches = new Branches(runs, { isCut: this.hasOlder });
   }
 
   /** Look at the branch on which a run is. */

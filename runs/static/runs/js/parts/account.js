@@ -7,15 +7,19 @@ const settingsOf = (root) => JSON.parse(root.querySelector("#settings")?.textCon
 export class Account {
   /**
    * @param settings The page's own: its address (`chat`), and the `user` it was made for: {id, name}.
-   * @param replaced Called once, with the other user, when the browser's session has become another one's.
+   * @param acts.replaced Called once, with the other user, when the browser's session has become another one's.
+   * @param acts.returned Called when the page's own user is logged in again.
    */
-  constructor({ chat, user }, replaced) {
-    Object.assign(this, { chat, user, replaced });
+  constructor({ chat, user }, { replaced, returned }) {
+    Object.assign(this, { chat, user, replaced, returned });
+    /** Whether the server did not know the user any more. */
+    this.isOut = false;
     /** The user who is logged in instead of the page's own, if there is one. */
     this.other = null;
     // Pages tell each other for whom they are opened, because not every login replaces a token that the server checks.
     this.pages = new BroadcastChannel(`account ${chat}`);
-    this.pages.addEventListener("message", ({ data }) => data !== user.id && this.renew());
+    this.pages.addEventListener("message", ({ data }) => (data === user.id ? this.look() : this.renew()));
+    document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.look());
     this.pages.postMessage(user.id);
   }
 
@@ -35,6 +39,13 @@ export class Account {
     if (this.other) return false;
     for (const each of document.querySelectorAll("[name=csrfmiddlewaretoken]")) each.value = token;
     return true;
+  }
+
+  /** See whether the user is logged in again, in whichever tab. */
+  async look() {
+    if (!this.isOut || !(await this.renew()) || !this.isOut) return;
+    this.isOut = false;
+    this.returned();
   }
 
   turn(user) {

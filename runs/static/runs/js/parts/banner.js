@@ -65,6 +65,11 @@ export class Banner {
     }
   }
 
+  /** What was refused is tried once more, and it is said when the connection is back. */
+  expect() {
+    this.lost = true;
+  }
+
   tell(state, running) {
     this.lost = true;
     const offline = navigator.onLine === false;

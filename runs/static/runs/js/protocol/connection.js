@@ -59,7 +59,10 @@ export class Connection extends EventTarget {
     this.listeners = new AbortController();
   }
 
+  /** Connect; also once more after it was refused or closed, and then it goes on where it was. */
   open() {
+    this.listeners.abort();
+    this.listeners = new AbortController();
     const { signal } = this.listeners;
     addEventListener("online", () => this.retry(), { signal });
     addEventListener("offline", () => this.socket && this.drop(), { signal });
