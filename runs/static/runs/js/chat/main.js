@@ -207,9 +207,11 @@ class Page {
   }
 
   /** The person is logged in again: what was left off is taken up. */
-  goOn() {
+  async goOn() {
+    await this.list.refresh();
+    // The API has the last word.
+    if (this.account.isOut) return;
     const { session } = this;
-    this.list.refresh();
     this.banner.expect();
     if (session?.phase === "failed") this.open(session.id);
     else if (session?.connection?.state.name === "refused") session.connection.open();
