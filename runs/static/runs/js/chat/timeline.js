@@ -4,7 +4,7 @@ import { textOf } from "../protocol/messages.js";
 
 /**
  * The entries of the log, in order:
- * {kind: "human", key, message} and {kind: "turn", key, steps, text, usage, live, last}.
+ * {kind: "human", key, message} and {kind: "turn", key, steps, text, tokens, live, failed, last}.
  *
  * @param model A ThreadModel.
  * @param all The root's messages, as `model.root.all()` gives them, or those of another branch.
@@ -47,6 +47,7 @@ function finish(entry, place, entries) {
   entry.last = place === entries.length - 1;
   if (entry.kind !== "turn") return;
   entry.live = entry.steps.some(({ live }) => live);
+  entry.failed = entry.steps.at(-1)?.kind === "failed";
   entry.text = entry.messages.filter(({ role }) => role === "ai").map(textOf).filter(Boolean).join("\n\n");
   const used = entry.messages.map(({ usage }) => usage?.total_tokens ?? 0);
   entry.tokens = used.reduce((sum, each) => sum + each, 0);
