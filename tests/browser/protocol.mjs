@@ -149,4 +149,8 @@ test("a message's content is taken apart as it was written", async () => {
     assert.deepEqual(contentOf(parts), content);
   }
   assert.deepEqual(partsOf("text"), { text: "text", files: [] });
+  // Of a client that writes several texts: these are no files.
+  const { text, files } = partsOf(["One", { type: "text", text: "And then:\n\ntwo" }, { type: "file", filename: "a.pdf", base64: "aGk=" }]);
+  assert.equal(text, "One\n\nAnd then:\n\ntwo");
+  assert.deepEqual(files.map(({ name }) => name), ["a.pdf"]);
 });
