@@ -36,9 +36,12 @@ export function timeline(model, all, { sent = [], waiting = null, agents = true 
     }
     steps(beside.get(message.key) ?? []);
   }
+  const last = waiting && { kind: "waiting", key: "waiting", live: true, ...waiting };
+  // An answer that was cut off goes on where it stood, and not after what was sent since.
+  if (last?.kind === "break") steps([last]);
   const shown = new Set(messages.map(({ id }) => id));
   for (const message of sent) if (!shown.has(message.id)) entries.push({ kind: "human", key: message.id, message });
-  if (waiting) steps([{ kind: "waiting", key: "waiting", live: true, ...waiting }]);
+  if (last && last.kind !== "break") steps([last]);
   entries.forEach(finish);
   return entries;
 }
@@ -146,9 +149,9 @@ function agentStep(model, scope) {
   const took = scope.endedAt ? scope.endedAt - scope.startedAt : null;
   // All that it has said and done is the thread's own by now: only its name is left to be told.
   if (state === "done" && !steps.length && !nested.length) return { kind: "speaker", key: `speaker-${scope.key}`, name: scope.name, took };
-  const last = messages.findLast((message) => textOf(message));
+  const last = messages.findLast((message) => message.role === "ai" && textOf(message));
   return {
     kind: "agent", key: `agent-${scope.key}`, name: scope.name, state, error: scope.error, steps: [...steps, ...nested],
-    live: state === "running", took, last: last ? textOf(last) : "", tools: called.size,
+    live: state === "running", took, last: last ? textOf(last) : "", task: steps.find(({ kind }) => kind === "task")?.text ?? "",
   };
 }
