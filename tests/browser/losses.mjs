@@ -69,6 +69,14 @@ test("offline and back", async () => {
   await context.setOffline(true);
   await page.tab.evaluate(() => window.dispatchEvent(new Event("offline")));
   await page.has(".banner", "You are offline");
+  assert.equal(plain(await page.tab.locator(".banner .sp").innerText()), "You are offline. The answer goes on from what you see when you are back.");
+  await page.has("#subtitle", "Answering…");
+  await page.has(".step.break.end", "goes on");
+  await page.send("talk 2");
+  await page.tab.locator(".answer:has(.break) + .me", { hasText: "talk 2" }).waitFor();
+  const banner = await page.tab.locator(".banner").boundingBox();
+  assert.ok((await page.tab.locator(".bubble").first().boundingBox()).y >= banner.y + banner.height, "The banner lies on the first message.");
+  await page.button("Remove").click();
   await context.setOffline(false);
   await page.idle();
   assert.deepEqual((await page.texts()).map(plain), [WORDS.slice(0, 100).join(" ")]);

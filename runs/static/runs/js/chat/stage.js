@@ -158,7 +158,7 @@ function waitingFor(session, loading) {
   const { model, outbox } = session;
   if (loading) return { text: "Loading the thread…" };
   if (model.active) {
-    if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
+    if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "It goes on from here.", live: false };
     const isRunning = ({ status }) => status === "running";
     const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);
     if (busy) return null;

@@ -13,6 +13,8 @@ export class Banner {
   constructor(place) {
     this.place = place;
     this.again = button("Try now", () => this.connection.retry());
+    // What it lies on leaves it that much room.
+    this.size = new ResizeObserver(([{ target }]) => place.parentElement.style.setProperty("--banner", `${target.offsetHeight}px`));
   }
 
   /** @param options.running Whether an answer is under way. */
@@ -55,10 +57,11 @@ export class Banner {
     const what = h("b", {}, offline ? "You are offline." : (HAPPENED[state.code] ?? "Connection lost."));
     const left = () => Math.max(1, Math.round((state.retryAt - Date.now()) / 1000));
     // Each second in a live region would be read out.
-    const next = h("span", { "aria-hidden": offline ? null : "true" }, "");
-    const say = () => (next.textContent = offline ? " It goes on when you are back." : ` Trying again in ${left()} s.`);
+    const next = h("span", { "aria-hidden": "true" }, "");
+    const say = () => (next.textContent = offline ? "" : ` Trying again in ${left()} s.`);
     say();
-    this.put("lost", [what, running() ? " The answer goes on from what you see." : "", next], this.again);
+    const hope = running() ? ` The answer goes on from what you see${offline ? " when you are back" : ""}.` : offline ? " What you send goes out when you are back." : "";
+    this.put("lost", [what, hope, next], this.again);
     this.clock = setInterval(say, 1000);
   }
 
@@ -72,6 +75,8 @@ export class Banner {
     const glyph = { lost: "lost", ok: "ok", err: "error" }[kind];
     const focused = this.place.contains(document.activeElement);
     this.place.replaceChildren(h(`div.banner.${kind}`, {}, icon(glyph), h("span.sp", {}, words), act));
+    this.size.disconnect();
+    this.size.observe(this.place.firstElementChild);
     if (focused) act?.focus();
   }
 
