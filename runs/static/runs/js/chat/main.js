@@ -156,9 +156,9 @@ class Page {
     const { asks } = this.stage.render();
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
-    if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null);
+    if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null, running ? "running" : asks ? "ask" : "stopped");
     this.panel.update();
-    this.head.update();
+    this.head.update({ running, asks });
     if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
   }
 
