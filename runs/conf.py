@@ -65,8 +65,10 @@ class RunSettings:
     IDEMPOTENCY_RETENTION: float = 86_400.0
     #: Websockets that may be open to one process; 0 for no limit.
     SOCKETS: int = 5000
-    #: Messages that the input of one run may have; 0 for no limit.
+    #: Messages that a run's input and command may have; 0 for no limit.
     MESSAGES_PER_INPUT: int = 200
+    #: Messages that an edit of a thread's state, or the supersteps of a new thread, may have; 0 for no limit.
+    MESSAGES_PER_EDIT: int = 2000
     #: Largest write of a checkpoint; 0 for no limit.
     STATE_LIMIT: int = 16 * 1024 * 1024
     #: Largest event, in characters; 0 for no limit. An event may contain a whole state.

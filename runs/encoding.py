@@ -8,7 +8,6 @@ null, bytes base64; lone surrogates, which no encoder accepts, are replaced
 from __future__ import annotations
 
 import base64
-import dataclasses
 from collections import deque
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,7 +20,8 @@ import orjson
 from langchain_core import messages
 from pydantic import BaseModel
 
-from threads.disclosure import HIDDEN, is_shown
+from threads.db.plain import class_name, plain
+from threads.disclosure import HIDDEN, is_shown, text_of
 from threads.redaction import redacted_text
 
 #: Message classes whose dump contains only their fields.
@@ -46,7 +46,7 @@ def encode(value: Any) -> str:
     try:
         return orjson.dumps(value, default=_default, option=OPTIONS).decode()
     except (TypeError, ValueError, RecursionError):
-        return orjson.dumps(_plain(value), option=OPTIONS).decode()
+        return orjson.dumps(plain(value, _default), option=OPTIONS).decode()
 
 
 def decode(text: str | bytes) -> Any:
@@ -62,8 +62,8 @@ def _default(value: Any) -> Any:
         case BaseModel():
             return value.model_dump()
         case BaseException():
-            message = redacted_text(str(value)) if is_shown(value) else HIDDEN
-            return {"error": type(value).__name__, "message": message}
+            message = redacted_text(text_of(value)) if is_shown(value) else HIDDEN
+            return {"error": class_name(type(value)), "message": message}
         case bytes() | bytearray() | memoryview():
             return base64.b64encode(value).decode()
         case Mapping():
@@ -77,7 +77,7 @@ def _default(value: Any) -> Any:
         case Pattern():
             return value.pattern
         case type():
-            return value.__name__
+            return class_name(value)
         case PurePath():
             return str(value)
     if hasattr(value, "to_json") and callable(value.to_json) and not isinstance(value, type):
@@ -85,28 +85,3 @@ def _default(value: Any) -> Any:
     if hasattr(value, "_asdict"):
         return value._asdict()
     return str(value)
-
-
-def _plain(value: Any, depth: int = 0) -> Any:
-    """The value in types that orjson accepts. This is slow, and used only where the fast path has
-    failed.
-    """
-    if depth > 200:
-        return str(type(value).__name__)
-    match value:
-        case None | bool() | float():
-            return value
-        case int():
-            return value if -(2**63) <= value < 2**64 else str(value)
-        case str():
-            return value.encode("utf-8", "replace").decode()
-        case Mapping():
-            return {_plain(str(key), depth): _plain(each, depth + 1) for key, each in value.items()}
-        case list() | tuple() | set() | frozenset() | deque():
-            return [_plain(each, depth + 1) for each in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name), depth + 1) for f in dataclasses.fields(value)}
-    try:
-        return _plain(_default(value), depth + 1)
-    except Exception:
-        return str(type(value).__name__)

@@ -37,6 +37,8 @@ WITHOUT_DATABASE = (
     "tests/runs/server",
     "tests/chaos",
     "tests/runs/checks/test_configuration.py",
+    "tests/runs/requests/test_checkpoint.py",
+    "tests/runs/requests/test_command.py",
     "tests/runs/requests/test_run.py",
     "tests/runs/test_encoding.py",
     "tests/runs/process/test_watchdog.py",

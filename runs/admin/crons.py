@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from django.contrib import admin, messages
@@ -14,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from runs.api.schemas.crons import shown_payload
 from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
-from runs.crons.schedules import next_time
+from runs.crons.schedules import InvalidSchedule, next_time
 from runs.lifecycle.records import Operator
 from runs.models import Cron
 from runs.models.cron import CronQuerySet
@@ -95,8 +96,10 @@ class CronAdmin(ReadOnlyAdmin):
         if not cron.enabled or cron.next_run_date is None:
             return EMPTY
         times = [cron.next_run_date]
-        while len(times) < SHOWN and (later := next_time(cron.schedule, cron.timezone, after=times[-1])):
-            times.append(later)
+        # One that is no longer valid is switched off, and says why, when it is due.
+        with suppress(InvalidSchedule):
+            while len(times) < SHOWN and (later := next_time(cron.schedule, cron.timezone, after=times[-1])):
+                times.append(later)
         kept = [each for each in times if cron.end_time is None or each <= cron.end_time]
         return format_html_join(mark_safe("<br>"), "{}", ((moment(each),) for each in kept)) or EMPTY
 

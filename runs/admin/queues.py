@@ -19,6 +19,7 @@ from runs.lifecycle.records import Operator
 from runs.models import PausedQueue
 from threads.admin.base import ReadOnlyAdmin
 from threads.db import clock
+from threads.db.text import storable
 from threads.display import seconds
 
 VIEW = "runs.view_pausedqueue"
@@ -75,7 +76,7 @@ class QueueAdmin(ReadOnlyAdmin):
                 return refused(needed)
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
-        name, reason = request.POST.get("queue", ""), request.POST.get("reason", "").strip()
+        name, reason = request.POST.get("queue", ""), storable(request.POST.get("reason", "").strip())
         if not QUEUE.fullmatch(name):
             self.message_user(request, f"{name[:64]!r} is no queue's name.", messages.ERROR)
         else:

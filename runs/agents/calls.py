@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from pydantic import ValidationError
-
 from runs.agents.types import Options
 from runs.encoding import decode, encode
 from runs.exceptions import InvalidRequest
@@ -40,9 +38,4 @@ def once_of(user: Any, key: str | None, call: str, *request: Any) -> Once | None
 
 def request_of(body: Mapping[str, Any], thread_id: UUID | None) -> RunRequest:
     """Raises InvalidRequest."""
-    try:
-        return RunCreate.model_validate(body).request(stateless=thread_id is None)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise InvalidRequest(f"{place}: {first['msg']}") from None
+    return RunCreate.checked(body, stateless=thread_id is None)

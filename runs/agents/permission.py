@@ -23,7 +23,6 @@ from threads.db.database import in_database
 
 READ_RUN = RULES["GET", "/threads/{}/runs/{}"]
 READ_STATE = RULES["GET", "/threads/{}/state"]
-CANCEL = RULES["POST", "/threads/{}/runs/{}/cancel"]
 CREATE_THREAD = RULES["POST", "/threads"]
 CREATE_RUN = RULES["POST", "/threads/{}/runs"]
 #: Who asks on the record: the site's own code, for the user.

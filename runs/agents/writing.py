@@ -9,7 +9,6 @@ from django.db import IntegrityError, transaction
 
 from runs.agents.calls import as_json, body_of, once_of, request_of
 from runs.agents.permission import (
-    CANCEL,
     CREATE_RUN,
     READ_STATE,
     apermitted,
@@ -18,6 +17,7 @@ from runs.agents.permission import (
 )
 from runs.agents.types import LOCK_TIMEOUT, Options, Started
 from runs.exceptions import NotFound
+from runs.identity.auth_file.rules import CANCEL
 from runs.identity.principals import Principal
 from runs.lifecycle import admission, cancellation
 from runs.lifecycle.interrupts import waiting

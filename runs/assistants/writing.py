@@ -29,8 +29,9 @@ class SystemAssistant(RunsError):
 
 def create_assistant(
     given: Mapping[str, Any], *, assistant_id: UUID | None, if_exists: str, principal: Principal
-) -> Assistant:
-    """Create an assistant, with its first version.
+) -> tuple[Assistant, bool]:
+    """Create an assistant, with its first version; return it, or the existing one with its id, and
+    whether it is new.
 
     Args:
         if_exists: `raise`, or `do_nothing` to return the existing assistant unchanged.
@@ -55,8 +56,8 @@ def create_assistant(
         existing = Assistant.objects.for_principal(principal).filter(id=assistant.id).first()
         if existing is None or if_exists == "raise":
             raise AssistantExists(f"Assistant {assistant.id} already exists") from None
-        return existing
-    return assistant
+        return existing, False
+    return assistant, True
 
 
 def _deleted(assistant_id: UUID, principal: Principal) -> bool:

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
+from django.conf import STATICFILES_STORAGE_ALIAS
+from django.conf import settings as django_settings
 from django.contrib.auth import get_user_model
+from django.contrib.staticfiles.storage import HashedFilesMixin
 from django.core.checks import CheckMessage, Error, Warning, register
 from django.db import DEFAULT_DB_ALIAS, connections, models, router
+from django.utils.module_loading import import_string
 
 from runs.checks.configuration import TAG, Apps
 
@@ -60,4 +64,23 @@ def check_sqlite(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
             "The SQLite database 'default' has deferred transactions, which do not lock what they read.",
             hint='Add "OPTIONS": {"transaction_mode": "IMMEDIATE", "timeout": 30}.',
             id="runs.E022",
+        )
+
+
+@register(TAG)
+def check_static_files(app_configs: Apps, **kwargs: Any) -> Iterable[CheckMessage]:
+    """W012: the modules of the pages would be loaded under two names, and old ones mixed with new ones."""
+    backend = django_settings.STORAGES.get(STATICFILES_STORAGE_ALIAS, {}).get("BACKEND", "")
+    try:
+        storage = import_string(backend)
+    except ImportError:
+        # Django says so where the storage is used.
+        return
+    hashes = isinstance(storage, type) and issubclass(storage, HashedFilesMixin)
+    if hashes and not storage.support_js_module_import_aggregation:
+        yield Warning(
+            f"The storage of static files, {backend}, hashes names but leaves the imports of JavaScript modules alone.",
+            hint='Use "runs.pages.static_files.ModuleStaticFilesStorage", or RewritesImports of the same module as the '
+            "first base class of the site's own storage.",
+            id="runs.W012",
         )

@@ -9,7 +9,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from runs.assistants import find_assistant
-from runs.crons.firing import date_after, request_of
+from runs.crons.firing import continued, date_after, request_of
 from runs.crons.schedules import InvalidSchedule, check
 from runs.exceptions import InvalidRequest, NotFound
 from runs.models import Cron
@@ -159,8 +159,7 @@ def set_enabled(cron_id: UUID, *, enabled: bool) -> bool:
         cron = Cron.objects.select_for_update().filter(id=cron_id).first()
         if cron is None or cron.enabled is enabled:
             return False
-        cron.enabled, cron.updated_at = enabled, clock.now()
-        if enabled:
-            cron.next_run_date = date_after(cron, cron.updated_at)
-        cron.save(update_fields=["enabled", "updated_at", "next_run_date"])
-    return True
+        now = clock.now()
+        changes = {"enabled": enabled, **(continued(cron, now) if enabled else {})}
+        Cron.objects.filter(id=cron.id).update(updated_at=now, **changes)
+    return changes["enabled"] is enabled

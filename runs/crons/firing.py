@@ -10,7 +10,7 @@ from uuid import UUID
 
 from django.db import transaction
 
-from runs.crons.schedules import next_time
+from runs.crons.schedules import InvalidSchedule, next_time
 from runs.exceptions import NotFound, RunsError
 from runs.identity.authentication import known_details
 from runs.identity.principals import Principal
@@ -21,6 +21,8 @@ from runs.requests.bodies import RunCreate
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.errors import is_passing
+from threads.db.plain import class_name, storable
+from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -77,13 +79,24 @@ def fire(cron_id: UUID, *, by: Operator | None = None) -> Fired | None:
             if by is not None:
                 record(run_id, "fire", by, f"from cron {cron.id}", cron=str(cron.id))
         if unasked:
-            changes["next_run_date"] = date_after(cron, now)
+            changes |= continued(cron, now)
         Cron.objects.filter(id=cron.id).update(**changes)
     return fired
 
 
+def continued(cron: Cron, now: datetime) -> dict[str, Any]:
+    """The columns that say how a cron continues. One whose schedule is no longer valid, because the time zones
+    of this machine are others for example, is switched off, and says why.
+    """
+    try:
+        return {"next_run_date": date_after(cron, now)}
+    except InvalidSchedule as error:
+        logger.warning("Cron %s is switched off: %s", cron.id, error)
+        return {"enabled": False, "last_error": storable(str(error))}
+
+
 def date_after(cron: Cron, now: datetime) -> datetime | None:
-    """The cron's next date, if it has one before its end."""
+    """The cron's next date, if it has one before its end. Raises InvalidSchedule."""
     found = next_time(cron.schedule, cron.timezone, after=now)
     return None if found is None or (cron.end_time is not None and found > cron.end_time) else found
 
@@ -115,20 +128,20 @@ def _create_run(cron: Cron) -> Fired:
             )
     except (RunsError, ValueError) as error:
         logger.warning("Cron %s created no run: %s", cron.id, error)
-        return Fired(None, str(error))
+        return Fired(None, storable(str(error)))
     except Exception as error:
         if is_passing(error):
             # A transient error: the transaction is rolled back, and the cron is still due.
             raise
         logger.exception("Cron %s created no run.", cron.id)
-        return Fired(None, f"{type(error).__name__}: {error}")
+        return Fired(None, storable(f"{class_name(type(error))}: {text_of(error)}"))
 
 
 def request_of(cron: Cron) -> RunRequest:
     """The request for a cron's run. Raises InvalidRequest if it is not allowed (any more)."""
     stateless = cron.thread_id is None
-    body = RunCreate.model_validate({**cron.payload, "assistant_id": str(cron.assistant_id)})
-    request = body.request(stateless=stateless)
+    body = {**cron.payload, "assistant_id": str(cron.assistant_id)}
+    request = RunCreate.checked(body, stateless=stateless)
     configurable = {**request.config.get("configurable", {}), "cron_id": str(cron.id)}
     return replace(
         request,

@@ -47,8 +47,15 @@ def check(schedule: str, timezone: str | None) -> None:
 
 
 def next_time(schedule: str, timezone: str | None, *, after: datetime) -> datetime | None:
-    """The schedule's first time after `after`, in UTC; None if there is none within 50 years."""
-    for found in _times(schedule, after.astimezone(_zone(timezone))):
+    """The schedule's first time after `after`, in UTC; None if there is none within 50 years.
+
+    Raises InvalidSchedule.
+    """
+    try:
+        times = _times(schedule, after.astimezone(_zone(timezone)))
+    except CronSimError as error:
+        raise _invalid(schedule, str(error)) from None
+    for found in times:
         moment = found.astimezone(UTC)
         # During a repeated hour, a time of its first occurrence is already past.
         if moment > after:

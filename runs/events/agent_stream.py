@@ -37,9 +37,10 @@ class AgentStream:
 
     Args:
         since: The number of the last event that the reader has; 0 for none.
+        known: Whether the reader knows that the thread has existed: if it is not there, it was deleted.
     """
 
-    def __init__(self, thread_id: UUID, *, principal: Principal, since: int = 0) -> None:
+    def __init__(self, thread_id: UUID, *, principal: Principal, since: int = 0, known: bool = False) -> None:
         self._thread_id = thread_id
         self._principal = principal
         self._since = since
@@ -49,7 +50,7 @@ class AgentStream:
         self._waiting: dict[int, int] = {}
         self._place = (0, 0)
         #: Whether the thread was found; `latest` implies it too.
-        self._there = False
+        self._there = known
         #: The state of the last run that was read.
         self.latest: RunProjection | None = None
 

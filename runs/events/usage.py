@@ -5,12 +5,18 @@ An attempt that is drained or lost writes no result, so what it has used is only
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 from uuid import UUID
 
 from runs.encoding import decode
 from runs.events import table
 from runs.protocols.agent.items import MODEL
+from threads.db.errors import OF_DRIVERS
+
+logger = logging.getLogger(__name__)
 
 #: The most models that are told apart, and the most characters of a name.
 MOST_MODELS, LONGEST_NAME = 50, 100
@@ -18,6 +24,10 @@ MOST_MODELS, LONGEST_NAME = 50, 100
 MOST_READ = 64 * 1024 * 1024
 #: Where the tokens of further models are counted.
 OTHERS = "others"
+#: The most tokens that are counted: what PostgreSQL's `integer` holds.
+MOST_TOKENS = 2**31 - 1
+#: The counts in what a model says of a call.
+COUNTS = ("input_tokens", "output_tokens")
 
 #: Input tokens and output tokens by the model's name.
 ByModel = dict[str, list[int]]
@@ -27,13 +37,28 @@ def named(name: object) -> str:
     return str(name or "model")[:LONGEST_NAME]
 
 
+def tokens_of(said: Mapping[str, Any]) -> tuple[int, int]:
+    """The input and output tokens of one call, as a model says them: any value can be there."""
+    received, sent = (_tokens(said.get(name)) for name in COUNTS)
+    return received, sent
+
+
+def _tokens(said: Any) -> int:
+    """A count between 0 and `MOST_TOKENS`; 0 for what is no number."""
+    if isinstance(said, bool) or not isinstance(said, Real):
+        return 0
+    number: Any = said
+    # In this order, a NaN becomes 0.
+    return int(min(MOST_TOKENS, max(0, number)))
+
+
 def count(used: ByModel, model: str, received: int, sent: int) -> None:
-    """Add the tokens of one call."""
+    """Add tokens."""
     if model not in used and len(used) >= MOST_MODELS:
         model = OTHERS
     counted = used.setdefault(model, [0, 0])
-    counted[0] += received
-    counted[1] += sent
+    for place, tokens in enumerate((received, sent)):
+        counted[place] = min(MOST_TOKENS, counted[place] + tokens)
 
 
 def logged(run_id: UUID, *, before: int | None = None) -> ByModel:
@@ -58,11 +83,25 @@ def logged(run_id: UUID, *, before: int | None = None) -> ByModel:
 def _take(note: dict[str, Any], models: dict[str, str], used: ByModel) -> None:
     if note["event"] == "start":
         models[note["id"]] = named(note.get("name"))
-    elif (model := models.pop(note["id"], None)) is not None and (tokens := note.get("usage")):
-        count(used, model, tokens["input_tokens"], tokens["output_tokens"])
+    elif (model := models.pop(note["id"], None)) is not None and (said := note.get("usage")):
+        count(used, model, *tokens_of(said))
 
 
 def columns(used: ByModel) -> dict[str, Any]:
     """The columns of a run's row that say it."""
-    received, sent = (sum(counts[place] for counts in used.values()) for place in (0, 1))
+    received, sent = (min(MOST_TOKENS, sum(each[place] for each in used.values())) for place in (0, 1))
     return {"input_tokens": received, "output_tokens": sent, "usage": used or None}
+
+
+def logged_columns(run_id: UUID) -> dict[str, Any]:
+    """The columns that say what a run's log says; none if that cannot be read.
+
+    A run ends without its tokens rather than not at all. Raises errors of the database.
+    """
+    try:
+        return columns(logged(run_id))
+    except OF_DRIVERS:
+        raise
+    except Exception:
+        logger.exception("Run %s: its tokens cannot be counted.", run_id)
+        return {}

@@ -20,11 +20,11 @@ from runs.events.hub import RunStream
 from runs.events.usage import ByModel, columns, count, logged
 from runs.exceptions import RunLost
 from runs.execution.deadlines import Deadlines
-from runs.execution.ending import decide
+from runs.execution.ending import decide, failure
 from runs.execution.graph_stream import GraphStream
 from runs.execution.invocation import has_begun
 from runs.execution.loops import AttemptWriter
-from runs.execution.settler import until_written
+from runs.execution.settler import ResultRefused, until_written
 from runs.graphs.compatibility import NodeGone
 from runs.lifecycle.outcomes import Ending, Outcome, Stop
 from runs.models import Run
@@ -213,6 +213,9 @@ class Execution:
             await until_written(run, remove)
         except RunLost:
             return Outcome(Ending.LOST)
+        except ResultRefused as error:
+            logger.exception("Run %s could not be rolled back.", run.id)
+            return replace(failure(error), interrupts=None)
         return await self._with_state(outcome)
 
     async def _with_state(self, outcome: Outcome) -> Outcome:
@@ -235,7 +238,8 @@ class Execution:
                 return Outcome(Ending.DRAINED, charged=True)
             return replace(outcome, interrupts=None)
         if state is None:
-            return outcome
+            # What a poisonous graph has left is unknown.
+            return replace(outcome, interrupts=None) if self.run.poisonous else outcome
         if self.stopped is Stop.STORAGE and not state.tasks and has_begun(state.metadata, str(self.run.id)):
             outcome = Outcome(Ending.SUCCESS, events=self._graph.recorded.held)
         return replace(

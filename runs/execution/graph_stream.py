@@ -139,8 +139,10 @@ class GraphStream:
 
     async def open(self) -> None:
         """Open the graph without executing it, to read the state of a run that was cancelled while
-        it was pending.
+        it was pending. A poisonous one stays closed, and `read_state` returns None.
         """
+        if self._run.poisonous:
+            return
         self._config = self._make_config(begun=True)
         async with self._opened():
             pass

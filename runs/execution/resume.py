@@ -140,10 +140,14 @@ def to_command(command: Mapping[str, Any], waiting: Collection[str] = ()) -> Com
     """LangGraph's form of a client's command. Answers by id to interrupts that do not wait are left
     out.
     """
+    update = command.get("update")
+    if isinstance(update, list):
+        # LangGraph takes a list of lists for the value of the root channel, and drops it.
+        update = [tuple(pair) for pair in update]
     resume = command.get("resume")
     if is_answer_map(resume):
         resume = {key: answer for key, answer in resume.items() if key in waiting}  # type: ignore[union-attr]
-    return Command(update=command.get("update"), resume=resume, goto=_goto(command.get("goto")))
+    return Command(update=update, resume=resume, goto=_goto(command.get("goto")))
 
 
 def _goto(goto: Any) -> Any:

@@ -7,11 +7,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 from runs.deletion import in_turns, remains
 from runs.events.buffer import RunStream
+from runs.events.table import Part
 from runs.exceptions import RunLost
+from runs.execution.ending import failure
 from runs.lifecycle.outcomes import Ending, Outcome, result_of
 from runs.lifecycle.settlement import Ended, settle, settle_together
 from runs.models import Run
@@ -27,6 +30,10 @@ T = TypeVar("T")
 SETTLE_SECONDS = 20.0
 #: How many runs are settled in one transaction at most.
 BATCH = 100
+
+
+class ResultRefused(Exception):
+    """The database refused the run's result, because of its content"""
 
 
 class Settled(NamedTuple):
@@ -56,15 +63,28 @@ class Settler:
                 "Run %s was taken over or deleted; this process writes nothing more of it.", run.id
             )
             return NOT_SETTLED
-        part, shown = stream.with_last(outcome.events)
-        ended = Ended(run, outcome, part, stream.count + len(shown))
-        try:
-            waiting = await until_written(run, lambda: self.write(ended))
-        except RunLost:
-            return NOT_SETTLED
-        stream.show(shown)
-        stream.result = result_of(outcome)
-        return Settled(outcome.ending is not Ending.DRAINED, waiting)
+        whole = outcome
+        for events in (True, True, False):
+            part, shown = stream.with_last(outcome.events)
+            if not events:
+                part = replace(part, events=shown)
+            try:
+                waiting = await self._written(run, outcome, part, stream.count + len(shown))
+            except RunLost:
+                return NOT_SETTLED
+            except ResultRefused as error:
+                logger.exception("Run %s: its result is replaced by an error.", run.id)
+                outcome = without_content(whole, error)
+                continue
+            stream.show(shown)
+            stream.result = result_of(outcome)
+            return Settled(outcome.ending is not Ending.DRAINED, waiting)
+        logger.error("Run %s: its status could not be written; recovery settles it.", run.id)
+        return NOT_SETTLED
+
+    async def _written(self, run: Run, outcome: Outcome, part: Part, count: int) -> bool:
+        ended = Ended(run, outcome, part, count)
+        return await until_written(run, lambda: self.write(ended))
 
     async def clear(self, run: Run) -> None:
         """Remove the events of a run that was rolled back."""
@@ -109,11 +129,23 @@ class Settler:
                     future.set_result(answers.get((ended.run.id, ended.run.epoch)))
 
 
+def without_content(outcome: Outcome, refused: ResultRefused) -> Outcome:
+    """How an attempt ends whose outcome the database refuses: without anything of the graph."""
+    match outcome.ending:
+        case Ending.DRAINED:
+            # The next attempt repeats what is missing.
+            return Outcome(Ending.DRAINED, charged=True)
+        case Ending.ROLLED_BACK:
+            return Outcome(Ending.ROLLED_BACK, interrupts=None)
+    # A new exception, because the cause's message may quote the content.
+    return replace(failure(ResultRefused(str(refused))), interrupts=None)
+
+
 async def until_written(run: Run, write: Callable[[], Awaitable[T]]) -> T:
     """Write something of a run's end, and retry while the database is unavailable.
 
     Raises RunLost if it could not be written: another process owns the run, or recovery settles it.
-    The log says which.
+    The log says which. Raises ResultRefused if a retry would fail in the same way.
     """
     clock = asyncio.get_running_loop().time
     deadline, pause = clock() + SETTLE_SECONDS, 0.05
@@ -127,8 +159,7 @@ async def until_written(run: Run, write: Callable[[], Awaitable[T]]) -> T:
             raise RunLost from error
         except Exception as error:
             if not is_passing(error):
-                logger.exception("Run %s: its status could not be written; recovery settles it.", run.id)
-                raise RunLost from error
+                raise ResultRefused(f"{ResultRefused.__doc__}: {type(error).__name__}.") from error
             if clock() > deadline:
                 logger.error(
                     "Run %s: its status could not be written; recovery settles it: %s", run.id, error

@@ -23,13 +23,15 @@ from runs.identity.auth_file.permission import (
     query_with,
     require_scope,
 )
-from runs.identity.auth_file.rules import Rule, rule_for
+from runs.identity.auth_file.rules import CANCEL, Rule, rule_for
+from runs.identity.auth_file.values import identifier
 from runs.identity.authentication import STUDIO_DETAILS, authenticated
 from runs.identity.credentials import Credentials, Proof, identified
 from runs.identity.csrf import csrf_failure
 from runs.identity.origins import may_borrow
 from runs.identity.principals import READ, WRITE, Principal
 from runs.identity.standing import Standing
+from runs.models import CancelAction, Run
 from runs.requests import limits
 from runs.requests.idempotency import of_request
 from runs.requests.mount import path_of, route_of
@@ -39,8 +41,7 @@ from threads.db.time_limits import searching_for
 
 #: With this parameter a disconnect cancels the run, so that reading changes something.
 CANCELS = "cancel_on_disconnect"
-#: The rule that such a request must satisfy too, and the request's attribute for what that leaves of its principal.
-CANCEL_RULE = cast(Rule, rule_for("POST", "/threads/{}/runs/{}/cancel"))
+#: The attribute of such a request for its principal as far as it may cancel the run.
 CANCELLER = "canceller"
 NO = frozenset({"", "0", "false", "f", "no", "n", "off"})
 #: Values of `Sec-Fetch-Site` for a request that no other site's page has sent.
@@ -78,12 +79,26 @@ async def principal_of(request: HttpRequest) -> Principal:
     if file is None:
         return principal
     allowed = await permitted(request, principal, rule)
-    if may_cancel(request):
-        match = request.resolver_match
-        canceller = await permit(principal, CANCEL_RULE, match.kwargs if match else {}, {})
-        setattr(request, CANCELLER, canceller.principal)
     _bring_to_view(request, allowed.body)
+    # Afterwards, because a handler may have taken the parameter out.
+    if may_cancel(request):
+        path = await in_database(_path_of_run, request, allowed.principal)
+        body: dict[str, Any] = {"action": CancelAction.INTERRUPT}
+        canceller = await permit(principal, CANCEL, path, body)
+        setattr(request, CANCELLER, canceller.principal)
     return allowed.principal
+
+
+def _path_of_run(request: HttpRequest, principal: Principal) -> dict[str, Any]:
+    """The parameters of the route that cancels the run which a request names, also without its thread."""
+    match = request.resolver_match
+    path = dict(match.kwargs) if match else {}
+    run_id = identifier(path.get("run_id"))
+    if "thread_id" in path or not isinstance(run_id, UUID):
+        return path
+    runs = Run.objects.for_principal(principal).filter(id=run_id)
+    thread_id = runs.values_list("thread_id", flat=True).first()
+    return path if thread_id is None else {"thread_id": thread_id, **path}
 
 
 def canceller_of(request: HttpRequest) -> Principal:

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from runs.deletion import in_turns, remains, remove_run
 from runs.events.endings import last_position
-from runs.events.usage import columns, logged
+from runs.events.usage import logged_columns
 from runs.exceptions import NotFound, NothingToCancel
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
@@ -127,7 +127,7 @@ def request(run: Run, action: str, *, now: datetime) -> Outcome:
         return REMOVED
     announcements.announce(run, status=RunStatus.INTERRUPTED, now=now)
     changes = (
-        {"event_count": counted(run), **columns(logged(run.id))}
+        {"event_count": counted(run), **logged_columns(run.id)}
         if run.attempt
         else {"epoch": place_of(run.thread_id)}
     )

@@ -13,6 +13,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from runs import graphs
 from runs.conf import settings
+from runs.encoding import decode, encode
 from runs.models import Run
 from runs.requests.answers import answered
 from threads.models import Thread
@@ -29,7 +30,10 @@ def waiting_interrupts(thread: Thread) -> dict[str, Any]:
     If they cannot be read, the thread keeps the interrupts that it showed.
     """
     try:
-        return read_interrupts(thread.id, file=settings.CHECKPOINTS_FILE, serde=_serde())
+        found = read_interrupts(thread.id, file=settings.CHECKPOINTS_FILE, serde=_serde())
+        # Their values may be any objects of a graph.
+        interrupts: dict[str, Any] = decode(encode(found))
+        return interrupts
     except Exception:
         logger.exception(
             "Thread %s: its interrupts could not be read; it keeps those that it showed.", thread.id

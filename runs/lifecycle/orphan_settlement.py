@@ -14,7 +14,7 @@ from django.db.models import F, Q
 from runs.encoding import encode
 from runs.events import table
 from runs.events.table import Event, Part
-from runs.events.usage import columns, logged
+from runs.events.usage import logged_columns
 from runs.lifecycle import thread_rest
 from runs.lifecycle.interrupts import waiting_interrupts
 from runs.models import Run, RunStatus
@@ -43,7 +43,7 @@ def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UU
     fence those writers.
 
     Args:
-        charge: Whether this counts as a lost attempt of each run that was not cancelled.
+        charge: Whether this counts as a lost attempt of each run.
     """
     now = clock.now()
     of_thread = {run.thread_id: run for run in runs}
@@ -57,10 +57,8 @@ def requeue_orphans(runs: Sequence[Run], *, charge: bool = True) -> tuple[set[UU
         owned = [run for thread in threads if (run := of_thread[thread.id]).epoch == thread.epoch]
         running = Run.objects.filter(id__in=[run.id for run in owned], status=RunStatus.RUNNING)
         requeued = set(running.values_list("id", flat=True))
-        charged = {run.id for run in owned if charge and not run.cancel_action} & requeued
-        for ids, lost in ((charged, True), (requeued - charged, False)):
-            if ids:
-                Run.objects.filter(id__in=ids).requeue_all(now=now, lost=lost)
+        if requeued:
+            Run.objects.filter(id__in=requeued).requeue_all(now=now, lost=charge)
         taken_over = [run.thread_id for run in owned if run.id in requeued]
         Thread.objects.filter(id__in=taken_over).update(epoch=F("epoch") + 1, updated_at=now)
     return requeued, locked
@@ -83,7 +81,7 @@ def settle_orphan(run: Run, *, resume: bool) -> bool:
 def fail_orphan(run: Run) -> bool:
     """End an orphan in an error. Returns and raises like `settle_orphan`."""
     # Read before anything is locked, because it may be much of the log.
-    used = logged(run.id)
+    used = logged_columns(run.id)
     now = clock.now()
     with transaction.atomic():
         every = Thread.objects.filter(id=run.thread_id)
@@ -106,7 +104,7 @@ def fail_orphan(run: Run) -> bool:
             error=detail,
             event_count=last.seq,
             lost_attempts=run.lost_attempts + 1,
-            **columns(used),
+            **used,
         ):
             raise RuntimeError(f"Run {run.id} changed under its thread's lock.")
         announcements.announce(run, status=RunStatus.ERROR, now=now, error=shown)

@@ -199,7 +199,8 @@ def _settle_one(run: Run, report: Report, *, resume: bool, dry_run: bool) -> Non
 
 def _resumes(run: Run, action: str) -> bool:
     if run.cancel_action:
-        # The next worker that claims it finishes the cancellation without executing anything.
+        # The next worker that claims it finishes the cancellation without executing anything; after too many
+        # losses also without opening its graph (`Run.poisonous`).
         return True
     if action == "auto":
         return run.resumable

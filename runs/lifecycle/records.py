@@ -11,6 +11,7 @@ from django.contrib.auth import get_user_model
 from runs.models import RunAction, SiteAction
 from threads.db import clock
 from threads.db.ids import UserId
+from threads.db.text import storable
 from threads.models.querysets import Principal
 
 #: The most characters of a reason.
@@ -71,9 +72,9 @@ def record(
     RunAction.objects.create(
         run_id=run_id,
         kind=kind,
-        reason=reason.strip()[:LONGEST_REASON],
+        reason=storable(reason.strip()[:LONGEST_REASON]),
         user_id=by.user_id,
-        who=by.name[:255],
+        who=storable(by.name[:255]),
         origin=by.origin,
         outcome=outcome,
         detail=detail,
@@ -97,10 +98,10 @@ def record_on_site(kind: str, subject: str, by: Operator, *, reason: str = "") -
     """Put what a person did with a queue, a worker or a thread on record, in the caller's transaction."""
     SiteAction.objects.create(
         kind=kind,
-        subject=subject[:255],
-        reason=reason.strip()[:LONGEST_REASON],
+        subject=storable(subject[:255]),
+        reason=storable(reason.strip()[:LONGEST_REASON]),
         user_id=by.user_id,
-        who=by.name[:255],
+        who=storable(by.name[:255]),
         origin=by.origin,
         created_at=clock.now(),
     )

@@ -43,7 +43,9 @@ IN_FLIGHT = "status IN ('pending', 'running')"
 BUSY = f"SELECT DISTINCT thread_id FROM {RUNS} WHERE thread_id = ANY(%b) AND {IN_FLIGHT}"
 #: The columns of its thread, except the status, that an executed run changes. None keeps a column of KEPT and
 #: clears another one.
-CHANGES = ("error", "interrupts", "values", "state_updated_at", "discarded_at", "expires_at", "stale_since")
+CHANGES = (
+    "error", "interrupts", "values", "state_updated_at", "discarded_at", "expires_at", "stale_since", "refreshes",
+)  # fmt: skip
 #: Columns that keep their value where the new value is None.
 KEPT = ("interrupts", "values", "state_updated_at", "discarded_at", "expires_at")
 

@@ -114,7 +114,7 @@ def after(
     if rest.values is not None:
         changes |= {"values": rest.values, "state_updated_at": now, "stale_since": None}
     if rest.stale:
-        changes["stale_since"] = now
+        changes |= {"stale_since": now, "refreshes": None}
     if temporary and not in_flight:
         changes["discarded_at"] = now
     return changes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -11,6 +12,20 @@ from django.utils.module_loading import import_string
 
 from runs import graphs
 from runs.graphs.sources import QUEUE
+from threads.db.text import is_text
+
+
+def require_text(given: Mapping[str, Any]) -> None:
+    """Raise CommandError for an argument that no database can store or find: with bytes that are not UTF-8, or NUL.
+
+    The names of files may have such bytes.
+    """
+    for name, value in given.items():
+        texts = value if isinstance(value, list | tuple) else [value]
+        if name != "file" and not all(is_text(each) for each in texts if isinstance(each, str)):
+            raise CommandError(
+                f"The argument {name!r} is no text: it has bytes that are not UTF-8, or a NUL."
+            )
 
 
 def port_number(text: str) -> int:

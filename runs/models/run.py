@@ -201,6 +201,11 @@ class Run(models.Model):
         return policy == "resume" and self.lost_attempts + 1 < run_settings.MAX_ATTEMPTS
 
     @property
+    def poisonous(self) -> bool:
+        """Whether so many of its processes were lost that no other one should open its graph."""
+        return self.lost_attempts >= run_settings.MAX_ATTEMPTS
+
+    @property
     def graph_id(self) -> str:
         """The graph of its assistant at admission; for a run that older code admitted, the
         assistant's present graph.

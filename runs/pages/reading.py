@@ -6,15 +6,17 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib.auth import get_user_model
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.http import Http404
 
 from runs.models import Run, RunEvent
+from runs.pages import plain_text
 from runs.protocols.agent.events import first_of
 from threads.db.ids import UserId
 from threads.models import Thread
 from threads.models.querysets import Principal
-from threads.texts.content import text_of
+from threads.models.thread import ThreadStatus
+from threads.texts.content import called, text_of
 
 
 def name_of(user_id: UserId) -> str:
@@ -44,22 +46,37 @@ def position_of(thread_id: UUID, *, runs: int, principal: Principal) -> int:
     return first_of(first or epoch)
 
 
-#: The most runs whose versions a page knows, and the characters of a message by which it is recognised.
+#: The most runs that a page is told at once, and the characters of a message by which it is recognised.
 MOST_RUNS, SAID = 200, 200
 
 
-def runs_of(thread_id: UUID, *, principal: Principal) -> list[dict[str, Any]]:
+def runs_of(thread_id: UUID, *, principal: Principal, before: UUID | None = None) -> dict[str, Any]:
     """A thread's last runs, newest first, with what a page needs for versions of messages.
+
+    Args:
+        before: Tell the runs before this one; an unknown one has none.
+
+    Returns:
+        `runs`, and whether there are `older` ones.
 
     A run of the chat page names in its metadata the message that it brought (`message_id`) and the
     run that it follows (`parent_run_id`). Of runs of other clients there is the id of their last
     message, if they gave one, or else the beginning of its text.
     """
     owned = Run.objects.filter(thread__in=Thread.objects.for_principal(principal).visible(), thread=thread_id)
-    runs = list(owned.order_by("-created_at", "-id").only("id", "status", "metadata")[:MOST_RUNS])
+    listed = owned.order_by("-created_at", "-id").only("id", "status", "metadata")
+    if before is not None:
+        last = owned.filter(id=before).values_list("created_at", flat=True).first()
+        listed = (
+            listed.filter(Q(created_at__lt=last) | Q(created_at=last, id__lt=before))
+            if last
+            else listed.none()
+        )
+    found = list(listed[: MOST_RUNS + 1])
+    runs = found[:MOST_RUNS]
     others = [run.id for run in runs if not run.metadata.get("message_id")]
     requests = dict(owned.filter(id__in=others).values_list("id", "kwargs"))
-    return [
+    told = [
         {
             "run_id": str(run.id),
             "status": run.status,
@@ -68,6 +85,7 @@ def runs_of(thread_id: UUID, *, principal: Principal) -> list[dict[str, Any]]:
         }
         for run in runs
     ]
+    return {"runs": told, "older": len(found) > len(runs)}
 
 
 def _brought(message_id: Any, request: dict[str, Any] | None) -> dict[str, Any]:
@@ -86,22 +104,14 @@ def _brought(message_id: Any, request: dict[str, Any] | None) -> dict[str, Any]:
 
 
 def plain_thread(thread_id: UUID, *, principal: Principal) -> dict[str, Any]:
-    """A thread's title and messages, for a page without scripts. Raises Http404."""
+    """A thread's title, messages and open questions, for a page without scripts. Raises Http404."""
     threads = Thread.objects.for_principal(principal).visible()
-    thread = threads.only("values", "metadata").filter(id=thread_id).first()
+    thread = threads.only("values", "metadata", "status", "interrupts").filter(id=thread_id).first()
     if thread is None:
         raise Http404
-    values = thread.values if isinstance(thread.values, dict) else {}
-    messages = values.get("messages")
-    title = thread.metadata.get("title") or values.get("title") or "Thread"
-    listed = messages if isinstance(messages, list) else []
-    return {"title": str(title), "messages": [_message(each) for each in listed if isinstance(each, dict)]}
-
-
-#: The names of message types on the page.
-AUTHORS = {"human": "You", "ai": "Answer", "tool": "Tool", "system": "System"}
-
-
-def _message(message: dict[str, Any]) -> dict[str, str]:
-    kind = str(message.get("type", ""))
-    return {"author": AUTHORS.get(kind, kind), "text": text_of(message.get("content"))}
+    waits = thread.status == ThreadStatus.INTERRUPTED
+    return {
+        "title": plain_text.clean(called(thread.values, thread.metadata)),
+        "messages": plain_text.messages_of(thread.values),
+        "questions": plain_text.questions_of(thread.interrupts) if waits else [],
+    }

@@ -16,6 +16,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 from ninja.errors import AuthenticationError, HttpError
 
+from runs.conf import settings as run_settings
 from runs.identity.auth_file.permission import permit
 from runs.identity.auth_file.rules import RULES
 from runs.identity.principals import Principal
@@ -24,6 +25,7 @@ from runs.pages import reading
 from runs.pages.content_policy import content_security
 from runs.pages.modules import modules_of
 from runs.requests.mount import without_atomic_requests
+from threads.db import clock
 from threads.db.database import in_database
 
 #: What the Auth file is asked about a page that shows a thread.
@@ -63,7 +65,11 @@ async def _context(principal: Principal, thread_id: UUID | None) -> dict[str, An
             "api": reverse("runs_api:api-root"),
             "chat": reverse("runs_pages:chat"),
             "login": resolve_url(settings.LOGIN_URL),
-            "user": username,
+            # Milliseconds of this clock: the browser's may be wrong.
+            "now": int(clock.now().timestamp() * 1000),
+            "bodyLimit": run_settings.BODY_LIMIT,
+            # A page compares the id with that of a page that is fetched later: names may change.
+            "user": {"id": str(user_id), "name": username},
             "inspect": _reversed("admin:runs_run_changelist") if inspects else None,
         },
     }
@@ -108,13 +114,16 @@ async def position(request: HttpRequest, thread_id: UUID) -> JsonResponse:
 @never_cache
 @require_GET
 async def runs(request: HttpRequest, thread_id: UUID) -> JsonResponse:
-    """The thread's last runs, and which message each of them brought: see `reading.runs_of`."""
+    """The thread's last runs, or those before `before`, and which message each brought: see `reading.runs_of`."""
     try:
         principal = await _reader(request, thread_id)
     except HttpError as refusal:
         return JsonResponse({"detail": str(refusal)}, status=refusal.status_code)
-    found = await in_database(reading.runs_of, thread_id, principal=principal)
-    return JsonResponse(found, safe=False)
+    try:
+        before = UUID(request.GET["before"]) if "before" in request.GET else None
+    except ValueError:
+        return JsonResponse({"detail": "before must be the id of a run."}, status=422)
+    return JsonResponse(await in_database(reading.runs_of, thread_id, principal=principal, before=before))
 
 
 async def _reader(request: HttpRequest, thread_id: UUID) -> Principal:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, message_chunk_to_message
@@ -79,17 +80,17 @@ def merged(left: Json, right: Json) -> Json:
     if isinstance(one, str) and isinstance(two, str):
         grown["content"] = one + two
     else:
-        grown["content"] = _sum(merge_content, one, two, otherwise=[*_listed(one), *_listed(two)])
+        grown["content"] = summed(merge_content, one, two, otherwise=[*_listed(one), *_listed(two)])
     for name in ("additional_kwargs", "response_metadata"):
         if right.get(name):
             one, two = left.get(name) or {}, right[name]
-            grown[name] = _sum(merge_dicts, one, two, otherwise={**one, **two})
+            grown[name] = summed(merge_dicts, one, two, otherwise={**one, **two})
     if right.get("tool_call_chunks"):
         one, two = left.get("tool_call_chunks") or [], right["tool_call_chunks"]
-        grown["tool_call_chunks"] = _sum(merge_lists, one, two, otherwise=[*one, *two])
+        grown["tool_call_chunks"] = summed(merge_lists, one, two, otherwise=[*one, *two])
     if right.get("usage_metadata"):
         one, two = left.get("usage_metadata"), right["usage_metadata"]
-        grown["usage_metadata"] = _sum(add_usage, one, two, otherwise=two)
+        grown["usage_metadata"] = summed(add_usage, one, two, otherwise=two)
     grown["chunk_position"] = right.get("chunk_position") or left.get("chunk_position")
     return grown
 
@@ -102,7 +103,9 @@ def as_message(chunk: Json) -> Json:
         and (chunk.get("response_metadata") or {}).get("output_version") == "v1"
     ):
         # LangChain finishes the blocks of its standard content when it builds the last chunk's object.
-        return message_chunk_to_message(AIMessageChunk.model_validate(chunk)).model_dump()
+        # What it cannot read, such as a count of tokens that is none, stays as it is.
+        with suppress(TypeError, ValueError, KeyError):
+            return message_chunk_to_message(AIMessageChunk.model_validate(chunk)).model_dump()
     message = {name: value for name, value in chunk.items() if name not in CHUNK_FIELDS}
     message["type"] = TYPES[chunk["type"]]
     if chunk.get("tool_call_chunks"):
@@ -129,11 +132,11 @@ def _tool_calls(chunks: list[Json]) -> tuple[list[Json], list[Json]]:
     return calls, invalid
 
 
-def _sum(add: Callable[[Any, Any], Any], one: Any, two: Any, *, otherwise: Any) -> Any:
+def summed(add: Callable[[Any, Any], Any], one: Any, two: Any, *, otherwise: Any) -> Any:
     """LangChain's sum of the two; `otherwise` if it refuses them, so that the stream continues."""
     try:
         return add(one, two)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         return otherwise
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 
 from runs.exceptions import InvalidRequest
 from runs.requests.run import RunRequest, sanitised
@@ -92,6 +93,16 @@ class RunCreate(Schema):
         description="A URL that receives a POST when the run has ended.",
         examples=["https://example.com/runs"],
     )
+
+    @classmethod
+    def checked(cls, body: Mapping[str, Any], *, stateless: bool) -> RunRequest:
+        """The sanitised request of a body that is stored, or the site's own. Raises InvalidRequest."""
+        try:
+            return cls.model_validate(body).request(stateless=stateless)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise InvalidRequest(f"{place}: {first['msg']}") from None
 
     def request(self, *, stateless: bool) -> RunRequest:
         """The sanitised request. Raises InvalidRequest."""

@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from weakref import WeakSet
@@ -25,6 +25,7 @@ from runs.conf import settings
 from runs.encoding import encode
 from runs.exceptions import InvalidRequest, LimitReached, RequestTooLarge
 from runs.models import Cron, Run
+from runs.requests.command import messages_in, values_in
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.database import in_database
@@ -134,13 +135,23 @@ def _remember(user_id: UserId, left: int | None, until: float) -> None:
     _shares[user_id] = (left, until)
 
 
+def check_edit(*values: Any) -> None:
+    """Raise InvalidRequest if the state values of an edit have too many messages together.
+
+    It may bring a whole conversation, for which no model is asked.
+    """
+    _check_messages(settings.MESSAGES_PER_EDIT, values)
+
+
+def _check_messages(limit: int, values: Iterable[Any]) -> None:
+    count = sum(map(messages_in, values))
+    if limit and count > limit:
+        raise InvalidRequest(f"There are {count} messages; at most {limit} are allowed.")
+
+
 def check_input(request: RunRequest) -> None:
     """Raise InvalidRequest for an input with too many messages, RequestTooLarge for a large configuration."""
-    limit = settings.MESSAGES_PER_INPUT
-    for given in (request.input, (request.command or {}).get("update")):
-        messages = given.get("messages") if isinstance(given, Mapping) else None
-        if limit and isinstance(messages, list) and len(messages) > limit:
-            raise InvalidRequest(f"There are {len(messages)} messages; at most {limit} are allowed.")
+    _check_messages(settings.MESSAGES_PER_INPUT, [request.input, *values_in(request.command or {})])
     most = settings.ASSISTANT_LIMIT
     # They are copied to the run and to its thread, and parts of them to each checkpoint.
     if most and len(encode([request.config, request.context, request.metadata])) > most:

@@ -8,12 +8,13 @@ and reserved names never do (durability §3.2).
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runs.exceptions import InvalidRequest
+from runs.requests.checkpoint import sanitised_checkpoint
+from runs.requests.command import sanitised_command
 from threads.metadata import MOST_METADATA, ensure_few
 
 #: Names of `configurable` that belong to the server or to LangGraph; a caller's values are dropped.
@@ -182,52 +183,6 @@ def sanitised_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in metadata.items() if not _reserved(name, RESERVED_METADATA)}
 
 
-def sanitised_command(command: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The command's known and given parts (null counts as absent), checked."""
-    if command is None:
-        return None
-    parts = {name: command[name] for name in ("update", "goto", "resume") if command.get(name) is not None}
-    update = parts.get("update")
-    if not isinstance(update, dict | None) and not _pairs(update):
-        raise InvalidRequest("command.update must be an object, or a list of [key, value] pairs.")
-    goto = parts.get("goto")
-    if goto is not None and not all(map(_destination, goto if isinstance(goto, list) else [goto])):
-        raise InvalidRequest(
-            'command.goto must be the name of a node, {"node": …, "input": …}, or a list of these.'
-        )
-    return parts
-
-
-def sanitised_checkpoint(checkpoint: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The checkpoint to continue from; None for the thread's latest one.
-
-    Its `thread_id` is dropped: a run only reads and writes the checkpoints of its own thread.
-    """
-    kept: dict[str, Any] = {}
-    if (checkpoint_id := checkpoint.get("checkpoint_id")) is not None:
-        kept["checkpoint_id"] = checkpoint_uuid(checkpoint_id)
-    if (namespace := checkpoint.get("checkpoint_ns")) is not None:
-        if not isinstance(namespace, str):
-            raise InvalidRequest("checkpoint_ns must be a string.")
-        kept["checkpoint_ns"] = namespace
-    if (mapping := checkpoint.get("checkpoint_map")) is not None:
-        mapping = _object("checkpoint_map", mapping)
-        kept["checkpoint_map"] = {name: checkpoint_uuid(each) for name, each in mapping.items()}
-    return kept if kept.get("checkpoint_id") or kept.get("checkpoint_map") else None
-
-
-def checkpoint_uuid(value: object) -> str:
-    """Return a checkpoint's id. Raises InvalidRequest if the value is not a UUID."""
-    try:
-        return str(uuid.UUID(value)) if isinstance(value, str) else _refuse_checkpoint()
-    except ValueError:
-        return _refuse_checkpoint()
-
-
-def _refuse_checkpoint() -> str:
-    raise InvalidRequest("Invalid checkpoint ID: must be a UUID")
-
-
 def _reserved(name: str, names: frozenset[str]) -> bool:
     return name in names or name.startswith(RESERVED_PREFIXES)
 
@@ -256,14 +211,3 @@ def _object(name: str, value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidRequest(f"{name} must be an object.")
     return value
-
-
-def _pairs(value: object) -> bool:
-    return isinstance(value, list) and all(
-        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
-    )
-
-
-def _destination(value: object) -> bool:
-    """Whether the value is a node's name, or an input to send to a node."""
-    return isinstance(value, str) or (isinstance(value, dict) and isinstance(value.get("node"), str))

@@ -17,6 +17,8 @@ from runs.lifecycle.operators.operations import Operator
 from runs.models import Erasure
 from threads.db import clock
 from threads.db.ids import UserId
+from threads.db.plain import class_name, storable
+from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ def stands(user_id: UserId) -> bool:
 def stopped_by(user_id: UserId, error: Exception) -> None:
     """Record why a deletion could not go on."""
     with suppress(DatabaseError):  # the error itself says that the database is gone
-        Erasure.objects.filter(user=user_id).update(why=str(error) or type(error).__name__)
+        Erasure.objects.filter(user=user_id).update(why=storable(text_of(error)) or class_name(type(error)))
 
 
 def record(user: Any, deleted: Mapping[str, int]) -> None:

@@ -13,6 +13,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from runs import deletion
 from runs.deletion import THREADS, Step, turn
 from runs.models import Run
+from runs.retention.discarding import discard
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
 from threads.db.errors import is_passing
@@ -50,9 +51,7 @@ def _hide_expired() -> list[UUID]:
         # Checked again, because a run may have been admitted between the query and the lock.
         busy = set(Run.objects.in_flight().filter(thread__in=locked).values_list("thread_id", flat=True))
         thread_ids = [thread_id for thread_id in locked if thread_id not in busy]
-        Thread.objects.filter(id__in=thread_ids).update(
-            discarded_at=now, expires_at=None, epoch=F("epoch") + 1
-        )
+        discard(thread_ids, now=now)
     return thread_ids
 
 

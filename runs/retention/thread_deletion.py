@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 
 from runs.conf import settings
 from runs.deletion import ROWS, THREADS, Step, parts, remove_threads
@@ -16,8 +15,8 @@ from runs.lifecycle.records import Operator, record_on_site
 from runs.models import Run, RunStatus
 from runs.process.current import current
 from runs.process.notifications import notify_after_commit
+from runs.retention.discarding import discard
 from runs.retention.expired_threads import trim
-from runs.webhooks import outbox
 from threads.checkpoints.opening import open_pruning
 from threads.checkpoints.pruning import Pruning
 from threads.db import clock
@@ -140,8 +139,7 @@ def hide(
         )
         for run_id, status in stopped:
             Run.objects.filter(id=run_id).move(status, RunStatus.INTERRUPTED, now=now)
-        Thread.objects.filter(id__in=found).update(discarded_at=now, expires_at=None, epoch=F("epoch") + 1)
-        outbox.forget(found)
+        discard(found, now=now)
     return found, [run_id for run_id, _ in stopped]
 
 

@@ -99,6 +99,7 @@ def _hidden_copy(thread_id: UUID, metadata: Mapping[str, Any], *, principal: Pri
         interrupts=source.interrupts,
         error=source.error,
         stale_since=source.stale_since,
+        refreshes=source.refreshes,
         epoch=min(source.epoch, 1),
         created_at=now,
         updated_at=now,

@@ -32,7 +32,7 @@ from runs.states.openings import asking, open_for_thread
 from threads import expiry
 from threads.checkpoints import StorageFailed
 from threads.checkpoints.drafts import Draft
-from threads.checkpoints.opening import land, open_pruning
+from threads.checkpoints.opening import land
 from threads.checkpoints.rows import Batch, StateTooLarge
 from threads.db import clock
 from threads.db.database import in_database
@@ -48,8 +48,6 @@ logger = logging.getLogger(__name__)
 
 #: How often an edit is tried while other writers are faster.
 TRIES = 10
-#: How many leftover rows of a thread that was never inserted are deleted at once.
-LEFTOVERS = 1000
 #: The metadata keys that the server and LangGraph set on checkpoints, which clients cannot set.
 OF_CHECKPOINTS = frozenset(["source", "step", "parents", "writes", "checkpoint_map", "graph_id"])
 
@@ -147,11 +145,6 @@ async def begin(thread: Thread, supersteps: Supersteps, *, principal: Principal)
         StateEdit.objects.create(
             thread=thread, epoch=thread.epoch, checkpoint_id=place, created_at=thread.created_at
         )
-        # On SQLite checkpoints have their own file, so a crash before the thread's insertion may have left
-        # some.
-        pruning = open_pruning(file=settings.CHECKPOINTS_FILE)
-        while pruning.delete([thread.id], limit=LEFTOVERS):
-            pass
         land(prepared.batch, file=settings.CHECKPOINTS_FILE)
 
     return write
@@ -251,7 +244,6 @@ def commit(thread: Thread, prepared: Prepared, *, then: Callable[[], object] = l
         if content is not None:
             about = {"user_id": found.user_id, "metadata": found.metadata}
             texts.write([texts.text(found.id, **about, content=content)])
-        then()
-        # Last, because on SQLite checkpoints have their own file: what is refused must not be in it.
         land(prepared.batch, file=settings.CHECKPOINTS_FILE)
+        then()
     return True

@@ -29,6 +29,8 @@ from threads.texts.writing import write_of
 
 logger = logging.getLogger(__name__)
 
+#: How often a thread's values are read without an end to it, before it keeps those that it showed.
+TRIES = 2
 #: Threads that one sweep refreshes at most.
 BATCH = 100
 
@@ -55,14 +57,16 @@ async def _refresh(thread: Thread) -> None:
     """Read a thread's values and write them, unless another writer has changed the thread
     meanwhile.
     """
-    changes: dict[str, Any] = {"stale_since": None}
-    if (graph_id := thread.metadata.get("graph_id")) and thread.epoch:
+    changes: dict[str, Any] = {"stale_since": None, "refreshes": None}
+    graph_id = thread.metadata.get("graph_id")
+    if graph_id and thread.epoch and await in_database(_begin, thread):
         try:
             async with readable(graph_id, address(thread)) as graph:
                 state = await graph.aget_state(address(thread))
             changes |= {"values": Encoded(encode(state.values)), "state_updated_at": clock.now()}
         except Exception as error:
             if _may_succeed_later(error, thread):
+                await in_database(_write, thread, {"refreshes": None})
                 return
             logger.warning(
                 "Thread %s: its values cannot be read; it keeps those that it showed.",
@@ -70,6 +74,20 @@ async def _refresh(thread: Thread) -> None:
                 exc_info=True,
             )
     await in_database(_write, thread, changes)
+
+
+def _begin(thread: Thread) -> bool:
+    """Count that a thread's graph is about to be opened; return False if that never came to an end."""
+    begun = thread.refreshes or 0
+    if begun >= TRIES:
+        logger.error(
+            "Thread %s: its values are not read, because %s processes ended while they opened its graph.",
+            thread.id,
+            begun,
+        )
+        return False
+    Thread.objects.stale().filter(id=thread.id, epoch=thread.epoch).update(refreshes=begun + 1)
+    return True
 
 
 def _write(thread: Thread, changes: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from django.db import transaction
@@ -12,12 +13,15 @@ from runs.models import Run, WebhookDelivery
 from runs.process.current import ring
 from runs.process.wakeups import WEBHOOKS
 from runs.serializers import run_json
-from runs.webhooks.notices import note
+from runs.webhooks.notices import listened, note
 from runs.webhooks.policy import current_policy
 from runs.webhooks.targets import host_of, parse_url
 from threads.api.wire import timestamp
+from threads.db.errors import is_passing
 from threads.db.fields import Encoded
 from threads.models import Thread
+
+logger = logging.getLogger(__name__)
 
 
 def announce(
@@ -37,17 +41,31 @@ def announce(
         values: The run's final state; None for the values of its thread's row.
         waits: Whether the run has stopped to wait for a person.
     """
-    note("run_interrupted" if waits else "run_finished", run, status=status, now=now, error=error)
-    url = run.kwargs.get("webhook")
-    if not url or not settings.WEBHOOKS:
+    name = "run_interrupted" if waits else "run_finished"
+    url = run.kwargs.get("webhook") if settings.WEBHOOKS else None
+    if not url and not listened(name):
         return
+    try:
+        # A savepoint: the run's end must not fail because it cannot be announced.
+        with transaction.atomic():
+            note(name, run, status=status, now=now, error=error)
+            if url:
+                _add(run, url, status=status, now=now, error=error, values=values)
+    except Exception as failed:
+        if is_passing(failed):
+            raise
+        logger.exception("Run %s: its end could not be announced.", run.id)
+
+
+def _add(
+    run: Run, url: str, *, status: str, now: datetime, error: dict[str, str] | None, values: Encoded | None
+) -> None:
     if run.get_deferred_fields():
         run = Run.objects.get(id=run.id)
     try:
         host = host_of(parse_url(url, current_policy()))
     except ValueError:
-        # The delivery will report the error. The run's end must not fail because of a webhook or a wrong
-        # setting.
+        # The delivery will report the error.
         host = ""
     if values is None:
         left = Thread.objects.filter(id=run.thread_id).values_list("values", flat=True).first()

@@ -20,6 +20,8 @@ from runs.webhooks.outbox import Result
 from threads.db import clock
 from threads.db.database import Group, in_database
 from threads.db.fields import Encoded
+from threads.db.plain import class_name
+from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +31,14 @@ SCHEME, HOST = "signal:", "signal"
 receivers = Group({"sqlite": 2, "postgresql": 4}, "signals")
 
 
+def listened(name: str) -> bool:
+    """Whether the site has a receiver for a signal."""
+    return BY_NAME[name].has_listeners(Run)
+
+
 def note(name: str, run: Run, *, status: str, now: datetime, error: dict[str, str] | None = None) -> None:
     """Put a signal into the outbox, in the present transaction, if the site has a receiver for it."""
-    if not BY_NAME[name].has_listeners(Run):
+    if not listened(name):
         return
     if run.get_deferred_fields():
         run = Run.objects.get(id=run.id)
@@ -59,7 +66,7 @@ def note(name: str, run: Run, *, status: str, now: datetime, error: dict[str, st
 
 async def note_start(run: Run) -> None:
     """Put `run_started` into the outbox before the first attempt executes anything."""
-    if BY_NAME["run_started"].has_listeners(Run):
+    if listened("run_started"):
         await in_database(_note_start, run)
 
 
@@ -96,4 +103,4 @@ def _send(delivery: WebhookDelivery) -> str | None:
     for error in errors:
         # Django's own log of it goes nowhere by default, unless DEBUG is on.
         logger.warning("A receiver of %s failed.", delivery.url.removeprefix(SCHEME), exc_info=error)
-    return f"{type(errors[0]).__name__}: {errors[0]}"[:1000] if errors else None
+    return f"{class_name(type(errors[0]))}: {text_of(errors[0])}"[:1000] if errors else None

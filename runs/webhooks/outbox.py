@@ -17,6 +17,7 @@ from runs.deletion import Step, turn
 from runs.models import DeliveryState, WebhookDelivery
 from threads.db import clock
 from threads.db.ids import UserId
+from threads.db.plain import storable
 
 #: Pause before the second attempt, in seconds; the factor for each further pause; the longest pause; and the
 #: random variation, so that a recovering receiver does not get all deliveries at once.
@@ -92,7 +93,8 @@ def next_due(*, avoid: Avoid) -> datetime | None:
 def conclude(delivery: WebhookDelivery, result: Result) -> bool:
     """Store an attempt's result; return False if another process has claimed the delivery since."""
     now = clock.now()
-    changes: dict[str, Any] = {"status_code": result.status_code, "last_error": result.error}
+    failed = None if result.error is None else storable(result.error)
+    changes: dict[str, Any] = {"status_code": result.status_code, "last_error": failed}
     if result.error is None:
         # The payload is no longer needed after its delivery.
         changes |= {"state": DeliveryState.DELIVERED, "finished_at": now, "payload": None}

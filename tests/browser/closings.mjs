@@ -1,5 +1,6 @@
 // The server closes the page's socket for each reason: the page says it, and comes back when it should.
-import { assert, chat, person, test } from "./site.mjs";
+import { assert, chat, fault, person, test, within } from "./site.mjs";
+import { agrees, check, watch, words } from "./words.mjs";
 
 /** A page whose socket is closed with a code when it opens, `times` times. Returns when each attempt came. */
 async function closing(code, reason, { times = 1 } = {}) {
@@ -61,6 +62,56 @@ test("4401: the person was logged out elsewhere, and can log in again", async ()
   await page.done();
 });
 
+/** What a person does in another tab, and what becomes of the session on the server. */
+const ENDINGS = {
+  "by a logout in another tab": async (other) => other.button("Log out").click(),
+  "because the server has forgotten it": async (other) => {
+    await fault("forget");
+    await other.tab.reload();
+  },
+};
+
+for (const [name, end] of Object.entries(ENDINGS)) {
+  test(`a session ends in mid-answer, ${name}, and after another login the page goes on`, async () => {
+    // Whoever comes through a proxy is not the local user, who needs no login.
+    const context = await person({ extraHTTPHeaders: { via: "1.1 proxy" } });
+    const page = await chat(context, { ready: "[name=username]" });
+    let heard = 0;
+    page.tab.on("websocket", (socket) => socket.on("framereceived", () => (heard += 1)));
+    await page.login();
+    await page.tab.locator("#message").waitFor();
+    await page.choose("obeying");
+    await page.send("talk 300 0.02");
+    await page.has(".md", "w5 ");
+    await page.tab.fill("#message", "talk 2");
+    const other = await chat(context);
+    await other.tab.locator("[data-thread]").first().waitFor();
+    await watch(page);
+    const ended = Date.now();
+    await end(other);
+    await page.has(".banner", "You have been logged out elsewhere");
+    // The server looks once a second here.
+    assert.ok(Date.now() - ended < within(3000), `It was said after ${Date.now() - ended} ms.`);
+    await page.has(".step.break", "whoever is logged out");
+    const before = { heard, texts: await page.texts() };
+    await other.has("[name=username]");
+    // Twenty more words are said meanwhile.
+    await page.tab.waitForTimeout(400);
+    assert.deepEqual({ heard, texts: await page.texts() }, before);
+    await other.login();
+    await page.has(".banner", "Connected again");
+    await page.idle();
+    await check(page, words(300));
+    assert.equal(await page.tab.inputValue("#message"), "talk 2");
+    await page.tab.locator("#message").press("Enter");
+    await page.has(".md", /^w0 w1\s*$/);
+    await page.idle();
+    await agrees(page, [words(300).join(" "), "w0 w1"]);
+    await page.done();
+    await other.done();
+  });
+}
+
 for (const [code, said] of [
   [4403, "refuses this connection"],
   [4404, "This thread is gone"],
@@ -98,5 +149,33 @@ test("a request after a logout says so with a way to log in, and what was writte
   await page.has(".bubble", "keep me");
   await page.button("Retry").click();
   await page.idle();
+  await page.done();
+});
+
+test("an act after a logout takes nothing away that was written", async () => {
+  const page = await chat(await person(), { assistant: "obeying" });
+  await page.ask("talk 2");
+  await page.send("talk 2000 0.05");
+  await page.has(".md", "w5 ");
+  await page.tab.fill("#message", "half written");
+  await page.tab.setInputFiles("input[type=file]", [{ name: "note.md", mimeType: "text/markdown", buffer: Buffer.from("# A note") }]);
+  await page.has(".chip", "note.md");
+  await page.tab.route("**/threads/**", (route) => (route.request().method() === "GET" ? route.continue() : route.fulfill({ status: 401, json: { detail: "Authentication is required." } })));
+  const { pathname } = new URL(page.tab.url());
+  const acts = [() => page.button("Stop").click(), async () => {
+    await page.button("More about this thread").click();
+    await page.tab.getByRole("menuitem", { name: "Pin" }).click();
+  }];
+  for (const act of acts) {
+    await act();
+    await page.has(".banner", "logged out elsewhere");
+    await page.has("#composer [role=alert]", "Authentication is required.");
+    assert.equal(new URL(page.tab.url()).pathname, pathname);
+  }
+  assert.equal(await page.tab.inputValue("#message"), "half written");
+  assert.equal(await page.tab.locator(".chip").count(), 1);
+  await page.tab.unroute("**/threads/**");
+  await page.button("Stop").click();
+  await page.has(".step", "Stopped");
   await page.done();
 });

@@ -144,6 +144,100 @@ test("an edit stays in its form until it is on its way", async () => {
   await page.done();
 });
 
+test("an edit that is cancelled while it is being sent is not sent, and leaves another one alone", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("old");
+  const form = page.tab.getByLabel("The message as it should be");
+  const begin = async (text) => {
+    await page.tab.locator(".me").getByRole("button", { name: "Edit" }).click();
+    await form.fill(text);
+  };
+  let answer;
+  const held = new Promise((resolve) => (answer = resolve));
+  await page.tab.route("**/history", async (route) => {
+    await held;
+    await route.continue();
+  });
+  for (const leave of [() => form.press("Escape"), () => page.button("Cancel").click()]) {
+    await begin("no");
+    const asked = page.tab.waitForRequest("**/history");
+    await form.press("Enter");
+    await asked;
+    await leave();
+    await form.waitFor({ state: "detached" });
+  }
+  await begin("new");
+  const answered = Promise.all(["first", "second"].map(() => page.tab.waitForResponse("**/history")));
+  answer();
+  await answered;
+  // What the answers bring about is done by then.
+  await page.tab.evaluate(() => new Promise(requestAnimationFrame));
+  assert.equal(await form.inputValue(), "new");
+  assert.deepEqual(await page.said(), ["old"]);
+  await page.button("Send again").click();
+  await page.has(".md", "new");
+  assert.deepEqual(await page.said(), ["new"]);
+  await page.done();
+});
+
+test("an edit far back in a thread stays when something else is sent", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("first");
+  const messages = Array.from({ length: 60 }, (_, place) => ({ type: place % 2 ? "ai" : "human", content: `message ${place}` }));
+  await fetch(`${url}/threads/${page.thread}/state`, { method: "POST", body: JSON.stringify({ values: { messages }, as_node: "node" }) });
+  await page.tab.reload();
+  await page.tab.locator(".me", { hasText: "first" }).getByRole("button", { name: "Edit" }).click();
+  const form = page.tab.getByLabel("The message as it should be");
+  await form.fill("written here");
+  await page.send("last");
+  await page.has(".md", "last");
+  assert.equal(await form.inputValue(), "written here");
+  await page.button("Send again").click();
+  await page.has(".md", "written here");
+  assert.deepEqual(await page.said(), ["written here"]);
+  await page.done();
+});
+
+test("a card out of sight counts no time, and shows what was written on it if its question is answered meanwhile", async () => {
+  const context = await person();
+  await context.addInitScript(() => {
+    window.clocks = new Set();
+    const { setInterval: begin, clearInterval: end } = window;
+    window.setInterval = (act, pause, ...all) => {
+      const clock = begin(act, pause, ...all);
+      // The list of threads has one too.
+      if (pause === 15_000 && !String(act).includes("list")) window.clocks.add(clock);
+      return clock;
+    };
+    window.clearInterval = (clock) => (window.clocks.delete(clock), end(clock));
+  });
+  const page = await chat(context, { assistant: "obeying" });
+  const clocks = () => page.tab.evaluate(() => window.clocks.size);
+  await page.send("ask");
+  await page.has(".q");
+  const { thread } = page;
+  await page.tab.getByLabel("Your answer").fill("half written");
+  assert.equal(await clocks(), 1);
+  await page.fresh();
+  assert.equal(await clocks(), 0);
+  await open(page, thread);
+  await page.has(".q");
+  assert.equal(await page.tab.getByLabel("Your answer").inputValue(), "half written");
+  assert.equal(await clocks(), 1);
+  await page.fresh();
+  const post = async (path, body) => (await fetch(`${url}/${path}`, { method: "POST", body: JSON.stringify(body) })).json();
+  const [{ interrupts }] = await post("threads/search", { ids: [thread] });
+  const [{ id }] = Object.values(interrupts).flat();
+  const { result } = await post(`threads/${thread}/commands`, { id: 1, method: "input.respond", params: { interrupt_id: id, response: "yes" } });
+  await fetch(`${url}/threads/${thread}/runs/${result.run_id}/join`);
+  await open(page, thread);
+  await page.has(".md", "You said yes.");
+  await page.tab.locator(".q-over summary", { hasText: "Answered elsewhere" }).click();
+  await page.has(".q-over .kept", "half written");
+  assert.equal(await clocks(), 0);
+  await page.done();
+});
+
 test("a file that is let go of beside the thread does not take the page's place", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   const prevented = await page.tab.evaluate(() => {

@@ -1,4 +1,7 @@
-"""Graphs for the chat page: one echoes the message, one interrupts with it, one tells its settings, one names its thread."""
+"""Graphs for the chat page: one echoes the message, one interrupts with it, one tells its settings, one names its thread.
+
+One more says the message in every place that the page shows.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 import re
 from typing import Any, Literal
 
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.runtime import Runtime
@@ -119,5 +122,79 @@ async def name_thread(state: Titled) -> Titled:
     return {"messages": [AIMessage("Named.")], "title": f"About {told(state['messages'])}"}
 
 
+class Hostile(Titled, total=False):
+    todos: list[dict[str, str]]
+    files: dict[str, str]
+
+
+async def attack(state: Hostile) -> Hostile:
+    """Say the last message as thoughts, texts, a tool's name, arguments and results, files, to-dos and the thread's title."""
+    text = told(state["messages"])
+    calls = [
+        {"name": text, "args": {text: text, "nested": {text: [text]}}, "id": place} for place in ("1", "2")
+    ]
+    blocks: list[Any] = [
+        {"type": "file", "filename": text},
+        {"type": text, text: text},
+        {"type": "text", "text": text},
+    ]
+    return {
+        "messages": [
+            AIMessage([{"type": "reasoning", "reasoning": text}, *blocks], tool_calls=calls),
+            ToolMessage(text, tool_call_id="1", name=text),
+            ToolMessage(blocks, tool_call_id="2", name=text, status="error"),
+        ],
+        "title": text,
+        "todos": [{"content": text, "status": "in_progress"}],
+        "files": {f"{text}.md": text, "a.svg": text, "a.html": text},
+    }
+
+
+async def consult(state: Hostile) -> Hostile:
+    """Let a sub-agent do the same."""
+    await of_one(attack, Hostile).ainvoke({"messages": [HumanMessage(told(state["messages"]))]})
+    return {}
+
+
+async def question(state: Hostile) -> Hostile:
+    """Put the last message into questions of each kind, all at once."""
+    text = told(state["messages"])
+    interrupt({"question": text, "description": text, "options": [text, {"label": text, "value": 1}]})
+    return {}
+
+
+async def request(state: Hostile) -> Hostile:
+    text = told(state["messages"])
+    interrupt(
+        {"action_requests": [{"name": text, "args": {text: text}, "description": text}], "review_configs": []}
+    )
+    return {}
+
+
+async def order(state: Hostile) -> Hostile:
+    text = told(state["messages"])
+    field = {"title": text, "description": text, "enum": [text]}
+    interrupt({"title": text, "schema": {"type": "object", "properties": {text: field}}, text: text})
+    return {}
+
+
+#: The name of a node is one of a sub-agent; it cannot have a colon or a bar.
+HOSTILE_NAME = "<script>window.pwned = 1</script><img src=x onerror='window.pwned = 1'>"
+
+
+def of_attacks() -> Any:
+    builder = StateGraph(Hostile)
+    builder.add_node("attack", attack)
+    builder.add_node(HOSTILE_NAME, consult)
+    builder.add_edge(START, "attack")
+    builder.add_edge("attack", HOSTILE_NAME)
+    for name, node in {"question": question, "request": request, "order": order}.items():
+        builder.add_node(name, node)
+        builder.add_edge(HOSTILE_NAME, name)
+        builder.add_edge(name, END)
+    return builder.compile()
+
+
+hostile = of_attacks()
 configured = of_one(tell_settings, context_schema=Settings)
 titled = of_one(name_thread, Titled)

@@ -44,6 +44,16 @@ test("a question is answered in place, and the others are left alone", async () 
   assert.deepEqual(await page.axe(), []);
   await page.tab.getByRole("link", { name: "Show all" }).click();
   await page.has(".ib > li", /May I run later/);
+  // A login replaces the token: the page may be another operator's now, so nothing is answered with a new one.
+  const other = await page.tab.context().newPage();
+  await other.goto(`${url}/login/?next=/admin/password_change/`);
+  await other.fill("#id_username", "ops");
+  await other.fill("#id_password", "a good password");
+  await other.keyboard.press("Enter");
+  await other.waitForURL(({ pathname }) => pathname === "/admin/password_change/");
+  await item("later").locator("details").first().evaluate((details) => details.open || details.querySelector("summary").click());
+  await item("later").getByRole("button", { name: "Approve" }).click();
+  await page.has(".why", "Not sent: Somebody has logged in since this page was opened. Load it again.");
   assert.deepEqual(await page.tab.evaluate(() => window.violations), []);
   assert.deepEqual(page.complaints, []);
   const { status } = await (await fetch(`${url}/threads/${first}`)).json();

@@ -61,23 +61,50 @@ test("what is sent without a connection is sent once it is back", async () => {
   await page.done();
 });
 
-test("offline and back", async () => {
+/** The page through a line that the test can break: what is on it then is lost, as on a train. */
+async function onLine() {
   const context = await person();
-  const page = await chat(context, { assistant: "obeying" });
-  await page.send("talk 100 0.03");
+  const page = await chat(context, { assistant: "obeying", origin: process.env.LINE_URL });
+  await page.send(`talk ${COUNT} 0.03`);
   await page.has(".md", "w10 ");
-  await context.setOffline(true);
-  await page.tab.evaluate(() => window.dispatchEvent(new Event("offline")));
-  await page.has(".banner", "You are offline");
-  assert.equal(plain(await page.tab.locator(".banner .sp").innerText()), "You are offline. The answer goes on from what you see when you are back.");
-  await page.has("#subtitle", "Answering…");
-  await page.has(".step.break.end", "goes on");
-  await page.send("talk 2");
-  await page.tab.locator(".answer:has(.break) + .me", { hasText: "talk 2" }).waitFor();
-  const banner = await page.tab.locator(".banner").boundingBox();
-  assert.ok((await page.tab.locator(".bubble").first().boundingBox()).y >= banner.y + banner.height, "The banner lies on the first message.");
-  await page.button("Remove").click();
-  await context.setOffline(false);
+  await watch(page);
+  await page.tab.fill("#message", "talk 2");
+  await fault("silence");
+  return { context, page };
+}
+
+/** The line is back: the answer is whole, and so is what was being written. */
+async function whole(page) {
+  await page.has(".banner", "Connected again");
   await page.idle();
-  assert.deepEqual((await page.texts()).map(plain), [WORDS.slice(0, 100).join(" ")]);
+  await check(page, WORDS);
+  assert.equal(await page.tab.inputValue("#message"), "talk 2");
+  await page.tab.locator("#message").press("Enter");
+  await page.has(".md", /^w0 w1\s*$/);
+  await page.idle();
+  await agrees(page, [WORDS.join(" "), "w0 w1"]);
+  await page.done();
+}
+
+test("the line falls silent and breaks in mid-answer, and comes back", async () => {
+  const { page } = await onLine();
+  // What the server says now never arrives.
+  await page.tab.waitForTimeout(500);
+  await fault("cut");
+  await page.has(".banner", "Connection lost");
+  assert.ok(plain((await page.texts()).join(" ")).length < WORDS.join(" ").length);
+  await page.has(".step.break", "goes on");
+  await fault("heal");
+  await whole(page);
+});
+
+test("offline and back: the browser says so, and the line is dead", async () => {
+  const { context, page } = await onLine();
+  await context.setOffline(true);
+  await page.has(".banner", "You are offline");
+  await fault("cut");
+  await context.setOffline(false);
+  await page.has(".banner", "Trying again");
+  await fault("heal");
+  await whole(page);
 });

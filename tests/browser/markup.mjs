@@ -1,5 +1,5 @@
 // A model's output is text: its HTML does not become markup, no script runs, and no other host gets a request.
-import { assert, chat, person, test, url } from "./site.mjs";
+import { Page, assert, chat, person, test, url } from "./site.mjs";
 
 const ATTACKS = [
   "<script>window.pwned = 1</script>",
@@ -71,10 +71,14 @@ const ATTACKS = [
 /** Elements that a message may contain. */
 const ALLOWED = "p,br,hr,h3,h4,h5,h6,ul,ol,li,blockquote,pre,code,em,strong,del,a,table,thead,tbody,tr,th,td,div,span,button,svg,use".split(",");
 
-const inspect = (page) => page.tab.evaluate((allowed) => {
-  const found = [];
+/** Elements that no author's text may become anywhere on the page: it has none of its own. */
+const FOREIGN = "body :is(script:not([src], [type='application/json']), img:not(.picture), iframe, object, embed, link, style, base, meta, video, audio, source, picture, math, template, body, [onerror], [onload], [onclick], [onmouseover], [onfocus], [ontoggle], [style*=url], [srcset], [ping], [background])";
+
+const inspect = (page) => page.tab.evaluate(([allowed, foreign]) => {
+  const found = [...document.querySelectorAll(foreign)].map((element) => element.outerHTML.slice(0, 200));
   for (const element of document.querySelectorAll(".md *, .bubble *, .card-b *")) {
-    if (!allowed.includes(element.localName)) found.push(element.outerHTML.slice(0, 200));
+    // A card has lists and details of its own.
+    if (element.closest(".md, .bubble") && !allowed.includes(element.localName)) found.push(element.outerHTML.slice(0, 200));
     for (const { name, value } of element.attributes) {
       if (/^on|^style$|^src|^srcset$|^id$/.test(name)) found.push(`${name}=${value}`);
       if (name === "href" && !/^(https?:|mailto:|#i-)/.test(value)) found.push(`${name}=${value}`);
@@ -82,7 +86,7 @@ const inspect = (page) => page.tab.evaluate((allowed) => {
   }
   if (window.pwned !== undefined) found.push("A script ran.");
   return found;
-}, ALLOWED);
+}, [ALLOWED, FOREIGN]);
 
 test(`${ATTACKS.length} attacks are inert, while they stream and afterwards`, async () => {
   const page = await chat(await person(), { assistant: "echo" });
@@ -97,15 +101,62 @@ test(`${ATTACKS.length} attacks are inert, while they stream and afterwards`, as
   await page.done();
 });
 
-test("in tools' arguments, questions and titles they are inert too", async () => {
-  const page = await chat(await person(), { assistant: "asking" });
-  const attack = "<img/src=x/onerror=window.pwned=1>";
-  await page.send(JSON.stringify({ action_requests: [{ name: attack, args: { [attack]: attack }, description: attack }], review_configs: [] }));
+/** Where the page shows what the graph `hostile` says. */
+const PLACES = {
+  "a thought": ".thought", "a text": ".step > .md", "a tool's name": ".card summary b", "a call in one line": ".card summary .arg", "arguments": ".card-b .json dt", "a result": ".card-b .code", "an unknown part": ".fold summary.note",
+  "a file of a message": ".filechip", "a file": ".artlink b", "a sub-agent": ".note span, .card summary b", "a to-do": ".todos li", "the plan": ".plan .now", "the title": "#title", "the list": ".threads li a", "a message": ".bubble",
+  "a question": ".q .asked-what", "a choice": ".q .options .b", "a tab": ".q .tab", "an argument": ".q .f textarea", "a field": ".q .f label", "an option": ".q option", "a description": ".q .md",
+};
+
+test("in all other places they are inert too", async () => {
+  const page = await chat(await person(), { assistant: "hostile" });
+  const all = ATTACKS.join("\n");
+  await page.tab.setInputFiles("input[type=file]", { name: `${all}.txt`, mimeType: "text/plain", buffer: Buffer.from(all) });
+  await page.has(".chip", "pwned");
+  await page.send(all);
   await page.has(".q");
-  await page.tab.reload();
-  await page.has(".q");
-  assert.equal(await page.tab.locator(".q img, .threads img, .head img").count(), 0);
-  assert.equal(await page.tab.evaluate(() => window.pwned), undefined);
+  for (let turn = 0; turn < 2; turn += 1) {
+    // What opens is filled only then.
+    for (let depth = 0; depth < 4; depth += 1) await page.tab.evaluate(() => new Promise((done) => {
+      document.querySelectorAll("details").forEach((each) => (each.open = true));
+      setTimeout(done);
+    }));
+    const missing = await page.tab.evaluate((places) => Object.entries(places).filter(([, selector]) => ![...document.querySelectorAll(selector)].some((each) => `${each.value} ${each.textContent}`.includes("pwned"))).map(([name]) => name), PLACES);
+    assert.deepEqual(missing, []);
+    assert.deepEqual(await inspect(page), []);
+    if (!turn) await page.tab.reload();
+    await page.has(".q");
+  }
+  await page.button("3 files").click();
+  assert.deepEqual(await inspect(page), []);
+  await page.tab.keyboard.press("Escape");
+  for (const place of [0, 1, 2]) {
+    await page.button("3 files").click();
+    await page.tab.getByRole("menuitemradio").nth(place).click();
+    await page.has(".panel-b", "pwned");
+    assert.deepEqual(await inspect(page), []);
+  }
+  await page.tab.fill("#find", "evil.example");
+  await page.has(".snippet", "<img src=https://evil.example");
+  assert.deepEqual(await inspect(page), []);
+  await page.done();
+});
+
+test("on the page of a run they are inert too", async () => {
+  const post = async (path, body) => (await fetch(`${url}/${path}`, { method: "POST", body: JSON.stringify(body) })).json();
+  const { thread_id: thread } = await post("threads", {});
+  const input = { messages: [{ role: "user", content: ATTACKS.join("\n") }] };
+  await post(`threads/${thread}/runs/wait`, { assistant_id: "hostile", input });
+  const [{ run_id: run }] = await (await fetch(`${url}/threads/${thread}/runs`)).json();
+  const page = new Page(await (await person()).newPage());
+  await page.tab.goto(`${url}/admin/login/?next=/admin/runs/run/${run}/change/`);
+  await page.tab.fill("#id_username", "ada");
+  await page.tab.fill("#id_password", "a good password");
+  await page.tab.locator("[type=submit]").click();
+  await page.has(".q", "pwned");
+  await page.has(".wf", "<script>window.pwned");
+  await page.tab.evaluate(() => document.querySelectorAll("details").forEach((each) => (each.open = true)));
+  assert.deepEqual(await inspect(page), []);
   await page.done();
 });
 
@@ -122,6 +173,19 @@ test("markdown is shown as such, and links say where they lead", async () => {
   await page.tab.context().grantPermissions(["clipboard-read", "clipboard-write"]);
   await page.button("Copy the code").click();
   assert.equal(await page.tab.evaluate(() => navigator.clipboard.readText()), "def f():\n    return 1");
+  await page.done();
+});
+
+test("lists keep their numbers, columns their sides, and headings their ranks", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("# One\n\n## Two\n\n### Three\n\n#### Four\n\n1. a\n2. b\n\n```js\nx\n```\n\n3. c\n\n| a | b | c |\n|:--|:-:|--:|\n| 1 | 2 | 3 |");
+  await page.tab.reload();
+  await page.has(".md td");
+  assert.deepEqual(await page.tab.locator(".md ol").evaluateAll((lists) => lists.map(({ start }) => start)), [1, 3]);
+  assert.deepEqual(await page.tab.locator(".md td").evaluateAll((cells) => cells.map((cell) => getComputedStyle(cell).textAlign)), ["start", "center", "end"]);
+  const sizes = await page.tab.locator(".md :is(h3, h4)").evaluateAll((headings) => headings.map((heading) => parseFloat(getComputedStyle(heading).fontSize)));
+  assert.equal(new Set(sizes).size, 4);
+  assert.deepEqual(sizes, sizes.toSorted((one, other) => other - one));
   await page.done();
 });
 

@@ -4,6 +4,8 @@ import { test } from "node:test";
 import { load } from "./modules.mjs";
 
 const { Api, Refused, Unreachable } = await load("protocol/api.js");
+const { isHeld, keep, kept } = await load("chat/kept.js");
+const large = await load("chat/large.js");
 const { Outbox } = await load("chat/outbox.js");
 
 const storage = new Map();
@@ -11,28 +13,34 @@ globalThis.sessionStorage = { getItem: (name) => storage.get(name) ?? null, setI
 
 let threads = 0;
 
-/** A thread's session whose server is a list of answers: a run's id, or an error. */
+/** A thread's session whose server is a list of replies: a run's id, or an error. */
 class FakeSession extends EventTarget {
-  constructor(answers = [], id = `t${++threads}`) {
+  constructor(replies = [], id = `t${++threads}`) {
     super();
-    Object.assign(this, { id, answers, calls: [], listed: [], newestRun: "r0", closed: false });
+    Object.assign(this, { id, replies, calls: [], listed: [], newestRun: "r0", closed: false });
     this.model = { root: { messages: [] }, runs: new Map([["r0", {}]]), questions: new Map(), active: null };
+    this.answers = { given: null };
     this.versions = { view: null, branches: { runs: new Map(), ofMessage: () => undefined } };
     this.outbox = new Outbox(this);
   }
 
   async command(method, params, { key }) {
     this.calls.push({ key, message: params.metadata.message_id, parent: params.metadata.parent_run_id, at: params.config?.configurable.checkpoint_id, strategy: params.multitask_strategy, messages: params.input.messages });
-    const answer = await this.answers.shift();
+    const answer = await this.replies.shift();
     if (answer instanceof Error) throw answer;
     return { run_id: answer };
   }
 
   readState = async () => ({ checkpoint: { checkpoint_id: "now" } });
-  listRuns = async () => this.listed;
+  listRuns = async () => ({ runs: this.listed, older: false });
   quietly = (act) => act();
   changed() {}
-  refresh() {}
+
+  async refresh() {
+    this.isStale = false;
+    return true;
+  }
+
   states = () => this.outbox.sent.map(({ state }) => state);
   parents = () => this.calls.map(({ parent }) => parent);
   async rest() {
@@ -127,6 +135,47 @@ test("a refused message stays, and is sent again, changed or withdrawn", async (
   assert.equal(storage.get(`chat  unsent ${session.id}`), undefined);
 });
 
+const picture = (size) => [{ type: "text", text: "look" }, { type: "image_url", image_url: { url: `data:image/png;base64,${"A".repeat(size)}` } }];
+
+test("a message that is too large to be kept says so, and lasts as long as the page", async () => {
+  const session = new FakeSession([new Unreachable()]);
+  session.outbox.send("small");
+  session.outbox.send(picture(5_300_000));
+  await session.rest();
+  const [small, whole] = session.outbox.sent;
+  assert.deepEqual([small.unkept, whole.unkept, large.isHeld(whole.id)], [undefined, true, true]);
+  // The storage has both, of the large one the text.
+  const [, found] = JSON.parse(storage.get(`chat  unsent ${session.id}`));
+  assert.deepEqual([found.id, found.order.content, found.apart], [whole.id, "look", true]);
+  const later = new FakeSession(["r1", "r2"], session.id);
+  await later.outbox.deliver();
+  assert.deepEqual(later.calls.map(({ messages }) => messages[0].content), ["small", picture(5_300_000)]);
+  assert.ok(!large.isHeld());
+  assert.equal(storage.get(`chat  unsent ${session.id}`), undefined);
+});
+
+test("a message whose files are lost is not sent without them", async () => {
+  storage.set("chat  unsent lost", JSON.stringify([{ id: "m", order: { content: "look" }, state: "unsent", apart: true }]));
+  const session = new FakeSession(["r1"], "lost");
+  await session.outbox.deliver();
+  assert.deepEqual(session.outbox.sent.map(({ state, why, blocks }) => [state, why, blocks[0].text]), [["refused", "Its files were not kept.", "look"]]);
+  assert.deepEqual(session.calls, []);
+});
+
+test("a value that the storage does not take is not replaced by the one before", (t) => {
+  keep("draft t", "first");
+  assert.ok(storage.has("chat  draft t") && !isHeld());
+  const full = t.mock.method(sessionStorage, "setItem", () => {
+    throw new Error("QuotaExceededError");
+  });
+  keep("draft t", "second");
+  assert.ok(!storage.has("chat  draft t") && isHeld());
+  assert.equal(kept("draft t"), "second");
+  full.mock.restore();
+  keep("draft t", "third");
+  assert.ok(storage.has("chat  draft t") && !isHeld());
+});
+
 test("a message that is in the state, or waits elsewhere, is not sent again", async () => {
   const session = new FakeSession([new Unreachable(), "r2"]);
   const { outbox } = session;
@@ -148,7 +197,7 @@ test("a message that is written while a question waits is no answer to it, and s
   session.model.root.messages = [{ id: "h", role: "human", blocks: [] }, { id: "a", role: "ai", blocks: [call("c1"), call("c2")] }, { id: "t", role: "tool", callId: "c1", blocks: [] }];
   session.outbox.send("something else");
   await session.rest();
-  session.answered = {};
+  session.answers.given = { run: "r2" };
   session.outbox.send("after the answer");
   await session.rest();
   assert.deepEqual(session.calls.map(({ at, messages }) => [at, messages.map(({ type, tool_call_id: id }) => id ?? type)]), [["now", ["c2", "human"]], [undefined, ["human"]]]);

@@ -1,12 +1,15 @@
 // The pure modules of the pages, without a browser: what events amount to, files and their versions, versions of messages.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { load } from "./modules.mjs";
 
 const { Artifacts, filesOf } = await load("protocol/artifacts.js");
 const { ThreadModel } = await load("protocol/thread.js");
 const { Draft, Drafts } = await load("chat/drafts.js");
-const { contentOf, partsOf } = await load("chat/files.js");
+const { ACCEPT, contentOf, limitTo, limitsText, partsOf, readFiles } = await load("chat/files.js");
+const { learn, serverNow } = await load("protocol/clock.js");
+const { titleOf } = await load("chat/titles.js");
 const { timeline } = await load("chat/timeline.js");
 const { Branches } = await load("chat/branches.js");
 
@@ -113,6 +116,22 @@ test("runs of other clients are found by their texts, in order, and are versions
   assert.equal(branches.versions("unknown"), undefined);
 });
 
+test("of a thread whose beginning is not listed, what is known is known", () => {
+  const run = (id, more = {}) => ({ run_id: id, status: "success", parent: null, message: null, said: null, ...more });
+  const listed = [run("r6", { parent: "r1", message: "m6" }), run("r5", { parent: "r3", message: "m5" }), run("r4", { said: "one" }), run("r3", { message: "m3" })];
+  const cut = new Branches(listed, { isCut: true });
+  const message = (id, text) => ({ id, role: "human", blocks: [{ type: "text", text }] });
+  // The first of two that say the same is older than all that are listed.
+  cut.recognise([message("m1", "one"), message("m4", "one")]);
+  assert.equal(cut.ofMessage("m1"), undefined);
+  assert.equal(cut.ofMessage("m4").id, "r4");
+  assert.equal(cut.versions("m3"), undefined);
+  assert.equal(cut.ofMessage("m6").parent, "r1");
+  const whole = new Branches([...listed, run("r2", { parent: "r1", message: "m2" }), run("r1", { parent: "", message: "m0" })]);
+  assert.deepEqual({ ...whole.versions("m6"), runs: null }, { place: 2, total: 2, runs: null });
+  assert.equal(whole.ofMessage("m3").parent, "r2");
+});
+
 test("a draft has one limit for all of its files, says what could not be read, and gets back what was not sent", async () => {
   const draft = new Draft("t");
   const text = (name, size) => new File(["x".repeat(size)], name, { type: "text/plain" });
@@ -216,4 +235,39 @@ test("an answer that was cut off goes on where it stood, before what was sent si
   const kinds = (waiting) => timeline(teller.model, teller.model.root.all(), { sent: [said], waiting }).map(({ kind, key }) => `${kind} ${key}`);
   assert.deepEqual(kinds({ kind: "break", text: "cut" }), ["human h1", "turn turn-h1", "human h2"]);
   assert.deepEqual(kinds({ text: "Working…" }), ["human h1", "human h2", "turn turn-h2"]);
+});
+
+test("files are limited to what the server takes in one request, and the dialog offers what is taken", async () => {
+  const file = (name, size) => ({ name, size, type: "", text: async () => "x" });
+  assert.match(limitsText(), /4.0 MB each and 5.0 MB/);
+  limitTo(1_000_000);
+  assert.match(limitsText(), /480 kB each and 600 kB/);
+  assert.deepEqual((await readFiles([{ name: "a.pdf", size: 500_000, type: "application/pdf" }])).problems, ["a.pdf has 500 kB; a file may have 480 kB."]);
+  assert.equal((await readFiles([file("a.txt", 390_000), file("b.txt", 390_000)])).files.length, 1);
+  limitTo(8 * 1024 * 1024);
+  assert.match(limitsText(), /4.0 MB each and 5.0 MB/);
+  const offered = ACCEPT.split(",").filter((each) => each.startsWith("."));
+  assert.ok([".log", ".go", ".rs", ".sh", ".tsx", ".yml"].every((ending) => offered.includes(ending)));
+  const taken = await readFiles(offered.map((ending) => file(`a${ending}`, 1)));
+  assert.deepEqual([taken.files.length, taken.problems], [offered.length, []]);
+});
+
+test("the server's time is the latest that it told, whatever the browser's clock says", () => {
+  const near = (time) => Math.abs(serverNow() - time) < 5000;
+  assert.ok(near(Date.now()));
+  const behind = Date.now() - 600_000;
+  learn(behind - 3_600_000);
+  learn(behind);
+  learn(behind - 60_000);
+  learn(undefined);
+  assert.ok(near(behind));
+});
+
+test("a thread is called by the rule that the page without scripts has", () => {
+  const cases = JSON.parse(readFileSync(new URL("../support/titles.json", import.meta.url), "utf8"));
+  for (const [why, values, metadata, title] of cases) {
+    assert.equal(titleOf({ metadata }, values), title, why);
+    const extracted = { title: values.title, first: values.messages?.[0]?.content };
+    assert.equal(titleOf({ metadata, extracted }), title, `${why}, in the list`);
+  }
 });

@@ -1,29 +1,6 @@
 // An interrupt of any form becomes a card, and its answer has the form that the graph expects.
+import { action, answered, field, langchain, mail, shared } from "./cards.mjs";
 import { assert, chat, person, test } from "./site.mjs";
-
-const action = (name, args, allowed) => ({ request: { name, args, description: `About **${name}**.` }, config: { action_name: name, allowed_decisions: allowed } });
-const langchain = (...actions) => ({ action_requests: actions.map(({ request }) => request), review_configs: actions.map(({ config }) => config) });
-
-/** A field of the card on the shown tab. */
-const field = (page, label, options) => page.tab.locator(".q").getByLabel(label, options).locator("visible=true");
-
-let shared;
-
-/** Start an interrupt, act on its card, and return the answer that the graph got. */
-async function answered(question, act) {
-  shared ??= chat(await person({ kept: true }));
-  const page = await shared;
-  await page.fresh("asking");
-  await page.send(JSON.stringify(question));
-  await page.has(".q");
-  await act(page);
-  await page.has(".codebox");
-  await page.gone(".q");
-  await page.done();
-  return JSON.parse(await page.tab.locator(".codebox code").innerText());
-}
-
-const mail = action("send_mail", { to: "ada@example.com", copies: 1, urgent: false }, ["approve", "edit", "reject"]);
 
 test("LangChain's actions are approved", async () => {
   const answer = await answered(langchain(mail), (page) => page.button("Approve").click());
@@ -123,8 +100,11 @@ test("a schema becomes a form", async () => {
   const schema = { type: "object", required: ["name"], properties: { name: { type: "string" }, size: { enum: ["s", "m"] }, count: { type: "integer", minimum: 1 }, tags: { type: "array", items: { type: "string" } } } };
   const answer = await answered({ question: "Order?", schema }, async (page) => {
     await page.button("Send the answer").click();
-    await page.has("[role=alert]");
+    await page.has(".q .f:has(label:text-is('name')) [role=alert]");
+    assert.ok(await field(page, "name").evaluate((input) => input === document.activeElement && document.getElementById(input.getAttribute("aria-describedby")).matches("[role=alert]")));
     await field(page, "name").fill("Ada");
+    assert.equal(await page.tab.locator(".q [role=alert]").count(), 0);
+    assert.equal(await field(page, "name").getAttribute("aria-describedby"), null);
     await field(page, "size").selectOption("m");
     await field(page, "count").fill("3");
     await field(page, "tags").fill("a\nb");
@@ -271,5 +251,21 @@ test("the demo agent's draft is edited and published", async () => {
   await page.has(".md", "Sources");
   await page.idle();
   await page.has(".plan", "All done");
+  await page.done();
+});
+
+test("a browser whose clock is wrong does not say how long a question has waited by it", async () => {
+  const context = await person();
+  await context.addInitScript(() => {
+    const { now } = Date;
+    Date.now = () => now() + 600_000;
+  });
+  const page = await chat(context, { assistant: "asking" });
+  await page.send(JSON.stringify(langchain(mail)));
+  await page.has(".q");
+  assert.doesNotMatch(await page.tab.locator(".q-h .num").innerText(), /min/);
+  await page.tab.reload();
+  await page.has(".q");
+  assert.doesNotMatch(await page.tab.locator(".q-h .num").innerText(), /min/);
   await page.done();
 });

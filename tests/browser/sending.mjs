@@ -57,6 +57,33 @@ test("what only the request could not reach is sent by itself, while the socket 
   await page.done();
 });
 
+test("a message with a large picture stays over a reload, and is sent once", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  await page.tab.route(COMMANDS, (route) => route.abort());
+  await page.send("two");
+  await page.tab.setInputFiles("input[type=file]", [{ name: "large.png", mimeType: "image/png", buffer: Buffer.alloc(3_990_000, "noise") }]);
+  await page.has(".chip", "large.png");
+  await page.send("three");
+  await mine(page, "three").locator(".sending", { hasText: /^Sent when the connection is back\.$/ }).waitFor();
+  await page.tab.reload();
+  await mine(page, "three").locator("img").waitFor();
+  await mine(page, "three").locator(".sending", { hasText: /^Sent when the connection is back\.$/ }).waitFor();
+  await page.tab.unroute(COMMANDS);
+  await mine(page, "three").locator(".sending:empty").waitFor({ state: "attached" });
+  await page.idle();
+  assert.deepEqual((await page.said()).map(plain), ["one", "two", "three"]);
+  const { values } = await (await fetch(`${url}/threads/${page.thread}/state`)).json();
+  const sent = values.messages.filter(({ type }) => type === "human").map(({ content }) => (typeof content === "string" ? content : content.map((block) => block.text ?? block.image_url.url.length)));
+  assert.deepEqual(sent, ["one", "two", ["three", 5_320_022]]);
+  await page.tab.waitForFunction(() => new Promise((resolve) => {
+    indexedDB.open("chat").onsuccess = ({ target: { result: database } }) => {
+      database.transaction("unsent").objectStore("unsent").count().onsuccess = ({ target }) => (database.close(), resolve(target.result === 0));
+    };
+  }));
+  await page.done();
+});
+
 test("a refused message stays over another thread and a reload, and is sent again, edited or removed", async () => {
   const page = await chat(await person(), { assistant: "obeying" });
   await page.ask("talk 1");
@@ -82,5 +109,28 @@ test("a refused message stays over another thread and a reload, and is sent agai
   await page.idle();
   assert.deepEqual(await page.said(), ["talk 1", "talk 3", "talk 5"]);
   assert.deepEqual((await page.state()).map(plain), ["w0", "w0 w1 w2", "w0 w1 w2 w3 w4"]);
+  await page.done();
+});
+
+/** The Enter that confirms composed text: Chromium tells it within the composition, Safari after it with the code 229. */
+const confirm = (field, how) => field.evaluate((element, more) => element.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true, ...more })), how);
+
+test("the Enter that confirms Japanese or Chinese text sends nothing, and the next one does", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const field = page.tab.locator("#message");
+  await field.fill("鳥は夜に鳴く");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }]) assert.ok(await confirm(field, how), "the browser does its own");
+  assert.equal(await page.tab.locator(".bubble").count(), 0);
+  await field.press("Enter");
+  await page.has(".md", "鳥は夜に鳴く");
+  await page.idle();
+  await mine(page, "鳥").getByRole("button", { name: "Edit" }).click();
+  const edited = page.tab.getByLabel("The message as it should be");
+  await edited.fill("蛙");
+  for (const how of [{ isComposing: true }, { keyCode: 229 }, { key: "Escape", keyCode: 229 }]) assert.ok(await confirm(edited, how));
+  assert.equal(await edited.inputValue(), "蛙");
+  await edited.press("Enter");
+  await page.has(".md", "蛙");
+  assert.deepEqual(await page.said(), ["蛙"]);
   await page.done();
 });

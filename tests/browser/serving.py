@@ -15,7 +15,10 @@ GRAPHS = {
     "agent": "deerflow_site.graphs.agent:graph",
     # Its name is one of the processes' graphs, which no browser uses.
     "asking": "tests.browser.graphs:asking",
-    **{name: f"tests.browser.graphs:{name}" for name in ("echo", "telling", "configured", "titled")},
+    **{
+        name: f"tests.browser.graphs:{name}"
+        for name in ("echo", "telling", "configured", "titled", "hostile")
+    },
     **{name: f"tests.browser.agents:{name}" for name in ("deep", "supervised", "swarm")},
 }
 #: A user who may look into runs.

@@ -51,11 +51,11 @@ export async function person({ width = 1280, height = 900, theme = "light", kept
   return context;
 }
 
-/** Open the chat, at a thread if one is given; it is ready when there is an element of the selector. */
-export async function chat(context, { thread = "", assistant = "", ready = "#message" } = {}) {
+/** Open the chat, at a thread if one is given; it is ready when there is an element of the selector. `origin` leads to the same site. */
+export async function chat(context, { thread = "", assistant = "", ready = "#message", origin = url } = {}) {
   const tab = await context.newPage();
   const page = new Chat(tab);
-  await tab.goto(`${url}/chat/${thread ? `${thread}/` : ""}`);
+  await tab.goto(`${origin}/chat/${thread ? `${thread}/` : ""}`);
   await tab.locator(ready).first().waitFor();
   if (assistant) await page.choose(assistant);
   return page;
@@ -75,20 +75,27 @@ export class Page {
   has = (selector, hasText) => this.tab.locator(selector, hasText === undefined ? {} : { hasText }).first().waitFor();
   gone = (selector) => this.tab.locator(selector).first().waitFor({ state: "hidden" });
 
-  /** The violations of axe's rules. */
-  async axe() {
+  /** The violations of axe's rules: of all, or of the named ones. */
+  async axe(rules) {
     // Without its styles a page breaks other rules.
     await this.tab.waitForLoadState("load");
-    await this.tab.evaluate(AXE);
-    const { violations } = await this.tab.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
+    if (!(await this.tab.evaluate(() => "axe" in window))) await this.tab.evaluate(AXE);
+    const { violations } = await this.tab.evaluate((runOnly) => window.axe.run(document, { resultTypes: ["violations"], preload: false, ...(runOnly ? { runOnly } : {}) }), rules);
     return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+  }
+
+  /** Log in on the page that asks for it, as the user who may look into runs. */
+  async login(password = "a good password") {
+    await this.tab.getByLabel("Username").fill("ada");
+    await this.tab.getByLabel("Password").fill(password);
+    await this.button("Log in").click();
   }
 
   /** Check for hidden problems: errors, violations of the policy, and requests to other hosts. */
   async done() {
     assert.deepEqual(this.complaints, []);
     assert.deepEqual(await this.tab.evaluate(() => window.violations), []);
-    const { host } = new URL(url);
+    const { host } = new URL(this.tab.url());
     assert.deepEqual(this.requests.filter((each) => /^(https?|wss?):/.test(each) && new URL(each).host !== host), []);
   }
 }
@@ -130,8 +137,14 @@ export class Chat extends Page {
 
   /** Send, and wait until the answer is complete. */
   async ask(text) {
+    await this.tab.fill("#message", text);
+    await this.enter();
+  }
+
+  /** Send what is written, and wait until the answer is complete. */
+  async enter() {
     const before = await this.tab.locator(".bubble").count();
-    await this.send(text);
+    await this.tab.locator("#message").press("Enter");
     await this.tab.waitForFunction((count) => document.querySelectorAll(".bubble").length > count, before);
     await this.idle();
   }
@@ -141,15 +154,14 @@ export class Chat extends Page {
 
   /** The text of the state's messages of the agent. */
   async state() {
-    const answer = await fetch(`${url}/threads/${this.thread}/state`);
-    const { values } = await answer.json();
+    const { values } = await this.tab.evaluate(async (address) => (await fetch(address)).json(), new URL(`../../threads/${this.thread}/state`, this.tab.url()).href);
     return values.messages.filter(({ type }) => type === "ai").map(({ content }) => (typeof content === "string" ? content : content.map(({ text }) => text ?? "").join("")));
   }
 }
 
-/** Request a fault of the server from the Python side: "kill", "start", "stop". */
-export async function fault(name) {
-  const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST" });
+/** Request a fault of the server from the Python side: "kill", "start", "stop", and those of test_chat.py. */
+export async function fault(name, body) {
+  const response = await fetch(`${process.env.CONTROL_URL}/${name}`, { method: "POST", body });
   assert.equal(response.status, 200, await response.text());
 }
 

@@ -12,7 +12,7 @@ from tests.clients.control import NODE_OPTIONS, failures
 from tests.support.requirements import require
 
 
-@pytest.mark.parametrize("script", ["protocol", "outbox"])
+@pytest.mark.parametrize("script", ["protocol", "outbox", "session", "connection"])
 def test_protocol(script: str) -> None:
     require(None if shutil.which("node") else "Node.js is not installed")
     command = ["node", *NODE_OPTIONS, f"{script}.mjs"]

@@ -1,5 +1,5 @@
 // An answer on the page: it streams, is stopped, continues after a reload and beside another tab, and waits in the queue.
-import { assert, chat, person, plain, test, url, within } from "./site.mjs";
+import { assert, chat, long, person, plain, test, url, within } from "./site.mjs";
 
 const WORDS = (count) => Array.from({ length: count }, (_, place) => `w${place}`).join(" ");
 
@@ -151,18 +151,81 @@ test("tools and subgraphs are cards, and a failure says why", async () => {
   await page.done();
 });
 
+/** How far the log is from its end, in pixels. */
+const left = (page) => page.tab.locator(".log").evaluate((log) => log.scrollHeight - log.scrollTop - log.clientHeight);
+
+/** Record in each frame where an element stands that can be seen now; `moved` returns the different places. */
+async function fixed(page, selector) {
+  await page.tab.evaluate((wanted) => {
+    const log = document.querySelector(".log");
+    const { top, bottom } = log.getBoundingClientRect();
+    const isSeen = (element) => element.getBoundingClientRect().top >= top && element.getBoundingClientRect().top < bottom;
+    const element = [...log.querySelectorAll(wanted)].find(isSeen);
+    window.places = new Set();
+    const look = () => {
+      window.places.add(`${element.getBoundingClientRect().top}`);
+      requestAnimationFrame(look);
+    };
+    look();
+  }, selector);
+  return { moved: () => page.tab.evaluate(() => [...window.places]) };
+}
+
 test("it follows what is added only from the end of the log", async () => {
-  const page = await chat(await person({ height: 500 }), { assistant: "echo" });
-  await page.ask(Array.from({ length: 60 }, (_, place) => `Paragraph ${place}.`).join("\n\n"));
+  const page = await chat(await person({ height: 500 }), { assistant: "obeying" });
   const log = page.tab.locator(".log");
-  assert.ok(await log.evaluate((element) => element.scrollHeight - element.scrollTop - element.clientHeight < 5));
-  await log.evaluate((element) => element.scrollTo(0, 100));
+  await page.ask("talk 600");
+  assert.ok((await left(page)) < 5);
+  await page.send("talk 2000 0.01");
+  await page.has(".md.growing", "w20 ");
+  await log.evaluate((element) => element.scrollTo(0, element.scrollHeight - element.clientHeight - 150));
   await page.button("To the newest").waitFor();
-  await page.send("Something else.");
-  await page.idle();
-  await log.evaluate((element) => element.scrollTo(0, 100));
+  const before = await left(page);
+  const place = await fixed(page, ".md, .bubble, .acts");
+  // Several lines grow below, and nothing moves.
+  await page.tab.waitForFunction((distance) => {
+    const element = document.querySelector(".log");
+    return element.scrollHeight - element.scrollTop - element.clientHeight > distance + 100;
+  }, before);
+  assert.equal((await place.moved()).length, 1, `It moved: ${await place.moved()}`);
   await page.button("To the newest").click();
   await page.tab.waitForFunction(() => document.querySelector(".newest").hidden);
+  await page.tab.waitForFunction(() => {
+    const element = document.querySelector(".log");
+    return element.scrollHeight - element.scrollTop - element.clientHeight < 2;
+  });
+  // From there it follows again.
+  const height = await log.evaluate((element) => element.scrollHeight);
+  await page.tab.waitForFunction((grown) => document.querySelector(".log").scrollHeight > grown + 60, height);
+  assert.ok((await left(page)) < 60);
+  assert.ok(await page.tab.locator(".newest").isHidden());
+  await page.button("Stop").click();
+  await page.idle();
+  await page.done();
+});
+
+test("what is read of a long thread stays where it is while older messages follow", async () => {
+  const thread = await long(600, "obeying");
+  const context = await person({ height: 500 });
+  // The page does the rest of its work when the test lets it: once a frame.
+  await context.addInitScript(() => {
+    const works = [];
+    window.requestIdleCallback = (act) => works.push(act);
+    window.work = () => {
+      works.shift()?.();
+      requestAnimationFrame(window.work);
+    };
+  });
+  const page = await chat(context, { thread, ready: ".answer" });
+  await page.tab.mouse.move(700, 250);
+  await page.tab.evaluate(() => window.work());
+  await page.tab.mouse.wheel(0, -400);
+  await page.button("To the newest").waitFor();
+  const place = await fixed(page, ".bubble");
+  await page.tab.waitForFunction(() => document.querySelectorAll(".bubble").length === 300);
+  assert.equal((await place.moved()).length, 1, `It moved: ${await place.moved()}`);
+  assert.ok(await page.button("To the newest").isVisible());
+  await page.done();
 });
 
 test("whoever may look into runs is led from an answer to its run", async () => {
@@ -170,9 +233,7 @@ test("whoever may look into runs is led from an answer to its run", async () => 
   await page.ask("talk 2");
   assert.equal(await page.tab.locator(".run-link:visible").count(), 0);
   await page.tab.goto(`${url}/login/`);
-  await page.tab.getByLabel("Username").fill("ada");
-  await page.tab.getByLabel("Password").fill("a good password");
-  await page.button("Log in").click();
+  await page.login();
   await page.tab.locator("#message").waitFor();
   await page.choose("obeying");
   await page.ask("talk 2");

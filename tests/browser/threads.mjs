@@ -60,6 +60,27 @@ test("a thread is found by its messages, which are shown", async () => {
   await page.done();
 });
 
+test("what is in the archive is found too, and says where it is", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const place = crypto.randomUUID().slice(0, 8);
+  await page.ask(`The godwits leave ${place} in autumn`);
+  await menu(page, "Archive");
+  await entry(page, place).waitFor({ state: "detached" });
+  const heading = async () => {
+    await page.has(".snippet mark", place);
+    assert.equal(await page.tab.locator("[data-thread]").count(), 1);
+    return page.tab.locator("#threads h2").allInnerTexts();
+  };
+  await page.tab.locator("#find").fill(`godwits ${place}`);
+  assert.deepEqual(await heading(), ["Archive"]);
+  assert.equal(await page.tab.locator(".none").count(), 0);
+  await page.button("Archive").click();
+  assert.deepEqual(await heading(), ["Today"]);
+  await menu(page, "Take out of the archive");
+  await page.tab.locator("#threads h2", { hasText: "Not archived" }).waitFor();
+  await page.done();
+});
+
 test("a thread that is deleted elsewhere says so", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("Not for long");
@@ -67,6 +88,26 @@ test("a thread that is deleted elsewhere says so", async () => {
   await page.has(".empty", "This thread is not here");
   assert.equal(await page.tab.locator("#title").innerText(), "No thread");
   assert.equal(await page.tab.locator(".head button:visible").count(), 0, "There is nothing to be done with it.");
+});
+
+test("a thread that was deleted while the page was away is not created again, and what was written to it is shown", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("Not for long");
+  const { thread } = page;
+  await page.tab.route("**/threads/*/commands", (route) => route.abort());
+  await page.tab.context().setOffline(true);
+  await page.tab.evaluate(() => window.dispatchEvent(new Event("offline")));
+  await page.has(".banner", "You are offline");
+  await page.send("To nobody");
+  await page.has(".sending", "Sent when the connection is back.");
+  await page.tab.fill("#message", "half written");
+  await fetch(`${url}/threads/${thread}`, { method: "DELETE" });
+  await page.tab.unroute("**/threads/*/commands");
+  await page.tab.context().setOffline(false);
+  await page.has(".empty", "This thread is not here");
+  assert.deepEqual(await page.tab.locator(".empty .kept").allInnerTexts(), ["To nobody", "half written"]);
+  assert.equal((await fetch(`${url}/threads/${thread}`)).status, 404);
+  assert.deepEqual(await page.axe(), []);
 });
 
 test("a thread is exported as Markdown and JSON", async () => {

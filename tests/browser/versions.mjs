@@ -1,5 +1,5 @@
 // Versions of a message: regenerated or edited, picked, kept over a reload, continued.
-import { assert, chat, person, plain, test, url } from "./site.mjs";
+import { assert, chat, fault, person, plain, test, url } from "./site.mjs";
 
 async function edit(page, place, text) {
   await page.tab.locator(".me").nth(place).getByRole("button", { name: "Edit" }).click();
@@ -41,6 +41,21 @@ test("the first message and a later one are edited, picked and gone on from", as
   await page.done();
 });
 
+test("what is made at an older version is what a reload shows", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  await edit(page, 0, "two");
+  await pick(page, 0, "Previous version");
+  await page.tab.waitForFunction(() => location.search.startsWith("?at="));
+  await edit(page, 0, "three");
+  assert.deepEqual(await picks(page), ["3 / 3"]);
+  assert.equal(new URL(page.tab.url()).search, "");
+  await page.tab.reload();
+  await page.tab.locator(".pick .num", { hasText: "3 / 3" }).locator("visible=true").waitFor();
+  assert.deepEqual(await page.said(), ["three"]);
+  await page.done();
+});
+
 test("an answer is given again, as another version", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("once more");
@@ -79,5 +94,22 @@ test("messages of other clients have versions too, also those that waited for ea
   await pick(page, 1, "Previous version");
   await page.tab.locator(".bubble", { hasText: /^two$/ }).waitFor();
   assert.deepEqual(await page.said(), ["one", "two", "one"]);
+  await page.done();
+});
+
+test("a message is edited also if 250 runs have followed it", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  await page.ask("one");
+  await page.ask("two");
+  await fault("fill", page.thread);
+  await page.tab.reload();
+  await page.has(".bubble", "two");
+  await edit(page, 1, "two again");
+  assert.deepEqual(await picks(page), ["2 / 2"]);
+  await edit(page, 0, "one again");
+  await pick(page, 0, "Previous version");
+  await page.has(".bubble", "two again");
+  assert.deepEqual(await picks(page), ["1 / 2", "2 / 2"]);
+  assert.equal(page.requests.filter((each) => each.includes("runs/?before=")).length, 1);
   await page.done();
 });

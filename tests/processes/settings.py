@@ -20,6 +20,7 @@ RUNS = {
     "SWEEP": 0.5,
     "POLL": 0.2,
     "STREAM_HEARTBEAT": 0.2,
+    "IDENTITY_CHECK": 1.0,
     # Several busy servers share a small machine here.
     "LOOP_ALARM": 10.0,
     **json.loads(os.environ.get("RUN_SETTINGS") or "{}"),

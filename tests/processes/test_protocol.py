@@ -222,6 +222,13 @@ def test_a_socket_ends_with_its_thread(site: Site, server: str) -> None:
             client.receive()
         assert closed.value.rcvd is not None
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4404, "The thread was deleted.")
+    # Whoever was away then learns it too.
+    with socket(process, thread) as client:
+        with pytest.raises(ConnectionClosed) as closed:
+            client.command("subscription.subscribe", channels=CHANNELS, since=1)
+            client.receive()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 4404
 
 
 @pytest.mark.parametrize("server", UNDER)

@@ -11,7 +11,9 @@ from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from runs.assistants import system_assistant_id
+from runs.encoding import encode
 from runs.models import Assistant, Run, RunEvent, Worker
+from runs.protocols.agent.items import MODEL, PACK, pack
 from threads.models import Thread
 
 numbers = itertools.count(1)
@@ -93,6 +95,12 @@ def make_events(run: Run, count: int, *, event: str = "values", data: str = "{}"
         RunEvent(run=run, epoch=1, seq=number, event=event, data=data, created_at=now)
         for number in range(1, count + 1)
     )
+
+
+def say_usage(run: Run, usage: Any) -> None:
+    """Add a call of a model to a run's log, with what the model said of its tokens."""
+    notes = [{"event": "start", "id": "1", "name": "big"}, {"event": "end", "id": "1", "usage": usage}]
+    make_events(run, 1, event=PACK, data=pack([encode([MODEL, [], 0, note]) for note in notes]))
 
 
 def orphan(**fields: Any) -> Run:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from tests.worst.shapes import SHAPES, Shape, of_schema
+from tests.worst.shapes import OF_FIELDS, SHAPES, Shape, of_schema
 
 #: Sizes of a body, or of a value in it: up to the body's limit; below the limit of an item.
 SIZES = {"8 MB": 8 * 1024 * 1024 - 2000, "0.9 MB": 900_000}
@@ -21,6 +21,7 @@ RUN = {"assistant_id": "talking", "input": {"messages": []}, "multitask_strategy
 BODIES: dict[str, Any] = {
     "POST /assistants": {"graph_id": "talking"},
     "POST /assistants/{}/latest": {"version": 1},
+    "POST /threads": {"metadata": {"graph_id": "talking"}},
     "POST /threads/prune": {"thread_ids": ["00000000-0000-4000-8000-000000000000"]},
     "POST /threads/{}/state": {"values": {"messages": []}, "as_node": "talk"},
     "POST /threads/{}/state/checkpoint": {"checkpoint": {}},
@@ -29,7 +30,7 @@ BODIES: dict[str, Any] = {
     "POST /runs/crons": {**RUN, "schedule": "0 0 1 1 *"},
     "POST /threads/{}/runs/crons": {**RUN, "schedule": "0 0 1 1 *"},
     "POST /runs/batch": [RUN],
-    "PUT /store/items": {"namespace": ["worst"], "key": "k", "value": {}},
+    "PUT /store/items": {"namespace": ["worst"], "key": "k", "value": {"text": ["9" * 900_000]}},
     "DELETE /store/items": {"namespace": ["worst"], "key": "k"},
     "POST /store/items/search": {"namespace_prefix": []},
     **dict.fromkeys(
@@ -80,7 +81,7 @@ def _bodies(key: str, schema: dict[str, Any], named: dict[str, Any]) -> Iterator
             if SAME.search(key):
                 # One shape for each field, and each shape once.
                 shapes = dict(list(shapes.items())[position :: len(fields)])
-            for shape, make in shapes.items():
+            for shape, make in (shapes | OF_FIELDS.get(name, {})).items():
                 yield f"{shape} as {name}, {size}", _around(base, name, make, number)
 
 

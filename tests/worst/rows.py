@@ -10,6 +10,8 @@ from tests.worst.watching import Connection
 
 #: Rows of each kind, each a little below the limit of its kind: together more than a page may have.
 ROWS, SIZE = 12, 900_000
+#: Items of the store, which together are several pages.
+ITEMS = 30
 PARAMETER = re.compile(r"{(\w+)}")
 CRON = {"assistant_id": "talking", "input": {"messages": []}, "schedule": "0 0 1 1 *"}
 
@@ -34,9 +36,12 @@ class Rows:
             thread = self.send("POST", "/threads", {"metadata": {"graph_id": "talking", "number": number}})
             self.send("POST", f"/threads/{thread['thread_id']}/state", {"values": message, "as_node": "talk"})
             self.send("POST", "/assistants", {"graph_id": "talking", "context": {"text": text[: SIZE // 2]}})
-            item = {"namespace": ["large", str(number)], "key": "k", "value": {"text": text}, "index": False}
-            self.send("PUT", "/store/items", item)
             self.send("POST", "/runs/crons", {**CRON, "input": {"text": text}})
+        for number in range(ITEMS):
+            # Texts that comparisons read as a number, and in which a search finds beginnings everywhere.
+            value = {"n": "9" * (SIZE // 2), "text": '"' * (SIZE // 4)}
+            item = {"namespace": ["large", str(number)], "key": "k", "value": value, "index": False}
+            self.send("PUT", "/store/items", item)
         path = f"/threads/{thread['thread_id']}"
         for _ in range(ROWS):
             self.send("POST", f"{path}/state", {"values": message, "as_node": "talk"})

@@ -51,6 +51,13 @@ def bottomless(size: int) -> bytes:
     return b"[" * size
 
 
+def places(size: int) -> bytes:
+    """Checkpoints by namespaces."""
+    checkpoint = b'"00000000-0000-4000-8000-000000000000"'
+    names = (b'"k%d":%s' % (number, checkpoint) for number in range(max(1, min(NAMES, size // 48))))
+    return b"{" + b",".join(names) + b"}"
+
+
 def table(size: int) -> bytes:
     """Lists beside lists, which a comparison of each with each multiplies."""
     row = b"[" + b",".join([b"9"] * 300) + b"]"
@@ -79,6 +86,12 @@ def blocks(size: int) -> bytes:
     part = b'{"type":"text","text":"a"}'
     parts = b",".join([part] * max(1, min(CONTAINERS, size // (len(part) + 1))))
     return b'{"messages":[{"role":"user","content":[' + parts + b"]}]}"
+
+
+def inside(template: str, make: Shape) -> Shape:
+    """A value at the place of `@` in JSON."""
+    before, _, after = template.partition("@")
+    return lambda size: before.encode() + make(size) + after.encode()
 
 
 def secrets(size: int) -> bytes:
@@ -119,6 +132,49 @@ SHAPES: dict[str, Shape] = {
     "one strange message": message("a-"),
     "messages": messages,
     "blocks": blocks,
+}
+
+#: More messages than an input may have, as small as they can be.
+SMALL_MESSAGES = inside('{"messages":@}', many('"a"'))
+
+#: What costs much in a field of this name alone, whatever the route.
+OF_FIELDS: dict[str, dict[str, Shape]] = {
+    "command": {
+        # Each is prepared for each task of a step.
+        "targets": inside('{"goto":@}', many('{"node":"talk","input":{}}', CONTAINERS // 2)),
+        "messages in pairs": inside('{"update":[["messages",@]]}', many('"a"')),
+        "names": inside('{"update":@}', allowed_keys),
+        "pairs": inside('{"update":@}', many('["messages",[]]', CONTAINERS // 2)),
+        "packets": inside('{"update":{"__pregel_tasks":@}}', many("1")),
+        "sent messages": inside('{"goto":{"node":"talk","input":@}}', SMALL_MESSAGES),
+    },
+    "checkpoint": {
+        "places": inside('{"checkpoint_map":@}', places),
+        "long namespace": inside(
+            '{"checkpoint_id":"00000000-0000-4000-8000-000000000000","checkpoint_ns":@}', text("a|")
+        ),
+    },
+    "filter": {
+        # Digits of two bytes each, and a name that begins anew at each character of an item.
+        "comparison": inside('{"n":{"$gt":@}}', text("\u0661")),
+        "short comparison": inside('{"n":{"$gt":@}}', lambda size: text("1")(1000)),
+        "name": lambda size: b"{" + text('\\"')(size // 4) + b':"x"}',
+    },
+    "index": {
+        "long path": inside("[@]", text("a.")),
+        "fields": lambda size: b'["{' + b",".join([b"text"] * 500) + b'}"]',
+        "few fields": lambda size: b'["{' + b",".join([b"text"] * 32) + b'}"]',
+    },
+    "input": {"small messages": SMALL_MESSAGES},
+    "values": {"small messages": SMALL_MESSAGES},
+    "supersteps": {
+        "small messages": inside('[{"updates":[{"as_node":"talk","values":@}]}]', SMALL_MESSAGES),
+        "updates by supersteps": many(
+            '{"updates":[' + ",".join(['{"as_node":"talk","values":{"messages":[]}}'] * 100) + "]}", 1000
+        ),
+        "supersteps": many('{"updates":[{"as_node":"talk","values":{"messages":[]}}]}', 1000),
+        "updates": inside('[{"updates":@}]', many('{"as_node":"talk","values":{"messages":[]}}', 100)),
+    },
 }
 
 

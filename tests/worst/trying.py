@@ -22,6 +22,8 @@ SECONDS, TIMES = 0.1, 100
 WAITING = 20
 #: By how much the process may grow, in times of what was sent and answered; and in bytes, for what allocators keep.
 GROWTH, SLACK = 10, 48 * 1024 * 1024
+#: Bytes of a list's page: `RUNS["PAGE_LIMIT"]`, and what is around its rows.
+PAGE = 11 * 1024 * 1024
 #: How long a request may take, runs that it starts included, and how long a stream is read, in seconds.
 LONGEST, STREAMED = 20.0, 1.0
 #: Paths of what waits for a run, which may not end.
@@ -46,7 +48,7 @@ class Trial:
         self._process, self._watch = process, watch
         self._connection, self._others = connect(process), connect(process)
         self.rows = Rows(self._others)
-        self.tried = 0
+        self.tried = self._answered = 0
 
     def close(self) -> None:
         self._connection.close()
@@ -65,14 +67,17 @@ class Trial:
         """What a request exceeds each time that it is sent; None if nothing."""
 
         def send() -> tuple[int, int]:
-            status, answered = self._send(request, path, body)
-            return status, len(body or b"") + answered
+            status, self._answered = self._send(request, path, body)
+            return status, len(body or b"") + self._answered
 
         body = request.body() if request.body is not None else None
         said = None
         for _ in range(TRIES):
             path = self.rows.named(request.path, request.method)
-            if (said := self.watched(send, again=said is not None)) is None:
+            said = self.watched(send, again=said is not None)
+            if self._answered > PAGE:
+                return f"it was answered with {self._answered >> 20} MB"
+            if said is None:
                 return None
         return said
 

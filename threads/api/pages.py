@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import TypeVar
 
 from django.conf import settings as django_settings
-from django.db.models import F, Func, IntegerField, Model, QuerySet, Value
+from django.db.models import F, Model, QuerySet, Value
 from django.db.models.functions import Coalesce
+
+from threads.db.sizes import Size, fitting
 
 M = TypeVar("M", bound=Model)
 
 #: The default of `RUNS["PAGE_LIMIT"]`.
 PAGE_LIMIT = 10 * 1024 * 1024
-
-
-class Size(Func):
-    """Bytes of a text. PostgreSQL knows the size of an out-of-line value without reading it."""
-
-    function = "octet_length"
-    output_field = IntegerField()
-
-    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
-        return self.as_sql(compiler, connection, template="length(CAST(%(expressions)s AS BLOB))", **context)
 
 
 def rows_of_page(
@@ -50,16 +42,6 @@ def rows_of_page(
     read = ordered.model._default_manager.filter(pk__in=kept).only(*columns)
     by_pk = {row.pk: row for row in read}
     return [by_pk[pk] for pk in kept if pk in by_pk], len(there) > len(kept)
-
-
-def fitting(sizes: Sequence[int], most: int) -> int:
-    """Return how many of the first rows fit into `most` bytes; at least one, if there is one."""
-    total = 0
-    for number, size in enumerate(sizes):
-        total += size
-        if most and total > most:
-            return max(1, number)
-    return len(sizes)
 
 
 def page_limit() -> int:

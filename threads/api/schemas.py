@@ -94,6 +94,20 @@ Shown = Literal[
 ]
 
 
+#: Maximum supersteps of a new thread, and maximum updates of all of them.
+MOST_STEPS, MOST_UPDATES = 1000, 1000
+
+
+def _few_updates(steps: Any) -> Any:
+    """Refuse too many updates before each of them is validated."""
+    updates = (
+        [step.get("updates") for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
+    )
+    if sum(len(each) for each in updates if isinstance(each, list)) > MOST_UPDATES:
+        raise ValueError(f"should have at most {MOST_UPDATES} updates together")
+    return steps
+
+
 class StateUpdate(Schema):
     """One update of a superstep: the return value of a node, or a command."""
 
@@ -121,9 +135,11 @@ class ThreadCreate(Schema):
     ttl: TimeToLive | None = Field(
         None, description="How long to keep the thread after its last activity, in minutes."
     )
-    supersteps: Annotated[list[Superstep], Field(max_length=1000)] = Field(
-        [],
-        description="Updates that make the thread's initial state; `metadata.graph_id` names its graph.",
+    supersteps: Annotated[list[Superstep], Field(max_length=MOST_STEPS), BeforeValidator(_few_updates)] = (
+        Field(
+            [],
+            description="Updates that make the thread's initial state; `metadata.graph_id` names its graph.",
+        )
     )
 
 

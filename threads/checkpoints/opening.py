@@ -22,6 +22,7 @@ from threads.checkpoints.pruning import Pruning
 from threads.checkpoints.rows import Batch
 from threads.checkpoints.sqlite import copying as sqlite_copying
 from threads.checkpoints.sqlite import direct as sqlite
+from threads.checkpoints.sqlite import landing
 from threads.checkpoints.sqlite.pruning import SqlitePruning
 from threads.checkpoints.sqlite.storage import open_sqlite
 from threads.checkpoints.storage import CheckpointStorage
@@ -58,14 +59,14 @@ def open_pruning(*, file: str | Path) -> Pruning:
 
 
 def land(batch: Batch, *, file: str | Path) -> None:
-    """Write a draft's rows.
+    """Write a draft's rows, which become visible with the commit of the caller's transaction, or never.
 
-    The caller's transaction has locked the thread and set the draft's epoch.
+    The transaction has locked the thread and set the draft's epoch.
     """
     if connection.vendor == "postgresql":
         postgres.land(batch)
     else:
-        sqlite.land(batch, Path(file))
+        landing.land(batch, Path(file))
 
 
 def parts_of(source: UUID, *, file: str | Path) -> list[Part]:

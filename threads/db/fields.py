@@ -8,6 +8,8 @@ import orjson
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from threads.db.plain import plain
+
 if TYPE_CHECKING:
     AnyTextField = models.TextField[Any, Any]
 else:
@@ -20,7 +22,7 @@ class Encoded(str):
     __slots__ = ()
 
 
-def _plain(value: Any) -> Any:
+def _converted(value: Any) -> Any:
     """An object of a graph as JSON: a run must not stay unsettled because of what its state holds."""
     dump = getattr(value, "model_dump", None)
     return dump() if callable(dump) else str(value)
@@ -29,7 +31,7 @@ def _plain(value: Any) -> Any:
 class TextJSONField(AnyTextField):
     """JSON kept as the text that was written; the database neither parses nor reorders it.
 
-    For payloads that no query inspects. A jsonb column would reorder keys, reject NUL, and cost a
+    For payloads that no query inspects; lone surrogates are replaced. A jsonb column would reorder keys, reject NUL, and cost a
     parse.
     """
 
@@ -46,4 +48,7 @@ class TextJSONField(AnyTextField):
     def get_prep_value(self, value: Any) -> str | None:
         if value is None or isinstance(value, Encoded):
             return value
-        return orjson.dumps(value, default=_plain).decode()
+        try:
+            return orjson.dumps(value, default=_converted).decode()
+        except (TypeError, ValueError, RecursionError):
+            return orjson.dumps(plain(value, _converted)).decode()

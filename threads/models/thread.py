@@ -51,6 +51,9 @@ class Thread(models.Model):
     #: Since when `values` lag behind the checkpoints, because a run's final state could not be read
     #: (`runs.states.refresh`).
     stale_since = models.DateTimeField(null=True)
+    #: How often reading them has begun since then without an end, because a graph may kill the process that
+    #: opens it; None for never.
+    refreshes = models.SmallIntegerField(null=True)
     #: Interrupts waiting for an answer: {task id: [{"id", "value"}, …]}.
     interrupts = TextJSONField(default=dict)
     #: {"error": class, "message": …} when the last run failed.

@@ -10,14 +10,15 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import get_text_at_path, tokenize_path
 
 from threads.db.executors import embedders, executed_by
+from threads.db.text import is_text
 from threads.store.exceptions import EmbeddingFailed, InvalidIndex
-from threads.store.namespaces import is_text
 from threads.store.vectors import pack, unit
 
 #: The path of a whole value.
 WHOLE = "$"
-#: The most paths that a put may name, and the most texts of an item that are embedded.
-MOST_PATHS, MOST_TEXTS = 32, 100
+#: The most paths that a put may name, the fields of a path such as `{title,text}` counted one by one; the most
+#: characters of a path, and the most texts of an item that are embedded.
+MOST_PATHS, LONGEST_PATH, MOST_TEXTS = 32, 512, 100
 
 #: The paths of a put: None for the configured ones, False for none.
 Paths = Sequence[str] | bool | None
@@ -38,16 +39,20 @@ class Index:
         object.__setattr__(self, "tokens", _tokens(self.fields))
 
     def texts(self, value: Mapping[str, Any], paths: Paths) -> list[str]:
-        """The texts of a value to embed.
+        """The texts of a value to embed. For a large value this takes a while: not for the event loop.
 
         Raises InvalidIndex for invalid paths, and for too many texts.
         """
         if paths is False:
             return []
         tokens = self.tokens if paths is None or paths is True else _tokens(check_paths(paths))
-        found = [text for each in tokens for text in get_text_at_path(value, each) if text]
-        if len(found) > MOST_TEXTS:
-            raise InvalidIndex(f"The index leads to {len(found)} texts; at most {MOST_TEXTS} are embedded.")
+        found: list[str] = []
+        for each in tokens:
+            found += filter(None, get_text_at_path(value, each))
+            if len(found) > MOST_TEXTS:
+                raise InvalidIndex(
+                    f"The index leads to {len(found)} texts or more; at most {MOST_TEXTS} are embedded."
+                )
         return found
 
     async def vectors(self, texts_of_items: Sequence[Sequence[str]]) -> list[bytes]:
@@ -103,8 +108,11 @@ def check_paths(paths: Any) -> Sequence[str]:
     """A put's paths. Raises InvalidIndex if they are invalid."""
     if not isinstance(paths, list | tuple) or not all(isinstance(each, str) for each in paths):
         raise InvalidIndex("An index is false, or a list of paths such as 'text' and 'messages[*].content'.")
-    if len(paths) > MOST_PATHS or not all(map(is_text, paths)):
+    # Each field of a path is looked up, and written as JSON, on its own.
+    if sum(1 + path.count(",") for path in paths) > MOST_PATHS or not all(map(is_text, paths)):
         raise InvalidIndex(f"An index has at most {MOST_PATHS} paths, without control characters.")
+    if any(len(path) > LONGEST_PATH for path in paths):
+        raise InvalidIndex(f"A path of an index has at most {LONGEST_PATH} characters.")
     return paths
 
 

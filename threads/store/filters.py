@@ -18,70 +18,84 @@ from threads.store.exceptions import InvalidFilter
 
 ORDER: dict[str, Callable[[Any, Any], bool]] = {"$gt": gt, "$gte": ge, "$lt": lt, "$lte": le}
 OPERATORS = ("$eq", "$ne", *ORDER)
+#: Maximum characters of a text that is compared, and of one that is read as a number.
+LONGEST = 1000
+#: Maximum characters of a fragment. SQLite looks for it at each character of an item.
+FRAGMENT = 256
+
+#: Whether a value of an item is what a part of the filter wants.
+Condition = Callable[[Any], bool]
 
 
-def check(wanted: Mapping[str, Any] | None) -> None:
-    """Raise InvalidFilter with the reason if the filter is invalid."""
+def condition(wanted: Mapping[str, Any] | None) -> Condition:
+    """What an item's value must be; it is asked once for each row. Raises InvalidFilter with the reason."""
     try:
         orjson.dumps(wanted)
     except TypeError as error:
         raise InvalidFilter(f"The filter is not JSON: {error}.") from None
-    for value in (wanted or {}).values():
-        _check(value)
+    return _of_keys({key: _condition(each) for key, each in (wanted or {}).items()})
 
 
-def _check(wanted: Any) -> None:
-    if not isinstance(wanted, Mapping):
-        return
-    if not _compares(wanted):
-        for value in wanted.values():
-            _check(value)
-        return
-    for operator, operand in wanted.items():
-        if operator not in OPERATORS:
-            raise InvalidFilter(
-                f"The filter's operator {operator!r} is not known; there are {', '.join(OPERATORS)}."
-            )
-        if operator in ORDER and not isinstance(operand, int | float | str):
-            raise InvalidFilter(f"The filter's {operator} needs a number or a text.")
-
-
-def matches(value: Mapping[str, Any], wanted: Mapping[str, Any] | None) -> bool:
-    """Whether an item's value matches all conditions of a filter."""
-    return all(_agrees(value.get(key), each) for key, each in (wanted or {}).items())
-
-
-def _agrees(found: Any, wanted: Any) -> bool:
+def _condition(wanted: Any) -> Condition:
     if isinstance(wanted, Mapping):
-        if _compares(wanted):
-            return all(_compare(found, operator, operand) for operator, operand in wanted.items())
-        return isinstance(found, Mapping) and all(
-            _agrees(found.get(key), each) for key, each in wanted.items()
-        )
+        if any(key.startswith("$") for key in wanted):
+            return _all([_comparison(operator, operand) for operator, operand in wanted.items()])
+        return _of_keys({key: _condition(each) for key, each in wanted.items()})
     if isinstance(wanted, list | tuple):
-        return (
-            isinstance(found, list)
-            and len(found) == len(wanted)
-            and all(_agrees(each, other) for each, other in zip(found, wanted, strict=True))
-        )
-    return _same(found, wanted)
+        return _of_items([_condition(each) for each in wanted])
+    return lambda found: _same(found, wanted)
 
 
-def _compares(wanted: Mapping[str, Any]) -> bool:
-    return any(key.startswith("$") for key in wanted)
+def _all(conditions: list[Condition]) -> Condition:
+    return lambda found: all(holds(found) for holds in conditions)
 
 
-def _compare(found: Any, operator: str, operand: Any) -> bool:
+def _of_keys(conditions: Mapping[str, Condition]) -> Condition:
+    return lambda found: (
+        isinstance(found, Mapping) and all(holds(found.get(key)) for key, holds in conditions.items())
+    )
+
+
+def _of_items(conditions: list[Condition]) -> Condition:
+    return lambda found: (
+        isinstance(found, list)
+        and len(found) == len(conditions)
+        and all(holds(each) for holds, each in zip(conditions, found, strict=True))
+    )
+
+
+def _comparison(operator: str, operand: Any) -> Condition:
     """Compare numbers, also those written as text; compare two other texts by their characters.
 
     All comparisons are false for values that cannot be compared, such as a missing key.
     """
-    if operator in ("$eq", "$ne"):
-        return _same(found, operand) is (operator == "$eq")
+    if operator not in OPERATORS:
+        raise InvalidFilter(
+            f"The filter's operator {operator!r} is not known; there are {', '.join(OPERATORS)}."
+        )
+    if operator not in ORDER:
+        return lambda found: _same(found, operand) is (operator == "$eq")
+    if not isinstance(operand, int | float | str):
+        raise InvalidFilter(f"The filter's {operator} needs a number or a text.")
+    if isinstance(operand, str) and len(operand) > LONGEST:
+        raise InvalidFilter(f"The text of the filter's {operator} has at most {LONGEST} characters.")
+    compare, number = ORDER[operator], _number(operand)
+
+    def holds(found: Any) -> bool:
+        if number is not None and (other := _number(found)) is not None:
+            return compare(other, number)
+        return isinstance(found, str) and isinstance(operand, str) and compare(found, operand)
+
+    return holds
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str) and len(value) > LONGEST:
+        return None
     try:
-        return ORDER[operator](float(found), float(operand))
+        return float(value)
     except (TypeError, ValueError):
-        return isinstance(found, str) and isinstance(operand, str) and ORDER[operator](found, operand)
+        return None
 
 
 def _same(found: Any, wanted: Any) -> bool:
@@ -99,7 +113,7 @@ def fragments(wanted: Mapping[str, Any] | None) -> Iterator[str]:
     for key, each in (wanted or {}).items():
         text = each.get("$eq") if isinstance(each, Mapping) else each
         if isinstance(text, str):
-            yield f"{encode(key)}:{encode(text)}"
+            yield f"{encode(key)}:{encode(text)}"[:FRAGMENT]
 
 
 def encode(value: Any) -> str:

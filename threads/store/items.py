@@ -9,13 +9,14 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connection
-from django.db.models import Q, Value
+from django.db.models import F, Q, Value
 from django.db.models.functions import StrIndex
 from langgraph.store.base import Item
 
 from threads.db import clock
 from threads.db.ids import user_parameter
 from threads.db.namespaces import Namespace, below, decode, encode
+from threads.db.sizes import Size, bounded, fitting
 from threads.filters import shares
 from threads.models import StoreItem
 from threads.models.item import StoreItemQuerySet
@@ -23,6 +24,8 @@ from threads.models.querysets import Principal
 
 #: The most rows that one statement reads or writes.
 PAGE = 500
+#: The most bytes of the rows of a page.
+PAGE_BYTES = 10 * 1024 * 1024
 #: A refresh that would extend the expiry by less than this share of the time to live is skipped, so that most
 #: reads write nothing.
 WORTH_REFRESHING = 0.01
@@ -44,6 +47,8 @@ class Found(NamedTuple):
     updated_at: datetime
     ttl_minutes: float | None
     expires_at: datetime | None
+    #: Bytes of the value.
+    size: int
 
     def item(self) -> dict[str, Any]:
         """The arguments of LangGraph's `Item`."""
@@ -62,7 +67,7 @@ def get(
     """The items at these places; those to refresh have a new expiry."""
     found: dict[Place, Found] = {}
     for part in parts(places):
-        rows = _live(principal).filter(at(part)).values_list(*Found._fields)
+        rows = _live(principal).filter(at(part)).annotate(size=Size(F("value"))).values_list(*Found._fields)
         # Users who did not share their stores before may each have an item here; the latest one counts.
         latest = sorted(map(Found._make, rows), key=lambda row: row.updated_at)
         found |= {Place(decode(row.namespace), row.key): row for row in latest}
@@ -76,16 +81,24 @@ def newest(
     fragments: Collection[str],
     *,
     after: Found | None = None,
-    rows: slice = slice(PAGE),
-) -> list[Found]:
-    """A page of the items below a prefix, the most recently put first, after a given one."""
+    offset: int = 0,
+    limit: int = PAGE,
+    most: int = PAGE_BYTES,
+) -> tuple[list[Found], bool]:
+    """A page of the items below a prefix, the most recently put first, after a given one; and whether
+    there are more.
+
+    Args:
+        most: The most bytes of the page, which has at least one item; 0 for no limit.
+    """
     items = _containing(_live(principal).below(prefix), fragments)
     if after is not None:
         # Only the first condition is a bound of the index.
         later = Q(updated_at__lt=after.updated_at) | Q(id__lt=after.id)
         items = items.filter(later, updated_at__lte=after.updated_at)
-    page = items.order_by("-updated_at", "-id").values_list(*Found._fields)[rows]
-    return [Found._make(row) for row in page]
+    sized = items.annotate(size=Size(F("value"))).order_by("-updated_at", "-id")
+    rows, more = bounded(sized, Found._fields, rows=slice(offset, offset + limit + 1), most=most)
+    return [Found._make(row) for row in rows], more
 
 
 class Embedded(NamedTuple):
@@ -97,6 +110,7 @@ class Embedded(NamedTuple):
     updated_at: datetime
     embedding: str
     vectors: bytes
+    size: int
     value: Any = None
 
 
@@ -107,22 +121,34 @@ def embedded(
     *,
     after: Embedded | None,
     values: bool,
-) -> list[Embedded]:
-    """A page of the items below a prefix, with vectors, in an order that puts do not change."""
+) -> tuple[list[Embedded], bool]:
+    """A page of the items below a prefix, with vectors, in an order that puts do not change; and whether
+    there are more.
+    """
     items = _containing(_live(principal).below(prefix), fragments)
     if after is not None:
         later = Q(namespace__gt=after.namespace) | Q(key__gt=after.key)
         items = items.filter(later, namespace__gte=after.namespace)
     columns = Embedded._fields if values else Embedded._fields[:-1]
-    page = items.order_by("namespace", "key").values_list(*columns)[:PAGE]
-    return [Embedded(*row) for row in page]
+    size = Size(F("vectors")) + Size(F("value")) if values else Size(F("vectors"))
+    sized = items.annotate(size=size).order_by("namespace", "key")
+    rows, more = bounded(sized, columns, rows=slice(PAGE + 1), most=PAGE_BYTES)
+    return [Embedded(*row) for row in rows], more
 
 
-def by_ids(principal: Principal, ids: Sequence[int]) -> list[Found]:
-    """The remaining items with these ids, in this order."""
+def by_ids(principal: Principal, ids: Sequence[int], *, most: int = 0) -> list[Found]:
+    """The remaining items with these ids, in this order; fewer if they have more than `most` bytes."""
+    if most:
+        sizes: dict[int, int] = {}
+        for part in parts(ids):
+            sizes |= dict(_live(principal).filter(id__in=part).values_list("id", Size(F("value"))))
+        there = [each for each in ids if each in sizes]
+        ids = there[: fitting([sizes[each] for each in there], most)]
     found: dict[int, Found] = {}
     for part in parts(ids):
-        rows = _live(principal).filter(id__in=part).values_list(*Found._fields)
+        rows = (
+            _live(principal).filter(id__in=part).annotate(size=Size(F("value"))).values_list(*Found._fields)
+        )
         found |= {row.id: row for row in map(Found._make, rows)}
     return [found[each] for each in ids if each in found]
 

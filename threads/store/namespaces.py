@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from langgraph.store.base import InvalidNamespaceError, MatchCondition
 
 from threads.db.namespaces import Namespace, encode
+from threads.db.text import is_text
 from threads.store.exceptions import InvalidKey
 
 #: The most bytes of an encoded namespace, and of a key. An entry of a B-tree in PostgreSQL has at most 2704
@@ -42,15 +43,6 @@ def check_place(namespace: Sequence[str], key: str) -> None:
         raise InvalidNamespaceError(
             f"The namespace {tuple(namespace)} has characters that no database can store."
         )
-
-
-def is_text(text: str) -> bool:
-    """Whether every database can store and find a text: it has no NUL and no lone surrogate."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
 
 
 def _size(text: str) -> int:

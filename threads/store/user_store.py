@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from langgraph.store.base import (
     Op,
     PutOp,
     Result,
+    SearchItem,
     SearchOp,
     TTLConfig,
     validate_op_namespace,
@@ -24,18 +25,20 @@ from langgraph.store.base import (
 from threads.checkpoints.rows import Sealed
 from threads.db import clock
 from threads.db.database import in_database
+from threads.db.executors import in_thread
 from threads.db.fields import Encoded
 from threads.db.namespaces import Namespace, decode, encode
+from threads.db.text import is_text
 from threads.db.time_limits import limited
 from threads.expiry import LONGEST
 from threads.models import StoreItem
 from threads.models.querysets import Principal
 from threads.store import items, writes
-from threads.store.embedding import StoreConfig, check_paths
+from threads.store.embedding import Index, StoreConfig, check_paths
 from threads.store.exceptions import InvalidTtl, InvalidValue, TooLarge
 from threads.store.filters import encode as as_json
 from threads.store.items import Place
-from threads.store.namespaces import check_place, fixed, is_text, matches
+from threads.store.namespaces import check_place, fixed, matches
 from threads.store.room import take_room
 from threads.store.searching import check_bounds, check_search, search
 from threads.store.writes import Fence
@@ -59,6 +62,7 @@ class UserStore(BaseStore):
         self._principal = principal
         self._index = config.index
         self._item_limit, self._user_limit = config.item_limit, config.user_limit
+        self.refresh_on_read = config.refresh_on_read
         self._fence = fence
         self._sealed = False
         self._loop = asyncio.get_running_loop()
@@ -96,12 +100,21 @@ class UserStore(BaseStore):
         for number, op in enumerate(every):
             if isinstance(op, SearchOp):
                 async with limited():
-                    results[number] = await search(self._principal, op, self._index)
+                    results[number], _ = await search(self._principal, op, self._index)
             elif isinstance(op, ListNamespacesOp):
                 async with limited():
                     results[number] = await self._namespaces(op)
         await self._put(puts, values)
         return results
+
+    async def page(self, op: SearchOp, *, most: int) -> tuple[list[SearchItem], bool]:
+        """Search like `asearch`, but return no more than `most` bytes, and whether there may be more items.
+
+        Raises ValueError for an invalid operation, and QueryTooSlow.
+        """
+        _check(op)
+        async with limited():
+            return await search(self._principal, op, self._index, most=most)
 
     async def _get(self, ops: list[Op], results: list[Result]) -> None:
         gets = {number: op for number, op in enumerate(ops) if isinstance(op, GetOp) and is_text(op.key)}
@@ -136,7 +149,8 @@ class UserStore(BaseStore):
         await take_room(self._principal, values, gone, limit=self._user_limit)
         vectors = [b""] * len(values)
         if self._index is not None:
-            texts = [self._index.texts(puts[place].value or {}, puts[place].index) for place in values]
+            given = [(puts[place].value or {}, puts[place].index) for place in values]
+            texts = await in_thread(_texts, self._index, given)
             vectors = await self._index.vectors(texts)
         if self._sealed:
             raise Sealed
@@ -167,6 +181,10 @@ class UserStore(BaseStore):
             embedding=self._index.name if self._index is not None and packed else "",
             vectors=packed,
         )
+
+
+def _texts(index: Index, given: Sequence[tuple[Mapping[str, Any], Any]]) -> list[list[str]]:
+    return [index.texts(value, paths) for value, paths in given]
 
 
 def _encoded(value: Any) -> Encoded:

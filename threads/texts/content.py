@@ -46,6 +46,32 @@ def title_of(content: Content, metadata: Mapping[str, Any]) -> str:
     return named if named and metadata.get("renamed") else content.title or named
 
 
+#: The most characters of what a thread is called.
+SHORT = 70
+
+
+def called(values: Any, metadata: Mapping[str, Any]) -> str:
+    """What a page calls a thread: its title, or else how its first message begins.
+
+    The chat page follows the same rule (`titleOf` in chat/titles.js).
+    """
+    values = values if isinstance(values, Mapping) else {}
+    title = title_of(Content(_line(values.get("title"))), metadata)
+    messages = values.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    begins = text_of(first.get("content")) if isinstance(first, Mapping) else ""
+    return _short(title or begins) or "Untitled"
+
+
+def _short(text: str) -> str:
+    """A text in one line, cut at a word."""
+    line = " ".join(text.split())
+    if len(line) <= SHORT:
+        return line
+    cut = line[: SHORT - 1]
+    return f"{cut[: max(cut.rfind(' '), SHORT // 2)]}…"
+
+
 def text_of(content: Any) -> str:
     """The text of a message's content: a string, or the text blocks of a list."""
     if isinstance(content, str):

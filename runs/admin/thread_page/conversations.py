@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from runs.encoding import encode
 from threads.display import EMPTY
 from threads.redaction import redacted, redacted_text
 from threads.texts.content import text_of
+from threads.texts.questions import question_of
 
 #: The most messages that a page shows, and the most characters of each.
 MOST, LONGEST = 100, 4000
@@ -21,8 +21,6 @@ AUTHORS = {
     "human": "Person", "user": "Person", "ai": "Agent", "assistant": "Agent", "tool": "Tool", "system": "System",
     "HumanMessageChunk": "Person", "AIMessageChunk": "Agent",
 }  # fmt: skip
-#: Where a question's value has its text.
-ASKED = ("question", "title", "prompt", "message", "query")
 
 
 def messages(values: Any) -> SafeString | str:
@@ -72,15 +70,7 @@ def questions(interrupts: Mapping[str, Any]) -> SafeString | str:
 
 def sentence(value: Any) -> str:
     """A question in words: its text, or the actions that it names."""
-    value = redacted(value)
-    if isinstance(value, Mapping):
-        for name in ASKED:
-            if isinstance(value.get(name), str):
-                return _cut(value[name])
-        actions = value.get("action_requests")
-        if isinstance(actions, list) and actions and all(isinstance(each, Mapping) for each in actions):
-            return f"May I run {', '.join(str(each.get('name') or each.get('action')) for each in actions)}?"
-    return _cut(value if isinstance(value, str) else encode(value))
+    return _cut(question_of(redacted(value)))
 
 
 def _cut(text: str) -> str:

@@ -31,6 +31,7 @@ from runs.process.current import call
 from runs.protocols.differences import differences
 from runs.requests.parsing import parse
 from runs.states.reads import readable_by
+from threads.db.text import storable
 from threads.display import short_id
 from threads.models import Thread
 from threads.redaction import redacted
@@ -105,7 +106,7 @@ class Histories:
             self.page.message_user(request, f"Nothing was changed: {error}", messages.ERROR)
         else:
             rows: Any = [run]
-            reason = given.get("reason", "").strip()
+            reason = storable(given.get("reason", "").strip())
             said = f"fork: {done['outcome']}{f' ({reason})' if reason else ''}"
             LogEntry.objects.log_actions(user.pk, rows, CHANGE, said)
             return HttpResponseRedirect(page("run", done["run"]))

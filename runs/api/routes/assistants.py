@@ -19,6 +19,7 @@ from runs.api.schemas.assistants import (
 )
 from runs.assistants import drawing, find_assistant, search, writing
 from runs.encoding import encode
+from runs.identity.auth_file.named import ask_about_assistants
 from runs.models import Assistant
 from runs.retention.assistants import delete_assistant
 from runs.serializers import assistant_json, version_json
@@ -37,13 +38,16 @@ Recurse = Annotated[bool, Query(False, description="Whether subgraphs of subgrap
 async def create_assistant(
     request: Request, body: Annotated[AssistantCreate, JSONBody(...)]
 ) -> dict[str, Any]:
-    assistant = await in_database(
+    assistant, new = await in_database(
         writing.create_assistant,
         body.given(),
         assistant_id=body.assistant_id,
         if_exists=body.if_exists,
         principal=request.auth,
     )
+    if not new:
+        # Showing an assistant that exists already is reading it.
+        await ask_about_assistants(request.auth, [str(assistant.id)])
     return assistant_json(assistant)
 
 

@@ -23,7 +23,8 @@ from runs.api.schemas.states import (
     selection,
 )
 from runs.encoding import encode
-from runs.requests.run import checkpoint_uuid
+from runs.requests.checkpoint import checkpoint_uuid
+from runs.requests.limits import check_edit
 from runs.states.edits import patch_metadata, update_state
 from runs.states.reads import readable_by
 from threads.api.http import JSONBody, Request
@@ -94,6 +95,7 @@ async def post_state(
 
     Refused while a run of the thread is pending or running.
     """
+    check_edit(body.values)
     at = (body.checkpoint or Address()).place()
     if body.checkpoint_id is not None:
         at["checkpoint_id"] = str(body.checkpoint_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from django.http import HttpResponse
-from langgraph.store.base import NOT_PROVIDED, Item, SearchItem
+from langgraph.store.base import NOT_PROVIDED, Item, SearchItem, SearchOp
 from ninja import Query, Router
 from ninja.errors import HttpError
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -14,16 +14,17 @@ from runs.encoding import encode
 from runs.graphs.stores import store_of
 from runs.requests.bodies import Limit, Offset
 from threads.api.http import JSONBody, Request, Schema
+from threads.api.pages import page_headers, page_limit
 from threads.api.schemas import Wanted
 from threads.api.wire import timestamp
-from threads.store.embedding import check_paths
-from threads.store.namespaces import is_text
+from threads.db.text import is_text
+from threads.store.embedding import LONGEST_PATH, MOST_PATHS, check_paths
 
 router = Router(tags=["Store"])
 
 
-#: Maximum labels of a namespace, and maximum embedded paths of an item.
-MOST_LABELS, MOST_PATHS = 100, 100
+#: Maximum labels of a namespace.
+MOST_LABELS = 100
 
 
 def _labels(value: list[str]) -> list[str]:
@@ -41,8 +42,6 @@ def check_label(label: str) -> None:
 
 
 def _index(value: Any) -> Any:
-    if isinstance(value, list) and len(value) > MOST_PATHS:
-        raise ValueError(f"must have at most {MOST_PATHS} paths")
     return value if value is False else list(check_paths(value))
 
 
@@ -52,7 +51,16 @@ Index = Annotated[
     Any,
     BeforeValidator(_index),
     WithJsonSchema(
-        {"anyOf": [{"const": False}, {"type": "array", "items": {"type": "string"}, "maxItems": MOST_PATHS}]}
+        {
+            "anyOf": [
+                {"const": False},
+                {
+                    "type": "array",
+                    "items": {"type": "string", "maxLength": LONGEST_PATH},
+                    "maxItems": MOST_PATHS,
+                },
+            ]
+        }
     ),
 ]
 
@@ -137,17 +145,26 @@ async def delete_item(request: Request, body: Annotated[ItemDelete, JSONBody(...
 async def search_items(request: Request, body: Annotated[ItemSearch, JSONBody(...)]) -> HttpResponse:
     """Sorted by the last update, newest first.
 
-    A query with a configured embedding sorts by similarity.
+    A query with a configured embedding sorts by similarity. A page has at most `RUNS["PAGE_LIMIT"]`
+    bytes; `next_offset`, and the header `X-Pagination-Next`, say where the next one begins, if there may be one.
     """
-    found = await store_of(request.auth).asearch(
+    store = store_of(request.auth)
+    refreshes = store.refresh_on_read if body.refresh_ttl is None else body.refresh_ttl
+    op = SearchOp(
         tuple(body.namespace_prefix),
-        query=body.query,
         filter=body.filter or None,
         limit=body.limit,
         offset=body.offset,
-        refresh_ttl=body.refresh_ttl,
+        query=body.query,
+        refresh_ttl=refreshes,
     )
-    return _answer({"items": [item_json(item) for item in found]})
+    found, more = await store.page(op, most=page_limit())
+    answer: dict[str, Any] = {"items": [item_json(item) for item in found]}
+    if more:
+        # The stock clients return the body alone.
+        answer["next_offset"] = body.offset + len(found)
+    headers = page_headers(offset=body.offset, shown=len(found), more=more)
+    return _answer(answer, headers=headers)
 
 
 @router.post("/store/namespaces", summary="List namespaces")
@@ -174,5 +191,5 @@ def item_json(item: Item) -> dict[str, Any]:
     return shown | {"score": item.score} if isinstance(item, SearchItem) else shown
 
 
-def _answer(data: Any, *, status: int = 200) -> HttpResponse:
-    return HttpResponse(encode(data), status=status, content_type="application/json")
+def _answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    return HttpResponse(encode(data), status=status, content_type="application/json", headers=headers)

@@ -17,9 +17,10 @@ from runs.api.http.idempotency import IdempotencyKey, once
 from runs.conf import settings
 from runs.exceptions import NotFound
 from runs.execution.resume import to_command
-from runs.identity.auth_file.named import ask_about_copy
+from runs.identity.auth_file.named import ask_about_copy, ask_about_thread
+from runs.requests.command import check_targets, sanitised_command, values_in
 from runs.requests.idempotency import Once
-from runs.requests.run import sanitised_command
+from runs.requests.limits import check_edit
 from runs.retention.thread_deletion import delete_threads, shorten_threads
 from runs.states.copies import copy_thread
 from runs.states.edits import begin
@@ -46,12 +47,16 @@ async def create_thread(
         return thread_json(found[0])
     thread = new_thread(body, principal=request.auth)
     options: dict[str, Any] = {"principal": request.auth, "if_exists": body.if_exists, "once": wanted}
-    if not body.supersteps:
-        return thread_json(await in_database(_insert, thread, **options))
-    steps = [[_update(each) for each in step.updates] for step in body.supersteps]
-    beginning = await begin(thread, steps, principal=request.auth)
-    made = await in_database(_insert, thread, **options, along=beginning)
-    return thread_json(await in_database(find_thread, made.id, principal=request.auth))
+    if body.supersteps:
+        _check(body)
+        steps = [[_update(each) for each in step.updates] for step in body.supersteps]
+        options["along"] = await begin(thread, steps, principal=request.auth)
+    made, new = await in_database(_insert, thread, **options)
+    if new and not body.supersteps:
+        return thread_json(made)
+    # Showing a thread that exists already is reading it.
+    principal = request.auth if new else await ask_about_thread(request.auth, made.id)
+    return thread_json(await in_database(find_thread, made.id, principal=principal))
 
 
 def _insert(
@@ -61,18 +66,28 @@ def _insert(
     if_exists: str,
     once: Once | None,
     along: Callable[[], None] | None = None,
-) -> Thread:
-    """Insert a thread, with its client's key if there is one. Raises like `insert_thread`."""
+) -> tuple[Thread, bool]:
+    """Insert a thread, with its client's key if there is one. Returns and raises like `insert_thread`;
+    a repeated request's thread counts as new.
+    """
     if once is None:
-        return insert_thread(thread, principal=principal, if_exists=if_exists, along=along)[0]
+        return insert_thread(thread, principal=principal, if_exists=if_exists, along=along)
     with transaction.atomic():
         if found := once.taken(Thread.objects.for_principal(principal).visible()):
-            return found[0]
+            return found[0], True
         # With further writes the insertion has a savepoint, which an existing thread rolls back.
         further = along or (lambda: None)
-        made, _ = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
+        made, new = insert_thread(thread, principal=principal, if_exists=if_exists, along=further)
         once.record([made.id])
-    return made
+    return made, new
+
+
+def _check(body: ThreadCreate) -> None:
+    """Raise InvalidRequest if the supersteps have too much together."""
+    updates = [each for step in body.supersteps for each in step.updates]
+    commands = [each.command for each in updates if each.command]
+    check_targets(*commands)
+    check_edit(*(each.values for each in updates), *(each for one in commands for each in values_in(one)))
 
 
 def _update(body: UpdateBody) -> StateUpdate:

@@ -9,11 +9,11 @@ from uuid import UUID
 
 import orjson
 from ninja import Query
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from runs.exceptions import InvalidRequest
 from runs.requests.bodies import MOST_FIELDS
-from runs.requests.run import checkpoint_uuid
+from runs.requests.checkpoint import MOST_PLACES, checkpoint_namespace, checkpoint_uuid
 from threads.api.http import Schema
 from threads.api.schemas import Configuration, Limit, Wanted, at_most
 
@@ -33,10 +33,11 @@ FIELDS = frozenset(
     ]
 )
 VALUE = "values."
-#: Maximum namespaces in the map of an address.
-MOST_PLACES = 1000
 
 Select = Annotated[list[str], Query([], description="Only these fields; `values.<key>` selects one value.")]
+
+
+Namespace = Annotated[str, AfterValidator(checkpoint_namespace)]
 
 
 class Address(Schema):
@@ -46,10 +47,10 @@ class Address(Schema):
     """
 
     checkpoint_id: UUID | None = None
-    checkpoint_ns: str = ""
-    checkpoint_map: Annotated[dict[str, UUID], Field(max_length=MOST_PLACES), at_most(MOST_PLACES)] | None = (
-        None
-    )
+    checkpoint_ns: Namespace = ""
+    checkpoint_map: (
+        Annotated[dict[Namespace, UUID], Field(max_length=MOST_PLACES), at_most(MOST_PLACES)] | None
+    ) = None
 
     def place(self) -> dict[str, Any]:
         """LangGraph's form of the address. A namespace's checkpoint id may be in the map alone."""

@@ -157,6 +157,9 @@ class Session:
             asked = await in_database(questions, self.thread_id, principal=principal)
             if asked:
                 fields = {"command": {"resume": fields["input"]}}
+        # Clients make a thread by its first run, unless they say that they know it.
+        if params.get("if_not_exists") == "reject":
+            fields["if_not_exists"] = "reject"
         return await self._create(params, principal, params["assistant_id"], **fields)
 
     async def _respond(self, params: Mapping[str, Any], principal: Principal) -> Json:
@@ -182,10 +185,8 @@ class Session:
                 stream_mode=MODES,
                 stream_subgraphs=True,
                 stream_resumable=True,
-                if_not_exists="create",
                 multitask_strategy=strategy if strategy in MultitaskStrategy.values else "enqueue",
-                **optional,
-                **fields,
+                **{"if_not_exists": "create", **optional, **fields},
             )
             body.request(stateless=False)
         except ValidationError as error:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from runs.exceptions import InvalidRequest
 from runs.protocols.agent.commands import ProtocolError
-from runs.requests.run import checkpoint_uuid
+from runs.requests.checkpoint import checkpoint_namespace, checkpoint_uuid
 from runs.states.reads import readable_by
 from threads.api.routes import NAMED
 from threads.db.database import in_database
@@ -112,6 +112,10 @@ def _namespace(params: Mapping[str, Any]) -> list[str]:
     namespace = params.get("namespace") or []
     if not isinstance(namespace, list) or not all(isinstance(each, str) for each in namespace):
         raise ProtocolError("invalid_argument", "namespace must be an array of strings.")
+    try:
+        checkpoint_namespace("|".join(namespace))
+    except InvalidRequest as error:
+        raise ProtocolError("invalid_argument", str(error)) from None
     return namespace
 
 

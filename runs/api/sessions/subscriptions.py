@@ -189,7 +189,9 @@ class Subscriptions:
             await asyncio.wait([reader])
 
     async def _read(self, since: int, there: asyncio.Future[Counter[str]]) -> None:
-        stream = AgentStream(self._thread_id, principal=self._principal, since=since)
+        # A client that has an event knows that the thread existed.
+        known = since > 0
+        stream = AgentStream(self._thread_id, principal=self._principal, since=since, known=known)
         replayed: Counter[str] = Counter()
         try:
             async with aclosing(stream.follow()) as batches:

@@ -18,6 +18,7 @@ from runs.execution.log.told import Told
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
 from runs.protocols.disclosure import discloses_interrupt, without_internals
 from runs.protocols.errors import describe
+from threads.db.plain import storable
 
 #: What a graph streams: namespace, mode, data.
 Chunk = tuple[tuple[str, ...], str, Any]
@@ -111,7 +112,7 @@ class Recording:
             if item is not None:
                 rows.append((PACK, item))
         if wanted:
-            rows.append(("|".join((mode, *namespace)), encode(without_internals(mode, data))))
+            rows.append((storable("|".join((mode, *namespace))), encode(without_internals(mode, data))))
         if mode == "values":
             self._compactor.note_values(namespace, data)
         return rows

@@ -10,7 +10,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.outputs import LLMResult
 from langgraph.errors import GraphBubbleUp
 
-from runs.events.usage import ByModel, count, named
+from runs.events.usage import COUNTS, ByModel, count, named, tokens_of
 from runs.execution.log.notes import model_note, tool_note
 from runs.protocols.errors import describe
 
@@ -67,7 +67,7 @@ class Usage(BaseCallbackHandler):
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **kwargs: Any) -> None:
         used = self._count(response, self._calls.pop(run_id, "model"))
-        model_note("end", run_id, usage=dict(used) if used else None)
+        model_note("end", run_id, usage=used)
 
     def on_tool_start(self, serialized: Any, input_str: str, *, run_id: UUID, **kwargs: Any) -> None:
         # LangGraph's stream names a call without an id by its run.
@@ -82,10 +82,12 @@ class Usage(BaseCallbackHandler):
         if call is not None and not isinstance(error, GraphBubbleUp):
             tool_note(call, describe(error)[1])
 
-    def _count(self, response: LLMResult, model: str) -> Any:
+    def _count(self, response: LLMResult, model: str) -> dict[str, Any] | None:
+        """Count a call's tokens; return what its model says of them, with the counts as counted."""
         for generation in response.generations[0] if response.generations else ():
             used = getattr(getattr(generation, "message", None), "usage_metadata", None)
-            if used:
-                count(self.by_model, model, used["input_tokens"], used["output_tokens"])
-                return used
+            if used and isinstance(used, Mapping):
+                tokens = tokens_of(used)
+                count(self.by_model, model, *tokens)
+                return {**used, **dict(zip(COUNTS, tokens, strict=True))}
         return None

@@ -146,6 +146,8 @@ COMMANDS = {
 }
 #: The rule of an open socket.
 SOCKET = RULES["POST", "/threads/{}/stream/events"]
+#: The rule of cancelling a run, which a reader's disconnect may do as well.
+CANCEL = RULES["POST", "/threads/{}/runs/{}/cancel"]
 
 
 #: The rules of a websocket that connects or sends a command, and of a command that starts a run.

@@ -29,7 +29,8 @@ from runs.lifecycle.operators.repeating import beginning, request_of
 from runs.lifecycle.records import LONGEST_REASON, Operator, made_before, record
 from runs.models import CancelAction, Run, RunStatus
 from runs.process.current import notify_cancelled
-from runs.requests.run import RunRequest, sanitised_checkpoint
+from runs.requests.checkpoint import sanitised_checkpoint
+from runs.requests.run import RunRequest
 from threads.checkpoints.opening import has_checkpoint
 from threads.db import clock
 from threads.models import Thread

@@ -16,6 +16,7 @@ from runs.process.leases import request_drain
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
 from threads.db import clock, statements
+from threads.db.text import storable
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ def pause(name: str, *, by: Operator | None = None, reason: str = "") -> bool:
     Args:
         by: Who is on record; None for code.
     """
-    defaults = {"paused_at": clock.now(), "reason": reason[:255]}
+    defaults = {"paused_at": clock.now(), "reason": storable(reason[:255])}
     if by is not None:
-        defaults |= {"who": by.name[:255], "origin": by.origin}
+        defaults |= {"who": storable(by.name[:255]), "origin": by.origin}
     with transaction.atomic():
         _, created = PausedQueue.objects.get_or_create(name=name, defaults=defaults)
         if created and by is not None:

@@ -17,6 +17,7 @@ from django.db import DatabaseError
 from runs.exceptions import RunsError
 from runs.management.agents import chat, doctor, graphs, queues, runs, threads, users, workers
 from runs.management.agents.printing.output import Output
+from runs.management.arguments import require_text
 from runs.management.databases import require_migrated_database, require_reachable_database
 
 #: The exit code after Ctrl-C.
@@ -49,6 +50,7 @@ class Command(BaseCommand):
 
     def handle(self, **options: Any) -> None:
         given = Namespace(**options)
+        require_text(options)
         out = Output(self.stdout, self.stderr, as_json=given.as_json)
         try:
             if getattr(given, "needs_database", True):

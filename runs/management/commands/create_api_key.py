@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from runs.identity import keys
 from runs.identity.principals import SCOPES, known_scopes
-from runs.management.arguments import positive
+from runs.management.arguments import positive, require_text
 from runs.management.databases import require_migrated_database, require_reachable_database
 from threads.db import clock
 
@@ -49,6 +49,7 @@ class Command(BaseCommand):
         parser.add_argument("--days", type=days, metavar="N", help="The key expires after this many days.")
 
     def handle(self, *, user: str, name: str, days: int | None, **options: Any) -> None:
+        require_text({"user": user, "name": name})
         require_reachable_database()
         require_migrated_database()
         if len(name) > 100:

@@ -10,6 +10,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandParser
 
 from runs.admin.identity import state_of
+from runs.management.arguments import require_text
 from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.models import ApiKey
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print one JSON object.")
 
     def handle(self, *, user: str | None, **options: Any) -> None:
+        require_text({"user": user})
         require_reachable_database()
         require_migrated_database()
         found = ApiKey.objects.select_related("user").order_by("-created_at", "-id")

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db.models import Q
 
 from runs.identity import keys
+from runs.management.arguments import require_text
 from runs.management.databases import require_migrated_database, require_reachable_database
 from runs.models import ApiKey
 
@@ -23,6 +24,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, key: str, **options: Any) -> None:
+        require_text({"key": key})
         require_reachable_database()
         require_migrated_database()
         found = list(ApiKey.objects.filter(named(key))[:2])

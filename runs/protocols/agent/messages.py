@@ -17,6 +17,8 @@ import orjson
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import add_usage
 
+from runs.protocols.messages import summed
+
 Json = dict[str, Any]
 Namespace = tuple[str, ...]
 
@@ -27,6 +29,8 @@ CHUNK = "AIMessageChunk"
 CALL_CHUNKS = ("tool_call_chunk", "server_tool_call_chunk")
 #: Parts of a block that are sent only with its end, because they may be large.
 HEAVY = frozenset({"args", "data", "output", "transcript", "value"})
+#: Parts of a message that say nothing of its blocks. A model may say a usage that LangChain refuses.
+OF_WHOLE = frozenset({"node", "usage_metadata"})
 #: Maximum concurrently streamed messages; beyond it, the longest silent one is ended.
 OPEN_MESSAGES = 256
 
@@ -135,7 +139,8 @@ def _grow(opened: _Open, message: Mapping[str, Any]) -> Iterator[Json]:
         if (delta := delta_of(block)) is not None:
             yield {"event": "content-block-delta", "index": index, "delta": delta}
     if usage := message.get("usage_metadata"):
-        opened.usage = add_usage(opened.usage, usage)
+        # Any value can be there.
+        opened.usage = summed(add_usage, opened.usage, usage, otherwise=usage)
     opened.metadata |= message.get("response_metadata") or {}
     opened.extra |= message.get("additional_kwargs") or {}
 
@@ -149,7 +154,7 @@ def blocks_of(message: Mapping[str, Any]) -> list[tuple[Any, Json]]:
     )
     if plain and isinstance(content, str):
         return [((None, "text", 0), {"type": "text", "text": content})] if content else []
-    whole = {"content": "", **{name: each for name, each in message.items() if name != "node"}}
+    whole = {"content": "", **{name: each for name, each in message.items() if name not in OF_WHOLE}}
     try:
         if message.get("type") == CHUNK:
             found: list[Any] = list(AIMessageChunk.model_validate(whole).content_blocks)

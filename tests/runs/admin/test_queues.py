@@ -7,7 +7,7 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from runs.lifecycle.operators import queues
-from runs.models import PausedQueue
+from runs.models import PausedQueue, SiteAction
 from tests.support.admin_site import sign_in, staff
 from tests.support.rows import make_run, make_worker
 
@@ -65,3 +65,13 @@ def test_only_operators_pause_and_only_by_post(operator: Client) -> None:
     assert "is no queue" in operator.post(f"{QUEUES}pause/", {"queue": "a b"}, follow=True).content.decode()
     assert not PausedQueue.objects.exists()
     assert sign_in().get(QUEUES).status_code == 403
+
+
+@pytest.mark.parametrize("what", ["pause", "resume"])
+def test_a_reason_with_a_nul_is_kept_without_it(operator: Client, what: str) -> None:
+    if what == "resume":
+        queues.pause("gpu")
+    assert operator.post(f"{QUEUES}{what}/", {"queue": "gpu", "reason": "it\0burns"}).status_code == 302
+    assert PausedQueue.objects.exists() is (what == "pause")
+    assert SiteAction.objects.get().reason == "it\ufffdburns"
+    assert "it\ufffdburns" in LogEntry.objects.get().change_message

@@ -103,6 +103,50 @@ async def test_a_configuration_has_a_maximum_of_bytes(
     assert (await http.post(path.format(thread), json=body)).status_code == 200
 
 
+async def test_the_targets_of_a_command_have_a_maximum(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={"metadata": {"graph_id": "steps"}})).json()["thread_id"]
+    command = {"goto": [{"node": "s0", "input": {}}] * 101}
+    run = {"assistant_id": "steps", "command": command, "schedule": "0 0 1 1 *"}
+    step = {"updates": [{"command": {"goto": command["goto"][:60]}, "as_node": "s0"}] * 2}
+    bodies: dict[str, Any] = {
+        **dict.fromkeys(
+            ("/runs", "/runs/crons", f"/threads/{thread}/runs", f"/threads/{thread}/runs/stream"), run
+        ),
+        "/runs/batch": [run],
+        "/threads": {"metadata": {"graph_id": "steps"}, "supersteps": [step]},
+    }
+    for path, body in bodies.items():
+        answer = await http.post(path, json=body)
+        detail = "command.goto has at most 100 targets."
+        assert (answer.status_code, answer.json()) == (422, {"detail": detail}), path
+
+
+async def test_the_updates_of_a_new_thread_have_a_maximum(http: httpx.AsyncClient) -> None:
+    step = {"updates": [{"values": {"log": []}, "as_node": "s0"}] * 100}
+    body = {"metadata": {"graph_id": "steps"}, "supersteps": [step] * 11}
+    answer = await http.post("/threads", json=body)
+    assert (answer.status_code, "at most 1000 updates" in answer.text) == (422, True), answer.text
+
+
+async def test_a_checkpoints_address_has_a_maximum(http: httpx.AsyncClient) -> None:
+    thread = (await http.post("/threads", json={"metadata": {"graph_id": "steps"}})).json()["thread_id"]
+    many = {"checkpoint_map": {f"a:{number}": thread for number in range(1001)}}
+    for place in (many, {"checkpoint_id": thread, "checkpoint_ns": "x" * 2001}):
+        bodies = {
+            "runs": {"assistant_id": "steps", "checkpoint": place},
+            "runs/crons": {"assistant_id": "steps", "checkpoint": place, "schedule": "0 0 1 1 *"},
+            "state": {"values": {"log": []}, "checkpoint": place},
+            "state/checkpoint": {"checkpoint": place},
+            "history": {"checkpoint": place},
+        }
+        for path, body in bodies.items():
+            answer = await http.post(f"/threads/{thread}/{path}", json=body)
+            assert (answer.status_code, "at most" in answer.text) == (422, True), (path, answer.text)
+    command = {"id": 1, "method": "state.get", "params": {"namespace": ["x" * 1000] * 2}}
+    answer = await http.post(f"/threads/{thread}/commands", json=command)
+    assert "at most 2000 bytes" in answer.json()["message"]
+
+
 async def test_every_condition_on_json_has_a_maximum(http: httpx.AsyncClient) -> None:
     thread = (await http.post("/threads", json={})).json()["thread_id"]
     assistant = (await http.post("/assistants", json={"graph_id": "steps"})).json()["assistant_id"]

@@ -64,9 +64,10 @@ def test_no_number_is_given_twice() -> None:
 def test_a_change_waits_for_the_one_before_it() -> None:
     """Two processes: the second reads what the first has committed."""
     principal = Principal(make_user().pk)
-    name = writing.create_assistant(
+    made, _ = writing.create_assistant(
         {"graph_id": "steps"}, assistant_id=None, if_exists="raise", principal=principal
-    ).id
+    )
+    name = made.id
 
     def second() -> None:
         writing.change_assistant(name, {"metadata": {"b": 2}}, principal=principal)
@@ -102,7 +103,7 @@ def test_a_deleted_assistant_is_removed_once_no_run_names_it(run_settings: Any) 
 def test_a_search_reads_sizes_and_rows_and_a_change_is_few_queries() -> None:
     principal = Principal(make_user().pk)
     for number in range(12):
-        made = writing.create_assistant(
+        made, _ = writing.create_assistant(
             {"graph_id": "steps", "metadata": {"n": number % 2}},
             assistant_id=None, if_exists="raise", principal=principal,
         )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from runs.checks.site import check_databases, check_order, check_sqlite
+from runs.checks.site import check_databases, check_order, check_sqlite, check_static_files
 
 
 def ids(found: Any) -> list[str]:
@@ -31,7 +31,7 @@ def test_deferred_transactions_of_sqlite_are_an_error(
 
 
 def test_this_projects_own_site_is_in_order(settings: Any) -> None:
-    assert ids(check_databases(None)) == ids(check_order(None)) == []
+    assert ids(check_databases(None)) == ids(check_order(None)) == ids(check_static_files(None)) == []
 
 
 def test_another_runserver_before_ours_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +41,20 @@ def test_another_runserver_before_ours_is_a_warning(monkeypatch: pytest.MonkeyPa
     before = {"staticfiles": apps.app_configs["staticfiles"], **configs}
     monkeypatch.setattr(apps, "app_configs", before)
     assert ids(check_order(None)) == ["runs.W011"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected"),
+    [
+        ("django.contrib.staticfiles.storage.StaticFilesStorage", []),
+        ("django.contrib.staticfiles.storage.ManifestStaticFilesStorage", ["runs.W012"]),
+        ("whitenoise.storage.CompressedManifestStaticFilesStorage", ["runs.W012"]),
+        ("runs.pages.static_files.ModuleStaticFilesStorage", []),
+        ("not.there.Storage", []),
+    ],
+)
+def test_hashed_names_without_rewritten_imports_are_a_warning(
+    settings: Any, backend: str, expected: list[str]
+) -> None:
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": backend}}
+    assert ids(check_static_files(None)) == expected

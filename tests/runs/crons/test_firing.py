@@ -15,6 +15,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 from runs.crons import firing
+from runs.crons.editing import set_enabled
 from runs.crons.firing import fire
 from runs.lifecycle.records import Operator
 from runs.models import Cron, Run
@@ -168,7 +169,7 @@ def hooked(cron: Cron) -> None:
         (gone, "Thread or assistant not found."),
         (busy, "Thread is already running a task."),
         (inactive, "The cron's user is not active."),
-        (broken, "1 validation error for RunCreate"),
+        (broken, "stream_mode"),
         (hooked, "Webhook host blocked: loopback IP range"),
     ],
 )
@@ -184,17 +185,36 @@ def test_one_that_cannot_fire_says_why_and_goes_on(spoil: Callable[[Cron], None]
     assert (Run.objects.count(), cron.last_run_id) == (before, None)
 
 
+@pytest.mark.parametrize(
+    ("column", "reason"), [("schedule", "Invalid cron schedule"), ("timezone", "Invalid timezone")]
+)
+def test_one_whose_schedule_became_invalid_is_switched_off_and_says_why(column: str, reason: str) -> None:
+    cron = make_cron()
+    Cron.objects.filter(id=cron.id).update(**{column: "No/Where * * * *"})
+    fire(cron.id)
+    cron.refresh_from_db()
+    assert not cron.enabled
+    assert cron.last_error is not None and cron.last_error.startswith(reason)
+    assert firing.due_crons() == []
+    # An operator who switches it on again reads why it stays off.
+    Cron.objects.filter(id=cron.id).update(last_error=None)
+    assert set_enabled(cron.id, enabled=True) is False
+    cron.refresh_from_db()
+    assert not cron.enabled
+    assert cron.last_error is not None
+
+
 def test_an_error_that_nobody_foresaw_is_kept_too(monkeypatch: pytest.MonkeyPatch) -> None:
     cron = make_cron()
 
     def fails(*args: Any, **kwargs: Any) -> Any:
         Cron.objects.update(last_error="half done")
-        raise TypeError("no such thing")
+        raise TypeError("no such thing\0\udce9")
 
     monkeypatch.setattr("runs.lifecycle.admission.admit", fails)
     fire(cron.id)
     cron.refresh_from_db()
-    assert cron.last_error == "TypeError: no such thing"
+    assert cron.last_error == "TypeError: no such thing\N{REPLACEMENT CHARACTER}?"
     assert cron.next_run_date is not None and cron.next_run_date > clock.now()
 
 

@@ -55,6 +55,13 @@ def test_a_command_that_has_landed_is_not_given_again_but_its_answers_are() -> N
     assert source({"command": {"update": {"a": 1}}}, begun=False, found=Landed(command=True)) is None
 
 
+def test_the_pairs_of_an_update_are_given_as_langgraph_takes_them() -> None:
+    kwargs = {"command": {"update": [["a", 1], ["a", 2]]}}
+    given = source(kwargs, begun=False)
+    assert given == Command(update=[("a", 1), ("a", 2)])
+    assert given._update_as_tuples() == [("a", 1), ("a", 2)]
+
+
 def test_an_answer_that_was_used_is_not_given_again() -> None:
     kwargs = {"command": {"resume": {FIRST: "yes", SECOND: "no"}}}
     found = Landed(answered=frozenset([LEAF]), used=frozenset([FIRST]))

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.db import connections, transaction
 
+from runs.events.buffer import RunStream
 from runs.events.table import Event, Part
 from runs.exceptions import RunLost
 from runs.execution.settler import Settler
@@ -167,3 +168,46 @@ async def test_what_the_database_refuses_fails_its_own_run_alone() -> None:
     assert isinstance(results[0], Exception)
     assert results[1] is False
     assert await in_database(lambda: Run.objects.get(id=bad.id).status) == "running"
+
+
+def stream_of(run: Run) -> RunStream:
+    class Unread:
+        def written_soon(self, stream: RunStream) -> None: ...
+
+        async def flush(self) -> None: ...
+
+    return RunStream(Unread(), run_id=run.id, thread_id=run.thread_id, epoch=run.epoch, first=True)
+
+
+async def test_a_run_whose_result_the_database_refuses_ends_in_an_error() -> None:
+    run = await in_database(make_run, "running")
+    stream = stream_of(run)
+    stream.append("updates", '{"a":1}')
+    outcome = Outcome(Ending.SUCCESS, values=Encoded("{}"), input_tokens=-1, events=[("values", "{}")])
+    settled = await Settler().settle(run, outcome, stream)
+    row = await in_database(lambda: Run.objects.select_related("thread").get(id=run.id))
+    assert (settled.final, row.status, row.thread.status) == (True, "error", "error")
+    assert row.error == {
+        "error": "ResultRefused",
+        "message": "The database refused the run's result, because of its content: IntegrityError.",
+    }
+    events = await in_database(lambda: list(RunEvent.objects.order_by("seq").values_list("event", flat=True)))
+    assert events == ["updates", "error"]
+    assert row.event_count == 2
+    assert stream.result is not None
+    assert "ResultRefused" in stream.result
+
+
+@pytest.mark.parametrize(
+    ("ending", "left"), [(Ending.SUCCESS, "error"), (Ending.DRAINED, "pending"), (Ending.ROLLED_BACK, None)]
+)
+async def test_events_that_the_database_refuses_are_left_out(ending: Ending, left: str | None) -> None:
+    run = await in_database(make_run, "running")
+    stream = stream_of(run)
+    stream.append("updates|\udce9", "{}")
+    await Settler().settle(run, Outcome(ending), stream)
+    row = await in_database(Run.objects.filter(id=run.id).first)
+    assert (row and row.status) == left
+    if ending is Ending.DRAINED:
+        assert row is not None
+        assert row.lost_attempts == 1

@@ -11,6 +11,7 @@ from runs.identity.auth_file.rules import READING
 permissive, read_only, hiding, hiding_assistants, hiding_changes, raising, removing, without_threads = (
     Auth() for _ in range(8)
 )
+create_only = Auth()
 #: A filter that no row matches.
 NOBODYS = {"whose": "nobody"}
 
@@ -23,6 +24,11 @@ async def allow(ctx: Auth.types.AuthContext, value: Any) -> None:
 @read_only.on
 async def let_read(ctx: Auth.types.AuthContext, value: Any) -> bool:
     return ctx.action in READING
+
+
+@create_only.on
+async def let_create(ctx: Auth.types.AuthContext, value: Any) -> bool:
+    return ctx.action == "create"
 
 
 @hiding.on

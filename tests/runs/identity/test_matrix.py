@@ -116,10 +116,12 @@ class Ask:
         configured._load.cache_clear()
         self._change(LANGGRAPH_JSON=str(file))
 
-    async def __call__(self, route: Route, body: bytes, ids: dict[str, str]) -> tuple[int, str]:
+    async def __call__(
+        self, route: Route, body: bytes, ids: dict[str, str], query: str = ""
+    ) -> tuple[int, str]:
         """The status, and the beginning of the answer."""
         headers = {**self.world.callers["owner"], "Content-Type": "application/json"}
-        path = route.place(ids)
+        path = route.place(ids) + query
         async with self.world.http.stream(route.method, path, content=body, headers=headers) as answer:
             if "event-stream" in answer.headers.get("content-type", ""):
                 return answer.status_code, await anext(answer.aiter_text(), "")
@@ -151,7 +153,7 @@ async def test_a_file_that_only_lets_read_changes_nothing(ask: Ask) -> None:
 async def test_leaving_a_response_cancels_for_those_alone_who_may_cancel(
     ask: Ask, place: str, end: str
 ) -> None:
-    headers, by_thread = ask.world.callers["owner"], "{q}" in place
+    headers = ask.world.callers["owner"]
 
     async def leave(run: str, *, cancels: int) -> int:
         address = f"{filled(place % run, ask.world.ids)}/{end}?cancel_on_disconnect={cancels}"
@@ -166,7 +168,7 @@ async def test_leaving_a_response_cancels_for_those_alone_who_may_cancel(
     assert await leave("p", cancels=1) == 403
     assert await leave("p", cancels=0) == 200
     ask.configure("hiding_changes")
-    assert await leave("p", cancels=1) == (404 if by_thread else 200)
+    assert await leave("p", cancels=1) == 404
     ask.configure("permissive")
     assert await leave("o", cancels=1) == 200
     async with asyncio.timeout(10):
@@ -291,6 +293,61 @@ async def test_what_handlers_take_out_is_gone_wherever_runs_and_crons_are_made(a
     crons = await in_database(lambda: [cron.payload for cron in Cron.objects.all()])
     assert len(runs) + len(crons) == len(NAMING) + 1
     assert not [each for each in [*runs, *crons] if each.get("webhook")]
+
+
+# --- what a parameter does in addition to the route's own action
+
+JOINING = [
+    route for route in ROUTES if route.method == "GET" and re.search(r"{run_id}/(stream|join)$", route.path)
+]
+LEAVING = "?cancel_on_disconnect=1"
+
+
+def test_runs_are_joined_with_and_without_their_threads() -> None:
+    assert len(JOINING) == 4
+
+
+@pytest.mark.parametrize("variant, code", [("read_only", 403), ("hiding_changes", 404)])
+@pytest.mark.parametrize("query", [LEAVING, "?cancel_on_disconnect=0&cancel_on_disconnect=True"])
+async def test_a_reader_who_may_not_cancel_cannot_cancel_by_leaving(
+    ask: Ask, variant: str, code: int, query: str
+) -> None:
+    ask.configure(variant)
+    before = await in_database(everything)
+    for route in JOINING:
+        status, text = await ask(route, b"", ask.world.ids, query)
+        assert status == code, (route.name, text)
+        await ask.unchanged(before, route.name)
+
+
+async def test_a_reader_who_may_not_cancel_still_reads(ask: Ask) -> None:
+    ask.configure("read_only")
+    for route in JOINING:
+        for query in ("", "?cancel_on_disconnect=0"):
+            status, text = await ask(route, b"", ask.world.ids, query)
+            assert status == 200, (route.name, text)
+
+
+async def test_what_exists_is_shown_only_to_those_who_may_read(ask: Ask) -> None:
+    """`if_exists` returns the existing object, which reads it."""
+    given = {
+        "POST /threads": {"thread_id": ask.world.ids["t"], "if_exists": "do_nothing"},
+        "POST /assistants": {
+            "assistant_id": ask.world.ids["a"], "graph_id": "steps", "if_exists": "do_nothing",
+        },
+    }  # fmt: skip
+    for variant, code in (("create_only", 403), ("permissive", 200), (None, 200)):
+        ask.configure(variant)
+        before = await in_database(everything)
+        for route in (each for each in ROUTES if each.name in given):
+            body = json.dumps(given[route.name]).encode()
+            status, text = await ask(route, body, ask.world.ids)
+            assert status == code, (variant, route.name, text)
+            await ask.unchanged(before, route.name)
+    ask.configure("create_only")
+    [route] = [each for each in ROUTES if each.name == "POST /threads"]
+    body = json.dumps({"thread_id": str(uuid4()), "if_exists": "do_nothing"}).encode()
+    assert (await ask(route, body, ask.world.ids))[0] == 200
 
 
 # --- commands

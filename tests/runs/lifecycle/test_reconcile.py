@@ -10,10 +10,12 @@ import orjson
 import pytest
 from django.utils import timezone
 
+from runs import graphs
 from runs.lifecycle import orphan_settlement
 from runs.lifecycle.outcomes import Stop
 from runs.lifecycle.reconcile import Caller, parse_before, reconcile
 from runs.models import Run, Worker
+from runs.states.refresh import refresh_state
 from tests.support.driving import Driver
 from threads.db.database import in_database
 from threads.models import Thread
@@ -151,6 +153,48 @@ async def test_a_cancel_that_its_dead_owner_did_not_see_is_finished_by_the_next(
         await driver.runtime.storage.reader().aget_tuple({"configurable": {"thread_id": str(thread.id)}})
         is None
     )
+
+
+@pytest.mark.parametrize("action", ["interrupt", "rollback"])
+async def test_a_cancelled_run_that_keeps_losing_its_process_ends_without_its_graph(
+    quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    run = await orphan(driver)
+    await in_database(Run.objects.filter(id=run.id).update, cancel_action=action, lost_attempts=2)
+    opened: list[str] = []
+    real = graphs.open_graph
+
+    def recorded(name: str, *more: Any, **named: Any) -> Any:
+        opened.append(name)
+        return real(name, *more, **named)
+
+    monkeypatch.setattr(graphs, "open_graph", recorded)
+    assert (await settled()).requeued == [str(run.id)]
+    driver.runtime.work_added()
+    await driver.events(run)
+    thread = await driver.thread(run)
+    assert opened == []
+    if action == "rollback":
+        assert not await in_database(Run.objects.filter(id=run.id).exists)
+        assert thread.status == "idle"
+        return
+    row = await driver.row(run)
+    assert (row.status, row.attempt, row.lost_attempts, thread.status) == ("interrupted", 2, 3, "interrupted")
+    await refresh_state(thread.id)
+    assert (await driver.thread(run)).values["log"][:2] == ["s0", "s1"]
+
+
+async def test_a_cancelled_run_whose_process_was_killed_keeps_what_was_committed(
+    quiet: Any, driver: Driver
+) -> None:
+    run = await orphan(driver)
+    await in_database(Run.objects.filter(id=run.id).update, cancel_action="interrupt")
+    await settled()
+    driver.runtime.work_added()
+    row = await driver.finish(run)
+    assert (row.status, row.lost_attempts, row.thread.status) == ("interrupted", 1, "interrupted")
+    assert row.thread.values["log"][:2] == ["s0", "s1"]
+    assert len(row.thread.values["log"]) < 10
 
 
 async def test_a_dry_run_says_what_would_happen_and_changes_nothing(quiet: Any, driver: Driver) -> None:

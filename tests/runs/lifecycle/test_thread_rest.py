@@ -40,17 +40,17 @@ CASES: dict[str, tuple[Rest, str, dict[str, Any]]] = {
     "takes too long": (ended(Ending.TIMEOUT, error=ERROR), "error", {"error": ERROR, "interrupts": {}, **READ}),
     "streams no values": (ended(Ending.SUCCESS, values=None), "idle", {"error": None, "interrupts": {}}),
     "cannot be read": (
-        ended(Ending.INTERRUPTED, values=None, interrupts=None), "interrupted", {"error": None, "stale_since": NOW},
+        ended(Ending.INTERRUPTED, values=None, interrupts=None), "interrupted", {"error": None, "stale_since": NOW, "refreshes": None},
     ),
     "is rolled back": (
         rolled_back(Outcome(Ending.ROLLED_BACK, values=VALUES, interrupts=ASKED)), "", {"interrupts": ASKED, **READ},
     ),
     "is rolled back and cannot be read": (
-        rolled_back(Outcome(Ending.ROLLED_BACK, interrupts=None)), "", {"stale_since": NOW},
+        rolled_back(Outcome(Ending.ROLLED_BACK, interrupts=None)), "", {"stale_since": NOW, "refreshes": None},
     ),
     "never began": (UNTOUCHED, "", {}),
-    "does not go on": (cut_off(ASKED), "interrupted", {"error": None, "interrupts": ASKED, "stale_since": NOW}),
-    "is lost": (lost(ERROR, ASKED), "error", {"error": ERROR, "interrupts": ASKED, "stale_since": NOW}),
+    "does not go on": (cut_off(ASKED), "interrupted", {"error": None, "interrupts": ASKED, "stale_since": NOW, "refreshes": None}),
+    "is lost": (lost(ERROR, ASKED), "error", {"error": ERROR, "interrupts": ASKED, "stale_since": NOW, "refreshes": None}),
 }  # fmt: skip
 
 

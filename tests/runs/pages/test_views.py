@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -89,6 +90,21 @@ async def test_whoever_is_not_logged_in_is_sent_to_do_so_and_back(
     assert (await visitor.get(thread)).status_code == 302
 
 
+async def test_the_page_says_whose_it_is_by_what_does_not_change(visitor: AsyncClient, ada: Any) -> None:
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert found["user"] == {"id": str(ada.pk), "name": "ada"}
+
+
+async def test_the_page_knows_the_servers_time_and_limit(visitor: AsyncClient, run_settings: Any) -> None:
+    run_settings(BODY_LIMIT=1_000_000)
+    before = int(clock.now().timestamp() * 1000)
+    page = (await visitor.get("/chat/")).content.decode()
+    found = json.loads(re.findall(r'id="settings"[^>]*>(.*?)</script>', page)[0])
+    assert before <= found["now"] <= clock.now().timestamp() * 1000
+    assert found["bodyLimit"] == 1_000_000
+
+
 async def test_a_password_is_changed(visitor: AsyncClient, ada: Any) -> None:
     assert (await visitor.get("/password/")).status_code == 200
     new = {"old_password": PASSWORD, "new_password1": "another good one", "new_password2": "another good one"}
@@ -161,6 +177,21 @@ async def test_without_scripts_the_messages_are_text(visitor: AsyncClient, ada: 
     assert "<title>Mine</title>" in page
 
 
+@pytest.mark.parametrize(("status", "shown"), [("interrupted", True), ("busy", False)])
+async def test_without_scripts_questions_that_wait_are_shown(
+    visitor: AsyncClient, ada: Any, status: str, shown: bool
+) -> None:
+    messages = [{"type": "human", "content": [{"type": "image"}]}, {"type": "ai", "content": ""}]
+    asked = {"task": [{"id": "0" * 32, "value": {"question": "Shall <I> go on?"}}]}
+    thread = await in_database(
+        make_thread, ada, values={"messages": messages}, interrupts=asked, status=status
+    )
+    page = (await visitor.get(f"/chat/{thread.id}/plain/")).content.decode()
+    assert ("Shall &lt;I&gt; go on?" in page) is shown
+    assert page.count("<article") == 1 + shown
+    assert "<title>Untitled</title>" in page and "A picture" in page
+
+
 async def test_what_is_somebody_elses_does_not_exist(visitor: AsyncClient, ada: Any) -> None:
     bob = await in_database(get_user_model().objects.create_user, "bob")
     thread = await in_database(make_thread, bob, values={"messages": []})
@@ -208,6 +239,34 @@ def test_the_text_of_a_content(content: Any, text: str) -> None:
     assert text_of(content) == text
 
 
+async def test_runs_are_told_in_pages(visitor: AsyncClient, ada: Any) -> None:
+    def make() -> list[Run]:
+        thread = make_thread(ada)
+        made = make_run(thread, 1)
+        copies = [Run(**{**fields_of(made), "id": uuid4(), "epoch": 0}) for _ in range(249)]
+        Run.objects.bulk_create(copies)
+        # Some have the same time.
+        for place, run in enumerate(copies[::2]):
+            Run.objects.filter(id=run.id).update(created_at=made.created_at + timedelta(seconds=place))
+        return list(Run.objects.filter(thread=thread).order_by("-created_at", "-id"))
+
+    def fields_of(run: Run) -> dict[str, Any]:
+        return {field.attname: getattr(run, field.attname) for field in Run._meta.concrete_fields}
+
+    runs = await in_database(make)
+
+    async def told(query: str = "") -> tuple[list[str], bool]:
+        page = json.loads((await visitor.get(f"/chat/{runs[0].thread_id}/runs/{query}")).content)
+        return [run["run_id"] for run in page["runs"]], page["older"]
+
+    ids = [str(run.id) for run in runs]
+    assert await told() == (ids[:200], True)
+    assert await told(f"?before={ids[199]}") == (ids[200:], False)
+    assert await told(f"?before={ids[249]}") == ([], False)
+    assert await told(f"?before={uuid4()}") == ([], False)
+    assert (await visitor.get(f"/chat/{runs[0].thread_id}/runs/?before=x")).status_code == 422
+
+
 async def test_the_runs_say_which_message_each_of_them_brought(visitor: AsyncClient, ada: Any) -> None:
     def make() -> Thread:
         thread = make_thread(ada)
@@ -226,14 +285,17 @@ async def test_the_runs_say_which_message_each_of_them_brought(visitor: AsyncCli
 
     thread = await in_database(make)
     answer = await visitor.get(f"/chat/{thread.id}/runs/")
-    told = [(run["parent"], run["message"], run["said"]) for run in reversed(json.loads(answer.content))]
+    told = [
+        (run["parent"], run["message"], run["said"]) for run in reversed(json.loads(answer.content)["runs"])
+    ]
     assert told == [
         ("", "m1", None), (None, "m2", None), (None, None, "x" * 200), (None, None, "four"), (None, None, "five"),
         (None, None, None),
     ]  # fmt: skip
     other = await in_database(get_user_model().objects.create_user, "bob", password=PASSWORD)
     await visitor.aforce_login(other)
-    assert json.loads((await visitor.get(f"/chat/{thread.id}/runs/")).content) == []
+    nothing = {"runs": [], "older": False}
+    assert json.loads((await visitor.get(f"/chat/{thread.id}/runs/")).content) == nothing
     await visitor.alogout()
     assert (await visitor.get(f"/chat/{thread.id}/runs/")).status_code == 401
 

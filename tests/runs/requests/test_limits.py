@@ -34,6 +34,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MANY = [
     "USER_QUEUE", "USER_RUNS_PER_MINUTE", "USER_THREADS", "USER_CRONS", "USER_CONNECTIONS", "MESSAGES_PER_INPUT"
 ]  # fmt: skip
+TOO_MANY = "There are 3 messages; at most 2 are allowed."
 SLEEP = {"assistant_id": "sleeping", "input": {"log": [], "delay": 20.0}}
 RUN: dict[str, Any] = {"assistant_id": "steps", "input": {"log": []}}
 
@@ -324,16 +325,56 @@ async def test_open_streams(http: httpx.AsyncClient, run_settings: Any) -> None:
     assert (await http.get(f"/threads/{thread}/runs/{run}/join")).status_code == 200
 
 
-@pytest.mark.parametrize("place", ["input", "command"])
+MESSAGES = [{"role": "user", "content": "x"}] * 3
+STATES: dict[str, Any] = {
+    "an input": {"input": {"messages": MESSAGES}},
+    "an update": {"command": {"update": {"messages": MESSAGES}}},
+    "pairs": {"command": {"update": [["messages", MESSAGES[:2]], ["messages", MESSAGES[2:]]]}},
+    "what is sent": {"command": {"goto": {"node": "s0", "input": {"messages": MESSAGES}}}},
+    "all that is sent": {"command": {"goto": [{"node": "s0", "input": {"messages": MESSAGES[:1]}}] * 3}},
+}
+
+
+def unprocessable(answer: httpx.Response) -> str:
+    assert answer.status_code == 422
+    return str(answer.json()["detail"])
+
+
+@pytest.mark.parametrize("place", STATES)
 async def test_messages(place: str, http: httpx.AsyncClient, run_settings: Any) -> None:
     run_settings(MESSAGES_PER_INPUT=2)
-    messages = {"messages": [{"role": "user", "content": "x"}] * 3}
-    body = {"assistant_id": "steps", place: messages if place == "input" else {"update": messages}}
-    answer = await http.post("/runs", json=body)
-    assert (answer.status_code, answer.json()) == (
-        422,
-        {"detail": "There are 3 messages; at most 2 are allowed."},
-    )
+    run = {"assistant_id": "steps", **STATES[place]}
+    cron = {**run, "schedule": "0 0 1 1 *"}
+    for path, body in {"/runs": run, "/runs/batch": [RUN, run], "/runs/crons": cron}.items():
+        assert unprocessable(await http.post(path, json=body)) == TOO_MANY, path
+    assert not await in_database(Run.objects.exists)
+
+
+async def test_messages_of_a_state(http: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(MESSAGES_PER_INPUT=1, MESSAGES_PER_EDIT=2)
+    made = {"metadata": {"graph_id": "steps"}}
+    thread = (await http.post("/threads", json=made)).json()["thread_id"]
+    edits: list[dict[str, Any]] = [
+        {"values": {"messages": MESSAGES}},
+        *(each for each in STATES.values() if "command" in each),
+    ]
+    for edit in edits:
+        steps = {"supersteps": [{"updates": [{**edit, "as_node": "s0"}]}]}
+        assert unprocessable(await http.post("/threads", json={**made, **steps})) == TOO_MANY
+    in_turn = [{"updates": [{"values": {"messages": [each]}, "as_node": "s0"}]} for each in MESSAGES]
+    assert unprocessable(await http.post("/threads", json={**made, "supersteps": in_turn})) == TOO_MANY
+    assert unprocessable(await http.post(f"/threads/{thread}/state", json=edits[0])) == TOO_MANY
+    edit = {"values": {"log": ["x"], "messages": MESSAGES[:2]}, "as_node": "s0"}
+    assert (await http.post(f"/threads/{thread}/state", json=edit)).status_code == 200
+
+
+async def test_messages_of_a_command_of_the_protocol(http: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(MESSAGES_PER_INPUT=2)
+    thread = (await http.post("/threads", json={})).json()["thread_id"]
+    params = {"assistant_id": "steps", "input": {"messages": MESSAGES}}
+    command = {"id": 1, "method": "run.start", "params": params}
+    answer = await http.post(f"/threads/{thread}/commands", json=command)
+    assert TOO_MANY in answer.json()["message"]
     assert not await in_database(Run.objects.exists)
 
 

@@ -94,43 +94,7 @@ def test_configurable_and_context_are_two_names_of_the_same_values() -> None:
     assert (neither.config, neither.context) == ({"tags": ["t"]}, {})
 
 
-# --- commands
-
-
-def test_an_empty_command_is_a_command() -> None:
-    assert request(command={}).command == {}
-    assert request().command is None
-
-
-def test_a_command_keeps_what_it_knows() -> None:
-    command = {"update": {"a": 1}, "goto": "tail", "resume": False, "graph": "__parent__", "x": 1}
-    assert request(command=command).command == {"update": {"a": 1}, "goto": "tail", "resume": False}
-
-
-def test_null_in_a_command_is_absent() -> None:
-    assert request(command={"update": None, "goto": None, "resume": None}).command == {}
-
-
-@pytest.mark.parametrize("update", [{"a": 1}, [["a", 1], ["a", 2]], []])
-def test_an_update_is_an_object_or_pairs(update: Any) -> None:
-    assert request(command={"update": update}).command == {"update": update}
-
-
-@pytest.mark.parametrize("update", ["x", 1, [1], [["a"]], [["a", 1, 2]], [[1, 2]]])
-def test_other_updates_are_refused(update: Any) -> None:
-    with pytest.raises(InvalidRequest, match=r"command\.update"):
-        request(command={"update": update})
-
-
-@pytest.mark.parametrize("goto", ["n", ["n", "m"], {"node": "n", "input": 1}, [{"node": "n"}, "m"]])
-def test_a_destination_is_a_node_or_something_sent_to_one(goto: Any) -> None:
-    assert request(command={"goto": goto}).command == {"goto": goto}
-
-
-@pytest.mark.parametrize("goto", [1, [1], {"input": 1}, {"node": 5}, [["n"]]])
-def test_other_destinations_are_refused(goto: Any) -> None:
-    with pytest.raises(InvalidRequest, match=r"command\.goto"):
-        request(command={"goto": goto})
+# --- answers
 
 
 def test_an_answer_needs_a_thread() -> None:

@@ -16,11 +16,14 @@ from django.db import connection, transaction
 from runs import deletion
 from runs.exceptions import NotFound
 from runs.lifecycle import claims
+from runs.lifecycle.orphan_settlement import fail_orphan
 from runs.lifecycle.reconcile import Caller, reconcile
-from runs.models import Run
+from runs.models import Run, WebhookDelivery
 from runs.retention import expired_threads, policy
 from runs.retention.policy import Policy, prune, steps
+from runs.retention.thread_deletion import hide
 from tests.support.driving import Driver
+from tests.support.receiver import ALLOWED
 from tests.support.retention import (
     DAY,
     closing_connection,
@@ -94,6 +97,22 @@ def test_a_thread_with_a_run_in_flight_never_expires(status: str, strategy: str,
 
 
 # --- delete
+
+
+@pytest.mark.parametrize("way", ["expired", "deleted"])
+@pytest.mark.django_db(transaction=True)
+def test_no_webhook_is_sent_of_a_thread_that_goes(way: str, run_settings: Any) -> None:
+    """From the moment on that hides the thread, however long the rest of its removal takes."""
+    run_settings(**ALLOWED)
+    runs = [orphan(kwargs={"webhook": "http://127.0.0.1:1/"}) for _ in range(2)]
+    assert all(fail_orphan(run) for run in runs)
+    gone, stays = runs
+    if way == "expired":
+        expire(gone.thread_id)
+        assert next(expired_threads.delete_expired(pruning(), 100)) is not None
+    else:
+        assert hide([gone.thread_id], principal=gone.thread) == ([gone.thread_id], [])
+    assert set(WebhookDelivery.objects.values_list("run_id", flat=True)) == {stays.id}
 
 
 async def test_of_a_thread_that_expired_nothing_is_left(quiet: Any, driver: Driver) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from runs.lifecycle.cancellation import cancel_run, delete_run
 from runs.models import Run
+from runs.states import refresh
 from runs.states.reads import readable
 from runs.states.refresh import refresh_stale, refresh_state
 from runs.worker import sweeps
@@ -16,6 +17,7 @@ from runs.worker.manager import RunManager
 from runs.worker.sweeps import Sweeps
 from tests.runs.lifecycle.test_reconcile import orphan, settled
 from tests.support.driving import Driver
+from threads.checkpoints import StorageUnavailable
 from threads.db.database import in_database
 from threads.models import Thread
 from threads.state.read import address
@@ -137,3 +139,48 @@ async def test_a_graph_that_is_gone_is_waited_for_and_then_given_up(
     thread = await driver.thread(run)
     assert (thread.stale_since, thread.values) == (None, run.thread.values)
     assert "keeps those that it showed" in caplog.text
+
+
+async def test_a_graph_that_kills_each_process_that_opens_it_is_opened_a_few_times(
+    quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Died(BaseException):
+        """The process is gone: nothing after this is executed."""
+
+    opened: list[str] = []
+
+    def dying(name: str, *more: Any) -> Any:
+        opened.append(name)
+        raise Died
+
+    run = await driver.finish(await driver.start("steps"))
+    await in_database(Thread.objects.filter(id=run.thread_id).update, stale_since=run.finished_at)
+    monkeypatch.setattr(refresh, "readable", dying)
+    for _ in range(refresh.TRIES):
+        with pytest.raises(Died):
+            await refresh_stale()
+    for _ in range(2):
+        await refresh_stale()
+    thread = await driver.thread(run)
+    assert len(opened) == refresh.TRIES
+    assert (thread.stale_since, thread.refreshes, thread.values) == (None, None, run.thread.values)
+    assert "its values are not read" in caplog.text
+
+
+async def test_what_may_succeed_later_is_not_counted(
+    quiet: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await driver.finish(await driver.start("steps"))
+    stale = {"stale_since": run.finished_at, "values": {"log": ["old"]}}
+    await in_database(Thread.objects.filter(id=run.thread_id).update, **stale)
+
+    def away(name: str, *more: Any) -> Any:
+        raise StorageUnavailable
+
+    monkeypatch.setattr(refresh, "readable", away)
+    for _ in range(refresh.TRIES + 1):
+        await refresh_stale()
+    monkeypatch.undo()
+    await refresh_stale()
+    thread = await driver.thread(run)
+    assert (thread.stale_since, thread.refreshes, len(thread.values["log"])) == (None, None, 10)

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import IntegrityError
 
 from runs.lifecycle import cancellation
 from runs.lifecycle.orphan_settlement import fail_orphan
@@ -167,6 +168,23 @@ def test_an_orphan_that_fails_is_told(run_settings: Any) -> None:
     payload = outbox.claim(limit=5, avoid=Avoid())[0].payload
     assert (payload["run_id"], payload["status"]) == (str(run.id), "error")
     assert payload["error"]["error"] == "WorkerLost"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_ends_whose_webhook_cannot_be_added(
+    run_settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_settings(**ALLOWED)
+
+    def refused(**columns: Any) -> None:
+        raise IntegrityError("no such row")
+
+    monkeypatch.setattr(WebhookDelivery.objects, "create", refused)
+    run = orphan(kwargs={"webhook": "http://127.0.0.1:1/"})
+    assert fail_orphan(run)
+    run.refresh_from_db()
+    assert run.status == "error"
+    assert "its end could not be announced" in caplog.text
 
 
 async def test_the_webhook_of_a_stateless_run_outlives_its_thread(driver: Driver, receiver: Receiver) -> None:
@@ -417,6 +435,14 @@ def test_what_was_concluded_or_taken_over_meanwhile_is_not_given_back(run_settin
     assert [each.id for each in outbox.claim(limit=5, avoid=Avoid())] == [broken_off.id]
     assert WebhookDelivery.objects.get(id=done.id).state == "delivered"
     assert WebhookDelivery.objects.get(id=taken.id).due_at == due_at
+
+
+@pytest.mark.django_db(transaction=True)
+def test_any_error_of_a_sender_is_kept(run_settings: Any) -> None:
+    delivery_to("http://127.0.0.1:1/")
+    (claimed,) = outbox.claim(limit=5, avoid=Avoid())
+    outbox.conclude(claimed, outbox.Result(error="a\0b\udce9"))
+    assert WebhookDelivery.objects.get(id=claimed.id).last_error == "a\N{REPLACEMENT CHARACTER}b?"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -11,18 +11,9 @@ from django.contrib.auth import get_user_model
 from runs.encoding import encode
 from runs.identity.local import local_user_id
 from tests.support.rows import make_assistant, make_run, make_thread
-from threads.api.pages import fitting
 from threads.db.database import in_database
 
 TEXT = "x" * 400
-
-
-@pytest.mark.parametrize(
-    ("sizes", "most", "rows"),
-    [([], 10, 0), ([5], 10, 1), ([50], 10, 1), ([5, 5, 1], 10, 2), ([50, 1], 10, 1), ([50, 50], 0, 2)],
-)
-def test_how_many_rows_fit(sizes: list[int], most: int, rows: int) -> None:
-    assert fitting(sizes, most) == rows
 
 
 def five(kind: str) -> str:

@@ -6,11 +6,13 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
+import pytest
 from langchain_core.embeddings import Embeddings
 from langgraph.store.base import ensure_embeddings
 
 from threads.db.executors import NodeThreads
-from threads.store.embedding import Index
+from threads.store.embedding import LONGEST_PATH, MOST_PATHS, Index, check_paths
+from threads.store.exceptions import InvalidIndex
 
 
 class Synchronous(Embeddings):
@@ -48,3 +50,40 @@ async def test_embeddings_do_not_wait_for_threads_of_nodes() -> None:
         await hanging
     assert all(name.startswith("embedding-") for name in (*model.threads, *called))
     assert (len(model.threads), len(called)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["a"] * MOST_PATHS,
+        ["{" + ",".join(["a"] * MOST_PATHS) + "}"],
+        ["a" * LONGEST_PATH],
+        ["a.b[*].{c,d}", "$"],
+    ],
+)
+def test_paths_may_be_so_many_and_so_long(paths: list[str]) -> None:
+    assert check_paths(paths) == paths
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["a"] * (MOST_PATHS + 1),
+        ["{" + ",".join(["a"] * (MOST_PATHS + 1)) + "}"],
+        ["{a,a}"] * (MOST_PATHS // 2 + 1),
+        ["a" * (LONGEST_PATH + 1)],
+        ["[" * 1_000_000],
+        ["a\0"],
+    ],
+)
+def test_other_paths_are_refused(paths: list[str]) -> None:
+    with pytest.raises(InvalidIndex, match="at most"):
+        check_paths(paths)
+
+
+def test_texts_are_few() -> None:
+    index = Index(Synchronous(), 2, "model")
+    value = {"a": ["x"] * 60, "b": ["y"] * 60}
+    assert index.texts(value, ["a[*]"]) == ["x"] * 60
+    with pytest.raises(InvalidIndex, match="at most 100 are embedded"):
+        index.texts(value, ["a[*]", "b[*]"])

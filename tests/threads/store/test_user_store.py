@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +19,7 @@ from threads.checkpoints import Fenced, Sealed
 from threads.db import clock
 from threads.db.database import in_database
 from threads.models import StoreItem, Thread
-from threads.store import items, writes
+from threads.store import filters, items, writes
 from threads.store.embedding import StoreConfig
 from threads.store.exceptions import (
     EmbeddingFailed,
@@ -102,7 +103,7 @@ async def test_a_read_puts_off_nobody_else_s_expiry(kept: UserStore) -> None:
     row = await in_database(StoreItem.objects.get, key="name")
     aged = clock.now() + timedelta(minutes=1)
     await in_database(StoreItem.objects.update, expires_at=aged)
-    found = [items.Found(row.id, row.namespace, "name", {}, row.created_at, row.updated_at, 10.0, aged)]
+    found = [items.Found(row.id, row.namespace, "name", {}, row.created_at, row.updated_at, 10.0, aged, 2)]
     await in_database(items.refresh, await somebody(), found)
     assert await expiry("name") == aged
     await in_database(items.refresh, kept._principal, found)
@@ -261,14 +262,12 @@ async def test_a_search_begins_with_what_was_put_last(kept: UserStore) -> None:
     assert [item.key for item in await kept.asearch(FACTS, filter={"x": 1}, limit=2)] == ["a", "c"]
 
 
+@pytest.mark.parametrize("bounds", [{"PAGE": 3}, {"PAGE_BYTES": 70}, {"PAGE_BYTES": 1}])
 async def test_pages_of_rows_are_joined_without_gap_or_repeat(
-    kept: UserStore, monkeypatch: pytest.MonkeyPatch
+    kept: UserStore, monkeypatch: pytest.MonkeyPatch, bounds: dict[str, int]
 ) -> None:
-    from threads.store import searching
-
-    for module in (items, searching):
-        monkeypatch.setattr(module, "PAGE", 3)
-    monkeypatch.setattr(items.newest, "__kwdefaults__", {"after": None, "rows": slice(3)})
+    for name, most in bounds.items():
+        monkeypatch.setattr(items, name, most)
     # In one batch, so that many have equal times.
     await kept.abatch([PutOp(("p", str(n % 4)), f"k{n:02}", {"n": n, "text": "apple"}) for n in range(14)])
     everything = [f"k{n:02}" for n in range(14)]
@@ -279,6 +278,24 @@ async def test_pages_of_rows_are_joined_without_gap_or_repeat(
     semantic = UserStore(kept._principal, StoreConfig(index=index()))
     found = await semantic.asearch(("p",), query="apple", limit=20)
     assert sorted(item.key for item in found) == everything
+
+
+async def test_items_are_compared_beside_the_event_loop(
+    kept: UserStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: set[str] = set()
+    original = filters._same
+
+    def same(found: Any, wanted: Any) -> bool:
+        compared.add(threading.current_thread().name)
+        return original(found, wanted)
+
+    monkeypatch.setattr(filters, "_same", same)
+    semantic = UserStore(kept._principal, StoreConfig(index=index()))
+    await semantic.aput(FACTS, "k", {"text": "apple", "n": 1})
+    for query in (None, "apple"):
+        assert len(await semantic.asearch(FACTS, query=query, filter={"n": 1})) == 1
+    assert compared and threading.current_thread().name not in compared
 
 
 # --- times to live
@@ -459,8 +476,8 @@ async def test_gets_and_searches_use_their_indexes(kept: UserStore) -> None:
     place = items.Place(("n", "07"), "k7")
     calls: list[tuple[Any, tuple[Any, ...], dict[str, Any]]] = [
         (items.get, (user, [place]), {"refreshed": []}),
-        (items.newest, (user, ("n", "07"), []), {"rows": slice(10)}),
-        (items.newest, (user, (), []), {"rows": slice(10)}),
+        (items.newest, (user, ("n", "07"), []), {"limit": 10}),
+        (items.newest, (user, (), []), {"limit": 10}),
         (items.newest, (user, ("n",), ['"kind":"x"']), {}),
         (items.embedded, (user, ("n", "07"), []), {"after": None, "values": False}),
         (writes.remove_overdue, (), {"limit": 10}),

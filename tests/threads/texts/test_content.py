@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from threads.db.fields import Encoded
-from threads.texts.content import LARGEST, LONGEST_TITLE, Content, content_of, title_of
+from threads.texts.content import LARGEST, LONGEST_TITLE, Content, called, content_of, title_of
+
+#: What a thread is called: also read by the test of the chat page's rule (tests/browser/protocol.mjs).
+TITLES = json.loads((Path(__file__).parents[2] / "support" / "titles.json").read_text())
 
 
 def message(content: Any, type: str = "human") -> dict[str, Any]:
@@ -66,3 +71,15 @@ def test_what_no_database_stores_is_replaced() -> None:
 def test_a_persons_title_comes_first(metadata: dict[str, Any], expected: str) -> None:
     assert title_of(Content("graph's"), metadata) == expected
     assert title_of(Content(), {"title": "first words"}) == "first words"
+
+
+@pytest.mark.parametrize(("why", "values", "metadata", "title"), TITLES)
+def test_a_page_calls_a_thread_by_its_title_or_its_first_message(
+    why: str, values: Any, metadata: dict[str, Any], title: str
+) -> None:
+    assert called(values, metadata) == title, why
+
+
+@pytest.mark.parametrize("values", [None, "x", {"messages": ["x"]}, {"messages": [{"content": {"a": 1}}]}])
+def test_values_of_other_shapes_give_no_name(values: Any) -> None:
+    assert called(values, {}) == "Untitled"

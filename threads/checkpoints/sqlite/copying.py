@@ -9,7 +9,8 @@ from pathlib import Path
 from uuid import UUID
 
 from threads.checkpoints.copies import Part, SourceChanged
-from threads.checkpoints.sqlite.pruning import transaction
+from threads.checkpoints.sqlite import landing
+from threads.checkpoints.sqlite.statements import transaction
 from threads.db.time_limits import interruptible
 
 LIST = """
@@ -38,6 +39,7 @@ def parts(source: UUID, file: Path) -> list[Part]:
     """All that a copy of the thread consists of, the newest checkpoints first."""
     if not file.exists():
         return []
+    landing.settle([source], file)
     with closing(sqlite3.connect(file, timeout=30)) as db, interruptible(db):
         rows = db.execute(LIST, {"source": str(source)}).fetchall()
     return [Part("checkpoints", tuple(key), count, size) for *key, count, size in rows]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from uuid import UUID
 import ormsgpack
 
 from threads.checkpoints.pruning import Head, Place, Pruning, cut, needed, superfluous
+from threads.checkpoints.sqlite import landing
+from threads.checkpoints.sqlite.statements import transaction
 
 DELETE_SOME = """
 DELETE FROM {table} WHERE rowid IN (
@@ -39,36 +41,24 @@ WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?
 OF_PLACE = "DELETE FROM {table} WHERE thread_id = ? AND checkpoint_ns = ? AND checkpoint_id = ?"
 
 
-@contextmanager
-def transaction(file: Path) -> Iterator[sqlite3.Connection]:
-    """A write transaction on the checkpoints' file.
-
-    The caller holds the main database's write lock.
-    """
-    with closing(sqlite3.connect(file, timeout=30, isolation_level=None)) as db:
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("BEGIN IMMEDIATE")
-        yield db
-        db.execute("COMMIT")
-
-
 class SqlitePruning(Pruning):
     def __init__(self, file: Path) -> None:
         self._file = file
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection | None]:
-        """A write transaction on the file; None if the file does not exist."""
+    def _transaction(self, thread_ids: Collection[UUID]) -> Iterator[sqlite3.Connection | None]:
+        """A write transaction on the file, which has all of these threads; None if it does not exist."""
         if not self._file.exists():
             yield None
             return
+        landing.settle(thread_ids, self._file)
         with transaction(self._file) as db:
             yield db
 
     def delete(self, thread_ids: Collection[UUID], *, limit: int) -> int:
         names = json.dumps([str(thread_id) for thread_id in thread_ids])
         deleted = 0
-        with self._transaction() as db:
+        with self._transaction(thread_ids) as db:
             for table in ("writes", "checkpoints"):
                 if db is not None and deleted < limit:
                     deleted += db.execute(DELETE_SOME.format(table=table), [names, limit - deleted]).rowcount
@@ -76,11 +66,11 @@ class SqlitePruning(Pruning):
 
     def count(self, thread_ids: Collection[UUID], *, limit: int) -> int:
         names = json.dumps([str(thread_id) for thread_id in thread_ids])
-        with self._transaction() as db:
+        with self._transaction(thread_ids) as db:
             return 0 if db is None else int(db.execute(SOME, [names, limit]).fetchone()[0])
 
     def keep_latest(self, thread_id: UUID, *, limit: int) -> int:
-        with self._transaction() as db:
+        with self._transaction([thread_id]) as db:
             return _keep_latest(db, str(thread_id), limit) if db is not None else 0
 
 

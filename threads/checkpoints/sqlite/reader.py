@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import aiosqlite
 import orjson
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.checkpoint.base import CheckpointTuple, DeltaChannelHistory
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.listing import Listing, Write, decoded
+from threads.checkpoints.sqlite import landing
 from threads.db.json import SQLITE_FUNCTION, contains_text
 from threads.db.time_limits import limited
 
@@ -32,6 +37,29 @@ WHERE thread_id = :thread AND checkpoint_ns = :ns AND checkpoint_id IN (SELECT c
 
 
 class SqliteReader(AsyncSqliteSaver):
+    def __init__(self, db: aiosqlite.Connection, *, file: Path, serde: SerializerProtocol) -> None:
+        super().__init__(db, serde=serde)
+        self._file = file
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        await self._settled(config)
+        return await super().aget_tuple(config)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        await self._settled(config)
+        return await super().aget_delta_channel_history(config=config, channels=channels)
+
+    async def _settled(self, config: RunnableConfig) -> None:
+        """Wait until the file has every edit of the thread."""
+        try:
+            thread_id = UUID(str(config["configurable"]["thread_id"]))
+        except ValueError:
+            # No thread of this site, which only it edits.
+            return
+        await landing.settled([thread_id], self._file)
+
     async def alist(
         self,
         config: RunnableConfig | None,
@@ -40,6 +68,8 @@ class SqliteReader(AsyncSqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
+        if config is not None:
+            await self._settled(config)
         wanted = Listing.of(config, filter, before, limit)
         if wanted is None:
             async for found in super().alist(config, filter=filter, before=before, limit=limit):

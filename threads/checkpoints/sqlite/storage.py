@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aiosqlite
-from django.db import connection
+from django.db import OperationalError, connection
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -26,20 +26,16 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from threads.checkpoints.commits import GroupCommit, Unavailable
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
+from threads.checkpoints.sqlite import landing
 from threads.checkpoints.sqlite.pruning import SqlitePruning
 from threads.checkpoints.sqlite.reader import SqliteReader
+from threads.checkpoints.sqlite.statements import ADD, CHECKPOINT, REPLACE
 from threads.checkpoints.storage import CheckpointStorage, Places, Snapshot
+from threads.db.database import in_database
 from threads.models import Thread
 
 T = TypeVar("T")
 
-CHECKPOINT = """INSERT OR REPLACE INTO checkpoints
-    (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
-    VALUES (?, ?, ?, ?, ?, ?, ?)"""
-WRITE = """INSERT OR {verb} INTO writes
-    (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, value)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-REPLACE, ADD = WRITE.format(verb="REPLACE"), WRITE.format(verb="IGNORE")
 #: A separate connection to the main file: if it were attached, each write would lock it.
 EPOCHS = f"SELECT id, epoch FROM {Thread._meta.db_table} WHERE id IN (SELECT value FROM json_each(?))"
 HEADS = """SELECT checkpoint_ns, max(checkpoint_id) FROM checkpoints
@@ -99,8 +95,9 @@ class SqliteCheckpoints(CheckpointStorage):
             return live
 
         try:
+            await landing.settled(batch.fences, self._file)
             return await self._transaction(write)
-        except sqlite3.OperationalError as error:
+        except (sqlite3.OperationalError, OperationalError) as error:
             raise Unavailable(str(error)) from error
 
     def _live(self, fences: Mapping[UUID, int]) -> set[UUID]:
@@ -137,11 +134,13 @@ class SqliteCheckpoints(CheckpointStorage):
                 {"thread": str(thread_id), "also": json.dumps(list(also))},
             ).fetchall()
 
+        await landing.settled([thread_id], self._file)
         rows = await self._transaction(read)
         return [[*row[:-1], base64.b64encode(row[-1]).decode()] for row in rows]
 
     async def places_of_run(self, thread_id: UUID, run_id: str) -> list[tuple[str, str]]:
         names = {"thread": str(thread_id), "run": run_id}
+        await landing.settled([thread_id], self._file)
         return await self._transaction(lambda db: db.execute(OF_RUN, names).fetchall())
 
     async def remove_run(
@@ -170,6 +169,7 @@ class SqliteCheckpoints(CheckpointStorage):
                 REPLACE, [(str(thread_id), *row[:-1], base64.b64decode(row[-1])) for row in writes]
             )
 
+        await landing.settled([thread_id], self._file)
         await self._transaction(remove)
 
     def _connection(self, file: Path) -> sqlite3.Connection:
@@ -199,8 +199,9 @@ async def open_sqlite(
     # Conversations are private to this account on the machine; SQLite gives its other files the same mode.
     path.touch(mode=0o600)
     async with aiosqlite.connect(path, timeout=30) as db:
-        reader = SqliteReader(db, serde=serde)
+        reader = SqliteReader(db, file=path, serde=serde)
         await reader.setup()
+        await in_database(landing.recover, path)
         storage = SqliteCheckpoints(reader, path, retry_seconds=retry_seconds)
         try:
             yield storage

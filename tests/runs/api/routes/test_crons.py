@@ -122,6 +122,30 @@ async def test_a_change_that_cannot_be_is_refused(http: httpx.AsyncClient, confi
     assert (await http.get(f"/runs/crons/{cron['cron_id']}")).json() == cron
 
 
+@pytest.mark.parametrize("number", [6_000, 9_999])
+async def test_a_change_whose_result_is_too_large_is_refused_and_changes_nothing(
+    http: httpx.AsyncClient, number: int
+) -> None:
+    created = await http.post("/runs/crons", json={**YEARLY, "metadata": values("a", number)})
+    path = f"/runs/crons/{created.json()['cron_id']}"
+    changed = await http.patch(path, json={"metadata": values("b", number)})
+    assert (changed.status_code, changed.json()["detail"].startswith("metadata: ")) == (422, True)
+    assert (await in_database(Cron.objects.get)).metadata == values("a", number)
+
+
+async def test_a_configuration_that_is_too_large_with_the_servers_own_names_is_refused(
+    http: httpx.AsyncClient,
+) -> None:
+    body = {**YEARLY, "config": {"configurable": values("a", 9_999)}}
+    refused = await http.post("/runs/crons", json=body)
+    assert (refused.status_code, refused.json()["detail"].startswith("config")) == (422, True)
+    assert await in_database(Cron.objects.count) == 0
+
+
+def values(prefix: str, number: int) -> dict[str, int]:
+    return {f"{prefix}{each}": each for each in range(number)}
+
+
 async def test_a_cron_is_changed_in_part(http: httpx.AsyncClient, sdk: LangGraphClient) -> None:
     cron = await sdk.crons.create(
         "sleeping", schedule="0 0 1 1 *", input={"log": []}, metadata={"a": 1}, end_time=datetime(2090, 1, 1)

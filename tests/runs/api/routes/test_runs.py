@@ -143,6 +143,15 @@ async def test_whoever_goes_nowhere_can_answer_the_question_afterwards(
     assert "answer=yes" in (await http.post(runs, json=answer)).json()["log"]
 
 
+@pytest.mark.parametrize("update", [{"log": ["a", "b"]}, [["log", ["a"]], ["log", ["b"]]]])
+async def test_an_update_is_applied_in_both_forms(http: httpx.AsyncClient, update: Any) -> None:
+    runs = f"/threads/{await new_thread(http)}/runs/wait"
+    assert (await http.post(runs, json=STEPS)).status_code == 200
+    command = {"update": update, "goto": "s9"}
+    done = (await http.post(runs, json={"assistant_id": "steps", "command": command})).json()
+    assert done["log"][10:] == ["a", "b", "s9"]
+
+
 async def test_a_missing_thread_is_made_only_on_request(http: httpx.AsyncClient) -> None:
     refused = await http.post(f"/threads/{MISSING}/runs/wait", json=STEPS)
     assert (refused.status_code, refused.json()) == (404, {"detail": "Thread or assistant not found."})

@@ -143,6 +143,48 @@ async def test_a_query_ranks_where_an_embedding_is_configured(
     assert [item["score"] for item in found] == pytest.approx([1.0, 1.0, 0.5**0.5], abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"filter": {"n": {"$gte": 0}}},
+        {"query": "apple"},
+        {"query": "apple", "filter": {"n": {"$gte": 0}}},
+    ],
+)
+async def test_a_page_has_as_many_items_as_fit_and_the_client_goes_on(
+    sdk: LangGraphClient, run_settings: Any, how: dict[str, Any]
+) -> None:
+    index = {"embed": "tests.threads.store.stores:embed", "dims": len(WORDS), "fields": FIELDS}
+    run_settings(STORE={"index": index}, PAGE_LIMIT=1000)
+    for number in range(5):
+        await sdk.store.put_item(["docs"], key=str(number), value={"n": number, "text": "apple " * 65})
+    for limit, expected in ((10, [2, 2, 1]), (1, [1, 1, 1, 1, 1])):
+        sizes, keys = list[int](), set[str]()
+        offset: int | None = 0
+        while offset is not None:
+            page: Any = await sdk.store.search_items(["docs"], limit=limit, offset=offset, **how)
+            sizes.append(len(page["items"]))
+            keys |= {item["key"] for item in page["items"]}
+            offset = page.get("next_offset")
+        assert [size for size in sizes if size] == expected
+        assert len(keys) == 5
+
+
+async def test_an_item_larger_than_a_page_is_a_page(http: httpx.AsyncClient, run_settings: Any) -> None:
+    run_settings(PAGE_LIMIT=100)
+    for key in ("a", "b"):
+        await http.put("/store/items", json=ITEM | {"key": key, "value": {"text": "x" * 500}})
+    answer = await http.post("/store/items/search", json={})
+    assert [each["key"] for each in answer.json()["items"]] == ["b"]
+    assert answer.json()["next_offset"] == 1
+    assert answer.headers["X-Pagination-Next"] == "1"
+    last = await http.post("/store/items/search", json={"offset": 1})
+    assert [each["key"] for each in last.json()["items"]] == ["a"]
+    assert "next_offset" not in last.json()
+    assert last.headers["X-Pagination-Total"] == "2"
+
+
 async def test_an_embedding_that_does_not_answer_is_a_503(http: httpx.AsyncClient, run_settings: Any) -> None:
     run_settings(STORE={"index": {"embed": "tests.threads.store.stores:embed", "dims": 2}})
     answer = await http.put("/store/items", json=ITEM)

@@ -50,8 +50,9 @@ async def test_a_thread_can_begin_with_a_state(sdk: LangGraphClient) -> None:
     assert done["log"] == ["given", *STEPS]
 
 
-async def test_a_command_can_be_a_superstep(http: httpx.AsyncClient) -> None:
-    step = {"updates": [{"command": {"update": {"log": ["by command"]}, "goto": "s8"}, "as_node": "s0"}]}
+@pytest.mark.parametrize("update", [{"log": ["by command"]}, [["log", ["by command"]]]])
+async def test_a_command_can_be_a_superstep(http: httpx.AsyncClient, update: Any) -> None:
+    step = {"updates": [{"command": {"update": update, "goto": "s8"}, "as_node": "s0"}]}
     body = {"metadata": {"graph_id": "steps"}, "supersteps": [*SUPERSTEPS[:2], step]}
     thread = (await http.post("/threads", json=body)).json()
     assert thread["values"] == {"log": ["given", "by command"]}

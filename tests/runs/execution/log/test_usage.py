@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +13,7 @@ from langchain_core.tools import tool
 from langgraph.errors import GraphInterrupt
 
 from runs.events import usage
-from runs.events.usage import OTHERS, columns
+from runs.events.usage import MOST_TOKENS, OTHERS, columns, tokens_of
 from runs.execution.log.notes import Notes, noting
 from runs.execution.log.usage import Usage
 from tests.runs.execution.log.test_notes import Stream
@@ -80,3 +81,28 @@ def test_names_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a" * 500, "b", "c"):
         call(found, name)
     assert found.by_model == {"a" * 100: [1, 2], OTHERS: [2, 4]}
+
+
+@pytest.mark.parametrize(
+    ("said", "counted"),
+    [
+        (-1, 0), (2**70, MOST_TOKENS), (3.7, 3), (math.nan, 0), (math.inf, MOST_TOKENS), (-math.inf, 0),
+        (True, 0), ("5", 0), (None, 0), ([5], 0),
+    ],
+)  # fmt: skip
+def test_what_a_model_says_is_a_count_that_every_database_stores(said: Any, counted: int) -> None:
+    assert tokens_of({"input_tokens": said, "output_tokens": 7}) == (counted, 7)
+    assert tokens_of({"output_tokens": said}) == (0, counted)
+
+
+def test_a_sum_stays_what_every_database_stores() -> None:
+    found = Usage()
+    for name in ("big", "big", "small"):
+        call(found, name, MOST_TOKENS - 1, 1)
+    most = [MOST_TOKENS, 2]
+    assert found.by_model == {"big": most, "small": [MOST_TOKENS - 1, 1]}
+    assert columns(found.by_model) == {
+        "input_tokens": MOST_TOKENS,
+        "output_tokens": 3,
+        "usage": found.by_model,
+    }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import math
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, ToolMessage
 
@@ -373,3 +374,25 @@ def test_nothing_is_dated_before_what_it_follows() -> None:
     times = [each["params"]["timestamp"] for each in log.events]
     assert [each["method"] for each in log.events] == ["lifecycle", "checkpoints", "values", "lifecycle"]
     assert times == [2, 1000, 1000, 1000]
+
+
+def test_a_message_continues_whatever_its_model_says_of_its_tokens() -> None:
+    log = Log()
+    log.attempt()
+    said: Any = [{"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}, {"input_tokens": math.nan}]
+    for usage, more in zip(said, ({}, {"chunk_position": "last"}), strict=True):
+        part = chunk("a", **more)
+        part.usage_metadata = usage
+        log.item("messages", (part, META))
+    ends = [data for data in log.data("messages") if data["event"] == "message-finish"]
+    assert [end["usage"] for end in ends] == [{"input_tokens": None}]
+
+
+def test_a_whole_message_has_its_blocks_whatever_its_model_says_of_its_tokens() -> None:
+    log = Log()
+    log.attempt()
+    message = AIMessage([{"type": "text", "text": "yes"}], id="m1")
+    message.usage_metadata = cast(Any, {"input_tokens": math.nan})
+    log.item("messages", (message, META))
+    finished = [data["content"] for data in log.data("messages") if data["event"] == "content-block-finish"]
+    assert finished == [{"type": "text", "text": "yes"}]

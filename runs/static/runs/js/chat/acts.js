@@ -77,15 +77,15 @@ export class Acts {
   stop = () => this.attempt(() => this.page.session?.stop());
   remove = (queued) => this.attempt(() => this.page.session?.outbox.remove(queued));
 
-  /** Say something else in a message's place. Rejects if that cannot be sent, and then nothing has changed. */
-  async edit({ message }, text) {
+  /** Say something else in a message's place, if it is still wanted then. Rejects if that cannot be sent, and then nothing has changed. */
+  async edit({ message }, text, isWanted) {
     const { page } = this;
     const { outbox, versions } = page.session;
     const { files } = partsOf(message.order?.content ?? this.contentOfMessage(message.id));
     const content = contentOf({ text, files });
     if (message.state === "refused") outbox.change(message, content, page.composer.strategy);
-    else await versions.edit(message.id, content, this.options());
-    page.write();
+    else await versions.edit(message.id, content, this.options(), isWanted);
+    if (isWanted()) page.write();
   }
 
   retry = (message) => this.page.session.outbox.retry(message, this.page.composer.strategy);

@@ -55,7 +55,6 @@ export class Assistants {
       const dialog = openDialog(`Settings of ${assistant.name}`, (close) => {
         if (!schema) return h("p", {}, "This assistant has no settings.");
         const form = objectForm(schema, { ...(assistant.context ?? {}), ...values });
-        const problem = h("p.problem-line", { role: "alert", hidden: true });
         const done = (event) => {
           event.preventDefault();
           try {
@@ -63,11 +62,9 @@ export class Assistants {
             close();
           } catch (error) {
             if (!(error instanceof FieldError)) throw error;
-            problem.textContent = error.message;
-            problem.hidden = false;
           }
         };
-        return h("form", { novalidate: true, on: { submit: done } }, h("p.quiet", {}, "For what you send from now on in this thread."), form.element, problem, h("div.row.end", {}, button("Cancel", close), h("button.b.b-p", {}, "Use these")));
+        return h("form", { novalidate: true, on: { submit: done } }, h("p.quiet", {}, "For what you send from now on in this thread."), form.element, h("div.row.end", {}, button("Cancel", close), h("button.b.b-p", {}, "Use these")));
       });
       dialog.addEventListener("close", () => resolve(answer));
     });

@@ -8,15 +8,20 @@ const SAID = 200;
 
 /** A run's place: {id, parent, message, said}. */
 export class Branches {
-  /** @param runs The thread's runs as the page's server lists them, newest first: {run_id, status, parent, message, said}. */
-  constructor(runs = []) {
+  /**
+   * @param runs The thread's runs as the page's server lists them, newest first: {run_id, status, parent, message, said}.
+   * @param options.isCut Whether there are older ones.
+   */
+  constructor(runs = [], { isCut = false } = {}) {
+    this.isCut = isCut;
     this.runs = new Map();
     let before = null;
     for (const { run_id: id, status, parent, message, said } of [...runs].reverse()) {
       if (status === "pending") continue;
-      // One that is not there was taken back while it waited.
-      const follows = parent === "" ? null : this.runs.has(parent) ? parent : before;
-      this.runs.set(id, { id, parent: follows, message, said });
+      // One that is not there was taken back while it waited, or is older than all that are listed.
+      const follows = parent === "" ? null : this.runs.has(parent) || (isCut && parent) ? parent : before;
+      // What the first one follows is not known if it does not say so.
+      if (!isCut || follows !== null || parent === "") this.runs.set(id, { id, parent: follows, message, said });
       before = id;
     }
     this.newest = before;
@@ -40,9 +45,11 @@ export class Branches {
   /** Find which messages the runs of other clients brought without naming them: by their texts, in their order. */
   recognise(messages) {
     if (!this.unknown.length) return;
-    const open = [...this.unknown];
+    // Of a thread whose beginning is not listed only the end is sure.
+    const ordered = (list) => (this.isCut ? [...list].reverse() : [...list]);
+    const open = ordered(this.unknown);
     let found = false;
-    for (const message of messages) {
+    for (const message of ordered(messages)) {
       if (message.role !== "human" || !message.id || this.byMessage.has(message.id)) continue;
       const said = [...textOf(message)].slice(0, SAID).join("");
       const place = open.findIndex((run) => run.said === said);

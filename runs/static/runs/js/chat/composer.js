@@ -1,10 +1,10 @@
 // Where people write: text, files, what becomes of a run under way, Send and Stop.
 
-import { h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
+import { composes, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
 import { Drafts } from "./drafts.js";
-import { ACCEPT, LIMITS, partsOf, titleOfContent } from "./files.js";
+import { ACCEPT, limitsText, partsOf, titleOfContent } from "./files.js";
 
 const STRATEGIES = {
   enqueue: { label: "queue", word: "If busy: queue", hint: "It is sent when the answer is complete." },
@@ -36,7 +36,7 @@ export class Composer {
     this.sendButton = h("button.b.b-i.b-p.send", { "aria-label": "Send" }, icon("send"));
     this.problem = h("p.problem-line", { role: "alert", hidden: true });
     this.tray = h("div.trays");
-    this.form = h("form.box", { on: { submit: (event) => this.submit(event) } }, this.chips, this.field, h("div.row", {}, iconButton("clip", `Add files (${LIMITS})`, () => this.picker.click()), this.picker, this.busyButton, h("span.sp"), this.stopButton, this.sendButton));
+    this.form = h("form.box", { on: { submit: (event) => this.submit(event) } }, this.chips, this.field, h("div.row", {}, iconButton("clip", `Add files (${limitsText()})`, () => this.picker.click()), this.picker, this.busyButton, h("span.sp"), this.stopButton, this.sendButton));
     this.element = h("div.comp-in", {}, this.problem, this.tray, this.form);
     this.state = { running: false, online: true, asks: false, queued: [] };
     this.show();
@@ -136,7 +136,8 @@ export class Composer {
   }
 
   key(event) {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    if (composes(event)) return;
+    if (event.key === "Enter" && !event.shiftKey) {
       event.preventDefault();
       this.submit();
     } else if (event.key === "ArrowUp" && !this.field.value) {

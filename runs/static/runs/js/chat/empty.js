@@ -1,9 +1,11 @@
 // A thread that has not begun: what the assistant does, and how to begin.
 
 import { h, icon, setText, state } from "../parts/dom.js";
-import { LIMITS } from "./files.js";
+import { limitsText } from "./files.js";
 
 const TRIES = ["How do leases and heartbeats find a dead worker?", "What keeps a run from being executed twice?", "How does a shutdown lose nothing?"];
+
+const capital = (text) => `${text[0].toUpperCase()}${text.slice(1)}`;
 
 export class Empty {
   constructor(acts) {
@@ -11,7 +13,7 @@ export class Empty {
     this.about = h("p", { dir: "auto" });
     this.slot = h("div");
     this.tries = h("div.tries");
-    this.element = h("div.empty", {}, h("div", {}, h("h1", {}, "What should I look into?"), this.about, this.slot, this.tries, h("div.opts", {}, h("span", {}, `${LIMITS[0].toUpperCase()}${LIMITS.slice(1)}`), h("span.no-phone", {}, h("kbd", {}, "?"), " shows the keys"))));
+    this.element = h("div.empty", {}, h("div", {}, h("h1", {}, "What should I look into?"), this.about, this.slot, h("div.opts", {}, h("span", {}, capital(limitsText())), h("span.no-phone", {}, h("kbd", {}, "?"), " shows the keys")), this.tries));
   }
 
   update({ assistant, waiting, loading }) {

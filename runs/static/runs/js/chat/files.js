@@ -3,14 +3,26 @@
 import { bytes, shorten } from "../parts/words.js";
 
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
-const TEXTS = /\.(txt|md|csv|tsv|json|jsonl|ya?ml|toml|ini|log|py|js|mjs|ts|tsx|jsx|html|css|sql|sh|go|rs|java|c|h|cpp|rb|xml)$/i;
-/** Bytes of one file, and of all of a message: what a request may hold, less what its encoding adds. */
-const MOST = 4e6;
-const ALL = 5e6;
+/** Endings of text files; browsers know the types of few. */
+const ENDINGS = ["txt", "md", "csv", "tsv", "json", "jsonl", "yaml", "yml", "toml", "ini", "log", "py", "js", "mjs", "ts", "tsx", "jsx", "html", "css", "sql", "sh", "go", "rs", "java", "c", "h", "cpp", "rb", "xml"];
+const TEXTS = new RegExp(`\\.(${ENDINGS.join("|")})$`, "i");
 const MOST_TEXT = 400_000;
+/** Bytes of one file, and of all of a message. */
+const most = { file: 4e6, all: 5e6 };
 
-export const ACCEPT = [...IMAGES, "application/pdf", "text/*", ".md", ".json", ".jsonl", ".yaml", ".yml", ".toml", ".py", ".ts", ".sql"].join(",");
-export const LIMITS = `images, PDF and text, up to ${bytes(MOST)} each and ${bytes(ALL)} a message`;
+export const ACCEPT = [...IMAGES, "application/pdf", "text/*", ...ENDINGS.map((ending) => `.${ending}`)].join(",");
+export const limitsText = () => `images, PDF and text, up to ${bytes(most.file)} each and ${bytes(most.all)} a message`;
+
+/** Take as much as a request may hold, in bytes, less what its encoding adds: four characters for three bytes, and the rest of it. */
+export function limitTo(body) {
+  [most.file, most.all] = [0.48, 0.6].map((part) => floor(body * part));
+}
+
+/** The next smaller number of two digits. */
+function floor(number) {
+  const unit = 10 ** Math.max(0, Math.floor(Math.log10(number)) - 1);
+  return Math.floor(number / unit) * unit;
+}
 
 /** Read files that were chosen, dropped or pasted: {files, problems}. */
 export async function readFiles(chosen, before = []) {
@@ -37,9 +49,9 @@ export async function readFiles(chosen, before = []) {
 function refusal(file, sum) {
   const name = file.name || "The file";
   if (!isImage(file) && !isPdf(file) && !isText(file)) return `${name} is no image, PDF or text.`;
-  if (file.size > MOST) return `${name} has ${bytes(file.size)}; a file may have ${bytes(MOST)}.`;
+  if (file.size > most.file) return `${name} has ${bytes(file.size)}; a file may have ${bytes(most.file)}.`;
   if (isText(file) && file.size > MOST_TEXT) return `${name} has ${bytes(file.size)}; a text may have ${bytes(MOST_TEXT)}.`;
-  if (sum + file.size > ALL) return `${name} is left out: the files of a message may have ${bytes(ALL)} together.`;
+  if (sum + file.size > most.all) return `${name} is left out: the files of a message may have ${bytes(most.all)} together.`;
   return null;
 }
 

@@ -6,7 +6,7 @@ import { count } from "../parts/words.js";
 import { Refused } from "../protocol/api.js";
 import { fromState } from "../protocol/messages.js";
 import { download, fileName, toMarkdown } from "./export.js";
-import { titleOf } from "./threads.js";
+import { titleOf } from "./titles.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -24,13 +24,13 @@ export class Head {
   update(doing) {
     const { page } = this;
     const { session } = page;
-    const isGone = session?.phase === "gone" || session?.phase === "failed";
+    const isGone = ["gone", "failed"].includes(session?.phase);
     const thread = session && !isGone ? (session.thread ?? page.list.get(session.id)) : null;
     const title = !session ? "New thread" : isGone ? "No thread" : thread ? titleOf({ ...page.list.get(session.id), ...thread }, session.model.values) : "Loading…";
     setText($("title"), title);
     document.title = session ? `${title} · Chat` : "Chat";
     setText($("subtitle"), !session ? "Nothing sent yet" : thread ? subtitleOf(session, doing) : "");
-    $("subtitle").hidden = Boolean(session && !thread);
+    $("subtitle").hidden = isGone;
     this.assistantButton.hidden = !page.assistants.list.length || isGone;
     // Where there is little room, a thread's menu has it; a thread that has not begun has no menu.
     this.assistantButton.classList.toggle("no-phone", Boolean(session));
@@ -39,7 +39,8 @@ export class Head {
     const run = page.runAddress(session?.model.run?.id ?? session?.versions.branches.newest);
     this.runLink.hidden = !run;
     if (run) set(this.runLink, "href", run);
-    this.moreButton.hidden = !thread;
+    // It keeps its room, so that its neighbours stay when a thread begins.
+    this.moreButton.classList.toggle("away", !thread);
   }
 
   assistantMenu(anchor) {

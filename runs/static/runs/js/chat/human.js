@@ -1,11 +1,11 @@
 // A person's message in the log: what was said, whether it was sent, its versions, and the form in which it is edited.
 
-import { button, copy, h, icon, iconButton, set, setText } from "../parts/dom.js";
+import { button, composes, copy, h, icon, iconButton, set, setText } from "../parts/dom.js";
 import { blockElement, textFile } from "../parts/blocks.js";
 import { blockOf, textOf } from "../protocol/messages.js";
 import { partsOf, piecesOf } from "./files.js";
 
-const STATUS = { sending: () => "Sending…", unsent: () => "Sent when the connection is back.", refused: ({ why }) => `Not sent: ${why}` };
+const STATUS = { sending: () => "Sending…", unsent: ({ unkept }) => `Sent when the connection is back.${unkept ? " Too large to be kept over a reload." : ""}`, refused: ({ why }) => `Not sent: ${why}` };
 
 /** Previous and next version of a person's message. */
 function picker(acts) {
@@ -34,7 +34,7 @@ function pieceElement(piece) {
 }
 
 export class HumanView {
-  /** @param acts What can be done with it; `edit` rejects with why a version could not be made. */
+  /** @param acts What can be done with it; `edit(entry, text, isWanted)` rejects with why a version could not be made. */
   constructor(acts) {
     this.acts = acts;
     this.bubble = h("div.bubble", { dir: "auto" });
@@ -78,10 +78,11 @@ export class HumanView {
       this.sendEdit(area, problem, files.length > 0);
     };
     const keys = (event) => {
+      if (composes(event)) return;
       if (event.key === "Escape") {
         event.stopPropagation();
         this.closeEdit();
-      } else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+      } else if (event.key === "Enter" && !event.shiftKey) send(event);
     };
     area.addEventListener("keydown", keys);
     const about = this.entry.message.state === "refused" ? "Sent in its place." : "Sent as a new version; this one stays.";
@@ -92,19 +93,22 @@ export class HumanView {
     area.setSelectionRange(area.value.length, area.value.length);
   }
 
-  /** What was written stays in the form until it is on its way. */
+  /** What was written stays in the form until it is on its way; a form that is closed before that sends nothing. */
   async sendEdit(area, problem, hasFiles) {
     const text = area.value.trim();
     if (!(text || hasFiles) || area.readOnly) return;
+    const { form } = this;
+    const isWanted = () => this.form === form;
     area.readOnly = true;
-    set(this.form, "aria-busy", "true");
+    set(form, "aria-busy", "true");
     problem.hidden = true;
     try {
-      await this.acts.edit(this.entry, text);
-      this.closeEdit();
+      await this.acts.edit(this.entry, text, isWanted);
+      if (isWanted()) this.closeEdit();
     } catch (error) {
+      if (!isWanted()) return;
       area.readOnly = false;
-      set(this.form, "aria-busy", null);
+      set(form, "aria-busy", null);
       setText(problem, `Not sent: ${error.message}`);
       problem.hidden = false;
       area.focus();

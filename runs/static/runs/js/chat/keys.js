@@ -1,6 +1,6 @@
 // Keys of the page, and the dialog that shows them.
 
-import { h } from "../parts/dom.js";
+import { composes, h } from "../parts/dom.js";
 import { openDialog } from "../parts/menu.js";
 
 const KEYS = [
@@ -26,7 +26,7 @@ export const isField = (element) => element?.matches?.("input, textarea, select,
 /** @param acts What keys do, by their names. */
 export function listen(acts) {
   document.addEventListener("keydown", (event) => {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || composes(event)) return;
     if (document.querySelector("dialog[open], .menu:popover-open")) return;
     if (event.key === "Escape") return void acts.escape(event);
     if (isField(event.target)) return;

@@ -8,13 +8,14 @@ import { HumanView } from "./human.js";
 /** Entries that are shown at once; older ones follow, a few at a time, when the page has nothing else to do. */
 const FIRST = 40;
 const MORE = 12;
-/** Pixels from the end within which the page follows what is added. */
+/** Pixels from the end within which whoever comes near it follows what is added, and those of who is there. */
 const NEAR = 60;
+const AT = 2;
 
 const idle = window.requestIdleCallback ?? ((act) => setTimeout(act, 50));
 
 export class Log {
-  /** @param acts What can be done with an entry: edit(entry, text), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). */
+  /** @param acts What can be done with an entry: edit(entry, text, isWanted), again(entry), version(entry, step), retry(message), withdraw(message); and a run's address(id). `unplaced()` is called when one of them is seen whose run is not known. */
   constructor(acts) {
     this.acts = acts;
     this.views = new Map();
@@ -25,30 +26,60 @@ export class Log {
     this.extra = h("div.turn.extra");
     this.column.append(this.extra);
     this.follows = true;
+    /** Where it was scrolled to when that was last looked at. */
+    this.top = 0;
     this.limit = FIRST;
     this.scroller.addEventListener("scroll", () => this.scrolled(), { passive: true });
     new ResizeObserver(() => this.follow()).observe(this.column);
     new ResizeObserver(() => this.follow()).observe(this.scroller);
+    /** People's messages that are in sight. */
+    this.seen = new Set();
+    this.sight = new IntersectionObserver((changes) => {
+      for (const { target, isIntersecting } of changes) this.seen[isIntersecting ? "add" : "delete"](target);
+      this.look();
+    }, { root: this.scroller });
   }
 
   /** Show entries of `timeline.js`. */
   update(entries) {
     this.entries = entries;
-    const shown = entries.slice(-this.limit);
+    // One that is being edited stays, wherever it is.
+    const edited = entries.findIndex(({ key }) => this.views.get(key)?.form);
+    const shown = entries.slice(-Math.max(this.limit, edited < 0 ? 0 : entries.length - edited));
     // The observer of its size follows what is added: to ask for the size here would lay out the page twice.
-    reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? new HumanView(this.acts) : new TurnView(this.acts)) });
+    reconcile(this.column, this.views, shown, { make: (entry) => (entry.kind === "human" ? this.human() : new TurnView(this.acts)) });
+    if (shown.length && !this.isShown) {
+      // But for the first frame, which would show the beginning.
+      this.isShown = true;
+      this.follow();
+    }
     if (entries.length > this.limit && !this.waiting) {
       this.waiting = true;
       idle(() => this.more());
     }
   }
 
+  human() {
+    const view = new HumanView(this.acts);
+    this.sight.observe(view.element);
+    view.element.view = view;
+    return view;
+  }
+
+  /** Ask for the runs of the messages in sight, if those are not known. */
+  look() {
+    if ([...this.seen].some(({ view, isConnected }) => isConnected && !view.entry.versions && !view.entry.message.state)) this.acts.unplaced();
+  }
+
   more() {
     this.waiting = false;
-    const height = this.follows ? 0 : this.scroller.scrollHeight - this.scroller.scrollTop;
+    const { scroller } = this;
+    const left = scroller.scrollHeight - scroller.scrollTop;
     this.limit += MORE;
     this.update(this.entries);
-    if (!this.follows) this.scroller.scrollTop = this.scroller.scrollHeight - height;
+    // What comes above moves nobody, and is not taken for somebody's own move.
+    scroller.scrollTop = scroller.scrollHeight - left;
+    this.top = scroller.scrollTop;
   }
 
   /** What stands below the last entry, such as a question. */
@@ -58,25 +89,21 @@ export class Log {
     this.extra.replaceChildren(...found);
   }
 
+  /** Who moves up does not want to follow; growth alone moves nobody up. */
   scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-    const grown = scrollHeight !== this.height;
-    this.height = scrollHeight;
-    // Growth alone is no wish to look elsewhere.
-    if (grown && this.follows) return;
-    this.follows = scrollHeight - scrollTop - clientHeight < NEAR;
-    this.newest.hidden = this.follows;
+    const left = scrollHeight - scrollTop - clientHeight;
+    if (scrollTop < this.top) this.follows = left < AT;
+    else this.follows ||= left < NEAR;
+    this.top = scrollTop;
+    this.newest.hidden = this.follows || left < NEAR;
   }
 
   follow() {
-    if (!this.follows) {
-      const { scrollHeight, scrollTop, clientHeight } = this.scroller;
-      this.newest.hidden = scrollHeight - scrollTop - clientHeight < NEAR;
-      return;
-    }
-    this.scroller.scrollTop = this.scroller.scrollHeight;
-    this.height = this.scroller.scrollHeight;
-    this.newest.hidden = true;
+    if (this.follows) this.scroller.scrollTop = this.scroller.scrollHeight;
+    const { scrollHeight, scrollTop, clientHeight } = this.scroller;
+    this.top = scrollTop;
+    this.newest.hidden = this.follows || scrollHeight - scrollTop - clientHeight < NEAR;
   }
 
   toEnd({ smooth = false } = {}) {

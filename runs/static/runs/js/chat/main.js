@@ -1,13 +1,16 @@
 // The page: which thread is open, and what its parts have to do with each other.
 
+import { Account } from "../parts/account.js";
 import { Banner } from "../parts/banner.js";
 import { closeAll } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
-import { Api, Refused } from "../protocol/api.js";
+import { Api } from "../protocol/api.js";
+import { learn } from "../protocol/clock.js";
 import { textOf } from "../protocol/messages.js";
 import { Acts } from "./acts.js";
 import { Assistants } from "./assistants.js";
 import { Composer } from "./composer.js";
+import { limitTo } from "./files.js";
 import { Head } from "./head.js";
 import { keepFor } from "./kept.js";
 import { Panel } from "./panel.js";
@@ -22,9 +25,11 @@ const $ = (id) => document.getElementById(id);
 class Page {
   constructor(settings) {
     this.settings = settings;
-    keepFor(settings.user);
-    const token = () => document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "";
-    this.api = new Api(settings.api, { token, renew: () => this.renewToken(), loggedOut: () => this.loggedOut() });
+    keepFor(settings.user.id);
+    learn(settings.now);
+    limitTo(settings.bodyLimit);
+    this.account = new Account(settings, { replaced: (user) => this.replaced(user), returned: () => this.goOn() });
+    this.api = new Api(settings.api, { token: () => this.account.token, renew: () => this.account.renew(), loggedOut: () => this.loggedOut() });
     this.assistants = new Assistants(this.api);
     this.list = new ThreadList($("threads"), this.api, { open: (id) => this.go(id), menu: (thread, anchor) => this.head.threadMenu(thread, anchor), address: (id) => this.address(id) });
     this.acts = new Acts(this);
@@ -89,7 +94,7 @@ class Page {
     this.visit = Symbol(id);
     this.composer.turnTo(id, { fresh });
     if (!fresh) this.context = {};
-    this.banner.show({ name: "closed" }, {});
+    this.showAccount();
     this.list.current = id;
     this.list.marked = null;
     this.list.show();
@@ -124,12 +129,23 @@ class Page {
     const session = (this.session = this.sessionOf(id, fresh));
     const mine = (handle) => (event) => this.session === session && handle(event);
     session.addEventListener("change", mine(() => this.later()));
-    session.addEventListener("connection", mine(() => this.banner.follow(session.connection, { running: () => Boolean(session.model.active), login: () => this.login() })));
+    session.addEventListener("connection", mine(() => this.connected(session)));
     session.addEventListener("ended", mine(({ detail }) => this.ended(detail)));
     session.addEventListener("sent", mine(() => this.tellOthers()));
     session.addEventListener("ready", mine(() => this.ready()));
     session.addEventListener("branch", mine(({ detail }) => this.keepBranch(detail)));
     session.shown = session.open();
+  }
+
+  connected({ connection, model }) {
+    this.banner.follow(connection, { running: () => Boolean(model.active), login: () => this.login() });
+    connection.addEventListener("event", ({ detail }) => learn(detail.params.timestamp));
+    // It may be refused because it is asked for as another user.
+    connection.addEventListener("state", ({ detail: { name, code } }) => {
+      if (name !== "refused") return;
+      this.account.isOut ||= code === 4401;
+      this.account.renew();
+    });
   }
 
   /** A branch that was looked at is looked at again after a reload. */
@@ -156,7 +172,7 @@ class Page {
     const { asks } = this.stage.render();
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
-    if (!session?.catchingUp) this.plan.update(session && !session.versions.view ? session.model.values.todos : null, running ? "running" : asks ? "ask" : "stopped");
+    this.plan.update(session && !session.versions.view ? (session.catchingUp ? session.read?.values : session.model.values)?.todos : null, running ? "running" : asks ? "ask" : "stopped");
     this.panel.update();
     this.head.update({ running, asks });
     if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
@@ -178,22 +194,35 @@ class Page {
     $("announce").textContent = text;
   }
 
-  /** A login in another tab has made this page's token worthless; a page that is fetched now has a good one. */
-  async renewToken() {
-    const page = await fetch(this.settings.chat).catch(() => null);
-    if (!page?.ok || page.redirected) return false;
-    const fresh = new DOMParser().parseFromString(await page.text(), "text/html").querySelector("[name=csrfmiddlewaretoken]")?.value;
-    document.querySelectorAll("[name=csrfmiddlewaretoken]").forEach((field) => (field.value = fresh));
-    return Boolean(fresh);
+  /** The browser's session is another user's now: nothing more is asked for or sent. */
+  replaced({ name }) {
+    this.api.close(`You are logged in as ${name} now.`);
+    for (const session of [this.session, ...this.asides.values()]) session?.connection?.close();
+    this.showAccount();
   }
 
   loggedOut() {
-    this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
+    this.account.isOut = true;
+    if (!this.account.other) this.banner.show({ name: "refused", code: 4401 }, { login: () => this.login() });
   }
 
+  /** The person is logged in again: what was left off is taken up. */
+  goOn() {
+    const { session } = this;
+    this.list.refresh();
+    this.banner.expect();
+    if (session?.phase === "failed") this.open(session.id);
+    else if (session?.connection?.state.name === "refused") session.connection.open();
+    else this.banner.show({ name: "open" }, {});
+  }
+
+  showAccount() {
+    this.banner.show(this.account.other ? { name: "replaced", user: this.account.other.name } : { name: "closed" }, {});
+  }
+
+  /** After a logout the banner has the way to log in; what is written and not sent stays until people take it. */
   problem(error) {
-    if (error instanceof Refused && error.status === 401) location.assign(this.login());
-    else this.composer.say(error.message);
+    this.composer.say(error.message);
   }
 
   get assistant() {

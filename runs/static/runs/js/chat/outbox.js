@@ -4,8 +4,8 @@
 // as its idempotency key: what arrived although the answer was lost is not executed twice.
 
 import { Refused, Unreachable } from "../protocol/api.js";
-import { fromState } from "../protocol/messages.js";
-import { keep, kept } from "./kept.js";
+import { messageOf, Unsent } from "./unsent.js";
+import { Withdrawn } from "./withdrawn.js";
 
 /** Milliseconds before the first, second, … try again; the last one holds for all that follow. */
 const PAUSES = [1000, 2000, 5000, 10_000];
@@ -21,16 +21,16 @@ export class Outbox {
      * Messages of this page that no state has yet; `state` is "sending", "unsent" after a try that did not reach the server,
      * "refused" with `why`, or "sent" with its `run`.
      */
-    this.sent = (kept(this.place) ?? []).map((each) => messageOf(each));
+    this.unsent = new Unsent(`unsent ${session.id}`, () => session.changed());
+    this.sent = this.unsent.read();
+    /** Resolves when all messages have their contents. */
+    this.restored = Promise.all(this.sent.filter(({ apart }) => apart).map((each) => this.restore(each)));
+    this.withdrawn = new Withdrawn(`withdrawn ${session.id}`, (run) => this.cancel(run, "rollback"));
     /** Runs of any client that wait: {id, message}. */
     this.queued = [];
     /** The run of the message that was sent last, and the visit to a version from which it was written. */
     this.last = this.visit = null;
     this.failures = 0;
-  }
-
-  get place() {
-    return `unsent ${this.session.id}`;
   }
 
   /** Take what waits, as the API lists it. */
@@ -60,7 +60,13 @@ export class Outbox {
   }
 
   keep() {
-    keep(this.place, this.sent.filter(({ state }) => state !== "sent").map(({ id, order, instead, state, why }) => ({ id, order, instead, state, why })));
+    this.unsent.write(this.sent.filter(({ state }) => state !== "sent"));
+  }
+
+  async restore(message) {
+    const complete = await this.unsent.complete(message);
+    this.sent = this.sent.map((each) => (each.id === message.id ? complete : each));
+    this.session.changed();
   }
 
   changed() {
@@ -94,16 +100,21 @@ export class Outbox {
   async sendAll() {
     clearTimeout(this.timer);
     this.isDelivering = true;
-    for (let message; !this.session.closed && (message = this.sent.find(isOpen)); ) {
-      if (await this.sendOne(message)) continue;
-      this.isDelivering = false;
-      for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
-      this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
-      this.changed();
-      return;
+    await this.restored;
+    let isReached = true;
+    for (let message; isReached && !this.session.closed && (message = this.sent.find(isOpen)); ) {
+      // While the page was away a question may have been asked, or the thread deleted.
+      isReached = this.session.isStale ? await this.session.refresh() : await this.sendOne(message);
     }
     this.isDelivering = false;
-    this.failures = 0;
+    if (isReached) this.failures = 0;
+    else this.wait();
+  }
+
+  wait() {
+    for (const each of this.sent) if (isOpen(each)) each.state = "unsent";
+    this.timer = setTimeout(() => this.session.closed || this.deliver(), PAUSES[Math.min(this.failures++, PAUSES.length - 1)]);
+    this.changed();
   }
 
   /** Send a message. Returns whether the server has answered. */
@@ -115,9 +126,11 @@ export class Outbox {
       const run = await this.start(id, await this.paramsOf(message));
       Object.assign(message, { state: "sent", run, arrived: performance.now() });
       [this.last, this.visit] = [run, order.version?.visit ?? null];
-      if (message.withdrawn) this.session.quietly(() => this.cancel(run, "rollback"));
     } catch (error) {
-      if (error instanceof Unreachable || PASSING.includes(error.status)) return false;
+      if (error instanceof Unreachable || PASSING.includes(error.status)) {
+        this.session.isStale = true;
+        return false;
+      }
       Object.assign(message, { state: "refused", why: error.message });
     }
     this.changed();
@@ -132,13 +145,15 @@ export class Outbox {
     } catch (error) {
       if (error.status !== 409) throw error;
       // It had arrived with other parameters, when there was another run to be followed; or it is refused.
-      const found = (await this.session.listRuns()).find(({ message }) => message === id);
+      const found = (await this.session.listRuns()).runs.find(({ message }) => message === id);
       if (!found) throw error;
       return found.run_id;
     }
   }
 
   async paramsOf({ id, order: { content, assistant, strategy, context, from, checkpoint, version } }) {
+    // Whether a question waits depends on the answer that is on its way.
+    await this.session.answers.settled;
     // The first message that is written at a version goes on from there, and what is written after it follows that one.
     const start = from !== undefined ? { run: from, checkpoint } : version && version.visit !== this.visit ? version : { run: this.newest };
     const isAside = !start.checkpoint && this.isAsked;
@@ -149,14 +164,16 @@ export class Outbox {
       input: { messages: [...(isAside ? refusals(this.session.model.root.messages) : []), { type: "human", id, content }] },
       metadata: { message_id: id, parent_run_id: start.run ?? "" },
       multitask_strategy: strategy,
+      // A thread that was deleted is not created again.
+      if_not_exists: "reject",
       ...(Object.keys(configurable).length ? { config: { configurable } } : {}),
     };
   }
 
   /** Whether a question waits, and no answer to it: a message alone would be taken for the answer, so it goes on from the state. */
   get isAsked() {
-    const { model, answered } = this.session;
-    return Boolean(model.questions.size && !model.active && !answered && !this.queued.length);
+    const { model, answers } = this.session;
+    return Boolean(model.questions.size && !model.active && !answers.given && !this.queued.length);
   }
 
   /** The thread's newest run. What was sent last is newer than all others until it is known from elsewhere. */
@@ -177,13 +194,14 @@ export class Outbox {
 
   /** Say something else in the place of a message that was refused. */
   change(message, content, strategy) {
-    const next = messageOf({ ...message, id: crypto.randomUUID(), order: { ...message.order, content } });
+    const next = messageOf({ ...message, id: crypto.randomUUID(), order: { ...message.order, content }, apart: undefined });
     this.sent = this.sent.map((each) => (each === message ? next : each));
     this.retry(next, strategy);
   }
 
   withdraw(message) {
-    message.withdrawn = true;
+    // It may have arrived, or be on its way.
+    if (message.state !== "refused") this.withdrawn.add(message.id);
     this.sent = this.sent.filter((each) => each !== message);
     this.changed();
   }
@@ -210,10 +228,6 @@ export class Outbox {
     }
     await this.session.refresh();
   }
-}
-
-function messageOf({ id, order, instead, state, why }) {
-  return { ...fromState({ type: "human", id, content: order.content }), key: id, order, instead, state, why };
 }
 
 /** What became of tool calls about which a question was left open: models refuse a thread in which a call has no result. */

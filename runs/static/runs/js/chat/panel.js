@@ -12,7 +12,7 @@ export class Panel {
   constructor(page) {
     this.page = page;
     this.place = $("panel");
-    this.button = h("button.b.b-q.no-phone", { type: "button", hidden: true, on: { click: () => this.choose(this.button) } }, icon("doc"), (this.number = h("span")));
+    this.button = h("button.b.b-q.no-phone.files", { type: "button", hidden: true, on: { click: () => this.choose(this.button) } }, icon("doc"), (this.number = h("span")));
     this.title = h("h2", { dir: "auto", tabindex: "-1" });
     this.version = h("span.only-phone");
     this.words = h("span");

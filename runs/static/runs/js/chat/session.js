@@ -3,14 +3,19 @@
 import { Refused, Unreachable } from "../protocol/api.js";
 import { Connection } from "../protocol/connection.js";
 import { ThreadModel } from "../protocol/thread.js";
+import { Answers } from "./answers.js";
 import { Outbox } from "./outbox.js";
 import { Versions } from "./versions.js";
 
 /** Milliseconds between two looks at what waits while something runs. */
 const LOOK = 4000;
+/** Milliseconds for which a thread that was read waits for what its last runs tell, so that it is shown once, and nothing moves. */
+const TOGETHER = 300;
 /** States of the history in which older versions of files are looked for. */
 const HISTORY = 40;
 const SHOWN = ["thread_id", "status", "metadata", "interrupts", "error", "created_at", "state_updated_at"];
+
+const unlessMissing = (error) => (error.status === 404 ? null : Promise.reject(error));
 
 /**
  * Dispatches "change" when something is to be shown, "connection" when there is one, "ready" when all that there was has been
@@ -29,14 +34,15 @@ export class Session extends EventTarget {
     this.fresh = fresh;
     this.model = new ThreadModel();
     this.outbox = new Outbox(this);
-    /** What this page has answered, until a run takes it up or is taken back: {key, said, params, run, at}. */
-    this.answered = null;
+    this.answers = new Answers(this);
     this.versions = new Versions(this);
     this.thread = null;
     /** The state that was read last, if nothing has happened since: {at, values}. */
     this.read = null;
     this.phase = "loading";
     this.live = false;
+    /** Whether the page was away since it has read the thread. */
+    this.isStale = false;
     this.refreshes = 0;
   }
 
@@ -65,7 +71,7 @@ export class Session extends EventTarget {
     this.connection?.close();
   }
 
-  /** Read the thread as it is, and show it; return the number after which its events are wanted. */
+  /** Read the thread as it is, to be shown soon; return the number after which its events are wanted. */
   async readAll() {
     const position = this.api.get(this.addresses.position);
     const [thread, state] = await Promise.all([this.find(), this.readState(), position]);
@@ -75,14 +81,19 @@ export class Session extends EventTarget {
     this.model.setState(state.values);
     this.snapshot = this.model.root.messages;
     this.askFrom(thread);
-    this.phase = "ready";
-    this.changed();
+    setTimeout(() => this.show(), TOGETHER);
     return (await position).since;
+  }
+
+  show() {
+    if (this.phase === "loading") this.phase = "ready";
+    this.changed();
   }
 
   find = async () => (await this.api.post("threads/search", { ids: [this.id], select: SHOWN }))[0];
   readState = () => this.api.get(`threads/${this.id}/state`);
-  listRuns = () => this.api.get(this.addresses.runs);
+  /** The thread's last runs, or those before one, and whether there are older ones: {runs, older}. */
+  listRuns = (before) => this.api.get(`${this.addresses.runs}${before ? `?before=${before}` : ""}`);
 
   askFrom(thread) {
     const asked = Object.values(thread.interrupts ?? {}).flat();
@@ -103,7 +114,7 @@ export class Session extends EventTarget {
 
   /** Whether the thread's last runs are being told again: until that is done, the state that was read is what holds. */
   get catchingUp() {
-    return !this.isNews && this.phase === "ready";
+    return !this.isNews && ["loading", "ready"].includes(this.phase);
   }
 
   // --- events
@@ -119,19 +130,21 @@ export class Session extends EventTarget {
 
   turned(data) {
     if (!this.isNews) return;
-    if (data.event === "running") this.answered = null;
+    if (data.event === "running") this.answers.forget();
     else this.dispatchEvent(new CustomEvent("ended", { detail: this.model.run }));
     this.refresh();
   }
 
   settle() {
     // What was sent from another branch has made it the newest.
-    if (this.outbox.settle()) this.versions.view = null;
+    if (this.outbox.settle()) this.versions.turnTo(null);
   }
 
   async connected(state) {
     this.changed();
-    if (state.name === "refused" && state.code === 4404) this.phase = "gone";
+    if (state.name === "refused") clearInterval(this.clock);
+    if (state.name === "refused" && state.code === 4404) this.leave();
+    if (state.name === "lost") this.isStale = true;
     if (state.name !== "open") return;
     const first = !this.live;
     this.live = true;
@@ -145,27 +158,37 @@ export class Session extends EventTarget {
 
   // --- what no event tells
 
-  /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. */
+  /** Read again what waits, which versions there are, the questions' schemas, and a state at rest. Returns whether the server answered. */
   async refresh() {
     const asked = performance.now();
     const number = ++this.refreshes;
     // An older answer is not looked at: since it was asked for, something has happened.
     const isLast = () => !this.closed && number === this.refreshes;
-    await this.quietly(async () => {
-      const [runs, thread] = await Promise.all([this.listRuns(), this.find(), this.look()]);
+    return this.quietly(async () => {
+      const [runs, thread] = await Promise.all([this.listRuns().catch(unlessMissing), this.find(), this.look()]);
       if (!isLast()) return;
-      this.versions.take(runs);
-      if (thread) this.thread = thread;
+      if (!thread) return this.leave();
+      if (runs) this.versions.take(runs);
+      this.thread = thread;
+      await this.outbox.withdrawn.settle(runs?.runs ?? []);
+      if (!isLast()) return;
       if (!this.model.active) await this.rest(thread, asked, isLast);
+      if (isLast()) this.isStale = false;
     });
+  }
+
+  /** The thread is not there any more: what is sent to it would begin another one under its name. */
+  leave() {
+    this.phase = "gone";
+    this.close();
+    this.changed();
   }
 
   /** Nothing runs: the state is what holds, whatever changed it. */
   async rest(thread, asked, isLast) {
-    if (!thread || thread.status === "busy") return;
+    if (thread.status === "busy") return;
     this.askFrom(thread);
-    // The run of an answer has neither begun nor does it wait: it was taken back, and the question stands again.
-    if (this.answered?.at <= asked && !this.outbox.queued.some(({ id }) => id === this.answered.run)) this.answered = null;
+    this.answers.look(this.outbox.queued, asked);
     if (this.read?.at !== thread.state_updated_at) {
       const { values } = await this.readState();
       if (this.model.active || !isLast()) return;
@@ -195,13 +218,15 @@ export class Session extends EventTarget {
     return this.quietly(async () => this.outbox.take(await this.api.get(`threads/${this.id}/runs?status=pending&limit=50`)));
   }
 
-  /** Do something that is done again later, and so may fail. */
+  /** Do something that is done again later, and so may fail. Returns whether it was done. */
   async quietly(act) {
     try {
       await act();
       if (!this.closed) this.changed();
+      return true;
     } catch (error) {
       if (!(error instanceof Unreachable) && !(error instanceof Refused)) throw error;
+      return false;
     }
   }
 
@@ -224,18 +249,10 @@ export class Session extends EventTarget {
     if (run) await this.outbox.cancel(run.id);
   }
 
-  /** Answer questions. The same answers are given once, also if they are sent again because the server's answer was lost. */
-  async answer(responses) {
-    const said = JSON.stringify(responses);
-    if (this.answered?.said !== said) this.answered = { said, key: crypto.randomUUID(), params: { responses, metadata: { parent_run_id: this.newestRun ?? "" } } };
-    const { answered } = this;
-    const { run_id: run } = await this.command("input.respond", answered.params, { key: answered.key });
-    Object.assign(answered, { run, at: performance.now() });
-    await this.refresh();
-  }
-
   async patch(metadata) {
     this.thread = await this.api.patch(`threads/${this.id}`, { metadata });
     this.changed();
+    // What is being read may be older.
+    this.refresh();
   }
 }

@@ -2,7 +2,9 @@
 
 import { set } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
+import * as texts from "./kept.js";
 import { isField, listen, showKeys } from "./keys.js";
+import * as contents from "./large.js";
 
 const $ = (id) => document.getElementById(id);
 /** Milliseconds between two looks at the list of threads. */
@@ -76,6 +78,7 @@ export class Shell {
       // The skip link changes the address too, but not the thread.
       if (id !== (page.session?.id ?? null)) page.open(id);
     });
+    addEventListener("beforeunload", (event) => (texts.isHeld() || contents.isHeld()) && event.preventDefault());
     document.addEventListener("click", (event) => {
       const link = event.target.closest?.("[data-nav]");
       if (!link || event.metaKey || event.ctrlKey || event.shiftKey) return;

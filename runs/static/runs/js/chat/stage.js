@@ -2,11 +2,16 @@
 
 import { button, h, icon } from "../parts/dom.js";
 import { QuestionCard } from "../parts/question.js";
+import { stepView } from "../parts/steps.js";
+import { textOf } from "../protocol/messages.js";
 import { Empty } from "./empty.js";
 import { keep, kept } from "./kept.js";
 import { Log } from "./log.js";
-import { titleOf } from "./threads.js";
+import { titleOf } from "./titles.js";
 import { timeline } from "./timeline.js";
+
+/** Cards of other threads that stay as they are; the texts of those before them are kept as over a reload. */
+const MOST_KEPT = 20;
 
 const $ = (id) => document.getElementById(id);
 
@@ -17,31 +22,43 @@ export class Stage {
     this.composer = $("composer");
     this.empty = new Empty({ say: (text) => page.say(text), open: (id) => page.go(id) });
     this.log = null;
-    /** Cards on which something was written when another thread was opened, by their questions. */
+    this.loading = h("div.logbox", {}, h("div.log", {}, h("div.col", {}, h("div.turn", {}, waitingElement("Loading the thread…")))));
+    /** Cards on which something was written when another thread was opened, by their threads: {asked, card}. */
     this.kept = new Map();
   }
 
   /** Begin with another thread, or with none. */
   clear() {
-    if (this.card?.written.length) this.kept.set(this.asked, this.card);
-    else this.card?.close();
-    this.card = this.asked = this.over = null;
+    this.putAside();
     const { session, acts } = this.page;
-    this.log = session ? new Log({ edit: (entry, text) => acts.edit(entry, text), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run) }) : null;
+    ({ asked: this.asked = null, card: this.card = null } = this.kept.get(session?.id) ?? {});
+    this.kept.delete(session?.id);
+    this.card?.wake();
+    this.log = session ? new Log({ edit: (...edit) => acts.edit(...edit), again: (entry) => acts.again(entry), version: (entry, step) => acts.version(entry, step), retry: (message) => acts.retry(message), withdraw: (message) => acts.withdraw(message), address: (run) => this.page.runAddress(run), unplaced: () => session.versions.extend() }) : null;
     if (!session) this.showEmpty();
+  }
+
+  /** Keep the card of the thread that is left, if something was written on it. */
+  putAside() {
+    this.card?.close();
+    if (this.card?.written.length) this.kept.set(this.thread, { asked: this.asked, card: this.card });
+    if (this.kept.size > MOST_KEPT) this.kept.delete(this.kept.keys().next().value);
+    this.card = this.asked = this.over = null;
+    this.thread = this.page.session?.id;
   }
 
   render() {
     const { session } = this.page;
     const gone = session && (session.phase === "gone" || session.phase === "failed");
-    const shown = !session ? this.empty.element : gone ? this.goneElement(session) : this.log.element;
+    const loading = session?.phase === "loading";
+    const shown = !session ? this.empty.element : gone ? this.goneElement(session) : loading ? this.loading : this.log.element;
     if (this.place.firstElementChild !== shown) this.place.replaceChildren(shown);
     document.body.classList.toggle("is-empty", !session);
     this.placeComposer(gone);
     // On another version they are out of sight, and stay as they are.
-    const isAway = Boolean(session?.versions.view || session?.catchingUp);
+    const isAway = Boolean(session?.versions.view || session?.catchingUp || session?.phase === "loading");
     const questions = isAway ? [] : this.questions(session);
-    if (session && !gone) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
+    if (session && !gone && !loading) this.renderLog(session, questions, isAway ? [] : this.cardsOf(questions));
     return { asks: questions.length > 0 };
   }
 
@@ -64,13 +81,12 @@ export class Stage {
     const { view } = versions;
     const still = session.catchingUp;
     const messages = view ? view.messages : still ? session.snapshot : model.root.all();
-    const loading = session.phase === "loading";
-    const waiting = still || (view && !outbox.sent.length) ? null : waitingFor(session, loading);
+    const waiting = still || (view && !outbox.sent.length) ? null : waitingFor(session);
     const entries = timeline(model, messages, { sent: outbox.sent, agents: !view && !still, waiting });
     this.dress(entries, session, questions);
     this.log.update(entries);
+    this.log.look();
     this.showCards(cards);
-    this.log.element.classList.toggle("loading", loading);
   }
 
   /** Tell the entries which versions there are, what can be done with them, and by which run they came. */
@@ -102,16 +118,19 @@ export class Stage {
       this.card?.close();
       this.card?.keep(null);
       this.asked = key;
-      this.card = this.kept.get(key) ?? (questions.length ? this.makeCard(questions, session, `card ${key}`) : null);
-      this.kept.delete(key);
-    } else if (this.card?.isSent && !session.answered) this.card.reopen("Your answer was taken back before it was read.");
+      this.card = questions.length ? this.makeCard(questions, session, key) : null;
+    } else if (this.card?.isSent && !session.answers.given) this.card.reopen("Your answer was taken back before it was read.");
     return [this.over, this.card?.element];
   }
 
-  makeCard(questions, session, name) {
+  makeCard(questions, session, key) {
     const withSchemas = questions.map((each) => ({ schema: session.schemas?.get(each.id), ...each }));
-    const options = { send: (responses) => this.page.session.answer(responses), since: session.model.run?.endedAt ?? 0 };
-    const card = new QuestionCard(withSchemas, { ...options, kept: kept(name), keep: (texts) => keep(name, texts) });
+    const options = { send: (responses) => this.page.session.answers.give(responses), since: session.model.run?.endedAt ?? 0 };
+    // What is kept is that of the thread's last questions.
+    const name = `card ${session.id}`;
+    const [of, texts] = kept(name) ?? [];
+    if (of !== key) keep(name, null);
+    const card = new QuestionCard(withSchemas, { ...options, kept: of === key ? texts : [], keep: (written) => keep(name, written && [key, written]) });
     if (session.isNews) this.page.announce(`A question waits: ${card.points[0].heading}`);
     return card;
   }
@@ -143,7 +162,14 @@ export class Stage {
     const { page } = this;
     const [title, text] = session.phase === "gone" ? ["This thread is not here", "It was deleted, or it is somebody else’s."] : ["The thread could not be read", session.problem?.message ?? ""];
     const acts = h("div.row", {}, button("New thread", () => page.go(null), { kind: "b-p" }), session.phase === "failed" ? button("Try again", () => page.open(session.id)) : null);
-    return (this.goneShown = h("div.empty", {}, h("div", {}, h("h1", {}, title), h("p", {}, text), acts)));
+    return (this.goneShown = h("div.empty", {}, h("div", {}, h("h1", {}, title), h("p", {}, text), session.phase === "gone" ? this.unsentElement(session) : null, acts)));
+  }
+
+  /** What was written to a thread that is gone; it can still be copied. */
+  unsentElement({ outbox }) {
+    const unsent = outbox.sent.filter(({ state }) => state !== "sent").map(textOf);
+    const written = [...unsent, this.page.composer.draft.text].filter((text) => text.trim());
+    return written.length ? h("div", {}, h("b.label", {}, "What you wrote was not sent"), written.map((each) => h("p.kept", { dir: "auto" }, each))) : null;
   }
 
   showEmpty() {
@@ -153,12 +179,18 @@ export class Stage {
   }
 }
 
+function waitingElement(text) {
+  const view = stepView({ kind: "waiting" });
+  view.update({ text, live: true });
+  return view.element;
+}
+
 /** What is said while nothing on the page shows that something goes on. */
-function waitingFor(session, loading) {
+function waitingFor(session) {
   const { model, outbox } = session;
-  if (loading) return { text: "Loading the thread…" };
   if (model.active) {
     if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "It goes on from here.", live: false };
+    if (session.connection?.state.name === "refused") return { kind: "break", text: "What follows is not shown to whoever is logged out.", live: false };
     const isRunning = ({ status }) => status === "running";
     const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);
     if (busy) return null;

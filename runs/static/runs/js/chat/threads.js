@@ -1,7 +1,9 @@
 // The list of threads: by day, pinned ones first, found by the words of their titles and messages.
 
-import { h, icon, iconButton, state } from "../parts/dom.js";
-import { dayOf, shorten } from "../parts/words.js";
+import { button, h, icon, iconButton, set, setText, state } from "../parts/dom.js";
+import { dayOf } from "../parts/words.js";
+import { serverNow } from "../protocol/clock.js";
+import { titleOf } from "./titles.js";
 
 const MOST = 200;
 /** Most threads that the server gives at once. */
@@ -27,14 +29,10 @@ function stateOf({ status, interrupts, doing }) {
 const changed = (thread) => thread.state_updated_at ?? thread.created_at ?? "";
 const byAge = (one, other) => changed(other).localeCompare(changed(one));
 
-/** What a thread is called: as it was renamed, as its graph says, or by its first message. */
-export function titleOf(thread, values) {
-  const { metadata = {}, extracted = {} } = thread ?? {};
-  const first = values?.messages?.[0]?.content ?? extracted.first;
-  const named = metadata.renamed ? metadata.title : (values?.title ?? extracted.title ?? metadata.title);
-  if (extracted.found) return shorten(extracted.found, 70);
-  const text = typeof first === "string" ? first : Array.isArray(first) ? first.find(({ type }) => type === "text")?.text : "";
-  return shorten((typeof named === "string" && named) || text || "Untitled", 70);
+/** Let an element be there or not; one that is there already is not moved, which would take its focus. */
+function put(parent, element, wanted, before = null) {
+  if (!wanted) element.remove();
+  else if (element.parentNode !== parent) parent.insertBefore(element, before);
 }
 
 export class ThreadList {
@@ -50,22 +48,43 @@ export class ThreadList {
     this.words = "";
     /** Threads that the server found by the words, or null before its answer. */
     this.hits = null;
+    this.problem = this.unfound = null;
     this.archived = false;
     this.current = null;
     this.marked = null;
+    /** Threads that were deleted here: an answer may still have them. */
+    this.deleted = new Set();
+    /** The list that was asked for last, until it is there. */
+    this.refreshing = null;
   }
 
-  async refresh() {
+  /** Read the list. Only what was asked for last is shown: before, a thread may have had another title, or been there. */
+  refresh() {
+    if (this.api.closed) return Promise.resolve();
+    const refreshing = this.read().then((found) => {
+      if (this.refreshing !== refreshing) return this.refreshing;
+      this.refreshing = null;
+      Object.assign(this, found);
+      this.show();
+    });
+    return (this.refreshing = refreshing);
+  }
+
+  async read() {
+    const { most } = this;
     try {
       const apart = [{ pinned: true }, ...(this.archived ? [{ archived: true }] : [])];
       const [newest, ...others] = await Promise.all([{}, ...apart].map((metadata) => this.search(metadata)));
-      this.hasOlder = newest.length === this.most;
-      this.threads = [...new Map([...newest, ...others.flat()].map((thread) => [thread.thread_id, thread])).values()].sort(byAge);
-      this.problem = null;
-    } catch (error) {
-      this.problem = error;
+      const threads = [...new Map([...newest, ...others.flat()].map((thread) => [thread.thread_id, thread])).values()].sort(byAge);
+      return { threads, hasOlder: newest.length === most, problem: null };
+    } catch (problem) {
+      return { problem };
     }
-    this.show();
+  }
+
+  /** What is asked for now may not know a change that was made here. */
+  readAgain() {
+    if (this.refreshing) this.refresh();
   }
 
   /** The newest threads with these metadata. Pinned and archived ones are there also if they are older than all others. */
@@ -97,7 +116,7 @@ export class ThreadList {
       problem = error;
     }
     if (words !== this.words) return;
-    this.hits = hits.map(({ found, ...thread }) => ({ ...thread, snippet: found?.snippet, extracted: { found: found?.title } }));
+    this.hits = hits.filter(({ thread_id: id }) => !this.deleted.has(id)).map(({ found, ...thread }) => ({ ...thread, snippet: found?.snippet, extracted: { found: found?.title } }));
     this.unfound = problem;
     this.show();
   }
@@ -123,8 +142,10 @@ export class ThreadList {
   note(thread) {
     const others = (this.threads ?? []).filter((each) => each.thread_id !== thread.thread_id);
     const known = this.threads?.find((each) => each.thread_id === thread.thread_id);
-    this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date().toISOString() }, ...others];
+    this.threads = [{ ...known, ...thread, state_updated_at: known?.state_updated_at ?? thread.state_updated_at ?? new Date(serverNow()).toISOString() }, ...others];
     this.threads.sort(byAge);
+    this.deleted.delete(thread.thread_id);
+    this.readAgain();
     this.show();
   }
 
@@ -136,8 +157,10 @@ export class ThreadList {
   }
 
   forget(id) {
+    this.deleted.add(id);
     this.hits = this.hits?.filter((each) => each.thread_id !== id) ?? null;
     this.threads = this.threads?.filter((each) => each.thread_id !== id) ?? null;
+    this.readAgain();
     this.show();
   }
 
@@ -145,7 +168,19 @@ export class ThreadList {
     return this.threads?.find((thread) => thread.thread_id === id);
   }
 
+  /** Make what stays while the rest is made anew: it keeps the focus, and readers hear it when its words change. */
+  begin() {
+    this.alert = h("p.none", { role: "alert" });
+    this.againButton = button("Try again", () => this.refresh());
+    this.said = h("p", { role: "status" });
+    this.groups = h("div");
+    this.olderButton = button("Show older", () => this.older(), { kind: "older" });
+    this.end = h("p.none.quiet", {}, "Older threads are found by searching.");
+    this.place.replaceChildren(this.said, this.groups);
+  }
+
   show() {
+    if (!this.groups) this.begin();
     // A menu stands at its button; what has changed is shown when it is asked for the next time.
     if (this.place.querySelector("[aria-expanded=true]")) return;
     const { activeElement: active } = document;
@@ -154,30 +189,46 @@ export class ThreadList {
     const top = this.place.scrollTop;
     const marked = this.marked && this.get(this.marked.id);
     if (marked) marked.doing = this.marked.state;
-    this.place.replaceChildren(...this.contents());
+    const wanted = this.threads ? this.wanted : [];
+    const isHere = (thread) => Boolean(thread.metadata?.archived) === this.archived;
+    const here = wanted.filter(isHere);
+    // Words are looked for everywhere.
+    const elsewhere = this.words ? wanted.filter((thread) => !isHere(thread)) : [];
+    this.groups.replaceChildren(...this.byDay(here), ...this.group(this.archived ? "Not archived" : "Archive", elsewhere));
+    this.tell(here.length + elsewhere.length > 0);
     this.place.scrollTop = top;
     if (focused) this.place.querySelector(`[data-thread="${CSS.escape(focused)}"] ${part}`)?.focus();
+    // A button that had the focus and goes leaves it to its neighbour.
+    else if (active !== document.body && !active?.isConnected) this.place.querySelector("[data-thread] a")?.focus();
   }
 
-  contents() {
-    if (!this.threads) return this.problem ? [this.failed()] : [h("p.loading.quiet", { role: "status" }, "Loading the threads…")];
-    const wanted = this.wanted.filter((thread) => Boolean(thread.metadata?.archived) === this.archived);
-    const parts = this.problem ? [this.failed()] : [];
-    if (this.unfound) parts.push(h("p.none", { role: "alert" }, `The messages could not be searched: ${this.unfound.message}`));
-    else if (!wanted.length) parts.push(h("p.none.quiet", { role: this.words ? "status" : null }, this.nothing));
+  /** What is said above and below the threads. */
+  tell(some) {
+    const failures = [this.problem && `The list could not be read: ${this.problem.message}`, this.unfound && `The messages could not be searched: ${this.unfound.message}`];
+    const failed = failures.filter(Boolean).join(" ");
+    setText(this.alert, failed);
+    put(this.place, this.alert, failed, this.place.firstChild);
+    put(this.place, this.againButton, this.problem, this.said);
+    const note = !this.threads ? (this.problem ? "" : "Loading the threads…") : some || this.unfound ? "" : this.nothing;
+    setText(this.said, note);
+    set(this.said, "class", note ? "none quiet" : null);
+    const older = this.hasOlder && !this.words;
+    put(this.place, this.olderButton, older && this.most < LIMIT);
+    put(this.place, this.end, older && this.most >= LIMIT);
+  }
+
+  byDay(threads) {
     const groups = new Map();
-    for (const thread of wanted) {
+    for (const thread of threads) {
       const day = thread.metadata?.pinned ? "Pinned" : dayOf(thread.state_updated_at ?? thread.created_at);
       groups.set(day, [...(groups.get(day) ?? []), thread]);
     }
     const days = [...groups.keys()].sort((one, other) => (other === "Pinned") - (one === "Pinned"));
-    for (const day of days) parts.push(h("h2", {}, day), h("ul", {}, groups.get(day).map((thread) => this.entry(thread))));
-    if (this.hasOlder && !this.words) parts.push(this.most < LIMIT ? h("button.b.older", { type: "button", on: { click: () => this.older() } }, "Show older") : h("p.none.quiet", {}, "Older threads are found by searching."));
-    return parts;
+    return days.flatMap((day) => this.group(day, groups.get(day)));
   }
 
-  failed() {
-    return h("p.none", { role: "alert" }, `The list could not be read: ${this.problem.message} `, h("button.b", { type: "button", on: { click: () => this.refresh() } }, "Try again"));
+  group(heading, threads) {
+    return threads.length ? [h("h2", {}, heading), h("ul", {}, threads.map((thread) => this.entry(thread)))] : [];
   }
 
   entry(thread) {

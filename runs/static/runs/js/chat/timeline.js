@@ -36,15 +36,18 @@ export function timeline(model, all, { sent = [], waiting = null, agents = true 
     }
     steps(beside.get(message.key) ?? []);
   }
-  const last = waiting && { kind: "waiting", key: "waiting", live: true, ...waiting };
+  const last = waiting && { kind: "waiting", live: true, ...waiting };
   // An answer that was cut off goes on where it stood, and not after what was sent since.
-  if (last?.kind === "break") steps([last]);
+  if (last?.kind === "break") steps([waitingAt(entries, last)]);
   const shown = new Set(messages.map(({ id }) => id));
   for (const message of sent) if (!shown.has(message.id)) entries.push({ kind: "human", key: message.id, message });
-  if (last && last.kind !== "break") steps([last]);
+  if (last && last.kind !== "break") steps([waitingAt(entries, last)]);
   entries.forEach(finish);
   return entries;
 }
+
+/** Each is another one where it stands elsewhere: it does not move. */
+const waitingAt = (entries, step) => ({ key: `waiting-${entries.at(-1)?.steps?.at(-1)?.key ?? ""}`, ...step });
 
 function finish(entry, place, entries) {
   entry.last = place === entries.length - 1;
@@ -80,11 +83,15 @@ function besides(model, messages, called) {
   return found;
 }
 
-/** Of each file the newest version that each run has made, with its place among all of them. */
+/** Of each file the newest version that each run has made, with its place among all of them; it stands where the run made the first. */
 function newestByRun(model) {
   const found = new Map();
   for (const versions of model.artifacts.files.values()) {
-    versions.forEach((file, place) => file.run && found.set(`${file.run} ${file.name}`, { ...file, place, total: versions.length }));
+    versions.forEach((file, place) => {
+      const key = `${file.run} ${file.name}`;
+      const { anchor, at } = found.get(key) ?? file;
+      if (file.run) found.set(key, { ...file, anchor, at, place, total: versions.length });
+    });
   }
   return [...found.values()];
 }

@@ -3,8 +3,9 @@
 import { h, icon, reconcile, setText } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
 import { QuestionCard } from "../parts/question.js";
-import { readQuestion } from "../parts/questions.js";
+import { headingOf, readQuestion } from "../parts/questions.js";
 import { count, seconds, shorten } from "../parts/words.js";
+import { learn, serverNow } from "../protocol/clock.js";
 import { ask, short } from "../run/data.js";
 
 /** Milliseconds between two looks. */
@@ -26,7 +27,7 @@ class Item {
   update(item) {
     this.item = item;
     setText(this.name, heading(item));
-    const facts = [`waits ${seconds(Date.now() + this.inbox.skew - item.since)}`, item.assistant, `asked for ${item.user}`, ...(item.title ? [shorten(item.title, 60)] : [])];
+    const facts = [`waits ${seconds(serverNow() - item.since)}`, item.assistant, `asked for ${item.user}`, ...(item.title ? [shorten(item.title, 60)] : [])];
     setText(this.facts, facts.join(" · "));
   }
 
@@ -74,8 +75,8 @@ function filters({ filters: { assistant, user, order }, assistants }) {
 function heading({ questions, count: number }) {
   if (!questions.length) return count(number, "question");
   const points = questions.flatMap((each) => readQuestion(each).points);
-  if (points.length > 1) return `May I do these ${points.length} things? ${shorten(points.map((point) => point.title).join(", "), 80)}`;
-  return points[0].kind === "action" ? `May I run ${points[0].title}?` : shorten(points[0].title, 160);
+  if (points.length > 1) return `${headingOf(points)} · ${shorten(points.map((point) => point.title).join(", "), 80)}`;
+  return shorten(headingOf(points), 160);
 }
 
 class Inbox {
@@ -85,7 +86,9 @@ class Inbox {
     this.views = new Map();
     this.done = [];
     this.title = h("h1", { tabindex: "-1" }, "Inbox");
-    this.total = h("span.quiet", { role: "status" });
+    this.total = h("span", { role: "status" });
+    // It grows with each look: in a live region it would be read out each time.
+    this.oldest = h("span");
     this.list = h("ul.ib");
     this.empty = h("p.empty-note", {}, icon("ok"), found.filters.assistant || found.filters.user ? " No question of this choice waits for a person." : " No question waits for a person.", " This page looks for new ones by itself.");
     this.past = h("ul.records");
@@ -93,7 +96,7 @@ class Inbox {
     const order = found.filters.order === "newest" ? "newest first" : "oldest first";
     this.module = h("section.mod", { "aria-labelledby": "waiting-title" }, h("h2", { id: "waiting-title" }, `Waiting, ${order}`), filters(found), this.list, this.empty, this.pages);
     this.answeredModule = h("section.mod", { hidden: true, "aria-labelledby": "answered-title" }, h("h2", { id: "answered-title" }, "Answered by you just now"), this.past);
-    root.replaceChildren(h("div.rh", {}, this.title, this.total), h("div.stack.below", {}, this.module, this.answeredModule));
+    root.replaceChildren(h("div.rh", {}, this.title, h("span.quiet", {}, this.total, this.oldest)), h("div.stack.below", {}, this.module, this.answeredModule));
     this.show(found);
     const first = this.list.querySelector("details");
     if (first && !this.missing) first.open = true;
@@ -102,13 +105,14 @@ class Inbox {
 
   show({ items, next, first, missing, now }) {
     this.missing = missing;
-    this.skew = now - Date.now();
+    learn(now);
     const shown = items.filter((item) => !this.done.includes(item.run.id));
     reconcile(this.list, this.views, shown, { key: (item) => item.thread.id + item.run.id, make: (item) => new Item(item, this) });
     this.empty.hidden = shown.length > 0;
     this.list.hidden = !shown.length;
     const told = !first ? `${count(shown.length, "thread")} on this page` : next ? `More than ${shown.length} threads wait` : shown.length === 1 ? "1 thread waits" : `${shown.length} threads wait`;
-    setText(this.total, shown.length ? `${told}, the oldest ${next || !first ? "of these " : ""}for ${seconds(now - Math.min(...shown.map((each) => each.since)))}` : "");
+    setText(this.total, shown.length ? told : "");
+    setText(this.oldest, shown.length ? `, the oldest ${next || !first ? "of these " : ""}for ${seconds(now - Math.min(...shown.map((each) => each.since)))}` : "");
     const links = [first ? null : ["First page", null], next ? ["Next page", next] : null].filter(Boolean);
     const names = JSON.stringify(links);
     if (names === this.linked) return;
@@ -134,6 +138,7 @@ class Inbox {
       if (!document.hidden) this.show(await ask(new URL(this.root.dataset.items + location.search, location.href)));
     } catch (error) {
       setText(this.total, error.message);
+      setText(this.oldest, "");
     }
     this.timer = setTimeout(() => this.look(), EVERY);
   }

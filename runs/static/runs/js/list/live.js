@@ -1,5 +1,7 @@
 // Rows follow what happens to their runs, in place: no row moves, and new runs are only counted until a person asks for them.
 
+import { setText } from "../parts/dom.js";
+
 /** Milliseconds between two requests; after failures, the longest pause. */
 const PAUSE = 4000;
 const LONGEST = 60_000;
@@ -51,11 +53,11 @@ export class Live {
       this.show(rows, await answer.json());
       this.wait = PAUSE;
       this.place.classList.remove("behind");
-      this.said.textContent = "";
+      setText(this.said, "");
     } catch {
       this.wait = Math.min(LONGEST, this.wait * 2);
       this.place.classList.add("behind");
-      this.said.textContent = "The server does not answer; these rows are older.";
+      setText(this.said, "The server does not answer; these rows are older.");
     }
     this.later();
   }

@@ -1,6 +1,6 @@
 // A list below the search box with completions of its last word. The focus stays in the box, as in any combobox.
 
-import { h } from "../parts/dom.js";
+import { composes, h } from "../parts/dom.js";
 
 /** Milliseconds without a key before the server is asked. */
 const PAUSE = 120;
@@ -92,6 +92,7 @@ export class Suggestions {
   }
 
   key(event) {
+    if (composes(event)) return;
     const { length } = this.options;
     if (event.key === "ArrowDown" && !length) this.look();
     else if (event.key === "ArrowDown") this.point((this.active + 1) % length);

@@ -91,6 +91,12 @@ export function reconcile(parent, views, items, { key = (item) => item.key, make
   }
 }
 
+/**
+ * Whether a key belongs to the composition of text, as in Japanese and Chinese. The key that confirms it comes in Safari after the
+ * composition's end, with nothing but the code that browsers give such keys.
+ */
+export const composes = ({ isComposing, keyCode }) => isComposing || keyCode === 229;
+
 export async function copy(text, button) {
   try {
     await navigator.clipboard.writeText(text);

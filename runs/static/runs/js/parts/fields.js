@@ -1,8 +1,8 @@
 // The controls of a form, one for each kind of value. A control that cannot show a value as it is leaves it to a field of JSON.
 
-import { h } from "./dom.js";
+import { h, set } from "./dom.js";
 
-/** A field that cannot be read as it is; it has the focus then. */
+/** A field that cannot be read as it is: it says so below itself, and has the focus. */
 export class FieldError extends Error {}
 
 const isNothing = (value) => value === null || value === undefined;
@@ -16,7 +16,7 @@ const isLine = (each) => typeof each === "string" && each !== "" && each === eac
 /**
  * The control of a value: {element, control, initial, textual, inline, read(), isTouched(), undo()}.
  *
- * `initial` is the text of the value. `isTouched` compares what the control shows with what it showed first, and so does not depend
+ * `initial` is the text of the value; it is shown beside the control, too, if that is `textual`. `isTouched` compares what the control shows with what it showed first, and so does not depend
  * on what can be read from it.
  */
 export function controlOf(schema, value, { items, ...more }) {
@@ -64,13 +64,24 @@ function number(schema, value, { id, described, required }) {
 
 const KINDS = { date: "date", email: "email", uri: "url", password: "password" };
 
+/** Characters that a line of a narrow screen shows. */
+const LINE = 30;
+
+/** Rows for a text: one for a line that only a narrow screen breaks, three and more for what goes on. */
+function rowsOf(text) {
+  const rows = text.split("\n").reduce((sum, line) => sum + Math.max(1, Math.ceil(line.length / 70)), 0);
+  return String(text && text.length <= 140 && rows < 3 ? rows : Math.min(12, Math.max(3, rows)));
+}
+
 function text(schema, value, { id, described, required }) {
   const initial = value ?? "";
-  const long = initial.length > 60 || /[\r\n]/.test(initial) || (schema.maxLength ?? 0) > 200;
+  const strict = schema.format in KINDS || schema.pattern !== undefined;
+  const secret = schema.format === "password";
+  const long = !secret && ((initial.length > LINE && !strict) || initial.length > 60 || /[\r\n]/.test(initial) || (schema.maxLength ?? 0) > 200);
   const control = long
-    ? h("textarea.in", { id, rows: String(Math.min(12, Math.max(3, Math.ceil(initial.length / 70) + initial.split("\n").length - 1))), required, maxlength: schema.maxLength, value: initial, dir: "auto", ...described })
-    : h("input.in", { id, type: KINDS[schema.format] ?? "text", required, maxlength: schema.maxLength, pattern: schema.pattern, value: initial, dir: "auto", ...described });
-  if (!long && control.value !== initial) Object.assign(control, { type: "text", value: initial });
+    ? h("textarea.in", { id, rows: rowsOf(initial), required, maxlength: schema.maxLength, value: initial, dir: "auto", ...described })
+    : h(`input.in${initial.length > LINE ? ".long" : ""}`, { id, type: KINDS[schema.format] ?? "text", required, maxlength: schema.maxLength, pattern: schema.pattern, value: initial, dir: "auto", ...described });
+  if (!long && !secret && control.value !== initial) Object.assign(control, { type: "text", value: initial });
   // A text area has no returns of a carriage.
   const returns = /\r\n/.test(initial) && !/(^|[^\r])\n/.test(initial);
   const read = () => {
@@ -78,7 +89,7 @@ function text(schema, value, { id, described, required }) {
     if (control.value === "" && !required && initial === "") return undefined;
     return returns ? control.value.replaceAll("\n", "\r\n") : control.value;
   };
-  return { control, textual: true, initial, read };
+  return { control, textual: !secret, initial, read };
 }
 
 function choice({ enum: options }, value, { id, described, required }) {
@@ -112,11 +123,27 @@ function json(schema, value, { id, described, required }) {
   return { control, textual: true, initial, read };
 }
 
-function fail(control, message) {
-  control.setAttribute("aria-invalid", "true");
+/** Say below a control what is wrong with its value, until it changes. Throws a FieldError. */
+export function fail(control, message) {
+  const id = `${control.id}-problem`;
+  document.getElementById(id)?.remove();
+  const line = h("p.problem-line", { id, role: "alert" }, message);
+  control.after(line);
+  if (!control.hasAttribute("aria-invalid")) mark(control, line.id);
   // In a fold that is closed it could not have the focus.
   for (let fold = control.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
   control.focus();
-  control.addEventListener("input", () => control.removeAttribute("aria-invalid"), { once: true });
   throw new FieldError(message);
+}
+
+function mark(control, id) {
+  const described = control.getAttribute("aria-describedby");
+  set(control, "aria-invalid", "true");
+  set(control, "aria-describedby", described ? `${id} ${described}` : id);
+  const unmark = () => {
+    document.getElementById(id)?.remove();
+    set(control, "aria-invalid", null);
+    set(control, "aria-describedby", described);
+  };
+  control.addEventListener("input", unmark, { once: true });
 }

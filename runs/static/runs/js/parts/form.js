@@ -1,13 +1,15 @@
 // A form of a JSON schema, for what people can fill in: texts, numbers, choices, switches, and lists of these. What goes
 // beyond is a field of JSON.
 
-import { controlOf, FieldError, typeOf } from "./fields.js";
-import { h, icon } from "./dom.js";
+import { controlOf, fail, FieldError, typeOf } from "./fields.js";
+import { h, icon, setText } from "./dom.js";
+import { count } from "./words.js";
 
-export { FieldError };
+export { fail, FieldError };
 
-/** Characters of a value from which on its field is folded. */
+/** Characters of a value from which on its field is folded, and those that are seen nevertheless. */
 const LONG = 300;
+const PEEK = 400;
 
 let names = 0;
 
@@ -88,15 +90,13 @@ function fieldOf(name, schema, value, { root, required }) {
   const made = controlIn(schema, value === undefined ? schema.default : value, { id, described, root, required, name });
   const label = h("label", { for: id }, title, required || schema.default !== undefined ? null : h("span.hint", {}, " optional"));
   const was = made.textual && value !== undefined ? wasLine(made) : null;
-  // What is long has most likely been read above already.
-  const folded = made.textual && made.initial.length > LONG;
   const element = made.group
     ? h("fieldset.f", {}, h("legend", {}, title), hint, made.element)
     : made.inline
       ? h("div.f.check", {}, made.element, label, hint)
-      : folded
-        ? h("details.f.fold", {}, h("summary.note", {}, h("b", {}, title), h("span.quiet", {}, `${made.initial.length.toLocaleString("en")} characters`), icon("right", "i-s turn-arrow")), label, hint, made.element, was)
-        : h("div.f", {}, label, hint, made.element, was);
+      : made.textual && made.initial.length > LONG
+        ? h("details.f.fold", {}, summaryOf(title, made.control), label, made.element, hint, was)
+        : h("div.f", {}, label, made.element, hint, was);
   const read = () => (value !== undefined && !made.isTouched() ? value : made.read());
   return { element, read, isTouched: made.isTouched, undo: made.undo };
 }
@@ -107,6 +107,18 @@ function controlIn(schema, value, { root, name, ...more }) {
   if (typeOf(schema) !== "object" || !schema.properties || !isObject) return controlOf(schema, value, { items: resolve(schema.items, root), ...more });
   const { element, read, isTouched, undo } = objectForm(schema, value ?? {}, { root, legend: schema.title ?? name });
   return { element, group: true, read, isTouched, undo };
+}
+
+/** The line of a folded field, with the beginning of its text, because it is decided about without being opened. */
+function summaryOf(title, control) {
+  const [size, peek] = [h("span.quiet"), h("span.peek", { dir: "auto" })];
+  const update = () => {
+    setText(size, count(control.value.length, "character"));
+    setText(peek, control.value.slice(0, PEEK).replace(/\n\s*\n/g, "\n"));
+  };
+  control.addEventListener("input", update);
+  update();
+  return h("summary.note", {}, h("b", {}, title), size, icon("right", "i-s turn-arrow"), peek);
 }
 
 /** A line below a control that tells what stood there, once something else does. */

@@ -23,18 +23,22 @@ export function brief(value) {
     .join(", ");
 }
 
-/** A value as elements. */
-export function tree(value, depth = 0) {
+/**
+ * A value as elements.
+ *
+ * @param options.open Whether all of it is seen at once.
+ */
+export function tree(value, { depth = 0, open = false } = {}) {
   if (value === null || typeof value !== "object") return h(`span.json-${value === null ? "null" : typeof value}`, { dir: "auto" }, typeof value === "string" ? value : String(value));
   const entries = Array.isArray(value) ? value.map((each, place) => [place, each]) : Object.entries(value);
   if (!entries.length) return h("span.json-null", {}, Array.isArray(value) ? "[]" : "{}");
   if (depth >= DEEP) return h("pre.code", { tabindex: "0" }, pretty(value));
   return h("dl.json", {}, entries.map(([name, each]) => {
     const nested = each !== null && typeof each === "object" && Object.keys(each).length > 0;
-    if (!nested) return h("div", {}, h("dt", {}, String(name)), h("dd", {}, tree(each, depth + 1)));
-    const details = h("details", { open: depth < 1 && entries.length < 12 }, h("summary", {}, h("span.json-name", {}, String(name)), h("span.quiet", {}, ` ${Array.isArray(each) ? `${each.length} items` : `${Object.keys(each).length} fields`}`)));
+    if (!nested) return h("div", {}, h("dt", {}, String(name)), h("dd", {}, tree(each, { depth: depth + 1 })));
+    const details = h("details", { open: open || (depth < 1 && entries.length < 12) }, h("summary", {}, h("span.json-name", {}, String(name)), h("span.quiet", {}, ` ${Array.isArray(each) ? `${each.length} items` : `${Object.keys(each).length} fields`}`)));
     // Filled when it is opened: a state may be large.
-    const fill = () => details.open && details.children.length === 1 && details.append(tree(each, depth + 1));
+    const fill = () => details.open && details.children.length === 1 && details.append(tree(each, { depth: depth + 1, open }));
     details.addEventListener("toggle", fill);
     fill();
     return h("div.nested", {}, h("dt.vh", {}, String(name)), h("dd", {}, details));

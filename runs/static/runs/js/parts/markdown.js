@@ -9,6 +9,8 @@ const ALLOWED = {
   ALLOWED_TAGS: ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "pre", "code", "em", "strong", "del", "a", "table", "thead", "tbody", "tr", "th", "td"],
   ALLOWED_ATTR: ["href", "start", "class", "align"],
   ALLOWED_URI_REGEXP: /^(?:https?:|mailto:)/i,
+  // Otherwise the pattern of addresses is applied to these two, and drops them.
+  ADD_URI_SAFE_ATTR: ["start", "align"],
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,
   RETURN_DOM_FRAGMENT: true,
@@ -40,7 +42,7 @@ export function render(tokens) {
   });
   fragment.querySelectorAll("pre > code").forEach(dress);
   // The page's own headings, of which each message has one, are above those of a message.
-  fragment.querySelectorAll("h1, h2").forEach((heading) => heading.replaceWith(h("h3", {}, ...heading.childNodes)));
+  fragment.querySelectorAll("h1, h2").forEach((heading) => heading.replaceWith(h(heading.localName === "h1" ? "h3.t1" : "h3.t2", {}, ...heading.childNodes)));
   fragment.querySelectorAll("h5, h6").forEach((heading) => heading.replaceWith(h("h4", {}, ...heading.childNodes)));
   return fragment;
 }

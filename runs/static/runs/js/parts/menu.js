@@ -19,7 +19,8 @@ export function openMenu(anchor, entries) {
     });
     list.append(item);
   }
-  document.body.append(list);
+  // Within the part of the page that it belongs to, for readers who go from part to part.
+  (anchor.closest("main, nav, aside, dialog") ?? document.body).append(list);
   list.addEventListener("keydown", (event) => move(event, list));
   list.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;

@@ -1,9 +1,10 @@
 // The card of what a graph asks: one tab for each thing to be decided, all sent together.
 
-import { h, icon, set, setText } from "./dom.js";
-import { Point } from "./point.js";
-import { readQuestion } from "./questions.js";
-import { seconds } from "./words.js";
+import { serverNow } from "../protocol/clock.js";
+import { button, h, icon, set, setText } from "./dom.js";
+import { Point, TAB } from "./point.js";
+import { headingOf, readQuestion } from "./questions.js";
+import { seconds, shorten } from "./words.js";
 
 let cards = 0;
 
@@ -13,7 +14,7 @@ export class QuestionCard {
   /**
    * @param questions The interrupts: {id, value, schema}.
    * @param options.send Sends the answers, a list of {interrupt_id, response, namespace}; rejects with why not.
-   * @param options.since When they were asked, in milliseconds of the clock.
+   * @param options.since When they were asked, in milliseconds of the server's clock.
    * @param options.kept What was written on the same card before a reload.
    * @param options.keep Keeps what is written: a list with a text or null for each field, or nothing.
    */
@@ -25,28 +26,38 @@ export class QuestionCard {
     this.questions = questions.map((question) => ({ ...question, ...readQuestion(question) }));
     this.points = this.questions.flatMap((question) => question.points.map((point) => new Point(point, this)));
     this.waiting = h("span.num");
-    this.note = h("p.why", { role: "status" });
+    this.note = h("p", { role: "status" });
+    this.again = button("Send again", () => this.answer(), { kind: "b-p", hidden: true });
     this.panels = h("div");
     const several = this.points.length > 1;
-    const title = several ? `May I do these ${this.points.length} things?` : this.points[0].heading;
     this.tabs = several ? h("div.tabs", { role: "tablist", "aria-label": "What is asked", on: { keydown: (event) => this.arrow(event) } }) : null;
     this.points.forEach((point, place) => {
       if (several) {
-        point.tab = h("button.tab", { type: "button", role: "tab", id: `${name}-tab-${place}`, "aria-controls": `${name}-${place}`, on: { click: () => this.show(place) } }, `${place + 1} ${point.point.title}`, (point.mark = h("span.mark-of")));
+        point.tab = h("button.tab", { type: "button", role: "tab", id: `${name}-tab-${place}`, "aria-controls": `${name}-${place}`, on: { click: () => this.show(place) } }, `${place + 1} ${shorten(point.point.title, TAB)}`, (point.mark = h("span.mark-of")));
         this.tabs.append(point.tab);
         set(point.element, "role", "tabpanel");
         set(point.element, "aria-labelledby", point.tab.id);
         point.element.id = `${name}-${place}`;
+        point.showTitle();
       }
       this.panels.append(point.element);
     });
-    this.element = h("div.step.asks.end", {}, h("section.q", { "aria-labelledby": name }, h("header.q-h", {}, icon("ask"), h("b", { id: name, dir: "auto" }, title), h("span.sp"), this.waiting), this.tabs, this.panels, this.note));
+    this.element = h("div.step.asks.end", {}, h("section.q", { "aria-labelledby": name }, h("header.q-h", {}, icon("ask"), h("b", { id: name, dir: "auto" }, headingOf(this.points.map(({ point }) => point))), h("span.sp"), this.waiting), this.tabs, this.panels, h("div.why", {}, this.note, this.again)));
     this.controls = [...this.element.querySelectorAll("textarea, select, input:not([type=password])")].map((control) => ({ control, first: shown(control) }));
     this.show(0);
     this.restore(kept);
     this.element.addEventListener("input", () => keep(this.texts));
+    this.wake();
+  }
+
+  /** Count the time while it is shown. */
+  wake() {
     this.tick();
     this.clock = setInterval(() => this.tick(), 15_000);
+  }
+
+  get rest() {
+    return `Sent when ${this.points.length === 2 ? "both" : `all ${this.points.length}`} are decided.`;
   }
 
   close() {
@@ -54,7 +65,7 @@ export class QuestionCard {
   }
 
   tick() {
-    const waited = Date.now() - this.since;
+    const waited = serverNow() - this.since;
     setText(this.waiting, this.since && waited > 30_000 ? `waiting ${seconds(waited)}` : "");
   }
 
@@ -78,18 +89,25 @@ export class QuestionCard {
 
   /** A point was decided: go on to the next one that is not, or send all. */
   async decided(point, decision) {
-    point.decision = decision;
-    point.mark?.replaceChildren(icon(decision.type === "reject" || decision.type === "ignore" ? "x" : "check", "i-s"), h("span.vh", {}, decision.word));
-    const open = this.points.findIndex((each) => !each.decision);
-    if (open >= 0) {
-      setText(this.note, `Sent when all ${this.points.length} are decided.`);
-      const hadFocus = point.element.contains(document.activeElement);
-      this.show(open);
-      // What had the focus is hidden now.
-      if (hadFocus) this.points[open].tab.focus();
-      return;
+    if (this.points.length === 1) {
+      point.decision = decision;
+      return this.answer();
     }
-    await this.answer();
+    const hadFocus = point.element.contains(document.activeElement);
+    point.settle(decision);
+    const open = this.points.findIndex((each) => !each.decision);
+    // What had the focus is hidden now.
+    if (hadFocus) (this.points[open] ?? point).tab.focus();
+    if (open < 0) return this.answer();
+    setText(this.note, this.rest);
+    this.show(open);
+  }
+
+  /** A point is to be decided again. */
+  reconsidered(point) {
+    point.settle(null);
+    this.again.hidden = true;
+    setText(this.note, this.rest);
   }
 
   async answer() {
@@ -99,6 +117,7 @@ export class QuestionCard {
       return { interrupt_id: question.id, namespace: question.namespace ?? [], response: question.answer(mine.map(({ decision }) => decision)) };
     });
     this.busy(true);
+    this.again.hidden = true;
     setText(this.note, "Sending…");
     try {
       await this.send(responses);
@@ -112,7 +131,8 @@ export class QuestionCard {
 
   /** Let it be decided again. */
   reopen(why) {
-    for (const point of this.points) point.decision = this.points.length > 1 ? point.decision : null;
+    if (this.points.length > 1) this.again.hidden = false;
+    else this.points[0].decision = null;
     this.isSent = false;
     this.busy(false);
     setText(this.note, why);
@@ -142,7 +162,7 @@ export class QuestionCard {
   }
 
   busy(yes) {
-    for (const each of this.element.querySelectorAll(".q-f button")) set(each, "aria-disabled", yes ? "true" : null);
+    for (const each of this.element.querySelectorAll(".q-f button, .saying button, .verdict button")) set(each, "aria-disabled", yes ? "true" : null);
     this.element.classList.toggle("busy", yes);
     this.sending = yes;
   }

@@ -17,13 +17,28 @@ export function readQuestion({ value, schema }) {
   if (isObject(value) && Array.isArray(value.options) && value.options.length) return options(value);
   const wanted = [schema, value?.response_schema, value?.schema].find((each) => isObject(each) && each.type === "object" && Object.keys(each.properties ?? {}).length);
   if (wanted) return { points: [{ kind: "form", title: titleOf(value) ?? wanted.title ?? "A question", description: descriptionOf(value), schema: wanted }], answer: ([decision]) => decision.value };
-  return { points: [{ kind: "free", title: titleOf(value) ?? "The agent asks", value: titleOf(value) === value ? undefined : value }], answer: ([decision]) => decision.value };
+  return { points: [{ kind: "free", title: titleOf(value) ?? "The agent asks", description: descriptionOf(value), value: restOf(value) }], answer: ([decision]) => decision.value };
 }
 
+/** What a card of these points is called. */
+export function headingOf(points) {
+  const areActions = points.every(({ kind }) => kind === "action");
+  if (points.length > 1) return areActions ? `May I do these ${points.length} things?` : `${points.length} questions wait for you`;
+  return areActions ? `May I run ${points[0].title}?` : points[0].title;
+}
+
+const titleKey = (value) => ["question", "title", "prompt", "message", "query"].find((name) => typeof value?.[name] === "string");
+
 function titleOf(value) {
-  if (typeof value === "string" && value.length <= 300) return value;
-  for (const name of ["question", "title", "prompt", "message", "query"]) if (typeof value?.[name] === "string") return value[name];
-  return null;
+  if (typeof value === "string") return value.length <= 300 ? value : null;
+  return value?.[titleKey(value)] ?? null;
+}
+
+/** What a question has beside its title and its description; undefined if that is nothing. */
+function restOf(value) {
+  if (!isObject(value)) return titleOf(value) === value ? undefined : value;
+  const entries = Object.entries(value).filter(([name]) => name !== titleKey(value) && !(name === "description" && descriptionOf(value)));
+  return entries.length ? Object.fromEntries(entries) : undefined;
 }
 
 const descriptionOf = (value) => (typeof value?.description === "string" ? value.description : "");

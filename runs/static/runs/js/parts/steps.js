@@ -47,7 +47,7 @@ class ReasoningStep extends Step {
     super();
     this.label = h("span", {}, "Thought");
     this.text = h("div.thought", { dir: "auto" });
-    this.element.append(h("details.fold", {}, h("summary.note", {}, icon("thought"), this.label, icon("right", "i-s turn-arrow")), this.text));
+    this.element.append(h("details.fold", {}, h("summary.note", {}, icon("thought"), icon("right", "i-s turn-arrow"), this.label), this.text));
   }
 
   update(step) {

@@ -25,7 +25,7 @@ export class Api {
   /**
    * @param root Where the API is, such as "/".
    * @param options.token Returns the CSRF token that a page with a session needs.
-   * @param options.renew Fetches another token, as after a login in another tab; resolves with whether there is one.
+   * @param options.renew Fetches another token, as after a login in another tab; resolves with whether there is one for the same user.
    * @param options.loggedOut Called when the server does not know the user any more.
    */
   constructor(root, { token = () => "", renew = async () => false, loggedOut = () => {} } = {}) {
@@ -33,7 +33,13 @@ export class Api {
     Object.assign(this, { token, renew, loggedOut });
   }
 
+  /** Refuse all that follows, with this reason: what is asked for now would be another user's. */
+  close(reason) {
+    this.closed = reason;
+  }
+
   url(path) {
+    if (this.closed) throw new Refused(403, this.closed);
     return new URL(path, this.root);
   }
 
@@ -61,6 +67,8 @@ export class Api {
       if (await this.renew()) ({ response, text } = await this.send(method, path, body, key));
       else this.loggedOut();
     }
+    // It was refused, or read, as another user. What was changed with a token of this page's user was not.
+    if (this.closed && (method === "GET" || !response.ok)) throw new Refused(403, this.closed);
     if (response.status === 401) this.loggedOut();
     if (!response.ok) throw new Refused(response.status, detailOf(text) || `${response.status} ${response.statusText}`);
     try {
@@ -77,8 +85,9 @@ export class Api {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (method !== "GET") headers["X-CSRFToken"] = this.token();
     const signal = AbortSignal.timeout(PATIENCE + (body?.length ?? 0) / SLOWEST);
+    const url = this.url(path);
     try {
-      const response = await fetch(this.url(path), { method, headers, body, signal, credentials: "same-origin" });
+      const response = await fetch(url, { method, headers, body, signal, credentials: "same-origin" });
       return { response, text: await response.text() };
     } catch {
       throw new Unreachable();

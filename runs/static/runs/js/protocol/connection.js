@@ -11,6 +11,8 @@ const PAUSES = [250, 500, 1000, 2000, 3000, 5000];
 /** A connection that was silent for so long is asked whether it is still there, and given up if it says nothing. */
 const SILENCE = 20_000;
 const PATIENCE = 8_000;
+/** A connection that is being made and was silent for so long is replaced when the page becomes visible. */
+const PROMPT = 1_000;
 
 export const CHANNELS = ["values", "messages", "tools", "lifecycle", "input", "tasks", "checkpoints", "custom", "updates"];
 
@@ -57,7 +59,10 @@ export class Connection extends EventTarget {
     this.listeners = new AbortController();
   }
 
+  /** Connect; also once more after it was refused or closed, and then it goes on where it was. */
   open() {
+    this.listeners.abort();
+    this.listeners = new AbortController();
     const { signal } = this.listeners;
     addEventListener("online", () => this.retry(), { signal });
     addEventListener("offline", () => this.socket && this.drop(), { signal });
@@ -75,9 +80,11 @@ export class Connection extends EventTarget {
     this.become({ name: "closed" });
   }
 
-  /** Try now, and not when it is due. */
+  /** Try now, and not when it is due; also in the place of a connection that is being made. */
   retry() {
-    if (this.state.name === "lost") this.connect();
+    if (this.state.name === "connecting") this.leave();
+    else if (this.state.name !== "lost") return;
+    this.connect();
   }
 
   /** Send a command; resolves with its result. Rejects with CommandFailed or ConnectionLost. */
@@ -94,7 +101,9 @@ export class Connection extends EventTarget {
 
   async connect() {
     this.forget();
+    this.heard = performance.now();
     this.become({ name: "connecting" });
+    this.expect();
     if (typeof this.url !== "function") return this.use(this.url);
     const connecting = this.state;
     const url = await Promise.resolve().then(this.url).catch(() => null);
@@ -109,11 +118,22 @@ export class Connection extends EventTarget {
     socket.addEventListener("open", mine(() => this.subscribe()));
     socket.addEventListener("message", mine((event) => this.receive(JSON.parse(event.data))));
     socket.addEventListener("close", mine(({ code, reason }) => this.ended(code, reason)));
-    // A host that vanished answers nothing for minutes.
-    this.after(PATIENCE, () => this.state.name === "connecting" && socket.readyState === WebSocket.CONNECTING && this.drop());
+  }
+
+  /** Give up a connection that is being made when it says nothing: a host that vanished is silent for minutes. A replay may take longer. */
+  expect() {
+    // A slow line is silent while it brings one large event.
+    const patience = PATIENCE * Math.min(this.failures + 1, PAUSES.length);
+    const left = patience - (performance.now() - this.heard);
+    this.after(left, () => {
+      if (this.state.name !== "connecting") return;
+      if (performance.now() - this.heard < patience) this.expect();
+      else this.drop();
+    });
   }
 
   async subscribe() {
+    this.heard = performance.now();
     try {
       await this.command("subscription.subscribe", { channels: this.channels, since: this.since });
     } catch (error) {
@@ -162,10 +182,15 @@ export class Connection extends EventTarget {
 
   /** Give up a socket that does not say anything any more. */
   drop() {
+    this.leave();
+    this.ended(1006, "");
+  }
+
+  leave() {
     const socket = this.socket;
     this.socket = null;
     socket?.close();
-    this.ended(1006, "");
+    this.failCommands();
   }
 
   failCommands() {
@@ -184,6 +209,7 @@ export class Connection extends EventTarget {
 
   /** Any answer proves that the other end is there, also the one that there is no such command. */
   look() {
+    if (this.state.name === "connecting" && performance.now() - this.heard < PROMPT) return;
     if (this.state.name !== "open") return this.state.told || this.retry();
     const asked = performance.now();
     this.command("ping").catch(() => {});

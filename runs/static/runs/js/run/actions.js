@@ -1,7 +1,7 @@
 // What an operator can do with the run: each asks for a reason, and says why it cannot be done.
 
 import { button, h, set, setText } from "../parts/dom.js";
-import { objectForm, schemaOfValues } from "../parts/form.js";
+import { fail, FieldError, objectForm, schemaOfValues } from "../parts/form.js";
 import { openDialog, openMenu } from "../parts/menu.js";
 import { QuestionCard } from "../parts/question.js";
 import { IN_FLIGHT } from "./data.js";
@@ -78,6 +78,7 @@ export class Actions {
           else this.done(found.outcome);
         } catch (error) {
           set(go, "aria-disabled", null);
+          if (error instanceof FieldError) return;
           problem.hidden = false;
           setText(problem, error.message);
         }
@@ -109,7 +110,7 @@ export class Actions {
         try {
           edited = JSON.parse(text);
         } catch (error) {
-          throw new Error(`The state is no JSON: ${error.message}`);
+          fail(values, `The state is no JSON: ${error.message}`);
         }
       }
       return { checkpoint: { checkpoint_id: select.value }, values: edited, as_node: node.value.trim() || null };

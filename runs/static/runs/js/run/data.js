@@ -41,6 +41,8 @@ export async function ask(url, { token, body } = {}) {
   }
   const json = response.headers.get("content-type")?.includes("json");
   const found = json ? await response.json() : null;
+  // The token is that of the login for which the page was made. It is not renewed: the page may be another operator's.
+  if (response.status === 403 && !json && (await response.text()).includes("CSRF")) throw new Refused(403, "Somebody has logged in since this page was opened. Load it again.");
   if (!response.ok) throw new Refused(response.status, found?.detail ?? `The server answers ${response.status}.`);
   if (!json) throw new Refused(401, "You are logged out. Load the page again.");
   return found;

@@ -1,6 +1,6 @@
 // The run's log: readable lines by kind and namespace, earlier pages on request, and a tail that can be paused.
 
-import { button, copy, h, icon, iconButton, set, setText } from "../parts/dom.js";
+import { button, composes, copy, h, icon, iconButton, set, setText } from "../parts/dom.js";
 import { tree } from "../parts/json.js";
 import { IN_FLIGHT, clock } from "./data.js";
 
@@ -19,7 +19,7 @@ export class Events {
     this.rows = h("div.tail.ev", { role: "log", "aria-live": "off", tabindex: "0", "aria-label": "Events" });
     this.kind = h("select.in", { id: "ev-kind", on: { change: () => this.again() } }, h("option", { value: "" }, "All kinds"), Object.entries(KINDS).map(([name, word]) => h("option", { value: name }, word)));
     this.namespace = h("select.in", { id: "ev-ns", on: { change: () => this.again() } }, h("option", { value: "*" }, "All graphs"), h("option", { value: "." }, "The graph itself"));
-    this.goto = h("input.in", { id: "ev-id", size: "8", placeholder: "3-17", autocomplete: "off", on: { keydown: (event) => event.key === "Enter" && (event.preventDefault(), this.from(this.goto.value.trim())) } });
+    this.goto = h("input.in", { id: "ev-id", size: "8", placeholder: "3-17", autocomplete: "off", on: { keydown: (event) => event.key === "Enter" && !composes(event) && (event.preventDefault(), this.from(this.goto.value.trim())) } });
     this.pause = button("Pause", () => this.toggle(), { kind: "b-q", glyph: "pause", hidden: true });
     this.earlier = button("Earlier events", () => this.back(), { kind: "b-q", hidden: true });
     this.later = button("Later events", () => this.tail(), { kind: "b-q", hidden: true });

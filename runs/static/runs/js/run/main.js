@@ -1,6 +1,7 @@
 // The run's page: reads its facts, its spans and its events, and follows them while the run is in flight.
 
 import { h, icon, setText } from "../parts/dom.js";
+import { learn } from "../protocol/clock.js";
 import { Actions } from "./actions.js";
 import { Compare } from "./compare.js";
 import { IN_FLIGHT, RunData } from "./data.js";
@@ -49,6 +50,7 @@ class Page {
   async look() {
     const [facts, timeline] = await Promise.all([this.data.get("facts"), this.data.get("spans")]);
     this.facts = facts;
+    learn(timeline.now);
     this.waterfall.update(timeline, timeline.now);
     this.head.update(facts, timeline.spans, timeline.now);
     this.attempts.update(facts, timeline.spans, timeline.now);
