@@ -29,7 +29,7 @@ class FakeApi {
 
   async get(path) {
     if (this.runs instanceof Error) throw this.runs;
-    if (path === "runs/") return this.runs;
+    if (path === "runs/") return { runs: this.runs, older: false };
     if (path.endsWith("/state")) return { values: { messages: [] }, checkpoint: { checkpoint_id: "now" } };
     return this.pending;
   }
@@ -306,7 +306,7 @@ test("a thread that is renamed keeps its name, whatever was being read", async (
   delete api.post;
   api.thread.metadata = { title: "renamed" };
   await session.patch({ title: "renamed" });
-  resolve([]);
+  resolve({ runs: [], older: false });
   await reading;
   assert.equal(session.thread.metadata.title, "renamed");
 });
