@@ -362,6 +362,22 @@ test("the page of a language that is written from right to left is mirrored", as
   await page.done();
 });
 
+test("on a phone no keyboard comes by itself, and a thread leads to a new one", async () => {
+  const page = await chat(await person({ width: 360, height: 740, hasTouch: true }), { assistant: "obeying" });
+  await page.ask("talk 3");
+  await page.button("Threads").click();
+  await page.tab.waitForFunction(() => document.activeElement.id === "close-side");
+  await page.tab.fill("#find", "talk");
+  await page.button("Clear the search").click();
+  assert.equal(await page.tab.inputValue("#find"), "");
+  await page.gone("#clear-find");
+  await page.button("Close the list of threads").click();
+  await page.gone("#side");
+  await page.fresh();
+  assert.equal(await page.tab.getByRole("link", { name: "New thread" }).count(), 0, "Where a thread begins, nothing leads to it.");
+  await page.done();
+});
+
 test("without JavaScript a thread can be read", async () => {
   const page = await chat(await person(), { assistant: "echo" });
   await page.ask("Words for everybody");

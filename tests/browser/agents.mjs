@@ -18,20 +18,27 @@ test("a deep agent: its plan, its sub-agent in the card of its call, its files w
   const page = await chat(await person(), { assistant: "deep" });
   await watch(page);
   await page.ask("Write a note about leases.");
-  const task = card(page, "task");
-  await task.locator("> summary").click();
-  const inner = card(page, "researcher", task);
+  // The call and its sub-agent are one card.
+  const inner = card(page, "researcher");
   await inner.locator("> summary").click();
   await inner.getByText("Leases end by themselves, the notes say.").last().waitFor();
   await inner.locator(".task", { hasText: "How do leases end?" }).waitFor();
   await card(page, "look_up", inner).locator("> summary").click();
   await inner.getByText("The notes say that leases end by themselves.").waitFor();
+  assert.equal(await card(page, "task").count(), 0);
   assert.ok((await page.tab.evaluate(() => [...window.seen])).some((each) => /researcher[^]*Running/.test(each)), "The sub-agent was not seen while it ran.");
-  await page.has(".plan", "Now: Write the note");
   await page.tab.locator(".plan").click();
   assert.deepEqual(await page.tab.locator(".todos li > span:last-child").allInnerTexts(), ["Look it up", "Write the note", "Check it"]);
 
   await page.has(".artlink", "Version 2 · 21 words");
+  await page.idle();
+  await page.has(".plan", "Left at: Write the note");
+  assert.equal(await page.tab.locator(".plan-d :is(.doing, .spin)").count(), 0);
+  await page.has("#subtitle", / tokens$/);
+  assert.equal(await inner.locator("> summary .arg").textContent(), "How do leases end?");
+  const body = await inner.locator("> .card-b > :visible").allInnerTexts();
+  assert.equal(body.join(" ").match(/Leases end by themselves, the notes say\./g).length, 1, "The card says its result once.");
+  assert.doesNotMatch(body.join(" "), /subagent_type/);
   await page.tab.locator(".artlink", { hasText: "lease-note.md" }).click();
   const panel = page.tab.locator("#panel");
   assert.equal(await panel.locator(".md h3").innerText(), "Leases");

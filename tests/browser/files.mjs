@@ -1,5 +1,5 @@
 // What people add to a message: files by button, drop and paste; and what they take from the page.
-import { assert, chat, person, test } from "./site.mjs";
+import { assert, chat, person, plain, test } from "./site.mjs";
 
 test("files are added, refused with a reason, and sent", async () => {
   const page = await chat(await person(), { assistant: "echo" });
@@ -40,8 +40,31 @@ test("files are dropped and pasted, and a message is copied", async () => {
   await give(page, "paste");
   await page.has(".chip", "paste.csv");
   await page.ask("Both of them");
-  assert.match(await page.tab.locator(".bubble").innerText(), /Both of them[^]*drop\.csv:[^]*paste\.csv:[^]*1,2/);
+  const bubble = page.tab.locator(".bubble");
+  assert.equal(plain(await bubble.innerText()), "Both of them drop.csv 1 kB paste.csv 1 kB");
+  await bubble.getByText("paste.csv").click();
+  assert.deepEqual(await bubble.locator(".code:visible").allInnerTexts(), ["a,b\n1,2\n"]);
   await page.button("Copy the answer").click();
   assert.match(await page.tab.evaluate(() => navigator.clipboard.readText()), /Both of them/);
+  await page.done();
+});
+
+test("an edit changes what was written, and the files stay", async () => {
+  const page = await chat(await person(), { assistant: "echo" });
+  const log = Array.from({ length: 60 }, (_, line) => `line ${line}`).join("\n");
+  await page.tab.setInputFiles("input[type=file]", [{ name: "worker.log", mimeType: "text/plain", buffer: Buffer.from(log) }]);
+  await page.has(".chip", "worker.log");
+  await page.ask("Why did it stop?");
+  assert.ok((await page.tab.locator(".bubble").boundingBox()).height < 140);
+  await page.tab.locator(".me").getByRole("button", { name: "Edit" }).click();
+  const field = page.tab.getByLabel("The message as it should be");
+  assert.equal(await field.inputValue(), "Why did it stop?");
+  await page.has(".edit", "With worker.log");
+  await field.fill("When did it stop?");
+  await field.press("Enter");
+  await page.has(".md", "When did it stop?");
+  await page.idle();
+  assert.equal(plain(await page.tab.locator(".bubble").innerText()), "When did it stop? worker.log 1 kB");
+  assert.deepEqual(await page.axe(), []);
   await page.done();
 });

@@ -223,7 +223,7 @@ test("a picture that a tool answers is shown", async () => {
 
 test("a thought is folded, and says how long it took", async () => {
   const page = await chat(await person(), { assistant: "echo" });
-  await page.ask("thinking: about it for a while\nThe answer.");
+  await page.ask(`thinking: ${"about it for a while ".repeat(12)}\nThe answer.`);
   await page.tab.getByText(/^Thought for/).click();
   await page.has(".thought", "about it for a while");
   assert.deepEqual((await page.texts()).map((text) => text.trim()), ["The answer."]);

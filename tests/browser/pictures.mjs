@@ -55,7 +55,7 @@ picture("file", deep, note);
 picture("file-dark", { ...deep, theme: "dark" }, note);
 picture("sub-agents", { ...deep, height: 1000 }, async (page) => {
   await page.ask(NOTE);
-  await page.tab.locator(".card", { has: page.tab.locator("> summary b", { hasText: /^task$/ }) }).locator("> summary").click();
+  await page.tab.locator(".card", { has: page.tab.locator("> summary b", { hasText: /^researcher$/ }) }).locator("> summary").click();
   await page.tab.locator(".card .card > summary").first().click();
 });
 picture("phone", { ...desk, ...phone }, research);

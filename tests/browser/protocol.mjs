@@ -10,6 +10,7 @@ const { Draft, Drafts } = await load("chat/drafts.js");
 const { ACCEPT, contentOf, limitTo, limitsText, partsOf, readFiles } = await load("chat/files.js");
 const { learn, serverNow } = await load("protocol/clock.js");
 const { titleOf } = await load("chat/titles.js");
+const { timeline } = await load("chat/timeline.js");
 const { Branches } = await load("chat/branches.js");
 
 /** Feeds a model with events, numbered within an epoch. */
@@ -168,6 +169,72 @@ test("a message's content is taken apart as it was written", async () => {
     assert.deepEqual(contentOf(parts), content);
   }
   assert.deepEqual(partsOf("text"), { text: "text", files: [] });
+  // Of a client that writes several texts: these are no files.
+  const { text, files } = partsOf(["One", { type: "text", text: "And then:\n\ntwo" }, { type: "file", filename: "a.pdf", base64: "aGk=" }]);
+  assert.equal(text, "One\n\nAnd then:\n\ntwo");
+  assert.deepEqual(files.map(({ name }) => name), ["a.pdf"]);
+});
+
+/** A thread whose last message has called so many sub-agents, which have not ended. */
+function calling(count) {
+  const teller = new Teller();
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  teller.lifecycle("r1", "running");
+  teller.values([human("h"), { ...ai("a", ""), tool_calls: numbers.map((number) => ({ id: `c${number}`, name: "task", args: {} })) }]);
+  for (const number of numbers) {
+    const namespace = [`tools:${number}`];
+    teller.event("lifecycle", { event: "started", graph_name: "researcher", cause: { tool_call_id: `c${number}` } }, { namespace });
+    teller.event("values", { messages: [human(`task ${number}`), ai(`answer ${number}`)] }, { namespace });
+  }
+  return teller;
+}
+
+const shown = ({ model }) => timeline(model, model.root.all()).at(-1).steps;
+
+test("the one sub-agent of a call is in it, and the same until something about it changes", () => {
+  const teller = calling(2);
+  assert.deepEqual(shown(teller).map(({ call, agents }) => [call.id, agents.map(({ name, task, last, state }) => [name, task, last, state])]), [
+    ["c0", [["researcher", "task 0", "answer 0", "running"]]],
+    ["c1", [["researcher", "task 1", "answer 1", "running"]]],
+  ]);
+  const namespace = ["tools:1"];
+  teller.event("lifecycle", { event: "completed" }, { namespace });
+  const [, { agents: [before] }] = shown(teller);
+  assert.equal(before.state, "done");
+  teller.event("custom", { payload: {} });
+  assert.equal(shown(teller)[1].agents[0], before);
+  // It is resumed, as after a question, and says more.
+  teller.event("lifecycle", { event: "running" }, { namespace });
+  teller.event("messages", { event: "message-start", id: "more", role: "ai" }, { namespace });
+  teller.event("messages", { event: "content-block-start", id: "more", index: 0, content: { type: "text", text: "More" } }, { namespace });
+  const [, { agents: [after] }] = shown(teller);
+  assert.deepEqual([after.state, after.last], ["running", "More"]);
+  // What it has said becomes the thread's own.
+  teller.event("lifecycle", { event: "completed" }, { namespace });
+  teller.values([human("h"), { ...ai("a", ""), tool_calls: [{ id: "c1", name: "task", args: {} }] }, ...["task 1", "answer 1", "more"].map((id) => ai(id))]);
+  assert.equal(shown(teller)[0].agents[0].kind, "speaker");
+});
+
+test("a sub-agent costs as much among 300 as among 50", () => {
+  const [few, many] = [50, 300].map((count) => ({ teller: calling(count), least: Infinity }));
+  for (let round = 0; round < 40; round += 1) {
+    for (const each of [few, many]) {
+      const begun = performance.now();
+      shown(each.teller);
+      each.least = Math.min(each.least, performance.now() - begun);
+    }
+  }
+  assert.ok(many.least < 10 * few.least, `${many.least.toFixed(2)} ms for 300, ${few.least.toFixed(2)} ms for 50`);
+});
+
+test("an answer that was cut off goes on where it stood, before what was sent since", () => {
+  const teller = new Teller();
+  teller.lifecycle("r1", "running");
+  teller.values([human("h1")]);
+  const said = { key: "h2", id: "h2", role: "human", blocks: [] };
+  const kinds = (waiting) => timeline(teller.model, teller.model.root.all(), { sent: [said], waiting }).map(({ kind, key }) => `${kind} ${key}`);
+  assert.deepEqual(kinds({ kind: "break", text: "cut" }), ["human h1", "turn turn-h1", "human h2"]);
+  assert.deepEqual(kinds({ text: "Working…" }), ["human h1", "human h2", "turn turn-h2"]);
 });
 
 test("files are limited to what the server takes in one request, and the dialog offers what is taken", async () => {

@@ -143,6 +143,11 @@ test("tools and subgraphs are cards, and a failure says why", async () => {
   await page.has(".md", /^w0 w1 w2 w3\s*$/);
   await page.ask("fail");
   await page.has(".problem", "kaboom");
+  assert.equal(await page.button("Copy the answer").count(), 2, "There is nothing to copy after a failure.");
+  await page.button("Try again").click();
+  await page.tab.locator(".me").last().getByText("2 / 2").waitFor();
+  await page.idle();
+  await page.button("Try again").waitFor();
   await page.done();
 });
 

@@ -86,6 +86,8 @@ test("a thread that is deleted elsewhere says so", async () => {
   await page.ask("Not for long");
   await fetch(`${url}/threads/${page.thread}`, { method: "DELETE" });
   await page.has(".empty", "This thread is not here");
+  assert.equal(await page.tab.locator("#title").innerText(), "No thread");
+  assert.equal(await page.tab.locator(".head button:visible").count(), 0, "There is nothing to be done with it.");
 });
 
 test("a thread that was deleted while the page was away is not created again, and what was written to it is shown", async () => {

@@ -2,7 +2,7 @@
 
 import { shorten } from "../parts/words.js";
 import { textOf } from "../protocol/messages.js";
-import { contentOf } from "./files.js";
+import { contentOf, partsOf } from "./files.js";
 
 export class Acts {
   constructor(page) {
@@ -81,9 +81,8 @@ export class Acts {
   async edit({ message }, text, isWanted) {
     const { page } = this;
     const { outbox, versions } = page.session;
-    const kept = message.order?.content ?? this.contentOfMessage(message.id);
-    const blocks = Array.isArray(kept) ? kept.filter(({ type }) => type !== "text") : [];
-    const content = blocks.length ? [{ type: "text", text }, ...blocks] : text;
+    const { files } = partsOf(message.order?.content ?? this.contentOfMessage(message.id));
+    const content = contentOf({ text, files });
     if (message.state === "refused") outbox.change(message, content, page.composer.strategy);
     else await versions.edit(message.id, content, this.options(), isWanted);
     if (isWanted()) page.write();

@@ -3,9 +3,8 @@
 import { composes, h, icon, iconButton, reconcile, set, setText } from "../parts/dom.js";
 import { openMenu } from "../parts/menu.js";
 import { shorten } from "../parts/words.js";
-import { fromState, textOf } from "../protocol/messages.js";
 import { Drafts } from "./drafts.js";
-import { ACCEPT, limitsText, partsOf } from "./files.js";
+import { ACCEPT, limitsText, partsOf, titleOfContent } from "./files.js";
 
 const STRATEGIES = {
   enqueue: { label: "queue", word: "If busy: queue", hint: "It is sent when the answer is complete." },
@@ -34,7 +33,7 @@ export class Composer {
     this.busyWord = h("span", {});
     this.busyButton = h("button.b.b-q.busy-pick", { type: "button", "aria-haspopup": "menu", "aria-expanded": "false", on: { click: () => this.pickStrategy() } }, this.busyWord, icon("down", "i-s"));
     this.stopButton = h("button.b.stop", { type: "button", on: { click: () => acts.stop() } }, icon("stop", "fill"), "Stop");
-    this.sendButton = h("button.b.b-i.b-p.send", { "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+    this.sendButton = h("button.b.b-i.b-p.send", { "aria-label": "Send" }, icon("send"));
     this.problem = h("p.problem-line", { role: "alert", hidden: true });
     this.tray = h("div.trays");
     this.form = h("form.box", { on: { submit: (event) => this.submit(event) } }, this.chips, this.field, h("div.row", {}, iconButton("clip", `Add files (${limitsText()})`, () => this.picker.click()), this.picker, this.busyButton, h("span.sp"), this.stopButton, this.sendButton));
@@ -53,13 +52,15 @@ export class Composer {
     const { running, online, asks, queued, empty } = this.state;
     const something = !this.draft.isEmpty;
     if (this.field.value !== this.draft.text) this.field.value = this.draft.text;
-    const words = !online ? "Sent when the connection is back" : asks ? "Answer above, or write to say something else" : empty ? "Ask a question, or drop files here" : "Write a message";
+    const words = !online ? "Sent when the connection is back" : asks ? "Answer above, or write instead" : empty ? "Ask a question, or drop files here" : "Write a message";
     set(this.field, "placeholder", words);
     setText(this.busyWord, STRATEGIES[this.strategy].word);
     this.busyButton.hidden = !running;
     this.stopButton.hidden = !running;
     this.sendButton.hidden = running && !something;
-    set(this.sendButton, "aria-disabled", something && !this.draft.isAwaited ? null : "true");
+    const unable = !something ? "There is nothing to send yet" : this.draft.isAwaited ? "The files are still being read" : null;
+    set(this.sendButton, "aria-disabled", unable && "true");
+    set(this.sendButton, "title", unable ?? "Send (Enter)");
     this.showFiles();
     reconcile(this.tray, this.trays, queued, { key: ({ id }) => id, make: () => this.makeTray() });
     // The browser may not grow it by itself.
@@ -81,8 +82,8 @@ export class Composer {
     return {
       element: h("div.tray", {}, h("span.st.idle", {}, icon("queued"), "Next"), text, edit, remove),
       update: (next) => {
-        queued = { ...next, text: next.message ? textOf(fromState(next.message)) : "" };
-        setText(text, queued.text || (next.message ? "Files" : "A run without a message"));
+        queued = next;
+        setText(text, next.message ? titleOfContent(next.message.content) : "A run without a message");
         edit.hidden = !queued.message;
       },
     };

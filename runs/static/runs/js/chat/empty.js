@@ -17,7 +17,7 @@ export class Empty {
   }
 
   update({ assistant, waiting, loading }) {
-    setText(this.about, assistant?.description ?? (assistant ? `${assistant.name} answers.` : loading ? "\u00a0" : "There is no assistant yet: the site registers its graphs in its settings."));
+    setText(this.about, assistant?.description ?? (assistant ? `Answered by ${assistant.name}.` : loading ? "\u00a0" : "There is no assistant yet: the site registers its graphs in its settings."));
     const questions = Array.isArray(assistant?.metadata?.questions) ? assistant.metadata.questions.filter((each) => typeof each === "string") : assistant?.graph_id === "agent" ? TRIES : [];
     this.tries.replaceChildren(
       ...(waiting ? [h("button.try", { type: "button", on: { click: () => this.acts.open(waiting.id) } }, icon("right", "i-s"), h("span.sp", { dir: "auto" }, `Go on with “${waiting.title}”, which waits for you`), state("ask", { quiet: true }))] : []),

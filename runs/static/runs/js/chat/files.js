@@ -1,6 +1,6 @@
 // Files of a message: what may be added, said before anything is sent, and the blocks that they become.
 
-import { bytes } from "../parts/words.js";
+import { bytes, shorten } from "../parts/words.js";
 
 const IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 /** Endings of text files; browsers know the types of few. */
@@ -79,20 +79,42 @@ function dataUrl(file) {
 
 /** What a text block that was a file begins with. */
 const TITLED = /^([^\n]{1,200}):\n\n/;
+const ENDING = /\.\w{1,8}$/;
+
+/** A message's content in its order: strings, which people have written, and files: {name, size, preview, block}, one of text with its `told`. */
+export function piecesOf(content) {
+  if (!Array.isArray(content)) return [String(content ?? "")];
+  return content.filter(Boolean).map((each, place) => {
+    const block = typeof each === "string" ? { type: "text", text: each } : each;
+    return isWritten(block, place) ? String(block.text ?? "") : fileOf(block);
+  });
+}
 
 /** A message's content as it was written: {text, files}. */
 export function partsOf(content) {
-  if (!Array.isArray(content)) return { text: content ?? "", files: [] };
-  const blocks = content.map((block) => (typeof block === "string" ? { type: "text", text: block } : block));
-  const isSaid = blocks[0]?.type === "text" && !TEXTS.test(TITLED.exec(blocks[0].text)?.[1] ?? "");
-  return { text: isSaid ? blocks[0].text : "", files: blocks.slice(isSaid ? 1 : 0).map(fileOf) };
+  const pieces = piecesOf(content);
+  return { text: pieces.filter((each) => each && typeof each === "string").join("\n\n"), files: pieces.filter((each) => typeof each !== "string") };
+}
+
+/** Whether a block is text that is no file; what people write stands before the files. */
+function isWritten({ type, text }, place) {
+  return type === "text" && !(place ? ENDING : TEXTS).test(TITLED.exec(text)?.[1] ?? "");
 }
 
 function fileOf(block) {
+  if (block.type === "text") {
+    const told = block.text.replace(TITLED, "");
+    return { name: TITLED.exec(block.text)[1], size: told.length, block, told };
+  }
   const url = block.image_url?.url ?? block.image_url;
-  const data = block.text ?? block.base64 ?? url ?? "";
-  const name = block.type === "text" ? (TITLED.exec(block.text)?.[1] ?? "Text") : (block.filename ?? (url ? "Picture" : block.type));
-  return { name, size: block.type === "text" ? data.length : Math.ceil(data.length * 0.75), preview: typeof url === "string" && url.startsWith("data:") ? url : undefined, block };
+  const data = block.base64 ?? url ?? "";
+  return { name: block.filename ?? (url ? "Picture" : block.type), size: Math.ceil(data.length * 0.75), preview: typeof url === "string" && url.startsWith("data:") ? url : undefined, block };
+}
+
+/** What a message is called in a line: its text, or the names of its files. */
+export function titleOfContent(content) {
+  const { text, files } = partsOf(content);
+  return shorten(text || files.map(({ name }) => name).join(", "), 200);
 }
 
 /** A message's content: its text alone, or blocks. */

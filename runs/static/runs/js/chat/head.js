@@ -20,16 +20,18 @@ export class Head {
     $("head-acts").append(page.panel.button, this.assistantButton, this.runLink, this.moreButton);
   }
 
-  update() {
+  /** @param doing {running, asks}: what the thread's agent does. */
+  update(doing) {
     const { page } = this;
     const { session } = page;
-    const thread = session ? { ...page.list.get(session.id), ...session.thread } : null;
-    const title = session ? titleOf(thread, session.model.values) : "New thread";
+    const isGone = ["gone", "failed"].includes(session?.phase);
+    const thread = session && !isGone ? (session.thread ?? page.list.get(session.id)) : null;
+    const title = !session ? "New thread" : isGone ? "No thread" : thread ? titleOf({ ...page.list.get(session.id), ...thread }, session.model.values) : "Loading…";
     setText($("title"), title);
     document.title = session ? `${title} · Chat` : "Chat";
-    const used = session ? session.model.root.messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0) : 0;
-    setText($("subtitle"), session ? (session.versions.view ? "An older version; the newest is another" : used ? count(used, "token") : " ") : "Nothing sent yet");
-    this.assistantButton.hidden = !page.assistants.list.length;
+    setText($("subtitle"), !session ? "Nothing sent yet" : thread ? subtitleOf(session, doing) : "");
+    $("subtitle").hidden = isGone;
+    this.assistantButton.hidden = !page.assistants.list.length || isGone;
     // Where there is little room, a thread's menu has it; a thread that has not begun has no menu.
     this.assistantButton.classList.toggle("no-phone", Boolean(session));
     setText(this.assistantWord, page.assistant?.name ?? "No assistant");
@@ -38,7 +40,7 @@ export class Head {
     this.runLink.hidden = !run;
     if (run) set(this.runLink, "href", run);
     // It keeps its room, so that its neighbours stay when a thread begins.
-    this.moreButton.classList.toggle("away", !session);
+    this.moreButton.classList.toggle("away", !thread);
   }
 
   assistantMenu(anchor) {
@@ -111,4 +113,16 @@ export class Head {
       else download(fileName(title, "md"), toMarkdown(title, (state.values?.messages ?? []).map(fromState)), "text/markdown");
     });
   }
+}
+
+/** What an open thread is at, or how much it has. */
+function subtitleOf({ model, phase, versions, outbox }, { running, asks }) {
+  if (phase === "loading") return "Loading…";
+  if (versions.view) return "An older version; the newest is another";
+  if (running) return "Answering…";
+  if (asks) return "Waits for you";
+  const { messages } = model.root;
+  const used = messages.reduce((sum, { usage }) => sum + (usage?.total_tokens ?? 0), 0);
+  const said = messages.filter(({ role, blocks }) => role === "human" || (role === "ai" && blocks.some(({ type }) => type === "text"))).length;
+  return used ? count(used, "token") : count(said + outbox.sent.length, "message");
 }

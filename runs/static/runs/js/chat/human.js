@@ -1,8 +1,9 @@
 // A person's message in the log: what was said, whether it was sent, its versions, and the form in which it is edited.
 
-import { button, composes, copy, h, iconButton, set, setText } from "../parts/dom.js";
-import { blockElement } from "../parts/blocks.js";
-import { textOf } from "../protocol/messages.js";
+import { button, composes, copy, h, icon, iconButton, set, setText } from "../parts/dom.js";
+import { blockElement, textFile } from "../parts/blocks.js";
+import { blockOf, textOf } from "../protocol/messages.js";
+import { partsOf, piecesOf } from "./files.js";
 
 const STATUS = { sending: () => "Sending…", unsent: ({ unkept }) => `Sent when the connection is back.${unkept ? " Too large to be kept over a reload." : ""}`, refused: ({ why }) => `Not sent: ${why}` };
 
@@ -26,6 +27,12 @@ function picker(acts) {
   };
 }
 
+/** What a person wrote, or a file that came with it. */
+function pieceElement(piece) {
+  if (typeof piece === "string") return piece ? [h("p", { dir: "auto" }, piece)] : [];
+  return piece.told === undefined ? blockOf(piece.block).map(blockElement) : [textFile(piece)];
+}
+
 export class HumanView {
   /** @param acts What can be done with it; `edit(entry, text, isWanted)` rejects with why a version could not be made. */
   constructor(acts) {
@@ -46,10 +53,10 @@ export class HumanView {
     const { message } = entry;
     const status = STATUS[message.state]?.(message) ?? "";
     if (before?.message === message && before.versions === entry.versions && before.editable === entry.editable && this.status.textContent === status) return;
-    const shown = message.blocks;
+    const shown = message.content ?? message.blocks;
     if (JSON.stringify(this.shown) !== JSON.stringify(shown)) {
       this.shown = shown;
-      this.bubble.replaceChildren(...shown.map((block) => (block.type === "text" ? h("p", { dir: "auto" }, block.text) : blockElement(block))));
+      this.bubble.replaceChildren(...piecesOf(shown).flatMap(pieceElement));
     }
     this.pick.update(entry.versions);
     const isRefused = message.state === "refused";
@@ -62,11 +69,13 @@ export class HumanView {
 
   edit() {
     if (this.form) return this.form.querySelector("textarea").focus();
-    const area = h("textarea.in", { "aria-label": "The message as it should be", rows: "3", value: textOf(this.entry.message), dir: "auto" });
+    const { text, files } = partsOf(this.shown);
+    const area = h("textarea.in", { "aria-label": "The message as it should be", rows: "3", value: text, dir: "auto" });
+    const kept = files.length ? h("p.note", { dir: "auto" }, icon("clip", "i-s"), `With ${files.map(({ name }) => name).join(", ")}`) : null;
     const problem = h("p.problem-line", { role: "alert", hidden: true });
     const send = (event) => {
       event.preventDefault();
-      this.sendEdit(area, problem);
+      this.sendEdit(area, problem, files.length > 0);
     };
     const keys = (event) => {
       if (composes(event)) return;
@@ -77,7 +86,7 @@ export class HumanView {
     };
     area.addEventListener("keydown", keys);
     const about = this.entry.message.state === "refused" ? "Sent in its place." : "Sent as a new version; this one stays.";
-    this.form = h("form.edit", { on: { submit: send } }, area, problem, h("div.row", {}, h("span.quiet.sp", {}, about), button("Cancel", () => this.closeEdit()), h("button.b.b-p", {}, "Send again")));
+    this.form = h("form.edit", { on: { submit: send } }, area, kept, problem, h("div.row", {}, h("span.quiet.sp", {}, about), button("Cancel", () => this.closeEdit()), h("button.b.b-p", {}, "Send again")));
     this.bubble.hidden = this.bar.hidden = true;
     this.bubble.after(this.form);
     area.focus();
@@ -85,9 +94,9 @@ export class HumanView {
   }
 
   /** What was written stays in the form until it is on its way; a form that is closed before that sends nothing. */
-  async sendEdit(area, problem) {
+  async sendEdit(area, problem, hasFiles) {
     const text = area.value.trim();
-    if (!text || area.readOnly) return;
+    if (!(text || hasFiles) || area.readOnly) return;
     const { form } = this;
     const isWanted = () => this.form === form;
     area.readOnly = true;

@@ -126,7 +126,8 @@ class TurnView {
     this.turn = h("div.turn");
     this.tokens = h("span.num");
     this.copyButton = iconButton("copy", "Copy the answer", () => copy(this.entry.text, this.copyButton));
-    this.againButton = iconButton("retry", "Answer again", () => acts.again(this.entry));
+    this.againWord = h("span", {}, "Try again");
+    this.againButton = h("button.b", { type: "button", on: { click: () => acts.again(this.entry) } }, icon("retry"), this.againWord);
     this.runLink = h("a.b.b-q.run-link", { title: "Look into the run of this answer" }, "Run", icon("out", "i-s"));
     this.bar = h("div.acts", {}, this.copyButton, this.againButton, this.runLink, this.tokens);
     this.address = acts.address;
@@ -141,11 +142,19 @@ class TurnView {
     this.turn.classList.toggle("over", !entry.live);
     // It takes its room from the start, so that nothing moves when the answer is complete.
     const address = this.address(entry.run);
-    this.bar.classList.toggle("away", entry.live || entry.asks || !(entry.text || address));
-    this.copyButton.classList.toggle("away", !entry.text);
-    this.againButton.classList.toggle("away", !entry.repeatable);
+    this.bar.classList.toggle("away", entry.live || entry.asks || !(entry.text || entry.repeatable || address));
+    this.copyButton.hidden = !entry.live && !entry.text;
+    this.showAgain(entry);
     this.runLink.hidden = !address;
     set(this.runLink, "href", address);
     setText(this.tokens, entry.tokens ? count(entry.tokens, "token") : "");
+  }
+
+  /** After a failure it is the way on, and says so; elsewhere its icon is enough. */
+  showAgain({ failed, repeatable }) {
+    this.againButton.classList.toggle("away", !repeatable);
+    for (const quiet of ["b-i", "b-q"]) this.againButton.classList.toggle(quiet, !failed);
+    this.againWord.hidden = !failed;
+    for (const name of ["aria-label", "title"]) set(this.againButton, name, failed ? null : "Answer again");
   }
 }

@@ -172,9 +172,9 @@ class Page {
     const { asks } = this.stage.render();
     const running = Boolean(session?.model.active);
     this.composer.update({ running, online: session?.connection?.state.name !== "lost", asks, queued: session?.outbox.queued ?? [], empty: !session });
-    this.plan.update(session && !session.versions.view ? (session.catchingUp ? session.read?.values : session.model.values)?.todos : null);
+    this.plan.update(session && !session.versions.view ? (session.catchingUp ? session.read?.values : session.model.values)?.todos : null, running ? "running" : asks ? "ask" : "stopped");
     this.panel.update();
-    this.head.update();
+    this.head.update({ running, asks });
     if (session?.live) this.list.mark(session.id, asks ? "ask" : running ? "running" : session.model.run?.status === "failed" ? "failed" : null);
   }
 

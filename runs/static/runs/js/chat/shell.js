@@ -11,6 +11,7 @@ const $ = (id) => document.getElementById(id);
 const LOOK = 15_000;
 /** Where the list of threads is a drawer, and a file covers its thread. */
 const NARROW = matchMedia("(max-width: 900px)");
+const COARSE = matchMedia("(pointer: coarse)");
 
 export class Shell {
   constructor(page) {
@@ -23,8 +24,16 @@ export class Shell {
     set($("open-side"), "aria-expanded", String(open));
     const left = !open && $("side").contains(document.activeElement);
     this.fit();
-    if (open) $("find").focus();
+    // A field that has the focus brings a keyboard over the page where there is no other.
+    if (open) $(COARSE.matches ? "close-side" : "find").focus();
     else if (left && NARROW.matches) $("open-side").focus();
+  }
+
+  /** Look for what stands in the search field. */
+  find() {
+    const { value } = $("find");
+    $("clear-find").hidden = !value;
+    this.page.list.find(value);
   }
 
   /** Show or hide the file beside the thread; where it covers the thread, that is out of reach meanwhile. */
@@ -76,7 +85,12 @@ export class Shell {
       event.preventDefault();
       page.go(null);
     });
-    $("find").addEventListener("input", ({ target }) => page.list.find(target.value));
+    $("find").addEventListener("input", () => this.find());
+    $("clear-find").addEventListener("click", () => {
+      $("find").value = "";
+      this.find();
+      $("find").focus();
+    });
     $("open-side").addEventListener("click", () => this.side(true));
     $("close-side").addEventListener("click", () => this.side(false));
     $("veil").addEventListener("click", () => this.side(false));

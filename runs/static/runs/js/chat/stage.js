@@ -189,7 +189,7 @@ function waitingElement(text) {
 function waitingFor(session) {
   const { model, outbox } = session;
   if (model.active) {
-    if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "The answer goes on when the server is back.", live: false };
+    if (["lost", "connecting"].includes(session.connection?.state.name) && session.live) return { kind: "break", text: "It goes on from here.", live: false };
     if (session.connection?.state.name === "refused") return { kind: "break", text: "What follows is not shown to whoever is logged out.", live: false };
     const isRunning = ({ status }) => status === "running";
     const busy = [...model.root.streamed.values()].some(({ done }) => !done) || model.below().some(isRunning) || [...model.tools.values()].some(isRunning);

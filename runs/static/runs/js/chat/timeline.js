@@ -4,7 +4,7 @@ import { textOf } from "../protocol/messages.js";
 
 /**
  * The entries of the log, in order:
- * {kind: "human", key, message} and {kind: "turn", key, steps, text, usage, live, last}.
+ * {kind: "human", key, message} and {kind: "turn", key, steps, text, tokens, live, failed, last}.
  *
  * @param model A ThreadModel.
  * @param all The root's messages, as `model.root.all()` gives them, or those of another branch.
@@ -36,18 +36,24 @@ export function timeline(model, all, { sent = [], waiting = null, agents = true 
     }
     steps(beside.get(message.key) ?? []);
   }
+  const last = waiting && { kind: "waiting", live: true, ...waiting };
+  // An answer that was cut off goes on where it stood, and not after what was sent since.
+  if (last?.kind === "break") steps([waitingAt(entries, last)]);
   const shown = new Set(messages.map(({ id }) => id));
   for (const message of sent) if (!shown.has(message.id)) entries.push({ kind: "human", key: message.id, message });
-  // Each is another one where it stands elsewhere: it does not move.
-  if (waiting) steps([{ kind: "waiting", key: `waiting-${entries.at(-1)?.steps?.at(-1)?.key ?? ""}`, live: true, ...waiting }]);
+  if (last && last.kind !== "break") steps([waitingAt(entries, last)]);
   entries.forEach(finish);
   return entries;
 }
+
+/** Each is another one where it stands elsewhere: it does not move. */
+const waitingAt = (entries, step) => ({ key: `waiting-${entries.at(-1)?.steps?.at(-1)?.key ?? ""}`, ...step });
 
 function finish(entry, place, entries) {
   entry.last = place === entries.length - 1;
   if (entry.kind !== "turn") return;
   entry.live = entry.steps.some(({ live }) => live);
+  entry.failed = entry.steps.at(-1)?.kind === "failed";
   entry.text = entry.messages.filter(({ role }) => role === "ai").map(textOf).filter(Boolean).join("\n\n");
   const used = entry.messages.map(({ usage }) => usage?.total_tokens ?? 0);
   entry.tokens = used.reduce((sum, each) => sum + each, 0);
@@ -128,7 +134,7 @@ function stepsNow(message, { model, results, called }) {
 
 function toolStep(key, call, { model, result, live, lost }) {
   const known = model.tools.get(call.id);
-  const agents = model.below().filter(({ callId }) => callId && callId === call.id).map((scope) => agentStep(model, scope));
+  const agents = model.calledBy(call.id).map((scope) => agentStep(model, scope));
   const running = known?.status === "running";
   const asked = Boolean(model.active) && !result && !known;
   const state = result ? (result.failed ? "failed" : "done") : lost || known?.status === "lost" ? "lost" : known ? known.status : live || asked ? "running" : "stopped";
@@ -136,23 +142,46 @@ function toolStep(key, call, { model, result, live, lost }) {
   return { kind: "tool", key, call, result, known, state, took, agents, live: running || (Boolean(live) && !result) };
 }
 
-/** A sub-agent with what it says and does. */
+/** The ids of the messages of a state. */
+const idSets = new WeakMap();
+
+function idsOf(messages) {
+  if (!idSets.has(messages)) idSets.set(messages, new Set(messages.map(({ id }) => id)));
+  return idSets.get(messages);
+}
+
+/** Sub-agents that have ended: {made, step}, what each was made of and became. */
+const ended = new WeakMap();
+
+/** A sub-agent with what it says and does; of one that has ended the same object until something about it has changed. */
 function agentStep(model, scope) {
-  const mine = new Set(model.root.messages.map(({ id }) => id));
+  const nested = model.below(scope.namespace).map((each) => agentStep(model, each));
+  const made = [scope.changes, model.root.messages, ...nested];
+  const before = ended.get(scope);
+  if (before?.made.length === made.length && made.every((each, place) => each === before.made[place])) return before.step;
+  const { step, isOver } = agentStepNow(model, scope, nested);
+  if (isOver) ended.set(scope, { made, step });
+  return step;
+}
+
+function agentStepNow(model, scope, nested) {
+  const mine = idsOf(model.root.messages);
   const messages = scope.all().filter(({ id }) => !mine.has(id));
   const results = new Map(messages.filter(({ role }) => role === "tool").map((message) => [message.callId, message]));
   const called = new Set(messages.flatMap(({ blocks }) => blocks.filter(({ type }) => type === "call").map(({ id }) => id)));
   const steps = messages.flatMap((message) => (message.role === "human" ? [{ kind: "task", key: message.key, text: textOf(message) }] : stepsOf(message, { model, results, called })));
   // A node may return its task after what it has streamed.
   if (!scope.messages.length) steps.sort((one, other) => (other.kind === "task") - (one.kind === "task"));
-  const nested = model.below(scope.namespace).map((each) => agentStep(model, each));
   const state = { completed: "done", failed: "failed", interrupted: "ask", running: "running" }[scope.status] ?? "running";
   const took = scope.endedAt ? scope.endedAt - scope.startedAt : null;
+  // What a call without a result is at, its run's events say.
+  const isOver = (state === "done" || state === "failed") && [...called].every((id) => results.has(id));
   // All that it has said and done is the thread's own by now: only its name is left to be told.
-  if (state === "done" && !steps.length && !nested.length) return { kind: "speaker", key: `speaker-${scope.key}`, name: scope.name, took };
-  const last = messages.findLast((message) => textOf(message));
-  return {
+  if (state === "done" && !steps.length && !nested.length) return { isOver, step: { kind: "speaker", key: `speaker-${scope.key}`, name: scope.name, took } };
+  const last = messages.findLast((message) => message.role === "ai" && textOf(message));
+  const step = {
     kind: "agent", key: `agent-${scope.key}`, name: scope.name, state, error: scope.error, steps: [...steps, ...nested],
-    live: state === "running", took, last: last ? textOf(last) : "", tools: called.size,
+    live: state === "running", took, last: last ? textOf(last) : "", task: steps.find(({ kind }) => kind === "task")?.text ?? "",
   };
+  return { isOver, step };
 }

@@ -24,6 +24,8 @@ export class Banner {
     this.login = h("a.b", {}, "Log in");
     this.clear();
     place.replaceChildren(this.element);
+    // What it lies on leaves it that much room.
+    new ResizeObserver(() => place.parentElement.style.setProperty("--banner", `${this.element.offsetHeight}px`)).observe(this.element);
   }
 
   /** @param options.running Whether an answer is under way. */
@@ -75,7 +77,7 @@ export class Banner {
     const offline = navigator.onLine === false;
     const left = () => Math.max(1, Math.round((state.retryAt - Date.now()) / 1000));
     const say = () => setText(this.passing, offline ? "" : ` Trying again in ${left()} s.`);
-    const rest = (running() ? " The answer goes on from what you see." : "") + (offline ? " It goes on when you are back." : "");
+    const rest = running() ? ` The answer goes on from what you see${offline ? " when you are back" : ""}.` : offline ? " What you send goes out when you are back." : "";
     this.put("lost", offline ? "You are offline." : (HAPPENED[state.code] ?? "Connection lost."), rest, this.again);
     say();
     this.clock = setInterval(say, 1000);

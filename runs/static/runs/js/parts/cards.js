@@ -1,9 +1,9 @@
 // Steps that open: a call of a tool, and a sub-agent with its own steps.
 
 import { blockElement } from "./blocks.js";
-import { h, icon, reconcile, setText, state } from "./dom.js";
+import { h, icon, reconcile, setIcon, setText, state } from "./dom.js";
 import { brief, pretty, tree } from "./json.js";
-import { count, seconds, shorten } from "./words.js";
+import { count, lasted, shorten } from "./words.js";
 
 /** Most characters of a result that are shown at once. */
 const MOST = 6000;
@@ -27,7 +27,8 @@ class Card extends Step {
     this.arg = h("span.arg");
     this.state = h("span.state");
     this.took = h("span.quiet.num.took");
-    this.summary = h("summary", {}, icon(glyph), this.name, this.arg, this.state, this.took, icon("right", "i-s turn-arrow"));
+    this.glyph = icon(glyph);
+    this.summary = h("summary", {}, this.glyph, this.name, this.arg, this.state, this.took, icon("right", "i-s turn-arrow"));
     this.body = h("div.card-b");
     this.details = h("details.card", { on: { toggle: () => this.toggled() } }, this.summary, this.body);
     this.element.append(this.details);
@@ -36,14 +37,17 @@ class Card extends Step {
   update(step) {
     super.update(step);
     this.step = step;
-    setText(this.took, step.took != null ? seconds(step.took) : "");
-    if (this.shown !== step.state) {
-      this.shown = step.state;
-      this.state.replaceChildren(state(step.state));
-      this.details.classList.toggle("cut", step.state === "lost");
-      if (step.state === "failed") this.details.open = true;
-    }
+    setText(this.took, lasted(step.took));
+    this.showState(step.state);
     if (this.details.open) this.fill();
+  }
+
+  showState(name) {
+    if (this.shown === name) return;
+    this.shown = name;
+    this.state.replaceChildren(state(name));
+    this.details.classList.toggle("cut", name === "lost");
+    if (name === "failed") this.details.open = true;
   }
 
   toggled() {
@@ -51,6 +55,7 @@ class Card extends Step {
   }
 }
 
+/** A call of a tool, with the sub-agents that it has started; if that is one, its card is the sub-agent's. */
 export class ToolStep extends Card {
   /** @param stepView Makes the views of what is within. */
   constructor(stepView) {
@@ -59,35 +64,51 @@ export class ToolStep extends Card {
     this.args = h("div");
     this.result = h("div");
     this.agents = h("div.rows.agents");
-    this.views = new Map();
-    this.body.append(this.args, this.agents, this.result);
-    this.arg.classList.add("mono");
+    this.agentViews = new Map();
+    this.rows = h("div.rows");
+    this.rowViews = new Map();
+    this.body.append(this.args, this.agents, this.rows, this.result);
   }
 
   update(step) {
-    super.update(step);
-    setText(this.name, step.call.name || "Tool");
-    const { call } = step;
-    setText(this.arg, call.whole ? brief(call.args) : call.argsText || (step.known ? brief(step.known.input) : ""));
-    reconcile(this.agents, this.views, step.agents ?? [], { make: this.stepView });
+    const { call, agents = [], known } = step;
+    [this.agent, this.several] = agents.length === 1 ? [agents[0], []] : [null, agents];
+    super.update(this.agent?.state === "ask" ? { ...step, state: "ask" } : step);
+    setIcon(this.glyph, this.agent ? "agent" : "tool");
+    setText(this.name, this.agent?.name || call.name || "Tool");
+    setText(this.arg, this.agent ? wordsOf(this.agent) : call.whole ? brief(call.args) : call.argsText || (known ? brief(known.input) : ""));
+    this.arg.classList.toggle("mono", !this.agent);
   }
 
   fill() {
-    const { call, result, known } = this.step;
+    reconcile(this.agents, this.agentViews, this.several, { make: this.stepView });
+    reconcile(this.rows, this.rowViews, this.agent?.steps ?? [], { make: this.stepView });
+    this.fillArguments();
+    this.fillResult();
+  }
+
+  /** What the call was given; a sub-agent's task says that already. */
+  fillArguments() {
+    const { call, known } = this.step;
+    this.args.hidden = Boolean(this.agent?.task);
     const args = call.whole ? call.args : call.argsText || known?.input;
-    if (this.argsShown !== args) {
-      this.argsShown = args;
-      const nothing = args == null || args === "" || (typeof args === "object" && !Object.keys(args).length);
-      this.args.replaceChildren(h("p.label", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
-    }
-    const told = result ? textOf(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
+    if (this.argsShown === args) return;
+    this.argsShown = args;
+    const nothing = args == null || args === "" || (typeof args === "object" && !Object.keys(args).length);
+    this.args.replaceChildren(h("p.label", {}, "Arguments"), nothing ? h("p.quiet", {}, "None") : call.whole ? tree(args) : h("pre.code", { tabindex: "0" }, pretty(args)));
+  }
+
+  /** What the call has brought; a sub-agent's last words mostly are that. */
+  fillResult() {
+    const { result, known } = this.step;
+    const brought = result ? textOf(result) : known?.error ?? known?.result?.content ?? known?.result ?? known?.output ?? null;
+    const told = this.agent && String(brought).trim() === this.agent.last.trim() ? null : brought;
     const others = result ? result.blocks.filter(({ type }) => type !== "text" && type !== "other") : [];
-    if (this.told !== told || this.others !== others.length) {
-      this.told = told;
-      this.others = others.length;
-      const parts = [...(told ? [resultElement(told)] : []), ...others.map(blockElement)];
-      this.result.replaceChildren(...(parts.length ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), ...parts] : []));
-    }
+    if (this.told === told && this.others === others.length) return;
+    this.told = told;
+    this.others = others.length;
+    const parts = [...(told ? [resultElement(told)] : []), ...others.map(blockElement)];
+    this.result.replaceChildren(...(parts.length ? [h("p.label", {}, this.step.state === "failed" ? "Error" : "Result"), ...parts] : []));
   }
 }
 
@@ -125,11 +146,25 @@ export class AgentStep extends Card {
   update(step) {
     super.update(step);
     setText(this.name, step.name);
-    const told = step.live && step.last ? shorten(step.last.slice(-160), 90) : shorten(step.last, 90);
-    setText(this.arg, told || "Sub-agent");
+    setText(this.arg, wordsOf(step));
   }
 
   fill() {
     reconcile(this.rows, this.views, this.step.steps, { make: this.stepView });
+  }
+}
+
+/** A sub-agent in a few words: its last ones while it lives, and then what it was told to do. */
+function wordsOf({ live, last, task }) {
+  if (live && last) return shorten(last.slice(-160), 90);
+  return (task ? shortTask(task, 90) : shorten(last, 90)) || "Sub-agent";
+}
+
+/** A task in one line; one that is JSON as people read it. */
+export function shortTask(text, most) {
+  try {
+    return shorten(/^\s*[[{]/.test(text) ? brief(JSON.parse(text)) : text, most);
+  } catch {
+    return shorten(text, most);
   }
 }

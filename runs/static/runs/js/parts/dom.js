@@ -38,7 +38,7 @@ export function icon(name, classes = "") {
 }
 
 export function setIcon(svg, name) {
-  svg.firstChild.setAttribute("href", `#i-${name}`);
+  set(svg.firstChild, "href", `#i-${name}`);
 }
 
 /** A button with an icon alone; its name is for readers and as a tip. */

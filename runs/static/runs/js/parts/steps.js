@@ -1,12 +1,11 @@
 // One step of an agent on the rail: text, thought, tool, sub-agent, and what befell its run.
 
 import { blockElement } from "./blocks.js";
-import { AgentStep, Step, ToolStep } from "./cards.js";
-import { h, icon, setText, state } from "./dom.js";
+import { AgentStep, shortTask, Step, ToolStep } from "./cards.js";
+import { button, h, icon, setText, state } from "./dom.js";
 import { describeFile } from "./files.js";
-import { brief, tree } from "./json.js";
 import { Markdown } from "./markdown.js";
-import { seconds, shorten } from "./words.js";
+import { lasted, seconds } from "./words.js";
 
 class TextStep extends Step {
   constructor() {
@@ -53,7 +52,7 @@ class ReasoningStep extends Step {
 
   update(step) {
     super.update(step);
-    setText(this.label, step.live ? "Thinking" : step.took ? `Thought for ${seconds(step.took)}` : "Thought");
+    setText(this.label, step.live ? "Thinking" : step.took >= 100 ? `Thought for ${seconds(step.took)}` : "Thought");
     setText(this.text, step.text);
   }
 }
@@ -78,7 +77,7 @@ class SpeakerStep extends Step {
   update(step) {
     super.update(step);
     setText(this.name, step.name);
-    setText(this.took, step.took == null ? "" : seconds(step.took));
+    setText(this.took, lasted(step.took));
   }
 }
 
@@ -100,26 +99,25 @@ class FileStep extends Step {
   }
 }
 
-/** A text that is JSON, in one line for people. */
-function briefText(text) {
-  if (!/^\s*[[{]/.test(text)) return text;
-  try {
-    return brief(JSON.parse(text));
-  } catch {
-    return text;
-  }
-}
-
 /** What a sub-agent was told to do. */
 class TaskStep extends Step {
   constructor() {
     super();
     this.text = h("p.task", { dir: "auto" });
-    this.element.append(this.text);
+    this.more = button("Show all", () => this.show(true), { kind: "b-q" });
+    this.element.append(this.text, this.more);
   }
 
-  update({ text }) {
-    setText(this.text, shorten(briefText(text), 300));
+  update(step) {
+    this.step = step;
+    this.show(this.isOpen);
+  }
+
+  show(isOpen) {
+    this.isOpen = isOpen;
+    const { text } = this.step;
+    setText(this.text, isOpen ? text : shortTask(text, 300));
+    this.more.hidden = isOpen || text.length <= 300;
   }
 }
 
@@ -132,6 +130,8 @@ class BreakStep extends Step {
   }
 
   update(step) {
+    // It is not known yet from where the next attempt goes on: nothing below it is saved.
+    this.element.classList.toggle("end", Boolean(step.text));
     setText(this.note, step.text ?? `The server stopped; another went on after ${seconds(step.seconds * 1000)}.`);
   }
 }

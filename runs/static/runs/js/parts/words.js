@@ -8,6 +8,9 @@ export function seconds(milliseconds) {
   return minutes < 60 ? `${minutes} min` : `${Math.round(minutes / 6) / 10} h`;
 }
 
+/** How long something took, where that is worth a word. */
+export const lasted = (milliseconds) => (milliseconds >= 100 ? seconds(milliseconds) : "");
+
 const digits = new Intl.NumberFormat("en");
 
 export const count = (number, one, many = `${one}s`) => `${digits.format(number)} ${number === 1 ? one : many}`;

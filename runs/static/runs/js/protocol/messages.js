@@ -1,7 +1,8 @@
 // Messages as pages show them, from the two forms in which they come: the state's, and the stream's. Pure.
 //
 // A page's message is {id, role, name, blocks, …}, where a block is {type: "text", text}, {type: "reasoning", text},
-// {type: "call", id, name, args, argsText}, {type: "image", url}, {type: "file", name} or {type: "other", value}.
+// {type: "call", id, name, args, argsText}, {type: "image", url}, {type: "file", name} or {type: "other", value}. One of a state
+// has its `content` too, as it was written.
 
 const ROLES = { human: "human", user: "human", ai: "ai", assistant: "ai", AIMessageChunk: "ai", tool: "tool", system: "system" };
 
@@ -14,6 +15,7 @@ export function fromState(message) {
     role,
     name: message.name ?? null,
     blocks,
+    content: message.content ?? null,
     callId: message.tool_call_id ?? null,
     failed: message.status === "error",
     usage: message.usage_metadata ?? null,
@@ -39,7 +41,8 @@ function blocksOf(message) {
   return blocks;
 }
 
-function blockOf(block) {
+/** The blocks that a page shows of one of a message's content. */
+export function blockOf(block) {
   if (typeof block === "string") return block ? [{ type: "text", text: block }] : [];
   if (block === null || typeof block !== "object") return [{ type: "other", value: block }];
   switch (block.type) {

@@ -24,6 +24,8 @@ export class Scope {
     /** The messages of the values before: {raw, message} by their keys. */
     this.known = new Map();
     this.streamed = new Map();
+    /** How often something about it has changed: pages keep what they have made of it until then. */
+    this.changes = 0;
     this.status = null;
     this.name = namespace.at(-1)?.split(":")[0] ?? "";
     this.callId = null;
@@ -35,6 +37,7 @@ export class Scope {
   }
 
   take(values) {
+    this.changes += 1;
     this.values = values ?? {};
     const listed = this.values.messages;
     // A state without messages says nothing about those that were streamed.
@@ -83,6 +86,7 @@ export class Scope {
 
   /** A run was stopped, or failed: what it has said and nothing has saved stays where it stands. */
   keep() {
+    this.changes += 1;
     const ids = new Set(this.messages.map(({ id }) => id));
     const after = this.messages.at(-1)?.key ?? null;
     for (const message of this.streamed.values()) {
@@ -90,7 +94,14 @@ export class Scope {
     }
   }
 
+  /** What a lost attempt has said is told anew by now, or never will be. */
+  forgetLost() {
+    this.changes += 1;
+    for (const [key, message] of this.streamed) if (message.lost) this.streamed.delete(key);
+  }
+
   lose() {
+    this.changes += 1;
     const ids = new Set(this.messages.map(({ id }) => id));
     for (const message of this.streamed.values()) {
       if (!ids.has(message.id)) Object.assign(message, { lost: true, done: true });

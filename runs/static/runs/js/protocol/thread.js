@@ -15,6 +15,10 @@ export class ThreadModel {
   constructor() {
     this.root = new Scope([]);
     this.subgraphs = new Map();
+    /** Subgraphs by the key of the namespace that they are right below, in the order in which they began. */
+    this.children = new Map();
+    /** Subgraphs right below the root, by the tool call that has started them. */
+    this.called = new Map();
     this.tools = new Map();
     this.runs = new Map();
     this.questions = new Map();
@@ -85,7 +89,11 @@ export class ThreadModel {
   scope(namespace) {
     if (!namespace.length) return this.root;
     const key = join(namespace);
-    if (!this.subgraphs.has(key)) this.subgraphs.set(key, Object.assign(new Scope(namespace), { runId: this.run?.id, anchor: this.anchor(), startedAt: this.time }));
+    if (!this.subgraphs.has(key)) {
+      const scope = Object.assign(new Scope(namespace), { runId: this.run?.id, anchor: this.anchor(), startedAt: this.time });
+      this.subgraphs.set(key, scope);
+      listed(this.children, join(namespace.slice(0, -1))).push(scope);
+    }
     return this.subgraphs.get(key);
   }
 
@@ -113,7 +121,7 @@ export class ThreadModel {
     if (this.run?.id === runId || !this.active) this.run = run;
     for (const scope of [this.root, ...this.subgraphs.values()]) {
       if (run.stopped || run.status === "failed") scope.keep();
-      else for (const [key, message] of scope.streamed) if (message.lost) scope.streamed.delete(key);
+      else scope.forgetLost();
     }
     run.anchor = this.anchor();
   }
@@ -132,6 +140,7 @@ export class ThreadModel {
 
   message(namespace, node, data) {
     const scope = this.scope(namespace);
+    scope.changes += 1;
     if (data.event === "message-start") {
       const message = new StreamedMessage(data, { namespace, node, time: this.time });
       const lost = scope.lostOf(message.node);
@@ -167,11 +176,12 @@ export class ThreadModel {
 
   subgraph(namespace, data) {
     const scope = this.scope(data.namespace?.length ? data.namespace : namespace);
+    scope.changes += 1;
     scope.name = data.graph_name ?? scope.name;
     if (data.event === "started") {
       scope.status = "running";
       scope.startedAt = this.time;
-      scope.callId = data.cause?.tool_call_id ?? scope.callId;
+      this.calledFrom(scope, data.cause?.tool_call_id ?? scope.callId);
     } else {
       scope.status = data.event === "running" ? "running" : data.event;
       if (ENDINGS.has(data.event)) scope.endedAt = this.time;
@@ -179,9 +189,28 @@ export class ThreadModel {
     }
   }
 
+  calledFrom(scope, callId) {
+    if (!callId || scope.callId === callId) return;
+    if (scope.namespace.length === 1) {
+      if (scope.callId) this.called.set(scope.callId, this.calledBy(scope.callId).filter((each) => each !== scope));
+      listed(this.called, callId).push(scope);
+    }
+    scope.callId = callId;
+  }
+
   /** The subgraphs right below a namespace, in the order in which they began. */
   below(namespace = []) {
-    const key = join(namespace);
-    return [...this.subgraphs.values()].filter((scope) => join(scope.namespace.slice(0, -1)) === key);
+    return this.children.get(join(namespace)) ?? [];
   }
+
+  /** The subgraphs right below the root that a tool call has started. */
+  calledBy(callId) {
+    return this.called.get(callId) ?? [];
+  }
+}
+
+/** The list of a key, which is made where there is none. */
+function listed(lists, key) {
+  if (!lists.has(key)) lists.set(key, []);
+  return lists.get(key);
 }
