@@ -73,7 +73,7 @@ CODES = tuple(
         (Code.BAD_FRAMES, "100 messages in a row were no commands", Back.NEVER),
         (Code.NOT_LOGGED_IN, "no user is logged in, or no longer; the ticket is unknown or has expired", Back.NEVER),
         (Code.FORBIDDEN, "not allowed; the ticket is for another thread", Back.NEVER),
-        (Code.GONE, "the thread was deleted, or is hidden", Back.NEVER),
+        (Code.GONE, "the thread was deleted, also before a client came back with `since`; or it is hidden", Back.NEVER),
         (HTTP + 408, "an Auth file's timeout; this server does not send it by itself", Back.SOON),
         (Code.USED, "the ticket was used before", Back.NEVER),
         (Code.NO_THREAD_ID, "the path has no thread id", Back.NEVER),
