@@ -20,7 +20,7 @@ import orjson
 from langchain_core import messages
 from pydantic import BaseModel
 
-from threads.db.plain import class_name, plain
+from threads.db.values.plain import class_name, plain
 from threads.disclosure import HIDDEN, is_shown, text_of
 from threads.redaction import redacted_text
 

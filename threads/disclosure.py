@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from threads.db.plain import class_name, encodable
+from threads.db.values.plain import class_name
+from threads.db.values.text import encodable
 from threads.redaction import redacted_text
 
 #: Exceptions whose messages clients may read, subclasses included; of any other, clients see only the class

@@ -19,7 +19,7 @@ from runs.lifecycle.records import Operator
 from runs.models import PausedQueue
 from threads.admin.base import ReadOnlyAdmin
 from threads.db import clock
-from threads.db.text import storable
+from threads.db.values.text import storable
 from threads.display import seconds
 
 VIEW = "runs.view_pausedqueue"

@@ -21,7 +21,8 @@ from runs.requests.bodies import RunCreate
 from runs.requests.run import RunRequest
 from threads.db import clock
 from threads.db.errors import is_passing
-from threads.db.plain import class_name, storable
+from threads.db.values.plain import class_name
+from threads.db.values.text import storable
 from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)

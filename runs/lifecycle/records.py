@@ -11,7 +11,7 @@ from django.contrib.auth import get_user_model
 from runs.models import RunAction, SiteAction
 from threads.db import clock
 from threads.db.ids import UserId
-from threads.db.text import storable
+from threads.db.values.text import storable
 from threads.models.querysets import Principal
 
 #: The most characters of a reason.

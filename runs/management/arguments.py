@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 
 from runs import graphs
 from runs.graphs.sources import QUEUE
-from threads.db.text import is_text
+from threads.db.values.text import is_text
 
 
 def require_text(given: Mapping[str, Any]) -> None:

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from threads.db.plain import class_name, encodable
+from threads.db.values.plain import class_name
+from threads.db.values.text import encodable
 from threads.disclosure import HIDDEN, is_shown, text_of
 from threads.redaction import RedactingFormatter, redacted_text
 

@@ -17,7 +17,8 @@ from runs.lifecycle.operators.operations import Operator
 from runs.models import Erasure
 from threads.db import clock
 from threads.db.ids import UserId
-from threads.db.plain import class_name, storable
+from threads.db.values.plain import class_name
+from threads.db.values.text import storable
 from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)

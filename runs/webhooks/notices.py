@@ -20,7 +20,7 @@ from runs.webhooks.outbox import Result
 from threads.db import clock
 from threads.db.database import Group, in_database
 from threads.db.fields import Encoded
-from threads.db.plain import class_name
+from threads.db.values.plain import class_name
 from threads.disclosure import text_of
 
 logger = logging.getLogger(__name__)

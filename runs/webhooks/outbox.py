@@ -17,7 +17,7 @@ from runs.deletion import Step, turn
 from runs.models import DeliveryState, WebhookDelivery
 from threads.db import clock
 from threads.db.ids import UserId
-from threads.db.plain import storable
+from threads.db.values.text import storable
 
 #: Pause before the second attempt, in seconds; the factor for each further pause; the longest pause; and the
 #: random variation, so that a recovering receiver does not get all deliveries at once.

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from threads.admin.base import BY_USERNAME, ChoiceFilter, ReadOnlyAdmin, column
 from threads.db import clock
 from threads.db.namespaces import below, decode
-from threads.db.text import is_text
+from threads.db.values.text import is_text
 from threads.display import ago, moment, pretty
 from threads.models import StoreItem
 

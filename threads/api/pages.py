@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.db.models import F, Model, QuerySet, Value
 from django.db.models.functions import Coalesce
 
-from threads.db.sizes import Size, fitting
+from threads.db.values.sizes import Size, fitting
 
 M = TypeVar("M", bound=Model)
 

@@ -10,7 +10,7 @@ import orjson
 from django.db import connection
 from django.db.models import BooleanField, F, Func, JSONField, Q, TextField, Value
 
-from threads.db.json import SQLITE_FUNCTION, contains_text
+from threads.db.values.json import SQLITE_FUNCTION, contains_text
 
 #: Strings that every JSON encoder writes unescaped, and how many of them are searched for.
 PLAIN, MOST = re.compile(r"[ !#-.0-\[\]-~]+"), 8

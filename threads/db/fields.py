@@ -8,7 +8,7 @@ import orjson
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from threads.db.plain import plain
+from threads.db.values.plain import plain
 
 if TYPE_CHECKING:
     AnyTextField = models.TextField[Any, Any]

@@ -10,7 +10,7 @@ from langchain_core.embeddings import Embeddings
 from langgraph.store.base import get_text_at_path, tokenize_path
 
 from threads.db.executors import embedders, executed_by
-from threads.db.text import is_text
+from threads.db.values.text import is_text
 from threads.store.exceptions import EmbeddingFailed, InvalidIndex
 from threads.store.vectors import pack, unit
 

@@ -16,7 +16,7 @@ from langgraph.store.base import Item
 from threads.db import clock
 from threads.db.ids import user_parameter
 from threads.db.namespaces import Namespace, below, decode, encode
-from threads.db.sizes import Size, bounded, fitting
+from threads.db.values.sizes import Size, bounded, fitting
 from threads.filters import shares
 from threads.models import StoreItem
 from threads.models.item import StoreItemQuerySet

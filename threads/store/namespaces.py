@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from langgraph.store.base import InvalidNamespaceError, MatchCondition
 
 from threads.db.namespaces import Namespace, encode
-from threads.db.text import is_text
+from threads.db.values.text import is_text
 from threads.store.exceptions import InvalidKey
 
 #: The most bytes of an encoded namespace, and of a key. An entry of a B-tree in PostgreSQL has at most 2704

@@ -15,8 +15,8 @@ from langgraph.store.base import SearchItem, SearchOp
 
 from threads.db.database import in_database
 from threads.db.executors import in_thread
-from threads.db.sizes import fitting
-from threads.db.text import is_text
+from threads.db.values.sizes import fitting
+from threads.db.values.text import is_text
 from threads.models.querysets import Principal
 from threads.store import filters, items
 from threads.store.embedding import Index

@@ -28,8 +28,8 @@ from threads.db.database import in_database
 from threads.db.executors import in_thread
 from threads.db.fields import Encoded
 from threads.db.namespaces import Namespace, decode, encode
-from threads.db.text import is_text
 from threads.db.time_limits import limited
+from threads.db.values.text import is_text
 from threads.expiry import LONGEST
 from threads.models import StoreItem
 from threads.models.querysets import Principal

@@ -31,7 +31,7 @@ from runs.process.current import call
 from runs.protocols.differences import differences
 from runs.requests.parsing import parse
 from runs.states.reads import readable_by
-from threads.db.text import storable
+from threads.db.values.text import storable
 from threads.display import short_id
 from threads.models import Thread
 from threads.redaction import redacted

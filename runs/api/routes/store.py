@@ -17,7 +17,7 @@ from threads.api.http import JSONBody, Request, Schema
 from threads.api.pages import page_headers, page_limit
 from threads.api.schemas import Wanted
 from threads.api.wire import timestamp
-from threads.db.text import is_text
+from threads.db.values.text import is_text
 from threads.store.embedding import LONGEST_PATH, MOST_PATHS, check_paths
 
 router = Router(tags=["Store"])

@@ -18,7 +18,7 @@ from runs.execution.log.told import Told
 from runs.protocols.agent.items import MODES, PACK, Compactor, pack
 from runs.protocols.disclosure import discloses_interrupt, without_internals
 from runs.protocols.errors import describe
-from threads.db.plain import storable
+from threads.db.values.text import storable
 
 #: What a graph streams: namespace, mode, data.
 Chunk = tuple[tuple[str, ...], str, Any]

@@ -16,7 +16,7 @@ from runs.process.leases import request_drain
 from runs.process.notifications import notify_after_commit
 from runs.process.wakeups import WORK
 from threads.db import clock, statements
-from threads.db.text import storable
+from threads.db.values.text import storable
 
 
 @dataclass(frozen=True, slots=True)

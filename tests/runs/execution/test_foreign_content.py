@@ -14,13 +14,13 @@ from tests.runs.execution.foreign_graphs import RAISED, SAID
 from tests.support.driving import Driver
 
 ERRORS = {
-    "surrogate": ("ValueError", "caf?.txt"),
+    "surrogate": ("ValueError", "caf\ufffd.txt"),
     "nul": ("ValueError", "a\0b"),
     "mute": ("Mute", "<exception str() failed>"),
-    "unnamed": ("Unnamed", "x\0?"),
+    "unnamed": ("Unnamed", "x\0\ufffd"),
     "key": ("KeyError", "<exception str() failed>"),
     "odd": ("LookupError", "(b'\\xe9', {1: {2}}, 'caf\\udce9')"),
-    "group": ("ExceptionGroup", "caf? (2 sub-exceptions)"),
+    "group": ("ExceptionGroup", "caf\ufffd (2 sub-exceptions)"),
 }
 NAMES = ("claims", "raises", "surrogate", "nul")
 

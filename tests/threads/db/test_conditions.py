@@ -14,7 +14,7 @@ from tests.support.rows import make_thread, make_user
 from threads.api import searching
 from threads.api.schemas import ThreadFilter, ThreadSearch
 from threads.db import conditions
-from threads.db.json import contains, contains_text
+from threads.db.values.json import contains, contains_text
 from threads.models import Thread
 
 pytestmark = pytest.mark.django_db

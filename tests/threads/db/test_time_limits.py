@@ -13,8 +13,8 @@ from django.db import DatabaseError, connection
 
 from threads.db import database, time_limits
 from threads.db.database import in_database
-from threads.db.json import SQLITE_FUNCTION, contains_text
 from threads.db.time_limits import QueryTooSlow, interruptible, limited, time_limit
+from threads.db.values.json import SQLITE_FUNCTION, contains_text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from threads.checkpoints.listing import Listing, Write, decoded
 from threads.checkpoints.sqlite import landing
-from threads.db.json import SQLITE_FUNCTION, contains_text
 from threads.db.time_limits import limited
+from threads.db.values.json import SQLITE_FUNCTION, contains_text
 
 # A single statement sees a consistent snapshot: no checkpoint without its writes.
 LIST = f"""

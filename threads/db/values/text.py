@@ -14,8 +14,12 @@ def is_text(text: str) -> bool:
     return "\0" not in text
 
 
+def encodable(text: str) -> str:
+    """The text with U+FFFD in place of lone surrogates, which no encoder accepts."""
+    # The method of `str`, because a subclass may have another one.
+    return str.encode(text, "utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
 def storable(text: str) -> str:
     """The text with U+FFFD in place of what a database may refuse."""
-    if is_text(text):
-        return text
-    return "".join(REPLACEMENT if each == "\0" or "\ud800" <= each <= "\udfff" else each for each in text)
+    return encodable(text).replace("\0", REPLACEMENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from threads.db.text import is_text, storable
+from threads.db.values.text import is_text, storable
 
 
 def test_what_no_database_can_store_is_no_text() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from threads.db.sizes import fitting
+from threads.db.values.sizes import fitting
 
 
 @pytest.mark.parametrize(

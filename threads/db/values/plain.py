@@ -7,18 +7,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from threads.db.values.text import encodable
+
 #: The deepest nesting of a plain value, of which orjson accepts little more.
 DEEPEST = 200
-
-
-def storable(text: str) -> str:
-    """A text for a column of text: without NUL, which PostgreSQL refuses, and without lone surrogates."""
-    return encodable(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def encodable(text: str) -> str:
-    """A text without lone surrogates, which no encoder accepts."""
-    return str.encode(text, "utf-8", "replace").decode()
 
 
 def plain(value: Any, convert: Callable[[Any], Any], depth: int = 0) -> Any:

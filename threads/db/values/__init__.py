@@ -1,0 +1,1 @@
+"""Values in the forms in which databases store and compare them; their sizes."""
