@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.driving import Driver
 from tests.support.emptying import drop_in_use, empty_quickly
+from threads.db.values.text import encodable
 
 empty_quickly()
 drop_in_use()
@@ -45,6 +46,22 @@ async def driver(transactional_db: None, run_settings: Any, trace_file: Path) ->
     async with open_runtime() as opened:
         yield await Driver.create(opened, trace_file)
     threads.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable(config: pytest.Config, report: Any) -> Generator[None, Any, Any]:
+    """Let reports of what has been logged come from one process to another, which lone surrogates would end."""
+    return sendable((yield))
+
+
+def sendable(value: Any) -> Any:
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, dict):
+        return {sendable(key): sendable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(sendable, value))
+    return value
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

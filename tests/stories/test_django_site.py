@@ -82,14 +82,14 @@ class Made:
 
     def write(self) -> None:
         self._run("django-admin", "startproject", "mysite", ".")
-        settings, graph, urls, asgi = snippets("topics/django_site.md")
+        settings, graph, urls, asgi, storages, _ = snippets("topics/django_site.md")
         view, receiver = snippets("reference/python_api.md")
         site, shop = self.folder / "mysite", self.folder / "shop"
         own = '*INSTALLED_APPS, "ninja", "shop.apps.ShopConfig",'
         settings = self._filled(settings, own)
         options = re.search(r'`("OPTIONS": .*?})`', (ROOT / "docs/topics/django_site.md").read_text())
         assert options is not None
-        add(site / "settings.py", settings, f'DATABASES["default"] |= {{{options[1]}}}', OWN_SETTINGS)
+        add(site / "settings.py", settings, storages, f'DATABASES["default"] |= {{{options[1]}}}', OWN_SETTINGS)
         add(site / "agents.py", graph)
         add(
             site / "urls.py",

@@ -214,7 +214,7 @@ def test_an_error_that_nobody_foresaw_is_kept_too(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("runs.lifecycle.admission.admit", fails)
     fire(cron.id)
     cron.refresh_from_db()
-    assert cron.last_error == "TypeError: no such thing\N{REPLACEMENT CHARACTER}?"
+    assert cron.last_error == "TypeError: no such thing\N{REPLACEMENT CHARACTER}\ufffd"
     assert cron.next_run_date is not None and cron.next_run_date > clock.now()
 
 

@@ -231,6 +231,7 @@ def test_a_queue_is_looked_at_by_an_index(run_settings: Any) -> None:
     thread = make_thread()
     for _ in range(200):
         make_run(thread=thread)
+        make_run("success", thread=thread, user=user)
     limits.check_queue(user.pk)
     with CaptureQueriesContext(connection) as captured:
         limits.check_queue(user.pk)

@@ -43,7 +43,7 @@ export class Account {
 
   /** See whether the user is logged in again, in whichever tab. */
   async look() {
-    if (!this.isOut || !(await this.renew()) || !this.isOut) return;
+    if (!this.isOut || this.other || !(await this.renew()) || !this.isOut) return;
     this.isOut = false;
     this.returned();
   }
