@@ -54,8 +54,8 @@ CASES: list[tuple[Any, Any]] = [
     (Decimal("1.5"), 1.5),
     (Decimal(2), 2),
     (2**80, str(2**80)),
-    ("a\ud800b", "a?b"),
-    ({"deep": [{"\ud800": Point(1, "\udfff")}]}, {"deep": [{"?": {"x": 1, "inner": "?"}}]}),
+    ("a\ud800b", "a\ufffdb"),
+    ({"deep": [{"\ud800": Point(1, "\udfff")}]}, {"deep": [{"\ufffd": {"x": 1, "inner": "\ufffd"}}]}),
     (Interrupt(value={"q": 1}, id="x"), {"value": {"q": 1}, "id": "x", "response_schema": None}),
     (int, "int"),
 ]

@@ -89,7 +89,13 @@ class Made:
         settings = self._filled(settings, own)
         options = re.search(r'`("OPTIONS": .*?})`', (ROOT / "docs/topics/django_site.md").read_text())
         assert options is not None
-        add(site / "settings.py", settings, storages, f'DATABASES["default"] |= {{{options[1]}}}', OWN_SETTINGS)
+        add(
+            site / "settings.py",
+            settings,
+            storages,
+            f'DATABASES["default"] |= {{{options[1]}}}',
+            OWN_SETTINGS,
+        )
         add(site / "agents.py", graph)
         add(
             site / "urls.py",
