@@ -132,7 +132,7 @@ def _run(before: Row | None, now: Row | None, allowed: set[str]) -> None:
         return
     attempt, lost = (before["attempt"], before["lost_attempts"]) if before else (0, 0)
     assert now["attempt"] == attempt + (is_now == "running"), "An attempt is a claim."
-    charged = "recovered" in ways and not (before and before["cancel_action"])
+    charged = "recovered" in ways
     assert now["lost_attempts"] == lost + charged, "An attempt is lost when its process is."
     if is_now == "running":
         assert now["epoch"] > (before["epoch"] if before else 0)
