@@ -32,6 +32,7 @@ from threads.checkpoints.postgres.reader import PostgresReader
 from threads.checkpoints.postgres.statements import REMOVE_RUN, THREADS, columns, statement
 from threads.checkpoints.rows import Batch, Fenced, Rows, described
 from threads.checkpoints.storage import CheckpointStorage, Places, Snapshot
+from threads.db.values.text import is_text
 
 HEADS = """
 (SELECT DISTINCT ON (checkpoint_ns) checkpoint_ns, checkpoint_id FROM checkpoints
@@ -53,15 +54,7 @@ def is_inline(value: Any) -> bool:
     kind = type(value)
     if kind is float:
         return math.isfinite(value)
-    return value is None or kind is bool or kind is int or (kind is str and _is_plain(value))
-
-
-def _is_plain(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\x00" not in value
+    return value is None or kind is bool or kind is int or (kind is str and is_text(value))
 
 
 class PostgresCheckpoints(CheckpointStorage):
